@@ -1,0 +1,116 @@
+// ipam-svc: pools, leases, allocation. Owns the lease journal and nothing else.
+import * as z from 'zod/mini';
+import { defineContract } from '../../shared/ipc/contract.ts';
+import { health } from '../../shared/schema/health.ts';
+import { containerName, epochMs, interfaceName, ipv4, poolName, unicastMac } from '../../shared/schema/names.ts';
+import { bridgePool, lease, reservation } from '../../shared/schema/network.ts';
+
+const leaseKey = { pool: poolName, container: containerName, interface: interfaceName };
+
+export const ipamContract = defineContract({
+  service: 'ipam-svc',
+  job: 'Gives every container interface of a pool its stable address.',
+  privileges: {
+    user: 'berth-ipam',
+    capabilities: [],
+    reasons: {},
+    noNewPrivileges: true,
+    umask: 0o027,
+    permissionModel: { workers: false },
+  },
+  files: { owns: ['<storage>/ipam'], reads: [], writes: [] },
+  watch: { readyMs: 10_000, beatMs: 500, missedBeats: 6 },
+  requests: {
+    /** Replaces the pools and reservations of the revision. Existing leases keep their addresses. */
+    configure: {
+      callers: ['state-svc'],
+      params: z.strictObject({ pools: z.array(bridgePool), reservations: z.array(reservation) }),
+      result: z.strictObject({}),
+      errors: {
+        INVALID_POOLS: z.strictObject({
+          problems: z.array(z.strictObject({ path: z.string(), code: z.string(), message: z.string() })),
+        }),
+        ADDRESS_TAKEN: z.strictObject({ ...leaseKey, address: ipv4, holder: z.string() }),
+        JOURNAL_UNWRITABLE: z.strictObject({ reason: z.string() }),
+      },
+      idempotent: true,
+      deadlineMs: 10_000,
+    },
+    /** All interfaces of one container or none. Answered after the leases are synced to disk; the same key gets the same address. */
+    allocate: {
+      callers: ['state-svc'],
+      params: z.strictObject({
+        container: containerName,
+        interfaces: z
+          .array(
+            z.strictObject({
+              interface: interfaceName,
+              pool: poolName,
+              address: z.optional(ipv4),
+              mac: z.optional(unicastMac),
+            }),
+          )
+          .check(z.minLength(1)),
+      }),
+      /** In the order asked; `reused` when the lease existed before. */
+      result: z.strictObject({ leases: z.array(z.strictObject({ ...lease.shape, reused: z.boolean() })) }),
+      errors: {
+        UNKNOWN_POOL: z.strictObject({ pool: z.string() }),
+        POOL_EXHAUSTED: z.strictObject({ pool: poolName, size: z.int(), holders: z.int() }),
+        ADDRESS_TAKEN: z.strictObject({ ...leaseKey, address: ipv4, holder: z.string() }),
+        ADDRESS_UNUSABLE: z.strictObject({ pool: poolName, address: ipv4, reason: z.string() }),
+        JOURNAL_UNWRITABLE: z.strictObject({ reason: z.string() }),
+      },
+      idempotent: true,
+      deadlineMs: 10_000,
+    },
+    /** Gives a lease back for good: its address may go to somebody else once no never-used one is left. Unknown key: a no-op. */
+    release: {
+      callers: ['state-svc'],
+      params: z.strictObject(leaseKey),
+      result: z.strictObject({ released: z.boolean() }),
+      errors: { JOURNAL_UNWRITABLE: z.strictObject({ reason: z.string() }) },
+      idempotent: true,
+      deadlineMs: 10_000,
+    },
+    /** A page of leases in the order (pool, address); `next` is the cursor of the following page. */
+    listLeases: {
+      callers: ['ctl-svc', 'state-svc'],
+      params: z.strictObject({ after: z.optional(z.string()), limit: z.int().check(z.minimum(1), z.maximum(200)) }),
+      result: z.strictObject({
+        leases: z.array(
+          z.strictObject({
+            ...leaseKey,
+            address: ipv4,
+            mac: unicastMac,
+            state: z.enum(['leased', 'released', 'reserved']),
+            sinceMs: epochMs,
+          }),
+        ),
+        next: z.optional(z.string()),
+      }),
+      errors: {},
+      idempotent: true,
+      deadlineMs: 2_000,
+    },
+    listPools: {
+      callers: ['ctl-svc', 'state-svc'],
+      params: z.strictObject({}),
+      result: z.strictObject({
+        pools: z.array(z.strictObject({ ...bridgePool.shape, size: z.int(), leased: z.int() })),
+      }),
+      errors: {},
+      idempotent: true,
+      deadlineMs: 2_000,
+    },
+    health: {
+      callers: ['ctl-svc'],
+      params: z.strictObject({}),
+      result: health,
+      errors: {},
+      idempotent: true,
+      deadlineMs: 1_000,
+    },
+  },
+  events: {},
+});

@@ -1,0 +1,185 @@
+// lxc-svc: mounts, overlays, LXC configuration, start, stop and exits of containers.
+import * as z from 'zod/mini';
+import { defineContract } from '../../shared/ipc/contract.ts';
+import { exitStatus } from '../../shared/schema/exit.ts';
+import { health } from '../../shared/schema/health.ts';
+import { containerName, epochMs, pid, revisionName } from '../../shared/schema/names.ts';
+import { containerNetwork } from '../../shared/schema/network.ts';
+
+const fileName = z
+  .string()
+  .check(z.regex(/^[A-Za-z0-9_][A-Za-z0-9._-]{0,254}$/, 'a file name without "/", not starting with "." or "-"'));
+const stepFailed = z.strictObject({ step: z.string(), reason: z.string() });
+
+export const lxcContract = defineContract({
+  service: 'lxc-svc',
+  job: 'Mounts, configures, starts and stops LXC containers, and knows how each of them ended.',
+  privileges: {
+    user: 'root',
+    capabilities: [
+      'chown',
+      'dac_override',
+      'dac_read_search',
+      'fowner',
+      'fsetid',
+      'kill',
+      'setgid',
+      'setuid',
+      'setpcap',
+      'net_bind_service',
+      'net_admin',
+      'net_raw',
+      'ipc_lock',
+      'ipc_owner',
+      'sys_chroot',
+      'sys_ptrace',
+      'sys_admin',
+      'sys_boot',
+      'sys_nice',
+      'sys_resource',
+      'sys_tty_config',
+      'mknod',
+      'audit_write',
+      'setfcap',
+    ],
+    reasons: {
+      chown: 'files of containers and of the log service',
+      dac_override: 'a container’s root writes files of any owner',
+      dac_read_search: 'overlay and volumes cross directories of other users',
+      fowner: 'as chown: modes of files that others own',
+      fsetid: 'setuid programs inside containers keep their bits',
+      kill: 'stop a container whose processes run as other users',
+      setgid: 'LXC enters containers; their init systems change groups',
+      setuid: 'as setgid, for users',
+      setpcap: 'LXC drops what lxc.cap.drop lists',
+      net_bind_service: 'containers bind ports below 1024',
+      net_admin: 'containers with an interface of their own configure it; LXC’s legacy networks',
+      net_raw: 'ping inside containers',
+      ipc_lock: 'containers that lock memory',
+      ipc_owner: 'containers that own System V IPC objects of several users',
+      sys_chroot: 'pivot_root and chroot',
+      sys_ptrace: 'LXC reads /proc/<init>/ns of containers',
+      sys_admin: 'mount, loop devices, namespaces, cgroups',
+      sys_boot: 'reboot(2) of a container’s init is how it tells LXC that it halts',
+      sys_nice: 'containers that set priorities',
+      sys_resource: 'lxc.prlimit and cgroup limits',
+      sys_tty_config: 'consoles and vhangup(2)',
+      mknod: 'device nodes in /dev of containers',
+      audit_write: 'PAM inside containers',
+      setfcap: 'programs with file capabilities inside containers',
+    },
+    // Containers inherit the flag and would lose their setuid programs.
+    noNewPrivileges: false,
+    umask: 0o022,
+    permissionModel: undefined,
+  },
+  files: {
+    owns: ['<rundir>/lxc'],
+    reads: ['<storage>/trails', '<storage>/objects', '<rundir>/netns', '<rundir>/ctl'],
+    writes: ['<storage>/disks'],
+  },
+  watch: { readyMs: 10_000, beatMs: 500, missedBeats: 12 },
+  requests: {
+    /** Loop-mounts the root squashfs of <storage>/trails/<revision>/<container>/<rootVolume> and overlays a writable layer. Mounted already: untouched. */
+    mount: {
+      callers: ['state-svc'],
+      params: z.strictObject({
+        container: containerName,
+        revision: revisionName,
+        rootVolume: fileName,
+        /** The container's LXC configuration, a file of the same folder. */
+        config: fileName,
+        /** Where the writable layer lives: one for good, one per revision, or a tmpfs. */
+        persistence: z.enum(['permanent', 'revision', 'boot']),
+      }),
+      result: z.strictObject({ rootfs: z.string() }),
+      errors: {
+        MOUNT_FAILED: stepFailed,
+        CONFIG_INVALID: z.strictObject({ line: z.int(), reason: z.string() }),
+      },
+      idempotent: true,
+      deadlineMs: 30_000,
+    },
+    /** Answers when the container's init runs. Running already: its pid, nothing is started. */
+    start: {
+      callers: ['state-svc'],
+      params: z.strictObject({
+        container: containerName,
+        hostname: z.string().check(z.regex(/^[A-Za-z0-9]([A-Za-z0-9.-]{0,62}[A-Za-z0-9])?$/)),
+        network: containerNetwork,
+      }),
+      result: z.strictObject({ pid, startedMs: epochMs }),
+      errors: { NOT_MOUNTED: z.strictObject({}), START_FAILED: stepFailed },
+      idempotent: true,
+      deadlineMs: 30_000,
+    },
+    /** Halt signal, then SIGKILL after `graceMs`. Answers when its processes are gone and LXC has let go. Not running: a no-op. */
+    stop: {
+      callers: ['state-svc'],
+      params: z.strictObject({ container: containerName, graceMs: z.int().check(z.minimum(0), z.maximum(600_000)) }),
+      result: z.strictObject({ exit: z.optional(exitStatus) }),
+      errors: { STOP_FAILED: stepFailed },
+      idempotent: true,
+      deadlineMs: 30_000,
+    },
+    /** Takes the overlay, the squashfs and its loop device away. Goes on past errors, reports them all. Not mounted: a no-op. */
+    unmount: {
+      callers: ['state-svc'],
+      params: z.strictObject({ container: containerName }),
+      result: z.strictObject({}),
+      errors: { UNMOUNT_FAILED: stepFailed, RUNNING: z.strictObject({ pid }) },
+      idempotent: true,
+      deadlineMs: 30_000,
+    },
+    /** What is: read from mounts, LXC and the exit records, not from memory of what was asked. */
+    listContainers: {
+      callers: ['state-svc', 'log-svc'],
+      params: z.strictObject({}),
+      result: z.strictObject({
+        containers: z.array(
+          z.strictObject({
+            container: containerName,
+            revision: revisionName,
+            mounted: z.boolean(),
+            running: z.optional(z.strictObject({ pid, startedMs: epochMs })),
+            /** Of the last run, when it is over. */
+            exit: z.optional(z.strictObject({ pid, status: exitStatus, atMs: epochMs })),
+            logs: z.array(z.strictObject({ source: z.enum(['console', 'lxc']), path: z.string() })),
+          }),
+        ),
+      }),
+      errors: {},
+      idempotent: true,
+      deadlineMs: 5_000,
+    },
+    health: {
+      callers: ['ctl-svc'],
+      params: z.strictObject({}),
+      result: health,
+      errors: {},
+      idempotent: true,
+      deadlineMs: 1_000,
+    },
+  },
+  events: {
+    /** Also for containers that an earlier lxc-svc started. At least once per run: (container, pid, atMs) tells repeats apart. */
+    containerExited: {
+      subscribers: ['state-svc'],
+      payload: z.strictObject({ container: containerName, pid, status: exitStatus, atMs: epochMs }),
+    },
+    /** Its raw log files exist from now on; log-svc follows them. */
+    containerMounted: {
+      subscribers: ['log-svc'],
+      payload: z.strictObject({
+        container: containerName,
+        revision: revisionName,
+        logs: z.array(z.strictObject({ source: z.enum(['console', 'lxc']), path: z.string() })),
+      }),
+    },
+    /** Nothing will be written to its raw log files any more; they are removed with the container's folder. */
+    containerUnmounted: {
+      subscribers: ['log-svc'],
+      payload: z.strictObject({ container: containerName }),
+    },
+  },
+});

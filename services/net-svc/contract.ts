@@ -1,0 +1,84 @@
+// net-svc: bridges, network namespaces, veth pairs, addresses, routes, NAT and forwarding. Speaks rtnetlink itself.
+import * as z from 'zod/mini';
+import { defineContract } from '../../shared/ipc/contract.ts';
+import { health } from '../../shared/schema/health.ts';
+import { containerName, interfaceName } from '../../shared/schema/names.ts';
+import { bridgePool, lease } from '../../shared/schema/network.ts';
+
+/** `step` names what was tried (e.g. `create bridge pvbr0`), `reason` what the kernel or tool said. Everything done before it is undone. */
+const netFailed = z.strictObject({ step: z.string(), reason: z.string() });
+
+const attachment = z.strictObject({
+  container: containerName,
+  /** The bind-mounted namespace file, <rundir>/netns/<container>. */
+  netns: z.string(),
+  interfaces: z.array(z.strictObject({ interface: interfaceName, hostInterface: interfaceName })),
+});
+
+export const netContract = defineContract({
+  service: 'net-svc',
+  job: 'Builds and keeps the network of pools and containers: bridges, namespaces, veth pairs, addresses, routes, NAT.',
+  privileges: {
+    user: 'berth-net',
+    capabilities: ['net_admin', 'sys_admin'],
+    reasons: {
+      net_admin: 'links, addresses, routes, nft rules and net.* sysctls',
+      sys_admin: 'unshare(CLONE_NEWNET), setns(2) into namespaces, and the bind mount that keeps one alive',
+    },
+    noNewPrivileges: true,
+    umask: 0o022,
+    permissionModel: undefined,
+  },
+  files: { owns: ['<rundir>/netns'], reads: [], writes: ['/proc/sys/net/ipv4/ip_forward'] },
+  watch: { readyMs: 10_000, beatMs: 500, missedBeats: 6 },
+  requests: {
+    /** Makes the host side equal to these pools: missing bridges, rules and forwarding are added, ours that no pool names are removed. No pools: nothing is touched. */
+    configure: {
+      callers: ['state-svc'],
+      params: z.strictObject({ pools: z.array(bridgePool) }),
+      result: z.strictObject({ nat: z.enum(['nftables', 'iptables', 'unavailable', 'unneeded']) }),
+      errors: { NET_FAILED: netFailed },
+      idempotent: true,
+      deadlineMs: 10_000,
+    },
+    /** Namespace with these interfaces, up, addressed and routed by the first one's gateway. What is right already stays untouched. */
+    attach: {
+      callers: ['state-svc'],
+      params: z.strictObject({
+        container: containerName,
+        interfaces: z.array(lease).check(z.minLength(1)),
+      }),
+      result: attachment,
+      errors: { NET_FAILED: netFailed },
+      idempotent: true,
+      deadlineMs: 10_000,
+    },
+    /** Removes the namespace and its interfaces. Goes on past errors and reports them all in `reason`. Unknown container: a no-op. */
+    detach: {
+      callers: ['state-svc'],
+      params: z.strictObject({ container: containerName }),
+      result: z.strictObject({}),
+      errors: { NET_FAILED: netFailed },
+      idempotent: true,
+      deadlineMs: 10_000,
+    },
+    /** What the kernel has, not what was asked for. */
+    listAttachments: {
+      callers: ['state-svc', 'ctl-svc'],
+      params: z.strictObject({}),
+      result: z.strictObject({ attachments: z.array(attachment) }),
+      errors: {},
+      idempotent: true,
+      deadlineMs: 2_000,
+    },
+    health: {
+      callers: ['ctl-svc'],
+      params: z.strictObject({}),
+      result: health,
+      errors: {},
+      idempotent: true,
+      deadlineMs: 1_000,
+    },
+  },
+  events: {},
+});

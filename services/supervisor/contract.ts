@@ -1,0 +1,99 @@
+// supervisor: starts, watches and restarts the services, routes their messages, and holds the listening sockets.
+import * as z from 'zod/mini';
+import { defineContract } from '../../shared/ipc/contract.ts';
+import { health } from '../../shared/schema/health.ts';
+import { containerName, epochMs } from '../../shared/schema/names.ts';
+
+const controlSocket = z.strictObject({
+  container: containerName,
+  /** The descriptor under which ctl-svc inherited this listening socket. */
+  fd: z.int().check(z.minimum(3)),
+});
+
+export const supervisorContract = defineContract({
+  service: 'supervisor',
+  job: 'Starts, watches and restarts the services, routes their messages, and holds the listening sockets.',
+  privileges: {
+    user: 'root',
+    capabilities: ['all'],
+    reasons: { all: 'it starts every other service with exactly what that one needs' },
+    noNewPrivileges: false,
+    umask: 0o022,
+    permissionModel: undefined,
+  },
+  files: { owns: ['<rundir>'], reads: [], writes: ['<storage>'] },
+  watch: { readyMs: 10_000, beatMs: 500, missedBeats: 6 },
+  requests: {
+    /** A row per service, in boot order. */
+    listServices: {
+      callers: ['ctl-svc'],
+      params: z.strictObject({}),
+      result: z.strictObject({
+        services: z.array(
+          z.strictObject({
+            name: z.string(),
+            /** 0 while it is down. */
+            pid: z.int(),
+            uid: z.int(),
+            capabilities: z.array(z.string()),
+            state: z.enum(['starting', 'ready', 'backoff', 'stopped']),
+            restarts: z.int(),
+            /** Why it was last restarted, e.g. `killed by SIGKILL`, `missed 6 heartbeats`; null when it never was. */
+            last_exit: z.nullable(z.strictObject({ reason: z.string(), last_words: z.string(), at: z.string() })),
+            uptime_seconds: z.number(),
+            /** Proportional set size, bytes; 0 while it is down. */
+            memory_bytes: z.int(),
+            /** Requests that wait for it or are with it. */
+            queue_depth: z.int(),
+          }),
+        ),
+      }),
+      errors: {},
+      idempotent: true,
+      deadlineMs: 2_000,
+    },
+    /** Makes the listening socket <rundir>/ctl/<container>/pv-ctrl and gives it to ctl-svc. Open already: the same again. */
+    openControlSocket: {
+      callers: ['lxc-svc'],
+      params: z.strictObject({ container: containerName }),
+      /** The folder that lxc-svc mounts as /pantavisor into the container. */
+      result: z.strictObject({ folder: z.string() }),
+      errors: { SOCKET_FAILED: z.strictObject({ reason: z.string() }) },
+      idempotent: true,
+      deadlineMs: 5_000,
+    },
+    closeControlSocket: {
+      callers: ['lxc-svc'],
+      params: z.strictObject({ container: containerName }),
+      result: z.strictObject({}),
+      errors: {},
+      idempotent: true,
+      deadlineMs: 5_000,
+    },
+    listControlSockets: {
+      callers: ['ctl-svc'],
+      params: z.strictObject({}),
+      result: z.strictObject({ sockets: z.array(controlSocket) }),
+      errors: {},
+      idempotent: true,
+      deadlineMs: 5_000,
+    },
+    health: {
+      callers: ['ctl-svc'],
+      params: z.strictObject({}),
+      result: health,
+      errors: {},
+      idempotent: true,
+      deadlineMs: 1_000,
+    },
+  },
+  events: {
+    controlSocketOpened: { subscribers: ['ctl-svc'], payload: controlSocket },
+    controlSocketClosed: { subscribers: ['ctl-svc'], payload: z.strictObject({ container: containerName }) },
+    /** A service went up or down. */
+    serviceChanged: {
+      subscribers: ['ctl-svc'],
+      payload: z.strictObject({ service: z.string(), state: z.string(), reason: z.string(), atMs: epochMs }),
+    },
+  },
+});

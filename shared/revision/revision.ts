@@ -1,0 +1,82 @@
+// A revision after validation: what the documents of reference formats mean, in our own words and with every default filled in.
+import type { RestartPolicy, Role, StatusGoal } from '../schema/api.ts';
+import type { Pool, Reservation } from '../schema/network.ts';
+
+/** One thing that is wrong. `path` is a JSON path such as `device.json.network.pools.internal.gateway`, or `<container>/lxc.container.conf:12`. */
+export interface Problem {
+  readonly path: string;
+  /** UPPER_SNAKE. */
+  readonly code: string;
+  /** Names the thing, the value and the way out. */
+  readonly message: string;
+}
+
+export interface AutoRecovery {
+  readonly policy: 'no' | 'always' | 'on-failure' | 'unless-stopped';
+  /** 0 = unlimited. */
+  readonly maxRetries: number;
+  readonly retryDelaySeconds: number;
+  readonly backoffFactor: number;
+  /** Uptime after which the retry counter starts over; undefined: never by uptime. */
+  readonly resetWindowSeconds: number | undefined;
+  readonly stableTimeoutSeconds: number;
+  /** As written: `reboot`, `never` or a duration. */
+  readonly backoffPolicy: string;
+}
+
+export interface Group {
+  readonly name: string;
+  readonly statusGoal: StatusGoal;
+  readonly restartPolicy: RestartPolicy;
+  readonly timeoutSeconds: number;
+  readonly autoRecovery: AutoRecovery | undefined;
+}
+
+export interface PoolInterface {
+  readonly interface: string;
+  readonly pool: string;
+  readonly address: string | undefined;
+  readonly mac: string | undefined;
+}
+
+/** `legacy`: no network block; LXC does what the container's own `lxc.net.*` lines say. */
+export type NetworkPlan =
+  | { readonly mode: 'pool'; readonly interfaces: readonly PoolInterface[] }
+  | { readonly mode: 'host' }
+  | { readonly mode: 'none' }
+  | { readonly mode: 'legacy' };
+
+export interface ContainerPlan {
+  readonly name: string;
+  readonly group: string;
+  readonly statusGoal: StatusGoal;
+  readonly restartPolicy: RestartPolicy;
+  readonly roles: readonly Role[];
+  /** File name in the container's folder, without a `dm:` prefix. */
+  readonly rootVolume: string;
+  /** File name of the LXC configuration in the container's folder. */
+  readonly config: string;
+  /** Of the writable layer (`lxc-overlay`). */
+  readonly overlayPersistence: 'permanent' | 'revision' | 'boot';
+  readonly hostname: string;
+  readonly network: NetworkPlan;
+  readonly autoRecovery: AutoRecovery | undefined;
+}
+
+export interface Revision {
+  /** In start order. */
+  readonly groups: readonly Group[];
+  readonly pools: readonly Pool[];
+  /** In alphabetical order. */
+  readonly containers: readonly ContainerPlan[];
+  /** Statics and legacy addresses of all containers, running or not. */
+  readonly reservations: readonly Reservation[];
+  /** Path inside the revision → sha256. */
+  readonly objects: ReadonlyMap<string, string>;
+  /** Keys that nothing interprets; kept, and worth a debug line. */
+  readonly ignored: readonly string[];
+}
+
+export type ParsedRevision =
+  | { readonly ok: true; readonly revision: Revision; readonly warnings: readonly Problem[] }
+  | { readonly ok: false; readonly problems: readonly Problem[] };

@@ -1,0 +1,46 @@
+// Pools and the interfaces of containers in them, as services tell each other about them. All of it is validated already:
+// shared/revision refuses what breaks a rule of the whole document (overlaps, gateways outside, ...).
+import * as z from 'zod/mini';
+import { containerName, interfaceName, ipv4, ipv4Cidr, poolName, unicastMac } from './names.ts';
+
+export const bridgePool = z.strictObject({
+  name: poolName,
+  type: z.literal('bridge'),
+  bridge: interfaceName,
+  subnet: ipv4Cidr,
+  gateway: ipv4,
+  nat: z.boolean(),
+});
+export type Pool = z.output<typeof bridgePool>;
+
+/** An address that belongs to a container whether it runs or not. */
+export const reservation = z.strictObject({
+  pool: poolName,
+  container: containerName,
+  interface: interfaceName,
+  address: ipv4,
+  /** `static`: asked for in run.json. `legacy`: baked into the container's LXC configuration. */
+  kind: z.enum(['static', 'legacy']),
+});
+export type Reservation = z.output<typeof reservation>;
+
+export const lease = z.strictObject({
+  pool: poolName,
+  container: containerName,
+  interface: interfaceName,
+  address: ipv4,
+  prefixLength: z.int().check(z.minimum(8), z.maximum(30)),
+  gateway: ipv4,
+  bridge: interfaceName,
+  mac: unicastMac,
+});
+export type Lease = z.output<typeof lease>;
+
+/** How a container's network comes to be: a namespace that net-svc made, the host's, a new empty one, or its own `lxc.net.*` lines. */
+export const containerNetwork = z.discriminatedUnion('kind', [
+  z.strictObject({ kind: z.literal('netns'), path: z.string() }),
+  z.strictObject({ kind: z.literal('host') }),
+  z.strictObject({ kind: z.literal('none') }),
+  z.strictObject({ kind: z.literal('legacy') }),
+]);
+export type ContainerNetwork = z.output<typeof containerNetwork>;
