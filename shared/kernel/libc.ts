@@ -1,0 +1,114 @@
+// The C library's functions that Node lacks, bound once, each throwing a KernelError that names the call and the errno.
+import { getSystemErrorMap } from 'node:util';
+import koffi from 'koffi';
+
+/** A system call that failed. `errno` is its name (`EPERM`), `call` what was tried. */
+export class KernelError extends Error {
+  readonly errno: string;
+  readonly call: string;
+
+  constructor(errno: string, call: string, detail: string) {
+    super(`${call}: ${errno}, ${detail}`);
+    this.name = 'KernelError';
+    this.errno = errno;
+    this.call = call;
+  }
+}
+
+/** `number` as in errno(3), positive. */
+export function kernelError(number: number, call: string, detail = ''): KernelError {
+  const [name, text] = getSystemErrorMap().get(-number) ?? [`errno ${number}`, 'unknown error'];
+  return new KernelError(name, call, detail === '' ? text : `${text} (${detail})`);
+}
+
+// null: what the program itself is linked with, whichever C library that is.
+const libc = koffi.load(null);
+
+// koffi does not know ssize_t; `long` has its size on every Linux architecture.
+const cPipe2: (fds: Int32Array, flags: number) => number = libc.func('int pipe2(int *fds, int flags)');
+const cSocket: (domain: number, type: number, protocol: number) => number = libc.func(
+  'int socket(int domain, int type, int protocol)',
+);
+const cBind: (fd: number, address: Uint8Array, length: number) => number = libc.func(
+  'int bind(int fd, const void *address, uint32_t length)',
+);
+const cListen: (fd: number, backlog: number) => number = libc.func('int listen(int fd, int backlog)');
+const cSetsockopt: (fd: number, level: number, name: number, value: Uint8Array, length: number) => number = libc.func(
+  'int setsockopt(int fd, int level, int name, const void *value, uint32_t length)',
+);
+const cSend: (fd: number, bytes: Uint8Array, length: number, flags: number) => number = libc.func(
+  'long send(int fd, const void *bytes, size_t length, int flags)',
+);
+const cRecv: (fd: number, bytes: Uint8Array, length: number, flags: number) => number = libc.func(
+  'long recv(int fd, void *bytes, size_t length, int flags)',
+);
+const cUnshare: (flags: number) => number = libc.func('int unshare(int flags)');
+const cSetns: (fd: number, type: number) => number = libc.func('int setns(int fd, int type)');
+const cMount: (
+  source: string | null,
+  target: string,
+  type: string | null,
+  flags: number,
+  options: string | null,
+) => number = libc.func(
+  'int mount(const char *source, const char *target, const char *type, unsigned long flags, const char *options)',
+);
+const cUmount2: (target: string, flags: number) => number = libc.func('int umount2(const char *target, int flags)');
+
+function checked(result: number, call: string): number {
+  if (result < 0) throw kernelError(koffi.errno(), call);
+  return result;
+}
+
+/** pipe(2). */
+export function pipe2(flags: number): { readFd: number; writeFd: number } {
+  const fds = new Int32Array(2);
+  checked(cPipe2(fds, flags), 'pipe2');
+  const [readFd = -1, writeFd = -1] = fds;
+  return { readFd, writeFd };
+}
+
+export function socket(domain: number, type: number, protocol: number): number {
+  return checked(cSocket(domain, type, protocol), 'socket');
+}
+
+/** `address` is the struct sockaddr of the family, whole. */
+export function bind(fd: number, address: Uint8Array, what = 'bind'): void {
+  checked(cBind(fd, address, address.length), what);
+}
+
+export function listen(fd: number, backlog: number): void {
+  checked(cListen(fd, backlog), 'listen');
+}
+
+export function setsockopt(fd: number, level: number, name: number, value: Uint8Array): void {
+  checked(cSetsockopt(fd, level, name, value, value.length), 'setsockopt');
+}
+
+export function send(fd: number, bytes: Uint8Array): number {
+  return checked(cSend(fd, bytes, bytes.length, 0), 'send');
+}
+
+/** Bytes received into `into`; with MSG_TRUNC in `flags`, a datagram's whole length even where `into` is too small. */
+export function recv(fd: number, into: Uint8Array, flags: number): number {
+  return checked(cRecv(fd, into, into.length, flags), 'recv');
+}
+
+/** Of the calling thread only, as is setns. */
+export function unshare(flags: number): void {
+  checked(cUnshare(flags), 'unshare');
+}
+
+export function setns(fd: number, type: number): void {
+  checked(cSetns(fd, type), 'setns');
+}
+
+/** Mounts `source` on `target` as well (MS_BIND, 4096 in linux/mount.h). */
+export function bindMount(source: string, target: string): void {
+  checked(cMount(source, target, null, 4096, null), `mount ${source} on ${target}`);
+}
+
+/** Detaches at once, busy or not (MNT_DETACH, 2 in linux/fs.h). */
+export function detachMount(target: string): void {
+  checked(cUmount2(target, 2), `umount ${target}`);
+}

@@ -1,0 +1,55 @@
+// Pipes and listening Unix sockets as bare file descriptors, to be handed on to other processes.
+import { chmodSync, closeSync, rmSync } from 'node:fs';
+import { bind, KernelError, listen, pipe2, socket } from './libc.ts';
+
+// linux/un.h, linux/socket.h, asm-generic/fcntl.h: the same numbers on x86, arm and riscv.
+const AF_UNIX = 1;
+const SOCK_STREAM = 1;
+const NONBLOCK = 0o4000;
+const CLOEXEC = 0o2000000;
+/** struct sockaddr_un is a u16 family and 108 bytes of path with its NUL. */
+const MAX_PATH_BYTES = 107;
+
+/** Both ends close on exec and do not block; the caller closes them. */
+export function pipe2NonBlocking(): { readFd: number; writeFd: number } {
+  return pipe2(CLOEXEC | NONBLOCK);
+}
+
+/** A stream socket that closes on exec and does not block; the caller closes it. */
+export function unboundUnixSocket(): number {
+  return socket(AF_UNIX, SOCK_STREAM | NONBLOCK | CLOEXEC, 0);
+}
+
+export interface ListenOptions {
+  /** Permission bits of the socket's file: writing is connecting (unix(7)). In force before anybody can connect. */
+  readonly mode: number;
+  /** Connections that may wait to be accepted. */
+  readonly backlog: number;
+}
+
+/** Binds to `path`, replacing what a predecessor left there, and listens. Throws KernelError; the descriptor stays the caller's. */
+export function bindAndListen(fd: number, path: string, { mode, backlog }: ListenOptions): void {
+  const bytes = Buffer.from(path);
+  if (bytes.length > MAX_PATH_BYTES || bytes.includes(0)) {
+    throw new KernelError('ENAMETOOLONG', 'bind', `${path} does not fit into ${MAX_PATH_BYTES} bytes`);
+  }
+  rmSync(path, { force: true });
+  const address = Buffer.alloc(2 + bytes.length + 1);
+  address.writeUInt16LE(AF_UNIX, 0);
+  address.set(bytes, 2);
+  bind(fd, address, `bind ${path}`);
+  chmodSync(path, mode);
+  listen(fd, backlog);
+}
+
+/** A new socket that listens at `path`; nothing is left open when that fails. */
+export function listenUnix(path: string, options: ListenOptions): number {
+  const fd = unboundUnixSocket();
+  try {
+    bindAndListen(fd, path, options);
+  } catch (error) {
+    closeSync(fd);
+    throw error;
+  }
+  return fd;
+}
