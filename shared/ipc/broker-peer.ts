@@ -1,0 +1,136 @@
+// What the broker knows of one service: its port, the calls that are with it, the calls it made, the events it is owed.
+import type { Buffer } from 'node:buffer';
+import { encodePayload } from './codec.ts';
+import type { ServiceName } from './contract.ts';
+import { encodeFrame, KIND, topicOf } from './envelope.ts';
+import type { Port } from './port.ts';
+
+export interface BrokerCall {
+  readonly caller: BrokerPeer;
+  /** The caller's own number for it. */
+  readonly callerId: number;
+  readonly topic: number;
+  /** Milliseconds since the epoch. */
+  readonly expiresAt: number;
+}
+
+export interface BrokerPeer {
+  readonly service: ServiceName;
+  readonly index: number;
+  port: Port | undefined;
+  greeted: boolean;
+  ready: boolean;
+  /** Requests that arrived while the service was not ready, by id, oldest first. */
+  readonly parked: Map<number, Buffer>;
+  /** Calls that are with this service or parked for it. */
+  readonly size: number;
+  inFlightFrom(caller: BrokerPeer): number;
+  /** Registers a call to this service; answers the number under which it goes out. */
+  open(call: BrokerCall): number;
+  /** Forgets a call to this service. */
+  take(id: number): BrokerCall | undefined;
+  calls(): readonly (readonly [number, BrokerCall])[];
+  findOutgoing(callerId: number): Outgoing | undefined;
+  outgoing(): readonly Outgoing[];
+  /** For the other side of a call, when it opens or ends. */
+  noteOutgoing(callerId: number, outgoing: Outgoing | undefined): void;
+  nextSequence(topic: number): number;
+  offerEvent(frame: Buffer): void;
+  flushEvents(): void;
+  /** Answers the port that was open, already forgotten. */
+  disconnect(): Port | undefined;
+}
+
+export interface Outgoing {
+  readonly receiver: BrokerPeer;
+  readonly id: number;
+}
+
+/** Bytes in a subscriber's socket queue from which events wait here, where the oldest can be dropped. */
+const EVENTS_WAIT_ABOVE_BYTES = 256 * 1024;
+/** Events that wait for a slow subscriber; the oldest beyond it are dropped and counted. */
+const MAX_WAITING_EVENTS = 256;
+
+export function createPeer(service: ServiceName, index: number): BrokerPeer {
+  const incoming = new Map<number, BrokerCall>();
+  const outgoing = new Map<number, Outgoing>();
+  const inFlight = new Map<BrokerPeer, number>();
+  const sequences = new Map<number, number>();
+  const lost = new Map<number, number>();
+  let waiting: Buffer[] = [];
+  let lastId = 0;
+
+  const waitWith = (frame: Buffer): void => {
+    waiting.push(frame);
+    if (waiting.length <= MAX_WAITING_EVENTS) return;
+    const dropped = waiting.shift();
+    if (dropped !== undefined) lost.set(topicOf(dropped), (lost.get(topicOf(dropped)) ?? 0) + 1);
+  };
+  const isSlow = (): boolean => (peer.port?.queuedBytes ?? 0) > EVENTS_WAIT_ABOVE_BYTES;
+
+  const peer: BrokerPeer = {
+    service,
+    index,
+    port: undefined,
+    greeted: false,
+    ready: false,
+    parked: new Map(),
+    get size() {
+      return incoming.size;
+    },
+    inFlightFrom: (caller) => inFlight.get(caller) ?? 0,
+    open(call) {
+      do lastId = (lastId + 1) >>> 0;
+      while (lastId === 0 || incoming.has(lastId));
+      incoming.set(lastId, call);
+      inFlight.set(call.caller, (inFlight.get(call.caller) ?? 0) + 1);
+      call.caller.noteOutgoing(call.callerId, { receiver: peer, id: lastId });
+      return lastId;
+    },
+    take(id) {
+      const call = incoming.get(id);
+      if (call === undefined) return undefined;
+      incoming.delete(id);
+      inFlight.set(call.caller, (inFlight.get(call.caller) ?? 1) - 1);
+      call.caller.noteOutgoing(call.callerId, undefined);
+      return call;
+    },
+    calls: () => [...incoming],
+    findOutgoing: (callerId) => outgoing.get(callerId),
+    outgoing: () => [...outgoing.values()],
+    noteOutgoing(callerId, entry) {
+      if (entry === undefined) outgoing.delete(callerId);
+      else outgoing.set(callerId, entry);
+    },
+    nextSequence(topic) {
+      const next = ((sequences.get(topic) ?? 0) + 1) >>> 0;
+      sequences.set(topic, next);
+      return next;
+    },
+    offerEvent(frame) {
+      // Who has not said hello yet takes a snapshot when it has.
+      if (!peer.greeted) return;
+      if (waiting.length > 0 || isSlow()) waitWith(frame);
+      else peer.port?.send(frame);
+    },
+    flushEvents() {
+      for (const [topic, count] of lost) {
+        peer.port?.send(encodeFrame(KIND.lost, 0, topic, 0, encodePayload({ count })));
+      }
+      lost.clear();
+      const frames = waiting;
+      waiting = [];
+      for (const frame of frames) peer.port?.send(frame);
+    },
+    disconnect() {
+      const port = peer.port;
+      peer.port = undefined;
+      peer.greeted = false;
+      peer.ready = false;
+      waiting = [];
+      lost.clear();
+      return port;
+    },
+  };
+  return peer;
+}

@@ -1,0 +1,110 @@
+// A service's end of its one connection: typed clients, handlers and events over a port.
+import type { Buffer } from 'node:buffer';
+import type { Logger } from '../log/logger.ts';
+import { decodePayload, encodePayload } from './codec.ts';
+import type { CallOptions, Channel, Client, Contract, Handlers, Schema } from './contract.ts';
+import { encodeFrame, KIND, kindOf, payloadOf, topicOf } from './envelope.ts';
+import { createPendingCalls } from './pending-calls.ts';
+import type { OpenPort } from './port.ts';
+import { createServing, type UntypedHandler } from './serving.ts';
+import { topicId } from './topic.ts';
+import { lostPayload } from './wire.ts';
+
+interface Subscriber {
+  readonly name: string;
+  readonly payload: Schema;
+  onEvent(payload: unknown): void;
+  onLost(count: number): void;
+}
+
+export interface ChannelOptions {
+  readonly contractsHash: string;
+  readonly log: Logger;
+  /** Milliseconds between heartbeats once ready; 0: none. */
+  readonly beatMs: number;
+}
+
+/** Says hello at once. The contracts handed to `client` and `serve` decide what it can ask and must answer. */
+export function createChannel(open: OpenPort, options: ChannelOptions): Channel {
+  const { log } = options;
+  const subscribers = new Map<number, Subscriber>();
+  let beat: NodeJS.Timeout | undefined;
+  let onClosed: () => void = () => undefined;
+  const closed = new Promise<void>((resolve) => {
+    onClosed = resolve;
+  });
+
+  const onEvent = (frame: Buffer): void => {
+    const subscriber = subscribers.get(topicOf(frame));
+    if (subscriber === undefined) return;
+    const value = decodePayload(payloadOf(frame))?.value;
+    const parsed = subscriber.payload.safeParse(value);
+    if (parsed.success) subscriber.onEvent(parsed.data);
+    else log.warn(`unreadable event ${subscriber.name}: ${parsed.error.message}`);
+  };
+  const onLost = (frame: Buffer): void => {
+    const lost = lostPayload.safeParse(decodePayload(payloadOf(frame))?.value);
+    subscribers.get(topicOf(frame))?.onLost(lost.success ? lost.data.count : 1);
+  };
+
+  const port = open({
+    onFrame(frame) {
+      const kind = kindOf(frame);
+      if (kind === KIND.request) serving.request(frame);
+      else if (kind === KIND.result || kind === KIND.error || kind === KIND.fault) calls.settle(frame);
+      else if (kind === KIND.event) onEvent(frame);
+      else if (kind === KIND.cancel) serving.cancel(frame);
+      else if (kind === KIND.lost) onLost(frame);
+      else log.warn(`frame of unknown kind ${kind}`);
+    },
+    onClose() {
+      clearInterval(beat);
+      calls.abandon();
+      serving.abandon();
+      onClosed();
+    },
+    onDrain: () => undefined,
+  });
+  const send = (frame: Buffer): void => port.send(frame);
+  const calls = createPendingCalls(send);
+  const serving = createServing(send, log);
+  send(encodeFrame(KIND.hello, 0, 0, 0, encodePayload({ contracts: options.contractsHash })));
+
+  return {
+    client<C extends Contract>(contract: C): Client<C> {
+      const client: Record<string, (params: unknown, options?: CallOptions) => Promise<unknown>> = {};
+      for (const [request, spec] of Object.entries(contract.requests)) {
+        const topic = topicId(contract.service, request);
+        const name = `${contract.service}.${request}`;
+        client[request] = (params, callOptions = {}) => calls.call(topic, name, spec, params, callOptions);
+      }
+      // The one place where the untyped wire becomes the contract's types: every member parsed by the schema they come from.
+      return client as Client<C>;
+    },
+    serve<C extends Contract>(contract: C, handlers: Handlers<C>) {
+      // A handler takes what its own schema made of the params; `serving` calls it with nothing else.
+      serving.add(contract, handlers as unknown as Readonly<Record<string, UntypedHandler>>);
+    },
+    publish(contract, name, payload) {
+      send(encodeFrame(KIND.event, 0, topicId(contract.service, name), 0, encodePayload(payload)));
+    },
+    subscribe(contract, name, subscription) {
+      const spec = contract.events[name];
+      if (spec === undefined) throw new Error(`${contract.service} has no event ${name}`);
+      subscribers.set(topicId(contract.service, name), {
+        name: `${contract.service}.${name}`,
+        payload: spec.payload,
+        // As above: parsed by the very schema that the subscription's type comes from.
+        onEvent: subscription.onEvent as (payload: unknown) => void,
+        onLost: subscription.onLost,
+      });
+    },
+    ready() {
+      send(encodeFrame(KIND.ready, 0, 0, 0, undefined));
+      if (options.beatMs === 0) return;
+      beat = setInterval(() => send(encodeFrame(KIND.beat, 0, 0, 0, undefined)), options.beatMs);
+    },
+    closed,
+    close: () => port.close(),
+  };
+}

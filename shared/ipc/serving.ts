@@ -1,0 +1,92 @@
+// The requests that a service answers: finds the handler, parses the params, runs it, sends what comes of it.
+import type { Buffer } from 'node:buffer';
+import type { Logger } from '../log/logger.ts';
+import { decodePayload, encodePayload } from './codec.ts';
+import { type CallContext, type Contract, type RequestSpec, SERVICE_NAMES } from './contract.ts';
+import { deadlineOf, encodeFrame, idOf, KIND, MAX_PAYLOAD_BYTES, payloadOf, peerOf, topicOf } from './envelope.ts';
+import type { FaultCode } from './fault.ts';
+import type { UntypedAnswer } from './pending-calls.ts';
+import { topicId } from './topic.ts';
+import { faultFrame } from './wire.ts';
+
+export type UntypedHandler = (params: unknown, context: CallContext) => Promise<UntypedAnswer> | UntypedAnswer;
+
+export interface Serving {
+  add(contract: Contract, handlers: Readonly<Record<string, UntypedHandler>>): void;
+  request(frame: Buffer): void;
+  cancel(frame: Buffer): void;
+  /** Aborts everything that runs: nobody will hear the answers. */
+  abandon(): void;
+}
+
+interface Served {
+  readonly name: string;
+  readonly spec: RequestSpec;
+  readonly handler: UntypedHandler;
+}
+
+export function createServing(send: (frame: Buffer) => void, log: Logger): Serving {
+  const served = new Map<number, Served>();
+  const running = new Map<number, AbortController>();
+
+  const refuse = (frame: Buffer, code: FaultCode, detail: string): void =>
+    send(faultFrame(idOf(frame), topicOf(frame), code, detail));
+
+  const answer = (id: number, topic: number, name: string, outcome: UntypedAnswer): void => {
+    const payload = encodePayload(outcome.ok ? outcome.value : outcome.error);
+    if (payload.length > MAX_PAYLOAD_BYTES) {
+      log.error(`answer of ${name} has ${payload.length} bytes, at most ${MAX_PAYLOAD_BYTES} fit a message`);
+      send(faultFrame(id, topic, 'INTERNAL', 'answer too large'));
+      return;
+    }
+    send(encodeFrame(outcome.ok ? KIND.result : KIND.error, id, topic, 0, payload));
+  };
+
+  const run = async (frame: Buffer, { name, spec, handler }: Served): Promise<void> => {
+    const id = idOf(frame);
+    const topic = topicOf(frame);
+    const caller = SERVICE_NAMES[peerOf(frame)];
+    const decoded = decodePayload(payloadOf(frame));
+    const params = spec.params.safeParse(decoded?.value);
+    if (caller === undefined || decoded === undefined || !params.success) {
+      const detail = params.success ? 'undecodable' : params.error.message;
+      log.warn(`bad params for ${name} from ${caller ?? 'nobody'}: ${detail}`);
+      refuse(frame, 'BAD_PARAMS', detail);
+      return;
+    }
+    const abort = new AbortController();
+    running.set(id, abort);
+    const timer = setTimeout(() => abort.abort(), deadlineOf(frame));
+    try {
+      answer(id, topic, name, await handler(params.data, { caller, signal: abort.signal }));
+    } catch (error) {
+      log.error(`${name} failed: ${error instanceof Error ? (error.stack ?? error.message) : String(error)}`);
+      refuse(frame, abort.signal.aborted ? 'CANCELLED' : 'INTERNAL', error instanceof Error ? error.message : '');
+    } finally {
+      clearTimeout(timer);
+      running.delete(id);
+    }
+  };
+
+  return {
+    add(contract, handlers) {
+      for (const [request, spec] of Object.entries(contract.requests)) {
+        const handler = handlers[request];
+        if (handler === undefined) throw new Error(`${contract.service}.${request} has no handler`);
+        const name = `${contract.service}.${request}`;
+        served.set(topicId(contract.service, request), { name, spec, handler });
+      }
+    },
+    request(frame) {
+      const entry = served.get(topicOf(frame));
+      if (entry === undefined) refuse(frame, 'INTERNAL', 'not served');
+      else void run(frame, entry);
+    },
+    cancel(frame) {
+      running.get(idOf(frame))?.abort();
+    },
+    abandon() {
+      for (const abort of running.values()) abort.abort();
+    },
+  };
+}
