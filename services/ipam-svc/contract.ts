@@ -59,6 +59,8 @@ export const ipamContract = defineContract({
         POOL_EXHAUSTED: z.strictObject({ pool: poolName, size: z.int(), holders: z.int() }),
         ADDRESS_TAKEN: z.strictObject({ ...leaseKey, address: ipv4, holder: z.string() }),
         ADDRESS_UNUSABLE: z.strictObject({ pool: poolName, address: ipv4, reason: z.string() }),
+        /** A MAC that was asked for belongs, or by its form would belong, to somebody else on the pool's bridge. */
+        MAC_TAKEN: z.strictObject({ ...leaseKey, mac: unicastMac, holder: z.string() }),
         JOURNAL_UNWRITABLE: z.strictObject({ reason: z.string() }),
       },
       idempotent: true,

@@ -1,0 +1,38 @@
+// IPv4 addresses as numbers: parsing, writing, and the MAC address that belongs to one.
+
+/** An address as an unsigned 32-bit number, the first octet the most significant. */
+export type Ipv4 = number;
+
+const OCTET = /^(?:0|[1-9]\d{0,2})$/;
+
+/** `10.0.3.2` → number; undefined for anything but four decimal octets without leading zeros (`010` is octal to inet_aton(3)). */
+export function parseIpv4(text: string): Ipv4 | undefined {
+  const parts = text.split('.');
+  if (parts.length !== 4) return undefined;
+  let address = 0;
+  for (const part of parts) {
+    const octet = Number(part);
+    if (!OCTET.test(part) || octet > 255) return undefined;
+    address = address * 256 + octet;
+  }
+  return address;
+}
+
+/** For text that a schema has checked; throws on anything else. */
+export function mustParseIpv4(text: string): Ipv4 {
+  const address = parseIpv4(text);
+  if (address === undefined) throw new Error(`not an IPv4 address: ${text}`);
+  return address;
+}
+
+export function formatIpv4(address: Ipv4): string {
+  return `${address >>> 24}.${(address >>> 16) & 255}.${(address >>> 8) & 255}.${address & 255}`;
+}
+
+/** Locally administered and unicast (IEEE 802: bits 1 and 0 of the first octet), unique as long as the addresses are. */
+export function macOf(address: Ipv4): string {
+  return `02:00:${address
+    .toString(16)
+    .padStart(8, '0')
+    .replace(/(..)(?=.)/g, '$1:')}`;
+}
