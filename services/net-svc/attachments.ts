@@ -1,0 +1,255 @@
+// A container's place on the network: its namespace and veth pairs, compared with what the kernel has and changed where
+// that differs. Nothing is remembered: whose a link is says its alias.
+import { closeSync } from 'node:fs';
+import type { Lease } from '../../shared/schema/network.ts';
+import { changesInside, changesOutside, isPair } from './interface-plan.ts';
+import { attachmentAlias, hostInterfaceName, parseAttachmentAlias } from './link-names.ts';
+import { attempt, collectFailures, NetFailure, type Undo, undoingOnFailure } from './net-failure.ts';
+import { type NetlinkSocket, openNetlink } from './netlink-socket.ts';
+import { type Namespaces, withinNamespace } from './netns.ts';
+import { decodeAddress, decodeDefaultRoute, dumpAddresses, dumpRoutes } from './rtnetlink-address.ts';
+import {
+  createVeth,
+  decodeLink,
+  deleteLink,
+  dumpLinks,
+  getLinkByIndex,
+  getLinkByName,
+  type Link,
+  setAliasByName,
+} from './rtnetlink-link.ts';
+
+export interface AttachedInterface {
+  readonly interface: string;
+  readonly hostInterface: string;
+}
+
+export interface Attachment {
+  readonly container: string;
+  readonly netns: string;
+  readonly interfaces: readonly AttachedInterface[];
+}
+
+/** Everything one attach talks to. */
+interface Session {
+  readonly container: string;
+  readonly host: NetlinkSocket;
+  readonly inside: NetlinkSocket;
+  readonly namespaceFd: number;
+  readonly undo: Undo;
+}
+
+/**
+ * Gives the container a namespace with exactly these interfaces, the default route through the first one's gateway.
+ * What is right already is left untouched, without a message that changes anything. Throws NetFailure; then everything
+ * that this call did is undone.
+ */
+export function attach(namespaces: Namespaces, container: string, leases: readonly Lease[]): Attachment {
+  refuseBadLeases(container, leases);
+  return undoingOnFailure((undo) => {
+    if (!attempt(`look up the namespace of ${container}`, () => namespaces.exists(container))) {
+      attempt(`create the namespace of ${container}`, () => namespaces.create(container));
+      undo.add(`remove the namespace of ${container}`, () => namespaces.remove(container));
+    }
+    withSockets(namespaces, container, (host, inside, namespaceFd) =>
+      // Undone here already, while the sockets are open; the namespace goes after them.
+      undoingOnFailure((inner) => plumb({ container, host, inside, namespaceFd, undo: inner }, leases)),
+    );
+    return {
+      container,
+      netns: namespaces.pathOf(container),
+      interfaces: leases.map((lease) => ({
+        interface: lease.interface,
+        hostInterface: hostInterfaceName(container, lease.interface),
+      })),
+    };
+  });
+}
+
+function refuseBadLeases(container: string, leases: readonly Lease[]): void {
+  const names = new Set<string>();
+  for (const lease of leases) {
+    const step = `attach ${lease.interface} of ${container}`;
+    if (lease.container !== container) throw new NetFailure(step, `the lease belongs to ${lease.container}`);
+    if (lease.interface === 'lo') throw new NetFailure(step, 'lo is the loopback interface of every namespace');
+    if (names.has(lease.interface)) throw new NetFailure(step, 'two leases name this interface');
+    names.add(lease.interface);
+  }
+}
+
+function withSockets(
+  namespaces: Namespaces,
+  container: string,
+  act: (host: NetlinkSocket, inside: NetlinkSocket, namespaceFd: number) => void,
+): void {
+  const host = attempt('open rtnetlink', openNetlink);
+  try {
+    const step = `enter the namespace of ${container}`;
+    const namespaceFd = attempt(step, () => namespaces.open(container));
+    try {
+      // A socket stays in the namespace that it was made in.
+      const inside = attempt(step, () => withinNamespace(namespaceFd, openNetlink));
+      try {
+        act(host, inside, namespaceFd);
+      } finally {
+        inside.close();
+      }
+    } finally {
+      closeSync(namespaceFd);
+    }
+  } finally {
+    host.close();
+  }
+}
+
+function plumb(session: Session, leases: readonly Lease[]): void {
+  const { container, inside } = session;
+  const before = insideLinks(session);
+  removeStrays(session, before, leases);
+  let made = false;
+  for (const lease of leases) made = ensureVeth(session, before, lease) || made;
+  const links = made ? insideLinks(session) : before;
+  const addresses = inside.dump(`list addresses of ${container}`, dumpAddresses()).map(decodeAddress);
+  const routes = inside
+    .dump(`list routes of ${container}`, dumpRoutes())
+    .map(decodeDefaultRoute)
+    .filter((route) => route !== undefined);
+  inside.apply(changesInside(container, leases, { links, addresses, routes }));
+}
+
+function insideLinks({ container, inside }: Session): Link[] {
+  return inside.dump(`list links of ${container}`, dumpLinks()).map(decodeLink);
+}
+
+function lookUp(host: NetlinkSocket, name: string): Link | undefined {
+  const payload = host.get(`look up ${name}`, getLinkByName(name));
+  return payload === undefined ? undefined : decodeLink(payload);
+}
+
+/** Removes pairs of this container's that no lease names any more. Veths that the container made itself stay. */
+function removeStrays({ container, host }: Session, links: readonly Link[], leases: readonly Lease[]): void {
+  for (const link of links) {
+    if (!link.peerElsewhere || link.kind !== 'veth' || leases.some((lease) => lease.interface === link.name)) continue;
+    const payload = host.get(`look up the peer of ${link.name} of ${container}`, getLinkByIndex(link.peer));
+    const peer = payload === undefined ? undefined : decodeLink(payload);
+    if (peer === undefined || parseAttachmentAlias(peer.alias)?.container !== container) continue;
+    host.apply([{ step: `delete ${peer.name}, former ${link.name} of ${container}`, message: deleteLink(peer.index) }]);
+  }
+}
+
+/** The veth pair of one lease, with its host side marked, up and in the bridge. Answers whether the pair had to be made. */
+function ensureVeth(session: Session, links: readonly Link[], lease: Lease): boolean {
+  const { container, host } = session;
+  const bridge = lookUp(host, lease.bridge);
+  if (bridge?.kind !== 'bridge') {
+    const found = bridge === undefined ? 'there is no such link' : 'it is no bridge';
+    throw new NetFailure(`find bridge ${lease.bridge} of pool ${lease.pool}`, found);
+  }
+  const hostName = hostInterfaceName(container, lease.interface);
+  const alias = attachmentAlias(container, lease.interface);
+  const present = lookUp(host, hostName);
+  const occupant = links.find((link) => link.name === lease.interface);
+  // Without a mark it is ours all the same when its other end is in our namespace: we were killed before marking it.
+  if (present !== undefined && isPair(present, occupant) && ['', alias].includes(present.alias)) {
+    host.apply(changesOutside(present, bridge, alias));
+    return false;
+  }
+  if (present !== undefined && present.alias !== alias) {
+    const owner = present.alias === '' ? 'a link that is not ours' : `a link marked "${present.alias}"`;
+    throw new NetFailure(
+      `create veth ${hostName} for ${lease.interface} of ${container}`,
+      `the name is taken by ${owner}`,
+    );
+  }
+  clearTheWay(session, present, occupant);
+  createPair(session, bridge, lease, hostName);
+  return true;
+}
+
+/** The namespace is ours as a whole: what stands there under the name, or is left of a former pair, goes. */
+function clearTheWay(
+  { container, host, inside }: Session,
+  present: Link | undefined,
+  occupant: Link | undefined,
+): void {
+  if (present !== undefined) {
+    const step = `delete veth ${present.name}, whose other end is not in ${container}`;
+    host.apply([{ step, message: deleteLink(present.index) }]);
+  }
+  if (occupant !== undefined) {
+    const step = `delete ${occupant.name} that is in the way in ${container}`;
+    inside.apply([{ step, message: deleteLink(occupant.index) }]);
+  }
+}
+
+function createPair(
+  { container, host, namespaceFd, undo }: Session,
+  bridge: Link,
+  lease: Lease,
+  hostName: string,
+): void {
+  const pair = {
+    hostName,
+    bridgeIndex: bridge.index,
+    peerName: lease.interface,
+    peerMac: lease.mac,
+    peerNamespaceFd: namespaceFd,
+  };
+  const step = `create veth ${hostName} for ${lease.interface} of ${container} in ${lease.bridge}`;
+  // In a datagram of its own: the mark behind a creation that failed could go to somebody else's link.
+  host.apply([{ step, message: createVeth(pair) }]);
+  const undoStep = `delete veth ${hostName}`;
+  undo.add(undoStep, () => {
+    const created = lookUp(host, hostName);
+    if (created !== undefined) host.apply([{ step: undoStep, message: deleteLink(created.index) }]);
+  });
+  const alias = attachmentAlias(container, lease.interface);
+  host.apply([{ step: `mark veth ${hostName}`, message: setAliasByName(hostName, alias) }]);
+}
+
+/** Removes the container's veth pairs, then its namespace. Goes on past failures and throws them together. Nothing there: a no-op. */
+export function detach(namespaces: Namespaces, container: string): void {
+  const host = attempt('open rtnetlink', openNetlink);
+  try {
+    // First the links: with the namespace they would go only some time later.
+    const links = ownLinks(host).filter((own) => own.container === container);
+    const failures = collectFailures([
+      ...links.map(({ link }) => ({
+        step: `delete veth ${link.name} of ${container}`,
+        act: () => host.apply([{ step: `delete veth ${link.name} of ${container}`, message: deleteLink(link.index) }]),
+      })),
+      { step: `remove the namespace of ${container}`, act: () => namespaces.remove(container) },
+    ]);
+    if (failures.length === 0) return;
+    throw new NetFailure(`detach ${container}`, failures.map(({ message }) => message).join('; '));
+  } finally {
+    host.close();
+  }
+}
+
+function ownLinks(host: NetlinkSocket): { link: Link; container: string; interface: string }[] {
+  return host.dump('list links', dumpLinks()).flatMap((payload) => {
+    const link = decodeLink(payload);
+    const owner = parseAttachmentAlias(link.alias);
+    return owner === undefined ? [] : [{ link, ...owner }];
+  });
+}
+
+/** All containers that have a namespace, with their interfaces, as the kernel has them. Throws NetFailure. */
+export function listAttachments(namespaces: Namespaces): Attachment[] {
+  const host = attempt('open rtnetlink', openNetlink);
+  try {
+    const own = ownLinks(host);
+    const containers = attempt('list namespaces', () => namespaces.list());
+    return containers.map((container) => ({
+      container,
+      netns: namespaces.pathOf(container),
+      interfaces: own
+        .filter((candidate) => candidate.container === container)
+        .map(({ link, interface: name }) => ({ interface: name, hostInterface: link.name }))
+        .sort((a, b) => a.interface.localeCompare(b.interface)),
+    }));
+  } finally {
+    host.close();
+  }
+}

@@ -1,0 +1,115 @@
+// The bridges of pools: made, addressed and brought up where that is not so already; ours that no pool names are removed.
+// A bridge that somebody else made (its alias is not ours) is used and given the address, and never deleted.
+import type { Pool } from '../../shared/schema/network.ts';
+import { addressChanges, type Step } from './interface-plan.ts';
+import { bridgeAlias, bridgeMac, isBridgeAlias } from './link-names.ts';
+import { attempt, collectFailures, NetFailure, type Undo } from './net-failure.ts';
+import { type NetlinkSocket, openNetlink } from './netlink-socket.ts';
+import { decodeAddress, deleteAddress, dumpAddresses, type InterfaceAddress } from './rtnetlink-address.ts';
+import {
+  changeLink,
+  createBridge,
+  decodeLink,
+  deleteLink,
+  dumpLinks,
+  type Link,
+  type LinkChange,
+} from './rtnetlink-link.ts';
+
+export interface BridgeReport {
+  /** Pools whose bridge did not exist before. */
+  readonly created: readonly Pool[];
+}
+
+export const prefixLengthOf = (pool: Pool): number => Number(pool.subnet.split('/')[1]);
+
+/** Adds what is missing. Throws NetFailure; what to undo then is in `undo`. */
+export function ensureBridges(pools: readonly Pool[], undo: Undo): BridgeReport {
+  return withHost((host) => {
+    const links = listLinks(host);
+    for (const pool of pools) refuseForeignKind(pool, links);
+    const missing = pools.filter((pool) => !links.some((link) => link.name === pool.bridge));
+    for (const pool of missing) create(host, pool, undo);
+    const current = missing.length === 0 ? links : listLinks(host);
+    const addresses = host.dump('list addresses', dumpAddresses()).map(decodeAddress);
+    for (const pool of pools) undoAddress(pool, current, addresses, undo);
+    host.apply(pools.flatMap((pool) => bridgeChanges(pool, current, addresses)));
+    return { created: missing };
+  });
+}
+
+/** Deletes bridges that we made and that no pool names. Throws NetFailure for all that failed together. */
+export function removeStaleBridges(pools: readonly Pool[]): void {
+  withHost((host) => {
+    const stale = listLinks(host).filter(
+      (link) => isBridgeAlias(link.alias) && link.kind === 'bridge' && !pools.some((pool) => pool.bridge === link.name),
+    );
+    const failures = collectFailures(
+      stale.map(({ name, index }) => {
+        const step = `delete bridge ${name} that no pool uses`;
+        return { step, act: () => host.apply([{ step, message: deleteLink(index) }]) };
+      }),
+    );
+    const [first, ...others] = failures;
+    if (first === undefined) return;
+    throw new NetFailure(first.step, [first.reason, ...others.map(({ message }) => message)].join('; '));
+  });
+}
+
+function withHost<T>(act: (host: NetlinkSocket) => T): T {
+  const host = attempt('open rtnetlink', openNetlink);
+  try {
+    return act(host);
+  } finally {
+    host.close();
+  }
+}
+
+function listLinks(host: NetlinkSocket): Link[] {
+  return host.dump('list links', dumpLinks()).map(decodeLink);
+}
+
+function refuseForeignKind(pool: Pool, links: readonly Link[]): void {
+  const present = links.find((link) => link.name === pool.bridge);
+  if (present === undefined || present.kind === 'bridge') return;
+  const kind = present.kind === '' ? 'another kind of link' : `a ${present.kind}`;
+  throw new NetFailure(`use bridge ${pool.bridge} for pool ${pool.name}`, `${pool.bridge} exists and is ${kind}`);
+}
+
+function create(host: NetlinkSocket, pool: Pool, undo: Undo): void {
+  const step = `create bridge ${pool.bridge}`;
+  host.apply([{ step, message: createBridge(pool.bridge, bridgeMac(pool.gateway)) }]);
+  const index = listLinks(host).find((link) => link.name === pool.bridge)?.index;
+  if (index === undefined) throw new NetFailure(step, 'it is gone right after it was made');
+  undo.add(`delete bridge ${pool.bridge}`, () =>
+    withHost((later) => later.apply([{ step: `delete bridge ${pool.bridge}`, message: deleteLink(index) }])),
+  );
+  host.apply([{ step: `mark bridge ${pool.bridge}`, message: changeLink(index, { alias: bridgeAlias(pool.name) }) }]);
+}
+
+/** Registers the removal of an address that is about to be added to a bridge that we did not make. */
+function undoAddress(pool: Pool, links: readonly Link[], addresses: readonly InterfaceAddress[], undo: Undo): void {
+  const link = links.find((candidate) => candidate.name === pool.bridge);
+  if (link === undefined || isBridgeAlias(link.alias)) return;
+  if (addresses.some(({ linkIndex, address }) => linkIndex === link.index && address === pool.gateway)) return;
+  const step = `remove address ${pool.gateway} of bridge ${pool.bridge}`;
+  const message = deleteAddress({ linkIndex: link.index, address: pool.gateway, prefixLength: prefixLengthOf(pool) });
+  undo.add(step, () => withHost((host) => host.apply([{ step, message }])));
+}
+
+/** What the bridge of a pool lacks. Of somebody else's bridge only address and up are ours to set. */
+export function bridgeChanges(pool: Pool, links: readonly Link[], addresses: readonly InterfaceAddress[]): Step[] {
+  const link = links.find((candidate) => candidate.name === pool.bridge);
+  if (link === undefined) throw new NetFailure(`find bridge ${pool.bridge}`, 'it is gone right after it was made');
+  const ours = isBridgeAlias(link.alias);
+  const changes: Step[] = [];
+  const change = (what: string, wanted: LinkChange): void => {
+    changes.push({ step: `${what} bridge ${pool.bridge}`, message: changeLink(link.index, wanted) });
+  };
+  if (ours && link.alias !== bridgeAlias(pool.name)) change('mark', { alias: bridgeAlias(pool.name) });
+  if (ours && link.mac !== bridgeMac(pool.gateway)) change('set the MAC of', { mac: bridgeMac(pool.gateway) });
+  const wanted = { linkIndex: link.index, address: pool.gateway, prefixLength: prefixLengthOf(pool) };
+  changes.push(...addressChanges(wanted, addresses, `of bridge ${pool.bridge}`, ours));
+  if (!link.up) change('bring up', { up: true });
+  return changes;
+}

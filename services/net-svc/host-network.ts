@@ -1,0 +1,77 @@
+// The host's side of all pools: bridges, NAT, forwarding. One change at a time; what cannot be had is told in health.
+import type { Logger } from '../../shared/log/logger.ts';
+import type { HealthReason } from '../../shared/schema/health.ts';
+import type { Pool } from '../../shared/schema/network.ts';
+import { ensureBridges, prefixLengthOf, removeStaleBridges } from './bridges.ts';
+import { ensureForwarding } from './forwarding.ts';
+import type { Nat, NatReport } from './nat.ts';
+import { natRules } from './nat-rules.ts';
+import { NetFailure, undoingOnFailure } from './net-failure.ts';
+
+export interface HostNetwork {
+  /** Makes the host side equal to these pools. Rejects with NetFailure; then bridges that this call made are gone again. */
+  configure(pools: readonly Pool[]): Promise<NatReport['used']>;
+  /** As of the last `configure`. */
+  healthReasons(): readonly HealthReason[];
+}
+
+/** `log`'s lines are the ones that people grep for as `[ipam] …`. */
+export function createHostNetwork(nat: Nat, log: Logger): HostNetwork {
+  let reasons: readonly HealthReason[] = [];
+  let last: Promise<unknown> = Promise.resolve();
+
+  const configure = async (pools: readonly Pool[]): Promise<NatReport['used']> => {
+    const { created } = undoingOnFailure((undo) => ensureBridges(pools, undo));
+    for (const pool of created)
+      log.info(`created bridge ${pool.bridge} with IP ${pool.gateway}/${prefixLengthOf(pool)}`);
+    const report = await nat.apply(natRules(pools));
+    logNat(report, pools, log);
+    const needsForwarding = pools.some((pool) => pool.nat);
+    reasons = [...natReasons(report, pools), ...(needsForwarding ? forwardingReasons(log) : [])];
+    removeStaleBridges(pools);
+    return report.used;
+  };
+
+  return {
+    configure: (pools) => {
+      const turn = last.then(() => configure(pools));
+      last = turn.catch(() => undefined);
+      return turn;
+    },
+    healthReasons: () => reasons,
+  };
+}
+
+function logNat(report: NatReport, pools: readonly Pool[], log: Logger): void {
+  for (const reason of report.reasons) log.warn(`NAT: ${reason}`);
+  for (const pool of pools.filter(({ nat }) => nat)) {
+    if (report.used === 'unavailable') {
+      log.warn(`no NAT for pool ${pool.name}: neither nftables nor iptables works, it serves local traffic only`);
+    } else if (report.changed) {
+      log.info(`setup NAT (${report.used}) for pool ${pool.name}`);
+    }
+  }
+}
+
+function natReasons(report: NatReport, pools: readonly Pool[]): HealthReason[] {
+  if (report.used !== 'unavailable') return [];
+  const said = report.reasons.length === 0 ? 'no back end is allowed' : report.reasons.join('; ');
+  return pools
+    .filter(({ nat }) => nat)
+    .map(({ name }) => ({
+      code: 'NAT_UNAVAILABLE',
+      subject: `pool ${name}`,
+      message: `pool ${name} has no NAT and serves local traffic only: ${said}; install nft or iptables`,
+    }));
+}
+
+function forwardingReasons(log: Logger): HealthReason[] {
+  try {
+    if (ensureForwarding()) log.info('switched on net.ipv4.ip_forward');
+    return [];
+  } catch (error) {
+    if (!(error instanceof NetFailure)) throw error;
+    log.warn(error.message);
+    return [{ code: 'FORWARDING_OFF', subject: 'net.ipv4.ip_forward', message: `${error.message}; NAT needs it` }];
+  }
+}

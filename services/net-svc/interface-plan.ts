@@ -1,0 +1,99 @@
+// From what the kernel has to what leases ask for: the fewest changes, in an order that works. Pure.
+import type { Lease } from '../../shared/schema/network.ts';
+import type { MessageBody } from './netlink-message.ts';
+import {
+  type DefaultRoute,
+  deleteAddress,
+  type InterfaceAddress,
+  replaceDefaultRoute,
+  setAddress,
+} from './rtnetlink-address.ts';
+import { changeLink, type Link } from './rtnetlink-link.ts';
+
+/** One change and the words for it in case it fails. */
+export interface Step {
+  readonly step: string;
+  readonly message: MessageBody;
+}
+
+export interface Inside {
+  readonly links: readonly Link[];
+  readonly addresses: readonly InterfaceAddress[];
+  readonly routes: readonly DefaultRoute[];
+}
+
+/** These two are the ends of one veth, as each of them says. */
+export function isPair(host: Link | undefined, inside: Link | undefined): boolean {
+  if (host?.kind !== 'veth' || inside?.kind !== 'veth') return false;
+  return host.peerElsewhere && inside.peerElsewhere && host.peer === inside.index && inside.peer === host.index;
+}
+
+/** What the host side of a pair lacks. */
+export function changesOutside(host: Link, bridge: Link, alias: string): Step[] {
+  const changes: Step[] = [];
+  const add = (what: string, message: MessageBody): void => {
+    changes.push({ step: `${what} ${host.name}`, message });
+  };
+  if (host.alias !== alias) add('mark', changeLink(host.index, { alias }));
+  if (host.master !== bridge.index) add(`put into ${bridge.name}:`, changeLink(host.index, { master: bridge.index }));
+  if (!host.up) add('bring up', changeLink(host.index, { up: true }));
+  return changes;
+}
+
+/** The address this link should have as its only one. Steps are worded `… <suffix>`. */
+export function addressChanges(
+  wanted: InterfaceAddress,
+  present: readonly InterfaceAddress[],
+  suffix: string,
+  removeOthers: boolean,
+): Step[] {
+  const here = present.filter((address) => address.linkIndex === wanted.linkIndex);
+  const isWanted = (address: InterfaceAddress): boolean =>
+    address.address === wanted.address && address.prefixLength === wanted.prefixLength;
+  const others = removeOthers ? here.filter((address) => !isWanted(address)) : [];
+  if (others.length === 0 && here.some(isWanted)) return [];
+  return [
+    ...others.map((other) => ({
+      step: `remove address ${other.address}/${other.prefixLength} ${suffix}`,
+      message: deleteAddress(other),
+    })),
+    { step: `add address ${wanted.address}/${wanted.prefixLength} ${suffix}`, message: setAddress(wanted) },
+  ];
+}
+
+/** Loopback up, then MAC, address and up of every lease's interface, then the default route through the first lease's gateway. */
+export function changesInside(container: string, leases: readonly Lease[], inside: Inside): Step[] {
+  const loopback = inside.links.find((link) => link.name === 'lo' && !link.up);
+  const changes: Step[] = [];
+  if (loopback !== undefined) {
+    changes.push({ step: `bring up lo of ${container}`, message: changeLink(loopback.index, { up: true }) });
+  }
+  for (const [order, lease] of leases.entries()) {
+    const link = inside.links.find((candidate) => candidate.name === lease.interface);
+    if (link === undefined) throw new Error(`${lease.interface} of ${container} is gone right after it was made`);
+    const own = interfaceChanges(lease, link, inside.addresses);
+    changes.push(...own);
+    if (order > 0) continue;
+    const route = { linkIndex: link.index, gateway: lease.gateway };
+    const present = inside.routes.some(
+      ({ linkIndex, gateway }) => linkIndex === route.linkIndex && gateway === route.gateway,
+    );
+    // Changes of the link or its address may have taken the route along.
+    if (present && own.length === 0) continue;
+    const step = `add default route through ${lease.gateway} to ${container}`;
+    changes.push({ step, message: replaceDefaultRoute(route) });
+  }
+  return changes;
+}
+
+function interfaceChanges(lease: Lease, link: Link, addresses: readonly InterfaceAddress[]): Step[] {
+  const name = `${lease.interface} of ${lease.container}`;
+  const wanted = { linkIndex: link.index, address: lease.address, prefixLength: lease.prefixLength };
+  const changes: Step[] = [];
+  if (link.mac !== lease.mac) {
+    changes.push({ step: `set MAC ${lease.mac} on ${name}`, message: changeLink(link.index, { mac: lease.mac }) });
+  }
+  changes.push(...addressChanges(wanted, addresses, `of ${name}`, true));
+  if (!link.up) changes.push({ step: `bring up ${name}`, message: changeLink(link.index, { up: true }) });
+  return changes;
+}

@@ -1,0 +1,46 @@
+// Names, marks and MACs that follow from what a link is for, so that nothing about links has to be remembered. Pure.
+import { createHash } from 'node:crypto';
+import { containerName, interfaceName } from '../../shared/schema/names.ts';
+
+/** RFC 4648's alphabet in lower case. */
+const BASE32 = 'abcdefghijklmnopqrstuvwxyz234567';
+const HOST_PREFIX = 'vb';
+/** IFNAMSIZ without the NUL. */
+const MAX_NAME_CHARACTERS = 15;
+
+/** 15 characters: `vb` and 65 bits of SHA-256 over container and interface. Two that collide are told apart by their alias. */
+export function hostInterfaceName(container: string, containerInterface: string): string {
+  const digest = createHash('sha256').update(`${container}/${containerInterface}`).digest();
+  const letters = [...digest].map((byte) => BASE32[byte & 31]);
+  return (HOST_PREFIX + letters.join('')).slice(0, MAX_NAME_CHARACTERS);
+}
+
+/** IFLA_IFALIAS of the host side of a container's interface: whose it is. Neither name can hold a slash. */
+export function attachmentAlias(container: string, containerInterface: string): string {
+  return `berth:${container}/${containerInterface}`;
+}
+
+/** Undefined when the alias is not one of `attachmentAlias`. */
+export function parseAttachmentAlias(alias: string): { container: string; interface: string } | undefined {
+  const [, container, name] = /^berth:([^/]+)\/([^/]+)$/.exec(alias) ?? [];
+  if (container === undefined || name === undefined) return undefined;
+  if (!containerName.safeParse(container).success || !interfaceName.safeParse(name).success) return undefined;
+  return { container, interface: name };
+}
+
+/** IFLA_IFALIAS of a bridge that we made; those without it belong to somebody else. */
+export function bridgeAlias(pool: string): string {
+  return `berth:pool:${pool}`;
+}
+
+export function isBridgeAlias(alias: string): boolean {
+  return alias.startsWith('berth:pool:');
+}
+
+/** Locally administered (bit 1 of the first octet, IEEE 802), and like a container's made from the address: `02:00:` and its octets. */
+export function bridgeMac(gateway: string): string {
+  return `02:00:${gateway
+    .split('.')
+    .map((octet) => Number(octet).toString(16).padStart(2, '0'))
+    .join(':')}`;
+}

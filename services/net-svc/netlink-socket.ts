@@ -1,0 +1,141 @@
+// One conversation with the kernel's rtnetlink, synchronous: the kernel answers within send(2), nothing is waited for.
+import { closeSync } from 'node:fs';
+import { bind, kernelError, recv, send, setsockopt, socket } from '../../shared/kernel/libc.ts';
+import type { Step } from './interface-plan.ts';
+import { attempt, NetFailure } from './net-failure.ts';
+import {
+  decodeMessages,
+  decodeOutcome,
+  encodeMessage,
+  type Message,
+  type MessageBody,
+  NLM_F_ACK,
+  NLM_F_DUMP_INTR,
+  NLMSG_DONE,
+  NLMSG_ERROR,
+} from './netlink-message.ts';
+
+/** linux/socket.h, linux/netlink.h */
+const AF_NETLINK = 16;
+const SOCK_RAW_NONBLOCK_CLOEXEC = 3 | 0o4000 | 0o2000000;
+const NETLINK_ROUTE = 0;
+const SOL_NETLINK = 270;
+const NETLINK_CAP_ACK = 10;
+const NETLINK_EXT_ACK = 11;
+const MSG_TRUNC = 0x20;
+/** The kernel fills at most 32 KiB of a reader's buffer in a dump (net/netlink/af_netlink.c). */
+const RECEIVE_BYTES = 64 * 1024;
+/** A dump that others' changes interrupt this often is given up. */
+const MAX_DUMPS = 10;
+const ENODEV = 19;
+
+export interface NetlinkSocket {
+  /** Sends all in one datagram. The kernel tries every one of them; the first that failed is thrown as NetFailure. */
+  apply(steps: readonly Step[]): void;
+  /** The payload of the answer, undefined when there is no such link (ENODEV). */
+  get(step: string, message: MessageBody): Buffer | undefined;
+  /** The payloads of all entries. */
+  dump(step: string, message: MessageBody): Buffer[];
+  close(): void;
+}
+
+// Used within one call only, and calls do not overlap: nothing here is asynchronous.
+const received = Buffer.allocUnsafeSlow(RECEIVE_BYTES);
+
+function receive(fd: number): Message[] {
+  const length = recv(fd, received, MSG_TRUNC);
+  if (length > received.length) throw kernelError(90, 'recv', `an answer of ${length} bytes`); // EMSGSIZE
+  return decodeMessages(Buffer.from(received.subarray(0, length)));
+}
+
+/** Speaks with the network namespace that the calling thread is in at this moment, for ever. Throws KernelError. */
+export function openNetlink(): NetlinkSocket {
+  const fd = socket(AF_NETLINK, SOCK_RAW_NONBLOCK_CLOEXEC, NETLINK_ROUTE);
+  try {
+    const on = Buffer.from([1, 0, 0, 0]);
+    setsockopt(fd, SOL_NETLINK, NETLINK_EXT_ACK, on);
+    setsockopt(fd, SOL_NETLINK, NETLINK_CAP_ACK, on);
+    // struct sockaddr_nl of zeros but for the family: the kernel picks a port.
+    const address = Buffer.alloc(12);
+    address.writeUInt16LE(AF_NETLINK, 0);
+    bind(fd, address);
+  } catch (error) {
+    closeSync(fd);
+    throw error;
+  }
+  return conversation(fd);
+}
+
+function conversation(fd: number): NetlinkSocket {
+  let sequence = 0;
+
+  const apply = (steps: readonly Step[]): void => {
+    if (steps.length === 0) return;
+    const first = sequence + 1;
+    const datagram = Buffer.concat(
+      steps.map(({ message }) => encodeMessage({ ...message, flags: message.flags | NLM_F_ACK }, ++sequence)),
+    );
+    send(fd, datagram);
+    let failure: NetFailure | undefined;
+    for (let answered = 0; answered < steps.length; ) {
+      for (const answer of receive(fd)) {
+        const step = steps[answer.sequence - first];
+        if (answer.type !== NLMSG_ERROR || step === undefined) continue;
+        answered++;
+        failure ??= failureOf(step.step, answer);
+      }
+    }
+    if (failure !== undefined) throw failure;
+  };
+
+  const get = (step: string, message: MessageBody): Buffer | undefined => {
+    send(fd, encodeMessage(message, ++sequence));
+    for (;;) {
+      const answer = receive(fd).find((candidate) => candidate.sequence === sequence);
+      if (answer === undefined) continue;
+      if (answer.type !== NLMSG_ERROR) return answer.payload;
+      if (decodeOutcome(answer).errno === ENODEV) return undefined;
+      throw failureOf(step, answer) ?? new NetFailure(step, 'the kernel acknowledged without an answer');
+    }
+  };
+
+  const dumpOnce = (step: string, message: MessageBody): Buffer[] | undefined => {
+    send(fd, encodeMessage(message, ++sequence));
+    const entries: Buffer[] = [];
+    let interrupted = false;
+    for (;;) {
+      for (const answer of receive(fd)) {
+        if (answer.sequence !== sequence) continue;
+        interrupted ||= (answer.flags & NLM_F_DUMP_INTR) !== 0;
+        if (answer.type === NLMSG_DONE || answer.type === NLMSG_ERROR) {
+          const failure = failureOf(step, answer);
+          if (failure !== undefined) throw failure;
+          return interrupted ? undefined : entries;
+        }
+        entries.push(answer.payload);
+      }
+    }
+  };
+
+  const dump = (step: string, message: MessageBody): Buffer[] => {
+    for (let round = 0; round < MAX_DUMPS; round++) {
+      const entries = dumpOnce(step, message);
+      if (entries !== undefined) return entries;
+    }
+    throw new NetFailure(step, `something changed during each of ${MAX_DUMPS} attempts to list`);
+  };
+
+  return {
+    apply: (steps) => attempt(steps[0]?.step ?? 'netlink', () => apply(steps)),
+    get: (step, message) => attempt(step, () => get(step, message)),
+    dump: (step, message) => attempt(step, () => dump(step, message)),
+    close: () => closeSync(fd),
+  };
+}
+
+/** Undefined for a success. */
+function failureOf(step: string, answer: Message): NetFailure | undefined {
+  const { errno, explanation } = decodeOutcome(answer);
+  if (errno === 0) return undefined;
+  return new NetFailure(step, kernelError(errno, 'rtnetlink', explanation).message);
+}

@@ -1,0 +1,119 @@
+// IPv4 addresses and routes in rtnetlink's words (rtnetlink(7), linux/if_addr.h, linux/rtnetlink.h). Pure.
+import {
+  decodeAttributes,
+  encodeAttributes,
+  MalformedMessage,
+  type MessageBody,
+  NLM_F_CREATE,
+  NLM_F_DUMP,
+  NLM_F_REPLACE,
+  readUint32,
+  uint32,
+} from './netlink-message.ts';
+
+const RTM_NEWADDR = 20;
+const RTM_DELADDR = 21;
+const RTM_GETADDR = 22;
+const RTM_NEWROUTE = 24;
+const RTM_GETROUTE = 26;
+const IFA_ADDRESS = 1;
+const IFA_LOCAL = 2;
+const IFA_BROADCAST = 4;
+const RTA_OIF = 4;
+const RTA_GATEWAY = 5;
+const RTA_PRIORITY = 6;
+const AF_INET = 2;
+const RT_TABLE_MAIN = 254;
+const RTPROT_STATIC = 4;
+const RT_SCOPE_UNIVERSE = 0;
+const RTN_UNICAST = 1;
+const ADDRESS_HEADER_BYTES = 8;
+const ROUTE_HEADER_BYTES = 12;
+
+export interface InterfaceAddress {
+  readonly linkIndex: number;
+  /** a.b.c.d */
+  readonly address: string;
+  readonly prefixLength: number;
+}
+
+/** A default route of the main table with metric 0. */
+export interface DefaultRoute {
+  readonly linkIndex: number;
+  readonly gateway: string;
+}
+
+const ipv4Bytes = (address: string): Buffer => Buffer.from(address.split('.').map(Number));
+const ipv4Text = (bytes: Buffer | undefined): string => (bytes === undefined ? '' : [...bytes].join('.'));
+
+/** The subnet's last address. */
+export function broadcastOf({ address, prefixLength }: Pick<InterfaceAddress, 'address' | 'prefixLength'>): string {
+  const broadcast = Buffer.alloc(4);
+  broadcast.writeUInt32BE((ipv4Bytes(address).readUInt32BE() | (0xffffffff >>> prefixLength)) >>> 0);
+  return ipv4Text(broadcast);
+}
+
+function addressMessage(type: number, flags: number, wanted: InterfaceAddress): MessageBody {
+  const header = Buffer.alloc(ADDRESS_HEADER_BYTES);
+  header.writeUInt8(AF_INET, 0);
+  header.writeUInt8(wanted.prefixLength, 1);
+  header.writeUInt32LE(wanted.linkIndex, 4);
+  const attributes = encodeAttributes([
+    { type: IFA_LOCAL, value: ipv4Bytes(wanted.address) },
+    { type: IFA_ADDRESS, value: ipv4Bytes(wanted.address) },
+    { type: IFA_BROADCAST, value: ipv4Bytes(broadcastOf(wanted)) },
+  ]);
+  return { type, flags, payload: Buffer.concat([header, attributes]) };
+}
+
+/** Also where it is there already: deleting a primary address may have taken it along, or not. */
+export function setAddress(wanted: InterfaceAddress): MessageBody {
+  return addressMessage(RTM_NEWADDR, NLM_F_CREATE | NLM_F_REPLACE, wanted);
+}
+
+export function deleteAddress(present: InterfaceAddress): MessageBody {
+  return addressMessage(RTM_DELADDR, 0, present);
+}
+
+export function dumpAddresses(): MessageBody {
+  const header = Buffer.alloc(ADDRESS_HEADER_BYTES);
+  header.writeUInt8(AF_INET, 0);
+  return { type: RTM_GETADDR, flags: NLM_F_DUMP, payload: header };
+}
+
+/** `payload` of an RTM_NEWADDR. Throws MalformedMessage. */
+export function decodeAddress(payload: Buffer): InterfaceAddress {
+  if (payload.length < ADDRESS_HEADER_BYTES) throw new MalformedMessage(`an address of ${payload.length} bytes`);
+  const attributes = decodeAttributes(payload.subarray(ADDRESS_HEADER_BYTES));
+  return {
+    linkIndex: payload.readUInt32LE(4),
+    address: ipv4Text(attributes.get(IFA_LOCAL) ?? attributes.get(IFA_ADDRESS)),
+    prefixLength: payload.readUInt8(1),
+  };
+}
+
+/** Takes the place of another default route with metric 0, leaves others (a container's own) alone. */
+export function replaceDefaultRoute({ linkIndex, gateway }: DefaultRoute): MessageBody {
+  const header = Buffer.alloc(ROUTE_HEADER_BYTES);
+  header.set([AF_INET, 0, 0, 0, RT_TABLE_MAIN, RTPROT_STATIC, RT_SCOPE_UNIVERSE, RTN_UNICAST]);
+  const attributes = encodeAttributes([{ type: RTA_GATEWAY, value: ipv4Bytes(gateway) }, uint32(RTA_OIF, linkIndex)]);
+  return { type: RTM_NEWROUTE, flags: NLM_F_CREATE | NLM_F_REPLACE, payload: Buffer.concat([header, attributes]) };
+}
+
+export function dumpRoutes(): MessageBody {
+  const header = Buffer.alloc(ROUTE_HEADER_BYTES);
+  header.writeUInt8(AF_INET, 0);
+  return { type: RTM_GETROUTE, flags: NLM_F_DUMP, payload: header };
+}
+
+/** `payload` of an RTM_NEWROUTE; undefined for all but default routes of the main table with metric 0. Throws MalformedMessage. */
+export function decodeDefaultRoute(payload: Buffer): DefaultRoute | undefined {
+  if (payload.length < ROUTE_HEADER_BYTES) throw new MalformedMessage(`a route of ${payload.length} bytes`);
+  if (payload.readUInt8(1) !== 0 || payload.readUInt8(4) !== RT_TABLE_MAIN) return undefined;
+  const attributes = decodeAttributes(payload.subarray(ROUTE_HEADER_BYTES));
+  if ((readUint32(attributes.get(RTA_PRIORITY)) ?? 0) !== 0) return undefined;
+  return {
+    linkIndex: readUint32(attributes.get(RTA_OIF)) ?? 0,
+    gateway: ipv4Text(attributes.get(RTA_GATEWAY)),
+  };
+}

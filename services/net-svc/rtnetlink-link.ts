@@ -1,0 +1,165 @@
+// Links in rtnetlink's words (rtnetlink(7), linux/if_link.h): create, change, delete, look up. Pure.
+import {
+  type Attribute,
+  decodeAttributes,
+  encodeAttributes,
+  MalformedMessage,
+  type MessageBody,
+  NLM_F_CREATE,
+  NLM_F_DUMP,
+  NLM_F_EXCL,
+  nested,
+  readText,
+  readUint32,
+  text,
+  uint32,
+} from './netlink-message.ts';
+
+const RTM_NEWLINK = 16;
+const RTM_DELLINK = 17;
+const RTM_GETLINK = 18;
+const RTM_SETLINK = 19;
+const IFLA_ADDRESS = 1;
+const IFLA_IFNAME = 3;
+const IFLA_LINK = 5;
+const IFLA_MASTER = 10;
+const IFLA_LINKINFO = 18;
+const IFLA_IFALIAS = 20;
+const IFLA_NET_NS_FD = 28;
+const IFLA_EXT_MASK = 29;
+const IFLA_LINK_NETNSID = 37;
+const IFLA_INFO_KIND = 1;
+const IFLA_INFO_DATA = 2;
+const VETH_INFO_PEER = 1;
+const RTEXT_FILTER_SKIP_STATS = 8;
+const IFF_UP = 1;
+const HEADER_BYTES = 16;
+
+export interface Link {
+  readonly index: number;
+  readonly name: string;
+  readonly up: boolean;
+  /** Lower case, with colons; empty for links without an address. */
+  readonly mac: string;
+  /** `bridge`, `veth`, …; empty for physical links and lo. */
+  readonly kind: string;
+  readonly alias: string;
+  /** Index of the bridge it is a port of; 0 for none. */
+  readonly master: number;
+  /** Of a veth: its peer's index, in the namespace the peer is in; 0 otherwise. */
+  readonly peer: number;
+  /** Its peer lives in another namespace. */
+  readonly peerElsewhere: boolean;
+}
+
+/** `index` 0: the link is named by an attribute. `up` undefined: as it is. */
+function header(index: number, up: boolean | undefined): Buffer {
+  const bytes = Buffer.alloc(HEADER_BYTES);
+  bytes.writeInt32LE(index, 4);
+  bytes.writeUInt32LE(up === true ? IFF_UP : 0, 8);
+  bytes.writeUInt32LE(up === undefined ? 0 : IFF_UP, 12);
+  return bytes;
+}
+
+const macBytes = (mac: string): Buffer => Buffer.from(mac.replaceAll(':', ''), 'hex');
+const macText = (bytes: Buffer | undefined): string => bytes?.toString('hex').replace(/..(?=.)/g, '$&:') ?? '';
+
+function message(type: number, flags: number, head: Buffer, attributes: readonly Attribute[]): MessageBody {
+  return { type, flags, payload: Buffer.concat([head, encodeAttributes(attributes)]) };
+}
+
+/** A bridge, up, with this MAC from its first moment: the kernel then never recomputes it from the ports'. */
+export function createBridge(name: string, mac: string): MessageBody {
+  return message(RTM_NEWLINK, NLM_F_CREATE | NLM_F_EXCL, header(0, true), [
+    text(IFLA_IFNAME, name),
+    { type: IFLA_ADDRESS, value: macBytes(mac) },
+    nested(IFLA_LINKINFO, [text(IFLA_INFO_KIND, 'bridge')]),
+  ]);
+}
+
+export interface VethPair {
+  readonly hostName: string;
+  /** Index of the bridge that the host side becomes a port of. */
+  readonly bridgeIndex: number;
+  readonly peerName: string;
+  readonly peerMac: string;
+  /** Open descriptor of the namespace that the peer is born in. */
+  readonly peerNamespaceFd: number;
+}
+
+/** The host side is up; the peer is down, because the kernel answers ENOTCONN when it is asked to be up at creation. */
+export function createVeth(pair: VethPair): MessageBody {
+  const peer = Buffer.concat([
+    header(0, undefined),
+    encodeAttributes([
+      text(IFLA_IFNAME, pair.peerName),
+      { type: IFLA_ADDRESS, value: macBytes(pair.peerMac) },
+      uint32(IFLA_NET_NS_FD, pair.peerNamespaceFd),
+    ]),
+  ]);
+  return message(RTM_NEWLINK, NLM_F_CREATE | NLM_F_EXCL, header(0, true), [
+    text(IFLA_IFNAME, pair.hostName),
+    uint32(IFLA_MASTER, pair.bridgeIndex),
+    nested(IFLA_LINKINFO, [
+      text(IFLA_INFO_KIND, 'veth'),
+      nested(IFLA_INFO_DATA, [{ type: VETH_INFO_PEER, value: peer }]),
+    ]),
+  ]);
+}
+
+/** The alias is not taken at creation; sent behind the creation in one datagram it is there before anybody else runs. */
+export function setAliasByName(name: string, alias: string): MessageBody {
+  return message(RTM_SETLINK, 0, header(0, undefined), [text(IFLA_IFNAME, name), text(IFLA_IFALIAS, alias)]);
+}
+
+export interface LinkChange {
+  readonly up?: boolean;
+  readonly mac?: string;
+  readonly master?: number;
+  readonly alias?: string;
+}
+
+export function changeLink(index: number, { up, mac, master, alias }: LinkChange): MessageBody {
+  const attributes: Attribute[] = [];
+  if (mac !== undefined) attributes.push({ type: IFLA_ADDRESS, value: macBytes(mac) });
+  if (master !== undefined) attributes.push(uint32(IFLA_MASTER, master));
+  if (alias !== undefined) attributes.push(text(IFLA_IFALIAS, alias));
+  return message(RTM_SETLINK, 0, header(index, up), attributes);
+}
+
+/** Of a veth either end: both go. Done when it is acknowledged. */
+export function deleteLink(index: number): MessageBody {
+  return message(RTM_DELLINK, 0, header(index, undefined), []);
+}
+
+const WITHOUT_STATISTICS = uint32(IFLA_EXT_MASK, RTEXT_FILTER_SKIP_STATS);
+
+export function getLinkByName(name: string): MessageBody {
+  return message(RTM_GETLINK, 0, header(0, undefined), [text(IFLA_IFNAME, name), WITHOUT_STATISTICS]);
+}
+
+export function getLinkByIndex(index: number): MessageBody {
+  return message(RTM_GETLINK, 0, header(index, undefined), [WITHOUT_STATISTICS]);
+}
+
+export function dumpLinks(): MessageBody {
+  return message(RTM_GETLINK, NLM_F_DUMP, header(0, undefined), [WITHOUT_STATISTICS]);
+}
+
+/** `payload` of an RTM_NEWLINK. Throws MalformedMessage. */
+export function decodeLink(payload: Buffer): Link {
+  if (payload.length < HEADER_BYTES) throw new MalformedMessage(`a link of ${payload.length} bytes`);
+  const attributes = decodeAttributes(payload.subarray(HEADER_BYTES));
+  const info = attributes.get(IFLA_LINKINFO);
+  return {
+    index: payload.readInt32LE(4),
+    name: readText(attributes.get(IFLA_IFNAME)) ?? '',
+    up: (payload.readUInt32LE(8) & IFF_UP) !== 0,
+    mac: macText(attributes.get(IFLA_ADDRESS)),
+    kind: info === undefined ? '' : (readText(decodeAttributes(info).get(IFLA_INFO_KIND)) ?? ''),
+    alias: readText(attributes.get(IFLA_IFALIAS)) ?? '',
+    master: readUint32(attributes.get(IFLA_MASTER)) ?? 0,
+    peer: readUint32(attributes.get(IFLA_LINK)) ?? 0,
+    peerElsewhere: attributes.has(IFLA_LINK_NETNSID),
+  };
+}
