@@ -61,6 +61,15 @@ export const stateContract = defineContract({
       idempotent: true,
       deadlineMs: 5_000,
     },
+    /** Before a poweroff: stops every container in reverse group order and takes the network of the pools away. Goes on past errors, reports them all. */
+    stopAll: {
+      callers: ['supervisor'],
+      params: z.strictObject({}),
+      result: z.strictObject({}),
+      errors: { STOP_INCOMPLETE: z.strictObject({ reasons: z.array(z.string()) }) },
+      idempotent: true,
+      deadlineMs: 60_000,
+    },
     health: {
       callers: ['ctl-svc'],
       params: z.strictObject({}),

@@ -1,0 +1,49 @@
+// The options of `berth run`, parsed and checked before anything is touched.
+import { statSync } from 'node:fs';
+import { resolve } from 'node:path';
+import { parseArgs } from 'node:util';
+
+export interface RunOptions {
+  readonly storage: string;
+  readonly rundir: string | undefined;
+  readonly mode: 'embedded' | 'appengine';
+  readonly sandbox: boolean;
+}
+
+export const DEFAULT_RUNDIR = '/run/pantavisor/pv';
+
+export const RUN_USAGE = `usage: berth run --storage DIR [--rundir DIR] [--mode appengine|embedded] [--sandbox]
+
+  --storage DIR   where the revisions, leases and logs are (berth pack makes one)
+  --rundir DIR    sockets, namespaces, mounts; gone after a reboot (${DEFAULT_RUNDIR})
+  --mode MODE     appengine: a guest on any Linux host (default); embedded: the device's own
+  --sandbox       in namespaces of its own, with a simulated outside host; leaves nothing behind
+
+Ctrl-C (SIGINT) stops the containers and ends. SIGTERM ends and leaves them running: the next start takes them over.`;
+
+/** Answers the options, or what is wrong with them. */
+export function parseRunOptions(argv: readonly string[]): RunOptions | { readonly wrong: string } {
+  try {
+    const { values } = parseArgs({
+      args: [...argv],
+      options: {
+        storage: { type: 'string' },
+        rundir: { type: 'string' },
+        mode: { type: 'string', default: 'appengine' },
+        sandbox: { type: 'boolean', default: false },
+      },
+    });
+    const { storage, rundir, mode, sandbox } = values;
+    if (storage === undefined) return { wrong: '--storage is missing: name the folder that holds the revisions' };
+    if (mode !== 'appengine' && mode !== 'embedded') {
+      return { wrong: `--mode ${mode}: must be appengine or embedded` };
+    }
+    const folder = resolve(storage);
+    if (statSync(folder, { throwIfNoEntry: false })?.isDirectory() !== true) {
+      return { wrong: `--storage ${folder}: no such folder; berth pack SOURCE -o ${folder} makes one` };
+    }
+    return { storage: folder, rundir: rundir === undefined ? undefined : resolve(rundir), mode, sandbox };
+  } catch (error) {
+    return { wrong: error instanceof Error ? error.message : String(error) };
+  }
+}

@@ -1,0 +1,104 @@
+// `berth run`: starts the supervisor in this process, or in a sandbox that ends with this process.
+import { spawn } from 'node:child_process';
+import { accessSync, constants, realpathSync } from 'node:fs';
+import { delimiter, dirname, join } from 'node:path';
+import process from 'node:process';
+import { unreachableFolder } from '../../services/supervisor/folders.ts';
+import type { Places } from '../../services/supervisor/spawn-arguments.ts';
+import { NODE_INSIDE, openSandbox, PROGRAM_INSIDE, STORAGE_INSIDE } from '../sandbox/sandbox.ts';
+import { DEFAULT_RUNDIR, parseRunOptions, RUN_USAGE, type RunOptions } from './run-options.ts';
+
+/** Programs that the tree starts, and the Debian package that each is in. */
+const NEEDED: Readonly<Record<string, string>> = {
+  setpriv: 'util-linux',
+  mount: 'mount',
+  losetup: 'mount',
+  'lxc-start': 'lxc',
+  'lxc-stop': 'lxc',
+};
+
+/** Answers the exit code: 0 ended as asked, 1 could not run, 2 wrong use. */
+export async function run(argv: readonly string[]): Promise<number> {
+  if (argv.includes('--help')) {
+    console.log(RUN_USAGE);
+    return 0;
+  }
+  const options = parseRunOptions(argv);
+  if ('wrong' in options) {
+    console.error(`berth run: ${options.wrong}\n\n${RUN_USAGE}`);
+    return 2;
+  }
+  const problem = missingPiece();
+  if (problem !== undefined) {
+    console.error(`berth run: ${problem}`);
+    return 1;
+  }
+  return options.sandbox ? await runInSandbox(options) : await runHere(options);
+}
+
+function missingPiece(): string | undefined {
+  if (process.getuid?.() !== 0) return 'must be root: it makes namespaces, mounts and users’ processes';
+  const path = process.env.PATH?.split(delimiter) ?? [];
+  const lacks = Object.keys(NEEDED).filter((name) => !path.some((folder) => isExecutable(join(folder, name))));
+  if (lacks.length === 0) return undefined;
+  const packages = [...new Set(lacks.map((name) => NEEDED[name]))].join(' ');
+  return `${lacks.join(', ')} not found in PATH; on Debian: apt-get install ${packages}`;
+}
+
+function isExecutable(path: string): boolean {
+  try {
+    accessSync(path, constants.X_OK);
+    return true;
+  } catch {
+    return false;
+  }
+}
+
+/** Where this bundle and the services' are: npm starts commands through a link. */
+function programFolder(): string {
+  return dirname(realpathSync(process.argv[1] ?? '.'));
+}
+
+async function runHere({ storage, rundir = DEFAULT_RUNDIR, mode }: RunOptions): Promise<number> {
+  const places: Places = { rundir, storage, program: programFolder() };
+  for (const path of [places.program, storage, process.execPath]) {
+    const folder = unreachableFolder(path);
+    if (folder === undefined) continue;
+    console.error(
+      `berth run: the services' users cannot reach ${path}: ${folder} is closed to others. ` +
+        `Move it, or chmod o+x ${folder}, or try --sandbox, which brings its own paths.`,
+    );
+    return 1;
+  }
+  const { startSupervisor } = await import('../../services/supervisor/supervisor.ts');
+  const ended = new Promise<'keep' | 'stop'>((resolve) => {
+    process.on('SIGINT', () => resolve('stop'));
+    process.on('SIGTERM', () => resolve('keep'));
+  });
+  const supervisor = await startSupervisor({ ...places, mode, say: (line) => console.log(`berth: ${line}`) });
+  void supervisor.ready.then(() => console.log(`berth: up, control socket ${join(rundir, 'pv-ctrl')}`));
+  const containers = await ended;
+  console.log(containers === 'stop' ? 'berth: stopping containers' : 'berth: ending, containers stay');
+  await supervisor.stop(containers);
+  return 0;
+}
+
+async function runInSandbox({ storage, mode }: RunOptions): Promise<number> {
+  const sandbox = await openSandbox({ program: programFolder(), storage });
+  try {
+    const rundir = join(sandbox.shared, 'run');
+    console.log(`berth: sandbox with control socket ${join(rundir, 'pv-ctrl')} (pvcontrol -s)`);
+    const [command, args] = sandbox.enter([
+      ...[NODE_INSIDE, `${PROGRAM_INSIDE}/berth.js`, 'run', '--storage', STORAGE_INSIDE],
+      ...['--rundir', rundir, '--mode', mode],
+    ]);
+    const child = spawn(command, args, { stdio: 'inherit', detached: true });
+    for (const signal of ['SIGINT', 'SIGTERM'] as const) process.on(signal, () => sandbox.signal(child, signal));
+    return await new Promise((resolve, reject) => {
+      child.once('error', reject);
+      child.once('exit', (code) => resolve(code ?? 1));
+    });
+  } finally {
+    await sandbox.close();
+  }
+}

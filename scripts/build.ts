@@ -1,0 +1,103 @@
+// Builds dist/: one CommonJS bundle per service and command, with the packages that cannot be bundled beside them.
+import { createHash } from 'node:crypto';
+import { chmodSync, cpSync, existsSync, mkdirSync, readdirSync, readFileSync, renameSync, rmSync } from 'node:fs';
+import { createRequire } from 'node:module';
+import { dirname, join } from 'node:path';
+import process from 'node:process';
+import { type BuildOptions, build } from 'esbuild';
+
+const ROOT = dirname(import.meta.dirname);
+const DIST = join(ROOT, 'dist');
+/** Written beside and renamed, so that a tree that runs from dist/ never sees half a build. */
+const FRESH = join(ROOT, `dist.${process.pid}`);
+
+const SERVICES = ['log-svc', 'ipam-svc', 'net-svc', 'lxc-svc', 'state-svc', 'ctl-svc'];
+/** Native addons, and a package that starts its own files as worker threads. */
+const EXTERNAL = ['koffi', 'piscina'];
+
+const ENTRIES: Readonly<Record<string, string>> = {
+  ...Object.fromEntries(SERVICES.map((name) => [name, `services/${name}/main.ts`])),
+  'checksum-worker': 'services/state-svc/checksum-worker.ts',
+  'outside-host': 'scripts/sandbox/outside-host.ts',
+  berth: 'scripts/berth/main.ts',
+  pvcontrol: 'scripts/pvcontrol/main.ts',
+};
+const COMMANDS = ['berth', 'pvcontrol'];
+
+/** Of every file that a contract is made of: two builds talk to each other only when these are the same. */
+async function contractsHash(): Promise<string> {
+  const { metafile } = await build({
+    entryPoints: [join(ROOT, 'services/supervisor/contracts.ts')],
+    bundle: true,
+    platform: 'node',
+    packages: 'external',
+    metafile: true,
+    write: false,
+    absWorkingDir: ROOT,
+  });
+  const hash = createHash('sha256');
+  for (const file of Object.keys(metafile.inputs).sort()) hash.update(readFileSync(join(ROOT, file)));
+  return hash.digest('hex');
+}
+
+/** Copies a package and what it depends on into dist/node_modules, as npm laid it down for this machine. */
+function copyPackage(name: string, from: string, seen: Set<string>): void {
+  if (seen.has(name)) return;
+  seen.add(name);
+  const folder = packageFolder(name, from);
+  if (folder === undefined) return;
+  const manifest: unknown = JSON.parse(readFileSync(join(folder, 'package.json'), 'utf8'));
+  cpSync(folder, join(FRESH, 'node_modules', name), {
+    recursive: true,
+    dereference: true,
+    filter: (path) =>
+      !/\.(map|md|d\.[cm]?ts)$|\/(doc|docs|examples|test|tests|benchmark)$|\/src\/.*\.(cc|hh)$/.test(path),
+  });
+  for (const dependency of dependenciesOf(manifest)) copyPackage(dependency, folder, seen);
+}
+
+function dependenciesOf(manifest: unknown): readonly string[] {
+  if (typeof manifest !== 'object' || manifest === null) return [];
+  const named = (key: string): object => {
+    const value: unknown = Reflect.get(manifest, key);
+    return typeof value === 'object' && value !== null ? value : {};
+  };
+  return Object.keys({ ...named('dependencies'), ...named('optionalDependencies') });
+}
+
+/** Undefined for an optional package of another platform. */
+function packageFolder(name: string, from: string): string | undefined {
+  const paths = createRequire(join(from, 'package.json')).resolve.paths(name) ?? [];
+  return paths.map((path) => join(path, name)).find((path) => existsSync(join(path, 'package.json')));
+}
+
+const options: BuildOptions = {
+  absWorkingDir: ROOT,
+  entryPoints: ENTRIES,
+  outdir: FRESH,
+  bundle: true,
+  platform: 'node',
+  target: 'node20.19',
+  format: 'cjs',
+  external: EXTERNAL,
+  minifySyntax: true,
+  keepNames: false,
+  sourcemap: 'linked',
+  sourcesContent: false,
+  legalComments: 'linked',
+  define: { __CONTRACTS_HASH__: JSON.stringify(await contractsHash()) },
+  logLevel: 'warning',
+};
+
+mkdirSync(FRESH, { recursive: true });
+try {
+  await build(options);
+  const seen = new Set<string>();
+  for (const name of EXTERNAL) copyPackage(name, ROOT, seen);
+  for (const name of COMMANDS) chmodSync(join(FRESH, `${name}.js`), 0o755);
+  rmSync(DIST, { recursive: true, force: true });
+  renameSync(FRESH, DIST);
+} finally {
+  rmSync(FRESH, { recursive: true, force: true });
+}
+console.log(`dist/: ${readdirSync(DIST).filter((name) => name.endsWith('.js')).length} bundles`);

@@ -1,0 +1,153 @@
+// A small machine inside the machine: mount, network, pid, uts and ipc namespaces with an uplink to a simulated outside host.
+// Nothing in it touches the machine's network, and everything in it ends with its first process, however that happens.
+import { type ChildProcess, spawn } from 'node:child_process';
+import { chmodSync, existsSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import process from 'node:process';
+import { createInterface } from 'node:readline';
+import { setTimeout as delay } from 'node:timers/promises';
+import { listCgroups, removeCgroups } from './cgroups.ts';
+
+/** Documentation addresses (RFC 5737, TEST-NET-3): they exist nowhere else. */
+export const OUTSIDE_ADDRESS = '203.0.113.1';
+export const UPLINK_ADDRESS = '203.0.113.2';
+export const OUTSIDE_PORT = 8000;
+
+export interface SandboxOptions {
+  /** Folder of the bundles, made visible inside as PROGRAM_INSIDE. */
+  readonly program: string;
+  /** Made visible inside as STORAGE_INSIDE. */
+  readonly storage: string;
+}
+
+export interface Sandbox {
+  /** Of the sandbox's first process, as this machine counts. */
+  readonly pid: number;
+  /** A folder of this machine that is also inside, under the same path: its sockets can be reached from both. Removed at the end. */
+  readonly shared: string;
+  /** The command and arguments that run `command` inside. */
+  enter(command: readonly string[]): readonly [string, readonly string[]];
+  /** Sends a signal to the command itself, where `child` was started with what `enter` answered: nsenter stands between. */
+  signal(child: ChildProcess, signal: NodeJS.Signals): void;
+  /** What the outside host saw so far, oldest first. */
+  seenOutside(): readonly string[];
+  /** Ends everything inside and takes away what the kernel leaves. Resolves when nothing is left. */
+  close(): Promise<void>;
+}
+
+export const PROGRAM_INSIDE = '/run/berth/program';
+export const STORAGE_INSIDE = '/run/berth/storage';
+export const NODE_INSIDE = '/run/berth/node';
+
+// $1 program, $2 storage, $3 node, $4 shared folder. The shell stays as pid 1 and reaps.
+const SETUP = `
+set -e
+mkdir -p "$4/hold"
+mount -t tmpfs -o mode=755 berth-sandbox "$4/hold"
+mkdir "$4/hold/program" "$4/hold/storage" "$4/hold/cgroup"
+: > "$4/hold/node"
+mount --bind "$1" "$4/hold/program"
+mount --bind "$2" "$4/hold/storage"
+mount --bind "$3" "$4/hold/node"
+mount --rbind /sys/fs/cgroup "$4/hold/cgroup"
+mount -t tmpfs -o mode=755 berth-sandbox /run
+mkdir /run/berth /run/netns
+mount --move "$4/hold" /run/berth
+mount -t sysfs sysfs /sys
+mount --move /run/berth/cgroup /sys/fs/cgroup
+ip link set lo up
+ip netns add outside
+ip link add uplink type veth peer name eth0 netns outside
+ip address add ${UPLINK_ADDRESS}/24 dev uplink
+ip link set uplink up
+ip -n outside link set lo up
+ip -n outside address add ${OUTSIDE_ADDRESS}/24 dev eth0
+ip -n outside link set eth0 up
+ip route add default via ${OUTSIDE_ADDRESS}
+ip netns exec outside /run/berth/node /run/berth/program/outside-host.js ${OUTSIDE_ADDRESS} ${OUTSIDE_PORT} &
+wait
+while :; do sleep 3600 & wait $!; done
+`;
+
+/** How long namespaces, mounts and control groups of a dead sandbox may take to be gone. */
+const GONE_MS = 10_000;
+
+export async function openSandbox({ program, storage }: SandboxOptions): Promise<Sandbox> {
+  const shared = mkdtempSync(join(tmpdir(), 'berth-'));
+  const cgroupsBefore = new Set(listCgroups());
+  const child = spawn(
+    'unshare',
+    [
+      ...['--mount', '--net', '--uts', '--ipc', '--pid', '--fork', '--kill-child=SIGKILL', '--mount-proc'],
+      ...['--propagation', 'private', 'sh', '-c', SETUP, 'berth-sandbox'],
+      ...[program, storage, process.execPath, shared],
+    ],
+    { stdio: ['ignore', 'pipe', 'inherit'], detached: true },
+  );
+  const seen: string[] = [];
+  try {
+    await untilListening(child, seen);
+    // Its services run as users of their own.
+    chmodSync(shared, 0o755);
+    const pid = firstChildOf(child.pid ?? 0);
+    return {
+      pid,
+      shared,
+      enter: (command) => [
+        'nsenter',
+        [`--target=${pid}`, '--mount', '--net', '--uts', '--ipc', '--pid', '--', ...command],
+      ],
+      signal: (entered, signal) => {
+        if (entered.pid !== undefined && entered.exitCode === null) process.kill(firstChildOf(entered.pid), signal);
+      },
+      seenOutside: () => [...seen],
+      close: () => close(child, shared, cgroupsBefore),
+    };
+  } catch (error) {
+    await close(child, shared, cgroupsBefore);
+    throw error;
+  }
+}
+
+/** The outside host is the last thing that the setup starts, so its first line means that all of it stands. */
+function untilListening(child: ChildProcess, seen: string[]): Promise<void> {
+  return new Promise((resolve, reject) => {
+    const { stdout } = child;
+    if (stdout === null) throw new Error('the sandbox has no output');
+    createInterface({ input: stdout }).on('line', (line) => {
+      if (line === 'listening') resolve();
+      else seen.push(line);
+    });
+    child.once('error', reject);
+    child.once('exit', (code) => reject(new Error(`the sandbox could not be set up (unshare ended with ${code})`)));
+  });
+}
+
+function firstChildOf(pid: number): number {
+  const [child = ''] = readFileSync(`/proc/${pid}/task/${pid}/children`, 'utf8').split(' ');
+  const number = Number(child);
+  // kill(2) gives 0 and 1 meanings of their own.
+  if (!(number > 1)) throw new Error(`process ${pid} has no child`);
+  return number;
+}
+
+async function close(child: ChildProcess, shared: string, cgroupsBefore: ReadonlySet<string>): Promise<void> {
+  const { pid } = child;
+  if (pid !== undefined && child.exitCode === null && child.signalCode === null) {
+    const first = existsSync(`/proc/${pid}/task`) ? firstChildOf(pid) : undefined;
+    child.kill('SIGKILL');
+    await until(() => (child.exitCode !== null || child.signalCode !== null) && !existsSync(`/proc/${first}`));
+  }
+  await until(() => removeCgroups(listCgroups().filter((path) => !cgroupsBefore.has(path))));
+  rmSync(shared, { recursive: true, force: true });
+}
+
+/** Looks again until it holds; the kernel takes namespaces and control groups down in its own time and tells nobody. */
+async function until(holds: () => boolean): Promise<void> {
+  const end = performance.now() + GONE_MS;
+  while (!holds()) {
+    if (performance.now() > end) throw new Error(`the sandbox is not gone after ${GONE_MS} ms`);
+    await delay(5);
+  }
+}

@@ -1,0 +1,43 @@
+// Makes the folders that contracts say a service owns, gives them to its user, and checks that it can get there at all.
+import { chownSync, lchownSync, lstatSync, mkdirSync, readdirSync, statSync } from 'node:fs';
+import { dirname, join } from 'node:path';
+import type { Contract } from '../../shared/ipc/contract.ts';
+import { expandPath, type Places } from './spawn-arguments.ts';
+
+const SEARCH_BY_OTHERS = 0o001;
+
+/**
+ * The first folder on the way to `path` that users other than its owner cannot pass, undefined when there is none.
+ * Services run as users of their own, so each of them must be able to reach program, storage and rundir.
+ */
+export function unreachableFolder(path: string): string | undefined {
+  const parent = dirname(path);
+  const above = parent === path ? undefined : unreachableFolder(parent);
+  if (above !== undefined) return above;
+  const stat = statSync(path, { throwIfNoEntry: false });
+  return stat?.isDirectory() === true && (stat.mode & SEARCH_BY_OTHERS) === 0 ? path : undefined;
+}
+
+/** Everything below `path` that belongs to somebody else becomes `uid`'s: a revision that root has just packed, a storage from another machine. */
+function giveTree(path: string, uid: number): void {
+  const stat = lstatSync(path);
+  if (stat.uid !== uid || stat.gid !== uid) lchownSync(path, uid, uid);
+  if (stat.isDirectory()) for (const entry of readdirSync(path)) giveTree(join(path, entry), uid);
+}
+
+export function prepareFolders(
+  contracts: readonly Contract[],
+  uidOf: (contract: Contract) => number,
+  places: Places,
+): void {
+  // Outer folders first: <storage>/objects belongs to another service than <storage>/objects/incoming.
+  const owned = contracts
+    .flatMap((contract) => contract.files.owns.map((path) => ({ path: expandPath(path, places), contract })))
+    .sort((a, b) => a.path.length - b.path.length);
+  for (const { path, contract } of owned) {
+    mkdirSync(path, { recursive: true, mode: 0o755 });
+    // <rundir>/netns holds mounted namespaces that nobody can own; only the folder itself is given.
+    if (path.startsWith(`${places.rundir}/`)) chownSync(path, uidOf(contract), uidOf(contract));
+    else giveTree(path, uidOf(contract));
+  }
+}

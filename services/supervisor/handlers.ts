@@ -1,0 +1,71 @@
+// What services may ask of the supervisor.
+import { fail, type Handlers, ok } from '../../shared/ipc/contract.ts';
+import type { HealthReason } from '../../shared/schema/health.ts';
+import type { supervisorContract } from './contract.ts';
+import type { ControlSockets } from './control-sockets.ts';
+import { proportionalMemory } from './process-record.ts';
+import type { SupervisedService } from './supervised-service.ts';
+
+export interface Tree {
+  readonly services: readonly SupervisedService[];
+  readonly sockets: ControlSockets;
+  uidOf(service: SupervisedService): number;
+  queueDepth(service: SupervisedService): number;
+  /** Tells ctl-svc of a new socket, or restarts it with a larger bank. */
+  announceSocket(container: string): void;
+}
+
+export function createHandlers(tree: Tree): Handlers<typeof supervisorContract> {
+  return {
+    listServices: () => ok({ services: tree.services.map((service) => serviceRow(service, tree)) }),
+    openControlSocket: ({ container }) => {
+      try {
+        tree.announceSocket(container);
+        return ok({ folder: tree.sockets.folderOf(container) });
+      } catch (error) {
+        return fail({ code: 'SOCKET_FAILED', reason: error instanceof Error ? error.message : String(error) });
+      }
+    },
+    closeControlSocket: ({ container }) => {
+      tree.sockets.close(container);
+      return ok({});
+    },
+    listControlSockets: () => ok({ sockets: [...tree.sockets.list()] }),
+    health: () => ok({ reasons: tree.services.flatMap(healthOf) }),
+  };
+}
+
+function serviceRow(service: SupervisedService, tree: Tree) {
+  const { contract, pid, state, restarts, lastExit, readySinceMs } = service;
+  return {
+    name: contract.service,
+    pid,
+    uid: tree.uidOf(service),
+    capabilities: [...contract.privileges.capabilities],
+    state: state === 'stopping' ? ('stopped' as const) : state,
+    restarts,
+    last_exit:
+      lastExit === undefined
+        ? null
+        : { reason: lastExit.reason, last_words: lastExit.lastWords, at: new Date(lastExit.atMs).toISOString() },
+    uptime_seconds: readySinceMs === undefined ? 0 : (Date.now() - readySinceMs) / 1000,
+    memory_bytes: pid === 0 ? 0 : proportionalMemory(pid),
+    queue_depth: tree.queueDepth(service),
+  };
+}
+
+function healthOf({ contract, state, degraded, lastExit }: SupervisedService): HealthReason[] {
+  const subject = contract.service;
+  const why = lastExit === undefined ? '' : `, last: ${lastExit.reason}`;
+  if (degraded) {
+    return [
+      {
+        code: 'SERVICE_DEGRADED',
+        subject,
+        message: `${subject} ends too often${why}; see its last words in /services`,
+      },
+    ];
+  }
+  if (state === 'ready') return [];
+  return [{ code: 'SERVICE_DOWN', subject, message: `${subject} is ${state}${why}` }];
+}

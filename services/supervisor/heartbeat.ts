@@ -1,0 +1,17 @@
+// Whether a service that should beat still does. Pure; the supervisor's tick feeds it.
+import type { Watch } from '../../shared/ipc/contract.ts';
+
+export type Pulse = 'beating' | 'missing' | 'silent';
+
+/** A beat may be this much late, as a part of its interval, before it counts as missed. */
+const LATENESS = 0.5;
+
+/**
+ * `missing`: at least one beat is overdue, so that it is worth asking the kernel whether the process was stopped.
+ * `silent`: more are overdue than the contract allows.
+ */
+export function pulseOf(watch: Watch, sinceLastBeatMs: number): Pulse {
+  const overdue = sinceLastBeatMs / watch.beatMs - LATENESS;
+  if (overdue >= watch.missedBeats) return 'silent';
+  return overdue >= 1 ? 'missing' : 'beating';
+}

@@ -1,0 +1,70 @@
+// How a service is started, as data: the setpriv(1) and node arguments that follow from its contract.
+import type { Contract, FileAccess, Privileges } from '../../shared/ipc/contract.ts';
+
+export interface Places {
+  readonly rundir: string;
+  readonly storage: string;
+  /** The folder with the services' bundles. */
+  readonly program: string;
+}
+
+/** Replaces <rundir> and <storage>. */
+export function expandPath(path: string, places: Places): string {
+  return path.replace('<rundir>', places.rundir).replace('<storage>', places.storage);
+}
+
+function capabilityList(capabilities: readonly string[]): string {
+  return ['-all', ...capabilities.map((name) => `+${name}`)].join(',');
+}
+
+/** For setpriv of util-linux 2.38. Root has its capabilities by uid, within the bounding set; others by the ambient set. */
+export function setprivArguments({ user, capabilities, noNewPrivileges }: Privileges, uid: number): readonly string[] {
+  const list = capabilityList(capabilities);
+  const identity =
+    user === 'root'
+      ? [`--inh-caps=-all`, `--ambient-caps=-all`]
+      : [`--reuid=${uid}`, `--regid=${uid}`, '--clear-groups', `--inh-caps=${list}`, `--ambient-caps=${list}`];
+  return [
+    ...identity,
+    `--bounding-set=${list}`,
+    ...(noNewPrivileges ? ['--no-new-privs'] : []),
+    // The supervisor's death must not leave services of two generations side by side.
+    '--pdeathsig=KILL',
+    '--',
+  ];
+}
+
+/** Limits of V8's heap, MiB. A service at rest uses 4–6; the young generation is what bursts grow, and it never shrinks. */
+const SEMI_SPACE_MIB = 1;
+const OLD_SPACE_MIB = 128;
+
+/** `permissionFlag`: what this Node calls its permission model. */
+export function nodeArguments(
+  { files, privileges }: Pick<Contract, 'files' | 'privileges'>,
+  places: Places,
+  permissionFlag: string,
+): readonly string[] {
+  const fences =
+    privileges.permissionModel === undefined
+      ? []
+      : [
+          permissionFlag,
+          // The model is announced as experimental on stderr, where only last words belong.
+          '--no-warnings',
+          ...(privileges.permissionModel.workers ? ['--allow-worker'] : []),
+          ...pathFences(files, places),
+        ];
+  return [
+    '--disallow-code-generation-from-strings',
+    `--max-semi-space-size=${SEMI_SPACE_MIB}`,
+    `--max-old-space-size=${OLD_SPACE_MIB}`,
+    ...fences,
+  ];
+}
+
+function pathFences({ owns, reads, writes }: FileAccess, places: Places): readonly string[] {
+  const expand = (path: string): string => expandPath(path, places);
+  const readable = [places.program, ...[...owns, ...reads, ...writes].map(expand)];
+  const writable = [...owns, ...writes].map(expand);
+  return [...readable.map((path) => `--allow-fs-read=${path}`), ...writable.map((path) => `--allow-fs-write=${path}`)];
+}

@@ -1,0 +1,97 @@
+// Starts the process of one service with the privileges of its contract, its end of the broker's socketpair, and its logs.
+import { type ChildProcess, spawn } from 'node:child_process';
+import { Socket } from 'node:net';
+import { join } from 'node:path';
+import process from 'node:process';
+import type { Contract } from '../../shared/ipc/contract.ts';
+import { BROKER_FD, LAUNCH_VARIABLE, type Launch } from '../../shared/service/launch.ts';
+import { nodeArguments, type Places, setprivArguments } from './spawn-arguments.ts';
+
+export interface SpawnRequest {
+  readonly contract: Contract;
+  readonly uid: number;
+  readonly places: Places;
+  readonly launch: Launch;
+  /** Becomes its stdout: the write end of its log pipe. */
+  readonly logFd: number;
+  /** Descriptors that it inherits, from BROKER_FD + 1 on, in this order. */
+  readonly inheritedFds: readonly number[];
+}
+
+export interface ServiceProcess {
+  readonly pid: number;
+  /** The broker's end. */
+  readonly socket: Socket;
+  kill(): void;
+  /** The last bytes of stderr, one line's worth. */
+  lastWords(): string;
+}
+
+export interface ProcessEnd {
+  readonly code: number | null;
+  readonly signal: NodeJS.Signals | null;
+}
+
+const MAX_LAST_WORDS_BYTES = 2_000;
+
+/** Node 20 has the permission model under its experimental name. */
+const PERMISSION_FLAG = process.allowedNodeEnvironmentFlags.has('--permission')
+  ? '--permission'
+  : '--experimental-permission';
+
+/** `onEnd` is called once, also when the process could not be started at all. */
+export function spawnService(request: SpawnRequest, onEnd: (end: ProcessEnd) => void): ServiceProcess {
+  const { contract, uid, places, launch, logFd, inheritedFds } = request;
+  // umask is inherited and setpriv cannot set it.
+  const ownUmask = process.umask(contract.privileges.umask);
+  const child = spawn(
+    'setpriv',
+    [
+      ...setprivArguments(contract.privileges, uid),
+      process.execPath,
+      ...nodeArguments(contract, places, PERMISSION_FLAG),
+      join(places.program, `${contract.service}.js`),
+    ],
+    {
+      stdio: ['ignore', logFd, 'pipe', 'pipe', ...inheritedFds],
+      env: cleanEnvironment(launch),
+      cwd: '/',
+      // A session of its own: Ctrl-C on the supervisor's terminal is the supervisor's business.
+      detached: true,
+    },
+  );
+  process.umask(ownUmask);
+  const words = collectLastWords(child);
+  let ended = false;
+  const end = (code: number | null, signal: NodeJS.Signals | null): void => {
+    if (ended) return;
+    ended = true;
+    onEnd({ code, signal });
+  };
+  child.on('error', (error) => {
+    words.add(`${error.message}\n`);
+    end(null, null);
+  });
+  child.on('exit', end);
+  const socket = child.stdio[BROKER_FD];
+  if (!(socket instanceof Socket)) throw new Error(`no socketpair for ${contract.service}`);
+  return { pid: child.pid ?? 0, socket, kill: () => child.kill('SIGKILL'), lastWords: words.read };
+}
+
+function cleanEnvironment(launch: Launch): NodeJS.ProcessEnv {
+  const { NODE_V8_COVERAGE } = process.env;
+  return {
+    PATH: '/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin',
+    [LAUNCH_VARIABLE]: JSON.stringify(launch),
+    ...(NODE_V8_COVERAGE === undefined ? {} : { NODE_V8_COVERAGE }),
+  };
+}
+
+function collectLastWords(child: ChildProcess): { add(text: string): void; read(): string } {
+  let tail = '';
+  const add = (text: string): void => {
+    tail = (tail + text).slice(-MAX_LAST_WORDS_BYTES);
+  };
+  child.stderr?.on('data', (chunk: Buffer) => add(chunk.toString()));
+  return { add, read: () => tail.trim() };
+}

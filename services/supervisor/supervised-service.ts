@@ -1,0 +1,187 @@
+// One service under supervision: drives the life table with a real process, timers and the broker's word on readiness and beats.
+import type { Contract } from '../../shared/ipc/contract.ts';
+import type { Logger } from '../../shared/log/logger.ts';
+import { pulseOf } from './heartbeat.ts';
+import { isStopped } from './process-record.ts';
+import { decideRestart, FRESH, isDegraded, type RestartHistory, SLOW_RETRY_MS } from './restart-policy.ts';
+import { type LifeEffect, type LifeEvent, type LifeState, step } from './service-life.ts';
+import type { ProcessEnd, ServiceProcess } from './spawn-service.ts';
+
+/** How long a service that was asked to end may take before it is killed. */
+const STOP_DEADLINE_MS = 3_000;
+
+export interface LastExit {
+  readonly reason: string;
+  readonly lastWords: string;
+  /** Epoch milliseconds. */
+  readonly atMs: number;
+}
+
+export interface SupervisedService {
+  readonly contract: Contract;
+  readonly state: LifeState;
+  /** 0 while there is no process. */
+  readonly pid: number;
+  readonly restarts: number;
+  readonly lastExit: LastExit | undefined;
+  readonly readySinceMs: number | undefined;
+  readonly degraded: boolean;
+  start(): void;
+  /** Resolves when it has ended. */
+  stop(): Promise<void>;
+  /** Kills it so that it comes back with what it now inherits. */
+  renew(reason: string): void;
+  onReady(): void;
+  onBeat(): void;
+  /** The broker lost or closed its connection: a process that cannot talk is of no use. */
+  onGone(reason: string): void;
+  /** Called every now and then with the monotonic time, milliseconds. */
+  checkPulse(nowMs: number): void;
+}
+
+export interface Surroundings {
+  readonly log: Logger;
+  spawn(contract: Contract, onEnd: (end: ProcessEnd) => void): ServiceProcess;
+  connect(contract: Contract, child: ServiceProcess): void;
+  disconnect(contract: Contract): void;
+  /** `reason` is empty when it is ready. */
+  announce(contract: Contract, state: LifeState, reason: string): void;
+}
+
+export function createSupervisedService(contract: Contract, around: Surroundings): SupervisedService {
+  const { log } = around;
+  let state: LifeState = 'stopped';
+  let child: ServiceProcess | undefined;
+  let history: RestartHistory = FRESH;
+  let restarts = 0;
+  let lastExit: LastExit | undefined;
+  let readySinceMs: number | undefined;
+  let lastBeatMs = 0;
+  let timer: NodeJS.Timeout | undefined;
+  let killReason = '';
+  let onStopped: () => void = () => undefined;
+
+  const after = (ms: number, event: LifeEvent, reason: string): void => {
+    clearTimeout(timer);
+    timer = setTimeout(() => {
+      if (event === 'late') killReason = reason;
+      handle(event);
+    }, ms);
+  };
+
+  const spawn = (): void => {
+    killReason = '';
+    const started = around.spawn(contract, (end) => {
+      if (child === started) onEnded(end);
+    });
+    child = started;
+    around.connect(contract, started);
+    after(contract.watch.readyMs, 'late', `not ready within ${contract.watch.readyMs} ms`);
+  };
+
+  const onEnded = (end: ProcessEnd): void => {
+    around.disconnect(contract);
+    const how = killReason === '' ? describeEnd(end) : killReason;
+    lastExit = { reason: how, lastWords: child?.lastWords() ?? '', atMs: Date.now() };
+    if (state !== 'stopping') log.warn(`${contract.service} ended: ${how}`, { lastWords: lastExit.lastWords });
+    child = undefined;
+    handle('ended');
+  };
+
+  const scheduleRestart = (): void => {
+    const upMs = readySinceMs === undefined ? 0 : Date.now() - readySinceMs;
+    const decision = decideRestart(history, Date.now(), upMs, Math.random());
+    history = decision.history;
+    restarts += 1;
+    if (decision.degraded) {
+      log.error(`${contract.service} ends too often, retrying every ${SLOW_RETRY_MS} ms`);
+    }
+    after(decision.delayMs, 'restartDue', '');
+  };
+
+  const effects: Readonly<Record<LifeEffect, () => void>> = {
+    spawn,
+    kill: () => child?.kill(),
+    askToEnd: () => {
+      around.disconnect(contract);
+      after(STOP_DEADLINE_MS, 'late', `did not end within ${STOP_DEADLINE_MS} ms`);
+    },
+    scheduleRestart,
+    cancelRestart: () => clearTimeout(timer),
+    announce: () => around.announce(contract, state, state === 'ready' ? '' : (lastExit?.reason ?? '')),
+  };
+
+  const handle = (event: LifeEvent): void => {
+    const next = step(state, event);
+    state = next.state;
+    if (state === 'ready' && event === 'ready') {
+      clearTimeout(timer);
+      readySinceMs = Date.now();
+    }
+    for (const effect of next.effects) effects[effect]();
+    if (state !== 'ready' && state !== 'stopping') readySinceMs = undefined;
+    if (state === 'stopped') {
+      clearTimeout(timer);
+      onStopped();
+    }
+  };
+
+  return {
+    contract,
+    get state() {
+      return state;
+    },
+    get pid() {
+      return child?.pid ?? 0;
+    },
+    get restarts() {
+      return restarts;
+    },
+    get lastExit() {
+      return lastExit;
+    },
+    get readySinceMs() {
+      return readySinceMs;
+    },
+    get degraded() {
+      return isDegraded(history, Date.now());
+    },
+    start: () => handle('start'),
+    stop: () =>
+      new Promise((resolve) => {
+        onStopped = resolve;
+        if (state === 'stopped') resolve();
+        else handle('stop');
+      }),
+    renew(reason) {
+      killReason = reason;
+      child?.kill();
+    },
+    onReady() {
+      lastBeatMs = performance.now();
+      handle('ready');
+    },
+    onBeat() {
+      lastBeatMs = performance.now();
+    },
+    onGone(reason) {
+      if (state !== 'starting' && state !== 'ready') return;
+      killReason ||= reason === '' ? '' : `disconnected: ${reason}`;
+      child?.kill();
+    },
+    checkPulse(nowMs) {
+      if (state !== 'ready' || child === undefined) return;
+      const pulse = pulseOf(contract.watch, nowMs - lastBeatMs);
+      if (pulse === 'beating') return;
+      if (pulse === 'silent') killReason = `missed ${contract.watch.missedBeats} heartbeats`;
+      else if (isStopped(child.pid)) killReason = 'stopped by a signal (SIGSTOP)';
+      else return;
+      handle('silent');
+    },
+  };
+}
+
+function describeEnd({ code, signal }: ProcessEnd): string {
+  if (signal !== null) return `killed by ${signal}`;
+  return code === null ? 'could not be started' : `exited with ${code}`;
+}
