@@ -87,8 +87,10 @@ export function defineContract<const C extends Contract>(contract: C): C {
 export type Params<R extends RequestSpec> = z.input<R['params']>;
 export type ParsedParams<R extends RequestSpec> = z.output<R['params']>;
 export type Result<R extends RequestSpec> = z.output<R['result']>;
+/** zod's type of an empty object is Record<string, never>, beside which no `code` could stand. */
+type Fields<T> = string extends keyof T ? unknown : T;
 export type ErrorOf<R extends RequestSpec> = {
-  [Code in keyof R['errors'] & string]: { code: Code } & z.output<R['errors'][Code]>;
+  [Code in keyof R['errors'] & string]: { code: Code } & Fields<z.output<R['errors'][Code]>>;
 }[keyof R['errors'] & string];
 
 /** What a request answers: its result or one of its declared errors. Faults (see fault.ts) are thrown instead. */
