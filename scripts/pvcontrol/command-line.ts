@@ -1,0 +1,121 @@
+// What was asked for, from the command line. Pure; says what it expected where it does not understand.
+import { parseArgs } from 'node:util';
+
+export type View = 'containers' | 'groups' | 'services' | 'leases' | 'pools' | 'health';
+export type ContainerAction = 'start' | 'stop' | 'restart';
+
+export type Command =
+  | { readonly kind: 'help' }
+  | { readonly kind: 'show'; readonly view: View }
+  | { readonly kind: 'control'; readonly action: ContainerAction; readonly name: string }
+  | { readonly kind: 'signal'; readonly type: string };
+
+export interface CommandLine {
+  readonly command: Command;
+  readonly socket: string | undefined;
+  readonly json: boolean;
+}
+
+/** `message` is for people and complete. */
+export type ParsedCommandLine =
+  | { readonly ok: true; readonly commandLine: CommandLine }
+  | { readonly ok: false; readonly message: string };
+
+const OPTIONS = {
+  socket: { type: 'string', short: 's' },
+  json: { type: 'boolean' },
+  help: { type: 'boolean', short: 'h' },
+} as const;
+
+export function parseCommandLine(args: readonly string[]): ParsedCommandLine {
+  const options = parseOptions(args);
+  if (!options.ok) return options;
+  const { values, positionals } = options;
+  if (values.socket === '') return wrong('-s takes the path of a socket, it got an empty one');
+  const command = values.help === true ? ({ kind: 'help' } as const) : parseCommand(positionals);
+  if (typeof command === 'string') return wrong(command);
+  return { ok: true, commandLine: { command, socket: values.socket, json: values.json === true } };
+}
+
+function parseOptions(args: readonly string[]) {
+  try {
+    return { ok: true as const, ...parseArgs({ args: [...args], options: OPTIONS, allowPositionals: true }) };
+  } catch (error) {
+    // parseArgs names the option and, after a full stop, gives advice for other cases than ours.
+    const [message = ''] = (error instanceof Error ? error.message : String(error)).split('. ', 1);
+    return wrong(`${message}; options are -s PATH, --json and --help`);
+  }
+}
+
+const COMMANDS = ['ls', 'containers', 'groups', 'services', 'ipam', 'health', 'signal', 'help'];
+
+/** A command, or what is wrong with it. */
+function parseCommand([word, ...rest]: readonly string[]): Command | string {
+  switch (word) {
+    case undefined:
+      return `a command is missing: expected one of ${COMMANDS.join(', ')}`;
+    case 'help':
+      return { kind: 'help' };
+    case 'ls':
+      return show('ls', 'containers', rest);
+    case 'services':
+      return show('services', 'services', rest);
+    case 'health':
+      return show('health', 'health', rest);
+    case 'containers':
+      return parseContainers(rest);
+    case 'groups':
+      return rest[0] === 'ls' ? show('groups ls', 'groups', rest.slice(1)) : expected('groups', 'ls', rest[0]);
+    case 'ipam':
+      return parseIpam(rest);
+    case 'signal':
+      return parseSignal(rest);
+    default:
+      return `unknown command '${word}': expected one of ${COMMANDS.join(', ')}`;
+  }
+}
+
+function parseContainers([word, ...rest]: readonly string[]): Command | string {
+  switch (word) {
+    case 'ls':
+      return show('containers ls', 'containers', rest);
+    case 'start':
+    case 'stop':
+    case 'restart': {
+      const [name, surplus] = rest;
+      if (name === undefined || name === '') return `containers ${word}: the NAME of a container is missing`;
+      if (surplus !== undefined) return `containers ${word} takes one NAME, it got '${surplus}' as well`;
+      return { kind: 'control', action: word, name };
+    }
+    default:
+      return expected('containers', 'ls, start NAME, stop NAME or restart NAME', word);
+  }
+}
+
+function parseIpam([word, ...rest]: readonly string[]): Command | string {
+  switch (word) {
+    case 'leases':
+    case 'pools':
+      return show(`ipam ${word}`, word, rest);
+    default:
+      return expected('ipam', 'leases or pools', word);
+  }
+}
+
+function parseSignal([type, surplus]: readonly string[]): Command | string {
+  // `alive` is the stock client's; whether it means anything is the server's to say.
+  if (type !== 'ready' && type !== 'alive') return expected('signal', 'ready', type);
+  return surplus === undefined ? { kind: 'signal', type } : `signal ${type} takes nothing more, it got '${surplus}'`;
+}
+
+function show(command: string, view: View, rest: readonly string[]): Command | string {
+  return rest[0] === undefined ? { kind: 'show', view } : `${command} takes nothing more, it got '${rest[0]}'`;
+}
+
+function expected(command: string, what: string, got: string | undefined): string {
+  return `${command}: expected ${what}${got === undefined ? '' : `, not '${got}'`}`;
+}
+
+function wrong(message: string): { readonly ok: false; readonly message: string } {
+  return { ok: false, message };
+}

@@ -1,0 +1,77 @@
+// HTTP over the pv-ctrl socket: finds it, sends one request, gives back status and body.
+import { Buffer } from 'node:buffer';
+import { lstatSync } from 'node:fs';
+import { request } from 'node:http';
+
+/** Where a socket is looked for, in this order: on the host twice, then inside a container. */
+export const DEFAULT_SOCKETS = ['/run/pantavisor/pv/pv-ctrl', '/pv/pv-ctrl', '/pantavisor/pv-ctrl'] as const;
+
+/** Milliseconds until a silent server is given up. Its own limit for a container action is 5 s. */
+const TIMEOUT_MS = 15_000;
+
+export interface Answer {
+  readonly status: number;
+  readonly body: string;
+}
+
+/** The request got no answer. `message` names the socket and the way out. */
+export class NoAnswer extends Error {}
+
+/** `asked`: the path given with -s. Throws NoAnswer when there is none. */
+export function findSocket(asked: string | undefined): string {
+  if (asked !== undefined) return asked;
+  const found = DEFAULT_SOCKETS.find(exists);
+  if (found !== undefined) return found;
+  throw new NoAnswer(
+    `no pv-ctrl socket: looked for ${DEFAULT_SOCKETS.join(', ')}. Is Berth running? Name its socket with -s PATH`,
+  );
+}
+
+function exists(path: string): boolean {
+  try {
+    return lstatSync(path).isSocket();
+  } catch {
+    return false;
+  }
+}
+
+/** Rejects with NoAnswer. */
+export function ask(socket: string, method: string, path: string, body?: unknown): Promise<Answer> {
+  const bytes = body === undefined ? undefined : Buffer.from(JSON.stringify(body));
+  return new Promise((resolve, reject) => {
+    const headers =
+      bytes === undefined ? {} : { 'Content-Type': 'application/json', 'Content-Length': String(bytes.length) };
+    const outgoing = request({ socketPath: socket, method, path, headers, agent: false }, (incoming) => {
+      const chunks: Buffer[] = [];
+      incoming.on('data', (chunk: Buffer) => chunks.push(chunk));
+      incoming.on('error', (error) => reject(explain(socket, error)));
+      incoming.on('end', () =>
+        resolve({ status: incoming.statusCode ?? 0, body: Buffer.concat(chunks).toString('utf8') }),
+      );
+    });
+    outgoing.setTimeout(TIMEOUT_MS, () =>
+      outgoing.destroy(new NoAnswer(`${socket}: no answer within ${TIMEOUT_MS / 1000} s`)),
+    );
+    outgoing.on('error', (error) => reject(explain(socket, error)));
+    outgoing.end(bytes);
+  });
+}
+
+function explain(socket: string, error: NodeJS.ErrnoException): NoAnswer {
+  if (error instanceof NoAnswer) return error;
+  switch (error.code) {
+    case 'ENOENT':
+      return new NoAnswer(`${socket}: no such socket. Is Berth running with this path as its pv-ctrl?`);
+    case 'ECONNREFUSED':
+      return new NoAnswer(`${socket}: nobody listens there. Is Berth running?`);
+    case 'ENOTSOCK':
+      return new NoAnswer(`${socket}: not a socket. -s takes the path of pv-ctrl`);
+    case 'EACCES':
+    case 'EPERM':
+      return new NoAnswer(`${socket}: not allowed to open it. Only root may use the host's socket`);
+    case 'EINVAL':
+      return new NoAnswer(`${socket}: not a usable socket path (at most 107 bytes)`);
+    default:
+      return new NoAnswer(`${socket}: the connection ended without an answer (${error.code ?? error.message})`);
+  }
+}

@@ -1,0 +1,41 @@
+// What an answer other than 200 means: the text for people and the exit code for scripts.
+import type { Answer } from './control-socket.ts';
+
+/** The codes of the stock client. */
+export const EXIT = { ok: 0, diskFull: 48, badChecksum: 60, badState: 70, busy: 75, other: 255 } as const;
+export type ExitCode = (typeof EXIT)[keyof typeof EXIT];
+
+/** The three texts that clients compare literally. */
+const EXIT_OF_TEXT: ReadonlyMap<string, ExitCode> = new Map([
+  ['Not enough disk space available', EXIT.diskFull],
+  ['Object has bad checksum', EXIT.badChecksum],
+  ['State verification has failed', EXIT.badState],
+]);
+
+export interface Failure {
+  readonly text: string;
+  readonly exitCode: ExitCode;
+}
+
+export function failureOf({ status, body }: Answer): Failure {
+  const text = errorText(body);
+  if (status === 503) return { text: text ?? 'the device is busy; try again', exitCode: EXIT.busy };
+  if (text === undefined) return { text: `unexpected answer, HTTP status ${status}`, exitCode: EXIT.other };
+  return { text, exitCode: EXIT_OF_TEXT.get(text) ?? EXIT.other };
+}
+
+function errorText(body: string): string | undefined {
+  try {
+    const parsed: unknown = JSON.parse(body);
+    if (typeof parsed !== 'object' || parsed === null || !('Error' in parsed)) return undefined;
+    return typeof parsed.Error === 'string' ? printable(parsed.Error) : undefined;
+  } catch {
+    return undefined;
+  }
+}
+
+/** Texts from elsewhere must not steer the terminal. */
+export function printable(text: string): string {
+  // biome-ignore lint/suspicious/noControlCharactersInRegex: control characters are what this is about
+  return text.replace(/[\u0000-\u001f\u007f-\u009f]/g, '?');
+}

@@ -1,0 +1,132 @@
+// Which listening sockets are served, and as whom: the host's, and one per container as the supervisor opens and closes them.
+import type { Server } from 'node:http';
+import { setTimeout as wait } from 'node:timers/promises';
+import type { Channel } from '../../shared/ipc/contract.ts';
+import type { Logger } from '../../shared/log/logger.ts';
+import { supervisorContract } from '../supervisor/contract.ts';
+import type { Dispatch } from './dispatch.ts';
+import { CONTAINER_LIMITS, createControlServer, HOST_LIMITS } from './http-server.ts';
+
+const RETRY_MS = 200;
+
+export interface ControlSockets {
+  readonly stop: () => void;
+}
+
+interface ControlSocket {
+  readonly container: string;
+  readonly fd: number;
+}
+
+interface Listener {
+  readonly fd: number;
+  readonly server: Server;
+}
+
+/** Returns once the host's socket is served; those of containers follow as soon as the supervisor names them. */
+export async function serveControlSockets(
+  channel: Channel,
+  hostFd: number,
+  dispatch: Dispatch,
+  log: Logger,
+): Promise<ControlSockets> {
+  const supervisor = channel.client(supervisorContract);
+  const stopped = new AbortController();
+  const containers = new Map<string, Listener>();
+  /** Containers that an event spoke of while the list was on its way: the event is right about them. */
+  let spokenOf = new Set<string>();
+  let loading = Promise.resolve();
+
+  const close = (container: string): void => {
+    const listener = containers.get(container);
+    if (listener === undefined) return;
+    containers.delete(container);
+    end(listener.server);
+    log.debug(`closed control socket of container '${container}'`);
+  };
+  const open = ({ container, fd }: ControlSocket): void => {
+    const present = containers.get(container);
+    if (present?.fd === fd) return;
+    if (present !== undefined) close(container);
+    const other = [...containers].find(([, listener]) => listener.fd === fd)?.[0];
+    if (fd === hostFd || other !== undefined) {
+      // Whose requests would they be? Nobody's.
+      log.error(`control socket of container '${container}' refused: fd ${fd} serves '${other ?? 'the host'}' already`);
+      return;
+    }
+    const server = createControlServer({ kind: 'container', container }, CONTAINER_LIMITS, dispatch);
+    containers.set(container, { fd, server });
+    listen(server, fd).then(
+      () => log.debug(`serving control socket of container '${container}'`),
+      (error: unknown) => {
+        if (containers.get(container)?.server === server) containers.delete(container);
+        log.error(`cannot serve control socket of container '${container}' (fd ${fd}): ${String(error)}`);
+      },
+    );
+  };
+  const settle = (sockets: readonly ControlSocket[]): void => {
+    const named = new Set(sockets.map(({ container }) => container));
+    for (const container of [...containers.keys()]) {
+      if (!named.has(container) && !spokenOf.has(container)) close(container);
+    }
+    for (const socket of sockets) if (!spokenOf.has(socket.container)) open(socket);
+  };
+  const load = async (): Promise<void> => {
+    while (!stopped.signal.aborted) {
+      spokenOf = new Set();
+      try {
+        const answer = await supervisor.listControlSockets({}, { signal: stopped.signal });
+        if (answer.ok) settle(answer.value.sockets);
+        return;
+      } catch (error) {
+        if (stopped.signal.aborted) return;
+        log.warn(`no list of control sockets: ${String(error)}; trying again in ${RETRY_MS} ms`);
+      }
+      await wait(RETRY_MS, undefined, { signal: stopped.signal }).catch(() => undefined);
+    }
+  };
+  const reload = (): void => {
+    loading = loading.then(load);
+  };
+  channel.subscribe(supervisorContract, 'controlSocketOpened', {
+    onEvent(socket) {
+      spokenOf.add(socket.container);
+      open(socket);
+    },
+    onLost: reload,
+  });
+  channel.subscribe(supervisorContract, 'controlSocketClosed', {
+    onEvent({ container }) {
+      spokenOf.add(container);
+      close(container);
+    },
+    onLost: reload,
+  });
+  const host = createControlServer({ kind: 'host' }, HOST_LIMITS, dispatch);
+  await listen(host, hostFd);
+  reload();
+  return {
+    stop() {
+      stopped.abort();
+      for (const { server } of [{ server: host }, ...containers.values()]) end(server);
+      containers.clear();
+    },
+  };
+}
+
+function listen(server: Server, fd: number): Promise<void> {
+  return new Promise((resolve, reject) => {
+    server.once('error', reject);
+    server.listen({ fd }, () => {
+      server.off('error', reject);
+      // Such as EMFILE on accept: that connection is lost, the socket is not.
+      server.on('error', () => undefined);
+      resolve();
+    });
+  });
+}
+
+function end(server: Server): void {
+  server.close();
+  server.closeAllConnections();
+}

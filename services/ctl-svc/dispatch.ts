@@ -1,0 +1,68 @@
+// One request from its head to its reply: rights first, then the path, then the body, then the handler.
+import { Buffer } from 'node:buffer';
+import { Fault } from '../../shared/ipc/fault.ts';
+import type { Logger } from '../../shared/log/logger.ts';
+import type { Caller, Endpoint, Sources } from './endpoint.ts';
+import { type Reply, refuse, unanswered } from './reply.ts';
+import type { Router } from './router.ts';
+import type { ViewFeed } from './view-feed.ts';
+
+export interface Incoming {
+  readonly method: string;
+  readonly target: string;
+  readonly signal: () => AbortSignal;
+  /** Resolves to the whole body, or to why it is not taken. Called at most once, and only for endpoints that want one. */
+  readonly readBody: () => Promise<Buffer | Reply>;
+}
+
+export type Dispatch = (caller: Caller, incoming: Incoming) => Promise<Reply>;
+
+const FORBIDDEN = refuse(403, 'Request not sent from a mgmt platform');
+const WRONG_METHOD = refuse(400, 'Method not supported for this endpoint');
+const NO_BODY = Buffer.alloc(0);
+
+export function createDispatch(router: Router, sources: Sources, log: Logger): Dispatch {
+  const run = async (caller: Caller, incoming: Incoming): Promise<Reply> => {
+    const route = router(incoming.method, incoming.target);
+    const open = route.kind === 'found' && route.endpoint.access === 'everyone';
+    if (!open && !(await hasMgmt(caller, sources.view))) return FORBIDDEN;
+    switch (route.kind) {
+      case 'unknownPath':
+        return refuse(404, `Path '${incoming.target.slice(0, 128)}' not found`);
+      case 'wrongMethod':
+        return WRONG_METHOD;
+      case 'found':
+        return await runEndpoint(route.endpoint, route.params, caller, incoming);
+    }
+  };
+  const runEndpoint = async (
+    endpoint: Endpoint,
+    params: Readonly<Record<string, string>>,
+    caller: Caller,
+    incoming: Incoming,
+  ): Promise<Reply> => {
+    const body = endpoint.bodySchema === undefined ? NO_BODY : await incoming.readBody();
+    if (!Buffer.isBuffer(body)) return body;
+    return await endpoint.run({ caller, params, body, signal: incoming.signal }, sources);
+  };
+  return async (caller, incoming) => {
+    try {
+      return await run(caller, incoming);
+    } catch (error) {
+      if (error instanceof Fault) return unanswered(error);
+      log.error(`${incoming.method} ${incoming.target.slice(0, 128)} failed: ${stackOf(error)}`);
+      return refuse(500, 'Internal error of ctl-svc; its log says more');
+    }
+  };
+}
+
+/** A container whose roles are not known has none. */
+async function hasMgmt(caller: Caller, view: ViewFeed): Promise<boolean> {
+  if (caller.kind === 'host') return true;
+  const rows = await view.rows();
+  return rows?.containers.get(caller.container)?.roles.includes('mgmt') ?? false;
+}
+
+function stackOf(error: unknown): string {
+  return error instanceof Error ? (error.stack ?? error.message) : String(error);
+}

@@ -1,0 +1,95 @@
+// The shape of an endpoint: declared once as data, from which routing, rights, parsing and (later) documentation follow.
+import type { Buffer } from 'node:buffer';
+import { TextDecoder } from 'node:util';
+import type * as z from 'zod/mini';
+import type { Schema } from '../../shared/ipc/contract.ts';
+import type { Peers } from './peers.ts';
+import { type Reply, refuse } from './reply.ts';
+import type { ViewFeed } from './view-feed.ts';
+
+/** Known by the listening socket that a request came in on, never by anything it says. */
+export type Caller = { readonly kind: 'host' } | { readonly kind: 'container'; readonly container: string };
+
+/** Where answers come from. */
+export interface Sources {
+  readonly view: ViewFeed;
+  readonly peers: Peers;
+}
+
+export interface EndpointRequest<B> {
+  readonly caller: Caller;
+  /** The `{name}` parts of the path, decoded. */
+  readonly params: Readonly<Record<string, string>>;
+  readonly body: B;
+  /** Aborted when the client hangs up. Made when first asked for: most answers need none. */
+  readonly signal: () => AbortSignal;
+}
+
+export type Handler<B> = (request: EndpointRequest<B>, sources: Sources) => Promise<Reply> | Reply;
+
+/** Why a body is not what the endpoint takes; each endpoint has its own words for it. */
+export type BodyProblem = { readonly kind: 'empty' | 'notJson' } | { readonly kind: 'shape'; readonly value: unknown };
+
+export interface JsonBody<S extends Schema> {
+  readonly schema: S;
+  readonly problemText: (problem: BodyProblem) => string;
+}
+
+export type Method = 'GET' | 'PUT' | 'POST' | 'DELETE';
+/** `mgmt`: the host and containers of that role. `everyone`: also containers of no role. */
+export type Access = 'mgmt' | 'everyone';
+
+interface EndpointBase {
+  readonly method: Method;
+  /** `/containers/{name}`; a `{name}` stands for one whole part. */
+  readonly path: string;
+  readonly access: Access;
+  /** Of the body that 200 carries; undefined where it carries none. */
+  readonly answer: Schema | undefined;
+}
+
+export interface Endpoint extends EndpointBase {
+  /** Undefined: a body is not looked at. */
+  readonly bodySchema: Schema | undefined;
+  readonly run: (request: EndpointRequest<Buffer>, sources: Sources) => Promise<Reply> | Reply;
+}
+
+export function endpoint(base: EndpointBase, handler: Handler<undefined>): Endpoint {
+  return {
+    ...base,
+    bodySchema: undefined,
+    run: (request, sources) => handler({ ...request, body: undefined }, sources),
+  };
+}
+
+export function endpointWithBody<S extends Schema>(
+  base: EndpointBase,
+  body: JsonBody<S>,
+  handler: Handler<z.output<S>>,
+): Endpoint {
+  return {
+    ...base,
+    bodySchema: body.schema,
+    run(request, sources) {
+      const parsed = parseJsonBody(request.body, body.schema);
+      if (!parsed.ok) return refuse(400, body.problemText(parsed.problem));
+      return handler({ ...request, body: parsed.value }, sources);
+    },
+  };
+}
+
+const utf8 = new TextDecoder('utf-8', { fatal: true });
+
+type ParsedBody<T> = { readonly ok: true; readonly value: T } | { readonly ok: false; readonly problem: BodyProblem };
+
+export function parseJsonBody<S extends Schema>(bytes: Buffer, schema: S): ParsedBody<z.output<S>> {
+  if (bytes.length === 0) return { ok: false, problem: { kind: 'empty' } };
+  let value: unknown;
+  try {
+    value = JSON.parse(utf8.decode(bytes));
+  } catch {
+    return { ok: false, problem: { kind: 'notJson' } };
+  }
+  const parsed = schema.safeParse(value);
+  return parsed.success ? { ok: true, value: parsed.data } : { ok: false, problem: { kind: 'shape', value } };
+}

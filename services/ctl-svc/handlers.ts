@@ -1,0 +1,74 @@
+// What each endpoint does: one short function per request.
+import { containerName } from '../../shared/schema/names.ts';
+import type { Handler } from './endpoint.ts';
+import { collectReasons } from './health.ts';
+import { listAllLeases } from './leases.ts';
+import { DONE, json, jsonBytes, type Reply, refuse, tryLater } from './reply.ts';
+
+const NO_VIEW = tryLater('state-svc has not said yet which containers there are; try again');
+const NOT_FOUND = refuse(404, 'Container not found');
+const UNEXPECTED_SIGNAL = refuse(500, 'Signal not expected from this platform');
+
+export type ContainerAction = 'start' | 'stop' | 'restart';
+
+export const listContainers: Handler<undefined> = async (_request, { view }) => {
+  const bytes = await view.containersJson();
+  return bytes === undefined ? NO_VIEW : jsonBytes(bytes);
+};
+
+export const listGroups: Handler<undefined> = async (_request, { view }) => {
+  const bytes = await view.groupsJson();
+  return bytes === undefined ? NO_VIEW : jsonBytes(bytes);
+};
+
+export const controlContainer: Handler<{ readonly action: ContainerAction }> = async (request, { peers }) => {
+  const name = containerName.safeParse(request.params.name);
+  if (!name.success) return NOT_FOUND;
+  const { action } = request.body;
+  const answer = await peers.state.controlContainer({ container: name.data, action }, { signal: request.signal() });
+  return answer.ok ? DONE : controlRefused(name.data, action, answer.error);
+};
+
+type ControlError =
+  | { readonly code: 'CONTAINER_NOT_FOUND' | 'POLICY_SYSTEM' }
+  | { readonly code: 'NOT_ALLOWED'; readonly status: string; readonly reason: string };
+
+function controlRefused(name: string, action: ContainerAction, error: ControlError): Reply {
+  switch (error.code) {
+    case 'CONTAINER_NOT_FOUND':
+      return NOT_FOUND;
+    case 'POLICY_SYSTEM':
+      return refuse(403, "Container has restart_policy 'system' and cannot be controlled via API");
+    case 'NOT_ALLOWED':
+      return refuse(400, `Cannot ${action} container '${name}' in status ${error.status}: ${error.reason}`);
+  }
+}
+
+export const signal: Handler<{ readonly type: string }> = async ({ caller, body, signal: aborted }, { peers }) => {
+  if (caller.kind === 'host') return UNEXPECTED_SIGNAL;
+  if (body.type !== 'ready') return refuse(500, `Signal type '${body.type.slice(0, 64)}' is unknown: expected 'ready'`);
+  const answer = await peers.state.signalReady({ container: caller.container }, { signal: aborted() });
+  if (answer.ok) return DONE;
+  switch (answer.error.code) {
+    case 'SIGNAL_UNEXPECTED':
+      return UNEXPECTED_SIGNAL;
+  }
+};
+
+export const listServices: Handler<undefined> = async (request, { peers }) => {
+  const answer = await peers.supervisor.listServices({}, { signal: request.signal() });
+  return json(answer.ok ? answer.value.services : []);
+};
+
+export const listPools: Handler<undefined> = async (request, { peers }) => {
+  const answer = await peers.ipam.listPools({}, { signal: request.signal() });
+  return json(answer.ok ? answer.value.pools : []);
+};
+
+export const listLeases: Handler<undefined> = async (request, { peers }) =>
+  json(await listAllLeases(peers.ipam, request.signal()));
+
+export const health: Handler<undefined> = async (request, { peers }) => {
+  const reasons = await collectReasons(peers, request.signal());
+  return reasons.length === 0 ? json({ status: 'ok', reasons }) : json({ status: 'degraded', reasons }, 503);
+};

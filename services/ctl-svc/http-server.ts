@@ -1,0 +1,114 @@
+// One HTTP server per listening socket: the socket is the identity, and nobody's clients use up what others need.
+import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
+import type { Duplex } from 'node:stream';
+import type { Dispatch } from './dispatch.ts';
+import type { Caller } from './endpoint.ts';
+import { errorBody, type Reply, rawReply, refuse, tryLater, writeReply } from './reply.ts';
+import { hasBody, readBody } from './request-body.ts';
+
+/** Bytes of a JSON body: a state-changing request has some tens, the limit of a message between services is 64 KiB. */
+const MAX_BODY_BYTES = 64 * 1024;
+const MAX_HEADER_BYTES = 16 * 1024;
+/** Milliseconds for the head of a request, also from connecting to its first byte: ends slow and silent clients. */
+const HEADERS_TIMEOUT_MS = 5_000;
+/** Milliseconds for a whole request. */
+const REQUEST_TIMEOUT_MS = 30_000;
+/** Milliseconds without any traffic: ends clients that do not read their answer. */
+const IDLE_TIMEOUT_MS = 60_000;
+const KEEP_ALIVE_MS = 5_000;
+
+export interface ServerLimits {
+  readonly maxConnections: number;
+  /** Requests that wait for an answer at one time; the next one is told to come back. */
+  readonly maxInFlight: number;
+}
+
+export const HOST_LIMITS: ServerLimits = { maxConnections: 1_024, maxInFlight: 128 };
+/** A container that floods its socket fills neither our tables nor the queue of the service behind us. */
+export const CONTAINER_LIMITS: ServerLimits = { maxConnections: 64, maxInFlight: 8 };
+
+const TOO_LARGE = refuse(413, `Request body is larger than ${MAX_BODY_BYTES} bytes`);
+const TOO_MANY = tryLater('Too many requests of this socket are waiting for an answer; try again');
+const NOT_HTTP = 'Request is not valid HTTP/1.1';
+
+export function createControlServer(caller: Caller, limits: ServerLimits, dispatch: Dispatch): Server {
+  const server = createServer({
+    maxHeaderSize: MAX_HEADER_BYTES,
+    headersTimeout: HEADERS_TIMEOUT_MS,
+    requestTimeout: REQUEST_TIMEOUT_MS,
+    keepAliveTimeout: KEEP_ALIVE_MS,
+    connectionsCheckingInterval: 1_000,
+    requireHostHeader: false,
+  });
+  server.maxConnections = limits.maxConnections;
+  server.timeout = IDLE_TIMEOUT_MS;
+  /** Connections on which an answer is due: nothing else may be written there. */
+  const busy = new Map<Duplex, number>();
+  let inFlight = 0;
+
+  const serve = async (request: IncomingMessage, response: ServerResponse, expectsContinue: boolean): Promise<void> => {
+    // One that is told to go away must not be read to the end of what it sends.
+    const body = { unread: hasBody(request), aborted: false };
+    const { socket } = request;
+    const answering = (by: 1 | -1): void => {
+      const count = (busy.get(socket) ?? 0) + by;
+      if (count === 0) busy.delete(socket);
+      else busy.set(socket, count);
+    };
+    const take = async (): Promise<Buffer | Reply> => {
+      answering(-1);
+      if (expectsContinue) response.writeContinue();
+      const read = await readBody(request, MAX_BODY_BYTES);
+      answering(1);
+      body.unread = read.kind !== 'whole';
+      body.aborted = read.kind === 'aborted';
+      return read.kind === 'whole' ? read.bytes : TOO_LARGE;
+    };
+    inFlight++;
+    answering(1);
+    const reply =
+      inFlight > limits.maxInFlight
+        ? TOO_MANY
+        : await dispatch(caller, {
+            method: request.method ?? '',
+            target: request.url ?? '',
+            signal: () => hangUpSignal(response),
+            readBody: take,
+          });
+    inFlight--;
+    answering(-1);
+    if (!body.aborted && !response.destroyed) writeReply(response, reply, body.unread);
+  };
+
+  server.on('request', (request, response) => void serve(request, response, false));
+  server.on('checkContinue', (request, response) => void serve(request, response, true));
+  server.on('checkExpectation', (_request, response) => {
+    response.writeHead(417, { 'Content-Type': 'application/json', Connection: 'close' });
+    response.end(errorBody('Expectation not supported'));
+  });
+  server.on('connect', (_request, socket) => endWith(socket, 400, 'Method not supported for this endpoint'));
+  server.on('clientError', (error: NodeJS.ErrnoException, socket) => {
+    if (error.code === 'ECONNRESET' || !socket.writable || busy.has(socket)) socket.destroy();
+    else endWith(socket, ...malformed(error.code));
+  });
+  return server;
+}
+
+function malformed(code: string | undefined): [status: number, text: string] {
+  if (code === 'HPE_HEADER_OVERFLOW') return [431, `Request header is larger than ${MAX_HEADER_BYTES} bytes`];
+  if (code === 'ERR_HTTP_REQUEST_TIMEOUT') return [408, 'Request did not arrive in time'];
+  return [400, NOT_HTTP];
+}
+
+function endWith(socket: Duplex, status: number, text: string): void {
+  socket.on('error', () => undefined);
+  socket.end(rawReply(status, text), () => socket.destroy());
+}
+
+function hangUpSignal(response: ServerResponse): AbortSignal {
+  const abort = new AbortController();
+  response.once('close', () => {
+    if (!response.writableFinished) abort.abort();
+  });
+  return abort.signal;
+}

@@ -1,0 +1,9 @@
+// ctl-svc: the process.
+import { runService } from '../../shared/service/run-service.ts';
+import { ctlContract } from './contract.ts';
+import { serveControl } from './serve.ts';
+
+void runService(ctlContract, 'ctl', async ({ channel, launch, log }) => {
+  if (launch.hostSocketFd === undefined) throw new Error('the launch document names no hostSocketFd');
+  return await serveControl(channel, launch.hostSocketFd, log);
+});

@@ -1,0 +1,94 @@
+// What an endpoint answers, and the one place where it becomes bytes of HTTP.
+import { Buffer } from 'node:buffer';
+import type { ServerResponse } from 'node:http';
+import type { Fault } from '../../shared/ipc/fault.ts';
+
+export interface ErrorReply {
+  readonly kind: 'error';
+  readonly status: number;
+  readonly text: string;
+  readonly retryAfterSeconds?: number;
+}
+
+export type Reply =
+  | { readonly kind: 'json'; readonly status: 200 | 503; readonly json: string | Uint8Array }
+  /** 200 without a body: what a PUT, POST or DELETE answers when it went well. */
+  | { readonly kind: 'empty' }
+  | ErrorReply;
+
+const JSON_TYPE = 'application/json';
+
+export function json(value: unknown, status: 200 | 503 = 200): Reply {
+  return { kind: 'json', status, json: JSON.stringify(value) };
+}
+
+/** Already serialised: bytes that many requests share. */
+export function jsonBytes(bytes: Uint8Array): Reply {
+  return { kind: 'json', status: 200, json: bytes };
+}
+
+export const DONE: Reply = { kind: 'empty' };
+
+export function refuse(status: number, text: string): ErrorReply {
+  return { kind: 'error', status, text };
+}
+
+export function tryLater(text: string): ErrorReply {
+  return { kind: 'error', status: 503, text, retryAfterSeconds: 1 };
+}
+
+/** A message that got no answer of its contract: 503 that names the service, whichever fault it was. */
+export function unanswered(fault: Fault): ErrorReply {
+  const service = fault.topic.split('.', 1)[0] ?? fault.topic;
+  switch (fault.code) {
+    case 'TIMEOUT':
+    case 'CANCELLED':
+      return tryLater(`${service} did not answer in time; try again`);
+    case 'PEER_GONE':
+      return tryLater(
+        `${service} ended before it answered and is being restarted; look whether it acted, then try again`,
+      );
+    case 'OVERLOADED':
+      return tryLater(`${service} has too many requests waiting; try again`);
+    case 'DENIED':
+    case 'BAD_PARAMS':
+    case 'BAD_RESULT':
+    case 'INTERNAL':
+      return tryLater(`${service} failed (${fault.code}); its log says why`);
+  }
+}
+
+/** The client compares some of these texts literally: no space after the colon. */
+export function errorBody(text: string): string {
+  return JSON.stringify({ Error: text });
+}
+
+/** `lastOne`: the connection ends after this answer, because unread bytes of the request would follow it. */
+export function writeReply(response: ServerResponse, reply: Reply, lastOne: boolean): void {
+  const body = reply.kind === 'empty' ? '' : reply.kind === 'error' ? errorBody(reply.text) : reply.json;
+  const bytes = typeof body === 'string' ? Buffer.byteLength(body) : body.length;
+  const headers: string[] = ['Content-Length', String(bytes)];
+  if (bytes > 0) headers.push('Content-Type', JSON_TYPE);
+  if (reply.kind === 'error' && reply.retryAfterSeconds !== undefined) {
+    headers.push('Retry-After', String(reply.retryAfterSeconds));
+  }
+  if (lastOne) headers.push('Connection', 'close');
+  response.writeHead(reply.kind === 'empty' ? 200 : reply.status, headers);
+  response.end(body);
+}
+
+const REASONS: Readonly<Record<number, string>> = {
+  400: 'Bad Request',
+  408: 'Request Timeout',
+  413: 'Payload Too Large',
+  431: 'Request Header Fields Too Large',
+};
+
+/** For requests that never became one: the whole answer, as bytes on the connection. */
+export function rawReply(status: number, text: string): string {
+  const body = errorBody(text);
+  return (
+    `HTTP/1.1 ${status} ${REASONS[status] ?? 'Error'}\r\nContent-Type: ${JSON_TYPE}\r\n` +
+    `Content-Length: ${Buffer.byteLength(body)}\r\nConnection: close\r\n\r\n${body}`
+  );
+}

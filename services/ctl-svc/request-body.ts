@@ -1,0 +1,39 @@
+// Takes a request's body into memory, up to a limit.
+import { Buffer } from 'node:buffer';
+import type { IncomingMessage } from 'node:http';
+
+export type BodyRead =
+  | { readonly kind: 'whole'; readonly bytes: Buffer }
+  | { readonly kind: 'tooLarge' }
+  /** The client hung up, or what followed was no HTTP. */
+  | { readonly kind: 'aborted' };
+
+export function hasBody(request: IncomingMessage): boolean {
+  const length = request.headers['content-length'];
+  return request.headers['transfer-encoding'] !== undefined || (length !== undefined && Number(length) !== 0);
+}
+
+/** Stops reading as soon as more than `maxBytes` are announced or have come. */
+export function readBody(request: IncomingMessage, maxBytes: number): Promise<BodyRead> {
+  if (Number(request.headers['content-length'] ?? 0) > maxBytes) return Promise.resolve({ kind: 'tooLarge' });
+  return new Promise((resolve) => {
+    const chunks: Buffer[] = [];
+    let bytes = 0;
+    const end = (read: BodyRead): void => {
+      request.off('data', onData).off('end', onEnd).off('close', onClose);
+      resolve(read);
+    };
+    const onData = (chunk: Buffer): void => {
+      bytes += chunk.length;
+      chunks.push(chunk);
+      if (bytes <= maxBytes) return;
+      request.pause();
+      end({ kind: 'tooLarge' });
+    };
+    const onEnd = (): void => end({ kind: 'whole', bytes: Buffer.concat(chunks) });
+    const onClose = (): void => end({ kind: 'aborted' });
+    request.on('data', onData).on('end', onEnd).on('close', onClose);
+    // Its close follows.
+    request.on('error', () => undefined);
+  });
+}

@@ -1,0 +1,157 @@
+// The services behind ctl-svc, as far as it asks them: each answers what the test puts here, or hangs.
+
+import { ipamContract } from '../../services/ipam-svc/contract.ts';
+import { logContract } from '../../services/log-svc/contract.ts';
+import { lxcContract } from '../../services/lxc-svc/contract.ts';
+import { netContract } from '../../services/net-svc/contract.ts';
+import { stateContract } from '../../services/state-svc/contract.ts';
+import { supervisorContract } from '../../services/supervisor/contract.ts';
+import { type Channel, fail, ok, type Result, type ServiceName } from '../../shared/ipc/contract.ts';
+import type { ContainerRow, GroupRow } from '../../shared/schema/api.ts';
+import type { HealthReason } from '../../shared/schema/health.ts';
+import { containerRow, groupRow } from './rows.ts';
+
+type IpamLease = Result<(typeof ipamContract)['requests']['listLeases']>['leases'][number];
+type Pool = Result<(typeof ipamContract)['requests']['listPools']>['pools'][number];
+type Service = Result<(typeof supervisorContract)['requests']['listServices']>['services'][number];
+
+export interface World {
+  containers: ContainerRow[];
+  groups: GroupRow[];
+  leases: IpamLease[];
+  pools: Pool[];
+  services: Service[];
+  reasons: Map<ServiceName, HealthReason[]>;
+  sockets: { container: string; fd: number }[];
+  /** Names of those that answer nothing, as after SIGSTOP. */
+  hanging: Set<ServiceName>;
+  /** `<container> <action>` and `<container> ready`, in the order they came. */
+  readonly asked: string[];
+}
+
+export function newWorld(): World {
+  return {
+    containers: [
+      containerRow('web', { roles: ['mgmt'] }),
+      containerRow('base', { restart_policy: 'system', group: 'root' }),
+      containerRow('waits', { status_goal: 'READY' }),
+    ],
+    groups: [groupRow('root', { restart_policy: 'system' }), groupRow('app')],
+    leases: [],
+    pools: [],
+    services: [],
+    reasons: new Map(),
+    sockets: [],
+    hanging: new Set(),
+    asked: [],
+  };
+}
+
+export type Connect = (service: ServiceName) => Channel;
+
+const never = new Promise<never>(() => undefined);
+
+export function startPeers(world: World, connect: Connect): void {
+  startSupervisor(world, connect('supervisor'));
+  startState(world, connect('state-svc'));
+  startIpam(world, connect('ipam-svc'));
+  startRest(world, connect);
+}
+
+function unlessHanging<T>(world: World, service: ServiceName, answer: () => T): T | Promise<never> {
+  return world.hanging.has(service) ? never : answer();
+}
+
+function healthOf(world: World, service: ServiceName) {
+  return () => unlessHanging(world, service, () => ok({ reasons: world.reasons.get(service) ?? [] }));
+}
+
+/** What ctl-svc may ask: the rest of a contract may grow without these fakes. */
+const supervisorPart = {
+  ...supervisorContract,
+  requests: {
+    listServices: supervisorContract.requests.listServices,
+    listControlSockets: supervisorContract.requests.listControlSockets,
+    health: supervisorContract.requests.health,
+  },
+};
+
+function startSupervisor(world: World, channel: Channel): void {
+  channel.serve(supervisorPart, {
+    listServices: () => unlessHanging(world, 'supervisor', () => ok({ services: world.services })),
+    listControlSockets: () => ok({ sockets: world.sockets }),
+    health: healthOf(world, 'supervisor'),
+  });
+  channel.ready();
+}
+
+const statePart = {
+  ...stateContract,
+  requests: {
+    listContainers: stateContract.requests.listContainers,
+    listGroups: stateContract.requests.listGroups,
+    controlContainer: stateContract.requests.controlContainer,
+    signalReady: stateContract.requests.signalReady,
+    health: stateContract.requests.health,
+  },
+};
+
+export function startState(world: World, channel: Channel): void {
+  const here = <T>(answer: () => T) => unlessHanging(world, 'state-svc', answer);
+  const find = (name: string) => world.containers.find((row) => row.name === name);
+  channel.serve(statePart, {
+    listContainers: () => here(() => ok({ containers: world.containers })),
+    listGroups: () => here(() => ok({ groups: world.groups })),
+    controlContainer: ({ container, action }) =>
+      here(() => {
+        const row = find(container);
+        if (row === undefined) return fail({ code: 'CONTAINER_NOT_FOUND' });
+        if (row.restart_policy === 'system') return fail({ code: 'POLICY_SYSTEM' });
+        if (row.status === 'BLOCKED') {
+          return fail({ code: 'NOT_ALLOWED', status: row.status, reason: 'an earlier group has not met its goal' });
+        }
+        world.asked.push(`${container} ${action}`);
+        return ok({});
+      }),
+    signalReady: ({ container }) =>
+      here(() => {
+        if (find(container)?.status_goal !== 'READY') return fail({ code: 'SIGNAL_UNEXPECTED' });
+        world.asked.push(`${container} ready`);
+        return ok({});
+      }),
+    health: healthOf(world, 'state-svc'),
+  });
+  channel.ready();
+}
+
+const ipamPart = {
+  ...ipamContract,
+  requests: {
+    listLeases: ipamContract.requests.listLeases,
+    listPools: ipamContract.requests.listPools,
+    health: ipamContract.requests.health,
+  },
+};
+
+function startIpam(world: World, channel: Channel): void {
+  channel.serve(ipamPart, {
+    listLeases: ({ after, limit }) =>
+      unlessHanging(world, 'ipam-svc', () => {
+        const from = Number(after ?? 0);
+        const next = from + limit < world.leases.length ? { next: String(from + limit) } : {};
+        return ok({ leases: world.leases.slice(from, from + limit), ...next });
+      }),
+    listPools: () => unlessHanging(world, 'ipam-svc', () => ok({ pools: world.pools })),
+    health: healthOf(world, 'ipam-svc'),
+  });
+  channel.ready();
+}
+
+function startRest(world: World, connect: Connect): void {
+  for (const contract of [netContract, lxcContract, logContract]) {
+    const channel = connect(contract.service);
+    const requests = { health: contract.requests.health };
+    channel.serve({ ...contract, requests }, { health: healthOf(world, contract.service) });
+    channel.ready();
+  }
+}
