@@ -11,8 +11,8 @@ export interface Tree {
   readonly sockets: ControlSockets;
   uidOf(service: SupervisedService): number;
   queueDepth(service: SupervisedService): number;
-  /** Tells ctl-svc of a new socket, or restarts it with a larger bank. */
-  announceSocket(container: string): void;
+  /** Makes it and tells ctl-svc, or restarts that one with a larger bank. Throws when it cannot be made. */
+  openSocket(container: string): void;
 }
 
 export function createHandlers(tree: Tree): Handlers<typeof supervisorContract> {
@@ -20,7 +20,7 @@ export function createHandlers(tree: Tree): Handlers<typeof supervisorContract> 
     listServices: () => ok({ services: tree.services.map((service) => serviceRow(service, tree)) }),
     openControlSocket: ({ container }) => {
       try {
-        tree.announceSocket(container);
+        tree.openSocket(container);
         return ok({ folder: tree.sockets.folderOf(container) });
       } catch (error) {
         return fail({ code: 'SOCKET_FAILED', reason: error instanceof Error ? error.message : String(error) });

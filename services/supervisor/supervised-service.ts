@@ -41,11 +41,11 @@ export interface SupervisedService {
 
 export interface Surroundings {
   readonly log: Logger;
-  spawn(contract: Contract, onEnd: (end: ProcessEnd) => void): ServiceProcess;
-  connect(contract: Contract, child: ServiceProcess): void;
-  disconnect(contract: Contract): void;
+  spawn(onEnd: (end: ProcessEnd) => void): ServiceProcess;
+  connect(child: ServiceProcess): void;
+  disconnect(): void;
   /** `reason` is empty when it is ready. */
-  announce(contract: Contract, state: LifeState, reason: string): void;
+  announce(state: LifeState, reason: string): void;
 }
 
 export function createSupervisedService(contract: Contract, around: Surroundings): SupervisedService {
@@ -71,16 +71,16 @@ export function createSupervisedService(contract: Contract, around: Surroundings
 
   const spawn = (): void => {
     killReason = '';
-    const started = around.spawn(contract, (end) => {
+    const started = around.spawn((end) => {
       if (child === started) onEnded(end);
     });
     child = started;
-    around.connect(contract, started);
+    around.connect(started);
     after(contract.watch.readyMs, 'late', `not ready within ${contract.watch.readyMs} ms`);
   };
 
   const onEnded = (end: ProcessEnd): void => {
-    around.disconnect(contract);
+    around.disconnect();
     const how = killReason === '' ? describeEnd(end) : killReason;
     lastExit = { reason: how, lastWords: child?.lastWords() ?? '', atMs: Date.now() };
     if (state !== 'stopping') log.warn(`${contract.service} ended: ${how}`, { lastWords: lastExit.lastWords });
@@ -103,12 +103,12 @@ export function createSupervisedService(contract: Contract, around: Surroundings
     spawn,
     kill: () => child?.kill(),
     askToEnd: () => {
-      around.disconnect(contract);
+      around.disconnect();
       after(STOP_DEADLINE_MS, 'late', `did not end within ${STOP_DEADLINE_MS} ms`);
     },
     scheduleRestart,
     cancelRestart: () => clearTimeout(timer),
-    announce: () => around.announce(contract, state, state === 'ready' ? '' : (lastExit?.reason ?? '')),
+    announce: () => around.announce(state, state === 'ready' ? '' : (lastExit?.reason ?? '')),
   };
 
   const handle = (event: LifeEvent): void => {

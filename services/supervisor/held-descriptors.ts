@@ -1,0 +1,76 @@
+// What the supervisor keeps open so that services can die without a caller or a log line noticing: the tree's lock, the
+// listening sockets, the log pipes; and which of it each service inherits under which number.
+import { closeSync } from 'node:fs';
+import { join } from 'node:path';
+import type { ServiceName } from '../../shared/ipc/contract.ts';
+import { listenUnix, pipe2NonBlocking } from '../../shared/kernel/unix-sockets.ts';
+import { BROKER_FD, type Launch } from '../../shared/service/launch.ts';
+import { resolveUid } from '../../shared/service/users.ts';
+import { type ControlSockets, createControlSockets } from './control-sockets.ts';
+import type { Places } from './spawn-arguments.ts';
+
+export interface Inheritance {
+  readonly launch: Launch;
+  /** From BROKER_FD + 1 on, in this order. */
+  readonly inheritedFds: readonly number[];
+}
+
+export interface HeldDescriptors {
+  readonly controlSockets: ControlSockets;
+  /** The write end of a service's log pipe; its read end is log-svc's. */
+  logFdOf(service: ServiceName): number;
+  /** To be asked anew at every start of the service. */
+  inheritanceOf(service: ServiceName): Inheritance;
+  close(): void;
+}
+
+/** Only root may connect; connections wait while ctl-svc restarts. */
+const HOST_SOCKET = { mode: 0o600, backlog: 128 };
+/** Every service inherits the lock under BROKER_FD + 1; what follows is its own. */
+const FIRST_OWN_FD = BROKER_FD + 2;
+
+export function holdDescriptors(
+  lockFd: number,
+  services: readonly ServiceName[],
+  places: Places,
+  mode: Launch['mode'],
+): HeldDescriptors {
+  const { rundir, storage } = places;
+  const hostSocketFd = listenUnix(join(rundir, 'pv-ctrl'), HOST_SOCKET);
+  const controlSockets = createControlSockets(join(rundir, 'ctl'), FIRST_OWN_FD + 1);
+  const pipes = new Map(services.map((service) => [service, pipe2NonBlocking()]));
+
+  const own = (service: ServiceName): { readonly launch: Partial<Launch>; readonly fds: readonly number[] } => {
+    switch (service) {
+      case 'ctl-svc':
+        controlSockets.renew();
+        return { launch: { hostSocketFd: FIRST_OWN_FD }, fds: [hostSocketFd, ...controlSockets.fds] };
+      case 'log-svc':
+        return {
+          launch: { logPipes: [...pipes.keys()].map((source, index) => ({ source, fd: FIRST_OWN_FD + index })) },
+          fds: [...pipes.values()].map(({ readFd }) => readFd),
+        };
+      case 'lxc-svc':
+        return { launch: { logUid: resolveUid('berth-log') }, fds: [] };
+      default:
+        return { launch: {}, fds: [] };
+    }
+  };
+
+  return {
+    controlSockets,
+    logFdOf(service) {
+      const pipe = pipes.get(service);
+      if (pipe === undefined) throw new Error(`no log pipe for ${service}`);
+      return pipe.writeFd;
+    },
+    inheritanceOf(service) {
+      const { launch, fds } = own(service);
+      return { launch: { service, rundir, storage, mode, ...launch }, inheritedFds: [lockFd, ...fds] };
+    },
+    close() {
+      const pipeFds = [...pipes.values()].flatMap(({ readFd, writeFd }) => [readFd, writeFd]);
+      for (const fd of [hostSocketFd, lockFd, ...controlSockets.fds, ...pipeFds]) closeSync(fd);
+    },
+  };
+}
