@@ -20,18 +20,20 @@ export function decodePayload(bytes: Uint8Array): { readonly value: unknown } | 
   }
 }
 
-/** msgpack has no undefined; msgpackr would send an extension for it. */
+/** msgpack has no undefined; msgpackr would send an extension for it. Copies only what holds one. */
 function withoutUndefined(value: unknown): unknown {
-  if (Array.isArray(value)) return value.some(needsCopy) ? value.map(withoutUndefined) : value;
-  if (typeof value !== 'object' || value === null || !needsCopy(value)) return value;
+  if (typeof value !== 'object' || value === null || !holdsUndefined(value)) return value;
+  if (Array.isArray(value)) return value.map(withoutUndefined);
   const copy: Record<string, unknown> = {};
   for (const [key, member] of Object.entries(value)) if (member !== undefined) copy[key] = withoutUndefined(member);
   return copy;
 }
 
-function needsCopy(value: unknown): boolean {
-  if (value === undefined) return true;
-  if (typeof value !== 'object' || value === null) return false;
-  for (const member of Object.values(value)) if (needsCopy(member)) return true;
+function holdsUndefined(value: object): boolean {
+  for (const key in value) {
+    const member: unknown = Reflect.get(value, key);
+    if (member === undefined) return true;
+    if (typeof member === 'object' && member !== null && holdsUndefined(member)) return true;
+  }
   return false;
 }

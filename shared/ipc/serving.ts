@@ -2,8 +2,8 @@
 import type { Buffer } from 'node:buffer';
 import type { Logger } from '../log/logger.ts';
 import { decodePayload, encodePayload } from './codec.ts';
-import { type CallContext, type Contract, type RequestSpec, SERVICE_NAMES } from './contract.ts';
-import { deadlineOf, encodeFrame, idOf, KIND, MAX_PAYLOAD_BYTES, payloadOf, peerOf, topicOf } from './envelope.ts';
+import { type CallContext, type Contract, type RequestSpec, SERVICE_NAMES, type ServiceName } from './contract.ts';
+import { encodeFrame, idOf, KIND, MAX_PAYLOAD_BYTES, payloadOf, peerOf, topicOf } from './envelope.ts';
 import type { FaultCode } from './fault.ts';
 import type { UntypedAnswer } from './pending-calls.ts';
 import { topicId } from './topic.ts';
@@ -25,9 +25,35 @@ interface Served {
   readonly handler: UntypedHandler;
 }
 
+interface Abortable extends CallContext {
+  readonly aborted: boolean;
+  abort(): void;
+}
+
+/** The signal is made when a handler first asks for it: most never do, and one costs more than the rest of a request. */
+function abortableContext(caller: ServiceName): Abortable {
+  let controller: AbortController | undefined;
+  let aborted = false;
+  return {
+    caller,
+    get signal() {
+      controller ??= new AbortController();
+      if (aborted) controller.abort();
+      return controller.signal;
+    },
+    get aborted() {
+      return aborted;
+    },
+    abort() {
+      aborted = true;
+      controller?.abort();
+    },
+  };
+}
+
 export function createServing(send: (frame: Buffer) => void, log: Logger): Serving {
   const served = new Map<number, Served>();
-  const running = new Map<number, AbortController>();
+  const running = new Map<number, Abortable>();
 
   const refuse = (frame: Buffer, code: FaultCode, detail: string): void =>
     send(faultFrame(idOf(frame), topicOf(frame), code, detail));
@@ -54,16 +80,14 @@ export function createServing(send: (frame: Buffer) => void, log: Logger): Servi
       refuse(frame, 'BAD_PARAMS', detail);
       return;
     }
-    const abort = new AbortController();
-    running.set(id, abort);
-    const timer = setTimeout(() => abort.abort(), deadlineOf(frame));
+    const context = abortableContext(caller);
+    running.set(id, context);
     try {
-      answer(id, topic, name, await handler(params.data, { caller, signal: abort.signal }));
+      answer(id, topic, name, await handler(params.data, context));
     } catch (error) {
       log.error(`${name} failed: ${error instanceof Error ? (error.stack ?? error.message) : String(error)}`);
-      refuse(frame, abort.signal.aborted ? 'CANCELLED' : 'INTERNAL', error instanceof Error ? error.message : '');
+      refuse(frame, context.aborted ? 'CANCELLED' : 'INTERNAL', error instanceof Error ? error.message : '');
     } finally {
-      clearTimeout(timer);
       running.delete(id);
     }
   };
