@@ -1,0 +1,247 @@
+import assert from 'node:assert/strict';
+import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { beforeEach, describe, it } from 'node:test';
+import { attach, detach } from '../../services/net-svc/attachments.ts';
+import { createHostNetwork } from '../../services/net-svc/host-network.ts';
+import { createNat } from '../../services/net-svc/nat.ts';
+import { iptables, type NatBackend, nftables } from '../../services/net-svc/nat-command.ts';
+import { NetFailure } from '../../services/net-svc/net-failure.ts';
+import { openNamespaces } from '../../services/net-svc/netns.ts';
+import { type Logger, silentLogger } from '../../shared/log/logger.ts';
+import { reexecInNamespaces } from '../kit/namespaced.ts';
+import {
+  addresses,
+  internal,
+  lab,
+  leaseOf,
+  link,
+  links,
+  pings,
+  run,
+  settle,
+  watchNetwork,
+  watchRules,
+} from './kernel.ts';
+
+reexecInNamespaces(import.meta.filename);
+
+const dir = '/run/berth/netns';
+mkdirSync(dir, { recursive: true });
+const namespaces = openNamespaces(dir);
+const FORWARD = '/proc/sys/net/ipv4/ip_forward';
+const OUTSIDE = 'outside';
+
+/** A net-svc that starts anew: nothing but the kernel and the files are shared with the one before. */
+function restart(backends: readonly NatBackend[] = [nftables, iptables]) {
+  const lines: string[] = [];
+  const collect = (message: string): void => {
+    lines.push(message);
+  };
+  const log: Logger = { ...silentLogger, info: collect, warn: collect };
+  return { lines, ...createHostNetwork(createNat(backends, [nftables, iptables], `${dir}/.nat`), log) };
+}
+
+/** A host beyond an uplink that knows no way back to the pools: only what went through NAT gets answers. */
+function makeOutside(): string {
+  namespaces.create(OUTSIDE);
+  const path = namespaces.pathOf(OUTSIDE);
+  run(['ip', 'link', 'add', 'uplink', 'type', 'veth', 'peer', 'name', 'up0', 'netns', path]);
+  run(['ip', 'addr', 'add', '192.0.2.1/24', 'dev', 'uplink']);
+  run(['ip', 'link', 'set', 'uplink', 'up']);
+  run(['ip', 'addr', 'add', '192.0.2.2/24', 'dev', 'up0'], path);
+  run(['ip', 'link', 'set', 'up0', 'up'], path);
+  return '192.0.2.2';
+}
+
+const broken: NatBackend = {
+  name: 'nftables',
+  apply: async () => ({ kind: 'failed', reason: 'nft: not installed' }),
+  remove: async () => ({ kind: 'unchanged' }),
+};
+
+beforeEach(async () => {
+  for (const container of namespaces.list()) detach(namespaces, container);
+  await restart().configure([]);
+  run(['nft', 'flush', 'ruleset']);
+  // One end of a veth takes the other one along.
+  for (const { ifname } of links()) if (ifname !== 'lo' && link(ifname)) run(['ip', 'link', 'del', ifname]);
+  writeFileSync(FORWARD, '0');
+});
+
+describe('net.configure', () => {
+  it('makes the bridges, the rule of the pool with NAT, and forwarding, and says so in the words people grep for', async () => {
+    const net = restart();
+    assert.equal(await net.configure([internal, lab]), 'nftables');
+    assert.deepEqual(addresses('pvbr0'), ['10.0.5.1/24']);
+    assert.deepEqual(addresses('pvbr1'), ['10.0.6.1/24']);
+    assert.equal(link('pvbr0')?.address, '02:00:0a:00:05:01');
+    assert.equal(link('pvbr0')?.ifalias, 'berth:pool:internal');
+    assert.equal(run(['nft', 'list', 'ruleset']).match(/masquerade/g)?.length, 1);
+    assert.equal(readFileSync(FORWARD, 'utf8'), '1\n');
+    assert.deepEqual(net.lines, [
+      'created bridge pvbr0 with IP 10.0.5.1/24',
+      'created bridge pvbr1 with IP 10.0.6.1/24',
+      'setup NAT (nftables) for pool internal',
+      'switched on net.ipv4.ip_forward',
+    ]);
+    assert.deepEqual(net.healthReasons(), []);
+  });
+
+  it('changes nothing the second time, also after a restart', async () => {
+    await restart().configure([internal, lab]);
+    attach(namespaces, 'c', [leaseOf(internal, 'c', 2)]);
+    attach(namespaces, 'd', [leaseOf(lab, 'd', 2)]);
+    settle();
+    const watchers = [await watchNetwork(), await watchRules()];
+    const again = restart();
+    assert.equal(await again.configure([internal, lab]), 'nftables');
+    for (const watcher of watchers) assert.deepEqual(await watcher.changes(), []);
+    assert.deepEqual(again.lines, []);
+  });
+
+  it('touches nothing at all without pools', async () => {
+    const watchers = [await watchNetwork(), await watchRules()];
+    assert.equal(await restart().configure([]), 'unneeded');
+    for (const watcher of watchers) assert.deepEqual(await watcher.changes(), []);
+    assert.equal(readFileSync(FORWARD, 'utf8'), '0\n');
+    assert.deepEqual(
+      links().map(({ ifname }) => ifname),
+      ['lo'],
+    );
+  });
+
+  it('leaves forwarding as it is when no pool has NAT', async () => {
+    assert.equal(await restart().configure([lab]), 'unneeded');
+    assert.equal(readFileSync(FORWARD, 'utf8'), '0\n');
+  });
+
+  it('removes bridges and rules of pools that are gone', async () => {
+    await restart().configure([internal, lab]);
+    assert.equal(await restart().configure([lab]), 'unneeded');
+    assert.equal(link('pvbr0'), undefined);
+    assert.ok(link('pvbr1'));
+    assert.equal(run(['nft', 'list', 'ruleset']), '');
+  });
+
+  it('follows a pool to another subnet: one address, the new MAC, the new rule', async () => {
+    await restart().configure([internal]);
+    await restart().configure([{ ...internal, subnet: '10.7.0.0/16', gateway: '10.7.0.1' }]);
+    assert.deepEqual(addresses('pvbr0'), ['10.7.0.1/16']);
+    assert.equal(link('pvbr0')?.address, '02:00:0a:07:00:01');
+    assert.match(run(['nft', 'list', 'ruleset']), /ip saddr 10\.7\.0\.0\/16/);
+    assert.equal(run(['nft', 'list', 'ruleset']).match(/masquerade/g)?.length, 1);
+  });
+
+  it("leaves others' tables and rules byte-identical", async () => {
+    run(['nft', 'add', 'table', 'inet', 'theirs']);
+    run(['nft', 'add', 'chain', 'inet', 'theirs', 'in', '{ type filter hook input priority 0; policy accept; }']);
+    run(['nft', 'add', 'rule', 'inet', 'theirs', 'in', 'ip saddr 10.0.0.0/8 accept comment "mine"']);
+    run(['iptables', '-t', 'nat', '-A', 'POSTROUTING', '-s', '172.16.0.0/12', '-j', 'MASQUERADE']);
+    const before = run(['nft', '-a', 'list', 'ruleset']);
+    for (const pools of [[internal], [internal, lab], []]) {
+      await restart().configure(pools);
+      const tables = run(['nft', '-a', 'list', 'ruleset']).replace(/^table ip berth [\s\S]*?^}\n/m, '');
+      assert.equal(tables, before);
+    }
+  });
+
+  it('uses a bridge that somebody else made, and never deletes it', async () => {
+    run(['ip', 'link', 'add', 'lxcbr0', 'type', 'bridge']);
+    run(['ip', 'addr', 'add', '192.168.9.1/24', 'dev', 'lxcbr0']);
+    const mac = link('lxcbr0')?.address;
+    const pool = { ...internal, bridge: 'lxcbr0' };
+    const net = restart();
+    await net.configure([pool]);
+    assert.deepEqual(addresses('lxcbr0'), ['192.168.9.1/24', '10.0.5.1/24']);
+    assert.equal(link('lxcbr0')?.address, mac);
+    assert.ok(!net.lines.some((line) => line.startsWith('created')));
+    await restart().configure([]);
+    assert.ok(link('lxcbr0'));
+  });
+
+  it('refuses a link of another kind and undoes the bridges it made', async () => {
+    run(['ip', 'link', 'add', 'pvbr1', 'type', 'veth', 'peer', 'name', 'other']);
+    const failure = await restart()
+      .configure([internal, lab])
+      .catch((error: unknown) => error);
+    assert.ok(failure instanceof NetFailure);
+    assert.equal(failure.step, 'use bridge pvbr1 for pool lab');
+    assert.match(failure.reason, /veth/);
+    assert.equal(link('pvbr0'), undefined);
+  });
+
+  it('undoes what it made when the kernel refuses a later step', async () => {
+    run(['ip', 'link', 'add', 'theirs', 'type', 'bridge']);
+    const before = links().map(({ ifname }) => ifname);
+    // Two pools with one bridge never get here from a document; the kernel refuses the second creation.
+    const failure = await restart()
+      .configure([internal, { ...internal, name: 'twin' }])
+      .catch((error: unknown) => error);
+    assert.ok(failure instanceof NetFailure);
+    assert.equal(failure.step, 'create bridge pvbr0');
+    assert.match(failure.reason, /EEXIST/);
+    assert.deepEqual(
+      links().map(({ ifname }) => ifname),
+      before,
+    );
+    assert.equal(run(['nft', 'list', 'ruleset']), '');
+  });
+
+  it('puts calls one after the other', async () => {
+    const net = restart();
+    await Promise.all([net.configure([internal]), net.configure([]), net.configure([internal, lab])]);
+    assert.equal(run(['nft', 'list', 'ruleset']).match(/masquerade/g)?.length, 1);
+    assert.ok(link('pvbr0') && link('pvbr1'));
+  });
+});
+
+for (const backend of [nftables, iptables]) {
+  describe(`NAT through ${backend.name}`, () => {
+    it('lets a pool with NAT reach the outside, and one without not; one rule after any number of restarts', async () => {
+      const outside = makeOutside();
+      for (let start = 0; start < 3; start++) {
+        const net = restart([backend]);
+        assert.equal(await net.configure([internal, lab]), backend.name);
+        assert.equal(net.lines.includes(`setup NAT (${backend.name}) for pool internal`), start === 0);
+      }
+      attach(namespaces, 'c', [leaseOf(internal, 'c', 2)]);
+      attach(namespaces, 'd', [leaseOf(lab, 'd', 2)]);
+      assert.ok(pings(outside, namespaces.pathOf('c')));
+      assert.ok(!pings(outside, namespaces.pathOf('d')));
+      assert.ok(pings('10.0.6.1', namespaces.pathOf('d')));
+      assert.equal(run(['nft', 'list', 'ruleset']).match(/masquerade/g)?.length, 1);
+    });
+
+    it('leaves nothing of itself when the other one takes over', async () => {
+      await restart([backend]).configure([internal]);
+      const other = backend === nftables ? iptables : nftables;
+      assert.equal(await restart([other]).configure([internal]), other.name);
+      assert.equal(run(['nft', 'list', 'ruleset']).match(/masquerade/g)?.length, 1);
+      await restart([other]).configure([]);
+      assert.doesNotMatch(run(['nft', 'list', 'ruleset']), /masquerade|berth|BERTH/);
+    });
+  });
+}
+
+describe('NAT that does not work', () => {
+  it('falls back to the next back end', async () => {
+    const net = restart([broken, iptables]);
+    assert.equal(await net.configure([internal]), 'iptables');
+    assert.deepEqual(net.healthReasons(), []);
+    assert.ok(net.lines.some((line) => line.includes('setup NAT (iptables) for pool internal')));
+  });
+
+  it('is unavailable, warned of and a health reason when none is left; local traffic works', async () => {
+    const net = restart([broken]);
+    assert.equal(await net.configure([internal, lab]), 'unavailable');
+    assert.deepEqual(
+      net.healthReasons().map(({ code, subject }) => ({ code, subject })),
+      [{ code: 'NAT_UNAVAILABLE', subject: 'pool internal' }],
+    );
+    assert.ok(net.lines.some((line) => line.startsWith('no NAT for pool internal')));
+    attach(namespaces, 'c', [leaseOf(internal, 'c', 2)]);
+    assert.ok(pings('10.0.5.1', namespaces.pathOf('c')));
+    await net.configure([lab]);
+    assert.deepEqual(net.healthReasons(), []);
+  });
+});

@@ -1,0 +1,93 @@
+import assert from 'node:assert/strict';
+import { describe, it } from 'node:test';
+import fc from 'fast-check';
+import {
+  decodeAttributes,
+  decodeMessages,
+  decodeOutcome,
+  encodeAttributes,
+  encodeMessage,
+  MalformedMessage,
+  NLM_F_REQUEST,
+} from '../../services/net-svc/netlink-message.ts';
+import { broadcastOf, decodeAddress, decodeDefaultRoute } from '../../services/net-svc/rtnetlink-address.ts';
+import { decodeLink } from '../../services/net-svc/rtnetlink-link.ts';
+
+const bytes = (maxLength: number) => fc.uint8Array({ maxLength }).map((array) => Buffer.from(array));
+
+describe('netlink messages', () => {
+  it('are decoded to what was encoded', () => {
+    const message = fc.record({
+      type: fc.nat(0xffff),
+      flags: fc.nat(0xffff),
+      payload: bytes(200),
+    });
+    fc.assert(
+      fc.property(fc.array(message, { maxLength: 5 }), (messages) => {
+        const datagram = Buffer.concat(messages.map((each, index) => encodeMessage(each, index + 1)));
+        assert.deepEqual(
+          decodeMessages(datagram),
+          messages.map((each, index) => ({ ...each, flags: each.flags | NLM_F_REQUEST, sequence: index + 1 })),
+        );
+      }),
+    );
+  });
+
+  it('are refused as malformed, never read beyond their end, when the bytes are arbitrary', () => {
+    const decoders = [decodeMessages, decodeAttributes, decodeLink, decodeAddress, decodeDefaultRoute];
+    fc.assert(
+      fc.property(bytes(300), fc.constantFrom(...decoders), (arbitrary, decode) => {
+        try {
+          decode(arbitrary);
+        } catch (error) {
+          assert.ok(error instanceof MalformedMessage, String(error));
+        }
+      }),
+      { numRuns: 2_000 },
+    );
+  });
+
+  it('carry attributes by type, whatever their flags', () => {
+    const attributes = fc.uniqueArray(fc.record({ type: fc.nat(0x3fff), value: bytes(50) }), {
+      selector: ({ type }) => type,
+    });
+    fc.assert(
+      fc.property(attributes, fc.constantFrom(0, 0x8000, 0x4000), (list, flag) => {
+        const encoded = encodeAttributes(list.map(({ type, value }) => ({ type: type | flag, value })));
+        assert.deepEqual(decodeAttributes(encoded), new Map(list.map(({ type, value }) => [type, value])));
+      }),
+    );
+  });
+});
+
+describe('decodeOutcome', () => {
+  it('reads errno and the extended acknowledgement behind a capped request', () => {
+    const payload = Buffer.concat([
+      Buffer.from([0xef, 0xff, 0xff, 0xff]), // -17
+      Buffer.alloc(16),
+      encodeAttributes([{ type: 1, value: Buffer.from('Why\0') }]),
+    ]);
+    assert.deepEqual(decodeOutcome({ type: 2, flags: 0x300, sequence: 1, payload }), {
+      errno: 17,
+      explanation: 'Why',
+    });
+  });
+
+  it('finds the explanation behind a request that is echoed whole', () => {
+    const request = encodeMessage({ type: 16, flags: 0, payload: Buffer.alloc(5) }, 1);
+    const payload = Buffer.concat([
+      Buffer.from([0xff, 0xff, 0xff, 0xff]),
+      request,
+      encodeAttributes([{ type: 1, value: Buffer.from('Why\0') }]),
+    ]);
+    assert.deepEqual(decodeOutcome({ type: 2, flags: 0x200, sequence: 1, payload }), { errno: 1, explanation: 'Why' });
+  });
+});
+
+describe('broadcastOf', () => {
+  it('is the last address of the subnet', () => {
+    assert.equal(broadcastOf({ address: '10.0.5.2', prefixLength: 24 }), '10.0.5.255');
+    assert.equal(broadcastOf({ address: '10.0.5.2', prefixLength: 30 }), '10.0.5.3');
+    assert.equal(broadcastOf({ address: '200.1.2.3', prefixLength: 8 }), '200.255.255.255');
+  });
+});

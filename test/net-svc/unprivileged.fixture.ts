@@ -1,0 +1,34 @@
+// The whole service's work in one run, as whoever runs it. Prints what came of it as JSON.
+import { readFileSync, writeFileSync } from 'node:fs';
+import { attach, detach, listAttachments } from '../../services/net-svc/attachments.ts';
+import { createHostNetwork } from '../../services/net-svc/host-network.ts';
+import { createNat } from '../../services/net-svc/nat.ts';
+import { iptables, nftables } from '../../services/net-svc/nat-command.ts';
+import { openNamespaces } from '../../services/net-svc/netns.ts';
+import { silentLogger } from '../../shared/log/logger.ts';
+import { internal, leaseOf } from './kernel.ts';
+
+async function work(dir: string) {
+  const namespaces = openNamespaces(dir);
+  const backends = process.argv[3] === 'iptables' ? [iptables] : [nftables];
+  const host = createHostNetwork(createNat(backends, [nftables, iptables], `${dir}/.nat`), silentLogger);
+  const nat = await host.configure([internal]);
+  attach(namespaces, 'stays', [leaseOf(internal, 'stays', 2)]);
+  attach(namespaces, 'goes', [leaseOf(internal, 'goes', 3)]);
+  detach(namespaces, 'goes');
+  let foreignWrite = 'allowed';
+  try {
+    writeFileSync('/etc/hostname', '');
+  } catch (error) {
+    foreignWrite = error instanceof Error && 'code' in error ? String(error.code) : 'failed';
+  }
+  return {
+    nat,
+    health: host.healthReasons(),
+    attachments: listAttachments(namespaces),
+    status: readFileSync('/proc/self/status', 'utf8'),
+    foreignWrite,
+  };
+}
+
+work(process.argv[2] ?? '').then((result) => process.stdout.write(JSON.stringify(result)));
