@@ -1,0 +1,50 @@
+// The control API over a Unix socket, as tests ask it.
+import { request } from 'node:http';
+import { text } from 'node:stream/consumers';
+import * as z from 'zod/mini';
+import { containerRow } from '../../shared/schema/api.ts';
+
+export interface ApiAnswer {
+  readonly status: number;
+  readonly body: string;
+}
+
+const ASK_TIMEOUT_MS = 10_000;
+
+export function ask(socketPath: string, method: string, path: string, body?: unknown): Promise<ApiAnswer> {
+  return new Promise((resolve, reject) => {
+    const outgoing = request({ socketPath, method, path, timeout: ASK_TIMEOUT_MS }, async (response) => {
+      resolve({ status: response.statusCode ?? 0, body: await text(response) });
+    });
+    outgoing.on('timeout', () => outgoing.destroy(new Error(`${method} ${path}: no answer`)));
+    outgoing.on('error', reject);
+    outgoing.end(body === undefined ? undefined : JSON.stringify(body));
+  });
+}
+
+export const serviceRows = z.array(
+  z.object({
+    name: z.string(),
+    pid: z.int(),
+    uid: z.int(),
+    capabilities: z.array(z.string()),
+    state: z.string(),
+    restarts: z.int(),
+    last_exit: z.nullable(z.object({ reason: z.string(), last_words: z.string() })),
+  }),
+);
+export const containerRows = z.array(containerRow);
+export const leaseRows = z.array(
+  z.object({ container: z.string(), pool: z.string(), interface: z.string(), address: z.string(), mac: z.string() }),
+);
+export const healthAnswer = z.object({
+  status: z.string(),
+  reasons: z.array(z.object({ code: z.string(), subject: z.string(), message: z.string() })),
+});
+
+/** The parsed body of a GET that must succeed. */
+export async function get<T extends z.ZodMiniType>(socketPath: string, path: string, schema: T): Promise<z.output<T>> {
+  const { status, body } = await ask(socketPath, 'GET', path);
+  if (status !== 200) throw new Error(`GET ${path} answered ${status}: ${body}`);
+  return schema.parse(JSON.parse(body));
+}

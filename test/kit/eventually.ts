@@ -1,0 +1,19 @@
+// Waits for a thing that tells nobody when it happens, by looking again. The only place in the tests that waits by the clock.
+import { setTimeout as delay } from 'node:timers/promises';
+
+const LOOK_AGAIN_MS = 20;
+
+/** Resolves with the first value that is not undefined or false; rejects with `what` after `timeoutMs`. */
+export async function eventually<T>(
+  what: string,
+  timeoutMs: number,
+  look: () => Promise<T | undefined | false> | T | undefined | false,
+): Promise<T> {
+  const end = performance.now() + timeoutMs;
+  for (;;) {
+    const value = await look();
+    if (value !== undefined && value !== false) return value;
+    if (performance.now() > end) throw new Error(`${what}: not within ${timeoutMs} ms`);
+    await delay(LOOK_AGAIN_MS);
+  }
+}

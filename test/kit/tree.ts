@@ -1,0 +1,132 @@
+// A whole tree in a sandbox, from the bundles in dist/, with an example's revision: what integration and crash tests work on.
+import { type ChildProcess, spawn, spawnSync } from 'node:child_process';
+import { chmodSync, existsSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import process from 'node:process';
+import {
+  NODE_INSIDE,
+  openSandbox,
+  PROGRAM_INSIDE,
+  type Sandbox,
+  STORAGE_INSIDE,
+} from '../../scripts/sandbox/sandbox.ts';
+import type { ContainerRow } from '../../shared/schema/api.ts';
+import { containerRows, get } from './api.ts';
+import { eventually } from './eventually.ts';
+
+const ROOT = join(import.meta.dirname, '../..');
+export const PROGRAM = join(ROOT, 'dist');
+/** Generous: these machines are slow and shared, and nothing here measures time. */
+export const PATIENCE_MS = 30_000;
+
+export interface Tree {
+  readonly sandbox: Sandbox;
+  readonly storage: string;
+  /** The same path inside and outside. */
+  readonly rundir: string;
+  /** The host socket. */
+  readonly socket: string;
+  /** What the supervisor printed so far. */
+  output(): string;
+  /** Starts a supervisor; the previous one must be gone. */
+  start(): void;
+  /** SIGKILL for the supervisor; resolves when it is gone. */
+  killSupervisor(): Promise<void>;
+  /** SIGINT (stops containers) or SIGTERM (keeps them); resolves with its exit code. */
+  endSupervisor(signal: 'SIGINT' | 'SIGTERM'): Promise<number | null>;
+  /** Runs a command inside to its end. */
+  inside(command: readonly string[]): {
+    readonly status: number | null;
+    readonly stdout: string;
+    readonly stderr: string;
+  };
+  /** Starts a command inside. */
+  spawnInside(command: readonly string[]): ChildProcess;
+  /** Resolves with the rows when every container has met its goal. */
+  up(): Promise<readonly ContainerRow[]>;
+  readLog(name: string): string;
+  close(): Promise<void>;
+}
+
+/** Packs `example` (a folder of test/examples, or any path) into a new storage. */
+export function packExample(example: string): string {
+  const storage = mkdtempSync(join(tmpdir(), 'berth-storage-'));
+  chmodSync(storage, 0o755);
+  const source = example.startsWith('/') ? example : join(ROOT, 'test/examples', example);
+  const { status, stderr } = spawnSync(process.execPath, [join(PROGRAM, 'berth.js'), 'pack', source, '-o', storage], {
+    encoding: 'utf8',
+  });
+  if (status !== 0) throw new Error(`berth pack ${source}: ${stderr}`);
+  return storage;
+}
+
+/** `storage` becomes the tree's and is removed with it. Nothing runs yet: call `start`. */
+export async function openTree(storage: string): Promise<Tree> {
+  const sandbox = await openSandbox({ program: PROGRAM, storage });
+  const rundir = join(sandbox.shared, 'run');
+  const socket = join(rundir, 'pv-ctrl');
+  let supervisor: ChildProcess | undefined;
+  let output = '';
+  const spawnInside = (command: readonly string[]): ChildProcess => {
+    const [program, args] = sandbox.enter(command);
+    return spawn(program, args, { stdio: ['ignore', 'pipe', 'pipe'] });
+  };
+  const gone = (child: ChildProcess): Promise<void> =>
+    new Promise((resolve) => {
+      if (child.exitCode !== null || child.signalCode !== null) resolve();
+      else child.once('exit', () => resolve());
+    });
+  const running = (): ChildProcess => {
+    if (supervisor === undefined) throw new Error('no supervisor was started');
+    return supervisor;
+  };
+
+  return {
+    sandbox,
+    storage,
+    rundir,
+    socket,
+    output: () => output,
+    start() {
+      supervisor = spawnInside([
+        ...[NODE_INSIDE, `${PROGRAM_INSIDE}/berth.js`, 'run', '--storage', STORAGE_INSIDE, '--rundir', rundir],
+      ]);
+      for (const stream of [supervisor.stdout, supervisor.stderr]) {
+        stream?.on('data', (chunk: Buffer) => {
+          output += chunk.toString();
+        });
+      }
+    },
+    async killSupervisor() {
+      sandbox.signal(running(), 'SIGKILL');
+      await gone(running());
+    },
+    async endSupervisor(signal) {
+      sandbox.signal(running(), signal);
+      await gone(running());
+      return running().exitCode;
+    },
+    inside(command) {
+      const [program, args] = sandbox.enter(command);
+      const { status, stdout, stderr } = spawnSync(program, args, { encoding: 'utf8' });
+      return { status, stdout, stderr };
+    },
+    spawnInside,
+    up: () =>
+      eventually('all goals met', PATIENCE_MS, async () => {
+        if (!existsSync(socket)) return undefined;
+        const rows = await get(socket, '/containers', containerRows).catch(() => undefined);
+        const met = rows?.every((row) => row.status === row.status_goal || row.status === 'READY');
+        return rows !== undefined && rows.length > 0 && met === true ? rows : undefined;
+      }),
+    readLog(name) {
+      const path = join(storage, 'logs/current', name);
+      return existsSync(path) ? readFileSync(path, 'utf8') : '';
+    },
+    async close() {
+      await sandbox.close();
+      rmSync(storage, { recursive: true, force: true });
+    },
+  };
+}
