@@ -18,9 +18,14 @@ interface ControlSocket {
   readonly fd: number;
 }
 
-interface Listener {
-  readonly fd: number;
+/**
+ * A descriptor of the supervisor's bank. It is never given back while this process lives: its number would go to some
+ * client's connection, and a container that opens its socket again would be answered there.
+ */
+interface Slot {
+  readonly container: string;
   readonly server: Server;
+  open: boolean;
 }
 
 /** Returns once the host's socket is served; those of containers follow as soon as the supervisor names them. */
@@ -32,41 +37,48 @@ export async function serveControlSockets(
 ): Promise<ControlSockets> {
   const supervisor = channel.client(supervisorContract);
   const stopped = new AbortController();
-  const containers = new Map<string, Listener>();
+  const slots = new Map<number, Slot>();
   /** Containers that an event spoke of while the list was on its way: the event is right about them. */
   let spokenOf = new Set<string>();
   let loading = Promise.resolve();
 
   const close = (container: string): void => {
-    const listener = containers.get(container);
-    if (listener === undefined) return;
-    containers.delete(container);
-    end(listener.server);
-    log.debug(`closed control socket of container '${container}'`);
+    for (const slot of slots.values()) {
+      if (slot.container !== container || !slot.open) continue;
+      slot.open = false;
+      slot.server.closeAllConnections();
+      log.debug(`closed control socket of container '${container}'`);
+    }
   };
   const open = ({ container, fd }: ControlSocket): void => {
-    const present = containers.get(container);
-    if (present?.fd === fd) return;
-    if (present !== undefined) close(container);
-    const other = [...containers].find(([, listener]) => listener.fd === fd)?.[0];
-    if (fd === hostFd || other !== undefined) {
-      // Whose requests would they be? Nobody's.
-      log.error(`control socket of container '${container}' refused: fd ${fd} serves '${other ?? 'the host'}' already`);
+    const present = slots.get(fd);
+    if (present?.container === container) {
+      present.open = true;
       return;
     }
+    if (present !== undefined || fd === hostFd) {
+      // Whose requests would they be? Nobody's.
+      log.error(`control socket of '${container}' refused: fd ${fd} is that of '${present?.container ?? 'the host'}'`);
+      return;
+    }
+    close(container);
     const server = createControlServer({ kind: 'container', container }, CONTAINER_LIMITS, dispatch);
-    containers.set(container, { fd, server });
+    const slot: Slot = { container, server, open: true };
+    server.prependListener('connection', (connection) => {
+      if (!slot.open) connection.destroy();
+    });
+    slots.set(fd, slot);
     listen(server, fd).then(
       () => log.debug(`serving control socket of container '${container}'`),
       (error: unknown) => {
-        if (containers.get(container)?.server === server) containers.delete(container);
+        slots.delete(fd);
         log.error(`cannot serve control socket of container '${container}' (fd ${fd}): ${String(error)}`);
       },
     );
   };
   const settle = (sockets: readonly ControlSocket[]): void => {
     const named = new Set(sockets.map(({ container }) => container));
-    for (const container of [...containers.keys()]) {
+    for (const { container } of slots.values()) {
       if (!named.has(container) && !spokenOf.has(container)) close(container);
     }
     for (const socket of sockets) if (!spokenOf.has(socket.container)) open(socket);
@@ -108,8 +120,7 @@ export async function serveControlSockets(
   return {
     stop() {
       stopped.abort();
-      for (const { server } of [{ server: host }, ...containers.values()]) end(server);
-      containers.clear();
+      for (const server of [host, ...[...slots.values()].map((slot) => slot.server)]) end(server);
     },
   };
 }

@@ -1,7 +1,7 @@
 // One HTTP server per listening socket: the socket is the identity, and nobody's clients use up what others need.
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
 import type { Duplex } from 'node:stream';
-import type { Dispatch } from './dispatch.ts';
+import type { Dispatch, Incoming } from './dispatch.ts';
 import type { Caller } from './endpoint.ts';
 import { errorBody, type Reply, rawReply, refuse, tryLater, writeReply } from './reply.ts';
 import { hasBody, readBody } from './request-body.ts';
@@ -42,42 +42,40 @@ export function createControlServer(caller: Caller, limits: ServerLimits, dispat
   });
   server.maxConnections = limits.maxConnections;
   server.timeout = IDLE_TIMEOUT_MS;
-  /** Connections on which an answer is due: nothing else may be written there. */
-  const busy = new Map<Duplex, number>();
+  /** Whole requests of a connection that wait for their answer: nothing else may be written there. */
+  const due = new Map<Duplex, number>();
   let inFlight = 0;
 
   const serve = async (request: IncomingMessage, response: ServerResponse, expectsContinue: boolean): Promise<void> => {
-    // One that is told to go away must not be read to the end of what it sends.
-    const body = { unread: hasBody(request), aborted: false };
     const { socket } = request;
-    const answering = (by: 1 | -1): void => {
-      const count = (busy.get(socket) ?? 0) + by;
-      if (count === 0) busy.delete(socket);
-      else busy.set(socket, count);
+    const whole = (by: 1 | -1): void => {
+      const count = (due.get(socket) ?? 0) + by;
+      if (count === 0) due.delete(socket);
+      else due.set(socket, count);
     };
+    // A client that is told to go away must not be read to the end of what it sends.
+    let unread = hasBody(request);
     const take = async (): Promise<Buffer | Reply> => {
-      answering(-1);
       if (expectsContinue) response.writeContinue();
-      const read = await readBody(request, MAX_BODY_BYTES);
-      answering(1);
-      body.unread = read.kind !== 'whole';
-      body.aborted = read.kind === 'aborted';
-      return read.kind === 'whole' ? read.bytes : TOO_LARGE;
+      const body = await readBody(request, MAX_BODY_BYTES);
+      if (body.kind !== 'whole') return TOO_LARGE;
+      unread = false;
+      whole(1);
+      return body.bytes;
+    };
+    const incoming: Incoming = {
+      method: request.method ?? '',
+      target: request.url ?? '',
+      signal: () => hangUpSignal(response),
+      readBody: take,
     };
     inFlight++;
-    answering(1);
-    const reply =
-      inFlight > limits.maxInFlight
-        ? TOO_MANY
-        : await dispatch(caller, {
-            method: request.method ?? '',
-            target: request.url ?? '',
-            signal: () => hangUpSignal(response),
-            readBody: take,
-          });
+    if (!unread) whole(1);
+    const reply = inFlight > limits.maxInFlight ? TOO_MANY : await dispatch(caller, incoming);
     inFlight--;
-    answering(-1);
-    if (!body.aborted && !response.destroyed) writeReply(response, reply, body.unread);
+    if (!unread) whole(-1);
+    // Not after the answer to what was no HTTP, which ended the connection.
+    if (socket.writable) writeReply(response, reply, unread);
   };
 
   server.on('request', (request, response) => void serve(request, response, false));
@@ -88,7 +86,7 @@ export function createControlServer(caller: Caller, limits: ServerLimits, dispat
   });
   server.on('connect', (_request, socket) => endWith(socket, 400, 'Method not supported for this endpoint'));
   server.on('clientError', (error: NodeJS.ErrnoException, socket) => {
-    if (error.code === 'ECONNRESET' || !socket.writable || busy.has(socket)) socket.destroy();
+    if (error.code === 'ECONNRESET' || !socket.writable || due.has(socket)) socket.destroy();
     else endWith(socket, ...malformed(error.code));
   });
   return server;

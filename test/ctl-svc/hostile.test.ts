@@ -1,0 +1,128 @@
+// Clients that send too much, too slowly, or no HTTP at all.
+import assert from 'node:assert/strict';
+import { connect, type Socket } from 'node:net';
+import { after, before, describe, it } from 'node:test';
+import { CONTAINER_LIMITS } from '../../services/ctl-svc/http-server.ts';
+import { curl, parseAnswer, type Rig, sendRaw, startRig, until } from './rig.ts';
+
+describe('ctl.hostile clients', () => {
+  let rig: Rig;
+  before(async () => {
+    rig = await startRig(['web', 'waits', 'base']);
+    await curl(rig.host, '/containers');
+  });
+  after(() => rig.stop());
+
+  const malformed: readonly (readonly [string, string, number, string])[] = [
+    ['no HTTP', 'hello\r\n\r\n', 400, 'Request is not valid HTTP/1.1'],
+    ['TLS', '\x16\x03\x01\x02\x00\x01\x00\x01', 400, 'Request is not valid HTTP/1.1'],
+    ['a NUL in the path', 'GET /cont\0ainers HTTP/1.1\r\n\r\n', 400, 'Request is not valid HTTP/1.1'],
+    ['an unknown version', 'GET / HTTP/9.9\r\n\r\n', 400, 'Request is not valid HTTP/1.1'],
+    ['a header without a colon', 'GET / HTTP/1.1\r\nnonsense\r\n\r\n', 400, 'Request is not valid HTTP/1.1'],
+    [
+      'two lengths',
+      'PUT /containers/web HTTP/1.1\r\nContent-Length: 3\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n',
+      400,
+      'Request is not valid HTTP/1.1',
+    ],
+    [
+      'a broken chunk',
+      'PUT /containers/web HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n',
+      400,
+      'Request is not valid HTTP/1.1',
+    ],
+    [
+      'a huge header',
+      `GET /containers HTTP/1.1\r\nX: ${'x'.repeat(20_000)}\r\n\r\n`,
+      431,
+      'Request header is larger than 16384 bytes',
+    ],
+  ];
+  for (const [what, bytes, status, text] of malformed) {
+    it(`answers ${status} in the exact shape to ${what}, and hangs up`, async () => {
+      const answer = parseAnswer(await sendRaw(rig.host, bytes));
+      assert.deepEqual([answer.status, answer.body], [status, JSON.stringify({ Error: text })]);
+      assert.match(answer.headers, /^content-type: application\/json$/im);
+    });
+  }
+
+  it('answers 413 to a body above 64 KiB, announced or not, and reads no more of it', async () => {
+    const text = '{"Error":"Request body is larger than 65536 bytes"}';
+    const announced = ['-X', 'PUT', '--data-binary', '@-'];
+    for (const args of [
+      announced,
+      [...announced, '-H', 'Expect: 100-continue'],
+      ['-T', '-', '-H', 'Expect:'],
+      ['-T', '-'],
+    ]) {
+      const { status, body } = await curl(rig.host, '/containers/web', args, 'x'.repeat(70_000));
+      assert.deepEqual([status, body], [413, text]);
+    }
+    assert.equal((await curl(rig.host, '/containers/web', ['-T', '-'], '{"action":"stop"}')).status, 200);
+  });
+
+  it('answers 400 to a body that is not UTF-8', async () => {
+    const head = 'PUT /containers/web HTTP/1.1\r\nConnection: close\r\nContent-Length: 16\r\n\r\n';
+    assert.equal(parseAnswer(await sendRaw(rig.host, `${head}{"action":"st\xff\xfe"}`)).status, 400);
+  });
+
+  it('does not read what a caller without rights uploads', async () => {
+    const head = 'PUT /objects/x HTTP/1.1\r\nContent-Length: 1000000000\r\n\r\n';
+    const answer = parseAnswer(await sendRaw(rig.socketOf('base'), `${head}${'x'.repeat(10_000)}`));
+    assert.equal(answer.status, 403);
+    assert.match(answer.headers, /^connection: close$/im);
+  });
+
+  it('answers pipelined requests in their order', async () => {
+    const text = await sendRaw(
+      rig.host,
+      'GET /nope HTTP/1.1\r\n\r\nGET /groups HTTP/1.1\r\n\r\nPOST /groups HTTP/1.1\r\nConnection: close\r\n\r\n',
+    );
+    assert.deepEqual(
+      [...text.matchAll(/HTTP\/1\.1 (\d+)/g)].map(([, status]) => status),
+      ['404', '200', '400'],
+    );
+  });
+
+  it('ends connections that say nothing or stop within a header', async () => {
+    const start = performance.now();
+    const [silent, slow] = await Promise.all([
+      sendRaw(rig.host, ''),
+      sendRaw(rig.host, 'GET /containers HTTP/1.1\r\nX:'),
+    ]);
+    for (const text of [silent, slow]) assert.equal(parseAnswer(text).status, 408);
+    assert.ok(performance.now() - start < 8_000);
+  });
+
+  it('lets a container that fills its socket disturb neither host nor other containers', async () => {
+    const idle: Socket[] = Array.from({ length: 200 }, () => connect(rig.socketOf('base')));
+    for (const socket of idle) socket.on('error', () => undefined);
+    try {
+      await until(() => idle.filter(({ destroyed }) => destroyed).length >= 200 - CONTAINER_LIMITS.maxConnections);
+      assert.equal((await curl(rig.host, '/containers')).status, 200);
+      assert.equal((await curl(rig.socketOf('web'), '/containers')).status, 200);
+    } finally {
+      for (const socket of idle) socket.destroy();
+    }
+  });
+
+  it('lets a container have a few requests wait, and tells it to come back with more', async () => {
+    rig.world.hanging.add('state-svc');
+    const signal = 'POST /signal HTTP/1.1\r\nContent-Length: 16\r\n\r\n{"type":"ready"}';
+    const flood = connect(rig.socketOf('waits'), () => flood.write(signal.repeat(50)));
+    flood.on('error', () => undefined);
+    try {
+      await until(() => rig.bus.broker.queueDepth('state-svc') >= CONTAINER_LIMITS.maxInFlight);
+      const { status, body } = await curl(rig.socketOf('waits'), '/signal', ['-d', '{"type":"ready"}']);
+      assert.equal(status, 503);
+      assert.match(body, /^\{"Error":"Too many requests of this socket/);
+      assert.equal(rig.bus.broker.queueDepth('state-svc'), CONTAINER_LIMITS.maxInFlight);
+      assert.equal((await curl(rig.host, '/containers')).status, 200);
+    } finally {
+      flood.destroy();
+      rig.world.hanging.clear();
+    }
+    await until(() => rig.bus.broker.queueDepth('state-svc') === 0);
+    assert.equal((await curl(rig.socketOf('waits'), '/signal', ['-d', '{"type":"ready"}'])).status, 200);
+  });
+});

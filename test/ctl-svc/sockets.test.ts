@@ -1,0 +1,115 @@
+// Who may what, by the socket a request came in on; and how sockets come and go.
+import assert from 'node:assert/strict';
+import { after, before, describe, it } from 'node:test';
+import { stateContract } from '../../services/state-svc/contract.ts';
+import { supervisorContract } from '../../services/supervisor/contract.ts';
+import { curl, type Rig, sendRaw, startRig, until } from './rig.ts';
+import { containerRow } from './rows.ts';
+
+const FORBIDDEN = '{"Error":"Request not sent from a mgmt platform"}';
+
+describe('ctl.roles', () => {
+  let rig: Rig;
+  before(async () => {
+    rig = await startRig(['web', 'base', 'stranger']);
+  });
+  after(() => rig.stop());
+
+  const everything = [
+    ['GET', '/containers'],
+    ['PUT', '/containers/web'],
+    ['GET', '/groups'],
+    ['GET', '/services'],
+    ['GET', '/ipam/leases'],
+    ['GET', '/ipam/pools'],
+    ['GET', '/health'],
+    ['GET', '/signal'],
+    ['DELETE', '/signal'],
+    ['POST', '/containers'],
+    ['GET', '/'],
+    ['GET', '/nope'],
+    ['POST', '/signal/'],
+    ['OPTIONS', '/containers'],
+    ['BREW', '/signal'],
+  ] as const;
+  for (const [method, path] of everything) {
+    // curl speaks methods it does not know; Node's parser does not, and says so before anybody is asked.
+    const expected = method === 'BREW' ? [400, '{"Error":"Request is not valid HTTP/1.1"}'] : [403, FORBIDDEN];
+    it(`answers ${expected[0]} to ${method} ${path} of a container without role mgmt`, async () => {
+      for (const container of ['base', 'stranger']) {
+        const answer = await curl(rig.socketOf(container), path, ['-X', method, '-d', '{"action":"stop"}']);
+        assert.deepEqual([answer.status, answer.body], expected);
+      }
+      assert.deepEqual(rig.world.asked, []);
+    });
+  }
+
+  it('believes the socket, not a header', async () => {
+    const claims = [
+      '-H',
+      'X-Container: web',
+      '-H',
+      'Host: web',
+      '-H',
+      'X-Role: mgmt',
+      '-H',
+      'Authorization: Basic cm9vdDo=',
+    ];
+    assert.equal((await curl(rig.socketOf('base'), '/containers', claims)).status, 403);
+  });
+
+  it('answers a container of role mgmt like the host', async () => {
+    assert.equal((await curl(rig.socketOf('web'), '/containers')).body, (await curl(rig.host, '/containers')).body);
+    const stop = await curl(rig.socketOf('web'), '/containers/waits', ['-X', 'PUT', '-d', '{"action":"stop"}']);
+    assert.equal(stop.status, 200);
+  });
+
+  it('follows a change of roles', async () => {
+    rig.state.publish(stateContract, 'containerChanged', { container: containerRow('base', { roles: ['mgmt'] }) });
+    await until(async () => (await curl(rig.socketOf('base'), '/groups')).status === 200);
+    rig.state.publish(stateContract, 'containerChanged', { container: containerRow('base') });
+    await until(async () => (await curl(rig.socketOf('base'), '/groups')).status === 403);
+  });
+
+  it('does not let CONNECT through', async () => {
+    assert.match(await sendRaw(rig.socketOf('base'), 'CONNECT a:1 HTTP/1.1\r\n\r\n'), /^HTTP\/1\.1 400 /);
+  });
+});
+
+describe('ctl.control sockets', () => {
+  let rig: Rig;
+  before(async () => {
+    rig = await startRig();
+  });
+  after(() => rig.stop());
+  const answers = (container: string): Promise<boolean> =>
+    curl(rig.socketOf(container), '/nope').then(
+      () => true,
+      () => false,
+    );
+
+  it('serves a socket as soon as it is opened, and refuses connections once it is closed', async () => {
+    const socket = rig.openSocket('web');
+    await until(() => answers('web'));
+    rig.supervisor.publish(supervisorContract, 'controlSocketClosed', { container: 'web' });
+    await until(async () => !(await answers('web')));
+    rig.supervisor.publish(supervisorContract, 'controlSocketOpened', socket);
+    await until(() => answers('web'));
+  });
+
+  it('never serves one descriptor for two containers', async () => {
+    const socket = rig.openSocket('waits');
+    await until(() => answers('waits'));
+    rig.supervisor.publish(supervisorContract, 'controlSocketOpened', { container: 'web', fd: socket.fd });
+    rig.openSocket('later');
+    await until(() => answers('later'));
+    assert.equal((await curl(rig.socketOf('waits'), '/containers')).status, 403);
+  });
+
+  it('survives a descriptor that is no socket', async () => {
+    rig.supervisor.publish(supervisorContract, 'controlSocketOpened', { container: 'ghost', fd: 999 });
+    rig.openSocket('after-ghost');
+    await until(() => answers('after-ghost'));
+    assert.equal((await curl(rig.host, '/containers')).status, 200);
+  });
+});
