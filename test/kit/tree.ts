@@ -46,6 +46,8 @@ export interface Tree {
   /** Resolves with the rows when every container has met its goal. */
   up(): Promise<readonly ContainerRow[]>;
   readLog(name: string): string;
+  /** Pids, as this machine counts, of the supervisor and its services. */
+  processes(): readonly number[];
   close(): Promise<void>;
 }
 
@@ -59,6 +61,11 @@ export function packExample(example: string): string {
   });
   if (status !== 0) throw new Error(`berth pack ${source}: ${stderr}`);
   return storage;
+}
+
+function childrenOf(pid: number): readonly number[] {
+  const text = readFileSync(`/proc/${pid}/task/${pid}/children`, 'utf8').trim();
+  return text === '' ? [] : text.split(' ').map(Number);
 }
 
 /** `storage` becomes the tree's and is removed with it. Nothing runs yet: call `start`. */
@@ -123,6 +130,10 @@ export async function openTree(storage: string): Promise<Tree> {
     readLog(name) {
       const path = join(storage, 'logs/current', name);
       return existsSync(path) ? readFileSync(path, 'utf8') : '';
+    },
+    processes() {
+      const own = childrenOf(running().pid ?? 0);
+      return [...own, ...own.flatMap(childrenOf)];
     },
     async close() {
       await sandbox.close();

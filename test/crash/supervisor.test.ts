@@ -1,0 +1,79 @@
+// The supervisor may die at any time: its services go with it, containers and their network stay, the next one takes over.
+import assert from 'node:assert/strict';
+import { after, before, describe, it } from 'node:test';
+import { containerRows, get, leaseRows } from '../kit/api.ts';
+import { openTree, packExample, type Tree } from '../kit/tree.ts';
+
+describe('crash.supervisor', () => {
+  let tree: Tree;
+  before(async () => {
+    tree = await openTree(packExample('01-basic'));
+    tree.start();
+    await tree.up();
+  });
+  after(() => tree.close());
+
+  /** Everything of the running revision that must be the same before and after. */
+  const snapshot = async () => ({
+    pids: (await get(tree.socket, '/containers', containerRows)).map(({ name, pid, status }) => ({
+      name,
+      pid,
+      status,
+    })),
+    leases: await get(tree.socket, '/ipam/leases', leaseRows),
+    namespaces: tree.inside([
+      'sh',
+      '-c',
+      `stat -f -c %T ${tree.rundir}/netns/*; stat -L -c '%n %i' ${tree.rundir}/netns/*`,
+    ]).stdout,
+    rules: tree.inside(['nft', 'list', 'ruleset']).stdout,
+    mounts: tree.inside(['sh', '-c', 'sort /proc/self/mounts']).stdout,
+    loops: tree.inside(['sh', '-c', 'losetup --list --noheadings --output NAME,BACK-FILE | sort']).stdout,
+    links: tree.inside(['ip', '-o', '-br', 'link']).stdout,
+  });
+  /** How often each of our bundles runs: one process per service, one reader per log. */
+  const processes = () =>
+    tree
+      .inside(['sh', '-c', "cat /proc/[0-9]*/cmdline 2>/dev/null | tr '\\0' '\\n' | grep -o '[a-z]*-svc.js' | sort"])
+      .stdout.trim()
+      .split('\n');
+
+  const survives = async (end: () => Promise<unknown>): Promise<void> => {
+    const before = await snapshot();
+    assert.ok(before.rules.includes('masquerade'), 'there is something to lose');
+    await end();
+    tree.start();
+    await tree.up();
+    assert.deepEqual(await snapshot(), before);
+    assert.deepEqual(processes(), [
+      'ctl-svc.js',
+      'ipam-svc.js',
+      'log-svc.js',
+      'lxc-svc.js',
+      'net-svc.js',
+      'state-svc.js',
+    ]);
+  };
+
+  it('is taken over after SIGKILL without restarting anything', () => survives(() => tree.killSupervisor()));
+
+  it('is taken over after SIGTERM without restarting anything', () => survives(() => tree.endSupervisor('SIGTERM')));
+
+  it('refuses a second supervisor on the same rundir', () => {
+    const second = tree.inside([
+      ...['/run/berth/node', '/run/berth/program/berth.js', 'run'],
+      ...['--storage', '/run/berth/storage', '--rundir', tree.rundir],
+    ]);
+    assert.equal(second.status, 1);
+    assert.match(second.stderr, /another supervisor/);
+  });
+
+  it('stops containers and their network on SIGINT', async () => {
+    assert.equal(await tree.endSupervisor('SIGINT'), 0);
+    assert.equal(tree.inside(['sh', '-c', `ls ${tree.rundir}/netns`]).stdout.trim(), '');
+    assert.ok(!tree.inside(['ip', '-o', '-br', 'link']).stdout.includes('pvbr0'));
+    assert.ok(!tree.inside(['nft', 'list', 'ruleset']).stdout.includes('masquerade'));
+    assert.ok(!tree.inside(['cat', '/proc/self/mounts']).stdout.includes('squashfs'));
+    assert.ok(!tree.inside(['losetup', '--list', '--noheadings']).stdout.includes(tree.storage));
+  });
+});

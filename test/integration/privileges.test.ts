@@ -1,0 +1,82 @@
+// What the kernel says of every service's process is what its contract says, and nothing more.
+import assert from 'node:assert/strict';
+import { after, before, describe, it } from 'node:test';
+import { SERVICE_CONTRACTS } from '../../services/supervisor/contracts.ts';
+import type { Contract } from '../../shared/ipc/contract.ts';
+import { resolveUid } from '../../shared/service/users.ts';
+import { get, serviceRows } from '../kit/api.ts';
+import { openTree, packExample, type Tree } from '../kit/tree.ts';
+
+/** capability.h: the number of each capability is its bit. */
+const BITS: readonly string[] = [
+  ...['chown', 'dac_override', 'dac_read_search', 'fowner', 'fsetid', 'kill', 'setgid', 'setuid', 'setpcap'],
+  ...['linux_immutable', 'net_bind_service', 'net_broadcast', 'net_admin', 'net_raw', 'ipc_lock', 'ipc_owner'],
+  ...['sys_module', 'sys_rawio', 'sys_chroot', 'sys_ptrace', 'sys_pacct', 'sys_admin', 'sys_boot', 'sys_nice'],
+  ...['sys_resource', 'sys_time', 'sys_tty_config', 'mknod', 'lease', 'audit_write', 'audit_control', 'setfcap'],
+  ...['mac_override', 'mac_admin', 'syslog', 'wake_alarm', 'block_suspend', 'audit_read', 'perfmon', 'bpf'],
+  'checkpoint_restore',
+];
+
+function capabilitySet(hex: string): readonly string[] {
+  const bits = BigInt(`0x${hex}`);
+  return BITS.filter((_, bit) => ((bits >> BigInt(bit)) & 1n) === 1n).sort();
+}
+
+function fieldsOf(status: string): ReadonlyMap<string, string> {
+  return new Map(
+    status
+      .trim()
+      .split('\n')
+      .map((line) => {
+        const at = line.indexOf(':');
+        return [line.slice(0, at), line.slice(at + 1).trim()];
+      }),
+  );
+}
+
+describe('integration.privileges', () => {
+  let tree: Tree;
+  before(async () => {
+    tree = await openTree(packExample('01-basic'));
+    tree.start();
+    await tree.up();
+  });
+  after(() => tree.close());
+
+  const statusOf = async ({ service }: Contract) => {
+    const row = (await get(tree.socket, '/services', serviceRows)).find(({ name }) => name === service);
+    assert.ok(row, `${service} in /services`);
+    return { row, fields: fieldsOf(tree.inside(['cat', `/proc/${row.pid}/status`]).stdout) };
+  };
+
+  for (const contract of SERVICE_CONTRACTS) {
+    it(`gives ${contract.service} the row of its contract`, async () => {
+      const { privileges } = contract;
+      const { row, fields } = await statusOf(contract);
+      const uid = String(resolveUid(privileges.user));
+      const wanted = [...privileges.capabilities].sort();
+      assert.deepEqual((fields.get('Uid') ?? '').split('\t'), [uid, uid, uid, uid]);
+      assert.deepEqual((fields.get('Gid') ?? '').split('\t'), [uid, uid, uid, uid]);
+      for (const set of ['CapPrm', 'CapEff', 'CapBnd']) {
+        assert.deepEqual(capabilitySet(fields.get(set) ?? ''), wanted, set);
+      }
+      // Root has its capabilities by uid; nothing is handed to programs it starts but through the bounding set.
+      const ambient = privileges.user === 'root' ? [] : wanted;
+      for (const set of ['CapInh', 'CapAmb']) assert.deepEqual(capabilitySet(fields.get(set) ?? ''), ambient, set);
+      assert.equal(fields.get('NoNewPrivs'), privileges.noNewPrivileges ? '1' : '0');
+      assert.equal(Number.parseInt(fields.get('Umask') ?? '', 8), privileges.umask);
+      assert.equal(row.uid, Number(uid));
+      assert.deepEqual([...row.capabilities].sort(), wanted);
+      if (privileges.user !== 'root') assert.equal(fields.get('Groups'), '');
+    });
+
+    it(`starts ${contract.service} with Node's fences where its contract has them`, async () => {
+      const { row } = await statusOf(contract);
+      const command = tree.inside(['cat', `/proc/${row.pid}/cmdline`]).stdout.split('\0');
+      assert.ok(command.includes('--disallow-code-generation-from-strings'));
+      const fenced = command.some((word) => /^--(experimental-)?permission$/.test(word));
+      assert.equal(fenced, contract.privileges.permissionModel !== undefined);
+      assert.ok(!command.some((word) => /allow-child-process|allow-addons|allow-fs-(read|write)=\*/.test(word)));
+    });
+  }
+});

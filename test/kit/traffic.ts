@@ -1,0 +1,35 @@
+// A ping that runs while something is broken on purpose, and counts what it lost.
+import { once } from 'node:events';
+import { text } from 'node:stream/consumers';
+import type { Tree } from './tree.ts';
+
+export interface Ping {
+  /** Ends it; answers how many packets were sent and how many came back. */
+  stop(): Promise<{ readonly sent: number; readonly received: number }>;
+}
+
+/** 20 packets a second: a break of the path of 50 ms shows. */
+const INTERVAL_SECONDS = '0.05';
+/** Ends by itself, whatever happens to the test. */
+const MAX_PACKETS = '6000';
+
+/** Pings `address` from the network namespace of `container`. */
+export function startPing(tree: Tree, container: string, address: string): Ping {
+  const child = tree.spawnInside([
+    ...['nsenter', `--net=${tree.rundir}/netns/${container}`],
+    ...['busybox', 'ping', '-i', INTERVAL_SECONDS, '-c', MAX_PACKETS, '-W', '1', address],
+  ]);
+  if (child.stdout === null) throw new Error('ping has no output');
+  const output = text(child.stdout);
+  return {
+    async stop() {
+      const exited = once(child, 'exit');
+      tree.sandbox.signal(child, 'SIGINT');
+      await exited;
+      const [, sent, received] = /(\d+) packets transmitted, (\d+) packets received/.exec(await output) ?? [];
+      if (sent === undefined || received === undefined) throw new Error(`ping said: ${await output}`);
+      // The last one may be on its way when the signal comes.
+      return { sent: Number(sent), received: Number(received) };
+    },
+  };
+}
