@@ -9,6 +9,9 @@ export const DEFAULT_SOCKETS = ['/run/pantavisor/pv/pv-ctrl', '/pv/pv-ctrl', '/p
 /** Milliseconds until a silent server is given up. Its own limit for a container action is 5 s. */
 const TIMEOUT_MS = 15_000;
 
+/** sun_path of unix(7) without its NUL. Node would cut a longer one off and connect elsewhere. */
+const MAX_PATH_BYTES = 107;
+
 export interface Answer {
   readonly status: number;
   readonly body: string;
@@ -19,7 +22,10 @@ export class NoAnswer extends Error {}
 
 /** `asked`: the path given with -s. Throws NoAnswer when there is none. */
 export function findSocket(asked: string | undefined): string {
-  if (asked !== undefined) return asked;
+  if (asked !== undefined) {
+    if (Buffer.byteLength(asked) <= MAX_PATH_BYTES) return asked;
+    throw new NoAnswer(`${asked}: longer than the ${MAX_PATH_BYTES} bytes a socket's path may have`);
+  }
   const found = DEFAULT_SOCKETS.find(exists);
   if (found !== undefined) return found;
   throw new NoAnswer(
@@ -69,8 +75,6 @@ function explain(socket: string, error: NodeJS.ErrnoException): NoAnswer {
     case 'EACCES':
     case 'EPERM':
       return new NoAnswer(`${socket}: not allowed to open it. Only root may use the host's socket`);
-    case 'EINVAL':
-      return new NoAnswer(`${socket}: not a usable socket path (at most 107 bytes)`);
     default:
       return new NoAnswer(`${socket}: the connection ended without an answer (${error.code ?? error.message})`);
   }

@@ -1,0 +1,55 @@
+// pvcontrol as users run it: bundled, as a process, to a pipe or on a terminal.
+import { spawn } from 'node:child_process';
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import process from 'node:process';
+import { text } from 'node:stream/consumers';
+import { build } from 'esbuild';
+
+export interface Ran {
+  readonly exitCode: number | null;
+  readonly stdout: string;
+  readonly stderr: string;
+}
+
+export interface Program {
+  readonly folder: string;
+  readonly run: (...args: string[]) => Promise<Ran>;
+  /** On a pseudo-terminal of that many columns; stdout and stderr are one stream there. */
+  readonly onTerminal: (columns: number, environment: Record<string, string>, ...args: string[]) => Promise<Ran>;
+  readonly remove: () => void;
+}
+
+export async function bundleProgram(): Promise<Program> {
+  const folder = mkdtempSync(join(tmpdir(), 'pvcontrol-'));
+  const program = join(folder, 'pvcontrol.cjs');
+  await build({
+    entryPoints: ['scripts/pvcontrol/main.ts'],
+    outfile: program,
+    bundle: true,
+    platform: 'node',
+    format: 'cjs',
+  });
+  return {
+    folder,
+    run: (...args) => collect(process.execPath, [program, ...args], {}),
+    onTerminal(columns, environment, ...args) {
+      const words = [process.execPath, program, ...args].map((word) => `'${word}'`).join(' ');
+      // script(1) takes a shell's command; every word above is the test's own.
+      return collect('script', ['-qefc', `stty cols ${columns}; exec ${words}`, '/dev/null'], environment);
+    },
+    remove: () => rmSync(folder, { recursive: true }),
+  };
+}
+
+async function collect(file: string, args: readonly string[], environment: Record<string, string>): Promise<Ran> {
+  const env = { PATH: process.env.PATH ?? '', TERM: 'xterm', ...environment };
+  const child = spawn(file, args, { stdio: ['ignore', 'pipe', 'pipe'], env });
+  const exited = new Promise<number | null>((resolve, reject) => {
+    child.on('error', reject);
+    child.on('close', resolve);
+  });
+  const [stdout, stderr, exitCode] = await Promise.all([text(child.stdout), text(child.stderr), exited]);
+  return { exitCode, stdout, stderr };
+}
