@@ -87,6 +87,14 @@ describe('net.configure', () => {
     assert.deepEqual(net.healthReasons(), []);
   });
 
+  it('gives a bridge its MAC in the message that creates it', async () => {
+    const watcher = await watchNetwork();
+    await restart().configure([internal]);
+    const births = (await watcher.changes()).filter((line) => line.includes('pvbr0') && line.includes('link/ether'));
+    assert.ok(births.length > 0);
+    for (const line of births) assert.match(line, /link\/ether 02:00:0a:00:05:01 /);
+  });
+
   it('changes nothing the second time, also after a restart', async () => {
     await restart().configure([internal, lab]);
     attach(namespaces, 'c', [leaseOf(internal, 'c', 2)]);
