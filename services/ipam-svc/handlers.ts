@@ -1,0 +1,117 @@
+// What ipam-svc answers: decide at once in the ledger, wait for the disk, then say so.
+import { fail, type Handlers, ok } from '../../shared/ipc/contract.ts';
+import type { Logger } from '../../shared/log/logger.ts';
+import type { ipamContract } from './contract.ts';
+import type { Configuration } from './journal-format.ts';
+import { type LeasePage, leasePage } from './lease-page.ts';
+import type { LeaseStore } from './lease-store.ts';
+import type { Granted } from './ledger.ts';
+import { poolSize } from './pool.ts';
+
+export interface Deps {
+  readonly store: LeaseStore;
+  readonly log: Logger;
+  /** Milliseconds since 1970. */
+  readonly now: () => number;
+}
+
+/** Answers that depend on somebody else's write which failed are decided anew; this often before the failure is the answer. */
+const ATTEMPTS = 3;
+
+export function createHandlers({ store, log, now }: Deps): Handlers<typeof ipamContract> {
+  const { ledger } = store;
+  const announce = createAnnouncer(log);
+
+  /** What `read` says once all it saw is on disk. */
+  async function readSettled<T>(read: () => T): Promise<T> {
+    for (;;) {
+      const value = read();
+      const settled = await store.commit({ records: [], undo: () => undefined });
+      if (settled.ok) return value;
+    }
+  }
+
+  return {
+    async configure(configuration) {
+      const configured = ledger.configure(configuration, now());
+      if (!configured.ok) return fail(configured.error);
+      const committed = await store.commit(configured.change);
+      if (!committed.ok) return fail({ code: 'JOURNAL_UNWRITABLE', reason: committed.reason });
+      announce(configuration, configured.warnings);
+      return ok({});
+    },
+
+    async allocate({ container, interfaces }) {
+      for (let attempt = 1; ; attempt += 1) {
+        const allocated = ledger.allocate(container, interfaces, now());
+        if (!allocated.ok) return fail(allocated.error);
+        const committed = await store.commit(allocated.change);
+        if (committed.ok) {
+          for (const granted of allocated.granted) logGranted(log, granted);
+          return ok({ leases: allocated.granted.map(({ lease, reused }) => ({ ...lease, reused })) });
+        }
+        if (allocated.change.records.length > 0 || attempt === ATTEMPTS) {
+          return fail({ code: 'JOURNAL_UNWRITABLE', reason: committed.reason });
+        }
+      }
+    },
+
+    async release(key) {
+      for (let attempt = 1; ; attempt += 1) {
+        const change = ledger.release(key, now());
+        const committed = await store.commit(change);
+        if (committed.ok) {
+          if (change.released)
+            log.info(`released the lease of ${key.container} (${key.interface}) in pool ${key.pool}`);
+          return ok({ released: change.released });
+        }
+        if (change.records.length > 0 || attempt === ATTEMPTS) {
+          return fail({ code: 'JOURNAL_UNWRITABLE', reason: committed.reason });
+        }
+      }
+    },
+
+    async listLeases({ after, limit }) {
+      const { leases, next } = await readSettled((): LeasePage => leasePage(ledger, after, limit));
+      return ok({ leases: [...leases], ...(next === undefined ? {} : { next }) });
+    },
+
+    async listPools() {
+      return ok({
+        pools: await readSettled(() =>
+          [...ledger.histories().values()]
+            .flatMap((history) => history.active() ?? [])
+            .map(({ view, table }) => ({ ...view.pool, size: poolSize(view), leased: table.heldCount() })),
+        ),
+      });
+    },
+
+    health: () => ok({ reasons: store.healthReasons() }),
+  };
+}
+
+function logGranted(log: Logger, { lease, reused, previous }: Granted): void {
+  const address = `${lease.address}/${lease.prefixLength}`;
+  if (previous !== undefined) log.info(`moved ${lease.container} from ${previous} in pool ${lease.pool}`);
+  if (reused) log.info(`reusing existing lease for ${lease.container}: ${address}`);
+  else log.info(`allocated ${address} to ${lease.container} from pool ${lease.pool}`);
+}
+
+/** Says what a configuration brought that was not said before, so that repeating one is silent. */
+function createAnnouncer(log: Logger): (configuration: Configuration, warnings: readonly string[]) => void {
+  let said = new Set<string>();
+  return ({ pools, reservations }, warnings) => {
+    const lines = [
+      ...pools.map(
+        (pool) =>
+          `added pool '${pool.name}': type=${pool.type}, subnet=${pool.subnet}, gateway=${pool.gateway}, nat=${pool.nat ? 'yes' : 'no'}`,
+      ),
+      ...reservations.map(
+        ({ address, container, pool }) => `reserved static IP ${address} (from ${container}) in pool '${pool}'`,
+      ),
+    ];
+    for (const line of lines) if (!said.has(line)) log.info(line);
+    for (const line of warnings) if (!said.has(line)) log.warn(`not reserved: ${line}`);
+    said = new Set([...lines, ...warnings]);
+  };
+}

@@ -1,0 +1,114 @@
+// The journal's file operations, and nothing of what they mean: the seam at which tests break disks and kill processes.
+//
+//   <storage>/ipam/leases.journal           the journal; only whole files ever get this name
+//   <storage>/ipam/leases.journal.new       a snapshot being written; of no meaning after a crash
+//   <storage>/ipam/leases.journal.damaged   the last damaged journal as it was found, for people
+import { close, copyFile, fdatasync, fsync, ftruncate, open, readFile, rename, unlink, write } from 'node:fs';
+import { join } from 'node:path';
+import { promisify } from 'node:util';
+
+export interface JournalDisk {
+  /** The whole journal; undefined when there is none. Opens it for appending. */
+  load(): Promise<Buffer | undefined>;
+  /** All of the bytes, at this offset. They are not on the disk yet. */
+  append(bytes: Buffer, offset: number): Promise<void>;
+  /** fdatasync(2): what was appended is on the disk, and the file's size with it. */
+  sync(): Promise<void>;
+  /** Cuts the journal, and syncs. */
+  truncate(length: number): Promise<void>;
+  /** Writes a new journal beside the one in use, and syncs it. */
+  prepare(bytes: Buffer): Promise<void>;
+  /** Puts the prepared one in its place: after a crash it is one or the other, whole. When this fails, either may be in use. */
+  adopt(): Promise<void>;
+  /** Copies the journal aside. */
+  keepDamaged(): Promise<void>;
+  close(): Promise<void>;
+}
+
+const FILE_MODE = 0o640;
+
+const openFile = promisify(open);
+const closeFile = promisify(close);
+const dataSync = promisify(fdatasync);
+const fullSync = promisify(fsync);
+const truncateFile = promisify(ftruncate);
+
+/** `folder` exists and is writable. Every method rejects with Node's system errors (ENOSPC, EIO, EACCES, …). */
+export function createJournalDisk(folder: string): JournalDisk {
+  const path = join(folder, 'leases.journal');
+  const beside = `${path}.new`;
+  let fd: number | undefined;
+
+  const opened = (): number => {
+    if (fd === undefined) throw new Error(`${path} is not open`);
+    return fd;
+  };
+
+  async function reopen(next: number | undefined): Promise<void> {
+    const previous = fd;
+    fd = next;
+    if (previous !== undefined) await closeFile(previous);
+  }
+
+  return {
+    async load() {
+      try {
+        fd = await openFile(path, 'r+');
+        return await promisify(readFile)(path);
+      } catch (error) {
+        if (error instanceof Error && 'code' in error && error.code === 'ENOENT') return undefined;
+        throw error;
+      }
+    },
+    append: (bytes, offset) => writeAll(opened(), bytes, offset),
+    sync: () => dataSync(opened()),
+    async truncate(length) {
+      await truncateFile(opened(), length);
+      await dataSync(opened());
+    },
+    async prepare(bytes) {
+      const next = await openFile(beside, 'w', FILE_MODE);
+      try {
+        await writeAll(next, bytes, 0);
+        await fullSync(next);
+      } catch (error) {
+        // What was written would keep a full disk full.
+        await promisify(unlink)(beside).catch(() => undefined);
+        throw error;
+      } finally {
+        await closeFile(next);
+      }
+    },
+    async adopt() {
+      await promisify(rename)(beside, path);
+      await reopen(await openFile(path, 'r+'));
+      await syncFolder(folder);
+    },
+    keepDamaged: () => promisify(copyFile)(path, `${path}.damaged`),
+    close: () => reopen(undefined),
+  };
+}
+
+/** write(2) may take less than it was given, above all when the disk fills up. */
+function writeAll(fd: number, bytes: Buffer, offset: number): Promise<void> {
+  return new Promise((resolve, reject) => {
+    const step = (done: number): void => {
+      write(fd, bytes, done, bytes.length - done, offset + done, (error, written) => {
+        if (error) reject(error);
+        else if (done + written < bytes.length) step(done + written);
+        else resolve();
+      });
+    };
+    step(0);
+  });
+}
+
+/** A renamed file is found after a power cut only when its directory was synced (fsync(2), NOTES). */
+async function syncFolder(folder: string): Promise<void> {
+  const fd = await openFile(folder, 'r');
+  try {
+    await fullSync(fd);
+  } finally {
+    await closeFile(fd);
+  }
+}

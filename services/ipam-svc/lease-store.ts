@@ -1,0 +1,242 @@
+// Keeps the ledger on disk: nobody is told of a change before it is synced, and a change that cannot be synced is undone.
+//
+// One write and one fdatasync are under way at a time; what comes meanwhile waits and goes together in the next (group commit).
+// After a failed write the file is cut back to what was synced. After a failed sync nobody knows what the disk has of the last pages (the
+// kernel drops dirty pages that it could not write), so the next change goes into a new file, as a snapshot.
+import type { Logger } from '../../shared/log/logger.ts';
+import type { HealthReason } from '../../shared/schema/health.ts';
+import type { JournalDisk } from './journal-disk.ts';
+import { type Entry, encodeLine } from './journal-format.ts';
+import { type Scan, scanJournal } from './journal-scan.ts';
+import { type Change, createLedger, type Ledger } from './ledger.ts';
+
+export type Committed = { readonly ok: true } | { readonly ok: false; readonly reason: string };
+
+export interface LeaseStore {
+  readonly ledger: Ledger;
+  /**
+   * Resolves when these records, which the ledger has applied already, and all that came before are on disk; or when they
+   * could not be written and are undone, with everything that came after them. Without records: waits for those before.
+   */
+  commit(change: Change): Promise<Committed>;
+  healthReasons(): HealthReason[];
+  /** Lets what is under way finish. */
+  close(): Promise<void>;
+}
+
+/** Superseded lines that are worth a rewrite at least: below this a file is small whatever it holds (about 90 KB). */
+const LEAST_GARBAGE_LINES = 1024;
+
+interface Waiting {
+  readonly change: Change;
+  readonly resolve: (committed: Committed) => void;
+}
+
+/** What must happen before lines can be appended. `cut`: take an unsynced tail away. `rewrite`: a new file. */
+type Repair = 'none' | 'cut' | 'rewrite';
+
+interface JournalFile {
+  repair: Repair;
+  nextSequence: number;
+  /** Size of what is whole and synced. */
+  bytes: number;
+  lines: number;
+  keepDamaged: boolean;
+}
+
+/** Throws when there is a journal that cannot be read: starting without the leases would give their addresses away. */
+export async function openLeaseStore(disk: JournalDisk, log: Logger): Promise<LeaseStore> {
+  const ledger = createLedger();
+  const bytes = await disk.load();
+  const scan = scanJournal(bytes ?? Buffer.alloc(0));
+  for (const item of scan.items) {
+    if (item.kind === 'record') ledger.replay(item.entry);
+    else ledger.damage(item);
+  }
+  const file = fileAfter(scan, bytes);
+  const reasons = reportScan(scan, bytes?.length ?? 0, ledger, log);
+  if (file.repair === 'cut') await cutTail(disk, file, log);
+  let waiting: Waiting[] = [];
+  let running: Promise<void> | undefined;
+  let unwritable: string | undefined;
+
+  function commit(change: Change): Promise<Committed> {
+    if (change.records.length === 0 && running === undefined) return Promise.resolve({ ok: true });
+    return new Promise((resolve) => {
+      waiting.push({ change, resolve });
+      running ??= drain();
+    });
+  }
+
+  async function drain(): Promise<void> {
+    // What arrived in the same turn goes in the same write.
+    await Promise.resolve();
+    while (waiting.length > 0) {
+      const batch = waiting;
+      waiting = [];
+      try {
+        await persist(
+          disk,
+          file,
+          batch.flatMap(({ change }) => change.records),
+          ledger,
+          log,
+        );
+        unwritable = undefined;
+        for (const { resolve } of batch) resolve({ ok: true });
+      } catch (error) {
+        unwritable = error instanceof Error ? error.message : String(error);
+        log.error(`cannot write the lease journal: ${unwritable}; no lease is given until this works again`);
+        if (file.repair === 'cut') await cutTail(disk, file, log);
+        rollBack([...batch, ...waiting], unwritable);
+        waiting = [];
+      }
+    }
+    running = undefined;
+  }
+
+  return {
+    ledger,
+    commit,
+    healthReasons: () => [...reasons, ...damageReasons(ledger), ...unwritableReasons(unwritable)],
+    async close() {
+      await running;
+      await disk.close();
+    },
+  };
+}
+
+function rollBack(batch: readonly Waiting[], reason: string): void {
+  for (let at = batch.length - 1; at >= 0; at -= 1) batch[at]?.change.undo();
+  for (const { resolve } of batch) resolve({ ok: false, reason });
+}
+
+/** The ledger's state is exactly the file's and these records when this is called, so a snapshot can stand for them. */
+async function persist(
+  disk: JournalDisk,
+  file: JournalFile,
+  records: readonly Entry[],
+  ledger: Ledger,
+  log: Logger,
+): Promise<void> {
+  if (records.length === 0) return;
+  const garbage = file.lines - ledger.size();
+  const compact = file.repair === 'none' && garbage > Math.max(LEAST_GARBAGE_LINES, ledger.size());
+  if (file.repair === 'rewrite' || compact) {
+    const prepared = await prepareRewrite(disk, file, ledger.snapshot(), log);
+    if (prepared.ok) return adoptRewrite(disk, file, prepared);
+    if (!compact) throw prepared.error;
+    log.warn(`cannot compact the lease journal, appending to the old one: ${String(prepared.error)}`);
+  }
+  if (file.repair === 'cut') {
+    await disk.truncate(file.bytes);
+    file.repair = 'none';
+  }
+  await append(disk, file, records);
+}
+
+async function append(disk: JournalDisk, file: JournalFile, records: readonly Entry[]): Promise<void> {
+  const bytes = Buffer.from(encodeLines(file.nextSequence, records), 'latin1');
+  file.repair = 'cut';
+  await disk.append(bytes, file.bytes);
+  file.repair = 'rewrite';
+  await disk.sync();
+  file.repair = 'none';
+  file.bytes += bytes.length;
+  file.lines += records.length;
+  file.nextSequence += records.length;
+}
+
+interface Prepared {
+  readonly bytes: number;
+  readonly lines: number;
+}
+
+async function prepareRewrite(
+  disk: JournalDisk,
+  file: JournalFile,
+  entries: readonly Entry[],
+  log: Logger,
+): Promise<({ ok: true } & Prepared) | { ok: false; error: unknown }> {
+  const bytes = Buffer.from(encodeLines(1, entries), 'latin1');
+  if (file.keepDamaged) {
+    file.keepDamaged = false;
+    await disk.keepDamaged().catch((error: unknown) => log.warn(`cannot keep the damaged journal: ${String(error)}`));
+  }
+  try {
+    await disk.prepare(bytes);
+    return { ok: true, bytes: bytes.length, lines: entries.length };
+  } catch (error) {
+    return { ok: false, error };
+  }
+}
+
+async function adoptRewrite(disk: JournalDisk, file: JournalFile, { bytes, lines }: Prepared): Promise<void> {
+  file.repair = 'rewrite';
+  await disk.adopt();
+  file.repair = 'none';
+  file.bytes = bytes;
+  file.lines = lines;
+  file.nextSequence = lines + 1;
+}
+
+/** Takes away what was written and not acknowledged, so that a crash now would not bring it back. Failing that, the next write tries again. */
+async function cutTail(disk: JournalDisk, file: JournalFile, log: Logger): Promise<void> {
+  try {
+    await disk.truncate(file.bytes);
+    file.repair = 'none';
+  } catch (error) {
+    log.warn(`cannot cut the lease journal back to its last whole line: ${String(error)}`);
+  }
+}
+
+function encodeLines(firstSequence: number, entries: readonly Entry[]): string {
+  let text = '';
+  for (const [index, entry] of entries.entries()) text += encodeLine(firstSequence + index, entry);
+  return text;
+}
+
+function fileAfter(scan: Scan, bytes: Buffer | undefined): JournalFile {
+  const damaged = scan.corrected > 0 || scan.items.some((item) => item.kind === 'damage');
+  const whole = scan.wholeBytes > 0 && bytes?.[scan.wholeBytes - 1] === 0x0a;
+  const torn = bytes !== undefined && scan.wholeBytes < bytes.length;
+  return {
+    repair: damaged || !whole ? 'rewrite' : torn ? 'cut' : 'none',
+    nextSequence: scan.nextSequence,
+    bytes: scan.wholeBytes,
+    lines: scan.items.length,
+    keepDamaged: damaged,
+  };
+}
+
+function reportScan(scan: Scan, bytes: number, ledger: Ledger, log: Logger): HealthReason[] {
+  if (scan.wholeBytes < bytes) {
+    log.warn(`lease journal: dropped ${bytes - scan.wholeBytes} bytes of a last line that a crash cut short`);
+  }
+  for (const item of scan.items) {
+    if (item.kind === 'damage')
+      log.error(`lease journal: ${item.bytes} bytes are unreadable, ${item.records} records lost`);
+  }
+  const leases = [...ledger.histories().values()].reduce((sum, { table }) => sum + table.heldCount(), 0);
+  if (bytes > 0) log.info(`read ${leases} leases from the journal`);
+  if (scan.corrected === 0) return [];
+  const message = `${scan.corrected} flipped bit(s) in the lease journal were put right and no lease is lost; suspect the storage or its memory`;
+  log.warn(message);
+  return [{ code: 'JOURNAL_CORRECTED', subject: 'leases.journal', message }];
+}
+
+function damageReasons(ledger: Ledger): HealthReason[] {
+  const { records } = ledger.doubt();
+  if (records === 0) return [];
+  const kept = [...ledger.histories().values()].reduce((sum, history) => sum + history.quarantined().length, 0);
+  const message =
+    `up to ${records} records of the lease journal were lost; ${kept} addresses that they may have given away are not issued. ` +
+    'To start afresh, stop all containers and remove ipam/leases.journal (the damaged one is kept beside it as .damaged)';
+  return [{ code: 'JOURNAL_DAMAGED', subject: 'leases.journal', message }];
+}
+
+function unwritableReasons(reason: string | undefined): HealthReason[] {
+  if (reason === undefined) return [];
+  const message = `the lease journal cannot be written (${reason}); running containers are not affected, new leases are refused`;
+  return [{ code: 'JOURNAL_UNWRITABLE', subject: 'leases.journal', message }];
+}
