@@ -1,0 +1,65 @@
+// Writes the tables of README.md that follow from the contracts, between their markers; `--check` only says whether they are stale.
+import { readFileSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import process from 'node:process';
+import { ALL_CONTRACTS } from '../services/supervisor/contracts.ts';
+import type { Contract } from '../shared/ipc/contract.ts';
+
+const README = join(import.meta.dirname, '../README.md');
+
+const code = (words: readonly string[]): string => words.map((word) => `\`${word}\``).join(' ');
+const orNone = (text: string): string => (text === '' ? 'none' : text);
+
+function callersOf({ requests }: Contract): string {
+  return code([...new Set(Object.values(requests).flatMap(({ callers }) => callers))].sort());
+}
+
+function capabilitiesOf({ privileges }: Contract): string {
+  const { capabilities, user } = privileges;
+  if (capabilities.includes('all')) return 'all';
+  if (user === 'root') return `${capabilities.length} of 41, see its contract`;
+  return orNone(code(capabilities));
+}
+
+function servicesTable(): string {
+  const rows = ALL_CONTRACTS.map((contract) => {
+    const { service, privileges, files, job } = contract;
+    const cells = [
+      `\`${service}\``,
+      job,
+      `\`${privileges.user}\``,
+      capabilitiesOf(contract),
+      orNone(code(files.owns)),
+      orNone(callersOf(contract)),
+    ];
+    return `| ${cells.join(' | ')} |`;
+  });
+  return ['| service | job | user | capabilities | owns | called by |', '|---|---|---|---|---|---|', ...rows].join(
+    '\n',
+  );
+}
+
+const TABLES: Readonly<Record<string, () => string>> = { services: servicesTable };
+
+/** The text with every marked table made anew; throws when a marker is missing. */
+export function withTables(text: string): string {
+  return Object.entries(TABLES).reduce((current, [name, make]) => {
+    const begin = `<!-- table:${name} -->`;
+    const end = `<!-- /table:${name} -->`;
+    const from = current.indexOf(begin);
+    const to = current.indexOf(end);
+    if (from === -1 || to < from) throw new Error(`README.md lacks ${begin} … ${end}`);
+    return `${current.slice(0, from + begin.length)}\n${make()}\n${current.slice(to)}`;
+  }, text);
+}
+
+const text = readFileSync(README, 'utf8');
+const fresh = withTables(text);
+if (process.argv.includes('--check')) {
+  if (fresh !== text) {
+    console.error('README.md: its tables do not match the contracts; run npm run readme');
+    process.exitCode = 1;
+  }
+} else {
+  writeFileSync(README, fresh);
+}

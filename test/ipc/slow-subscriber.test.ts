@@ -1,0 +1,82 @@
+// A subscriber that does not keep up loses the oldest events, learns how many, and holds nobody else up.
+import assert from 'node:assert/strict';
+import type { Buffer } from 'node:buffer';
+import { afterEach, beforeEach, describe, it } from 'node:test';
+import { decodePayload, encodePayload } from '../../shared/ipc/codec.ts';
+import type { Channel } from '../../shared/ipc/contract.ts';
+import { encodeFrame, KIND, kindOf, payloadOf } from '../../shared/ipc/envelope.ts';
+import { createMemoryBus, type MemoryBus } from '../../shared/ipc/memory-bus.ts';
+import type { PortListener } from '../../shared/ipc/port.ts';
+import { echoContract } from './echo-contract.ts';
+
+/** A subscriber whose connection is as full as the test says. */
+function attachSubscriber(bus: MemoryBus) {
+  const got: Buffer[] = [];
+  let queuedBytes = 0;
+  let listener: PortListener | undefined;
+  bus.broker.attach('state-svc', (opened) => {
+    listener = opened;
+    return {
+      send: (frame) => void got.push(frame),
+      get queuedBytes() {
+        return queuedBytes;
+      },
+      close: () => opened.onClose(''),
+    };
+  });
+  listener?.onFrame(encodeFrame(KIND.hello, 0, 0, 0, encodePayload({ contracts: 'memory' })));
+  return {
+    fill: () => {
+      queuedBytes = 1024 * 1024;
+    },
+    drain: () => {
+      queuedBytes = 0;
+      listener?.onDrain();
+    },
+    events: () =>
+      got.filter((frame) => kindOf(frame) === KIND.event).map((frame) => decodePayload(payloadOf(frame))?.value),
+    lost: () =>
+      got.filter((frame) => kindOf(frame) === KIND.lost).map((frame) => decodePayload(payloadOf(frame))?.value),
+    ended: () => listener?.onClose(''),
+  };
+}
+
+describe('ipc.slow-subscriber', () => {
+  let bus: MemoryBus;
+  let publisher: Channel;
+  /** Publishes and waits until the broker has had them all: an answer to the publisher comes after them. */
+  const publish = async (texts: readonly string[]): Promise<void> => {
+    for (const text of texts) publisher.publish(echoContract, 'echoed', { text });
+    await publisher
+      .client(echoContract)
+      .echo({ text: 'flush' })
+      .catch(() => undefined);
+  };
+
+  beforeEach(() => {
+    bus = createMemoryBus([echoContract]);
+    publisher = bus.connect('ipam-svc');
+  });
+  afterEach(() => bus.close());
+
+  it('gets everything, in order, when it drains in time', async () => {
+    const subscriber = attachSubscriber(bus);
+    subscriber.fill();
+    await publish(['one', 'two']);
+    assert.deepEqual(subscriber.events(), []);
+    subscriber.drain();
+    assert.deepEqual(subscriber.events(), [{ text: 'one' }, { text: 'two' }]);
+    assert.deepEqual(subscriber.lost(), []);
+  });
+
+  it('loses the oldest beyond the bound, and is told how many before the rest', async () => {
+    const subscriber = attachSubscriber(bus);
+    subscriber.fill();
+    await publish(Array.from({ length: 300 }, (_, index) => String(index)));
+    subscriber.drain();
+    const [lost] = subscriber.lost();
+    assert.deepEqual(lost, { count: 44 });
+    assert.deepEqual(subscriber.events()[0], { text: '44' });
+    assert.equal(subscriber.events().length, 256);
+  });
+});
