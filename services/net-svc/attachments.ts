@@ -2,9 +2,10 @@
 // that differs. Nothing is remembered: whose a link is says its alias.
 import { closeSync } from 'node:fs';
 import type { Lease } from '../../shared/schema/network.ts';
+import { lookUp, ownLinks, withHost } from './host-links.ts';
 import { changesInside, changesOutside, isPair } from './interface-plan.ts';
 import { attachmentAlias, hostInterfaceName, parseAttachmentAlias } from './link-names.ts';
-import { attempt, collectFailures, NetFailure, type Undo, undoingOnFailure } from './net-failure.ts';
+import { attempt, NetFailure, type Undo, undoingOnFailure } from './net-failure.ts';
 import { type NetlinkSocket, openNetlink } from './netlink-socket.ts';
 import { type Namespaces, withinNamespace } from './netns.ts';
 import { decodeAddress, decodeDefaultRoute, dumpAddresses, dumpRoutes } from './rtnetlink-address.ts';
@@ -14,7 +15,6 @@ import {
   deleteLink,
   dumpLinks,
   getLinkByIndex,
-  getLinkByName,
   type Link,
   setAliasByName,
 } from './rtnetlink-link.ts';
@@ -82,8 +82,7 @@ function withSockets(
   container: string,
   act: (host: NetlinkSocket, inside: NetlinkSocket, namespaceFd: number) => void,
 ): void {
-  const host = attempt('open rtnetlink', openNetlink);
-  try {
+  withHost((host) => {
     const step = `enter the namespace of ${container}`;
     const namespaceFd = attempt(step, () => namespaces.open(container));
     try {
@@ -97,9 +96,7 @@ function withSockets(
     } finally {
       closeSync(namespaceFd);
     }
-  } finally {
-    host.close();
-  }
+  });
 }
 
 function plumb(session: Session, leases: readonly Lease[]): void {
@@ -119,11 +116,6 @@ function plumb(session: Session, leases: readonly Lease[]): void {
 
 function insideLinks({ container, inside }: Session): Link[] {
   return inside.dump(`list links of ${container}`, dumpLinks()).map(decodeLink);
-}
-
-function lookUp(host: NetlinkSocket, name: string): Link | undefined {
-  const payload = host.get(`look up ${name}`, getLinkByName(name));
-  return payload === undefined ? undefined : decodeLink(payload);
 }
 
 /** Removes pairs of this container's that no lease names any more. Veths that the container made itself stay. */
@@ -207,38 +199,9 @@ function createPair(
   host.apply([{ step: `mark veth ${hostName}`, message: setAliasByName(hostName, alias) }]);
 }
 
-/** Removes the container's veth pairs, then its namespace. Goes on past failures and throws them together. Nothing there: a no-op. */
-export function detach(namespaces: Namespaces, container: string): void {
-  const host = attempt('open rtnetlink', openNetlink);
-  try {
-    // First the links: with the namespace they would go only some time later.
-    const links = ownLinks(host).filter((own) => own.container === container);
-    const failures = collectFailures([
-      ...links.map(({ link }) => ({
-        step: `delete veth ${link.name} of ${container}`,
-        act: () => host.apply([{ step: `delete veth ${link.name} of ${container}`, message: deleteLink(link.index) }]),
-      })),
-      { step: `remove the namespace of ${container}`, act: () => namespaces.remove(container) },
-    ]);
-    if (failures.length === 0) return;
-    throw new NetFailure(`detach ${container}`, failures.map(({ message }) => message).join('; '));
-  } finally {
-    host.close();
-  }
-}
-
-function ownLinks(host: NetlinkSocket): { link: Link; container: string; interface: string }[] {
-  return host.dump('list links', dumpLinks()).flatMap((payload) => {
-    const link = decodeLink(payload);
-    const owner = parseAttachmentAlias(link.alias);
-    return owner === undefined ? [] : [{ link, ...owner }];
-  });
-}
-
 /** All containers that have a namespace, with their interfaces, as the kernel has them. Throws NetFailure. */
 export function listAttachments(namespaces: Namespaces): Attachment[] {
-  const host = attempt('open rtnetlink', openNetlink);
-  try {
+  return withHost((host) => {
     const own = ownLinks(host);
     const containers = attempt('list namespaces', () => namespaces.list());
     return containers.map((container) => ({
@@ -249,7 +212,5 @@ export function listAttachments(namespaces: Namespaces): Attachment[] {
         .map(({ link, interface: name }) => ({ interface: name, hostInterface: link.name }))
         .sort((a, b) => a.interface.localeCompare(b.interface)),
     }));
-  } finally {
-    host.close();
-  }
+  });
 }

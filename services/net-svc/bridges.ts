@@ -1,20 +1,14 @@
 // The bridges of pools: made, addressed and brought up where that is not so already; ours that no pool names are removed.
 // A bridge that somebody else made (its alias is not ours) is used and given the address, and never deleted.
 import type { Pool } from '../../shared/schema/network.ts';
-import { addressChanges, type Step } from './interface-plan.ts';
+import { listLinks, withHost } from './host-links.ts';
+import { addressChanges } from './interface-plan.ts';
 import { bridgeAlias, bridgeMac, isBridgeAlias } from './link-names.ts';
-import { attempt, collectFailures, NetFailure, type Undo } from './net-failure.ts';
-import { type NetlinkSocket, openNetlink } from './netlink-socket.ts';
+import { collectFailures, NetFailure, type Undo } from './net-failure.ts';
+import type { Step } from './netlink-message.ts';
+import type { NetlinkSocket } from './netlink-socket.ts';
 import { decodeAddress, deleteAddress, dumpAddresses, type InterfaceAddress } from './rtnetlink-address.ts';
-import {
-  changeLink,
-  createBridge,
-  decodeLink,
-  deleteLink,
-  dumpLinks,
-  type Link,
-  type LinkChange,
-} from './rtnetlink-link.ts';
+import { changeLink, createBridge, deleteLink, type Link, type LinkChange } from './rtnetlink-link.ts';
 
 export interface BridgeReport {
   /** Pools whose bridge did not exist before. */
@@ -54,19 +48,6 @@ export function removeStaleBridges(pools: readonly Pool[]): void {
     if (first === undefined) return;
     throw new NetFailure(first.step, [first.reason, ...others.map(({ message }) => message)].join('; '));
   });
-}
-
-function withHost<T>(act: (host: NetlinkSocket) => T): T {
-  const host = attempt('open rtnetlink', openNetlink);
-  try {
-    return act(host);
-  } finally {
-    host.close();
-  }
-}
-
-function listLinks(host: NetlinkSocket): Link[] {
-  return host.dump('list links', dumpLinks()).map(decodeLink);
 }
 
 function refuseForeignKind(pool: Pool, links: readonly Link[]): void {

@@ -1,7 +1,8 @@
 // One short function per request: what is asked of the domain, and its expected failures as answers.
 import { fail, type Handlers, ok } from '../../shared/ipc/contract.ts';
-import { attach, detach, listAttachments } from './attachments.ts';
+import { attach, listAttachments } from './attachments.ts';
 import type { netContract } from './contract.ts';
+import { createDetachQueue } from './detachments.ts';
 import type { HostNetwork } from './host-network.ts';
 import { NetFailure } from './net-failure.ts';
 import type { Namespaces } from './netns.ts';
@@ -13,6 +14,7 @@ function netFailed(error: unknown) {
 }
 
 export function netHandlers(namespaces: Namespaces, host: HostNetwork): Handlers<typeof netContract> {
+  const detach = createDetachQueue(namespaces);
   return {
     configure: async ({ pools }) => {
       try {
@@ -29,9 +31,9 @@ export function netHandlers(namespaces: Namespaces, host: HostNetwork): Handlers
         return netFailed(error);
       }
     },
-    detach: ({ container }) => {
+    detach: async ({ container }) => {
       try {
-        detach(namespaces, container);
+        await detach(container);
         return ok({});
       } catch (error) {
         return netFailed(error);

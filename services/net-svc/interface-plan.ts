@@ -1,6 +1,6 @@
 // From what the kernel has to what leases ask for: the fewest changes, in an order that works. Pure.
 import type { Lease } from '../../shared/schema/network.ts';
-import type { MessageBody } from './netlink-message.ts';
+import type { MessageBody, Step } from './netlink-message.ts';
 import {
   type DefaultRoute,
   deleteAddress,
@@ -9,12 +9,6 @@ import {
   setAddress,
 } from './rtnetlink-address.ts';
 import { changeLink, type Link } from './rtnetlink-link.ts';
-
-/** One change and the words for it in case it fails. */
-export interface Step {
-  readonly step: string;
-  readonly message: MessageBody;
-}
 
 export interface Inside {
   readonly links: readonly Link[];

@@ -9,6 +9,12 @@ export interface MessageBody {
   readonly payload: Buffer;
 }
 
+/** One change and the words for it in case it fails. */
+export interface Step {
+  readonly step: string;
+  readonly message: MessageBody;
+}
+
 export interface Message extends MessageBody {
   readonly sequence: number;
 }

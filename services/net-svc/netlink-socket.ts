@@ -1,7 +1,6 @@
 // One conversation with the kernel's rtnetlink, synchronous: the kernel answers within send(2), nothing is waited for.
 import { closeSync } from 'node:fs';
 import { bind, kernelError, recv, send, setsockopt, socket } from '../../shared/kernel/libc.ts';
-import type { Step } from './interface-plan.ts';
 import { attempt, NetFailure } from './net-failure.ts';
 import {
   decodeMessages,
@@ -13,6 +12,7 @@ import {
   NLM_F_DUMP_INTR,
   NLMSG_DONE,
   NLMSG_ERROR,
+  type Step,
 } from './netlink-message.ts';
 
 /** linux/socket.h, linux/netlink.h */

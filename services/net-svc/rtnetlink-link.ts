@@ -25,6 +25,7 @@ const IFLA_LINK = 5;
 const IFLA_MASTER = 10;
 const IFLA_LINKINFO = 18;
 const IFLA_IFALIAS = 20;
+const IFLA_GROUP = 27;
 const IFLA_NET_NS_FD = 28;
 const IFLA_EXT_MASK = 29;
 const IFLA_LINK_NETNSID = 37;
@@ -48,6 +49,8 @@ export interface Link {
   readonly master: number;
   /** Of a veth: its peer's index, in the namespace the peer is in; 0 otherwise. */
   readonly peer: number;
+  /** A number that somebody gave it; 0 by default. */
+  readonly group: number;
   /** Its peer lives in another namespace. */
   readonly peerElsewhere: boolean;
 }
@@ -117,19 +120,26 @@ export interface LinkChange {
   readonly mac?: string;
   readonly master?: number;
   readonly alias?: string;
+  readonly group?: number;
 }
 
-export function changeLink(index: number, { up, mac, master, alias }: LinkChange): MessageBody {
+export function changeLink(index: number, { up, mac, master, alias, group }: LinkChange): MessageBody {
   const attributes: Attribute[] = [];
   if (mac !== undefined) attributes.push({ type: IFLA_ADDRESS, value: macBytes(mac) });
   if (master !== undefined) attributes.push(uint32(IFLA_MASTER, master));
   if (alias !== undefined) attributes.push(text(IFLA_IFALIAS, alias));
+  if (group !== undefined) attributes.push(uint32(IFLA_GROUP, group));
   return message(RTM_SETLINK, 0, header(index, up), attributes);
 }
 
 /** Of a veth either end: both go. Done when it is acknowledged. */
 export function deleteLink(index: number): MessageBody {
   return message(RTM_DELLINK, 0, header(index, undefined), []);
+}
+
+/** All links of the group at once: the kernel waits for their last users once, not once a link. */
+export function deleteGroup(group: number): MessageBody {
+  return message(RTM_DELLINK, 0, header(0, undefined), [uint32(IFLA_GROUP, group)]);
 }
 
 const WITHOUT_STATISTICS = uint32(IFLA_EXT_MASK, RTEXT_FILTER_SKIP_STATS);
@@ -160,6 +170,7 @@ export function decodeLink(payload: Buffer): Link {
     alias: readText(attributes.get(IFLA_IFALIAS)) ?? '',
     master: readUint32(attributes.get(IFLA_MASTER)) ?? 0,
     peer: readUint32(attributes.get(IFLA_LINK)) ?? 0,
+    group: readUint32(attributes.get(IFLA_GROUP)) ?? 0,
     peerElsewhere: attributes.has(IFLA_LINK_NETNSID),
   };
 }

@@ -1,8 +1,9 @@
 import assert from 'node:assert/strict';
 import { mkdirSync, readdirSync, readlinkSync, writeFileSync } from 'node:fs';
 import { beforeEach, describe, it } from 'node:test';
-import { attach, detach, listAttachments } from '../../services/net-svc/attachments.ts';
+import { attach, listAttachments } from '../../services/net-svc/attachments.ts';
 import { ensureBridges, removeStaleBridges } from '../../services/net-svc/bridges.ts';
+import { createDetachQueue, detach } from '../../services/net-svc/detachments.ts';
 import { hostInterfaceName } from '../../services/net-svc/link-names.ts';
 import { createUndo, NetFailure } from '../../services/net-svc/net-failure.ts';
 import { openNamespaces } from '../../services/net-svc/netns.ts';
@@ -238,6 +239,34 @@ describe('net.detach', () => {
       attach(namespaces, 'loop', [leaseOf(internal, 'loop', 2)]);
       detach(namespaces, 'loop');
     }
+  });
+
+  it('takes containers off together that are asked for together, and each answer is its own', async () => {
+    const before = hostState();
+    const queue = createDetachQueue(namespaces);
+    attach(namespaces, 'stays', [leaseOf(internal, 'stays', 2)]);
+    for (let i = 0; i < 5; i++) attach(namespaces, `g${i}`, [leaseOf(internal, `g${i}`, 10 + i)]);
+    run(['umount', '-l', netnsOf('g3')]);
+    run(['rm', netnsOf('g3')]);
+    run(['mkdir', '-p', `${netnsOf('g3')}/in-the-way`]);
+    const answers = await Promise.allSettled([0, 1, 2, 3, 4, 4].map((i) => queue(`g${i}`)));
+    assert.deepEqual(
+      answers.map(({ status }) => status),
+      ['fulfilled', 'fulfilled', 'fulfilled', 'rejected', 'fulfilled', 'fulfilled'],
+    );
+    run(['rm', '-r', netnsOf('g3')]);
+    assert.ok(pings('10.0.5.1', netnsOf('stays')));
+    await queue('stays');
+    assert.deepEqual(hostState(), before);
+  });
+
+  it('spares links that a predecessor marked for deletion and that are attached again', () => {
+    attach(namespaces, 'spared', [leaseOf(internal, 'spared', 2)]);
+    run(['ip', 'link', 'set', hostInterfaceName('spared', 'eth0'), 'group', String(0x62657274)]);
+    attach(namespaces, 'other', [leaseOf(internal, 'other', 3)]);
+    detach(namespaces, 'other');
+    assert.equal(link(hostInterfaceName('other', 'eth0')), undefined);
+    assert.ok(pings('10.0.5.1', netnsOf('spared')));
   });
 
   it('goes on past a failure and reports it', () => {

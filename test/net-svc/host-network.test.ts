@@ -1,7 +1,8 @@
 import assert from 'node:assert/strict';
 import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { beforeEach, describe, it } from 'node:test';
-import { attach, detach } from '../../services/net-svc/attachments.ts';
+import { attach } from '../../services/net-svc/attachments.ts';
+import { detach } from '../../services/net-svc/detachments.ts';
 import { createHostNetwork } from '../../services/net-svc/host-network.ts';
 import { createNat } from '../../services/net-svc/nat.ts';
 import { iptables, type NatBackend, nftables } from '../../services/net-svc/nat-command.ts';

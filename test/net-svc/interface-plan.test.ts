@@ -14,6 +14,7 @@ const plain: Link = {
   alias: '',
   master: 0,
   peer: 0,
+  group: 0,
   peerElsewhere: false,
 };
 const eth0: Link = {

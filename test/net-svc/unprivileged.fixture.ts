@@ -1,6 +1,7 @@
 // The whole service's work in one run, as whoever runs it. Prints what came of it as JSON.
 import { readFileSync, writeFileSync } from 'node:fs';
-import { attach, detach, listAttachments } from '../../services/net-svc/attachments.ts';
+import { attach, listAttachments } from '../../services/net-svc/attachments.ts';
+import { detach } from '../../services/net-svc/detachments.ts';
 import { createHostNetwork } from '../../services/net-svc/host-network.ts';
 import { createNat } from '../../services/net-svc/nat.ts';
 import { iptables, nftables } from '../../services/net-svc/nat-command.ts';

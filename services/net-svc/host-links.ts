@@ -1,0 +1,38 @@
+// The links on the host's side: looked up, listed, and told apart by whose they are.
+import { parseAttachmentAlias } from './link-names.ts';
+import { attempt } from './net-failure.ts';
+import { type NetlinkSocket, openNetlink } from './netlink-socket.ts';
+import { decodeLink, dumpLinks, getLinkByName, type Link } from './rtnetlink-link.ts';
+
+/** Runs `act` with a conversation in the namespace that the service itself is in. */
+export function withHost<T>(act: (host: NetlinkSocket) => T): T {
+  const host = attempt('open rtnetlink', openNetlink);
+  try {
+    return act(host);
+  } finally {
+    host.close();
+  }
+}
+
+export function listLinks(host: NetlinkSocket): Link[] {
+  return host.dump('list links', dumpLinks()).map(decodeLink);
+}
+
+export function lookUp(host: NetlinkSocket, name: string): Link | undefined {
+  const payload = host.get(`look up ${name}`, getLinkByName(name));
+  return payload === undefined ? undefined : decodeLink(payload);
+}
+
+/** The host side of a container's interface. */
+export interface OwnLink {
+  readonly link: Link;
+  readonly container: string;
+  readonly interface: string;
+}
+
+export function ownLinks(host: NetlinkSocket): OwnLink[] {
+  return listLinks(host).flatMap((link) => {
+    const owner = parseAttachmentAlias(link.alias);
+    return owner === undefined ? [] : [{ link, ...owner }];
+  });
+}
