@@ -1,0 +1,70 @@
+// Tells others what changed: rows of containers and groups when they differ from what was told last, statuses to the log.
+import type { Channel } from '../../shared/ipc/contract.ts';
+import type { Logger } from '../../shared/log/logger.ts';
+import type { Group } from '../../shared/revision/revision.ts';
+import type { GroupRow } from '../../shared/schema/api.ts';
+import type { Container } from './container.ts';
+import { stateContract } from './contract.ts';
+import { commonStatus, type Member } from './group-status.ts';
+import { groupRow } from './rows.ts';
+
+export interface Announcer {
+  /** The revision stands: subscribers take their lists, and changes are told from now on. */
+  open(containers: readonly Container[]): void;
+  look(containers: readonly Container[]): void;
+  groups(containers: readonly Container[]): readonly GroupRow[];
+}
+
+export function createAnnouncer(
+  channel: Channel,
+  log: Logger,
+  revision: string | undefined,
+  groups: readonly Group[],
+): Announcer {
+  const told = new Map<string, string>();
+  let isOpen = false;
+
+  /** Whether it differs from what was told under this key last. */
+  const isNew = (key: string, value: string): boolean => {
+    if (told.get(key) === value) return false;
+    told.set(key, value);
+    return true;
+  };
+
+  const rows = (containers: readonly Container[]): readonly GroupRow[] =>
+    groups.map((group) => groupRow(group, commonStatus(membersOf(containers, group.name))));
+
+  const look = (containers: readonly Container[]): void => {
+    if (!isOpen) return;
+    for (const container of containers) {
+      const row = container.row();
+      if (isNew(`container ${row.name}`, JSON.stringify(row))) {
+        channel.publish(stateContract, 'containerChanged', { container: row });
+      }
+    }
+    for (const row of rows(containers)) {
+      if (!isNew(`group ${row.name}`, row.status)) continue;
+      log.info(`group ${row.name} is ${row.status}`);
+      channel.publish(stateContract, 'groupChanged', { group: row });
+    }
+    const status = commonStatus(membersOf(containers, undefined));
+    if (isNew('revision', status)) log.info(`revision ${revision ?? '?'} is ${status}`);
+  };
+
+  return {
+    open(containers) {
+      isOpen = true;
+      channel.publish(stateContract, 'revisionChanged', { revision: revision ?? '' });
+      look(containers);
+    },
+    look,
+    groups: rows,
+  };
+}
+
+/** `group` undefined: all of the revision. */
+function membersOf(containers: readonly Container[], group: string | undefined): readonly Member[] {
+  return containers
+    .filter((container) => group === undefined || container.plan.group === group)
+    .map((container) => ({ status: container.status, goal: container.plan.statusGoal }));
+}

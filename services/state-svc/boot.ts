@@ -1,0 +1,127 @@
+// The boot of a revision: which container may start now, which groups are behind us, who has to be held. Looks again whenever
+// something changes and when a group's time runs out.
+import type { Logger } from '../../shared/log/logger.ts';
+import type { Revision } from '../../shared/revision/revision.ts';
+import type { HealthReason } from '../../shared/schema/health.ts';
+import type { Clock } from './clock.ts';
+import type { Container } from './container.ts';
+import { goalMet } from './group-status.ts';
+import { advance, type BootProgress, blockers, type OrderedContainer, startable } from './order.ts';
+
+export interface Boot {
+  /** From now on groups get their turns. */
+  open(): void;
+  /** Something changed: who may go now? */
+  look(): void;
+  /** Resolves when the container may go on from its mount to its start. */
+  mayStart(container: Container): Promise<void>;
+  /** Goals that were given up at their group's timeout and are still not met. */
+  reasons(): readonly HealthReason[];
+  close(): void;
+}
+
+export interface BootContext {
+  readonly clock: Clock;
+  readonly log: Logger;
+  /** Starts under way at a time. */
+  readonly limit: number;
+}
+
+interface Held {
+  readonly container: Container;
+  readonly deadlineMs: number;
+  go(): void;
+}
+
+export function createBoot(revision: Revision, containers: readonly Container[], context: BootContext): Boot {
+  const { clock, log } = context;
+  const groups = revision.groups.map((group) => ({ name: group.name, timeoutMs: group.timeoutSeconds * 1000 }));
+  const dropped = new Set<string>();
+  const held = new Set<Held>();
+  let progress: BootProgress | undefined;
+  let cancelTimer: () => void = () => undefined;
+
+  const ordered = (): readonly OrderedContainer[] =>
+    containers.map((container) => ({
+      name: container.plan.name,
+      group: container.plan.group,
+      goal: container.plan.statusGoal,
+      status: container.status,
+      waived: container.userStopped || dropped.has(container.plan.name),
+      busy: container.starting,
+      tried: container.tried,
+    }));
+
+  const turn = (now: number): number | undefined => {
+    if (progress === undefined) return undefined;
+    const step = advance(progress, groups, ordered(), now);
+    progress = step.progress;
+    for (const { name, missed } of step.passed) {
+      for (const container of missed) dropped.add(container);
+      if (missed.length > 0)
+        log.warn(`group ${name}: goals not met in time by ${missed.join(', ')}; the next group goes on`);
+    }
+    for (const name of startable(progress, groups, ordered(), context.limit)) {
+      containers.find((container) => container.plan.name === name)?.boot();
+    }
+    return step.lookAgainMs;
+  };
+
+  const release = (now: number): number | undefined => {
+    let next: number | undefined;
+    for (const waiting of held) {
+      const { container, deadlineMs } = waiting;
+      const waits = container.status === 'MOUNTED' || container.status === 'BLOCKED';
+      const blocking = blockers(container.plan.group, groups, ordered());
+      if (waits && blocking.length > 0 && now < deadlineMs) {
+        next = Math.min(next ?? deadlineMs, deadlineMs);
+        container.hold();
+        continue;
+      }
+      if (waits && blocking.length > 0) {
+        log.warn(
+          `container ${container.plan.name}: goals of ${blocking.join(', ')} not met in time, starting it anyway`,
+        );
+      }
+      held.delete(waiting);
+      waiting.go();
+    }
+    return next;
+  };
+
+  let looking = false;
+  const look = (): void => {
+    // A start or a hold reports its change from inside; the loop below sees it.
+    if (looking) return;
+    looking = true;
+    cancelTimer();
+    const now = clock.elapsedMs();
+    const next = [turn(now), release(now)].filter((at) => at !== undefined);
+    looking = false;
+    if (next.length > 0) cancelTimer = clock.after(Math.max(0, Math.min(...next) - now), look);
+  };
+
+  return {
+    open() {
+      progress = { passed: 0, sinceMs: clock.elapsedMs() };
+      look();
+    },
+    look,
+    mayStart(container) {
+      const timeouts = groups.map((group) => group.timeoutMs);
+      return new Promise((go) => {
+        held.add({ container, deadlineMs: clock.elapsedMs() + Math.max(0, ...timeouts), go });
+        look();
+      });
+    },
+    reasons: () =>
+      ordered()
+        .filter((each) => dropped.has(each.name) && !goalMet(each))
+        .map((each) => ({
+          code: 'STATUS_GOAL_MISSED',
+          subject: each.name,
+          message: `has not reached ${each.goal} within the timeout of its group ${each.group}; it is ${each.status}`,
+        })),
+    close: () => cancelTimer(),
+  };
+}

@@ -1,0 +1,27 @@
+// Time as the rest of state-svc sees it, so that tests can hold it in their hands.
+
+export interface Clock {
+  /** Milliseconds since 1970-01-01 UTC; may jump when the device's clock is set, so durations are never computed from it alone. */
+  nowMs(): number;
+  /** Milliseconds since some moment before the start; never jumps. */
+  elapsedMs(): number;
+  /** Runs `run` once after `delayMs`; the answer takes it back. Not touched by jumps of the wall clock. */
+  after(delayMs: number, run: () => void): () => void;
+}
+
+/** The longest delay that Node's timers keep (2^31 - 1 ms, 24.8 days); beyond it they fire at once. */
+export const MAX_DELAY_MS = 2_147_483_647;
+
+export const systemClock: Clock = {
+  nowMs: () => Date.now(),
+  elapsedMs: () => performance.now(),
+  after(delayMs, run) {
+    const timer = setTimeout(run, Math.min(Math.max(delayMs, 0), MAX_DELAY_MS));
+    return () => clearTimeout(timer);
+  },
+};
+
+/** Resolves after `delayMs`. */
+export function sleep(clock: Clock, delayMs: number): Promise<void> {
+  return new Promise((resolve) => clock.after(delayMs, resolve));
+}

@@ -1,0 +1,58 @@
+// Taking a container from where it stands when state-svc starts, without touching what is right.
+import type { ContainerCore, ExitEvent } from './container-core.ts';
+import { begin, judge, stop } from './container-life.ts';
+import { type Intent, NO_INTENT } from './intent-store.ts';
+import type { Run, Standing } from './standing.ts';
+import { replumb } from './start-pipeline.ts';
+
+/** Once, before anything else. Resolves when the container's row is true. */
+export async function adopt(core: ContainerCore, standing: Standing, exit: ExitEvent | undefined): Promise<void> {
+  const { record } = core;
+  if (exit !== undefined) record.exit = { status: exit.status, atMs: exit.atMs };
+  record.tried = standing.kind !== 'fresh';
+  if (standing.kind !== 'fresh' || !standing.firstOfThisBoot) record.runs = 1;
+  switch (standing.kind) {
+    case 'fresh':
+      // Counters belong to the time since the tree came up.
+      return standing.firstOfThisBoot ? core.remember(NO_INTENT) : undefined;
+    case 'mounted':
+      core.apply('mounted');
+      return;
+    case 'running':
+      await core.remember({ pendingStart: null });
+      return adoptRun(core, standing.run, standing.ready);
+    case 'restarting':
+      await adoptRun(core, standing.run, false);
+      return stop(core, () => begin(core, 'user'));
+    case 'userStopped':
+      record.run = standing.run;
+      if (standing.leftovers) stop(core, () => undefined);
+      else core.apply('ended');
+      return;
+    case 'recovering':
+      record.recoveryDelayMs = standing.delayMs;
+      core.apply('crashed');
+      return;
+    case 'ended':
+      judge(core, exit?.status ?? { kind: 'unknown' });
+      return;
+  }
+}
+
+async function adoptRun(core: ContainerCore, run: Run, ready: boolean): Promise<void> {
+  const { plan, record } = core;
+  record.run = run;
+  for (const event of ['mounted', 'starting', 'started'] as const) core.apply(event);
+  if (ready) core.apply('signalled');
+  core.context.log.info(`container ${plan.name}: adopted, its init runs as pid ${run.pid}`);
+  const known: Partial<Intent> = { recoveryDelayMs: null };
+  if (ready) known.readyPid = run.pid;
+  await core.remember(known);
+  const plumbing = await replumb(plan, core.context);
+  if ('step' in plumbing) {
+    core.fault('NETWORK_UNKNOWN', `runs, but its network could not be read: ${plumbing.step}: ${plumbing.reason}`);
+  } else {
+    record.plumbing = plumbing;
+  }
+  core.context.changed();
+}

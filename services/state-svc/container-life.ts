@@ -1,0 +1,154 @@
+// How a container comes up, ends, comes up again and goes: the pipeline's outcomes, exits and stops as events of its status
+// machine, and what auto-recovery makes of them.
+import type { ExitStatus } from '../../shared/schema/exit.ts';
+import type { ContainerCore, ExitEvent } from './container-core.ts';
+import { exhaustedText, exitText } from './ending-text.ts';
+import type { Intent } from './intent-store.ts';
+import { recover } from './recovery.ts';
+import type { Run } from './standing.ts';
+import { type StartOutcome, startContainer, tearDown } from './start-pipeline.ts';
+
+/** Between the polite signal and SIGKILL. */
+export const STOP_GRACE_MS = 5000;
+
+export type StartCause = 'boot' | 'user' | 'recovery';
+
+/** Accepts a start; it happens when what is under way is over. */
+export function begin(core: ContainerCore, cause: StartCause): void {
+  if (core.record.closing) return;
+  core.apply('begin');
+  Object.assign(core.record, { wanted: true, starting: true, tried: true, stable: false, earlyExit: undefined });
+  core.enqueue(() => runStart(core, cause));
+}
+
+async function runStart(core: ContainerCore, cause: StartCause): Promise<void> {
+  const { record, context } = core;
+  if (record.wanted && core.intent().readyPid !== null) await core.remember({ readyPid: null });
+  const outcome: StartOutcome = record.wanted
+    ? await startContainer(core.plan, context, {
+        wanted: () => record.wanted,
+        onMounted: () => void core.apply('mounted'),
+        // Only a boot has an order to keep; the user and auto-recovery mean this container.
+        mayStart: () => (cause === 'boot' ? context.mayStart() : Promise.resolve()),
+        onStarting: () => void core.apply('starting'),
+        onPlumbed: (plumbing) => {
+          record.plumbing = plumbing;
+        },
+      })
+    : { kind: 'abandoned' };
+  record.starting = false;
+  await settleStart(core, cause, outcome);
+  context.changed();
+}
+
+async function settleStart(core: ContainerCore, cause: StartCause, outcome: StartOutcome): Promise<void> {
+  switch (outcome.kind) {
+    case 'abandoned':
+      return;
+    case 'mounted':
+      core.record.problem = undefined;
+      return core.remember({ pendingStart: null, recoveryDelayMs: null });
+    case 'started':
+      return settleStarted(core, { pid: outcome.pid, startedMs: outcome.startedMs });
+    case 'failed': {
+      const { failure, notUndone } = outcome;
+      const left = notUndone.length === 0 ? '' : `; not undone: ${notUndone.join('; ')}`;
+      return settleFailed(core, cause, `could not be started: ${failure.step}: ${failure.reason}${left}`);
+    }
+  }
+}
+
+async function settleStarted(core: ContainerCore, run: Run): Promise<void> {
+  const { record } = core;
+  record.run = run;
+  record.problem = undefined;
+  record.runs += 1;
+  const early = core.intent().readyPid === 0;
+  if (!core.apply('started')) return;
+  core.context.log.info(`container ${core.plan.name}: its init runs as pid ${run.pid}`);
+  const done: Partial<Intent> = { pendingStart: null, recoveryDelayMs: null };
+  if (record.runs > 1) done.restarts = core.intent().restarts + 1;
+  if (early) {
+    done.readyPid = run.pid;
+    core.apply('signalled');
+  }
+  const remembered = core.remember(done);
+  const { earlyExit } = record;
+  record.earlyExit = undefined;
+  if (earlyExit?.pid === run.pid) exited(core, earlyExit);
+  await remembered;
+}
+
+async function settleFailed(core: ContainerCore, cause: StartCause, message: string): Promise<void> {
+  core.fault('CONTAINER_FAILED', message);
+  if (!core.apply('failed')) return;
+  detached(core);
+  await core.remember({ pendingStart: null, recoveryDelayMs: null });
+  // A try of auto-recovery that failed is one more failure for its policy to judge.
+  if (cause === 'recovery' && core.record.status === 'STOPPED') judge(core, { kind: 'unknown' });
+}
+
+/** Its init ended. Repeats and ends of other runs are ignored. */
+export function exited(core: ContainerCore, event: ExitEvent): void {
+  const { record } = core;
+  if (record.status === 'STARTING') {
+    record.earlyExit = event;
+    return;
+  }
+  if (record.run?.pid !== event.pid) return;
+  record.exit = { status: event.status, atMs: event.atMs };
+  if (record.status === 'STOPPING') {
+    // The stop that is under way has the last word.
+    core.context.changed();
+    return;
+  }
+  record.stable = false;
+  judge(core, event.status);
+}
+
+/** What auto-recovery makes of an end. */
+export function judge(core: ContainerCore, exit: ExitStatus): void {
+  const { plan, record } = core;
+  const { retries, userStopped } = core.intent();
+  const verdict = recover(plan.autoRecovery, { exit, retries, userStopped });
+  switch (verdict.kind) {
+    case 'stay':
+      if (exit.kind !== 'code' || exit.code !== 0) core.fault('CONTAINER_FAILED', `its init ${exitText(exit)}`);
+      core.apply('ended');
+      return;
+    case 'retry':
+      record.recoveryDelayMs = verdict.delayMs;
+      void core.remember({ retries: verdict.retries, recoveryDelayMs: verdict.delayMs });
+      core.context.log.warn(
+        `container ${plan.name}: its init ${exitText(exit)}, starting it again in ${verdict.delayMs} ms`,
+      );
+      core.apply('crashed');
+      return;
+    case 'exhausted':
+      core.fault('RECOVERY_EXHAUSTED', `its init ${exhaustedText(exit, retries, verdict.unsupported)}`);
+      core.apply('ended');
+      return;
+  }
+}
+
+/** Accepts a stop; `after` runs when everything of the container is gone, or was tried to be. */
+export function stop(core: ContainerCore, after: (left: readonly string[]) => void): void {
+  core.record.wanted = false;
+  core.apply('stop');
+  core.enqueue(async () => after(await takeAway(core)));
+}
+
+async function takeAway(core: ContainerCore): Promise<readonly string[]> {
+  const { plan, record } = core;
+  const left = await tearDown(plan.name, STOP_GRACE_MS, plan.network.mode === 'pool', core.context);
+  if (left.length > 0) core.fault('CONTAINER_NOT_CLEAN', `could not be stopped cleanly: ${left.join('; ')}`);
+  else record.problem = undefined;
+  detached(core);
+  core.apply('stopped');
+  return left;
+}
+
+/** The lease stays, the interface is gone. */
+function detached({ record }: ContainerCore): void {
+  if (record.plumbing !== undefined) record.plumbing = { ...record.plumbing, hostInterfaces: [] };
+}

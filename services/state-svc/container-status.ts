@@ -1,0 +1,104 @@
+// The life of one container as a table: which event leads from which status to which, and what has to be done then.
+// INSTALLED → MOUNTED → (BLOCKED) → STARTING → STARTED → READY; STOPPING → STOPPED; RECOVERING while auto-recovery waits.
+import type { Status } from '../../shared/schema/api.ts';
+
+export const CONTAINER_EVENTS = [
+  /** Its root filesystem is in place. */
+  'mounted',
+  /** An earlier group lost a goal between the mount and the start. */
+  'held',
+  /** Its network is being made, its init started. */
+  'starting',
+  /** Its init runs. */
+  'started',
+  /** It sent its READY signal. */
+  'signalled',
+  /** A start was tried and undone. */
+  'failed',
+  /** Its init ended, and auto-recovery will start it again. */
+  'crashed',
+  /** Its init ended, or its recovery was given up, and nobody will start it. */
+  'ended',
+  /** Somebody wants it stopped. */
+  'stop',
+  /** Its processes, network and mounts are gone. */
+  'stopped',
+  /** A start begins anew: the user, a restart or auto-recovery wants it. */
+  'begin',
+] as const;
+export type ContainerEvent = (typeof CONTAINER_EVENTS)[number];
+
+/**
+ * `watch`: uptime counts, towards the reset of the retry counter and, once the goal is met, towards stability.
+ * `unwatch`: it counts no more. `wait`: start again after auto-recovery's delay; `cancelWait`: do not.
+ * `forget`: the pid belongs to a run that is over.
+ */
+export type ContainerEffect = 'watch' | 'unwatch' | 'wait' | 'cancelWait' | 'forget';
+
+type Row = readonly [from: Status, event: ContainerEvent, to: Status, effects: readonly ContainerEffect[]];
+
+export const TRANSITIONS: readonly Row[] = [
+  ['INSTALLED', 'mounted', 'MOUNTED', []],
+  ['MOUNTED', 'held', 'BLOCKED', []],
+  ['MOUNTED', 'starting', 'STARTING', []],
+  ['BLOCKED', 'starting', 'STARTING', []],
+  ['STARTING', 'started', 'STARTED', ['watch']],
+  ['STARTED', 'signalled', 'READY', ['watch']],
+  ['READY', 'signalled', 'READY', []],
+
+  ['INSTALLED', 'failed', 'STOPPED', ['forget']],
+  ['MOUNTED', 'failed', 'STOPPED', ['forget']],
+  ['BLOCKED', 'failed', 'STOPPED', ['forget']],
+  ['STARTING', 'failed', 'STOPPED', ['forget']],
+
+  ['STARTED', 'crashed', 'RECOVERING', ['unwatch', 'forget', 'wait']],
+  ['READY', 'crashed', 'RECOVERING', ['unwatch', 'forget', 'wait']],
+  // A start that auto-recovery tried and that failed, or a run whose end was learnt only after a restart of state-svc.
+  ['STOPPED', 'crashed', 'RECOVERING', ['forget', 'wait']],
+  ['INSTALLED', 'crashed', 'RECOVERING', ['forget', 'wait']],
+  ['STARTED', 'ended', 'STOPPED', ['unwatch', 'forget']],
+  ['READY', 'ended', 'STOPPED', ['unwatch', 'forget']],
+  ['INSTALLED', 'ended', 'STOPPED', ['forget']],
+  ['STOPPED', 'ended', 'STOPPED', ['forget']],
+
+  ['INSTALLED', 'stop', 'STOPPING', []],
+  ['MOUNTED', 'stop', 'STOPPING', []],
+  ['BLOCKED', 'stop', 'STOPPING', []],
+  ['STARTING', 'stop', 'STOPPING', []],
+  ['STARTED', 'stop', 'STOPPING', ['unwatch']],
+  ['READY', 'stop', 'STOPPING', ['unwatch']],
+  ['RECOVERING', 'stop', 'STOPPING', ['cancelWait']],
+  ['STOPPING', 'stopped', 'STOPPED', ['forget']],
+
+  ['STOPPED', 'begin', 'INSTALLED', []],
+  ['RECOVERING', 'begin', 'INSTALLED', ['cancelWait']],
+];
+
+export interface Transition {
+  readonly state: Status;
+  readonly effects: readonly ContainerEffect[];
+}
+
+/** `undefined`: the event means nothing in this status, and nothing changes. */
+export function transition(state: Status, event: ContainerEvent): Transition | undefined {
+  const row = TRANSITIONS.find(([from, on]) => from === state && on === event);
+  return row === undefined ? undefined : { state: row[2], effects: row[3] };
+}
+
+export type ControlAction = 'start' | 'stop' | 'restart';
+
+/** Statuses from which a user may ask for the action; everything else is answered with NOT_ALLOWED. */
+export const ALLOWED_FROM: Readonly<Record<ControlAction, readonly Status[]>> = {
+  start: ['STOPPED', 'RECOVERING'],
+  stop: ['INSTALLED', 'MOUNTED', 'BLOCKED', 'STARTING', 'STARTED', 'READY', 'RECOVERING'],
+  restart: ['MOUNTED', 'BLOCKED', 'STARTING', 'STARTED', 'READY', 'RECOVERING', 'STOPPED'],
+};
+
+/** Why an action is refused, for people. */
+export function refusal(action: ControlAction, status: Status): string {
+  if (status === 'STOPPING') return `it is being stopped; ask again when it is STOPPED`;
+  if (action === 'start' && status === 'INSTALLED') return 'its start is under way or waits for its group’s turn';
+  if (action === 'start') return 'it runs already; ask for "restart" to run it anew';
+  if (action === 'stop') return 'it is stopped already';
+  return 'it was not started yet; its group’s turn has not come';
+}

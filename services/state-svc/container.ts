@@ -1,0 +1,128 @@
+// One container of the revision as the rest of state-svc sees it: what it shows, and what may be asked of it.
+import type { ContainerPlan } from '../../shared/revision/revision.ts';
+import type { ContainerRow, Status } from '../../shared/schema/api.ts';
+import type { HealthReason } from '../../shared/schema/health.ts';
+import { adopt } from './container-adoption.ts';
+import { type ContainerCore, type CoreContext, createCore, type ExitEvent } from './container-core.ts';
+import { begin, exited, stop } from './container-life.ts';
+import { ALLOWED_FROM, type ControlAction, refusal } from './container-status.ts';
+import { containerRow } from './rows.ts';
+import type { Run, Standing } from './standing.ts';
+
+export interface ContainerContext extends Omit<CoreContext, 'mayStart' | 'changed'> {
+  mayStart(container: Container): Promise<void>;
+  changed(container: Container): void;
+}
+
+export type ControlAnswer =
+  | { readonly kind: 'accepted' }
+  | { readonly kind: 'system' }
+  | { readonly kind: 'notAllowed'; readonly status: Status; readonly reason: string };
+
+export interface Container {
+  readonly plan: ContainerPlan;
+  readonly status: Status;
+  readonly userStopped: boolean;
+  /** A start is under way. */
+  readonly starting: boolean;
+  /** Its first start was tried, or is nobody's business any more. */
+  readonly tried: boolean;
+  readonly run: Run | undefined;
+  /** Why it is not as it should be. */
+  readonly problem: HealthReason | undefined;
+  row(): ContainerRow;
+  /** Its group's turn has come. */
+  boot(): void;
+  /** MOUNTED → BLOCKED. */
+  hold(): void;
+  /** Answers as soon as it is accepted and written down. */
+  control(action: ControlAction): Promise<ControlAnswer>;
+  /** False: it has no business to signal READY now. */
+  signalReady(): Promise<boolean>;
+  exited(event: ExitEvent): void;
+  /** Once, before anything else: take it from where it stands. */
+  adopt(standing: Standing, exit: ExitEvent | undefined): Promise<void>;
+  /** For good, whatever it is at; answers what could not be taken away. What it is meant to be after the next boot stays as it is. */
+  shutDown(): Promise<readonly string[]>;
+  close(): void;
+}
+
+export function createContainer(plan: ContainerPlan, context: ContainerContext): Container {
+  const core = createCore(
+    plan,
+    { ...context, mayStart: () => context.mayStart(self), changed: () => context.changed(self) },
+    () => begin(core, 'recovery'),
+  );
+  const { record } = core;
+  const self: Container = {
+    plan,
+    get status() {
+      return record.status;
+    },
+    get userStopped() {
+      return plan.restartPolicy === 'container' && core.intent().userStopped;
+    },
+    get starting() {
+      return record.starting;
+    },
+    get tried() {
+      return record.tried;
+    },
+    get run() {
+      return record.run;
+    },
+    get problem() {
+      return record.problem;
+    },
+    row() {
+      const { userStopped, retries, restarts } = core.intent();
+      return containerRow({ plan, ...record, pid: record.run?.pid, userStopped, retries, restarts });
+    },
+    boot: () => begin(core, 'boot'),
+    hold: () => void core.apply('held'),
+    control: (action) => control(core, action),
+    signalReady: () => signalReady(core),
+    exited: (event) => exited(core, event),
+    adopt: (standing, exit) => adopt(core, standing, exit),
+    shutDown() {
+      record.closing = true;
+      return new Promise((resolve) => stop(core, resolve));
+    },
+    close() {
+      record.closing = true;
+      core.disarm();
+    },
+  };
+  return self;
+}
+
+async function control(core: ContainerCore, action: ControlAction): Promise<ControlAnswer> {
+  const { plan, record } = core;
+  const { status } = record;
+  if (plan.restartPolicy === 'system') return { kind: 'system' };
+  if (record.closing) return { kind: 'notAllowed', status, reason: 'everything is being stopped' };
+  if (!ALLOWED_FROM[action].includes(status)) return { kind: 'notAllowed', status, reason: refusal(action, status) };
+  core.context.log.info(`container ${plan.name}: the user asked for ${action}`);
+  const replacesPid = action === 'restart' ? (record.run?.pid ?? 0) : 0;
+  // Writing begins first, but the new status does not wait for the disk: a second request must meet it.
+  const written =
+    action === 'stop'
+      ? core.remember({ userStopped: true, pendingStart: null, recoveryDelayMs: null })
+      : core.remember({ userStopped: false, pendingStart: { replacesPid }, retries: 0, recoveryDelayMs: null });
+  if (action === 'stop') stop(core, () => undefined);
+  else if (action === 'start' || status === 'STOPPED') begin(core, 'user');
+  else stop(core, () => begin(core, 'user'));
+  await written;
+  return { kind: 'accepted' };
+}
+
+const SIGNALS_FROM: readonly Status[] = ['STARTING', 'STARTED', 'READY'];
+
+async function signalReady(core: ContainerCore): Promise<boolean> {
+  const { plan, record } = core;
+  if (plan.statusGoal !== 'READY' || !SIGNALS_FROM.includes(record.status)) return false;
+  const written = core.remember({ readyPid: record.run?.pid ?? 0 });
+  core.apply('signalled');
+  await written;
+  return true;
+}

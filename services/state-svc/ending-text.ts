@@ -1,0 +1,20 @@
+// Ends of containers in words, for logs and health.
+import type { ExitStatus } from '../../shared/schema/exit.ts';
+
+export function exitText(exit: ExitStatus): string {
+  switch (exit.kind) {
+    case 'code':
+      return `exited with code ${exit.code}`;
+    case 'signal':
+      return `was killed by signal ${exit.signal}`;
+    case 'unknown':
+      return 'ended, how is not known';
+  }
+}
+
+export function exhaustedText(exit: ExitStatus, retries: number, unsupported: 'reboot' | undefined): string {
+  const text = `${exitText(exit)} after ${retries} retries, no more are allowed; start it by hand when its cause is gone`;
+  return unsupported === undefined
+    ? text
+    : `${text} (backoff_policy "${unsupported}" is not acted on yet: it stays stopped)`;
+}

@@ -1,0 +1,24 @@
+// What a group, or the whole revision, shows as its status: READY, unless some member has not met its goal; then the lowest
+// status among those members.
+import { STATUSES, type Status, type StatusGoal } from '../../shared/schema/api.ts';
+
+export interface Member {
+  readonly status: Status;
+  readonly goal: StatusGoal;
+}
+
+const MET: Readonly<Record<StatusGoal, readonly Status[]>> = {
+  MOUNTED: ['MOUNTED', 'BLOCKED', 'STARTING', 'STARTED', 'READY'],
+  STARTED: ['STARTED', 'READY'],
+  READY: ['READY'],
+};
+
+export function goalMet(member: Member): boolean {
+  return MET[member.goal].includes(member.status);
+}
+
+/** Of no members at all: READY. */
+export function commonStatus(members: readonly Member[]): Status {
+  const missing = members.filter((member) => !goalMet(member)).map((member) => STATUSES.indexOf(member.status));
+  return missing.length === 0 ? 'READY' : (STATUSES[Math.min(...missing)] ?? 'READY');
+}

@@ -1,0 +1,49 @@
+// What ctl-svc may ask: one short function per request.
+import { fail, type Handlers, ok } from '../../shared/ipc/contract.ts';
+import { type Clock, sleep } from './clock.ts';
+import type { stateContract } from './contract.ts';
+import type { RevisionRunner } from './revision-runner.ts';
+
+/** Milliseconds that a list waits for the adoption of what runs already; after that it tells what is known. */
+const LIST_PATIENCE_MS = 1000;
+/** The same for what cannot be answered without it; below the deadline of these requests (5 s). */
+const CONTROL_PATIENCE_MS = 4000;
+
+export function createHandlers(runner: RevisionRunner, clock: Clock): Handlers<typeof stateContract> {
+  const settledWithin = (patienceMs: number): Promise<void> => Promise.race([runner.settled, sleep(clock, patienceMs)]);
+  return {
+    async listContainers() {
+      await settledWithin(LIST_PATIENCE_MS);
+      return ok({ containers: [...runner.containers()] });
+    },
+    async listGroups() {
+      await settledWithin(LIST_PATIENCE_MS);
+      return ok({ groups: [...runner.groups()] });
+    },
+    async controlContainer({ container, action }) {
+      await settledWithin(CONTROL_PATIENCE_MS);
+      const answer = await runner.find(container)?.control(action);
+      switch (answer?.kind) {
+        case undefined:
+          return fail({ code: 'CONTAINER_NOT_FOUND' });
+        case 'accepted':
+          return ok({});
+        case 'system':
+          return fail({ code: 'POLICY_SYSTEM' });
+        case 'notAllowed':
+          return fail({ code: 'NOT_ALLOWED', status: answer.status, reason: answer.reason });
+      }
+    },
+    async signalReady({ container }) {
+      await settledWithin(CONTROL_PATIENCE_MS);
+      const expected = await runner.find(container)?.signalReady();
+      return expected === true ? ok({}) : fail({ code: 'SIGNAL_UNEXPECTED' });
+    },
+    async stopAll() {
+      await settledWithin(CONTROL_PATIENCE_MS);
+      const reasons = await runner.stopAll();
+      return reasons.length === 0 ? ok({}) : fail({ code: 'STOP_INCOMPLETE', reasons: [...reasons] });
+    },
+    health: () => ok({ reasons: [...runner.health()] }),
+  };
+}

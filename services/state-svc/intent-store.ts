@@ -1,0 +1,79 @@
+// What must be known about containers after a restart and cannot be read from anywhere else:
+//   <storage>/cache/containers.json   {"<container>": <intent>, …}, one intent as declared below
+import * as z from 'zod/mini';
+import type { Logger } from '../../shared/log/logger.ts';
+import { containerName } from '../../shared/schema/names.ts';
+import { readIfPresent, writeAtomically } from './atomic-file.ts';
+
+const count = z.int().check(z.minimum(0));
+
+const intent = z.strictObject({
+  /** Stopped by the user: stays so until the user starts it, also over a reboot. */
+  userStopped: z.boolean(),
+  /** A start was accepted and is not done: it goes on after a restart, whatever the last exit says. `replacesPid`: the run to stop first, 0 for none. */
+  pendingStart: z.nullable(z.strictObject({ replacesPid: count })),
+  /** Auto-recovery waits this long, ms, before the next start; the end that caused it is counted in `retries` already. */
+  recoveryDelayMs: z.nullable(count),
+  /** The run that sent READY; 0: the one that is being started. Cleared by every start. */
+  readyPid: z.nullable(count),
+  /** Auto-recovery's counter. */
+  retries: count,
+  /** Starts after the first. */
+  restarts: count,
+});
+export type Intent = z.output<typeof intent>;
+
+const document = z.record(containerName, intent);
+
+export const NO_INTENT: Intent = {
+  userStopped: false,
+  pendingStart: null,
+  recoveryDelayMs: null,
+  readyPid: null,
+  retries: 0,
+  restarts: 0,
+};
+
+export interface IntentStore {
+  get(container: string): Intent;
+  /** Resolves when it is on disk. Changes that come while a write is under way share the next one. */
+  set(container: string, change: Partial<Intent>): Promise<void>;
+}
+
+/** A damaged file is told and then treated as empty: the worst that follows is a stopped container that starts again. */
+export async function openIntents(path: string, log: Logger): Promise<IntentStore> {
+  const intents = new Map<string, Intent>(await load(path, log));
+  let writing: Promise<void> = Promise.resolve();
+  let next: Promise<void> | undefined;
+
+  const write = (): Promise<void> => {
+    next ??= writing.then(async () => {
+      next = undefined;
+      await writeAtomically(path, `${JSON.stringify(Object.fromEntries(intents))}\n`);
+    });
+    // A failed write is its callers' to tell; the one after it must be tried all the same.
+    writing = next.catch(() => undefined);
+    return next;
+  };
+
+  return {
+    get: (container) => intents.get(container) ?? NO_INTENT,
+    async set(container, change) {
+      const before = intents.get(container) ?? NO_INTENT;
+      const after = { ...before, ...change };
+      if (JSON.stringify(before) === JSON.stringify(after)) return next ?? writing;
+      intents.set(container, after);
+      await write();
+    },
+  };
+}
+
+async function load(path: string, log: Logger): Promise<readonly (readonly [string, Intent])[]> {
+  try {
+    const text = await readIfPresent(path);
+    return text === undefined ? [] : Object.entries(document.parse(JSON.parse(text)));
+  } catch (error) {
+    log.warn(`${path} is not readable and starts over empty: ${String(error)}`);
+    return [];
+  }
+}

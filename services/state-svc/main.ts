@@ -1,0 +1,30 @@
+// state-svc as a process: wiring only.
+import { availableParallelism } from 'node:os';
+import { join } from 'node:path';
+import { runService } from '../../shared/service/run-service.ts';
+import { createChecksums } from './checksum-pool.ts';
+import { systemClock } from './clock.ts';
+import { stateContract } from './contract.ts';
+import { createHandlers } from './handlers.ts';
+import { openIntents } from './intent-store.ts';
+import { runRevision } from './revision-runner.ts';
+import { openRevisionStore } from './revision-store.ts';
+
+void runService(stateContract, 'state', async ({ channel, launch, log }) => {
+  // The bundle is CommonJS, and the worker's bundle lies beside it.
+  const checksums = createChecksums(join(__dirname, 'checksum-worker.js'));
+  const runner = await runRevision({
+    channel,
+    log,
+    clock: systemClock,
+    store: openRevisionStore(launch.storage, checksums),
+    intents: await openIntents(join(launch.storage, 'cache/containers.json'), log),
+    // Mounting and starting waits for the kernel more than it computes: two at a time also on one core.
+    startLimit: Math.max(2, availableParallelism()),
+  });
+  channel.serve(stateContract, createHandlers(runner, systemClock));
+  return () => {
+    runner.close();
+    return checksums.close();
+  };
+});

@@ -1,0 +1,98 @@
+// The order of a boot as a pure function: given where every container is, which groups may go and which containers may be
+// mounted and started now. A group's turn comes when every goal of all earlier groups was met or its time had run out.
+import { goalMet, type Member } from './group-status.ts';
+
+export interface OrderedGroup {
+  readonly name: string;
+  readonly timeoutMs: number;
+}
+
+export interface OrderedContainer extends Member {
+  readonly name: string;
+  readonly group: string;
+  /** Stopped by the user, or its group's time ran out: nobody waits for its goal. */
+  readonly waived: boolean;
+  /** Its start is under way, whatever its status says. */
+  readonly busy: boolean;
+  /** Its first start of this boot was tried already; what comes after is recovery's or the user's. */
+  readonly tried: boolean;
+}
+
+/** Groups [0, passed) are behind us; the group at `passed` has its turn since `sinceMs`. Never goes back. */
+export interface BootProgress {
+  readonly passed: number;
+  readonly sinceMs: number;
+}
+
+export interface PassedGroup {
+  readonly name: string;
+  /** Containers whose goal was not met when the group's time ran out; empty when all were. */
+  readonly missed: readonly string[];
+}
+
+export interface BootStep {
+  readonly progress: BootProgress;
+  /** Groups whose wait ended with this step, in order. */
+  readonly passed: readonly PassedGroup[];
+  /** When to look again at the latest if nothing changes; undefined: only when something changes. */
+  readonly lookAgainMs: number | undefined;
+}
+
+/** `nowMs` never smaller than `progress.sinceMs`. */
+export function advance(
+  progress: BootProgress,
+  groups: readonly OrderedGroup[],
+  containers: readonly OrderedContainer[],
+  nowMs: number,
+): BootStep {
+  const passed: PassedGroup[] = [];
+  let current = progress;
+  for (let group = groups[current.passed]; group !== undefined; group = groups[current.passed]) {
+    const missed = unmet(group.name, containers);
+    const deadlineMs = current.sinceMs + group.timeoutMs;
+    if (missed.length > 0 && nowMs < deadlineMs) return { progress: current, passed, lookAgainMs: deadlineMs };
+    passed.push({ name: group.name, missed });
+    current = { passed: current.passed + 1, sinceMs: nowMs };
+  }
+  return { progress: current, passed, lookAgainMs: undefined };
+}
+
+/** Containers to start now: of groups whose turn has come, at most `limit` under way at a time, in alphabetical order. */
+export function startable(
+  progress: BootProgress,
+  groups: readonly OrderedGroup[],
+  containers: readonly OrderedContainer[],
+  limit: number,
+): readonly string[] {
+  const open = new Set(groups.slice(0, progress.passed + 1).map((group) => group.name));
+  const free = limit - containers.filter((container) => container.busy).length;
+  return containers
+    .filter((container) => open.has(container.group) && mayStart(container))
+    .map((container) => container.name)
+    .sort()
+    .slice(0, Math.max(free, 0));
+}
+
+/** Containers of the groups before this one that lost their goal while nobody waits for their time to run out. */
+export function blockers(
+  group: string,
+  groups: readonly OrderedGroup[],
+  containers: readonly OrderedContainer[],
+): readonly string[] {
+  const earlier = groups.slice(0, Math.max(0, indexOf(groups, group))).map((each) => each.name);
+  return earlier.flatMap((name) => unmet(name, containers));
+}
+
+function mayStart(container: OrderedContainer): boolean {
+  return container.status === 'INSTALLED' && !container.waived && !container.busy && !container.tried;
+}
+
+function unmet(group: string, containers: readonly OrderedContainer[]): readonly string[] {
+  return containers
+    .filter((container) => container.group === group && !container.waived && !goalMet(container))
+    .map((container) => container.name);
+}
+
+function indexOf(groups: readonly OrderedGroup[], name: string): number {
+  return groups.findIndex((group) => group.name === name);
+}

@@ -1,0 +1,80 @@
+// Brings what state-svc believes in line with what is: after its own start from nothing, after lost events by difference.
+import type { Logger } from '../../shared/log/logger.ts';
+import type { Container } from './container.ts';
+import type { ExitEvent } from './container-core.ts';
+import { STOP_GRACE_MS } from './container-life.ts';
+import type { IntentStore } from './intent-store.ts';
+import type { Ask, Peers } from './peers.ts';
+import { type Actual, standingOf, strangers } from './standing.ts';
+import { tearDown } from './start-pipeline.ts';
+
+export interface ReconcileContext {
+  readonly peers: Peers;
+  readonly ask: Ask;
+  readonly log: Logger;
+  readonly intents: IntentStore;
+  readonly revision: string;
+  readonly containers: readonly Container[];
+}
+
+/**
+ * What runs and belongs stays untouched, what does not belong is taken away. Rejects, before anything was done, when lxc-svc or
+ * net-svc cannot be asked.
+ */
+export async function adoptAll(context: ReconcileContext): Promise<void> {
+  const { containers, intents, log, revision } = context;
+  const actual = await listActual(context);
+  const attached = await listAttached(context);
+  const planned = new Set(containers.map((container) => container.plan.name));
+  const foreign = strangers(revision, planned, actual, attached);
+  for (const name of foreign) {
+    log.warn(`container ${name} is not of revision ${revision}: it is stopped and removed`);
+    const left = await tearDown(name, STOP_GRACE_MS, attached.includes(name), context);
+    if (left.length > 0) log.error(`container ${name} could not be removed: ${left.join('; ')}`);
+  }
+  await Promise.all(
+    containers.map((container) => {
+      const { name } = container.plan;
+      const found = foreign.includes(name) ? undefined : actual.find((each) => each.container === name);
+      const standing = standingOf(
+        container.plan,
+        intents.get(name),
+        found,
+        !foreign.includes(name) && attached.includes(name),
+      );
+      return container.adopt(standing, exitOf(found));
+    }),
+  );
+}
+
+/** After lost exit events: whoever is believed to run and does not has ended. Never rejects. */
+export async function resync(context: ReconcileContext): Promise<void> {
+  try {
+    const actual = await listActual(context);
+    for (const container of context.containers) {
+      const { run } = container;
+      const found = actual.find((each) => each.container === container.plan.name);
+      if (run === undefined || found?.running?.pid === run.pid) continue;
+      const exit = exitOf(found);
+      container.exited(
+        exit?.pid === run.pid ? exit : { pid: run.pid, status: { kind: 'unknown' }, atMs: run.startedMs },
+      );
+    }
+  } catch (error) {
+    context.log.error(`exits were lost and lxc-svc could not be asked: ${String(error)}`);
+  }
+}
+
+function exitOf(actual: Actual | undefined): ExitEvent | undefined {
+  return actual?.exit;
+}
+
+async function listActual({ ask, peers }: ReconcileContext): Promise<readonly Actual[]> {
+  const answer = await ask(() => peers.lxc.listContainers({}));
+  return answer.ok ? answer.value.containers : [];
+}
+
+async function listAttached({ ask, peers }: ReconcileContext): Promise<readonly string[]> {
+  const answer = await ask(() => peers.net.listAttachments({}));
+  return answer.ok ? answer.value.attachments.map((attachment) => attachment.container) : [];
+}

@@ -1,0 +1,69 @@
+// Auto-recovery as a table: what follows when a container's init ended. No clock, no randomness: the answer carries the delay.
+import type { AutoRecovery } from '../../shared/revision/revision.ts';
+import type { ExitStatus } from '../../shared/schema/exit.ts';
+import { MAX_DELAY_MS } from './clock.ts';
+
+export type Verdict =
+  /** It stays STOPPED, and that is as it should be. */
+  | { readonly kind: 'stay' }
+  /** Start it again after the delay; `retries` is the counter's new value. */
+  | { readonly kind: 'retry'; readonly delayMs: number; readonly retries: number }
+  /** max_retries are used up; it stays STOPPED. `unsupported`: a policy that is not acted on yet. */
+  | { readonly kind: 'exhausted'; readonly unsupported: 'reboot' | undefined };
+
+export interface Ending {
+  readonly exit: ExitStatus;
+  /** Retries since the counter was last reset. */
+  readonly retries: number;
+  readonly userStopped: boolean;
+}
+
+/** `plan` undefined: as policy `no`. */
+export function recover(plan: AutoRecovery | undefined, ending: Ending): Verdict {
+  if (plan === undefined || ending.userStopped || !meant(plan.policy, ending.exit)) return { kind: 'stay' };
+  if (plan.maxRetries === 0 || ending.retries < plan.maxRetries) {
+    return { kind: 'retry', delayMs: retryDelayMs(plan, ending.retries), retries: ending.retries + 1 };
+  }
+  if (plan.backoffPolicy === 'never') return { kind: 'exhausted', unsupported: undefined };
+  const pauseMs = durationMs(plan.backoffPolicy);
+  if (pauseMs === undefined) return { kind: 'exhausted', unsupported: 'reboot' };
+  // The duration is the wait; then the counter starts over, and this start is not one of the retries.
+  return { kind: 'retry', delayMs: pauseMs, retries: 0 };
+}
+
+/** Whether the policy covers this end. An end whose status could not be learnt counts as a failure. */
+function meant(policy: AutoRecovery['policy'], exit: ExitStatus): boolean {
+  switch (policy) {
+    case 'no':
+      return false;
+    case 'on-failure':
+      return exit.kind !== 'code' || exit.code !== 0;
+    case 'always':
+    case 'unless-stopped':
+      return true;
+  }
+}
+
+/** retry_delay × factor^n, at most what a timer keeps (24.8 days). */
+export function retryDelayMs(plan: AutoRecovery, retries: number): number {
+  const delayMs = Math.round(plan.retryDelaySeconds * 1000 * plan.backoffFactor ** retries);
+  // 0 s × a factor that has grown to Infinity.
+  return Number.isNaN(delayMs) ? 0 : Math.min(delayMs, MAX_DELAY_MS);
+}
+
+const UNIT_MS: Readonly<Record<string, number>> = {
+  ms: 1,
+  s: 1000,
+  sec: 1000,
+  m: 60_000,
+  min: 60_000,
+  h: 3_600_000,
+  d: 86_400_000,
+};
+
+/** `30s`, `10min`, `1h`; undefined for anything else, among it `reboot` and `never`. */
+export function durationMs(text: string): number | undefined {
+  const match = /^(\d{1,9})(ms|s|sec|m|min|h|d)$/.exec(text);
+  const unit = UNIT_MS[match?.[2] ?? ''];
+  return match === null || unit === undefined ? undefined : Math.min(Number(match[1]) * unit, MAX_DELAY_MS);
+}

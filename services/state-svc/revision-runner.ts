@@ -1,0 +1,206 @@
+// The running revision: verified, configured, reconciled with what runs already, then booted; afterwards it answers for its
+// containers and groups until the end.
+import type { Channel } from '../../shared/ipc/contract.ts';
+import type { Logger } from '../../shared/log/logger.ts';
+import type { Problem, Revision } from '../../shared/revision/revision.ts';
+import type { ContainerRow, GroupRow } from '../../shared/schema/api.ts';
+import type { HealthReason } from '../../shared/schema/health.ts';
+import { lxcContract } from '../lxc-svc/contract.ts';
+import { createAnnouncer } from './announcer.ts';
+import { type Boot, createBoot } from './boot.ts';
+import { type Clock, sleep } from './clock.ts';
+import { type Container, createContainer } from './container.ts';
+import type { IntentStore } from './intent-store.ts';
+import { type Ask, connectPeers, createAsk, type Peers } from './peers.ts';
+import { adoptAll, type ReconcileContext, resync } from './reconcile.ts';
+import type { RevisionStore } from './revision-store.ts';
+import { describe } from './start-pipeline.ts';
+import { stopAll } from './stop-all.ts';
+import { type Candidate, readCandidate, verifyCandidate } from './verify-revision.ts';
+
+export interface RunnerContext {
+  readonly channel: Channel;
+  readonly clock: Clock;
+  readonly log: Logger;
+  readonly store: RevisionStore;
+  readonly intents: IntentStore;
+  /** Starts under way at a time within the revision. */
+  readonly startLimit: number;
+}
+
+export interface RevisionRunner {
+  /** In alphabetical order. */
+  containers(): readonly ContainerRow[];
+  /** In start order. */
+  groups(): readonly GroupRow[];
+  find(name: string): Container | undefined;
+  health(): readonly HealthReason[];
+  /** Verifies, reconciles, starts. Resolves when what ran already is adopted, or the revision is refused; never rejects. */
+  readonly settled: Promise<void>;
+  /** Stops every container, groups in reverse, and takes the pools' network away. Answers what did not work, past it all. */
+  stopAll(): Promise<readonly string[]>;
+  close(): void;
+}
+
+/** Problems and reasons told to others; a damaged document can have thousands. */
+const MAX_REASONS = 64;
+
+/** Reads the revision at once, so that lists can be answered; everything slow goes on behind it. */
+export async function runRevision(context: RunnerContext): Promise<RevisionRunner> {
+  const { channel, clock, log } = context;
+  const peers = connectPeers(channel);
+  const ask = createAsk(clock, log);
+  const candidate = await readCandidate(context.store);
+  let problems: readonly Problem[] = candidate.problems;
+  let unconfigured: readonly HealthReason[] = [];
+  let boot: Boot | undefined;
+
+  const plans = candidate.revision?.containers ?? [];
+  const announcer = createAnnouncer(channel, log, candidate.name, candidate.revision?.groups ?? []);
+  const containers: readonly Container[] = plans.map((plan) =>
+    createContainer(plan, {
+      ...context,
+      peers,
+      ask,
+      revision: candidate.name ?? '',
+      mayStart: (container) => boot?.mayStart(container) ?? Promise.resolve(),
+      changed: () => {
+        boot?.look();
+        announcer.look(containers);
+      },
+    }),
+  );
+  const reconciling: ReconcileContext = { ...context, peers, ask, revision: candidate.name ?? '', containers };
+
+  channel.subscribe(lxcContract, 'containerExited', {
+    onEvent: ({ container, ...exit }) => {
+      // Before adoption there is nothing to compare with; listContainers tells it all the same.
+      void settled.then(() => find(container)?.exited(exit));
+    },
+    onLost: () => void settled.then(() => resync(reconciling)),
+  });
+
+  const refuse = (found: readonly Problem[]): void => {
+    problems = found;
+    for (const { path, code, message } of found)
+      log.error(`revision ${candidate.name ?? '?'} refused: ${path}: ${message} (${code})`);
+  };
+
+  const settle = async (): Promise<void> => {
+    openLog(peers, ask, candidate, log);
+    for (const { path, message } of candidate.warnings) log.warn(`${path}: ${message}`);
+    for (const key of candidate.revision?.ignored ?? []) log.debug(`${key} is not known and was ignored`);
+    const found = await verifyCandidate(context.store, candidate);
+    const { revision } = candidate;
+    if (found.length > 0 || revision === undefined) return refuse(found);
+    log.info(`revision ${candidate.name}: ${revision.objects.size} objects verified`);
+    const configured = await configure(revision, peers, (call) => persist(call, ask, clock, log));
+    if (configured.refused.length > 0) return refuse(configured.refused);
+    unconfigured = configured.reasons;
+    for (const { message } of unconfigured) log.error(message);
+    await persist(
+      () => adoptAll(reconciling),
+      (call) => call(),
+      clock,
+      log,
+    );
+    boot = createBoot(revision, containers, { clock, log, limit: context.startLimit });
+  };
+
+  const settled: Promise<void> = settle()
+    .catch((error: unknown) => refuse([{ path: '', code: 'INTERNAL', message: String(error) }]))
+    .then(() => {
+      announcer.open(containers);
+      boot?.open();
+    });
+
+  const find = (name: string): Container | undefined => containers.find((container) => container.plan.name === name);
+
+  return {
+    containers: () => containers.map((container) => container.row()),
+    groups: () => announcer.groups(containers),
+    find,
+    health: () => [
+      ...bounded(problems),
+      ...unconfigured,
+      ...[...containers.flatMap(({ problem }) => problem ?? []), ...(boot?.reasons() ?? [])].slice(0, MAX_REASONS),
+    ],
+    settled,
+    stopAll: () => {
+      boot?.close();
+      return stopAll(containers, candidate.revision, peers, ask);
+    },
+    close: () => {
+      boot?.close();
+      for (const container of containers) container.close();
+    },
+  };
+}
+
+/** Not waited for: containers start without it, and log-svc keeps what comes before. */
+function openLog(peers: Peers, ask: Ask, { name }: Candidate, log: Logger): void {
+  if (name === undefined) return;
+  ask(() => peers.log.openRevision({ revision: name })).then(
+    (answer) => answer.ok || log.warn(`logs of revision ${name}: ${describe(answer.error)}`),
+    (error: unknown) => log.warn(`logs of revision ${name}: ${String(error)}`),
+  );
+}
+
+interface Configured {
+  readonly refused: readonly Problem[];
+  readonly reasons: readonly HealthReason[];
+}
+
+async function configure(revision: Revision, peers: Peers, ask: Ask): Promise<Configured> {
+  const pools = [...revision.pools];
+  const leases = await ask(() => peers.ipam.configure({ pools, reservations: [...revision.reservations] }));
+  if (!leases.ok) {
+    switch (leases.error.code) {
+      case 'INVALID_POOLS':
+        return { refused: leases.error.problems, reasons: [] };
+      case 'ADDRESS_TAKEN': {
+        const { container, pool, address, holder } = leases.error;
+        const message = `address ${address} of pool ${pool} is held by ${holder}; choose another or release that lease`;
+        return { refused: [{ path: container, code: 'ADDRESS_TAKEN', message }], reasons: [] };
+      }
+      case 'JOURNAL_UNWRITABLE':
+        return { refused: [], reasons: [poolsReason(`leases cannot be written: ${leases.error.reason}`)] };
+    }
+  }
+  const links = await ask(() => peers.net.configure({ pools }));
+  return { refused: [], reasons: links.ok ? [] : [poolsReason(`${links.error.step}: ${links.error.reason}`)] };
+}
+
+/** Containers without a pool run all the same; those with one are refused by their own start. */
+function poolsReason(reason: string): HealthReason {
+  return {
+    code: 'POOLS_NOT_READY',
+    subject: 'network',
+    message: `the pools of the revision could not be made: ${reason}`,
+  };
+}
+
+const PERSIST_MS = 5000;
+
+/** For the steps without which nothing can go on: asked until there is an answer. */
+async function persist<T>(call: () => Promise<T>, ask: Ask, clock: Clock, log: Logger): Promise<T> {
+  for (;;) {
+    try {
+      return await ask(call);
+    } catch (error) {
+      log.error(`${String(error)}; trying again in ${PERSIST_MS} ms`);
+      await sleep(clock, PERSIST_MS);
+    }
+  }
+}
+
+function bounded(problems: readonly Problem[]): readonly HealthReason[] {
+  const shown = problems.slice(0, MAX_REASONS).map(({ path, code, message }) => ({
+    code: 'REVISION_REFUSED',
+    subject: path.slice(0, 200),
+    message: `${code}: ${message}`.slice(0, 500),
+  }));
+  const rest = problems.length - shown.length;
+  if (rest === 0) return shown;
+  return [...shown, { code: 'REVISION_REFUSED', subject: '', message: `and ${rest} problems more, see the log` }];
+}

@@ -1,0 +1,151 @@
+// Revisions on disk, read and put in order:
+//   <storage>/boot/current.json          {"revision":"0"}; absent: "0"
+//   <storage>/trails/<rev>/.pvr/json     the state
+//   <storage>/trails/<rev>/<path>        hard link to objects/<sha256>
+//   <storage>/objects/<sha256>           artifacts, shared between revisions
+import { readFileSync } from 'node:fs';
+import { link, lstat, mkdir, rename, rm } from 'node:fs/promises';
+import { dirname, join } from 'node:path';
+import * as z from 'zod/mini';
+import type { Problem } from '../../shared/revision/revision.ts';
+import { revisionName, sha256 } from '../../shared/schema/names.ts';
+import { readIfPresent } from './atomic-file.ts';
+import type { Checksums } from './checksum-pool.ts';
+
+export type Read<T> =
+  | { readonly ok: true; readonly value: T }
+  | { readonly ok: false; readonly problems: readonly Problem[] };
+
+export interface RevisionStore {
+  readCurrent(): Promise<Read<string>>;
+  /** The parsed JSON of the revision's state; nothing about its content is known yet. */
+  readState(revision: string): Promise<Read<unknown>>;
+  /** An object as text; undefined when it is missing. For small ones: LXC configurations. */
+  readObject(digest: string): string | undefined;
+  /** Hashes every object once; a problem per path whose object is missing, unreadable or different. */
+  verifyObjects(objects: ReadonlyMap<string, string>): Promise<readonly Problem[]>;
+  /** Makes the hard links that are missing and replaces those that lead elsewhere; right ones stay untouched. */
+  checkOut(revision: string, objects: ReadonlyMap<string, string>): Promise<readonly Problem[]>;
+}
+
+const currentDocument = z.object({ revision: revisionName });
+const digests = z.record(z.string(), z.unknown());
+
+export function openRevisionStore(storage: string, checksums: Checksums): RevisionStore {
+  const objectPath = (digest: string): string => join(storage, 'objects', digest);
+  const trail = (revision: string): string => join(storage, 'trails', revision);
+
+  return {
+    async readCurrent() {
+      const path = join(storage, 'boot/current.json');
+      const read = await readJson(path);
+      if (!read.ok) return read;
+      if (read.value === undefined) return { ok: true, value: '0' };
+      const parsed = currentDocument.safeParse(read.value);
+      if (parsed.success) return { ok: true, value: parsed.data.revision };
+      const found = JSON.stringify(read.value)?.slice(0, 100);
+      return refused(path, 'CURRENT_INVALID', `holds ${found}, expected {"revision":"<name>"}`);
+    },
+    async readState(revision) {
+      const path = join(trail(revision), '.pvr/json');
+      const read = await readJson(path);
+      if (read.ok && read.value === undefined) {
+        return refused(
+          path,
+          'REVISION_MISSING',
+          `revision ${revision} has no state here; install one with "berth pack"`,
+        );
+      }
+      return read;
+    },
+    readObject(digest) {
+      if (!sha256.safeParse(digest).success) return undefined;
+      try {
+        return readFileSync(objectPath(digest), 'utf8');
+      } catch {
+        return undefined;
+      }
+    },
+    async verifyObjects(objects) {
+      const verdicts = new Map<string, Promise<Verdict>>();
+      for (const digest of objects.values()) {
+        if (!verdicts.has(digest)) verdicts.set(digest, verify(checksums, objectPath(digest), digest));
+      }
+      const problems: Problem[] = [];
+      for (const [path, digest] of objects) {
+        const verdict = await verdicts.get(digest);
+        if (verdict !== undefined) problems.push({ path, ...verdict });
+      }
+      return problems;
+    },
+    async checkOut(revision, objects) {
+      const problems: Problem[] = [];
+      for (const [path, digest] of objects) {
+        try {
+          await linkTo(objectPath(digest), join(trail(revision), path));
+        } catch (error) {
+          problems.push({ path, code: 'CHECKOUT_FAILED', message: `cannot be linked to its object: ${String(error)}` });
+        }
+      }
+      return problems;
+    },
+  };
+}
+
+/** Path → sha256 of everything in a state that is an object, also of one that fails validation; for listing all problems at once. */
+export function objectsOf(document: unknown): ReadonlyMap<string, string> {
+  const parsed = digests.safeParse(document);
+  const objects = new Map<string, string>();
+  for (const [path, value] of Object.entries(parsed.success ? parsed.data : {})) {
+    const digest = sha256.safeParse(value);
+    if (digest.success) objects.set(path, digest.data);
+  }
+  return objects;
+}
+
+type Verdict = Pick<Problem, 'code' | 'message'> | undefined;
+
+async function verify(checksums: Checksums, path: string, digest: string): Promise<Verdict> {
+  const found = await checksums.checksum(path);
+  if (found.ok && found.sha256 === digest) return undefined;
+  const remedy = 'install the revision anew';
+  if (found.ok) {
+    return { code: 'OBJECT_CORRUPT', message: `object ${digest} has content with sha256 ${found.sha256}; ${remedy}` };
+  }
+  if (found.missing) return { code: 'OBJECT_MISSING', message: `object ${digest} is not in the store; ${remedy}` };
+  return { code: 'OBJECT_UNREADABLE', message: `object ${digest} cannot be read: ${found.reason}` };
+}
+
+async function linkTo(object: string, path: string): Promise<void> {
+  const wanted = await lstat(object);
+  const found = await lstat(path).catch(() => undefined);
+  if (found !== undefined && found.ino === wanted.ino && found.dev === wanted.dev) return;
+  await mkdir(dirname(path), { recursive: true });
+  if (found?.isDirectory() === true) await rm(path, { recursive: true });
+  // Beside and renamed, so that a wrong link never becomes a missing one for somebody who mounts it right now.
+  const beside = `${path}.new`;
+  await rm(beside, { force: true });
+  await link(object, beside);
+  await rename(beside, path);
+}
+
+async function readJson(path: string): Promise<Read<unknown>> {
+  try {
+    const text = await readIfPresent(path);
+    return { ok: true, value: text === undefined ? undefined : JSON.parse(text) };
+  } catch (error) {
+    return refused(
+      path,
+      'NOT_JSON',
+      `cannot be read as JSON: ${error instanceof Error ? error.message : String(error)}`,
+    );
+  }
+}
+
+function refused(
+  path: string,
+  code: string,
+  message: string,
+): { readonly ok: false; readonly problems: readonly Problem[] } {
+  return { ok: false, problems: [{ path, code, message }] };
+}

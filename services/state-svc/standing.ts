@@ -1,0 +1,74 @@
+// After a restart: what a container is, and what has to follow, from what lxc-svc sees and what was written down. Pure.
+import type { ContainerPlan } from '../../shared/revision/revision.ts';
+import type { ExitStatus } from '../../shared/schema/exit.ts';
+import type { Intent } from './intent-store.ts';
+
+export interface Run {
+  readonly pid: number;
+  readonly startedMs: number;
+}
+
+/** lxc-svc's word on one container. */
+export interface Actual {
+  readonly container: string;
+  readonly revision: string;
+  readonly mounted: boolean;
+  readonly running?: Run | undefined;
+  readonly exit?: { readonly pid: number; readonly status: ExitStatus; readonly atMs: number } | undefined;
+}
+
+export type Standing =
+  /** Nothing of it is there, or its start is to go on: its group's turn starts it. */
+  | { readonly kind: 'fresh'; readonly firstOfThisBoot: boolean }
+  /** Goal MOUNTED, and mounted. */
+  | { readonly kind: 'mounted' }
+  /** Runs and stays as it is. */
+  | { readonly kind: 'running'; readonly run: Run; readonly ready: boolean }
+  /** Runs although a restart of this very run was accepted. */
+  | { readonly kind: 'restarting'; readonly run: Run }
+  /** Stopped by the user; `leftovers`: something of it is there still. */
+  | { readonly kind: 'userStopped'; readonly run: Run | undefined; readonly leftovers: boolean }
+  /** Its end was counted already; auto-recovery waits anew. */
+  | { readonly kind: 'recovering'; readonly delayMs: number }
+  /** Its end is to be judged now. */
+  | { readonly kind: 'ended' };
+
+/** `actual` undefined: lxc-svc knows no such container. `attached`: net-svc holds a namespace for it. */
+export function standingOf(
+  plan: ContainerPlan,
+  intent: Intent,
+  actual: Actual | undefined,
+  attached: boolean,
+): Standing {
+  const run = actual?.running;
+  const mounted = actual?.mounted === true;
+  if (intent.userStopped && plan.restartPolicy === 'container') {
+    return { kind: 'userStopped', run, leftovers: mounted || attached || run !== undefined };
+  }
+  if (run !== undefined) {
+    if (intent.pendingStart?.replacesPid === run.pid) return { kind: 'restarting', run };
+    // 0: the signal came while the start was under way, before its pid was known.
+    return { kind: 'running', run, ready: intent.readyPid === 0 || intent.readyPid === run.pid };
+  }
+  // Whoever ended by itself is mounted still: only a stop unmounts, and then its exit record says nothing.
+  if (mounted && actual?.exit !== undefined && intent.pendingStart === null) {
+    return intent.recoveryDelayMs === null
+      ? { kind: 'ended' }
+      : { kind: 'recovering', delayMs: intent.recoveryDelayMs };
+  }
+  if (mounted && plan.statusGoal === 'MOUNTED') return { kind: 'mounted' };
+  return { kind: 'fresh', firstOfThisBoot: !mounted };
+}
+
+/** Containers and namespaces that the revision does not account for; they are stopped and taken away. */
+export function strangers(
+  revision: string,
+  planned: ReadonlySet<string>,
+  containers: readonly Actual[],
+  attachments: readonly string[],
+): readonly string[] {
+  const foreign = containers.filter((each) => !planned.has(each.container) || each.revision !== revision);
+  // A container that left only an exit record behind has nothing to be taken away.
+  const present = foreign.filter((each) => each.mounted || each.running !== undefined).map((each) => each.container);
+  return [...new Set([...present, ...attachments.filter((name) => !planned.has(name))])].sort();
+}

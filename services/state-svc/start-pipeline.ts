@@ -1,0 +1,201 @@
+// Starting one container: lxc.mount → ipam.allocate → net.attach → lxc.start. A failure undoes what was done, in reverse,
+// and names the step. Leases stay: the address is the container's for good.
+import type { ContainerPlan, PoolInterface } from '../../shared/revision/revision.ts';
+import type { ContainerNetwork, Lease } from '../../shared/schema/network.ts';
+import type { Ask, Peers } from './peers.ts';
+
+export interface HostInterface {
+  readonly interface: string;
+  readonly hostInterface: string;
+}
+
+export interface Plumbing {
+  readonly leases: readonly Lease[];
+  readonly hostInterfaces: readonly HostInterface[];
+  readonly network: ContainerNetwork;
+}
+
+export interface StartFailure {
+  /** `<service>.<request>`, as `lxc.mount`. */
+  readonly step: string;
+  readonly reason: string;
+}
+
+export type StartOutcome =
+  | { readonly kind: 'mounted' }
+  | { readonly kind: 'started'; readonly pid: number; readonly startedMs: number }
+  /** Somebody wanted a stop before it was done; everything done is left for the stop to take away. */
+  | { readonly kind: 'abandoned' }
+  | { readonly kind: 'failed'; readonly failure: StartFailure; readonly notUndone: readonly string[] };
+
+export interface StartHooks {
+  /** After each step: whether the start is still wanted. */
+  wanted(): boolean;
+  onMounted(): void;
+  /** Resolves when it may go on: no earlier group lacks a goal, or that was waited for long enough. */
+  mayStart(): Promise<void>;
+  onStarting(): void;
+  onPlumbed(plumbing: Plumbing): void;
+}
+
+export interface StartContext {
+  readonly peers: Peers;
+  readonly ask: Ask;
+  readonly revision: string;
+}
+
+class StepFailed extends Error {
+  readonly failure: StartFailure;
+
+  constructor(step: string, reason: string) {
+    super(`${step}: ${reason}`);
+    this.failure = { step, reason };
+  }
+}
+
+type Undo = readonly [step: string, run: () => Promise<{ readonly ok: boolean; readonly error?: object }>];
+
+/** Never rejects. */
+export async function startContainer(
+  plan: ContainerPlan,
+  context: StartContext,
+  hooks: StartHooks,
+): Promise<StartOutcome> {
+  const undos: Undo[] = [];
+  const step = stepRunner(context.ask, undos);
+  const { lxc } = context.peers;
+  const { name: container } = plan;
+  try {
+    await step('lxc.mount', () => lxc.mount(mountParams(plan, context.revision)), [
+      'lxc.unmount',
+      () => lxc.unmount({ container }),
+    ]);
+    hooks.onMounted();
+    if (plan.statusGoal === 'MOUNTED') return { kind: 'mounted' };
+    await hooks.mayStart();
+    if (!hooks.wanted()) return { kind: 'abandoned' };
+    hooks.onStarting();
+    const plumbing = await plumb(plan, context.peers, step);
+    hooks.onPlumbed(plumbing);
+    if (!hooks.wanted()) return { kind: 'abandoned' };
+    const started = await step(
+      'lxc.start',
+      () => lxc.start({ container, hostname: plan.hostname, network: plumbing.network }),
+      ['lxc.stop', () => lxc.stop({ container, graceMs: 0 })],
+    );
+    return { kind: 'started', pid: started.pid, startedMs: started.startedMs };
+  } catch (error) {
+    return { kind: 'failed', failure: failureOf(error), notUndone: await undoAll(undos, context.ask) };
+  }
+}
+
+type Step = <T>(name: string, call: () => Promise<Outcome<T>>, undo?: Undo) => Promise<T>;
+type Outcome<T> = { readonly ok: true; readonly value: T } | { readonly ok: false; readonly error: object };
+
+function stepRunner(ask: Ask, undos: Undo[]): Step {
+  return async (name, call, undo) => {
+    const answer = await ask(call).catch((fault: unknown) => {
+      // The service died or was late: it may have done its part, so that is undone as well.
+      if (undo !== undefined) undos.push(undo);
+      throw new StepFailed(name, String(fault));
+    });
+    // A declared error is the receiver's word that nothing of its part is left.
+    if (!answer.ok) throw new StepFailed(name, describe(answer.error));
+    if (undo !== undefined) undos.push(undo);
+    return answer.value;
+  };
+}
+
+async function plumb(plan: ContainerPlan, peers: Peers, step: Step): Promise<Plumbing> {
+  const { name: container, network } = plan;
+  if (network.mode !== 'pool') return { leases: [], hostInterfaces: [], network: { kind: network.mode } };
+  const interfaces = network.interfaces.map(allocationOf);
+  const allocated = await step('ipam.allocate', () => peers.ipam.allocate({ container, interfaces }));
+  const leases = allocated.leases.map(({ reused: _reused, ...lease }) => lease);
+  const attached = await step('net.attach', () => peers.net.attach({ container, interfaces: leases }), [
+    'net.detach',
+    () => peers.net.detach({ container }),
+  ]);
+  return { leases, hostInterfaces: attached.interfaces, network: { kind: 'netns', path: attached.netns } };
+}
+
+/**
+ * Leases and interfaces of a container that runs already: both requests leave alone what is right. Never rejects; a failure
+ * is the container's network being unknown, not its end.
+ */
+export async function replumb(plan: ContainerPlan, context: StartContext): Promise<Plumbing | StartFailure> {
+  try {
+    return await plumb(plan, context.peers, stepRunner(context.ask, []));
+  } catch (error) {
+    return failureOf(error);
+  }
+}
+
+function allocationOf(wanted: PoolInterface) {
+  return {
+    interface: wanted.interface,
+    pool: wanted.pool,
+    ...(wanted.address === undefined ? {} : { address: wanted.address }),
+    ...(wanted.mac === undefined ? {} : { mac: wanted.mac }),
+  };
+}
+
+function mountParams(plan: ContainerPlan, revision: string) {
+  return {
+    container: plan.name,
+    revision,
+    rootVolume: plan.rootVolume,
+    config: plan.config,
+    persistence: plan.overlayPersistence,
+  };
+}
+
+/** In reverse, past errors; answers what could not be undone. */
+async function undoAll(undos: readonly Undo[], ask: Ask): Promise<readonly string[]> {
+  const notUndone: string[] = [];
+  for (const [step, run] of [...undos].reverse()) {
+    const reason = await attempt(run, ask);
+    if (reason !== undefined) notUndone.push(`${step}: ${reason}`);
+  }
+  return notUndone;
+}
+
+export interface StopContext {
+  readonly peers: Peers;
+  readonly ask: Ask;
+}
+
+/** lxc.stop → net.detach → lxc.unmount, past errors; answers what did not work. Never rejects. */
+export async function tearDown(
+  container: string,
+  graceMs: number,
+  hasNetwork: boolean,
+  { peers, ask }: StopContext,
+): Promise<readonly string[]> {
+  const steps: Undo[] = [['lxc.unmount', () => peers.lxc.unmount({ container })]];
+  if (hasNetwork) steps.push(['net.detach', () => peers.net.detach({ container })]);
+  steps.push(['lxc.stop', () => peers.lxc.stop({ container, graceMs })]);
+  return undoAll(steps, ask);
+}
+
+async function attempt(run: Undo[1], ask: Ask): Promise<string | undefined> {
+  try {
+    const answer = await ask(run);
+    return answer.ok ? undefined : describe(answer.error ?? {});
+  } catch (error) {
+    return String(error);
+  }
+}
+
+function failureOf(error: unknown): StartFailure {
+  return error instanceof StepFailed ? error.failure : { step: 'state', reason: String(error) };
+}
+
+/** A declared error in one line: `UNKNOWN_POOL pool=does-not-exist`. */
+export function describe(error: object): string {
+  const { code, ...rest }: { code?: unknown } = { ...error };
+  const fields = Object.entries(rest).map(
+    ([key, value]) => `${key}=${typeof value === 'object' ? JSON.stringify(value) : value}`,
+  );
+  return [String(code ?? 'refused'), ...fields].join(' ');
+}

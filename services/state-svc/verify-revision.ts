@@ -1,0 +1,43 @@
+// From the storage folder to a revision that may run: everything is checked, every problem found, before anybody else is asked
+// for anything.
+
+import type { Problem, Revision } from '../../shared/revision/revision.ts';
+import { parseState } from '../../shared/revision/validate.ts';
+import { objectsOf, type Read, type RevisionStore } from './revision-store.ts';
+
+export interface Candidate {
+  /** `undefined` when not even its name could be read. */
+  readonly name: string | undefined;
+  readonly document: unknown;
+  readonly revision: Revision | undefined;
+  readonly problems: readonly Problem[];
+  readonly warnings: readonly Problem[];
+}
+
+/** The quick part: names, documents, rules. Nothing is hashed or written. */
+export async function readCandidate(store: RevisionStore): Promise<Candidate> {
+  const current = await store.readCurrent();
+  if (!current.ok) return refused(undefined, current);
+  const state = await store.readState(current.value);
+  if (!state.ok) return refused(current.value, state);
+  const candidate = { name: current.value, document: state.value };
+  const parsed = parseState(state.value, store.readObject);
+  return parsed.ok
+    ? { ...candidate, revision: parsed.revision, problems: [], warnings: parsed.warnings }
+    : { ...candidate, revision: undefined, problems: parsed.problems, warnings: [] };
+}
+
+/** The slow part: hashes every object, then puts the checkout in order. Answers all problems, those of the quick part first. */
+export async function verifyCandidate(store: RevisionStore, candidate: Candidate): Promise<readonly Problem[]> {
+  // Also for a document that was refused: whoever repairs it wants to know of its objects in the same go.
+  const damaged = await store.verifyObjects(objectsOf(candidate.document));
+  const problems = [...candidate.problems, ...damaged];
+  const { name, revision } = candidate;
+  if (problems.length > 0 || name === undefined || revision === undefined) return problems;
+  return store.checkOut(name, revision.objects);
+}
+
+function refused(name: string | undefined, read: Read<unknown>): Candidate {
+  const problems = read.ok ? [] : read.problems;
+  return { name, document: undefined, revision: undefined, problems, warnings: [] };
+}

@@ -1,0 +1,200 @@
+// A device in miniature for the tests of state-svc: a storage folder with revision 0, the peers in memory, state-svc itself, and
+// a ctl-svc that sees what ctl-svc would see.
+import { createHash } from 'node:crypto';
+import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { dirname, join } from 'node:path';
+import { ctlContract } from '../../services/ctl-svc/contract.ts';
+import { ipamContract } from '../../services/ipam-svc/contract.ts';
+import { logContract } from '../../services/log-svc/contract.ts';
+import { lxcContract } from '../../services/lxc-svc/contract.ts';
+import { netContract } from '../../services/net-svc/contract.ts';
+import type { Checksums } from '../../services/state-svc/checksum-pool.ts';
+import { checksumFile } from '../../services/state-svc/checksum-worker.ts';
+import { stateContract } from '../../services/state-svc/contract.ts';
+import { createHandlers } from '../../services/state-svc/handlers.ts';
+import { openIntents } from '../../services/state-svc/intent-store.ts';
+import { type RevisionRunner, runRevision } from '../../services/state-svc/revision-runner.ts';
+import { openRevisionStore } from '../../services/state-svc/revision-store.ts';
+import { supervisorContract } from '../../services/supervisor/contract.ts';
+import type { Client } from '../../shared/ipc/contract.ts';
+import { createMemoryBus } from '../../shared/ipc/memory-bus.ts';
+import type { Logger } from '../../shared/log/logger.ts';
+import type { ContainerRow, Status } from '../../shared/schema/api.ts';
+import { createWorld, type World } from './peers.ts';
+import { createTestClock, type TestClock } from './test-clock.ts';
+
+export interface ContainerSpec {
+  /** Keys of run.json over the defaults. */
+  readonly [key: string]: unknown;
+}
+
+export interface Device {
+  readonly world: World;
+  readonly clock: TestClock;
+  readonly storage: string;
+  readonly lines: readonly string[];
+  /** As ctl-svc sees it. */
+  readonly state: Client<typeof stateContract>;
+  /** As the supervisor sees it. */
+  readonly supervisor: Client<typeof stateContract>;
+  /** Starts state-svc; again: as after a SIGKILL. */
+  boot(): Promise<RevisionRunner>;
+  rows(): Promise<Readonly<Record<string, ContainerRow>>>;
+  /** Resolves when the condition holds; looked at again after every event and log line. */
+  until(condition: () => boolean | Promise<boolean>): Promise<void>;
+  untilStatus(container: string, status: Status): Promise<ContainerRow>;
+  /** Every status of the container that was published, in order. */
+  readonly history: Map<string, Status[]>;
+  close(): Promise<void>;
+}
+
+export const POOL = { type: 'bridge', bridge: 'pvbr0', subnet: '10.0.5.0/24', gateway: '10.0.5.1', nat: true };
+
+const inProcess: Checksums = { checksum: async (path) => checksumFile(path), close: async () => undefined };
+const CONTRACTS = [supervisorContract, logContract, ipamContract, netContract, lxcContract, stateContract, ctlContract];
+
+export async function createDevice(
+  containers: Readonly<Record<string, ContainerSpec>>,
+  deviceJson: object = { network: { pools: { internal: POOL } } },
+  checksums: Checksums = inProcess,
+): Promise<Device> {
+  const storage = await mkdtemp(join(tmpdir(), 'state-svc-'));
+  await writeRevision(storage, '0', stateOf(containers, deviceJson));
+  const clock = createTestClock();
+  const waiting = new Set<() => void>();
+  const wake = (): void => {
+    for (const look of [...waiting]) look();
+  };
+  const world = createWorld(clock.nowMs, wake);
+  const bus = createMemoryBus(CONTRACTS);
+  world.connect(bus);
+  const ctl = bus.connect('ctl-svc');
+  const state = ctl.client(stateContract);
+  const lines: string[] = [];
+  const history = new Map<string, Status[]>();
+  ctl.subscribe(stateContract, 'containerChanged', {
+    onEvent: ({ container }) => {
+      const seen = history.get(container.name) ?? [];
+      if (seen.at(-1) !== container.status) history.set(container.name, [...seen, container.status]);
+      wake();
+    },
+    onLost: wake,
+  });
+  const log = capture(lines, wake);
+  let runner: RevisionRunner | undefined;
+
+  const device: Device = {
+    world,
+    clock,
+    storage,
+    lines,
+    state,
+    supervisor: bus.connect('supervisor').client(stateContract),
+    history,
+    async boot() {
+      runner?.close();
+      const channel = bus.connect('state-svc');
+      runner = await runRevision({
+        channel,
+        clock,
+        log,
+        store: openRevisionStore(storage, checksums),
+        intents: await openIntents(join(storage, 'cache/containers.json'), log),
+        startLimit: 2,
+      });
+      channel.serve(stateContract, createHandlers(runner, clock));
+      channel.ready();
+      return runner;
+    },
+    async rows() {
+      const answer = await state.listContainers({});
+      return answer.ok ? Object.fromEntries(answer.value.containers.map((row) => [row.name, row])) : {};
+    },
+    until: (condition) =>
+      new Promise((resolve, reject) => {
+        const look = (): void => {
+          Promise.resolve(condition()).then((holds) => {
+            if (!holds || !waiting.delete(look)) return;
+            resolve();
+          }, reject);
+        };
+        waiting.add(look);
+        look();
+      }),
+    async untilStatus(container, status) {
+      let row: ContainerRow | undefined;
+      await device.until(async () => {
+        row = (await device.rows())[container];
+        return row?.status === status;
+      });
+      if (row === undefined) throw new Error('unreachable');
+      return row;
+    },
+    async close() {
+      runner?.close();
+      bus.close();
+      await rm(storage, { recursive: true });
+    },
+  };
+  return device;
+}
+
+function capture(lines: string[], wake: () => void): Logger {
+  const at = (level: string) => (message: string) => {
+    lines.push(`${level} ${message}`);
+    // After the change that the line tells of.
+    setImmediate(wake);
+  };
+  return {
+    fatal: at('fatal'),
+    error: at('error'),
+    warn: at('warn'),
+    info: at('info'),
+    debug: at('debug'),
+    trace: at('trace'),
+    flush: () => undefined,
+  };
+}
+
+interface StateDocument {
+  readonly document: object;
+  readonly objects: readonly string[];
+}
+
+export function stateOf(containers: Readonly<Record<string, ContainerSpec>>, deviceJson: object): StateDocument {
+  const document: Record<string, unknown> = { '#spec': 'pantavisor-service-system@1', 'device.json': deviceJson };
+  const objects: string[] = [];
+  const object = (text: string): string => {
+    objects.push(text);
+    return sha256(text);
+  };
+  for (const [name, spec] of Object.entries(containers)) {
+    document[`${name}/run.json`] = {
+      '#spec': 'service-manifest-run@1',
+      name,
+      type: 'lxc',
+      config: 'lxc.container.conf',
+      'root-volume': 'root.squashfs',
+      storage: { 'lxc-overlay': { persistence: 'boot' } },
+      ...spec,
+    };
+    document[`${name}/lxc.container.conf`] = object(`# ${name}\nlxc.init.cmd = /init\n`);
+    document[`${name}/root.squashfs`] = object(`root of ${name}`);
+  }
+  return { document, objects };
+}
+
+export async function writeRevision(storage: string, revision: string, state: StateDocument): Promise<void> {
+  await write(join(storage, 'trails', revision, '.pvr/json'), JSON.stringify(state.document));
+  for (const text of state.objects) await write(join(storage, 'objects', sha256(text)), text);
+}
+
+export function sha256(text: string): string {
+  return createHash('sha256').update(text).digest('hex');
+}
+
+async function write(path: string, text: string): Promise<void> {
+  await mkdir(dirname(path), { recursive: true });
+  await writeFile(path, text);
+}

@@ -1,0 +1,59 @@
+import assert from 'node:assert/strict';
+import { mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterEach, beforeEach, describe, it } from 'node:test';
+import { NO_INTENT, openIntents } from '../../services/state-svc/intent-store.ts';
+import { silentLogger } from '../../shared/log/logger.ts';
+
+describe('intent store', () => {
+  let folder: string;
+  let path: string;
+  beforeEach(async () => {
+    folder = await mkdtemp(join(tmpdir(), 'state-intents-'));
+    path = join(folder, 'cache/containers.json');
+  });
+  afterEach(() => rm(folder, { recursive: true }));
+
+  it('has on disk what it was told, when the promise resolves, and reads it again', async () => {
+    const intents = await openIntents(path, silentLogger);
+    await intents.set('web', { userStopped: true, retries: 2 });
+    const again = await openIntents(path, silentLogger);
+    assert.deepEqual(again.get('web'), { ...NO_INTENT, userStopped: true, retries: 2 });
+    assert.deepEqual(again.get('other'), NO_INTENT);
+    assert.deepEqual(await readdir(join(folder, 'cache')), ['containers.json']);
+  });
+
+  it('loses nothing of changes that come at once', async () => {
+    const intents = await openIntents(path, silentLogger);
+    await Promise.all(Array.from({ length: 50 }, (_, index) => intents.set(`c${index}`, { retries: index + 1 })));
+    const kept: unknown = JSON.parse(await readFile(path, 'utf8'));
+    assert.equal(Object.keys(Object(kept)).length, 50);
+  });
+
+  it('answers a change at once, before it is on disk', async () => {
+    const intents = await openIntents(path, silentLogger);
+    const written = intents.set('web', { readyPid: 7 });
+    assert.equal(intents.get('web').readyPid, 7);
+    await written;
+  });
+
+  it('starts over with a damaged file, and says so', async () => {
+    const intents = await openIntents(path, silentLogger);
+    await intents.set('web', { userStopped: true });
+    await writeFile(path, '{"web":{"userStopped":"yes"}}');
+    const lines: string[] = [];
+    const again = await openIntents(path, { ...silentLogger, warn: (line) => lines.push(line) });
+    assert.deepEqual(again.get('web'), NO_INTENT);
+    assert.equal(lines.length, 1);
+  });
+
+  it('rejects when the disk takes nothing, and tries again with the next change', async () => {
+    const intents = await openIntents(path, silentLogger);
+    await writeFile(join(folder, 'cache'), 'in the way');
+    await assert.rejects(intents.set('web', { retries: 1 }));
+    await rm(join(folder, 'cache'));
+    await intents.set('web', { retries: 2 });
+    assert.equal((await openIntents(path, silentLogger)).get('web').retries, 2);
+  });
+});

@@ -1,0 +1,245 @@
+// ipam, net, lxc and log services in memory: they keep what the real ones keep, write down every call in order, and fail or
+// die where a test says so.
+
+import { ipamContract } from '../../services/ipam-svc/contract.ts';
+import { logContract } from '../../services/log-svc/contract.ts';
+import { lxcContract } from '../../services/lxc-svc/contract.ts';
+import { netContract } from '../../services/net-svc/contract.ts';
+import { type Channel, fail, ok, type ServiceName } from '../../shared/ipc/contract.ts';
+import type { MemoryBus } from '../../shared/ipc/memory-bus.ts';
+import type { ExitStatus } from '../../shared/schema/exit.ts';
+
+interface Kept {
+  revision: string;
+  mounted: boolean;
+  running: { pid: number; startedMs: number } | undefined;
+  exit: { pid: number; status: ExitStatus; atMs: number } | undefined;
+}
+
+/** `refuse`: a declared error, nothing done. `die`: the service is gone before it could answer, once. `throw`: a bug. */
+type Trouble = 'refuse' | 'die' | 'throw';
+
+export interface World {
+  /** `lxc.mount a`, in the order in which they came. */
+  readonly calls: string[];
+  readonly containers: Map<string, Kept>;
+  /** Container → address of its first interface. */
+  readonly leases: Map<string, string>;
+  readonly attachments: Set<string>;
+  /** `<step> <container>` → what happens there; a `die` happens once. */
+  readonly troubles: Map<string, Trouble>;
+  /** Its init ends before lxc-svc answers the start; once. */
+  readonly diesAtOnce: Set<string>;
+  /** ipam-svc says that a reserved address is somebody else's. */
+  addressTaken: boolean;
+  /** Starts and mounts wait here while they are held. */
+  hold(step: string): () => void;
+  exit(container: string, status: ExitStatus): void;
+  /** A new connection of all four. */
+  connect(bus: MemoryBus): void;
+  restart(service: ServiceName): void;
+}
+
+const TAKEN = {
+  code: 'ADDRESS_TAKEN',
+  pool: 'internal',
+  container: 'web',
+  interface: 'eth0',
+  address: '10.0.5.9',
+  holder: 'other',
+} as const;
+const lxcFailed = { step: 'test', reason: 'told to fail' };
+
+/** `onCall` runs after every call was written down. */
+export function createWorld(nowMs: () => number, onCall: () => void): World {
+  const calls: string[] = [];
+  const containers = new Map<string, Kept>();
+  const leases = new Map<string, string>();
+  const attachments = new Set<string>();
+  const troubles = new Map<string, Trouble>();
+  const diesAtOnce = new Set<string>();
+  const holds = new Map<string, Promise<void>>();
+  let bus: MemoryBus | undefined;
+  let lxcChannel: Channel | undefined;
+  let nextPid = 100;
+
+  const kept = (name: string): Kept => {
+    const found = containers.get(name);
+    if (found !== undefined) return found;
+    const fresh: Kept = { revision: '0', mounted: false, running: undefined, exit: undefined };
+    containers.set(name, fresh);
+    return fresh;
+  };
+  /** Writes the call down; true when it is to be refused. After a `die` nobody hears the answer. */
+  const enter = async (service: ServiceName, step: string, container: string): Promise<boolean> => {
+    const call = `${step} ${container}`;
+    calls.push(call);
+    onCall();
+    await holds.get(step);
+    const trouble = troubles.get(call);
+    if (trouble === 'die') {
+      troubles.delete(call);
+      bus?.kill(service);
+      setImmediate(() => connectors[service]?.());
+    }
+    if (trouble === 'throw') throw new Error('a bug');
+    return trouble === 'refuse';
+  };
+
+  const connectIpam = (): void => {
+    const channel = bus?.connect('ipam-svc');
+    channel?.serve(ipamContract, {
+      configure: async ({ pools }) => {
+        const refused = await enter('ipam-svc', 'ipam.configure', String(pools.length));
+        if (world.addressTaken) return fail(TAKEN);
+        return refused ? fail({ code: 'JOURNAL_UNWRITABLE', reason: 'full' }) : ok({});
+      },
+      allocate: async ({ container, interfaces }) => {
+        if (await enter('ipam-svc', 'ipam.allocate', container)) {
+          return fail({ code: 'POOL_EXHAUSTED', pool: 'internal', size: 1, holders: 1 });
+        }
+        const reused = leases.has(container);
+        const address = leases.get(container) ?? `10.0.5.${leases.size + 2}`;
+        leases.set(container, address);
+        const lease = { container, address, prefixLength: 24, gateway: '10.0.5.1', bridge: 'pvbr0', reused };
+        return ok({
+          leases: interfaces.map((each) => ({
+            ...lease,
+            pool: each.pool,
+            interface: each.interface,
+            mac: '02:00:0a:00:05:02',
+          })),
+        });
+      },
+      release: () => ok({ released: false }),
+      listLeases: () => ok({ leases: [] }),
+      listPools: () => ok({ pools: [] }),
+      health: () => ok({ reasons: [] }),
+    });
+    channel?.ready();
+  };
+
+  const attachmentOf = (container: string) => ({
+    container,
+    netns: `/run/netns/${container}`,
+    interfaces: [{ interface: 'eth0', hostInterface: `veth-${container}` }],
+  });
+  const connectNet = (): void => {
+    const channel = bus?.connect('net-svc');
+    channel?.serve(netContract, {
+      configure: async ({ pools }) => {
+        const refused = await enter('net-svc', 'net.configure', String(pools.length));
+        return refused ? fail({ code: 'NET_FAILED', ...lxcFailed }) : ok({ nat: 'unneeded' as const });
+      },
+      attach: async ({ container }) => {
+        if (await enter('net-svc', 'net.attach', container)) return fail({ code: 'NET_FAILED', ...lxcFailed });
+        attachments.add(container);
+        return ok(attachmentOf(container));
+      },
+      detach: async ({ container }) => {
+        if (await enter('net-svc', 'net.detach', container)) return fail({ code: 'NET_FAILED', ...lxcFailed });
+        attachments.delete(container);
+        return ok({});
+      },
+      listAttachments: () => ok({ attachments: [...attachments].map(attachmentOf) }),
+      health: () => ok({ reasons: [] }),
+    });
+    channel?.ready();
+  };
+
+  const connectLxc = (): void => {
+    const channel = bus?.connect('lxc-svc');
+    lxcChannel = channel;
+    channel?.serve(lxcContract, {
+      mount: async ({ container, revision }) => {
+        if (await enter('lxc-svc', 'lxc.mount', container)) return fail({ code: 'MOUNT_FAILED', ...lxcFailed });
+        Object.assign(kept(container), { mounted: true, revision });
+        return ok({ rootfs: `/run/rootfs/${container}` });
+      },
+      start: async ({ container }) => {
+        if (await enter('lxc-svc', 'lxc.start', container)) return fail({ code: 'START_FAILED', ...lxcFailed });
+        const { mounted, running } = kept(container);
+        if (!mounted) return fail({ code: 'NOT_MOUNTED' });
+        const run = running ?? { pid: nextPid++, startedMs: nowMs() };
+        Object.assign(kept(container), { running: run, exit: undefined });
+        if (diesAtOnce.delete(container)) world.exit(container, { kind: 'code', code: 1 });
+        return ok(run);
+      },
+      stop: async ({ container }) => {
+        if (await enter('lxc-svc', 'lxc.stop', container)) return fail({ code: 'STOP_FAILED', ...lxcFailed });
+        world.exit(container, { kind: 'code', code: 0 });
+        return ok({});
+      },
+      unmount: async ({ container }) => {
+        if (await enter('lxc-svc', 'lxc.unmount', container)) return fail({ code: 'UNMOUNT_FAILED', ...lxcFailed });
+        const { running } = kept(container);
+        if (running !== undefined) return fail({ code: 'RUNNING', pid: running.pid });
+        containers.delete(container);
+        return ok({});
+      },
+      listContainers: () =>
+        ok({ containers: [...containers].map(([container, each]) => ({ container, ...each, logs: [] })) }),
+      health: () => ok({ reasons: [] }),
+    });
+    channel?.ready();
+  };
+
+  const connectLog = (): void => {
+    const channel = bus?.connect('log-svc');
+    channel?.serve(logContract, {
+      openRevision: ({ revision }) => {
+        calls.push(`log.openRevision ${revision}`);
+        onCall();
+        return ok({});
+      },
+      health: () => ok({ reasons: [] }),
+    });
+    channel?.ready();
+  };
+
+  const connectors: Partial<Record<ServiceName, () => void>> = {
+    'ipam-svc': connectIpam,
+    'net-svc': connectNet,
+    'lxc-svc': connectLxc,
+    'log-svc': connectLog,
+  };
+
+  const world: World = {
+    calls,
+    containers,
+    leases,
+    attachments,
+    troubles,
+    diesAtOnce,
+    addressTaken: false,
+    hold(step) {
+      let release: () => void = () => undefined;
+      holds.set(
+        step,
+        new Promise((resolve) => {
+          release = resolve;
+        }),
+      );
+      return () => {
+        holds.delete(step);
+        release();
+      };
+    },
+    exit(container, status) {
+      const found = containers.get(container);
+      if (found?.running === undefined) return;
+      const exit = { pid: found.running.pid, status, atMs: nowMs() };
+      Object.assign(found, { running: undefined, exit });
+      lxcChannel?.publish(lxcContract, 'containerExited', { container, ...exit });
+    },
+    connect(newBus) {
+      bus = newBus;
+      for (const connect of Object.values(connectors)) connect();
+    },
+    restart(service) {
+      bus?.kill(service);
+      connectors[service]?.();
+    },
+  };
+  return world;
+}

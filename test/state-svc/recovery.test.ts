@@ -1,0 +1,85 @@
+import assert from 'node:assert/strict';
+import { describe, it } from 'node:test';
+import fc from 'fast-check';
+import { durationMs, recover, retryDelayMs } from '../../services/state-svc/recovery.ts';
+import type { AutoRecovery } from '../../shared/revision/revision.ts';
+
+const plan = (over: Partial<AutoRecovery> = {}): AutoRecovery => ({
+  policy: 'on-failure',
+  maxRetries: 3,
+  retryDelaySeconds: 5,
+  backoffFactor: 2,
+  resetWindowSeconds: undefined,
+  stableTimeoutSeconds: 30,
+  backoffPolicy: 'never',
+  ...over,
+});
+const clean = { kind: 'code', code: 0 } as const;
+const failed = { kind: 'code', code: 1 } as const;
+const killed = { kind: 'signal', signal: 9 } as const;
+const ending = (exit: typeof clean | typeof failed | typeof killed, retries = 0, userStopped = false) => ({
+  exit,
+  retries,
+  userStopped,
+});
+
+describe('recovery.recover', () => {
+  it('leaves policy no, and no policy, alone', () => {
+    assert.deepEqual(recover(undefined, ending(failed)), { kind: 'stay' });
+    assert.deepEqual(recover(plan({ policy: 'no' }), ending(failed)), { kind: 'stay' });
+  });
+
+  it('tells a clean exit from a failure only for on-failure', () => {
+    for (const policy of ['on-failure', 'always', 'unless-stopped'] as const) {
+      assert.equal(recover(plan({ policy }), ending(failed)).kind, 'retry');
+      assert.equal(recover(plan({ policy }), ending(killed)).kind, 'retry');
+      assert.equal(recover(plan({ policy }), ending(clean)).kind, policy === 'on-failure' ? 'stay' : 'retry');
+    }
+  });
+
+  it('never touches what the user stopped', () => {
+    for (const policy of ['on-failure', 'always', 'unless-stopped'] as const) {
+      assert.deepEqual(recover(plan({ policy }), ending(killed, 0, true)), { kind: 'stay' });
+    }
+  });
+
+  it('waits retry_delay × factor^n and counts', () => {
+    const delays = [0, 1, 2].map((retries) => recover(plan(), ending(failed, retries)));
+    assert.deepEqual(delays, [
+      { kind: 'retry', delayMs: 5000, retries: 1 },
+      { kind: 'retry', delayMs: 10_000, retries: 2 },
+      { kind: 'retry', delayMs: 20_000, retries: 3 },
+    ]);
+  });
+
+  it('gives up after max_retries: never, reboot (not acted on yet), or a pause after which it starts over', () => {
+    assert.deepEqual(recover(plan(), ending(failed, 3)), { kind: 'exhausted', unsupported: undefined });
+    const reboot = plan({ backoffPolicy: 'reboot' });
+    assert.deepEqual(recover(reboot, ending(failed, 3)), { kind: 'exhausted', unsupported: 'reboot' });
+    const pause = plan({ backoffPolicy: '10min' });
+    assert.deepEqual(recover(pause, ending(failed, 3)), { kind: 'retry', delayMs: 600_000, retries: 0 });
+  });
+
+  it('never gives up with max_retries 0, and no delay outgrows what a timer keeps', () => {
+    fc.assert(
+      fc.property(
+        fc.nat(),
+        fc.double({ min: 0, max: 100, noNaN: true }),
+        fc.nat(1_000_000),
+        (retries, backoffFactor, delay) => {
+          const unlimited = plan({ maxRetries: 0, backoffFactor, retryDelaySeconds: delay });
+          assert.equal(recover(unlimited, ending(failed, retries)).kind, 'retry');
+          const delayMs = retryDelayMs(unlimited, retries);
+          assert.ok(delayMs >= 0 && delayMs <= 2_147_483_647, String(delayMs));
+        },
+      ),
+    );
+  });
+});
+
+describe('recovery.durationMs', () => {
+  it('reads what the format names and nothing else', () => {
+    assert.deepEqual(['30s', '10min', '1h'].map(durationMs), [30_000, 600_000, 3_600_000]);
+    assert.deepEqual(['reboot', 'never', '', '5', '-1s', '1.5h', '1 h'].map(durationMs), Array(7).fill(undefined));
+  });
+});

@@ -1,0 +1,153 @@
+import assert from 'node:assert/strict';
+import { execFile } from 'node:child_process';
+import { link, lstat, mkdir, mkdtemp, readFile, realpath, rm, symlink, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import process from 'node:process';
+import { after, afterEach, before, beforeEach, describe, it } from 'node:test';
+import { promisify } from 'node:util';
+import { build } from 'esbuild';
+import { type Checksums, createChecksums } from '../../services/state-svc/checksum-pool.ts';
+import { objectsOf, openRevisionStore, type RevisionStore } from '../../services/state-svc/revision-store.ts';
+import { sha256 } from './device.ts';
+
+const ROOT = join(import.meta.dirname, '../..');
+
+describe('revision store', () => {
+  const root = 'the root filesystem';
+  const digest = sha256(root);
+  let checksums: Checksums;
+  let storage: string;
+  let store: RevisionStore;
+
+  before(() => {
+    checksums = createChecksums(join(ROOT, 'services/state-svc/checksum-worker.ts'));
+  });
+  after(() => checksums.close());
+  beforeEach(async () => {
+    storage = await mkdtemp(join(tmpdir(), 'state-store-'));
+    await mkdir(join(storage, 'objects'));
+    await writeFile(join(storage, 'objects', digest), root);
+    store = openRevisionStore(storage, checksums);
+  });
+  afterEach(() => rm(storage, { recursive: true }));
+
+  it('hashes in pool threads and says which paths are damaged, missing or fine', async () => {
+    const wrong = sha256('other');
+    await writeFile(join(storage, 'objects', wrong), 'not other');
+    const problems = await store.verifyObjects(
+      new Map([
+        ['a/root.squashfs', digest],
+        ['b/root.squashfs', wrong],
+        ['c/root.squashfs', wrong],
+        ['d/root.squashfs', sha256('gone')],
+      ]),
+    );
+    assert.deepEqual(
+      problems.map(({ path, code }) => [path, code]),
+      [
+        ['b/root.squashfs', 'OBJECT_CORRUPT'],
+        ['c/root.squashfs', 'OBJECT_CORRUPT'],
+        ['d/root.squashfs', 'OBJECT_MISSING'],
+      ],
+    );
+  });
+
+  it('hashes a file larger than one read', async () => {
+    const large = 'x'.repeat(3 * 1024 * 1024 + 1);
+    await writeFile(join(storage, 'objects', sha256(large)), large);
+    assert.deepEqual(await store.verifyObjects(new Map([['big', sha256(large)]])), []);
+  });
+
+  it('makes missing links, replaces wrong ones and leaves right ones alone', async () => {
+    const trail = join(storage, 'trails/0');
+    const object = join(storage, 'objects', digest);
+    await mkdir(join(trail, 'right'), { recursive: true });
+    await link(object, join(trail, 'right/root'));
+    await mkdir(join(trail, 'copied'));
+    await writeFile(join(trail, 'copied/root'), root);
+    await mkdir(join(trail, 'linked'));
+    await symlink('/etc/passwd', join(trail, 'linked/root'));
+    await mkdir(join(trail, 'folder/root/deep'), { recursive: true });
+    const paths = ['right', 'copied', 'linked', 'folder', 'missing'].map((name) => `${name}/root`);
+    const untouched = await lstat(join(trail, 'right'));
+    assert.deepEqual(await store.checkOut('0', new Map(paths.map((path) => [path, digest]))), []);
+    const { ino } = await lstat(object);
+    for (const path of paths) assert.equal((await lstat(join(trail, path))).ino, ino, path);
+    assert.equal((await lstat(join(trail, 'right'))).mtimeMs, untouched.mtimeMs);
+    // A second pass changes nothing.
+    const { ctimeMs } = await lstat(object);
+    assert.deepEqual(await store.checkOut('0', new Map(paths.map((path) => [path, digest]))), []);
+    assert.equal((await lstat(object)).ctimeMs, ctimeMs);
+    assert.notEqual(await readFile('/etc/passwd', 'utf8'), root);
+  });
+
+  it('tells what cannot be linked instead of throwing', async () => {
+    const problems = await store.checkOut(
+      '0',
+      new Map([
+        ['a', digest],
+        ['a/b', digest],
+      ]),
+    );
+    assert.deepEqual(
+      problems.map(({ path, code }) => [path, code]),
+      [['a/b', 'CHECKOUT_FAILED']],
+    );
+  });
+
+  it('reads revision 0 where nothing says otherwise', async () => {
+    assert.deepEqual(await store.readCurrent(), { ok: true, value: '0' });
+    await mkdir(join(storage, 'boot'));
+    await writeFile(join(storage, 'boot/current.json'), '{"revision":"locals/mine"}');
+    assert.deepEqual(await store.readCurrent(), { ok: true, value: 'locals/mine' });
+  });
+
+  it('reads objects by digest only', () => {
+    assert.equal(store.readObject(digest), root);
+    assert.equal(store.readObject('../objects'), undefined);
+    assert.equal(store.readObject(sha256('gone')), undefined);
+  });
+});
+
+describe('objectsOf', () => {
+  it('finds the objects of any document, also of one that is no state', () => {
+    const digest = sha256('x');
+    assert.deepEqual([...objectsOf({ 'a/root': digest, 'b/run.json': {}, '#spec': 'y' })], [['a/root', digest]]);
+    for (const document of [undefined, null, 3, 'text', []]) assert.equal(objectsOf(document).size, 0);
+  });
+});
+
+describe('the checksum pool as it is built', () => {
+  it('works under the permission model, with a worker bundled beside the service, and gives its threads back', async (context) => {
+    const folder = await realpath(await mkdtemp(join(tmpdir(), 'state-pool-')));
+    context.after(() => rm(folder, { recursive: true }));
+    const entry = `import { createChecksums } from ${JSON.stringify(join(ROOT, 'services/state-svc/checksum-pool.ts'))};
+      import { writeAtomically } from ${JSON.stringify(join(ROOT, 'services/state-svc/atomic-file.ts'))};
+      const checksums = createChecksums(__dirname + '/checksum-worker.js');
+      writeAtomically(__dirname + '/out/a.json', 'x').then(() => checksums.checksum(__dirname + '/out/a.json'))
+        .then((found) => { console.log(JSON.stringify(found)); return checksums.close(); });`;
+    const options = { bundle: true, platform: 'node', format: 'cjs', target: 'node20' } as const;
+    const external = ['piscina'];
+    await build({
+      ...options,
+      external,
+      stdin: { contents: entry, resolveDir: ROOT },
+      outfile: join(folder, 'main.js'),
+    });
+    const worker = join(ROOT, 'services/state-svc/checksum-worker.ts');
+    await build({ ...options, external, entryPoints: [worker], outfile: join(folder, 'checksum-worker.js') });
+    await symlink(join(ROOT, 'node_modules'), join(folder, 'node_modules'));
+    await mkdir(join(folder, 'out'));
+    const { stdout } = await promisify(execFile)(process.execPath, [
+      '--experimental-permission',
+      '--allow-worker',
+      '--disallow-code-generation-from-strings',
+      `--allow-fs-read=${folder}`,
+      `--allow-fs-read=${join(ROOT, 'node_modules')}`,
+      `--allow-fs-write=${join(folder, 'out')}`,
+      join(folder, 'main.js'),
+    ]);
+    assert.deepEqual(JSON.parse(stdout), { ok: true, sha256: sha256('x') });
+  });
+});

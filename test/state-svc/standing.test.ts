@@ -1,0 +1,89 @@
+import assert from 'node:assert/strict';
+import { describe, it } from 'node:test';
+import fc from 'fast-check';
+import { type Intent, NO_INTENT } from '../../services/state-svc/intent-store.ts';
+import { type Actual, standingOf, strangers } from '../../services/state-svc/standing.ts';
+import type { ContainerPlan } from '../../shared/revision/revision.ts';
+
+const plan: ContainerPlan = {
+  name: 'web',
+  group: 'app',
+  statusGoal: 'STARTED',
+  restartPolicy: 'container',
+  roles: ['nobody'],
+  rootVolume: 'root.squashfs',
+  config: 'lxc.container.conf',
+  overlayPersistence: 'boot',
+  hostname: 'web',
+  network: { mode: 'none' },
+  autoRecovery: undefined,
+};
+const run = { pid: 10, startedMs: 1 };
+const exit = { pid: 10, status: { kind: 'code', code: 1 }, atMs: 2 } as const;
+
+const actual = fc.option(
+  fc.record({
+    container: fc.constant('web'),
+    revision: fc.constant('0'),
+    mounted: fc.boolean(),
+    running: fc.option(fc.constant(run), { nil: undefined }),
+    exit: fc.option(fc.constant(exit), { nil: undefined }),
+  }),
+  { nil: undefined },
+);
+const intent: fc.Arbitrary<Intent> = fc.record({
+  userStopped: fc.boolean(),
+  pendingStart: fc.option(fc.record({ replacesPid: fc.constantFrom(0, 10, 11) })),
+  recoveryDelayMs: fc.option(fc.nat()),
+  readyPid: fc.option(fc.constantFrom(0, 10, 11)),
+  retries: fc.nat(5),
+  restarts: fc.nat(5),
+});
+
+describe('standing', () => {
+  it('leaves running what runs, unless the user wants it otherwise', () => {
+    fc.assert(
+      fc.property(intent, actual, fc.boolean(), (meant, found, attached) => {
+        const { kind } = standingOf(plan, meant, found, attached);
+        const runs = found?.running !== undefined;
+        const replaced = meant.pendingStart?.replacesPid === found?.running?.pid;
+        assert.equal(kind === 'running', runs && !meant.userStopped && !replaced);
+        assert.equal(kind === 'userStopped', meant.userStopped);
+        if (!runs) assert.ok(kind !== 'running' && kind !== 'restarting');
+      }),
+    );
+  });
+
+  it('ignores a user_stopped that a container of restart policy system cannot have', () => {
+    const system: ContainerPlan = { ...plan, restartPolicy: 'system' };
+    assert.equal(standingOf(system, { ...NO_INTENT, userStopped: true }, undefined, false).kind, 'fresh');
+  });
+
+  it('is READY only for the run that signalled, or the one that was being started', () => {
+    const found: Actual = { container: 'web', revision: '0', mounted: true, running: run };
+    for (const [readyPid, ready] of [
+      [10, true],
+      [0, true],
+      [11, false],
+      [null, false],
+    ] as const) {
+      assert.deepEqual(standingOf(plan, { ...NO_INTENT, readyPid }, found, false), { kind: 'running', run, ready });
+    }
+  });
+
+  it('makes nothing of the exit record of a container that was stopped and unmounted', () => {
+    const found: Actual = { container: 'web', revision: '0', mounted: false, exit };
+    assert.equal(standingOf(plan, NO_INTENT, found, false).kind, 'fresh');
+    assert.equal(standingOf(plan, NO_INTENT, { ...found, mounted: true }, false).kind, 'ended');
+  });
+
+  it('finds strangers by name, by revision and by namespace', () => {
+    const of = (container: string, revision: string, mounted = true): Actual => ({ container, revision, mounted });
+    const containers = [of('web', '0'), of('old', '0'), of('moved', '1'), of('record', '0', false)];
+    assert.deepEqual(strangers('0', new Set(['web', 'moved']), containers, ['web', 'ghost']), [
+      'ghost',
+      'moved',
+      'old',
+    ]);
+  });
+});
