@@ -1,6 +1,7 @@
 // The two programs that can do NAT, behind one interface. Each keeps exactly our rules in a place that is ours alone.
 import { CommandError, runCommand } from '../../shared/exec/run-command.ts';
 import {
+  IPTABLES_CHAIN,
   iptablesOwnLines,
   iptablesRemove,
   iptablesReplace,
@@ -89,7 +90,7 @@ export const iptables: NatBackend = {
   },
   remove: async () => {
     const saved = await run('iptables-save', ['-t', 'nat']);
-    if ('reason' in saved || !saved.stdout.includes('BERTH-NAT')) return { kind: 'unchanged' };
+    if ('reason' in saved || !saved.stdout.includes(IPTABLES_CHAIN)) return { kind: 'unchanged' };
     return change('iptables-restore', RESTORE, iptablesRemove(iptablesOwnLines(saved.stdout)));
   },
 };
