@@ -48,7 +48,7 @@ export function createHandlers({ store, log, now }: Deps): Handlers<typeof ipamC
         const committed = await store.commit(allocated.change);
         if (committed.ok) {
           for (const granted of allocated.granted) logGranted(log, granted);
-          return ok({ leases: allocated.granted.map(({ lease, reused }) => ({ ...lease, reused })) });
+          return ok({ leases: allocated.granted.map(({ lease, reused }) => Object.assign(lease, { reused })) });
         }
         if (allocated.change.records.length > 0 || attempt === ATTEMPTS) {
           return fail({ code: 'JOURNAL_UNWRITABLE', reason: committed.reason });

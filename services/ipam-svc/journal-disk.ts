@@ -3,17 +3,27 @@
 //   <storage>/ipam/leases.journal           the journal; only whole files ever get this name
 //   <storage>/ipam/leases.journal.new       a snapshot being written; of no meaning after a crash
 //   <storage>/ipam/leases.journal.damaged   the last damaged journal as it was found, for people
-import { close, copyFile, fdatasync, fsync, ftruncate, open, readFile, rename, unlink, write } from 'node:fs';
+import {
+  close,
+  constants,
+  copyFile,
+  fdatasync,
+  fsync,
+  ftruncate,
+  open,
+  readFile,
+  rename,
+  unlink,
+  write,
+} from 'node:fs';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
 
 export interface JournalDisk {
   /** The whole journal; undefined when there is none. Opens it for appending. */
   load(): Promise<Buffer | undefined>;
-  /** All of the bytes, at this offset. They are not on the disk yet. */
+  /** All of the bytes, at this offset; on the disk, and the file's size with them, when this resolves. */
   append(bytes: Buffer, offset: number): Promise<void>;
-  /** fdatasync(2): what was appended is on the disk, and the file's size with it. */
-  sync(): Promise<void>;
   /** Cuts the journal, and syncs. */
   truncate(length: number): Promise<void>;
   /** Writes a new journal beside the one in use, and syncs it. */
@@ -26,6 +36,11 @@ export interface JournalDisk {
 }
 
 const FILE_MODE = 0o640;
+/**
+ * Every write is a write and fdatasync(2) in one call (open(2), O_DSYNC): one trip to the thread pool instead of two, which
+ * is a fifth of the time where a disk syncs in 0.1 ms.
+ */
+const APPENDING = constants.O_RDWR | constants.O_DSYNC;
 
 const openFile = promisify(open);
 const closeFile = promisify(close);
@@ -53,7 +68,7 @@ export function createJournalDisk(folder: string): JournalDisk {
   return {
     async load() {
       try {
-        fd = await openFile(path, 'r+');
+        fd = await openFile(path, APPENDING);
         return await promisify(readFile)(path);
       } catch (error) {
         if (error instanceof Error && 'code' in error && error.code === 'ENOENT') return undefined;
@@ -61,7 +76,6 @@ export function createJournalDisk(folder: string): JournalDisk {
       }
     },
     append: (bytes, offset) => writeAll(opened(), bytes, offset),
-    sync: () => dataSync(opened()),
     async truncate(length) {
       await truncateFile(opened(), length);
       await dataSync(opened());
@@ -81,7 +95,7 @@ export function createJournalDisk(folder: string): JournalDisk {
     },
     async adopt() {
       await promisify(rename)(beside, path);
-      await reopen(await openFile(path, 'r+'));
+      await reopen(await openFile(path, APPENDING));
       await syncFolder(folder);
     },
     keepDamaged: () => promisify(copyFile)(path, `${path}.damaged`),

@@ -1,7 +1,7 @@
 // Keeps the ledger on disk: nobody is told of a change before it is synced, and a change that cannot be synced is undone.
 //
-// One write and one fdatasync are under way at a time; what comes meanwhile waits and goes together in the next (group commit).
-// After a failed write the file is cut back to what was synced. After a failed sync nobody knows what the disk has of the last pages (the
+// One synced write is under way at a time; what comes meanwhile waits and goes together in the next (group commit).
+// When there is no room the file is cut back to what was synced. After any other failure nobody knows what the disk has of the last pages (the
 // kernel drops dirty pages that it could not write), so the next change goes into a new file, as a snapshot.
 import type { Logger } from '../../shared/log/logger.ts';
 import type { HealthReason } from '../../shared/schema/health.ts';
@@ -30,6 +30,11 @@ const LEAST_GARBAGE_LINES = 1024;
 interface Waiting {
   readonly change: Change;
   readonly resolve: (committed: Committed) => void;
+}
+
+/** The kernel refused to take the bytes, so that it has no dirty pages it cannot write. */
+function isFull(error: unknown): boolean {
+  return error instanceof Error && 'code' in error && ['ENOSPC', 'EDQUOT', 'EFBIG'].includes(String(error.code));
 }
 
 /** What must happen before lines can be appended. `cut`: take an unsynced tail away. `rewrite`: a new file. */
@@ -137,11 +142,12 @@ async function persist(
 
 async function append(disk: JournalDisk, file: JournalFile, records: readonly Entry[]): Promise<void> {
   const bytes = Buffer.from(encodeLines(file.nextSequence, records), 'latin1');
-  file.repair = 'cut';
-  await disk.append(bytes, file.bytes);
-  file.repair = 'rewrite';
-  await disk.sync();
-  file.repair = 'none';
+  try {
+    await disk.append(bytes, file.bytes);
+  } catch (error) {
+    file.repair = isFull(error) ? 'cut' : 'rewrite';
+    throw error;
+  }
   file.bytes += bytes.length;
   file.lines += records.length;
   file.nextSequence += records.length;

@@ -265,7 +265,9 @@ function snapshotPool(pool: string, { table, quarantined }: PoolHistory): Entry[
 
 function toLease(key: LeaseKey, { pool, subnet }: PoolView, address: Ipv4, mac: string | undefined): Lease {
   return {
-    ...key,
+    pool: key.pool,
+    container: key.container,
+    interface: key.interface,
     address: formatIpv4(address),
     prefixLength: subnet.prefixLength,
     gateway: pool.gateway,

@@ -34,14 +34,13 @@ export function createPoolHistory(): PoolHistory {
     table.relink(reusable);
   }
 
-  /** Marks as used; the undo function makes it never used again. */
+  /** Marks as used; the undo function makes it never used again, in whatever bitmap the same view has by then. */
   function use(address: Ipv4): Undo {
-    const at = active;
-    if (at === undefined || !subnetContains(at.view.subnet, address)) return () => undefined;
-    const offset = address - at.view.subnet.first;
-    if (!at.fresh.has(offset)) return () => undefined;
-    at.fresh.delete(offset);
-    return () => at.fresh.add(offset);
+    const offset = address - (active?.view.subnet.first ?? 0);
+    if (active === undefined || !subnetContains(active.view.subnet, address)) return () => undefined;
+    if (!active.fresh.has(offset)) return () => undefined;
+    active.fresh.delete(offset);
+    return () => active?.fresh.add(offset);
   }
 
   return {

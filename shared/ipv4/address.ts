@@ -29,10 +29,10 @@ export function formatIpv4(address: Ipv4): string {
   return `${address >>> 24}.${(address >>> 16) & 255}.${(address >>> 8) & 255}.${address & 255}`;
 }
 
+/** Every byte as two lower-case hex digits. */
+const HEX = Array.from({ length: 256 }, (_, byte) => byte.toString(16).padStart(2, '0'));
+
 /** Locally administered and unicast (IEEE 802: bits 1 and 0 of the first octet), unique as long as the addresses are. */
 export function macOf(address: Ipv4): string {
-  return `02:00:${address
-    .toString(16)
-    .padStart(8, '0')
-    .replace(/(..)(?=.)/g, '$1:')}`;
+  return `02:00:${HEX[address >>> 24]}:${HEX[(address >>> 16) & 255]}:${HEX[(address >>> 8) & 255]}:${HEX[address & 255]}`;
 }

@@ -2,6 +2,7 @@
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { ctlContract } from '../../services/ctl-svc/contract.ts';
 import { ipamContract } from '../../services/ipam-svc/contract.ts';
 import { createHandlers } from '../../services/ipam-svc/handlers.ts';
 import { createJournalDisk, type JournalDisk } from '../../services/ipam-svc/journal-disk.ts';
@@ -10,6 +11,7 @@ import { stateContract } from '../../services/state-svc/contract.ts';
 import type { Client } from '../../shared/ipc/contract.ts';
 import { createMemoryBus } from '../../shared/ipc/memory-bus.ts';
 import { type Logger, silentLogger } from '../../shared/log/logger.ts';
+import type { HealthReason } from '../../shared/schema/health.ts';
 import type { Pool, Reservation } from '../../shared/schema/network.ts';
 
 export const INTERNAL: Pool = {
@@ -37,6 +39,7 @@ export function reserve(
 export interface Running {
   readonly client: Client<typeof ipamContract>;
   readonly lines: string[];
+  health(): Promise<HealthReason[]>;
   stop(): Promise<void>;
 }
 
@@ -44,15 +47,21 @@ export async function startIpam(disk: JournalDisk): Promise<Running> {
   const lines: string[] = [];
   const log = collectingLogger(lines);
   const store = await openLeaseStore(disk, log);
-  const bus = createMemoryBus([ipamContract, stateContract]);
+  const bus = createMemoryBus([ipamContract, stateContract, ctlContract]);
   const channel = bus.connect('ipam-svc');
   channel.serve(ipamContract, createHandlers({ store, log, now: Date.now }));
   channel.ready();
   const caller = bus.connect('state-svc');
   caller.ready();
+  const asker = bus.connect('ctl-svc');
+  asker.ready();
   return {
     client: caller.client(ipamContract),
     lines,
+    async health() {
+      const answer = await asker.client(ipamContract).health({});
+      return answer.ok ? answer.value.reasons : [];
+    },
     async stop() {
       bus.close();
       await store.close();

@@ -1,0 +1,117 @@
+import assert from 'node:assert/strict';
+import { describe, it } from 'node:test';
+import * as fc from 'fast-check';
+import { type Entry, encodeLine, UnknownJournalVersion } from '../../services/ipam-svc/journal-format.ts';
+import { type Scan, scanJournal } from '../../services/ipam-svc/journal-scan.ts';
+import { mustParseIpv4 } from '../../shared/ipv4/address.ts';
+import { INTERNAL, reserve } from './kit.ts';
+
+const key = (container: string) => ({ pool: 'internal', container, interface: 'eth0' });
+const lease = (container: string, address: string): Extract<Entry, { op: 'lease' }> => ({
+  op: 'lease',
+  ...key(container),
+  address: mustParseIpv4(address),
+  origin: 'dynamic',
+  mac: undefined,
+  ms: 1_789_000_000_000,
+});
+
+const ENTRIES: readonly Entry[] = [
+  { op: 'journal' },
+  { op: 'config', ms: 1, configuration: { pools: [INTERNAL], reservations: [reserve(INTERNAL, 'web', '10.0.5.50')] } },
+  lease('a', '10.0.5.2'),
+  { ...lease('b', '10.0.5.3'), origin: 'static', mac: '02:11:22:33:44:55' },
+  { op: 'release', ...key('a'), address: mustParseIpv4('10.0.5.2'), ms: 5 },
+  lease('c', '10.0.5.4'),
+];
+const encode = (entries: readonly Entry[]): Buffer =>
+  Buffer.from(entries.map((entry, at) => encodeLine(at + 1, entry)).join(''));
+const WHOLE = encode(ENTRIES);
+const entriesOf = (scan: Scan): Entry[] => scan.items.flatMap((item) => (item.kind === 'record' ? [item.entry] : []));
+const damageOf = (scan: Scan): [number, number][] =>
+  scan.items.flatMap((item) => (item.kind === 'damage' ? [[item.records, item.bytes] as [number, number]] : []));
+
+describe('journal', () => {
+  it('reads back every kind of line', () => {
+    const entries: Entry[] = [
+      ...ENTRIES,
+      { op: 'past', ...key('d'), address: mustParseIpv4('10.0.5.9'), home: true, ms: 7 },
+      { op: 'quarantine', pool: 'internal', address: mustParseIpv4('10.0.5.10') },
+      { op: 'doubt', records: 3, addresses: 12 },
+    ];
+    const scan = scanJournal(encode(entries));
+    assert.deepEqual(entriesOf(scan), entries);
+    assert.deepEqual([scan.nextSequence, scan.wholeBytes, scan.corrected], [10, encode(entries).length, 0]);
+  });
+
+  it('cut at any byte holds every line that was whole, and no damage', () => {
+    const ends = ENTRIES.map((_, at) => encode(ENTRIES.slice(0, at + 1)).length);
+    for (let cut = 0; cut <= WHOLE.length; cut += 1) {
+      const scan = scanJournal(WHOLE.subarray(0, cut));
+      // A line that lacks only its newline counts as whole.
+      const whole = ends.filter((end) => end - 1 <= cut).length;
+      assert.deepEqual(entriesOf(scan), ENTRIES.slice(0, whole), `cut at ${cut}`);
+      assert.deepEqual([damageOf(scan), scan.corrected], [[], 0], `cut at ${cut}`);
+      assert.equal(scan.nextSequence, whole + 1);
+    }
+  });
+
+  it('with any one bit flipped loses no record and says that there was one', () => {
+    for (let bit = 0; bit < WHOLE.length * 8; bit += 1) {
+      const flipped = Buffer.from(WHOLE);
+      flipped[bit >> 3] = (flipped[bit >> 3] ?? 0) ^ (1 << (bit & 7));
+      const scan = scanJournal(flipped);
+      assert.deepEqual(entriesOf(scan), ENTRIES, `bit ${bit}`);
+      assert.deepEqual([damageOf(scan), scan.corrected], [[], 1], `bit ${bit}`);
+    }
+  });
+
+  it('with a line destroyed keeps the others and counts what is lost', () => {
+    const end = encode(ENTRIES.slice(0, 3)).length;
+    const start = encode(ENTRIES.slice(0, 2)).length;
+    const zeroed = Buffer.from(WHOLE).fill(0, start, end);
+    assert.deepEqual(entriesOf(scanJournal(zeroed)), [...ENTRIES.slice(0, 2), ...ENTRIES.slice(4)]);
+    const scribbled = Buffer.from(WHOLE).fill('x', start, end - 1);
+    assert.deepEqual(damageOf(scanJournal(scribbled)), [[1, end - start]]);
+    const removed = Buffer.concat([WHOLE.subarray(0, start), WHOLE.subarray(end)]);
+    assert.deepEqual(damageOf(scanJournal(removed)), [[1, 0]]);
+  });
+
+  it('with its last line destroyed, newline kept, reports damage instead of a torn tail', () => {
+    const start = encode(ENTRIES.slice(0, 5)).length;
+    const scan = scanJournal(Buffer.from(WHOLE).fill('x', start, WHOLE.length - 1));
+    assert.deepEqual(damageOf(scan).length, 1);
+    assert.ok((damageOf(scan)[0]?.[0] ?? 0) >= 1);
+  });
+
+  it('reads anything without throwing, and never more records than lines', () => {
+    const edits = fc.array(fc.tuple(fc.nat(WHOLE.length - 1), fc.uint8Array({ maxLength: 40 })), { maxLength: 4 });
+    fc.assert(
+      fc.property(edits, (changes) => {
+        const bytes = Buffer.from(WHOLE);
+        for (const [at, patch] of changes) bytes.set(patch.subarray(0, bytes.length - at), at);
+        const scan = scanJournal(bytes);
+        for (const entry of entriesOf(scan))
+          assert.ok(ENTRIES.some((one) => encodeLine(1, one) === encodeLine(1, entry)));
+      }),
+      { numRuns: 200 },
+    );
+  });
+
+  it('refuses the file of another version', () => {
+    const body = '1 journal 2';
+    const line = encodeLine(1, { op: 'journal' });
+    assert.ok(line.startsWith('1 journal 1 '));
+    const other = Buffer.from(`${body} ${crcOf(body)}\n`);
+    assert.throws(() => scanJournal(other), UnknownJournalVersion);
+  });
+});
+
+function crcOf(text: string): string {
+  let crc = 0xffffffff;
+  for (const byte of Buffer.from(text)) {
+    crc ^= byte;
+    for (let bit = 0; bit < 8; bit += 1) crc = crc & 1 ? (crc >>> 1) ^ 0xedb88320 : crc >>> 1;
+  }
+  return ((crc ^ 0xffffffff) >>> 0).toString(16).padStart(8, '0');
+}
