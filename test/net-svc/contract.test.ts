@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { mkdirSync } from 'node:fs';
+import { mkdirSync, rmSync } from 'node:fs';
 import { after, describe, it } from 'node:test';
 import { netContract } from '../../services/net-svc/contract.ts';
 import { netHandlers } from '../../services/net-svc/handlers.ts';
@@ -70,5 +70,20 @@ describe('net-svc over its channel', () => {
       ok: false,
       error: { code: 'NET_FAILED', step: 'find bridge nobr0 of pool internal', reason: 'there is no such link' },
     });
+    const onLoopback = await net.configure({ pools: [{ ...internal, bridge: 'lo' }] });
+    assert.deepEqual(onLoopback, {
+      ok: false,
+      error: {
+        code: 'NET_FAILED',
+        step: 'use bridge lo for pool internal',
+        reason: 'lo exists and is another kind of link',
+      },
+    });
+    mkdirSync(`${dir}/c/in-the-way`, { recursive: true });
+    const stuck = await net.detach({ container: 'c' });
+    assert.ok(!stuck.ok && stuck.error.code === 'NET_FAILED');
+    assert.equal(stuck.error.step, 'detach c');
+    assert.match(stuck.error.reason, /remove the namespace of c/);
+    rmSync(`${dir}/c`, { recursive: true });
   });
 });

@@ -254,3 +254,21 @@ describe('NAT that does not work', () => {
     assert.deepEqual(net.healthReasons(), []);
   });
 });
+
+describe('forwarding that cannot be switched on', () => {
+  it('is warned of and a health reason; the rest is there', async () => {
+    run(['mount', '--bind', FORWARD, FORWARD]);
+    run(['mount', '-o', 'remount,bind,ro', FORWARD]);
+    const net = restart();
+    assert.equal(await net.configure([internal]), 'nftables');
+    run(['umount', FORWARD]);
+    assert.deepEqual(
+      net.healthReasons().map(({ code }) => code),
+      ['FORWARDING_OFF'],
+    );
+    assert.ok(net.lines.some((line) => /ip_forward: EROFS/.test(line)));
+    assert.ok(link('pvbr0'));
+    await net.configure([internal]);
+    assert.deepEqual(net.healthReasons(), []);
+  });
+});
