@@ -13,7 +13,8 @@ export const logContract = defineContract({
     reasons: {},
     noNewPrivileges: true,
     umask: 0o022,
-    permissionModel: { workers: false },
+    // `current` is a symbolic link.
+    permissionModel: { workers: false, anyPath: true },
   },
   files: { owns: ['<storage>/logs', '<rundir>/log'], reads: ['<rundir>/lxc'], writes: [] },
   watch: { readyMs: 10_000, beatMs: 500, missedBeats: 6 },

@@ -52,7 +52,7 @@ export function nodeArguments(
           // The model is announced as experimental on stderr, where only last words belong.
           '--no-warnings',
           ...(privileges.permissionModel.workers ? ['--allow-worker'] : []),
-          ...pathFences(files, places),
+          ...(privileges.permissionModel.anyPath === true ? NO_PATH_FENCES : pathFences(files, places)),
         ];
   return [
     '--disallow-code-generation-from-strings',
@@ -61,6 +61,8 @@ export function nodeArguments(
     ...fences,
   ];
 }
+
+const NO_PATH_FENCES = ['--allow-fs-read=*', '--allow-fs-write=*'];
 
 function pathFences({ owns, reads, writes }: FileAccess, places: Places): readonly string[] {
   const expand = (path: string): string => expandPath(path, places);

@@ -37,6 +37,15 @@ export interface EventSpec {
 /** Names as in capabilities(7), without the CAP_ prefix, lower case, as setpriv(1) takes them. */
 export type Capability = string;
 
+export interface PermissionModel {
+  readonly workers: boolean;
+  /**
+   * Paths are fenced by the service's user alone. Node makes symbolic links only for processes without a fence around
+   * paths ("fs.symlink API requires full fs.read and fs.write permissions").
+   */
+  readonly anyPath?: boolean;
+}
+
 export interface Privileges {
   /** A user of the installer's; without one the supervisor uses the fixed uid of shared/service/users.ts. */
   readonly user: ServiceUser;
@@ -47,7 +56,7 @@ export interface Privileges {
   readonly noNewPrivileges: boolean;
   readonly umask: number;
   /** Node's permission model (no child processes, no addons, files by path); undefined where native code makes it no fence. */
-  readonly permissionModel: { readonly workers: boolean } | undefined;
+  readonly permissionModel: PermissionModel | undefined;
 }
 
 /** Paths with the placeholders <rundir> and <storage>. `owns`: created by the supervisor and given to the service's user. */

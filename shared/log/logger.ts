@@ -1,6 +1,7 @@
 // A service's own log: one JSON object a line on stdout, which the supervisor connected to log-svc.
 // `src` is the area that people grep for ([ipam], [net], …); log-svc knows the service by the pipe.
-import { destination, pino } from 'pino';
+import { pino } from 'pino';
+import { lineSink } from './line-sink.ts';
 
 export interface Logger {
   fatal(message: string, fields?: object): void;
@@ -9,17 +10,21 @@ export interface Logger {
   info(message: string, fields?: object): void;
   debug(message: string, fields?: object): void;
   trace(message: string, fields?: object): void;
-  /** Writes what is buffered, now. For the last words before an exit. */
+  /** Writes what the pipe takes, now; does not wait for the rest. For the last words before an exit. */
   flush(): void;
 }
 
-/** Bytes kept while the pipe is full (log-svc restarting); what comes after that is dropped. */
-const MAX_BUFFERED_BYTES = 1024 * 1024;
+/** pino's numbers. */
+const WARN = 40;
 
+function lossLine(lines: number): string {
+  const fields = { level: WARN, time: Date.now(), src: 'log', msg: `lost ${lines} lines here: the log was not read` };
+  return `${JSON.stringify(fields)}\n`;
+}
+
+/** Neither blocks nor throws, whatever state the reader of `fd` is in; what does not fit is dropped and counted. */
 export function createLogger(src: string, fd = 1): Logger {
-  const sink = destination({ fd, sync: false, maxLength: MAX_BUFFERED_BYTES });
-  // A pipe whose reader is gone for good must not take the writer with it.
-  sink.on('error', () => undefined);
+  const sink = lineSink(fd, lossLine);
   const out = pino({ base: { src }, level: 'debug' }, sink);
   const level =
     (name: 'fatal' | 'error' | 'warn' | 'info' | 'debug' | 'trace') =>
@@ -32,7 +37,7 @@ export function createLogger(src: string, fd = 1): Logger {
     info: level('info'),
     debug: level('debug'),
     trace: level('trace'),
-    flush: () => sink.flushSync(),
+    flush: () => sink.flush(),
   };
 }
 

@@ -1,0 +1,105 @@
+// One output file: appended to, rotated at a size, and never a reason to fail. What cannot be written is dropped and counted.
+import { closeSync, fstatSync, mkdirSync, openSync, renameSync, writeSync } from 'node:fs';
+import { dirname } from 'node:path';
+
+/** A file of this size is renamed to `.1`, replacing the one before: so much twice is what one source can fill. */
+export const MAX_FILE_BYTES = 1024 * 1024;
+/** Between two attempts at a file that could not be written. */
+const RETRY_MS = 1_000;
+const NEWLINE = 0x0a;
+/** Root and the service; logs can hold what is nobody else's business. */
+const FILE_MODE = 0o640;
+
+export interface Loss {
+  readonly reason: string;
+  readonly lines: number;
+  readonly bytes: number;
+}
+
+export interface BoundedFile {
+  readonly path: string;
+  /** Called with whole lines wherever the source has lines, so that files of several writers do not mix within one. */
+  append(bytes: Buffer): void;
+  /** Since when it could last be written; undefined when all is well. */
+  loss(): Loss | undefined;
+  /** The next append opens it anew: somebody may have moved or removed it. */
+  release(): void;
+}
+
+export interface LossListener {
+  onLoss(path: string, reason: string): void;
+  /** It can be written again, and this is missing. */
+  onRecovered(path: string, loss: Loss): void;
+}
+
+/** `nowMs` is a monotonic clock. */
+export function createBoundedFile(path: string, nowMs: () => number, listener: LossListener): BoundedFile {
+  let file: { readonly fd: number; size: number } | undefined;
+  let loss: Loss | undefined;
+  let retryAtMs = 0;
+
+  const release = (): void => {
+    if (file !== undefined) closeSync(file.fd);
+    file = undefined;
+  };
+  const open = (): { readonly fd: number; size: number } => {
+    mkdirSync(dirname(path), { recursive: true });
+    const fd = openSync(path, 'a', FILE_MODE);
+    return { fd, size: fstatSync(fd).size };
+  };
+  const makeRoom = (bytes: number): { readonly fd: number; size: number } => {
+    file ??= open();
+    if (file.size === 0 || file.size + bytes <= MAX_FILE_BYTES) return file;
+    release();
+    renameSync(path, `${path}.1`);
+    file = open();
+    return file;
+  };
+  const drop = (bytes: Buffer, reason: string): void => {
+    const first = loss === undefined;
+    loss = { reason, lines: (loss?.lines ?? 0) + countLines(bytes), bytes: (loss?.bytes ?? 0) + bytes.length };
+    retryAtMs = nowMs() + RETRY_MS;
+    release();
+    if (first) listener.onLoss(path, reason);
+  };
+  /** How many bytes were written before it failed, if it did. */
+  const write = (bytes: Buffer): { readonly written: number; readonly reason: string } => {
+    let written = 0;
+    try {
+      const target = makeRoom(bytes.length);
+      while (written < bytes.length) {
+        const length = writeSync(target.fd, bytes, written);
+        written += length;
+        target.size += length;
+      }
+      return { written, reason: '' };
+    } catch (error) {
+      return { written, reason: error instanceof Error ? error.message : String(error) };
+    }
+  };
+  return {
+    path,
+    append(bytes) {
+      if (loss !== undefined && nowMs() < retryAtMs) {
+        loss = { ...loss, lines: loss.lines + countLines(bytes), bytes: loss.bytes + bytes.length };
+        return;
+      }
+      const { written, reason } = write(bytes);
+      if (written < bytes.length) {
+        drop(bytes.subarray(written), reason);
+      } else if (loss !== undefined) {
+        const past = loss;
+        loss = undefined;
+        listener.onRecovered(path, past);
+      }
+    },
+    loss: () => loss,
+    release,
+  };
+}
+
+function countLines(bytes: Buffer): number {
+  let lines = 0;
+  for (let at = bytes.indexOf(NEWLINE); at !== -1; at = bytes.indexOf(NEWLINE, at + 1)) lines += 1;
+  return lines;
+}

@@ -1,0 +1,148 @@
+// Source: the raw log files of containers (console and LXC's own log), followed by inotify.
+import { type FSWatcher, watch } from 'node:fs';
+import { dirname } from 'node:path';
+import type { HealthReason } from '../../shared/schema/health.ts';
+import type { Followed } from './cursor-store.ts';
+import { type FileFollower, followFile } from './file-follower.ts';
+import type { ContainerLog, LogSink, LogSource } from './log-flow.ts';
+
+export interface ContainerTails extends LogSource {
+  /** Also called again for what is followed already. `path` is absolute. */
+  follow(log: ContainerLog, path: string): void;
+  /** Its files are complete: reads the rest, which may be gone from the folder already, and lets go. */
+  unfollow(container: string): void;
+  /** All containers whose files are followed. */
+  containers(): readonly string[];
+}
+
+interface Tail {
+  readonly log: ContainerLog;
+  readonly follower: FileFollower;
+  unreadable: string;
+}
+
+/** Changes within this time are read together. */
+const BATCH_MS = 20;
+/** For folders that could not be watched (inotify's limits, not there yet), and events that the kernel dropped. */
+const SWEEP_MS = 5_000;
+
+/** `onRead` is called after every turn that read something, with all cursors. */
+export function createContainerTails(
+  resumeFrom: Readonly<Record<string, Followed>>,
+  onRead: (tails: Record<string, Followed>) => void,
+): ContainerTails {
+  const left = { ...resumeFrom };
+  const tails = new Map<string, Tail>();
+  const watchers = new Map<string, FSWatcher>();
+  let sink: LogSink | undefined;
+  let timer: NodeJS.Timeout | undefined;
+  let sweep: NodeJS.Timeout | undefined;
+
+  let changed = false;
+  const save = (): void => {
+    if (!changed) return;
+    changed = false;
+    const entries = [...tails].map(([path, { log, follower }]): [string, Followed] => {
+      const cursor = follower.cursor();
+      return [path, { ...log, ...(cursor === undefined ? {} : { cursor }) }];
+    });
+    onRead(Object.fromEntries(entries));
+  };
+  const readTail = (tail: Tail, into: LogSink): boolean => {
+    try {
+      const more = tail.follower.turn((bytes) => {
+        into.bytes(tail.log, bytes);
+        changed = true;
+      });
+      tail.unreadable = '';
+      return more;
+    } catch (error) {
+      tail.unreadable = error instanceof Error ? error.message : String(error);
+      return false;
+    }
+  };
+  /** One turn of each, so that a container that floods its console does not hold up the others. */
+  const readAll = (): boolean => {
+    const into = sink;
+    if (into === undefined) return false;
+    const more = [...tails.values()].map((tail) => readTail(tail, into));
+    save();
+    return more.includes(true);
+  };
+  const schedule = (delayMs = BATCH_MS): void => {
+    timer ??= setTimeout(() => {
+      timer = undefined;
+      if (readAll()) schedule(0);
+    }, delayMs);
+  };
+  const watchFolder = (folder: string): void => {
+    if (watchers.has(folder)) return;
+    try {
+      const watcher = watch(folder, { persistent: false }, () => schedule());
+      watcher.on('error', () => forget(folder));
+      watchers.set(folder, watcher);
+    } catch {
+      // The sweep tries again.
+    }
+  };
+  const forget = (folder: string): void => {
+    watchers.get(folder)?.close();
+    watchers.delete(folder);
+  };
+  const letGo = (path: string, tail: Tail): void => {
+    tail.follower.close();
+    tails.delete(path);
+    changed = true;
+    const folder = dirname(path);
+    if (![...tails.keys()].some((other) => dirname(other) === folder)) forget(folder);
+  };
+
+  const tailsOf: ContainerTails = {
+    start(to) {
+      sink = to;
+      for (const [path, { container, source }] of Object.entries(resumeFrom)) {
+        tailsOf.follow({ container, source }, path);
+      }
+      sweep = setInterval(() => {
+        for (const path of tails.keys()) watchFolder(dirname(path));
+        schedule();
+      }, SWEEP_MS);
+      schedule(0);
+    },
+    follow(log, path) {
+      // Anew: the folder may be another one than the one that was watched under this name.
+      forget(dirname(path));
+      watchFolder(dirname(path));
+      if (!tails.has(path)) {
+        tails.set(path, { log, follower: followFile(path, left[path]?.cursor), unreadable: '' });
+        // Once: a container that is mounted again starts with new files.
+        delete left[path];
+        changed = true;
+      }
+      schedule(0);
+    },
+    unfollow(container) {
+      for (const [path, tail] of tails) {
+        if (tail.log.container !== container) continue;
+        if (sink !== undefined) while (readTail(tail, sink));
+        letGo(path, tail);
+      }
+      save();
+    },
+    containers: () => [...new Set([...tails.values()].map(({ log }) => log.container))],
+    stop() {
+      clearTimeout(timer);
+      clearInterval(sweep);
+      readAll();
+      for (const [path, tail] of tails) letGo(path, tail);
+    },
+    troubles: () => [...tails].flatMap(([path, tail]) => unreadable(path, tail)),
+  };
+  return tailsOf;
+}
+
+function unreadable(path: string, tail: Tail): HealthReason[] {
+  if (tail.unreadable === '') return [];
+  const message = `${path} cannot be read, so the log of ${tail.log.container} is not kept: ${tail.unreadable}`;
+  return [{ code: 'LOG_UNREADABLE', subject: path, message }];
+}

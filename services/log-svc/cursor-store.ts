@@ -1,0 +1,41 @@
+// The cursors of all followed files on disk, so that a killed log-svc goes on where it was.
+//
+// <rundir>/log/cursors.json: { "revision"?: "<rev>", "tails": { "<path>": { container, source, inode, offset, head } } },
+// written beside and renamed: always whole. No fsync: it has to outlive the process, and the files it speaks of die with the machine.
+import { readFileSync, renameSync, writeFileSync } from 'node:fs';
+import * as z from 'zod/mini';
+import { containerName, revisionName } from '../../shared/schema/names.ts';
+import { tailCursor } from './tail-cursor.ts';
+
+const followed = z.strictObject({
+  container: containerName,
+  source: z.enum(['console', 'lxc']),
+  /** Missing until something was read. */
+  cursor: z.optional(tailCursor),
+});
+export type Followed = z.output<typeof followed>;
+
+const cursorFile = z.strictObject({
+  /** The revision that was open. */
+  revision: z.optional(revisionName),
+  tails: z.record(z.string(), followed),
+});
+export type Cursors = z.output<typeof cursorFile>;
+
+const NONE: Cursors = { tails: {} };
+
+/** Nothing where there is no file, or none of ours: then files are followed from their beginning. */
+export function readCursors(path: string): Cursors {
+  try {
+    const parsed = cursorFile.safeParse(JSON.parse(readFileSync(path, 'utf8')));
+    return parsed.success ? parsed.data : NONE;
+  } catch {
+    return NONE;
+  }
+}
+
+/** Throws what the file system throws. */
+export function writeCursors(path: string, cursors: Cursors): void {
+  writeFileSync(`${path}.new`, JSON.stringify(cursors), { mode: 0o600 });
+  renameSync(`${path}.new`, path);
+}

@@ -1,0 +1,127 @@
+// Reads one growing file from a place on, over rotation (renamed, a new one made) and truncation. Synchronous, in bounded turns.
+import { closeSync, fstatSync, openSync, readSync, statSync } from 'node:fs';
+import { continues, type FoundFile, HEAD_BYTES, planResume, type TailCursor } from './tail-cursor.ts';
+
+export interface FileFollower {
+  /** Hands on at most MAX_TURN_BYTES, each time in a buffer that is reused afterwards; true when there may be more. Throws when the file is there and cannot be read. */
+  turn(onBytes: (bytes: Buffer) => void): boolean;
+  /** Undefined while nothing was ever read. */
+  cursor(): TailCursor | undefined;
+  close(): void;
+}
+
+const CHUNK_BYTES = 64 * 1024;
+const MAX_TURN_BYTES = 4 * CHUNK_BYTES;
+
+interface OpenFile {
+  readonly fd: number;
+  readonly inode: number;
+  offset: number;
+  head: Buffer;
+}
+
+export function followFile(path: string, from: TailCursor | undefined): FileFollower {
+  let queue: OpenFile[] | undefined;
+  let last = from;
+  const chunk = Buffer.alloc(CHUNK_BYTES);
+
+  const readOne = (file: OpenFile, onBytes: (bytes: Buffer) => void): number => {
+    if (!continues(found(file.fd), cursorOf(file))) restart(file);
+    const length = readSync(file.fd, chunk, 0, CHUNK_BYTES, file.offset);
+    if (length === 0) return 0;
+    if (file.head.length < HEAD_BYTES) {
+      file.head = Buffer.concat([file.head, chunk.subarray(0, Math.min(length, HEAD_BYTES - file.head.length))]);
+    }
+    onBytes(chunk.subarray(0, length));
+    file.offset += length;
+    last = cursorOf(file);
+    return length;
+  };
+  /** The next file to read when the first of the queue is at its end; false when there is none. */
+  const advance = (files: OpenFile[]): boolean => {
+    const [file] = files;
+    if (files.length > 1) {
+      files.shift();
+      if (file !== undefined) closeSync(file.fd);
+      return true;
+    }
+    if (file !== undefined && file.inode === inodeOf(path)) return false;
+    const next = tryOpen(path);
+    if (next === undefined) return false;
+    // Rotated twice since we looked: there is a whole file in between.
+    const skipped = file === undefined || inodeOf(`${path}.1`) === file.inode ? undefined : tryOpen(`${path}.1`);
+    // What was written between our last read and the rename is in the old one: it stays first in the queue.
+    files.push(...(skipped === undefined ? [next] : [skipped, next]));
+    return true;
+  };
+  return {
+    turn(onBytes) {
+      queue ??= resume(path, from);
+      let total = 0;
+      while (total < MAX_TURN_BYTES) {
+        const [file] = queue;
+        const length = file === undefined ? 0 : readOne(file, onBytes);
+        total += length;
+        if (length === 0 && !advance(queue)) return false;
+      }
+      return true;
+    },
+    cursor: () => last,
+    close() {
+      for (const { fd } of queue?.splice(0) ?? []) closeSync(fd);
+    },
+  };
+}
+
+function resume(path: string, cursor: TailCursor | undefined): OpenFile[] {
+  const current = tryOpen(path);
+  const previous = cursor === undefined ? undefined : tryOpen(`${path}.1`);
+  const plan = planResume(cursor, current && found(current.fd), previous && found(previous.fd));
+  const files: OpenFile[] = [];
+  if (previous !== undefined) {
+    if (plan.previousFrom === undefined) closeSync(previous.fd);
+    else files.push(goTo(previous, plan.previousFrom));
+  }
+  if (current !== undefined) files.push(goTo(current, plan.currentFrom));
+  return files;
+}
+
+function goTo(file: OpenFile, offset: number): OpenFile {
+  file.offset = offset;
+  file.head = headOf(file.fd).subarray(0, offset);
+  return file;
+}
+
+function restart(file: OpenFile): void {
+  file.offset = 0;
+  file.head = Buffer.alloc(0);
+}
+
+function inodeOf(path: string): number | undefined {
+  return statSync(path, { throwIfNoEntry: false })?.ino;
+}
+
+/** At its beginning. */
+function tryOpen(path: string): OpenFile | undefined {
+  try {
+    const fd = openSync(path, 'r');
+    return { fd, inode: fstatSync(fd).ino, offset: 0, head: Buffer.alloc(0) };
+  } catch (error) {
+    if (error instanceof Error && 'code' in error && error.code === 'ENOENT') return undefined;
+    throw error;
+  }
+}
+
+function headOf(fd: number): Buffer {
+  const head = Buffer.alloc(HEAD_BYTES);
+  return head.subarray(0, readSync(fd, head, 0, HEAD_BYTES, 0));
+}
+
+function found(fd: number): FoundFile {
+  const { ino, size } = fstatSync(fd);
+  return { inode: ino, size, head: headOf(fd) };
+}
+
+function cursorOf({ inode, offset, head }: OpenFile): TailCursor {
+  return { inode, offset, head: head.toString('base64') };
+}

@@ -1,0 +1,78 @@
+// Puts the service together: which sources, which outputs, and which revision to go on with after a restart.
+import { join } from 'node:path';
+import type { Channel } from '../../shared/ipc/contract.ts';
+import type { Logger } from '../../shared/log/logger.ts';
+import type { HealthReason } from '../../shared/schema/health.ts';
+import type { Launch } from '../../shared/service/launch.ts';
+import { createCollector } from './collector.ts';
+import { feedFromLxc } from './container-feed.ts';
+import { createContainerTails } from './container-tails.ts';
+import { logContract } from './contract.ts';
+import { readCurrent } from './current-link.ts';
+import { type Cursors, readCursors, writeCursors } from './cursor-store.ts';
+import { createFileTree } from './file-tree.ts';
+import { logHandlers } from './handlers.ts';
+import { createServicePipe } from './service-pipe.ts';
+
+/** After that, lines go where they went before the last boot: better in the wrong folder than in none. */
+const REVISION_WAIT_MS = 10_000;
+
+/** Returns once requests can be answered. The result ends it, in order. */
+export function serveLogs(channel: Channel, launch: Launch, log: Logger): () => void {
+  const root = join(launch.storage, 'logs');
+  const folder = join(launch.rundir, 'log');
+  const before = readCursors(join(folder, 'cursors.json'));
+  const cursors = cursorKeeper(join(folder, 'cursors.json'), before);
+
+  const tails = createContainerTails(before.tails, (all) => cursors.update({ tails: all }));
+  const pipes = (launch.logPipes ?? []).map(({ source, fd }) =>
+    createServicePipe({ origin: source, fd, acceptedPath: join(folder, `${source}.accepted`) }),
+  );
+  const files = createFileTree(root, {
+    onLoss: (path, reason) => log.error(`cannot write ${path}, dropping its lines: ${reason}`),
+    onRecovered: (path, { lines, bytes, reason }) =>
+      log.warn(`dropped ${lines} lines (${bytes} bytes) of ${path}, which can be written again: ${reason}`),
+  });
+  const collector = createCollector([...pipes, tails], [files]);
+  const openRevision = (revision: string) => {
+    clearTimeout(patience);
+    cursors.update({ revision });
+    return collector.openRevision(revision);
+  };
+  const known = readCurrent(root);
+  const patience = setTimeout(() => known !== undefined && openRevision(known), REVISION_WAIT_MS);
+  // The same boot as before: our own restart. Another boot may be another revision, which state-svc will tell.
+  if (before.revision !== undefined) openRevision(before.revision);
+
+  const stopFeed = feedFromLxc(channel, tails, join(launch.rundir, 'lxc'), log);
+  channel.serve(
+    logContract,
+    logHandlers({ openRevision, troubles: () => [...collector.troubles(), ...cursors.troubles()] }),
+  );
+  return () => {
+    clearTimeout(patience);
+    stopFeed();
+    collector.stop();
+  };
+}
+
+function cursorKeeper(path: string, before: Cursors) {
+  let now = before;
+  let trouble = '';
+  return {
+    update(change: Partial<Cursors>): void {
+      now = { ...now, ...change };
+      try {
+        writeCursors(path, now);
+        trouble = '';
+      } catch (error) {
+        trouble = error instanceof Error ? error.message : String(error);
+      }
+    },
+    troubles(): HealthReason[] {
+      if (trouble === '') return [];
+      const message = `${path} cannot be written, so a restart of log-svc repeats lines: ${trouble}`;
+      return [{ code: 'LOG_UNWRITABLE', subject: path, message }];
+    },
+  };
+}

@@ -1,0 +1,186 @@
+// What the tests of log-svc stand on: a storage and a rundir in a folder of their own, real pipes, and the real process.
+import {
+  chmodSync,
+  chownSync,
+  closeSync,
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readFileSync,
+  rmSync,
+  watch,
+} from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { build } from 'esbuild';
+import { logContract } from '../../services/log-svc/contract.ts';
+import { lxcContract } from '../../services/lxc-svc/contract.ts';
+import { type ServiceProcess, spawnService } from '../../services/supervisor/spawn-service.ts';
+import { createBroker } from '../../shared/ipc/broker.ts';
+import { createChannel } from '../../shared/ipc/channel.ts';
+import type { Channel } from '../../shared/ipc/contract.ts';
+import { memoryPorts } from '../../shared/ipc/memory-port.ts';
+import { socketPort } from '../../shared/ipc/socket-port.ts';
+import { pipe2NonBlocking } from '../../shared/kernel/unix-sockets.ts';
+import { silentLogger } from '../../shared/log/logger.ts';
+import { BROKER_FD, type Launch } from '../../shared/service/launch.ts';
+import { resolveUid } from '../../shared/service/users.ts';
+
+export const CONTRACTS = [logContract, lxcContract];
+const HASH = 'test';
+
+export interface Place {
+  readonly root: string;
+  readonly storage: string;
+  readonly rundir: string;
+  /** <storage>/logs/<parts> */
+  log(...parts: readonly string[]): string;
+  remove(): void;
+}
+
+/** Folders as the supervisor makes them; everybody may pass through, `uid` owns what log-svc owns. */
+export function makePlace(uid?: number): Place {
+  const root = mkdtempSync(join(tmpdir(), 'berth-log-'));
+  const storage = join(root, 'storage');
+  const rundir = join(root, 'run');
+  const owned = [join(storage, 'logs'), join(rundir, 'log')];
+  for (const folder of [...owned, join(rundir, 'lxc')]) mkdirSync(folder, { recursive: true });
+  chmodSync(root, 0o755);
+  if (uid !== undefined) for (const folder of owned) chownSync(folder, uid, uid);
+  return {
+    root,
+    storage,
+    rundir,
+    log: (...parts) => join(storage, 'logs', ...parts),
+    remove: () => rmSync(root, { recursive: true, force: true }),
+  };
+}
+
+/** The file with its older generation before it. */
+export function readGenerations(path: string): string {
+  return [`${path}.1`, path].map((name) => (existsSync(name) ? readFileSync(name, 'utf8') : '')).join('');
+}
+
+/** Resolves as soon as `holds` does, looked at whenever something below `folder` changes. */
+export async function whenFiles(folder: string, holds: () => boolean): Promise<void> {
+  if (holds()) return;
+  await new Promise<void>((resolve) => {
+    const watcher = watch(folder, { recursive: true }, () => look());
+    // Folders that come up while the watcher is being extended would be missed.
+    const backstop = setInterval(() => look(), 200);
+    const look = (): void => {
+      if (!holds()) return;
+      watcher.close();
+      clearInterval(backstop);
+      resolve();
+    };
+    look();
+  });
+}
+
+export interface LogProcess {
+  readonly pid: number;
+  /** With SIGKILL; resolves when it is gone. */
+  kill(): Promise<void>;
+  /** As the supervisor ends it: its connection ends. Resolves to its exit code. */
+  stop(): Promise<number | null>;
+  lastWords(): string;
+}
+
+const PIPED = ['log-svc', 'ipam-svc', 'net-svc'] as const;
+type Piped = (typeof PIPED)[number];
+
+export interface LogTree {
+  /** A peer of log-svc, on the same broker. */
+  connect(service: 'state-svc' | 'lxc-svc' | 'ctl-svc'): Channel;
+  /** The write end of that service's log pipe. */
+  writeFd(service: Piped): number;
+  /** Resolves when it says that it is ready. */
+  start(): Promise<LogProcess>;
+  close(): void;
+}
+
+/** Runs the bundle with setpriv and Node's fences, just as the supervisor does. */
+export async function makeLogTree(place: Place): Promise<LogTree> {
+  const program = join(place.root, 'program');
+  await build({
+    entryPoints: { 'log-svc': join(import.meta.dirname, '../../services/log-svc/main.ts') },
+    outdir: program,
+    bundle: true,
+    platform: 'node',
+    target: 'node20.19',
+    format: 'cjs',
+    define: { __CONTRACTS_HASH__: JSON.stringify(HASH) },
+    logLevel: 'error',
+  });
+  let onReady: () => void = () => undefined;
+  const broker = createBroker({
+    contracts: CONTRACTS,
+    contractsHash: HASH,
+    log: silentLogger,
+    listener: { onReady: () => onReady(), onBeat: () => undefined, onGone: () => undefined },
+  });
+  const alive = new Set<ServiceProcess>();
+  const pipes = new Map(PIPED.map((source) => [source, pipe2NonBlocking()]));
+  const writeFd = (service: Piped): number => pipes.get(service)?.writeFd ?? -1;
+  const startOne = async (): Promise<LogProcess> => {
+    const launch: Launch = {
+      service: 'log-svc',
+      rundir: place.rundir,
+      storage: place.storage,
+      mode: 'appengine',
+      logPipes: PIPED.map((source, index) => ({ source, fd: BROKER_FD + 1 + index })),
+    };
+    let onGone: (code: number | null) => void = () => undefined;
+    const gone = new Promise<number | null>((resolve) => {
+      onGone = resolve;
+    });
+    const ready = new Promise<void>((resolve, reject) => {
+      onReady = resolve;
+      void gone.then((code) => reject(new Error(`log-svc ended with ${code}: ${child.lastWords()}`)));
+    });
+    const child = spawnService(
+      {
+        contract: logContract,
+        uid: resolveUid('berth-log'),
+        places: { rundir: place.rundir, storage: place.storage, program },
+        launch,
+        logFd: writeFd('log-svc'),
+        inheritedFds: [...pipes.values()].map(({ readFd }) => readFd),
+      },
+      ({ code }) => {
+        alive.delete(child);
+        onGone(code);
+      },
+    );
+    alive.add(child);
+    broker.attach('log-svc', socketPort(child.socket));
+    await ready;
+    return {
+      pid: child.pid,
+      lastWords: child.lastWords,
+      async kill() {
+        child.kill();
+        await gone;
+      },
+      async stop() {
+        broker.detach('log-svc');
+        return await gone;
+      },
+    };
+  };
+  return {
+    connect(service) {
+      const [brokerEnd, serviceEnd] = memoryPorts();
+      broker.attach(service, brokerEnd);
+      return createChannel(serviceEnd, { contractsHash: HASH, log: silentLogger, beatMs: 0 });
+    },
+    writeFd,
+    start: startOne,
+    close() {
+      for (const child of alive) child.kill();
+      broker.close();
+      for (const { readFd, writeFd: fd } of pipes.values()) for (const end of [readFd, fd]) closeSync(end);
+    },
+  };
+}

@@ -1,0 +1,217 @@
+import assert from 'node:assert/strict';
+import {
+  appendFileSync,
+  chmodSync,
+  chownSync,
+  existsSync,
+  mkdirSync,
+  readFileSync,
+  readlinkSync,
+  renameSync,
+} from 'node:fs';
+import { dirname, join } from 'node:path';
+import { afterEach, beforeEach, describe, it } from 'node:test';
+import { setImmediate as turn } from 'node:timers/promises';
+import { logContract } from '../../services/log-svc/contract.ts';
+import { lxcContract } from '../../services/lxc-svc/contract.ts';
+import { type Channel, type Handlers, ok } from '../../shared/ipc/contract.ts';
+import { createLogger } from '../../shared/log/logger.ts';
+import { resolveUid } from '../../shared/service/users.ts';
+import { type LogTree, makeLogTree, makePlace, type Place, readGenerations, whenFiles } from './log-rig.ts';
+
+const UID = resolveUid('berth-log');
+
+const lxcHandlers = (listContainers: Handlers<typeof lxcContract>['listContainers']): Handlers<typeof lxcContract> => {
+  const unused = (): never => {
+    throw new Error('not asked for here');
+  };
+  return { listContainers, mount: unused, start: unused, stop: unused, unmount: unused, health: unused };
+};
+
+describe('log-svc as a process', () => {
+  let place: Place;
+  let tree: LogTree;
+  let state: Channel;
+  let consolePath: string;
+  let pantavisorLog: string;
+  const read = (path: string): string => (existsSync(path) ? readFileSync(path, 'utf8') : '');
+  const open = async (revision: string) => await state.client(logContract).openRevision({ revision });
+  const when = (path: string, text: string) => whenFiles(place.log(), () => readGenerations(path).includes(text));
+
+  beforeEach(async () => {
+    place = makePlace(UID);
+    tree = await makeLogTree(place);
+    state = tree.connect('state-svc');
+    state.ready();
+    consolePath = join(place.rundir, 'lxc', 'web', 'console');
+    mkdirSync(dirname(consolePath));
+    pantavisorLog = place.log('0/pantavisor/pantavisor.log');
+  });
+  afterEach(() => {
+    tree.close();
+    place.remove();
+  });
+
+  const serveLxc = (): Channel => {
+    const lxc = tree.connect('lxc-svc');
+    const web = {
+      container: 'web',
+      revision: '0',
+      mounted: true,
+      logs: [{ source: 'console', path: consolePath }],
+    } as const;
+    lxc.serve(
+      lxcContract,
+      lxcHandlers(() => ok({ containers: [{ ...web, logs: [...web.logs] }] })),
+    );
+    lxc.ready();
+    return lxc;
+  };
+
+  it('is ready without lxc-svc, keeps lines until the revision is known, and links it', async () => {
+    createLogger('ipam', tree.writeFd('ipam-svc')).info('allocated 10.0.5.2/24 to my-app from pool internal');
+    await tree.start();
+    assert.ok(!existsSync(place.log('current')));
+    assert.deepEqual(await open('0'), { ok: true, value: {} });
+    await when(pantavisorLog, '\n');
+    assert.match(
+      read(pantavisorLog),
+      /^\[\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z\] INFO {2}\[ipam\] allocated 10\.0\.5\.2\/24 to my-app from pool internal\n$/,
+    );
+    assert.equal(readlinkSync(place.log('current')), '0');
+  });
+
+  it('goes on in the revision of before, without being told, after it was killed', async () => {
+    const first = await tree.start();
+    await open('locals/x');
+    await first.kill();
+    createLogger('ipam', tree.writeFd('ipam-svc')).info('while nobody reads');
+    await tree.start();
+    await when(place.log('locals/x/pantavisor/pantavisor.log'), 'while nobody reads');
+  });
+
+  it('follows the consoles that lxc-svc names, at its start and later', async () => {
+    await tree.start();
+    await open('0');
+    appendFileSync(consolePath, 'before\n');
+    const lxc = serveLxc();
+    await when(place.log('0/web/console.log'), 'before\n');
+    appendFileSync(consolePath, 'after\n');
+    await when(place.log('0/web/console.log'), 'after\n');
+    const lxcLog = join(dirname(consolePath), 'log');
+    appendFileSync(lxcLog, 'lxc web 20261121 INFO start\n');
+    lxc.publish(lxcContract, 'containerMounted', {
+      container: 'web',
+      revision: '0',
+      logs: [{ source: 'lxc', path: lxcLog }],
+    });
+    await when(place.log('0/web/lxc.log'), 'lxc web 20261121 INFO start\n');
+    assert.equal(read(place.log('0/web/console.log')), 'before\nafter\n');
+  });
+
+  it('reads no file outside of the folder of lxc-svc', async () => {
+    await tree.start();
+    await open('0');
+    serveLxc().publish(lxcContract, 'containerMounted', {
+      container: 'evil',
+      revision: '0',
+      logs: [{ source: 'console', path: '/etc/passwd' }],
+    });
+    await when(pantavisorLog, 'console of evil is not followed: /etc/passwd');
+    assert.ok(!existsSync(place.log('0/evil')));
+  });
+
+  it('hands on the last words of a stop', async () => {
+    const log = await tree.start();
+    await open('0');
+    createLogger('net', tree.writeFd('net-svc')).info('last words');
+    await turn();
+    assert.equal(await log.stop(), 0);
+    assert.match(read(pantavisorLog), /last words/);
+  });
+
+  it('loses no console line when it is killed under load, over rotations', async () => {
+    let log = await tree.start();
+    await open('0');
+    serveLxc();
+    const out = place.log('0/web/console.log');
+    let written = 0;
+    const write = (lines: number): void => {
+      for (let line = 0; line < lines; line++) appendFileSync(consolePath, `line ${++written} of the console\n`);
+    };
+    for (let kill = 0; kill < 8; kill++) {
+      write(1);
+      await when(out, `line ${written} `);
+      const mark = written;
+      for (let burst = 0; burst < 20; burst++) {
+        write(25);
+        await turn();
+      }
+      if (kill % 2 === 1) renameSync(consolePath, `${consolePath}.1`);
+      write(5);
+      await when(out, `line ${mark + 25 * (1 + kill)} `);
+      const killed = log.kill();
+      write(50);
+      await killed;
+      write(50);
+      log = await tree.start();
+    }
+    write(1);
+    await when(out, `line ${written} `);
+    const seen = new Set(
+      [...readGenerations(out).matchAll(/^line (\d+) of the console$/gm)].map(([, id]) => Number(id)),
+    );
+    assert.equal(seen.size, written);
+  });
+
+  it('loses no message when it is killed under load', async () => {
+    let log = await tree.start();
+    await open('0');
+    const ipam = createLogger('ipam', tree.writeFd('ipam-svc'));
+    let written = 0;
+    for (let kill = 0; kill < 8; kill++) {
+      const mark = written + 40 * (1 + kill);
+      const load = setInterval(() => {
+        for (let line = 0; line < 10; line++) ipam.info(`message ${++written}.`, { kill });
+      }, 2);
+      await when(pantavisorLog, `message ${mark}.`);
+      await log.kill();
+      log = await tree.start();
+      clearInterval(load);
+    }
+    ipam.info(`message ${++written}.`);
+    await when(pantavisorLog, `message ${written}.`);
+    const ids = [...readGenerations(pantavisorLog).matchAll(/INFO {2}\[ipam\] message (\d+)\./g)].map(([, id]) =>
+      Number(id),
+    );
+    const seen = new Set(ids);
+    assert.equal(seen.size, written, `${written - seen.size} of ${written} lost`);
+    assert.doesNotMatch(readGenerations(pantavisorLog), /WARN/);
+  });
+
+  it('answers LOG_UNWRITABLE where it may not write, lives on, and recovers', async () => {
+    await tree.start();
+    chownSync(place.log(), 0, 0);
+    chmodSync(place.log(), 0o755);
+    const answer = await open('0');
+    assert.ok(!answer.ok && answer.error.code === 'LOG_UNWRITABLE' && answer.error.path === place.log('0'));
+    const health = tree.connect('ctl-svc');
+    const reasons = async () => {
+      const asked = await health.client(logContract).health({});
+      return asked.ok ? asked.value.reasons : [];
+    };
+    assert.deepEqual(
+      (await reasons()).map(({ code, subject }) => [code, subject]),
+      [['LOG_UNWRITABLE', place.log('0')]],
+    );
+    const ipam = createLogger('ipam', tree.writeFd('ipam-svc'));
+    ipam.info('nowhere to go');
+    while (!(await reasons()).some(({ subject }) => subject === pantavisorLog));
+    chownSync(place.log(), UID, UID);
+    assert.equal((await open('0')).ok, true);
+    const again = setInterval(() => ipam.info('and now?'), 100);
+    await when(pantavisorLog, 'WARN  [log] dropped');
+    clearInterval(again);
+    assert.deepEqual(await reasons(), []);
+  });
+});
