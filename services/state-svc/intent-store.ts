@@ -38,6 +38,8 @@ export interface IntentStore {
   get(container: string): Intent;
   /** Resolves when it is on disk. Changes that come while a write is under way share the next one. */
   set(container: string, change: Partial<Intent>): Promise<void>;
+  /** Resolves when no write is under way. */
+  drained(): Promise<void>;
 }
 
 /** A damaged file is told and then treated as empty: the worst that follows is a stopped container that starts again. */
@@ -64,6 +66,12 @@ export async function openIntents(path: string, log: Logger): Promise<IntentStor
       if (JSON.stringify(before) === JSON.stringify(after)) return next ?? writing;
       intents.set(container, after);
       await write();
+    },
+    async drained() {
+      for (let last = writing; ; last = writing) {
+        await last;
+        if (last === writing) return;
+      }
     },
   };
 }

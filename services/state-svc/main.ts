@@ -23,8 +23,8 @@ void runService(stateContract, 'state', async ({ channel, launch, log }) => {
     startLimit: Math.max(2, availableParallelism()),
   });
   channel.serve(stateContract, createHandlers(runner, systemClock));
-  return () => {
-    runner.close();
-    return checksums.close();
+  return async () => {
+    await runner.close();
+    await checksums.close();
   };
 });

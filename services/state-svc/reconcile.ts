@@ -47,8 +47,15 @@ export async function adoptAll(context: ReconcileContext): Promise<void> {
   );
 }
 
+export interface ResyncContext {
+  readonly peers: { readonly lxc: Pick<Peers['lxc'], 'listContainers'> };
+  readonly ask: Ask;
+  readonly log: Logger;
+  readonly containers: readonly Pick<Container, 'plan' | 'run' | 'exited'>[];
+}
+
 /** After lost exit events: whoever is believed to run and does not has ended. Never rejects. */
-export async function resync(context: ReconcileContext): Promise<void> {
+export async function resync(context: ResyncContext): Promise<void> {
   try {
     const actual = await listActual(context);
     for (const container of context.containers) {
@@ -69,7 +76,7 @@ function exitOf(actual: Actual | undefined): ExitEvent | undefined {
   return actual?.exit;
 }
 
-async function listActual({ ask, peers }: ReconcileContext): Promise<readonly Actual[]> {
+async function listActual({ ask, peers }: ResyncContext): Promise<readonly Actual[]> {
   const answer = await ask(() => peers.lxc.listContainers({}));
   return answer.ok ? answer.value.containers : [];
 }

@@ -39,7 +39,8 @@ export interface RevisionRunner {
   readonly settled: Promise<void>;
   /** Stops every container, groups in reverse, and takes the pools' network away. Answers what did not work, past it all. */
   stopAll(): Promise<readonly string[]>;
-  close(): void;
+  /** Nothing is started or stopped for it any more; resolves when all that was to be written down is. */
+  close(): Promise<void>;
 }
 
 /** Problems and reasons told to others; a damaged document can have thousands. */
@@ -133,6 +134,7 @@ export async function runRevision(context: RunnerContext): Promise<RevisionRunne
     close: () => {
       boot?.close();
       for (const container of containers) container.close();
+      return context.intents.drained();
     },
   };
 }

@@ -93,7 +93,7 @@ export async function createDevice(
     supervisor: bus.connect('supervisor').client(stateContract),
     history,
     async boot() {
-      runner?.close();
+      await runner?.close();
       const channel = bus.connect('state-svc');
       runner = await runRevision({
         channel,
@@ -132,8 +132,8 @@ export async function createDevice(
       return row;
     },
     async close() {
-      runner?.close();
       bus.close();
+      await runner?.close();
       await rm(storage, { recursive: true });
     },
   };

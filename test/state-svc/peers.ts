@@ -35,6 +35,8 @@ export interface World {
   /** Starts and mounts wait here while they are held. */
   hold(step: string): () => void;
   exit(container: string, status: ExitStatus): void;
+  /** The event alone. */
+  tellExit(container: string, pid: number, status: ExitStatus): void;
   /** A new connection of all four. */
   connect(bus: MemoryBus): void;
   restart(service: ServiceName): void;
@@ -231,6 +233,9 @@ export function createWorld(nowMs: () => number, onCall: () => void): World {
       const exit = { pid: found.running.pid, status, atMs: nowMs() };
       Object.assign(found, { running: undefined, exit });
       lxcChannel?.publish(lxcContract, 'containerExited', { container, ...exit });
+    },
+    tellExit(container, pid, status) {
+      lxcChannel?.publish(lxcContract, 'containerExited', { container, pid, status, atMs: nowMs() });
     },
     connect(newBus) {
       bus = newBus;

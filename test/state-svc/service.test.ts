@@ -326,7 +326,7 @@ describe('a restart of state-svc', () => {
       const release = it.world.hold(step);
       const first = await it.boot();
       await it.until(() => it.world.calls.includes(`${step} web`));
-      first.close();
+      await first.close();
       const second = it.boot();
       release();
       await (await second).settled;
@@ -348,10 +348,10 @@ describe('a restart of state-svc', () => {
       const release = it.world.hold(step);
       await it.state.controlContainer({ container: 'web', action: 'restart' });
       await it.until(() => it.world.calls.includes(`${step} web`));
-      first.close();
+      await first.close();
       const second = it.boot();
-      release();
       await (await second).settled;
+      release();
       const row = await it.untilStatus('web', 'STARTED');
       assert.notEqual(row.pid, pid, step);
       assert.equal(row.pid, it.world.containers.get('web')?.running?.pid);
@@ -561,12 +561,64 @@ describe('auto-recovery', () => {
     await it.untilStatus('web', 'STARTED');
   });
 
+  it('is not misled by an exit that is told twice', async () => {
+    const it = await start(RETRY);
+    const { pid } = await it.untilStatus('web', 'STARTED');
+    it.world.exit('web', FAILED);
+    await it.untilStatus('web', 'RECOVERING');
+    it.clock.advance(5000);
+    await it.untilStatus('web', 'STARTED');
+    it.world.tellExit('web', pid ?? 0, FAILED);
+    // Events and answers of one service arrive in order: after this restart's the exit has been heard.
+    await it.state.controlContainer({ container: 'web', action: 'restart' });
+    await it.until(async () => (await it.rows()).web?.restarts === 2);
+    assert.equal((await it.rows()).web?.auto_recovery?.current_retries, 0);
+    assert.deepEqual(it.history.get('web')?.filter((status) => status === 'RECOVERING').length, 1);
+  });
+
+  it('counts the uptime of what it adopts', async () => {
+    const it = await start({ ...RETRY, stable_timeout: 30 });
+    it.clock.advance(20_000);
+    await (await it.boot()).settled;
+    assert.equal((await it.untilStatus('web', 'STARTED')).auto_recovery?.is_stable, 'false');
+    it.clock.advance(10_000);
+    assert.equal((await it.untilStatus('web', 'STARTED')).auto_recovery?.is_stable, 'true');
+  });
+
   it('meets an end that was told before the start was answered', async () => {
     const it = await open({ web: { ...APP, auto_recovery: RETRY } });
     it.world.diesAtOnce.add('web');
     await it.boot();
     const row = await it.untilStatus('web', 'RECOVERING');
     assert.deepEqual(row.exit?.status, FAILED);
+  });
+});
+
+describe('rows', () => {
+  it('have the keys that the API names, in its order, and only where it names them', async () => {
+    const it = await open({ web: { ...APP, ...POOLED, auto_recovery: RETRY }, base: { group: 'root' } });
+    await it.boot();
+    await it.untilStatus('web', 'STARTED');
+    const { web, base } = await it.rows();
+    const own = ['pid', 'exit', 'restarts', 'since'];
+    const common = ['name', 'group', 'status', 'status_goal', 'restart_policy', 'roles'];
+    assert.deepEqual(Object.keys(web ?? {}), [...common, 'auto_recovery', 'user_stopped', 'network', ...own]);
+    assert.deepEqual(Object.keys(base ?? {}), [...common, ...own]);
+    assert.deepEqual(web?.auto_recovery, {
+      policy: 'on-failure',
+      max_retries: 5,
+      current_retries: 0,
+      stable_timeout: 30,
+      is_stable: 'false',
+      backoff_policy: 'never',
+    });
+    const groups = await it.state.listGroups({});
+    assert.deepEqual(groups.ok && groups.value.groups.map(({ auto_recovery }) => auto_recovery), [
+      undefined,
+      undefined,
+      undefined,
+      { max_retries: 5, stable_timeout: 30, backoff_policy: 'reboot' },
+    ]);
   });
 });
 

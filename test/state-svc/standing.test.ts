@@ -2,7 +2,10 @@ import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import fc from 'fast-check';
 import { type Intent, NO_INTENT } from '../../services/state-svc/intent-store.ts';
+import { resync } from '../../services/state-svc/reconcile.ts';
 import { type Actual, standingOf, strangers } from '../../services/state-svc/standing.ts';
+import { ok } from '../../shared/ipc/contract.ts';
+import { silentLogger } from '../../shared/log/logger.ts';
 import type { ContainerPlan } from '../../shared/revision/revision.ts';
 
 const plan: ContainerPlan = {
@@ -84,6 +87,48 @@ describe('standing', () => {
       'ghost',
       'moved',
       'old',
+    ]);
+  });
+});
+
+describe('resync', () => {
+  it('tells exactly the ends that were missed, with their status where lxc-svc knows it', async () => {
+    const told: [string, number, string][] = [];
+    const believed = (name: string, pid: number | undefined) => ({
+      plan: { ...plan, name },
+      run: pid === undefined ? undefined : { pid, startedMs: 1 },
+      exited: (event: { pid: number; status: { kind: string } }) => told.push([name, event.pid, event.status.kind]),
+    });
+    const known = (container: string, over: object) => ({
+      container,
+      revision: '0',
+      mounted: true,
+      logs: [],
+      ...over,
+    });
+    const answer = ok({
+      containers: [
+        known('alive', { running: run }),
+        known('ended', { exit }),
+        known('anew', { running: { ...run, pid: 99 } }),
+      ],
+    });
+    await resync({
+      peers: { lxc: { listContainers: async () => answer } },
+      ask: (call) => call(),
+      log: silentLogger,
+      containers: [
+        believed('alive', 10),
+        believed('ended', 10),
+        believed('anew', 10),
+        believed('vanished', 10),
+        believed('stopped', undefined),
+      ],
+    });
+    assert.deepEqual(told, [
+      ['ended', 10, 'code'],
+      ['anew', 10, 'unknown'],
+      ['vanished', 10, 'unknown'],
     ]);
   });
 });
