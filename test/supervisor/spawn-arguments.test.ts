@@ -2,6 +2,7 @@
 import assert from 'node:assert/strict';
 import { spawnSync } from 'node:child_process';
 import { describe, it } from 'node:test';
+import { logContract } from '../../services/log-svc/contract.ts';
 import { ALL_CONTRACTS } from '../../services/supervisor/contracts.ts';
 import { nodeArguments, setprivArguments } from '../../services/supervisor/spawn-arguments.ts';
 import { topicId } from '../../shared/ipc/topic.ts';
@@ -51,6 +52,18 @@ describe('supervisor.spawn-arguments', () => {
     assert.deepEqual(
       args.filter((arg) => arg.startsWith('--allow')),
       ['--allow-fs-read=/p', '--allow-fs-read=/s/ipam', '--allow-fs-read=/r/lxc', '--allow-fs-write=/s/ipam'],
+    );
+  });
+
+  it('leaves paths to the user where the contract needs symbolic links', () => {
+    const args = nodeArguments(
+      { files: logContract.files, privileges: logContract.privileges },
+      places,
+      '--permission',
+    );
+    assert.deepEqual(
+      args.filter((arg) => arg.startsWith('--allow')),
+      ['--allow-fs-read=*', '--allow-fs-write=*'],
     );
   });
 

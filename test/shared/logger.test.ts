@@ -1,0 +1,113 @@
+import assert from 'node:assert/strict';
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { closeSync, mkdtempSync, readFileSync, readSync, rmSync } from 'node:fs';
+import { Socket } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { describe, it } from 'node:test';
+import { pipe2NonBlocking } from '../../shared/kernel/unix-sockets.ts';
+import { createLogger } from '../../shared/log/logger.ts';
+
+const LOGGER = JSON.stringify(join(import.meta.dirname, '../../shared/log/logger.ts'));
+
+/** Runs `program` in a process whose stdout is `stdout`, with `logger` imported there. */
+function runLogger(program: string, stdout: number) {
+  const source = `import { createLogger } from ${LOGGER}; ${program}`;
+  return spawn(process.execPath, ['--import', 'tsx', '--input-type=module', '--eval', source], {
+    stdio: ['ignore', stdout, 'pipe'],
+    cwd: join(import.meta.dirname, '../..'),
+  });
+}
+
+function drain(fd: number): string {
+  const chunk = Buffer.alloc(64 * 1024);
+  let text = '';
+  try {
+    for (;;) text += chunk.subarray(0, readSync(fd, chunk)).toString();
+  } catch {
+    // EAGAIN: empty.
+  }
+  return text;
+}
+
+const FLOOD = `const log = createLogger('flood');
+  for (let n = 0; n < 40_000; n++) { log.info('line ' + n + ' ' + 'x'.repeat(60)); if (n % 100 === 0) await new Promise(setImmediate); }`;
+
+describe('logger', () => {
+  it('neither waits for a full pipe nor dies of it, and ends at once when asked', async () => {
+    const { readFd, writeFd } = pipe2NonBlocking();
+    const child = runLogger(`${FLOOD} log.fatal('dying'); log.flush(); process.exit(7);`, writeFd);
+    const [code] = await once(child, 'exit');
+    assert.equal(code, 7);
+    assert.match(drain(readFd), /^\{"level":30,"time":\d+,"src":"flood","msg":"line 0 x+"\}\n/);
+    for (const fd of [readFd, writeFd]) closeSync(fd);
+  });
+
+  it('says how many lines are missing once the pipe is read again, and loses no other', async () => {
+    const { readFd, writeFd } = pipe2NonBlocking();
+    const child = runLogger(
+      `${FLOOD} process.stderr.write('.'); setInterval(() => log.info('again'), 20); await new Promise((r) => setTimeout(r, 60_000));`,
+      writeFd,
+    );
+    closeSync(writeFd);
+    // Nobody reads before everything was written.
+    assert.ok(child.stderr !== null);
+    await once(child.stderr, 'data');
+    const reader = new Socket({ fd: readFd, readable: true, writable: false });
+    let text = '';
+    for await (const chunk of reader) {
+      text += String(chunk);
+      if (text.includes('"msg":"again"')) break;
+    }
+    child.kill('SIGKILL');
+    await once(child, 'exit');
+    const losses = [...text.matchAll(/"msg":"lost (\d+) lines here/g)].map(([, lines]) => Number(lines));
+    const lost = losses.reduce((sum, lines) => sum + lines, 0);
+    const seen = [...text.matchAll(/"msg":"line (\d+) /g)].length;
+    assert.ok(lost > 0);
+    assert.equal(seen + lost, 40_000);
+  });
+
+  it('survives a reader that is gone for good', async () => {
+    const { readFd, writeFd } = pipe2NonBlocking();
+    closeSync(readFd);
+    const child = runLogger(`${FLOOD} log.flush(); process.exit(7);`, writeFd);
+    closeSync(writeFd);
+    assert.deepEqual(await once(child, 'exit'), [7, null]);
+  });
+
+  it('shares a pipe among several areas of a service', () => {
+    const { readFd, writeFd } = pipe2NonBlocking();
+    const [net, ipam] = [createLogger('net', writeFd), createLogger('ipam', writeFd)];
+    net.warn('one', { bridge: 'pvbr0' });
+    ipam.info('two');
+    net.flush();
+    const lines = drain(readFd)
+      .trim()
+      .split('\n')
+      .map((line) => JSON.parse(line));
+    assert.deepEqual(
+      lines.map(({ level, src, msg, bridge }) => [level, src, msg, bridge]),
+      [
+        [40, 'net', 'one', 'pvbr0'],
+        [30, 'ipam', 'two', undefined],
+      ],
+    );
+    closeSync(readFd);
+  });
+
+  it('writes to a plain file too', async () => {
+    const folder = mkdtempSync(join(tmpdir(), 'berth-logger-'));
+    const { readFd, writeFd } = pipe2NonBlocking();
+    const path = JSON.stringify(join(folder, 'log'));
+    const child = runLogger(
+      `import { openSync } from 'node:fs'; createLogger('x', openSync(${path}, 'a')).info('hello');`,
+      writeFd,
+    );
+    await once(child, 'exit');
+    assert.match(readFileSync(join(folder, 'log'), 'utf8'), /"msg":"hello"\}\n$/);
+    rmSync(folder, { recursive: true });
+    for (const fd of [readFd, writeFd]) closeSync(fd);
+  });
+});
