@@ -1,3 +1,4 @@
+#!/usr/bin/env node
 // pvcontrol: the command line of the control API. Tables for people, the API's JSON for programs, exit codes for scripts.
 import process from 'node:process';
 import { type Command, parseCommandLine, type View } from './command-line.ts';
