@@ -1,0 +1,43 @@
+// The auto_recovery object, as groups and containers write it. All or nothing: a container's own replaces its group's.
+import * as z from 'zod/mini';
+import type { AutoRecovery } from './revision.ts';
+
+const seconds = z.number().check(z.minimum(0));
+
+export const autoRecoveryDocument = z.object({
+  policy: z.optional(z.enum(['no', 'always', 'on-failure', 'unless-stopped'])),
+  max_retries: z.optional(z.int().check(z.minimum(0))),
+  retry_delay: z.optional(seconds),
+  backoff_factor: z.optional(z.number().check(z.minimum(1))),
+  reset_window: z.optional(seconds),
+  stable_timeout: z.optional(z.int().check(z.minimum(0))),
+  backoff_policy: z.optional(
+    z
+      .string()
+      .check(z.regex(/^(reboot|never|\d+(s|min|h))$/, '"reboot", "never" or a duration such as 30s, 10min, 1h')),
+  ),
+});
+
+/** What the default app group has; also for what an object leaves out. */
+const DEFAULTS = {
+  maxRetries: 5,
+  retryDelaySeconds: 5,
+  backoffFactor: 2,
+  stableTimeoutSeconds: 30,
+  backoffPolicy: 'reboot',
+};
+
+export const APP_RECOVERY: AutoRecovery = { policy: 'on-failure', resetWindowSeconds: undefined, ...DEFAULTS };
+
+export function recoveryOf(document: z.output<typeof autoRecoveryDocument> | undefined): AutoRecovery | undefined {
+  if (document === undefined) return undefined;
+  return {
+    policy: document.policy ?? 'no',
+    maxRetries: document.max_retries ?? DEFAULTS.maxRetries,
+    retryDelaySeconds: document.retry_delay ?? DEFAULTS.retryDelaySeconds,
+    backoffFactor: document.backoff_factor ?? DEFAULTS.backoffFactor,
+    resetWindowSeconds: document.reset_window,
+    stableTimeoutSeconds: document.stable_timeout ?? DEFAULTS.stableTimeoutSeconds,
+    backoffPolicy: document.backoff_policy ?? DEFAULTS.backoffPolicy,
+  };
+}

@@ -1,0 +1,67 @@
+// The state JSON as a flat object: which keys are legal, which are objects, which are documents, and of which container.
+import { containerName, sha256 } from '../schema/names.ts';
+import type { Problem } from './revision.ts';
+import { shown } from './schema-problems.ts';
+
+export interface StateDocument {
+  /** Inline documents by path. */
+  readonly documents: ReadonlyMap<string, unknown>;
+  /** sha256 by path. */
+  readonly objects: ReadonlyMap<string, string>;
+  /** Names of the folders with a run.json, in alphabetical order. */
+  readonly containers: readonly string[];
+  readonly problems: readonly Problem[];
+}
+
+const STATE_SPEC = 'pantavisor-service-system@1';
+/** Folders that hold a run.json or other documents without being containers. */
+const NO_CONTAINERS: readonly string[] = ['bsp', '_config', '_sigs'];
+
+/** Never throws; every key that breaks a rule is a problem. Codes: BAD_STATE, BAD_SPEC, BAD_PATH, BAD_VALUE, BAD_NAME. */
+export function readStateDocument(state: unknown): StateDocument {
+  const documents = new Map<string, unknown>();
+  const objects = new Map<string, string>();
+  const problems: Problem[] = [];
+  if (typeof state !== 'object' || state === null || Array.isArray(state)) {
+    problems.push({ path: 'state', code: 'BAD_STATE', message: `is ${shown(state)}; must be a JSON object` });
+    return { documents, objects, containers: [], problems };
+  }
+  const spec: unknown = Reflect.get(state, '#spec');
+  if (spec !== STATE_SPEC) {
+    problems.push({ path: '#spec', code: 'BAD_SPEC', message: `is ${shown(spec)}; must be "${STATE_SPEC}"` });
+  }
+  for (const [path, value] of Object.entries(state)) {
+    if (path === '#spec') continue;
+    const wrong = pathProblem(path);
+    if (wrong !== undefined) problems.push({ path, code: 'BAD_PATH', message: wrong });
+    else if (typeof value === 'object' && value !== null) documents.set(path, value);
+    else if (typeof value === 'string' && sha256.safeParse(value).success) objects.set(path, value);
+    else problems.push({ path, code: 'BAD_VALUE', message: `is ${shown(value)}; must be a document or a sha256` });
+  }
+  const containers = containersOf([...documents.keys(), ...objects.keys()]);
+  for (const name of containers) {
+    if (containerName.safeParse(name).success) continue;
+    const message = `container '${name}': a name has 1–63 of A-Z a-z 0-9 . _ -, and starts with a letter or digit`;
+    problems.push({ path: `${name}/run.json`, code: 'BAD_NAME', message });
+  }
+  return { documents, objects, containers, problems };
+}
+
+/** What is wrong with a path inside a revision; undefined when it is relative and normalised. */
+function pathProblem(path: string): string | undefined {
+  const parts = path.split('/');
+  if (path.includes('\0')) return `'${path.replaceAll('\0', '\\0')}' contains a NUL character`;
+  if (parts[0] === '') return `'${path}' is absolute or empty; paths are relative to the revision`;
+  if (parts.includes('..')) return `'${path}' leaves the revision; no part may be '..'`;
+  if (parts.includes('') || parts.includes('.')) return `'${path}' is not normalised; no part may be empty or '.'`;
+  return undefined;
+}
+
+function containersOf(paths: readonly string[]): readonly string[] {
+  return paths
+    .flatMap((path) => {
+      const [folder = '', file, ...rest] = path.split('/');
+      return file === 'run.json' && rest.length === 0 && !NO_CONTAINERS.includes(folder) ? [folder] : [];
+    })
+    .sort();
+}
