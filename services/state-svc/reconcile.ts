@@ -1,5 +1,6 @@
 // Brings what state-svc believes in line with what is: after its own start from nothing, after lost events by difference.
 import type { Logger } from '../../shared/log/logger.ts';
+import type { Clock } from './clock.ts';
 import type { Container } from './container.ts';
 import type { ExitEvent } from './container-core.ts';
 import { STOP_GRACE_MS } from './container-life.ts';
@@ -12,6 +13,7 @@ export interface ReconcileContext {
   readonly peers: Peers;
   readonly ask: Ask;
   readonly log: Logger;
+  readonly clock: Clock;
   readonly intents: IntentStore;
   readonly revision: string;
   readonly containers: readonly Container[];
@@ -48,6 +50,7 @@ export async function adoptAll(context: ReconcileContext): Promise<void> {
 }
 
 export interface ResyncContext {
+  readonly clock: Pick<Clock, 'nowMs'>;
   readonly peers: { readonly lxc: Pick<Peers['lxc'], 'listContainers'> };
   readonly ask: Ask;
   readonly log: Logger;
@@ -64,7 +67,7 @@ export async function resync(context: ResyncContext): Promise<void> {
       if (run === undefined || found?.running?.pid === run.pid) continue;
       const exit = exitOf(found);
       container.exited(
-        exit?.pid === run.pid ? exit : { pid: run.pid, status: { kind: 'unknown' }, atMs: run.startedMs },
+        exit?.pid === run.pid ? exit : { pid: run.pid, status: { kind: 'unknown' }, atMs: context.clock.nowMs() },
       );
     }
   } catch (error) {

@@ -21,7 +21,7 @@ export async function readCandidate(store: RevisionStore): Promise<Candidate> {
   const state = await store.readState(current.value);
   if (!state.ok) return refused(current.value, state);
   const candidate = { name: current.value, document: state.value };
-  const parsed = parseState(state.value, store.readObject);
+  const parsed = parseState(state.value, (_path, digest) => store.readObject(digest));
   return parsed.ok
     ? { ...candidate, revision: parsed.revision, problems: [], warnings: parsed.warnings }
     : { ...candidate, revision: undefined, problems: parsed.problems, warnings: [] };

@@ -26,6 +26,8 @@ import { createTestClock, type TestClock } from './test-clock.ts';
 
 export interface ContainerSpec {
   /** Keys of run.json over the defaults. */
+  /** Lines of its LXC configuration; not a key of run.json. */
+  readonly lxc?: string;
   readonly [key: string]: unknown;
 }
 
@@ -169,7 +171,7 @@ export function stateOf(containers: Readonly<Record<string, ContainerSpec>>, dev
     objects.push(text);
     return sha256(text);
   };
-  for (const [name, spec] of Object.entries(containers)) {
+  for (const [name, { lxc = '', ...spec }] of Object.entries(containers)) {
     document[`${name}/run.json`] = {
       '#spec': 'service-manifest-run@1',
       name,
@@ -179,7 +181,7 @@ export function stateOf(containers: Readonly<Record<string, ContainerSpec>>, dev
       storage: { 'lxc-overlay': { persistence: 'boot' } },
       ...spec,
     };
-    document[`${name}/lxc.container.conf`] = object(`# ${name}\nlxc.init.cmd = /init\n`);
+    document[`${name}/lxc.container.conf`] = object(`# ${name}\nlxc.init.cmd = /init\n${lxc}`);
     document[`${name}/root.squashfs`] = object(`root of ${name}`);
   }
   return { document, objects };

@@ -142,6 +142,9 @@ describe('the checksum pool as it is built', () => {
     const { stdout } = await promisify(execFile)(process.execPath, [
       '--experimental-permission',
       '--allow-worker',
+      '--no-warnings',
+      '--max-semi-space-size=1',
+      '--max-old-space-size=64',
       '--disallow-code-generation-from-strings',
       `--allow-fs-read=${folder}`,
       `--allow-fs-read=${join(ROOT, 'node_modules')}`,

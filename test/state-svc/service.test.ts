@@ -254,6 +254,14 @@ describe('a revision that is not whole', () => {
     assert.ok(it.lines.some((line) => line.includes("references unknown pool 'does-not-exist', refusing to start")));
   });
 
+  it('with a pool and lxc.net lines of its own in one container is refused', async () => {
+    const it = await open({ web: { ...APP, ...POOLED, lxc: 'lxc.net.0.ipv4.address = 10.0.5.7/24\n' } });
+    await (await it.boot()).settled;
+    assert.deepEqual(quiet(it), []);
+    const [reason] = await health(it);
+    assert.deepEqual([reason?.code, reason?.subject], ['REVISION_REFUSED', 'web/lxc.container.conf:3']);
+  });
+
   it('of which nothing is there, or nothing readable, is refused and the lists are empty', async () => {
     const it = await open({});
     for (const text of ['{', '{"revision":"../0"}', '{"revision":"7"}']) {

@@ -114,6 +114,7 @@ describe('resync', () => {
       ],
     });
     await resync({
+      clock: { nowMs: () => 5 },
       peers: { lxc: { listContainers: async () => answer } },
       ask: (call) => call(),
       log: silentLogger,
