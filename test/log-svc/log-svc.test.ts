@@ -130,6 +130,21 @@ describe('log-svc as a process', () => {
     assert.match(read(pantavisorLog), /last words/);
   });
 
+  it('repeats no console line when it is killed at rest', async () => {
+    const log = await tree.start();
+    await open('0');
+    serveLxc();
+    const out = place.log('0/web/console.log');
+    appendFileSync(consolePath, 'one\ntwo\n');
+    await when(out, 'two\n');
+    await whenFiles(place.rundir, () => read(join(place.rundir, 'log', 'cursors.json')).includes('"offset":8'));
+    await log.kill();
+    appendFileSync(consolePath, 'three\n');
+    await tree.start();
+    await when(out, 'three\n');
+    assert.equal(read(out), 'one\ntwo\nthree\n');
+  });
+
   it('loses no console line when it is killed under load, over rotations', async () => {
     let log = await tree.start();
     await open('0');

@@ -1,0 +1,79 @@
+import assert from 'node:assert/strict';
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { closeSync, writeSync } from 'node:fs';
+import { join } from 'node:path';
+import { afterEach, beforeEach, describe, it } from 'node:test';
+import type { LogSource } from '../../services/log-svc/log-flow.ts';
+import { createServicePipe } from '../../services/log-svc/service-pipe.ts';
+import { pipe2NonBlocking } from '../../shared/kernel/unix-sockets.ts';
+import { makePlace, type Place } from './log-rig.ts';
+
+const SOURCE = JSON.stringify(join(import.meta.dirname, '../../services/log-svc/service-pipe.ts'));
+
+describe('log-svc.servicePipe', () => {
+  let place: Place;
+  let acceptedPath: string;
+  let ends: { readFd: number; writeFd: number };
+  let source: LogSource | undefined;
+
+  beforeEach(() => {
+    place = makePlace();
+    acceptedPath = join(place.rundir, 'log', 'net-svc.accepted');
+    ends = pipe2NonBlocking();
+  });
+  afterEach(() => {
+    source?.stop();
+    // The source's socket closes the read end.
+    if (source === undefined) closeSync(ends.readFd);
+    source = undefined;
+    closeSync(ends.writeFd);
+    place.remove();
+  });
+
+  /** The texts that a source hands on, until one of them is "end". */
+  const textsUntilEnd = async (): Promise<readonly string[]> => {
+    const texts: string[] = [];
+    await new Promise<void>((resolve) => {
+      source = createServicePipe({ origin: 'net-svc', fd: ends.readFd, acceptedPath });
+      source.start({
+        messages(batch) {
+          texts.push(...batch.map(({ text }) => text));
+          if (texts.includes('end')) resolve();
+        },
+        bytes: () => undefined,
+      });
+    });
+    return texts;
+  };
+
+  it('hands on again what a predecessor had read when it was killed, and completes the line it was cut in', async () => {
+    writeSync(ends.writeFd, 'one\ntwo\nthr');
+    const program = `import { createServicePipe } from ${SOURCE};
+      createServicePipe({ origin: 'net-svc', fd: 3, acceptedPath: ${JSON.stringify(acceptedPath)} })
+        .start({ messages: () => process.kill(process.pid, 'SIGKILL'), bytes: () => undefined });`;
+    const child = spawn(process.execPath, ['--import', 'tsx', '--input-type=module', '--eval', program], {
+      stdio: ['ignore', 'inherit', 'inherit', ends.readFd],
+      cwd: join(import.meta.dirname, '../..'),
+    });
+    assert.deepEqual(await once(child, 'exit'), [null, 'SIGKILL']);
+    writeSync(ends.writeFd, 'ee\nend\n');
+    assert.deepEqual(await textsUntilEnd(), ['one', 'two', 'three', 'end']);
+  });
+
+  it('hands on nothing twice after an orderly end', async () => {
+    writeSync(ends.writeFd, 'one\nend\n');
+    await textsUntilEnd();
+    source?.stop();
+    const successor = pipe2NonBlocking();
+    closeSync(ends.writeFd);
+    ends = successor;
+    writeSync(ends.writeFd, 'two\nend\n');
+    assert.deepEqual(await textsUntilEnd(), ['two', 'end']);
+  });
+
+  it('cuts a line at 16 KiB', async () => {
+    writeSync(ends.writeFd, `${'x'.repeat(20_000)}\nend\n`);
+    assert.deepEqual(await textsUntilEnd(), [`${'x'.repeat(16_384)} … (3616 bytes cut)`, 'end']);
+  });
+});
