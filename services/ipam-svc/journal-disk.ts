@@ -3,21 +3,9 @@
 //   <storage>/ipam/leases.journal           the journal; only whole files ever get this name
 //   <storage>/ipam/leases.journal.new       a snapshot being written; of no meaning after a crash
 //   <storage>/ipam/leases.journal.damaged   the last damaged journal as it was found, for people
-import {
-  close,
-  constants,
-  copyFile,
-  fdatasync,
-  fsync,
-  ftruncate,
-  open,
-  readFile,
-  rename,
-  unlink,
-  write,
-} from 'node:fs';
+import { constants, write } from 'node:fs';
+import { copyFile, type FileHandle, open, rename, unlink } from 'node:fs/promises';
 import { join } from 'node:path';
-import { promisify } from 'node:util';
 
 export interface JournalDisk {
   /** The whole journal; undefined when there is none. Opens it for appending. */
@@ -42,63 +30,60 @@ const FILE_MODE = 0o640;
  */
 const APPENDING = constants.O_RDWR | constants.O_DSYNC;
 
-const openFile = promisify(open);
-const closeFile = promisify(close);
-const dataSync = promisify(fdatasync);
-const fullSync = promisify(fsync);
-const truncateFile = promisify(ftruncate);
-
-/** `folder` exists and is writable. Every method rejects with Node's system errors (ENOSPC, EIO, EACCES, …). */
+/**
+ * `folder` exists and is writable. Every method rejects with Node's system errors (ENOSPC, EIO, EACCES, …). Syncs go through
+ * FileHandle, because Node's permission model disables fs.fsync and fs.fdatasync.
+ */
 export function createJournalDisk(folder: string): JournalDisk {
   const path = join(folder, 'leases.journal');
   const beside = `${path}.new`;
-  let fd: number | undefined;
+  let journal: FileHandle | undefined;
 
-  const opened = (): number => {
-    if (fd === undefined) throw new Error(`${path} is not open`);
-    return fd;
+  const opened = (): FileHandle => {
+    if (journal === undefined) throw new Error(`${path} is not open`);
+    return journal;
   };
 
-  async function reopen(next: number | undefined): Promise<void> {
-    const previous = fd;
-    fd = next;
-    if (previous !== undefined) await closeFile(previous);
+  async function reopen(next: FileHandle | undefined): Promise<void> {
+    const previous = journal;
+    journal = next;
+    await previous?.close();
   }
 
   return {
     async load() {
       try {
-        fd = await openFile(path, APPENDING);
-        return await promisify(readFile)(path);
+        journal = await open(path, APPENDING);
+        return await journal.readFile();
       } catch (error) {
         if (error instanceof Error && 'code' in error && error.code === 'ENOENT') return undefined;
         throw error;
       }
     },
-    append: (bytes, offset) => writeAll(opened(), bytes, offset),
+    append: async (bytes, offset) => writeAll(opened().fd, bytes, offset),
     async truncate(length) {
-      await truncateFile(opened(), length);
-      await dataSync(opened());
+      await opened().truncate(length);
+      await opened().datasync();
     },
     async prepare(bytes) {
-      const next = await openFile(beside, 'w', FILE_MODE);
+      const next = await open(beside, 'w', FILE_MODE);
       try {
-        await writeAll(next, bytes, 0);
-        await fullSync(next);
+        await writeAll(next.fd, bytes, 0);
+        await next.sync();
       } catch (error) {
         // What was written would keep a full disk full.
-        await promisify(unlink)(beside).catch(() => undefined);
+        await unlink(beside).catch(() => undefined);
         throw error;
       } finally {
-        await closeFile(next);
+        await next.close();
       }
     },
     async adopt() {
-      await promisify(rename)(beside, path);
-      await reopen(await openFile(path, APPENDING));
+      await rename(beside, path);
+      await reopen(await open(path, APPENDING));
       await syncFolder(folder);
     },
-    keepDamaged: () => promisify(copyFile)(path, `${path}.damaged`),
+    keepDamaged: () => copyFile(path, `${path}.damaged`),
     close: () => reopen(undefined),
   };
 }
@@ -119,10 +104,10 @@ function writeAll(fd: number, bytes: Buffer, offset: number): Promise<void> {
 
 /** A renamed file is found after a power cut only when its directory was synced (fsync(2), NOTES). */
 async function syncFolder(folder: string): Promise<void> {
-  const fd = await openFile(folder, 'r');
+  const handle = await open(folder, 'r');
   try {
-    await fullSync(fd);
+    await handle.sync();
   } finally {
-    await closeFile(fd);
+    await handle.close();
   }
 }

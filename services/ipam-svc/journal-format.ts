@@ -93,17 +93,22 @@ export class UnknownJournalVersion extends Error {}
 export function decodeLine(bytes: Buffer, start: number, end: number): Line | undefined {
   const crcAt = end - 8;
   if (crcAt - start < 4 || bytes[crcAt - 1] !== 0x20) return undefined;
-  const crc = bytes.toString('latin1', crcAt, end);
-  if (
-    crc32(bytes, start, crcAt - 1)
-      .toString(16)
-      .padStart(8, '0') !== crc
-  )
-    return undefined;
+  if (crc32(bytes, start, crcAt - 1) !== hexAt(bytes, crcAt)) return undefined;
   const [sequenceText = '', op = '', ...fields] = bytes.toString('latin1', start, crcAt - 1).split(' ');
   const sequence = Number(sequenceText);
   const entry = decodeFields(op, fields);
   return entry === undefined || !/^[1-9]\d*$/.test(sequenceText) ? undefined : { sequence, entry };
+}
+
+/** Eight lower-case hex digits as a number; NaN for anything else. */
+function hexAt(bytes: Buffer, at: number): number {
+  let value = 0;
+  for (let index = at; index < at + 8; index += 1) {
+    const code = bytes[index] ?? 0;
+    const digit = code >= 0x30 && code <= 0x39 ? code - 0x30 : code >= 0x61 && code <= 0x66 ? code - 0x57 : Number.NaN;
+    value = value * 16 + digit;
+  }
+  return value;
 }
 
 function decodeFields(op: string, fields: readonly string[]): Entry | undefined {

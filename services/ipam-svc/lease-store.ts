@@ -53,11 +53,11 @@ interface JournalFile {
 export async function openLeaseStore(disk: JournalDisk, log: Logger): Promise<LeaseStore> {
   const ledger = createLedger();
   const bytes = await disk.load();
-  const scan = scanJournal(bytes ?? Buffer.alloc(0));
-  for (const item of scan.items) {
-    if (item.kind === 'record') ledger.replay(item.entry);
-    else ledger.damage(item);
-  }
+  const scan = scanJournal(bytes ?? Buffer.alloc(0), (item) => {
+    if (item.kind === 'record') return ledger.replay(item.entry);
+    log.error(`lease journal: ${item.bytes} bytes are unreadable, ${item.records} records lost`);
+    ledger.damage(item);
+  });
   const file = fileAfter(scan, bytes);
   const reasons = reportScan(scan, bytes?.length ?? 0, ledger, log);
   if (file.repair === 'cut') await cutTail(disk, file, log);
@@ -203,14 +203,14 @@ function encodeLines(firstSequence: number, entries: readonly Entry[]): string {
 }
 
 function fileAfter(scan: Scan, bytes: Buffer | undefined): JournalFile {
-  const damaged = scan.corrected > 0 || scan.items.some((item) => item.kind === 'damage');
+  const damaged = scan.corrected > 0 || scan.damages > 0;
   const whole = scan.wholeBytes > 0 && bytes?.[scan.wholeBytes - 1] === 0x0a;
   const torn = bytes !== undefined && scan.wholeBytes < bytes.length;
   return {
     repair: damaged || !whole ? 'rewrite' : torn ? 'cut' : 'none',
     nextSequence: scan.nextSequence,
     bytes: scan.wholeBytes,
-    lines: scan.items.length,
+    lines: scan.items,
     keepDamaged: damaged,
   };
 }
@@ -218,10 +218,6 @@ function fileAfter(scan: Scan, bytes: Buffer | undefined): JournalFile {
 function reportScan(scan: Scan, bytes: number, ledger: Ledger, log: Logger): HealthReason[] {
   if (scan.wholeBytes < bytes) {
     log.warn(`lease journal: dropped ${bytes - scan.wholeBytes} bytes of a last line that a crash cut short`);
-  }
-  for (const item of scan.items) {
-    if (item.kind === 'damage')
-      log.error(`lease journal: ${item.bytes} bytes are unreadable, ${item.records} records lost`);
   }
   const leases = [...ledger.histories().values()].reduce((sum, { table }) => sum + table.heldCount(), 0);
   if (bytes > 0) log.info(`read ${leases} leases from the journal`);

@@ -3,19 +3,35 @@
 /** An address as an unsigned 32-bit number, the first octet the most significant. */
 export type Ipv4 = number;
 
-const OCTET = /^(?:0|[1-9]\d{0,2})$/;
+const DOT = 46;
+const ZERO = 48;
 
-/** `10.0.3.2` → number; undefined for anything but four decimal octets without leading zeros (`010` is octal to inet_aton(3)). */
+/**
+ * `10.0.3.2` → number; undefined for anything but four decimal octets without leading zeros (`010` is octal to inet_aton(3)).
+ * By character codes: a journal of a full /16 has 65,533 of these to read at start.
+ */
 export function parseIpv4(text: string): Ipv4 | undefined {
-  const parts = text.split('.');
-  if (parts.length !== 4) return undefined;
   let address = 0;
-  for (const part of parts) {
-    const octet = Number(part);
-    if (!OCTET.test(part) || octet > 255) return undefined;
-    address = address * 256 + octet;
+  let octet = 0;
+  let octets = 0;
+  let digits = 0;
+  for (let at = 0; at <= text.length; at += 1) {
+    const code = at === text.length ? DOT : text.charCodeAt(at);
+    if (code === DOT) {
+      if (digits === 0 || octets === 4) return undefined;
+      address = address * 256 + octet;
+      octets += 1;
+      octet = 0;
+      digits = 0;
+      continue;
+    }
+    const digit = code - ZERO;
+    if (digit < 0 || digit > 9 || (digits > 0 && octet === 0)) return undefined;
+    octet = octet * 10 + digit;
+    digits += 1;
+    if (octet > 255) return undefined;
   }
-  return address;
+  return octets === 4 ? address : undefined;
 }
 
 /** For text that a schema has checked; throws on anything else. */

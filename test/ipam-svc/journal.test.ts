@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import * as fc from 'fast-check';
 import { type Entry, encodeLine, UnknownJournalVersion } from '../../services/ipam-svc/journal-format.ts';
-import { type Scan, scanJournal } from '../../services/ipam-svc/journal-scan.ts';
+import { type Scan, type ScanItem, scanJournal } from '../../services/ipam-svc/journal-scan.ts';
 import { mustParseIpv4 } from '../../shared/ipv4/address.ts';
 import { INTERNAL, reserve } from './kit.ts';
 
@@ -27,8 +27,18 @@ const ENTRIES: readonly Entry[] = [
 const encode = (entries: readonly Entry[]): Buffer =>
   Buffer.from(entries.map((entry, at) => encodeLine(at + 1, entry)).join(''));
 const WHOLE = encode(ENTRIES);
-const entriesOf = (scan: Scan): Entry[] => scan.items.flatMap((item) => (item.kind === 'record' ? [item.entry] : []));
-const damageOf = (scan: Scan): [number, number][] =>
+interface ScanWithItems extends Omit<Scan, 'items'> {
+  readonly items: readonly ScanItem[];
+}
+function scanAll(bytes: Buffer): ScanWithItems {
+  const items: ScanItem[] = [];
+  const scan = scanJournal(bytes, (item) => items.push(item));
+  assert.equal(scan.items, items.length);
+  return { ...scan, items };
+}
+const entriesOf = (scan: ScanWithItems): Entry[] =>
+  scan.items.flatMap((item) => (item.kind === 'record' ? [item.entry] : []));
+const damageOf = (scan: ScanWithItems): [number, number][] =>
   scan.items.flatMap((item) => (item.kind === 'damage' ? [[item.records, item.bytes] as [number, number]] : []));
 
 describe('journal', () => {
@@ -39,7 +49,7 @@ describe('journal', () => {
       { op: 'quarantine', pool: 'internal', address: mustParseIpv4('10.0.5.10') },
       { op: 'doubt', records: 3, addresses: 12 },
     ];
-    const scan = scanJournal(encode(entries));
+    const scan = scanAll(encode(entries));
     assert.deepEqual(entriesOf(scan), entries);
     assert.deepEqual([scan.nextSequence, scan.wholeBytes, scan.corrected], [10, encode(entries).length, 0]);
   });
@@ -47,7 +57,7 @@ describe('journal', () => {
   it('cut at any byte holds every line that was whole, and no damage', () => {
     const ends = ENTRIES.map((_, at) => encode(ENTRIES.slice(0, at + 1)).length);
     for (let cut = 0; cut <= WHOLE.length; cut += 1) {
-      const scan = scanJournal(WHOLE.subarray(0, cut));
+      const scan = scanAll(WHOLE.subarray(0, cut));
       // A line that lacks only its newline counts as whole.
       const whole = ends.filter((end) => end - 1 <= cut).length;
       assert.deepEqual(entriesOf(scan), ENTRIES.slice(0, whole), `cut at ${cut}`);
@@ -60,7 +70,7 @@ describe('journal', () => {
     for (let bit = 0; bit < WHOLE.length * 8; bit += 1) {
       const flipped = Buffer.from(WHOLE);
       flipped[bit >> 3] = (flipped[bit >> 3] ?? 0) ^ (1 << (bit & 7));
-      const scan = scanJournal(flipped);
+      const scan = scanAll(flipped);
       assert.deepEqual(entriesOf(scan), ENTRIES, `bit ${bit}`);
       assert.deepEqual([damageOf(scan), scan.corrected], [[], 1], `bit ${bit}`);
     }
@@ -70,16 +80,16 @@ describe('journal', () => {
     const end = encode(ENTRIES.slice(0, 3)).length;
     const start = encode(ENTRIES.slice(0, 2)).length;
     const zeroed = Buffer.from(WHOLE).fill(0, start, end);
-    assert.deepEqual(entriesOf(scanJournal(zeroed)), [...ENTRIES.slice(0, 2), ...ENTRIES.slice(4)]);
+    assert.deepEqual(entriesOf(scanAll(zeroed)), [...ENTRIES.slice(0, 2), ...ENTRIES.slice(4)]);
     const scribbled = Buffer.from(WHOLE).fill('x', start, end - 1);
-    assert.deepEqual(damageOf(scanJournal(scribbled)), [[1, end - start]]);
+    assert.deepEqual(damageOf(scanAll(scribbled)), [[1, end - start]]);
     const removed = Buffer.concat([WHOLE.subarray(0, start), WHOLE.subarray(end)]);
-    assert.deepEqual(damageOf(scanJournal(removed)), [[1, 0]]);
+    assert.deepEqual(damageOf(scanAll(removed)), [[1, 0]]);
   });
 
   it('with its last line destroyed, newline kept, reports damage instead of a torn tail', () => {
     const start = encode(ENTRIES.slice(0, 5)).length;
-    const scan = scanJournal(Buffer.from(WHOLE).fill('x', start, WHOLE.length - 1));
+    const scan = scanAll(Buffer.from(WHOLE).fill('x', start, WHOLE.length - 1));
     assert.deepEqual(damageOf(scan).length, 1);
     assert.ok((damageOf(scan)[0]?.[0] ?? 0) >= 1);
   });
@@ -90,7 +100,7 @@ describe('journal', () => {
       fc.property(edits, (changes) => {
         const bytes = Buffer.from(WHOLE);
         for (const [at, patch] of changes) bytes.set(patch.subarray(0, bytes.length - at), at);
-        const scan = scanJournal(bytes);
+        const scan = scanAll(bytes);
         for (const entry of entriesOf(scan))
           assert.ok(ENTRIES.some((one) => encodeLine(1, one) === encodeLine(1, entry)));
       }),
@@ -103,7 +113,7 @@ describe('journal', () => {
     const line = encodeLine(1, { op: 'journal' });
     assert.ok(line.startsWith('1 journal 1 '));
     const other = Buffer.from(`${body} ${crcOf(body)}\n`);
-    assert.throws(() => scanJournal(other), UnknownJournalVersion);
+    assert.throws(() => scanAll(other), UnknownJournalVersion);
   });
 });
 

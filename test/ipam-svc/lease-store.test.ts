@@ -132,6 +132,49 @@ describe('lease store on a failing disk', () => {
     }));
 });
 
+interface Gate {
+  readonly passed: Promise<void>;
+  readonly open: () => void;
+}
+
+function createGate(): Gate {
+  let open = (): void => undefined;
+  const passed = new Promise<void>((resolve) => {
+    open = resolve;
+  });
+  return { passed, open: () => open() };
+}
+
+describe('lease store on a slow disk', () => {
+  it('tells nobody of a lease before it is synced: neither who asks again nor who lists', () =>
+    withFolder(async (folder) => {
+      const real = createJournalDisk(folder);
+      const writing = createGate();
+      const synced = createGate();
+      const append = async (bytes: Buffer, offset: number): Promise<void> => {
+        writing.open();
+        await synced.passed;
+        await real.append(bytes, offset);
+      };
+      const ipam = await startIpam({ ...real, append });
+      await ipam.client.configure(configuration);
+      const answered: string[] = [];
+      const note = (what: string) => (): void => void answered.push(what);
+      const first = ask(ipam, INTERNAL, 'a').then(note('lease'));
+      await writing.passed;
+      const second = ask(ipam, INTERNAL, 'a').then(note('lease again'));
+      const list = ipam.client.listLeases({ limit: 10 }).then(note('list'));
+      const pools = ipam.client.listPools({}).then(note('pools'));
+      // Comes in after all of them, needs no disk, and is answered.
+      assert.equal(await ask(ipam, { ...INTERNAL, name: 'none' }, 'a'), 'UNKNOWN_POOL');
+      assert.deepEqual(answered, []);
+      synced.open();
+      await Promise.all([first, second, list, pools]);
+      assert.deepEqual(answered.sort(), ['lease', 'lease again', 'list', 'pools']);
+      await ipam.stop();
+    }));
+});
+
 describe('lease store on files', () => {
   it('rewrites a journal that is mostly superseded, under load, and loses nothing', () =>
     withFolder(async (folder) => {

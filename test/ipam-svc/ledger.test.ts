@@ -79,10 +79,10 @@ function picture(ledger: Ledger): string {
 function replayed(entries: readonly Entry[]): Ledger {
   const text = entries.map((entry, at) => encodeLine(at + 1, entry)).join('');
   const ledger = createLedger();
-  for (const item of scanJournal(Buffer.from(text)).items) {
+  scanJournal(Buffer.from(text), (item) => {
     assert.ok(item.kind === 'record');
     ledger.replay(item.entry);
-  }
+  });
   return ledger;
 }
 
