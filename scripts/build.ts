@@ -1,6 +1,16 @@
 // Builds dist/: one CommonJS bundle per service and command, with the packages that cannot be bundled beside them.
 import { createHash } from 'node:crypto';
-import { chmodSync, cpSync, existsSync, mkdirSync, readdirSync, readFileSync, renameSync, rmSync } from 'node:fs';
+import {
+  chmodSync,
+  cpSync,
+  existsSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  writeFileSync,
+} from 'node:fs';
 import { createRequire } from 'node:module';
 import { dirname, join } from 'node:path';
 import process from 'node:process';
@@ -94,6 +104,8 @@ try {
   await build(options);
   const seen = new Set<string>();
   for (const name of EXTERNAL) copyPackage(name, ROOT, seen);
+  // The project's own package.json says "module", and these are not.
+  writeFileSync(join(FRESH, 'package.json'), `${JSON.stringify({ type: 'commonjs' })}\n`);
   for (const name of COMMANDS) chmodSync(join(FRESH, `${name}.js`), 0o755);
   rmSync(DIST, { recursive: true, force: true });
   renameSync(FRESH, DIST);

@@ -13,10 +13,10 @@ export interface ControlSocket {
 export interface ControlSockets {
   /** Ours, in the order in which ctl-svc must inherit them from `firstFd` on. */
   readonly fds: readonly number[];
-  /** Answers the socket and whether it is new. Undefined: the bank is used up; `grow` it and restart ctl-svc. */
+  /** Answers the socket and whether ctl-svc has to hear of it. Undefined: the bank is used up; `renew` it and restart ctl-svc. */
   open(container: string): { readonly socket: ControlSocket; readonly isNew: boolean } | undefined;
-  /** The container is gone for good: its socket is given up as soon as ctl-svc starts anew. */
-  close(container: string): void;
+  /** Nobody is to be served there; the socket itself is given up when ctl-svc starts anew. False when it was not open. */
+  close(container: string): boolean;
   /** To be called before each start of ctl-svc: replaces what was closed, adds room when the bank is used up. */
   renew(): void;
   list(): readonly ControlSocket[];
@@ -53,6 +53,7 @@ export function createControlSockets(folder: string, firstFd: number): ControlSo
       const index = known === -1 ? slots.findIndex((slot) => slot.container === undefined) : known;
       const slot = slots[index];
       if (slot === undefined) return undefined;
+      const isNew = known === -1 || slot.closed;
       slot.closed = false;
       if (known === -1) {
         // 0755: the container may look, and only the supervisor may put a socket here.
@@ -60,11 +61,13 @@ export function createControlSockets(folder: string, firstFd: number): ControlSo
         bindAndListen(slot.fd, join(folderOf(container), 'pv-ctrl'), { mode: CONTAINER_SOCKET_MODE, backlog: BACKLOG });
         slot.container = container;
       }
-      return { socket: socketOf(index, container), isNew: known === -1 };
+      return { socket: socketOf(index, container), isNew };
     },
     close(container) {
       const slot = slots.find((candidate) => candidate.container === container);
-      if (slot !== undefined) slot.closed = true;
+      if (slot === undefined || slot.closed) return false;
+      slot.closed = true;
+      return true;
     },
     renew() {
       for (const [index, slot] of slots.entries()) {

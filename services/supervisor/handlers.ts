@@ -13,6 +13,7 @@ export interface Tree {
   queueDepth(service: SupervisedService): number;
   /** Makes it and tells ctl-svc, or restarts that one with a larger bank. Throws when it cannot be made. */
   openSocket(container: string): void;
+  closeSocket(container: string): void;
 }
 
 export function createHandlers(tree: Tree): Handlers<typeof supervisorContract> {
@@ -27,7 +28,7 @@ export function createHandlers(tree: Tree): Handlers<typeof supervisorContract> 
       }
     },
     closeControlSocket: ({ container }) => {
-      tree.sockets.close(container);
+      tree.closeSocket(container);
       return ok({});
     },
     listControlSockets: () => ok({ sockets: [...tree.sockets.list()] }),

@@ -152,6 +152,9 @@ function serveRequests(channel: Channel, services: Services, held: HeldDescripto
       controlSockets.open(container);
       services.get('ctl-svc')?.renew('more control sockets are needed');
     },
+    closeSocket(container) {
+      if (controlSockets.close(container)) channel.publish(supervisorContract, 'controlSocketClosed', { container });
+    },
   });
   channel.serve(supervisorContract, handlers);
   channel.ready();

@@ -42,7 +42,7 @@ describe('crash.services', () => {
       it(`survives ${signal} of ${service}`, async () => {
         const before = { pids: await pids(), leases: await get(tree.socket, '/ipam/leases', leaseRows) };
         const victim = await rowOf(service);
-        const server = before.leases.find(({ container }) => container === 'net-server');
+        const server = before.leases.find(({ owner }) => owner === 'net-server');
         assert.ok(server);
         const pings = [startPing(tree, 'net-client', server.address), startPing(tree, 'net-client', OUTSIDE_ADDRESS)];
         tree.inside(['kill', `-${signal}`, String(victim.pid)]);

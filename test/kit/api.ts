@@ -35,7 +35,7 @@ export const serviceRows = z.array(
 );
 export const containerRows = z.array(containerRow);
 export const leaseRows = z.array(
-  z.object({ container: z.string(), pool: z.string(), interface: z.string(), address: z.string(), mac: z.string() }),
+  z.object({ owner: z.string(), pool: z.string(), interface: z.string(), address: z.string(), mac: z.string() }),
 );
 export const healthAnswer = z.object({
   status: z.string(),

@@ -32,8 +32,11 @@ describe('supervisor.control-sockets', () => {
   it('keeps the place of a closed one until the next start of its service', () => {
     const sockets = createControlSockets(folder, 6);
     sockets.open('web');
-    sockets.close('web');
+    assert.equal(sockets.close('web'), true);
+    assert.equal(sockets.close('web'), false);
     assert.deepEqual(sockets.list(), []);
+    assert.deepEqual(sockets.open('web'), { socket: { container: 'web', fd: 6 }, isNew: true });
+    sockets.close('web');
     sockets.renew();
     assert.deepEqual(sockets.open('other')?.socket, { container: 'other', fd: 6 });
   });
