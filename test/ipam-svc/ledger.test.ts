@@ -89,7 +89,7 @@ function replayed(entries: readonly Entry[]): Ledger {
 describe('ledger', () => {
   it('gives what the model gives, over allocate, release, statics, failed writes and restarts', () => {
     fc.assert(
-      fc.property(setup, fc.array(step, { maxLength: 60 }), ({ subnet, gateway, reserved }, steps) => {
+      fc.property(setup, fc.array(step, { maxLength: 80, size: 'max' }), ({ subnet, gateway, reserved }, steps) => {
         const first = mustParseIpv4(subnet.split('/')[0] ?? '');
         const size = 2 ** (32 - Number(subnet.split('/')[1]));
         const at = (offset: number): string => formatIpv4(first + offset);
@@ -160,33 +160,37 @@ describe('ledger', () => {
       fc.record({ kind: fc.constant('configure' as const), who, address: fc.nat(7) }),
     );
     fc.assert(
-      fc.property(fc.array(change, { maxLength: 25 }), fc.array(change, { maxLength: 25 }), (kept, undone) => {
-        const ledger = createLedger();
-        ledger.configure({ pools: [SMALL], reservations: [] }, 1);
-        const apply = (one: (typeof kept)[number], ms: number): (() => void) => {
-          const name = `c${one.who}`;
-          if (one.kind === 'release')
-            return ledger.release({ pool: SMALL.name, container: name, interface: 'eth0' }, ms).undo;
-          const address = one.address === undefined ? undefined : `10.0.7.${one.address}`;
-          const result =
-            one.kind === 'configure'
-              ? ledger.configure({ pools: [SMALL], reservations: [reserve(SMALL, name, address ?? '')] }, ms)
-              : ledger.allocate(name, [{ interface: 'eth0', pool: SMALL.name, address }], ms);
-          return result.ok ? result.change.undo : () => undefined;
-        };
-        for (const [ms, one] of kept.entries()) apply(one, ms);
-        const before = picture(ledger);
-        const undos = undone.map((one, ms) => apply(one, 100 + ms));
-        for (const undo of undos.reverse()) undo();
-        assert.equal(picture(ledger), before);
-        // And it goes on giving what a ledger that never saw them gives.
-        const fresh = replayed(JSON.parse(before));
-        for (const name of ['x', 'y', 'z', 'x2', 'y2']) {
-          const wish = [{ interface: 'eth0', pool: SMALL.name }];
-          const [a, b] = [ledger.allocate(name, wish, 500), fresh.allocate(name, wish, 500)];
-          assert.deepEqual(a.ok && a.granted, b.ok && b.granted);
-        }
-      }),
+      fc.property(
+        fc.array(change, { maxLength: 25, size: 'max' }),
+        fc.array(change, { maxLength: 25, size: 'max' }),
+        (kept, undone) => {
+          const ledger = createLedger();
+          ledger.configure({ pools: [SMALL], reservations: [] }, 1);
+          const apply = (one: (typeof kept)[number], ms: number): (() => void) => {
+            const name = `c${one.who}`;
+            if (one.kind === 'release')
+              return ledger.release({ pool: SMALL.name, container: name, interface: 'eth0' }, ms).undo;
+            const address = one.address === undefined ? undefined : `10.0.7.${one.address}`;
+            const result =
+              one.kind === 'configure'
+                ? ledger.configure({ pools: [SMALL], reservations: [reserve(SMALL, name, address ?? '')] }, ms)
+                : ledger.allocate(name, [{ interface: 'eth0', pool: SMALL.name, address }], ms);
+            return result.ok ? result.change.undo : () => undefined;
+          };
+          for (const [ms, one] of kept.entries()) apply(one, ms);
+          const before = picture(ledger);
+          const undos = undone.map((one, ms) => apply(one, 100 + ms));
+          for (const undo of undos.reverse()) undo();
+          assert.equal(picture(ledger), before);
+          // And it goes on giving what a ledger that never saw them gives.
+          const fresh = replayed(JSON.parse(before));
+          for (const name of ['x', 'y', 'z', 'x2', 'y2']) {
+            const wish = [{ interface: 'eth0', pool: SMALL.name }];
+            const [a, b] = [ledger.allocate(name, wish, 500), fresh.allocate(name, wish, 500)];
+            assert.deepEqual(a.ok && a.granted, b.ok && b.granted);
+          }
+        },
+      ),
       { numRuns: 300 },
     );
   });
