@@ -118,7 +118,13 @@ export async function makeLogTree(place: Place): Promise<LogTree> {
     contracts: CONTRACTS,
     contractsHash: HASH,
     log: silentLogger,
-    listener: { onReady: () => onReady(), onBeat: () => undefined, onGone: () => undefined },
+    listener: {
+      onReady(service) {
+        if (service === 'log-svc') onReady();
+      },
+      onBeat: () => undefined,
+      onGone: () => undefined,
+    },
   });
   const alive = new Set<ServiceProcess>();
   const pipes = new Map(PIPED.map((source) => [source, pipe2NonBlocking()]));
