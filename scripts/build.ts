@@ -90,8 +90,9 @@ const options: BuildOptions = {
   target: 'node20.19',
   format: 'cjs',
   external: EXTERNAL,
+  // Identifiers stay, so that stack traces can be read without the maps.
   minifySyntax: true,
-  keepNames: false,
+  minifyWhitespace: true,
   sourcemap: 'linked',
   sourcesContent: false,
   legalComments: 'linked',

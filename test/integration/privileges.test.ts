@@ -74,9 +74,15 @@ describe('integration.privileges', () => {
       const { row } = await statusOf(contract);
       const command = tree.inside(['cat', `/proc/${row.pid}/cmdline`]).stdout.split('\0');
       assert.ok(command.includes('--disallow-code-generation-from-strings'));
+      const model = contract.privileges.permissionModel;
       const fenced = command.some((word) => /^--(experimental-)?permission$/.test(word));
-      assert.equal(fenced, contract.privileges.permissionModel !== undefined);
-      assert.ok(!command.some((word) => /allow-child-process|allow-addons|allow-fs-(read|write)=\*/.test(word)));
+      assert.equal(fenced, model !== undefined);
+      assert.ok(!command.some((word) => /allow-child-process|allow-addons/.test(word)));
+      assert.equal(command.includes('--allow-worker'), model?.workers === true);
+      assert.equal(
+        command.some((word) => /allow-fs-(read|write)=\*/.test(word)),
+        model?.anyPath === true,
+      );
     });
   }
 });
