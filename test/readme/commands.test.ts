@@ -1,0 +1,84 @@
+// Every command that the READMEs show is run here as it stands there, in their order.
+import assert from 'node:assert/strict';
+import { type ChildProcess, spawn, spawnSync } from 'node:child_process';
+import { once } from 'node:events';
+import { readFileSync, rmSync } from 'node:fs';
+import { join } from 'node:path';
+import process from 'node:process';
+import { after, describe, it } from 'node:test';
+import { eventually } from '../kit/eventually.ts';
+import { PATIENCE_MS } from '../kit/tree.ts';
+
+const ROOT = join(import.meta.dirname, '../..');
+const STORAGE = '/tmp/berth-quickstart';
+const DEMO_TIMEOUT_MS = 180_000;
+
+/** Lines of the fenced `sh` blocks. */
+function commandsOf(readme: string): readonly string[] {
+  const text = readFileSync(join(ROOT, readme), 'utf8');
+  return [...text.matchAll(/```sh\n([\s\S]*?)```/g)].flatMap(([, block = '']) =>
+    block.split('\n').filter((line) => line.trim() !== ''),
+  );
+}
+
+describe('readme.commands', () => {
+  let background: ChildProcess | undefined;
+  let socket = '';
+  const environment = (): NodeJS.ProcessEnv => {
+    // A coverage run of ours must not reach into the commands that a user types.
+    const { NODE_V8_COVERAGE: _, NODE_TEST_CONTEXT: __, ...rest } = process.env;
+    return { ...rest, SOCKET: socket };
+  };
+  after(async () => {
+    if (background !== undefined && background.exitCode === null) {
+      const exited = once(background, 'exit');
+      background.kill('SIGINT');
+      await exited;
+    }
+    rmSync(STORAGE, { recursive: true, force: true });
+  });
+
+  const run = (command: string): void => {
+    const { status, stdout, stderr } = spawnSync('sh', ['-c', command], {
+      cwd: ROOT,
+      encoding: 'utf8',
+      env: environment(),
+      timeout: DEMO_TIMEOUT_MS,
+    });
+    assert.equal(status, 0, `${command}\n${stdout}${stderr}`);
+  };
+
+  /** `berth run --sandbox` stays; its output names the socket that the next commands use. */
+  const start = async (command: string): Promise<void> => {
+    const child = spawn('sh', ['-c', `exec ${command}`], {
+      cwd: ROOT,
+      env: environment(),
+      stdio: ['ignore', 'pipe', 'inherit'],
+    });
+    background = child;
+    let output = '';
+    child.stdout.on('data', (chunk: Buffer) => {
+      output += chunk.toString();
+    });
+    socket = await eventually('control socket named', PATIENCE_MS, () => /up, control socket (\S+)/.exec(output)?.[1]);
+    await eventually('net-server started', PATIENCE_MS, () => {
+      const { stdout } = spawnSync('dist/pvcontrol.js', ['-s', socket, 'ls'], { cwd: ROOT, encoding: 'utf8' });
+      return /"name":\s*"net-server"[^}]*"status":\s*"STARTED"/.test(stdout);
+    });
+  };
+
+  for (const readme of ['README.md', 'test/examples/README.md', 'test/examples/01-basic/README.md']) {
+    for (const command of commandsOf(readme)) {
+      // This very test is part of it.
+      if (command === 'scripts/test') continue;
+      it(`${readme}: ${command}`, async () => {
+        if (command.includes('berth.js run')) await start(command);
+        else run(command);
+      });
+    }
+  }
+
+  it('CI runs the test command and nothing weaker', () => {
+    assert.match(readFileSync(join(ROOT, '.ci/run'), 'utf8'), /^exec scripts\/test$/m);
+  });
+});
