@@ -2,108 +2,136 @@
 // addresses that are set. Each may be claimed once.
 import { parseIpv4 } from '../ipv4/address.ts';
 import { parseSubnet, subnetContains } from '../ipv4/subnet.ts';
-import type { LegacyAddress } from '../lxc-config/legacy-addresses.ts';
 import type { Pool, Reservation } from '../schema/network.ts';
-import type { ContainerPlan, Problem } from './revision.ts';
+import type { LegacyInterface, ReadContainer } from './container-plan.ts';
+import type { Problem } from './revision.ts';
 
-export interface LegacyClaim {
-  readonly container: string;
-  readonly address: LegacyAddress;
-}
+export type Claimant = Pick<ReadContainer, 'name' | 'network' | 'places' | 'legacy'>;
 
 export interface Claims {
   readonly reservations: readonly Reservation[];
   readonly problems: readonly Problem[];
   readonly warnings: readonly Problem[];
+  /** Legacy addresses in no pool, with their lines. */
+  readonly ignored: readonly string[];
 }
 
 interface Claim {
   readonly path: string;
-  readonly reservation: Reservation;
+  /** What cannot collide with another: a pool's name, or a bridge outside every pool. */
+  readonly network: string;
+  readonly holder: string;
+  readonly address: string;
+  /** Undefined: no pool has it, or none could give it away. */
+  readonly reservation: Reservation | undefined;
 }
 
-/** Codes: ADDRESS_CONFLICT, MAC_CONFLICT; warnings LEGACY_IS_GATEWAY. A legacy address outside every pool is nobody's business. */
-export function collectClaims(
-  containers: readonly ContainerPlan[],
-  legacy: readonly LegacyClaim[],
-  pools: readonly Pool[],
-): Claims {
-  const gateways = new Set(pools.map(({ gateway }) => gateway));
-  const inPool = legacy.flatMap((claim) => legacyClaim(claim, pools));
-  const warnings = inPool
-    .filter(({ reservation }) => gateways.has(reservation.address))
-    .map(({ path, reservation: { container, address, pool } }) => ({
-      path,
-      code: 'LEGACY_IS_GATEWAY',
-      message: `legacy address ${address} of '${container}' is the gateway of pool '${pool}'; it is not reserved`,
-    }));
-  const claims = [
-    ...containers.flatMap(staticClaims),
-    ...inPool.filter(({ reservation }) => !gateways.has(reservation.address)),
-  ];
-  return {
-    reservations: claims.map(({ reservation }) => reservation),
-    problems: [...addressConflicts(claims), ...macConflicts(containers)],
-    warnings,
-  };
+interface Finding {
+  readonly claim: Claim;
+  readonly warning: Problem | undefined;
+  readonly ignored: string | undefined;
 }
 
-function staticClaims({ name, network }: ContainerPlan): readonly Claim[] {
-  if (network.mode !== 'pool') return [];
-  return network.interfaces.flatMap(({ interface: interfaceName, pool, address }) =>
-    address === undefined
-      ? []
-      : [
-          {
-            path: `${name}/run.json.network`,
-            reservation: { pool, container: name, interface: interfaceName, address, kind: 'static' as const },
-          },
-        ],
+/** Codes: ADDRESS_CONFLICT, MAC_CONFLICT; warnings LEGACY_IS_GATEWAY, LEGACY_UNUSABLE. */
+export function collectClaims(containers: readonly Claimant[], pools: readonly Pool[]): Claims {
+  const legacy = containers.flatMap(({ name, legacy: found }) =>
+    withoutRepeats(found).map((one) => legacyFinding(name, one, pools)),
   );
+  const claims = [...containers.flatMap(staticClaims), ...legacy.map(({ claim }) => claim)];
+  return {
+    reservations: claims.flatMap(({ reservation }) => reservation ?? []),
+    problems: [...addressConflicts(claims), ...macConflicts(containers)],
+    warnings: legacy.flatMap(({ warning }) => warning ?? []),
+    ignored: legacy.flatMap(({ ignored }) => ignored ?? []),
+  };
 }
 
-function legacyClaim({ container, address }: LegacyClaim, pools: readonly Pool[]): readonly Claim[] {
-  const number = parseIpv4(address.address);
-  const pool = pools.find((candidate) => {
-    const parsed = parseSubnet(candidate.subnet);
-    return parsed.ok && number !== undefined && subnetContains(parsed.subnet, number);
+function staticClaims({ name, network, places }: Claimant): readonly Claim[] {
+  if (network.mode !== 'pool') return [];
+  return network.interfaces.flatMap(({ interface: interfaceName, pool, address }, index) => {
+    if (address === undefined) return [];
+    const reservation = { pool, container: name, interface: interfaceName, address, kind: 'static' } as const;
+    const holder = `static address of '${name}'`;
+    return [{ path: places[index]?.address ?? name, network: pool, holder, address, reservation }];
   });
-  if (pool === undefined) return [];
-  const reservation = {
-    pool: pool.name,
-    container,
-    interface: `net${address.interfaceIndex}`,
-    address: address.address,
-    kind: 'legacy' as const,
-  };
-  return [{ path: `${address.source}:${address.line}`, reservation }];
+}
+
+function legacyFinding(container: string, one: LegacyInterface, pools: readonly Pool[]): Finding {
+  const path = `${one.source}:${one.line}`;
+  const { address, interfaceIndex, link = '' } = one;
+  const held = { path, address, holder: `legacy address of '${container}'` };
+  const found = poolOf(address, pools);
+  if (found === undefined) {
+    const claim = { ...held, network: `bridge ${link}`, reservation: undefined };
+    return { claim, warning: undefined, ignored: `${path} (${address} is in no pool)` };
+  }
+  const { pool, edge } = found;
+  const claim = { ...held, network: pool.name };
+  if (edge === undefined) {
+    const reservation = {
+      pool: pool.name,
+      container,
+      interface: `net${interfaceIndex}`,
+      address,
+      kind: 'legacy',
+    } as const;
+    return { claim: { ...claim, reservation }, warning: undefined, ignored: undefined };
+  }
+  const code = edge === 'gateway' ? 'LEGACY_IS_GATEWAY' : 'LEGACY_UNUSABLE';
+  const message = `legacy address ${address} of '${container}' is the ${edge} of pool '${pool.name}'; it is not reserved`;
+  return { claim: { ...claim, reservation: undefined }, warning: { path, code, message }, ignored: undefined };
+}
+
+/** `edge`: an address that the pool gives to nobody. */
+function poolOf(address: string, pools: readonly Pool[]) {
+  const number = parseIpv4(address);
+  for (const pool of pools) {
+    const parsed = parseSubnet(pool.subnet);
+    if (!parsed.ok || number === undefined || !subnetContains(parsed.subnet, number)) continue;
+    if (address === pool.gateway) return { pool, edge: 'gateway' } as const;
+    if (number === parsed.subnet.first) return { pool, edge: 'network address' } as const;
+    return { pool, edge: number === parsed.subnet.last ? ('broadcast address' as const) : undefined };
+  }
+  return undefined;
+}
+
+/** An interface may name its address twice. */
+function withoutRepeats(legacy: readonly LegacyInterface[]): readonly LegacyInterface[] {
+  return legacy.filter(
+    (one, index) =>
+      legacy.findIndex(
+        ({ address, interfaceIndex }) => address === one.address && interfaceIndex === one.interfaceIndex,
+      ) === index,
+  );
 }
 
 /** Each claim against those before it. */
 function addressConflicts(claims: readonly Claim[]): readonly Problem[] {
-  return claims.flatMap(({ path, reservation }, index) => {
-    const other = claims
-      .slice(0, index)
-      .find((each) => each.reservation.pool === reservation.pool && each.reservation.address === reservation.address);
-    if (other === undefined) return [];
-    const { address, container, kind } = reservation;
-    const holder = `${other.reservation.kind} address of '${other.reservation.container}'`;
-    const message = `${kind} address ${address} of '${container}' is the ${holder} already; give one of them another`;
+  const first = new Map<string, Claim>();
+  return claims.flatMap((claim) => {
+    const { network, address, holder, path } = claim;
+    const key = `${network} ${address}`;
+    const other = first.get(key);
+    if (other === undefined) {
+      first.set(key, claim);
+      return [];
+    }
+    const message = `${address}, ${holder}, is the ${other.holder} already (${other.path}); give one of them another`;
     return [{ path, code: 'ADDRESS_CONFLICT', message }];
   });
 }
 
-function macConflicts(containers: readonly ContainerPlan[]): readonly Problem[] {
+function macConflicts(containers: readonly Claimant[]): readonly Problem[] {
   const seen = new Map<string, string>();
-  return containers.flatMap(({ name, network }) =>
-    (network.mode === 'pool' ? network.interfaces : []).flatMap(({ pool, mac }) => {
+  return containers.flatMap(({ name, network, places }) =>
+    (network.mode === 'pool' ? network.interfaces : []).flatMap(({ pool, mac }, index) => {
       if (mac === undefined) return [];
       const key = `${pool} ${mac}`;
       const other = seen.get(key);
       seen.set(key, name);
       if (other === undefined) return [];
       const message = `MAC address ${mac} of '${name}' is that of '${other}' in pool '${pool}' already; give one of them another`;
-      return [{ path: `${name}/run.json.network`, code: 'MAC_CONFLICT', message }];
+      return [{ path: places[index]?.mac ?? name, code: 'MAC_CONFLICT', message }];
     }),
   );
 }

@@ -2,19 +2,29 @@
 import { type LegacyAddress, legacyAddresses } from '../lxc-config/legacy-addresses.ts';
 import { type LxcEntry, parseLxcConfig } from '../lxc-config/parse.ts';
 import type { Device } from './device-document.ts';
-import { planNetwork } from './network-plan.ts';
+import { missingKeys, readDocument } from './document.ts';
+import { type InterfacePlace, planNetwork } from './network-plan.ts';
 import { recoveryOf } from './recovery-document.ts';
-import type { ContainerPlan, Group, Problem } from './revision.ts';
-import { type RunDocument, runDocument } from './run-document.ts';
-import { parseAt, unknownKeys } from './schema-problems.ts';
+import type { ContainerPlan, Group, NetworkPlan, Problem } from './revision.ts';
+import { hostName, RUN_REQUIRED, type RunDocument, runDocument } from './run-document.ts';
 import type { StateDocument } from './state-document.ts';
 
 /** The text of an object, undefined when it cannot be read. `path`: inside the revision. */
 export type ReadObject = (path: string, sha256: string) => string | undefined;
 
+export interface LegacyInterface extends LegacyAddress {
+  /** The bridge that LXC puts it into; undefined when none is named. */
+  readonly link: string | undefined;
+}
+
 export interface ReadContainer {
+  readonly name: string;
+  /** Undefined when a problem keeps it from being run. */
   readonly plan: ContainerPlan | undefined;
-  readonly legacy: readonly LegacyAddress[];
+  readonly network: NetworkPlan;
+  /** Where the interfaces of `network` are written, in the same order. */
+  readonly places: readonly InterfacePlace[];
+  readonly legacy: readonly LegacyInterface[];
   readonly problems: readonly Problem[];
   readonly warnings: readonly Problem[];
   readonly ignored: readonly string[];
@@ -22,6 +32,7 @@ export interface ReadContainer {
 
 export interface NamedRun {
   readonly name: string;
+  /** What could be understood of it; undefined: it is no inline document. */
   readonly run: RunDocument | undefined;
   readonly problems: readonly Problem[];
   readonly ignored: readonly string[];
@@ -37,13 +48,11 @@ export function readRun(name: string, state: StateDocument): NamedRun {
     const message = 'is an object; it must be an inline document';
     return { name, run: undefined, problems: [{ path, code: 'BAD_TYPE', message }], ignored: [] };
   }
-  const parsed = parseAt(runDocument, written, path);
-  const ignored = unknownKeys(runDocument.shape, written, path);
-  if (parsed.ok) return { name, run: parsed.value, problems: [], ignored };
-  return { name, run: undefined, problems: parsed.problems, ignored };
+  const { value, problems, ignored } = readDocument(runDocument, written, path);
+  return { name, run: value, problems: [...problems, ...missingKeys(written, RUN_REQUIRED, path)], ignored };
 }
 
-/** Codes: MISSING_OBJECT, BAD_CONFIG, and those of planNetwork; warnings NAME_DIFFERS, NOT_SUPPORTED. */
+/** Codes: MISSING_OBJECT, BAD_CONFIG, UNKNOWN_DISK, and those of planNetwork; warnings NAME_DIFFERS, NOT_SUPPORTED. */
 export function planContainer(
   { name, run, problems, ignored }: NamedRun,
   group: Group | undefined,
@@ -51,36 +60,70 @@ export function planContainer(
   state: StateDocument,
   readObject: ReadObject,
 ): ReadContainer {
-  if (run === undefined) return { plan: undefined, legacy: [], problems, warnings: [], ignored };
-  const rootVolume = run['root-volume'].replace(/^dm:/, '');
+  if (run === undefined) {
+    const network = { mode: 'legacy' } as const;
+    return { name, plan: undefined, network, places: [], legacy: [], problems, warnings: [], ignored };
+  }
+  const root = run['root-volume'];
   const config = run.config ?? DEFAULT_CONFIG;
-  const found = [...problems, ...missingObjects(name, [rootVolume, config], state)];
+  const volumes = [...(root === undefined ? [] : [root]), ...(run.volumes ?? [])].map(withoutVerity);
   const lxc = readConfig(name, config, state, readObject);
   const baked = lxc.entries.filter(({ key }) => key.startsWith('lxc.net.'));
-  const network = planNetwork(name, run.network, device.pools, baked);
-  found.push(...lxc.problems, ...network.problems);
-  const legacy = network.plan.mode === 'legacy' ? legacyAddresses(lxc.entries) : [];
-  const warnings = warningsOf(name, run);
-  if (group === undefined) return { plan: undefined, legacy, problems: found, warnings, ignored };
+  const { plan: network, places, problems: networkProblems } = planNetwork(name, run.network, device, baked);
+  const read = {
+    name,
+    network,
+    places,
+    legacy: network.mode === 'legacy' ? legacyInterfaces(lxc.entries) : [],
+    problems: [
+      ...problems,
+      ...missingObjects(name, [...volumes, config], state),
+      ...unknownDisks(name, run, device.diskNames),
+      ...lxc.problems,
+      ...networkProblems,
+    ],
+    warnings: warningsOf(name, run),
+    ignored,
+  };
+  if (group === undefined || root === undefined) return { ...read, plan: undefined };
   const plan: ContainerPlan = {
     name,
     group: group.name,
     statusGoal: run.status_goal ?? group.statusGoal,
     restartPolicy: run.restart_policy ?? group.restartPolicy,
     roles: run.roles === undefined || run.roles.length === 0 ? [DEFAULT_ROLE] : run.roles,
-    rootVolume,
+    rootVolume: withoutVerity(root),
     config,
     overlayPersistence: run.storage?.['lxc-overlay']?.persistence ?? 'boot',
     hostname: run.network?.hostname ?? hostnameOf(name),
-    network: network.plan,
+    network,
     autoRecovery: recoveryOf(run.auto_recovery) ?? group.autoRecovery,
   };
-  return { plan, legacy, problems: found, warnings, ignored };
+  return { ...read, plan };
 }
 
-/** A container's name may have underscores, a host name may not (RFC 1123). */
+function withoutVerity(volume: string): string {
+  return volume.replace(/^dm:/, '');
+}
+
+/** A container's name may have what a host name may not (RFC 1123): underscores, and dots and dashes anywhere. */
 function hostnameOf(name: string): string {
-  return name.replaceAll('_', '-').replace(/[.-]+$/, '');
+  return hostName.safeParse(name).success ? name : name.replace(/[^A-Za-z0-9]+/g, '-').replace(/-$/, '');
+}
+
+function legacyInterfaces(entries: readonly LxcEntry[]): readonly LegacyInterface[] {
+  return legacyAddresses(entries).map((address) => {
+    const link = entries.findLast(({ key }) => key === `lxc.net.${address.interfaceIndex}.link`)?.value;
+    return { ...address, link: link === '' ? undefined : link };
+  });
+}
+
+function unknownDisks(name: string, { storage = {} }: RunDocument, known: ReadonlySet<string>): readonly Problem[] {
+  return Object.entries(storage).flatMap(([volume, { disk }]) => {
+    if (disk === undefined || known.has(disk)) return [];
+    const message = `volume '${volume}' of '${name}' is on disk '${disk}', which does not exist; there are: ${[...known].join(', ') || 'none'}`;
+    return [{ path: `${name}/run.json.storage.${volume}.disk`, code: 'UNKNOWN_DISK', message }];
+  });
 }
 
 function missingObjects(name: string, files: readonly string[], state: StateDocument): readonly Problem[] {

@@ -1,53 +1,62 @@
 // device.json and its older homes: pools, groups, disks.
 import * as z from 'zod/mini';
 import { restartPolicy, statusGoal } from '../schema/api.ts';
+import { containerName } from '../schema/names.ts';
 import type { Pool } from '../schema/network.ts';
-import { checkPools } from './pool-rules.ts';
+import { missingKeys, readDocument } from './document.ts';
+import { checkPools, type PoolAt } from './pool-rules.ts';
 import { APP_RECOVERY, autoRecoveryDocument, recoveryOf } from './recovery-document.ts';
 import type { Group, Problem } from './revision.ts';
-import { parseAt, unknownKeys } from './schema-problems.ts';
 
 // Strings here: the rules for addresses and names are pool-rules.ts's, which says more than a schema can.
 const poolDocument = z.object({
   type: z.optional(z.enum(['bridge', 'macvlan'])),
   bridge: z.optional(z.string()),
   parent: z.optional(z.string()),
-  subnet: z.string(),
-  gateway: z.string(),
+  subnet: z.optional(z.string()),
+  gateway: z.optional(z.string()),
   nat: z.optional(z.boolean()),
 });
 
 const groupDocument = z.object({
-  name: z.string().check(z.minLength(1)),
+  // Groups are parts of paths in nobody's storage, but they are names in the same API as containers.
+  name: z.optional(containerName),
   description: z.optional(z.string()),
   status_goal: z.optional(statusGoal),
   restart_policy: z.optional(restartPolicy),
   timeout: z.optional(z.number().check(z.minimum(0))),
   auto_recovery: z.optional(autoRecoveryDocument),
 });
-const groupsDocument = z.array(groupDocument);
 
 const diskDocument = z.object({
-  name: z.string(),
-  type: z.enum(['volume-disk', 'swap-disk', 'dm-crypt-versatile', 'dm-crypt-caam', 'dm-crypt-dcp']),
+  name: z.optional(z.string().check(z.minLength(1, 'a name'))),
+  type: z.optional(z.enum(['volume-disk', 'swap-disk', 'dm-crypt-versatile', 'dm-crypt-caam', 'dm-crypt-dcp'])),
   path: z.optional(z.string()),
   format: z.optional(z.string()),
   provision: z.optional(z.string()),
   default: z.optional(z.enum(['yes', 'no'])),
 });
 
+const groups = z.optional(z.array(groupDocument));
+const disks = z.optional(z.array(diskDocument));
 const deviceDocument = z.object({
-  groups: z.optional(z.array(z.unknown())),
-  disks: z.optional(z.array(diskDocument)),
+  groups,
+  disks,
   volumes: z.optional(z.record(z.string(), z.unknown())),
-  network: z.optional(z.object({ pools: z.optional(z.record(z.string(), z.unknown())) })),
+  network: z.optional(z.object({ pools: z.optional(z.record(z.string(), poolDocument)) })),
 });
+type DeviceDocument = z.output<typeof deviceDocument>;
+type GroupDocument = z.output<typeof groupDocument>;
+type DiskDocument = z.output<typeof diskDocument>;
 
 export interface Device {
   readonly groups: readonly Group[];
   /** Nobody defined any: the defaults, with their rule for containers that name none. */
   readonly hasDefaultGroups: boolean;
   readonly pools: readonly Pool[];
+  /** Also those that broke a rule: who names one of these names no unknown pool. */
+  readonly poolNames: ReadonlySet<string>;
+  readonly diskNames: ReadonlySet<string>;
   readonly problems: readonly Problem[];
   readonly ignored: readonly string[];
 }
@@ -62,95 +71,109 @@ const defaultGroup = (name: string, fields: Partial<Group> = {}): Group => ({
   ...fields,
 });
 
-export const DEFAULT_GROUPS: readonly Group[] = [
+const DEFAULT_GROUPS: readonly Group[] = [
   defaultGroup('data', { statusGoal: 'MOUNTED' }),
   defaultGroup('root'),
   defaultGroup('platform'),
   defaultGroup('app', { restartPolicy: 'container', autoRecovery: APP_RECOVERY }),
 ];
 
-/** `documents`: the inline documents of the state by path. Never throws; collects everything that is wrong. */
+/**
+ * `documents`: the inline documents of the state by path. Never throws; collects everything that is wrong. Codes beside those of
+ * documents and pools: MISSING, UNSUPPORTED_POOL_TYPE, DUPLICATE_GROUP, DUPLICATE_DISK.
+ */
 export function readDevice(documents: ReadonlyMap<string, unknown>): Device {
-  const written = documents.get('device.json') ?? {};
-  const device = parseAt(deviceDocument, written, 'device.json');
-  const problems: Problem[] = device.ok ? [] : [...device.problems];
-  const ignored = [...unknownKeys(deviceDocument.shape, written, 'device.json')];
-  const { pools, ...poolFindings } = readPools(device.ok ? (device.value.network?.pools ?? {}) : {});
-  const own = device.ok && device.value.groups !== undefined ? device.value.groups : undefined;
-  const groups = own ?? documents.get('groups.json');
-  const base = own === undefined ? 'groups.json' : 'device.json.groups';
-  const read = groups === undefined ? undefined : readGroups(groups, base);
-  const disks = documents.get('disks.json');
-  if (disks !== undefined) problems.push(...problemsOf(parseAt(z.array(diskDocument), disks, 'disks.json')));
+  const device = readDocument(deviceDocument, documents.get('device.json') ?? {}, 'device.json');
+  // Bare lists; read as what device.json calls them, so that one schema serves both.
+  const older = ['groups', 'disks'].map((name) => {
+    const list = documents.get(`${name}.json`);
+    const read = readDocument(z.object({ groups, disks }), list === undefined ? {} : { [name]: list }, '');
+    const renamed = (path: string): string => path.replace(`.${name}`, `${name}.json`);
+    const problems = read.problems.map((problem) => ({ ...problem, path: renamed(problem.path) }));
+    return { value: read.value, problems, ignored: read.ignored.map(renamed) };
+  });
+  const pools = readPools(device.value.network?.pools ?? {});
+  const olderGroups = older.flatMap(({ value }) => value.groups ?? []);
+  const ownGroups = device.value.groups ?? [];
+  const groupList =
+    ownGroups.length > 0 ? readGroups(ownGroups, 'device.json.groups') : readGroups(olderGroups, 'groups.json');
+  const diskList = [
+    ...(device.value.disks ?? []).map((disk, index) => ({ disk, path: `device.json.disks.${index}` })),
+    ...older.flatMap(({ value }) => value.disks ?? []).map((disk, index) => ({ disk, path: `disks.json.${index}` })),
+  ];
   return {
-    groups: read?.groups ?? DEFAULT_GROUPS,
-    hasDefaultGroups: read === undefined,
-    pools,
-    problems: [...problems, ...poolFindings.problems, ...(read?.problems ?? [])],
-    ignored: [...ignored, ...poolFindings.ignored, ...(read?.ignored ?? [])],
+    groups: groupList.groups,
+    hasDefaultGroups: ownGroups.length + olderGroups.length === 0,
+    pools: pools.pools,
+    poolNames: new Set(namesOf(documents.get('device.json'))),
+    diskNames: new Set(diskList.flatMap(({ disk }) => disk.name ?? [])),
+    problems: [
+      ...device.problems,
+      ...older.flatMap(({ problems }) => problems),
+      ...pools.problems,
+      ...groupList.problems,
+      ...checkDisks(diskList),
+    ],
+    ignored: [...device.ignored, ...older.flatMap(({ ignored }) => ignored)],
   };
 }
 
-const problemsOf = (parsed: ReturnType<typeof parseAt>): readonly Problem[] => (parsed.ok ? [] : parsed.problems);
+type PoolDocuments = NonNullable<NonNullable<DeviceDocument['network']>['pools']>;
 
-function readPools(written: Readonly<Record<string, unknown>>) {
-  const base = 'device.json.network.pools';
+/** A key that broke its schema is absent here, and has its problem at the same path: what is said of it a second time is dropped later. */
+function readPools(written: PoolDocuments) {
   const problems: Problem[] = [];
-  const ignored: string[] = [];
-  const pools: { path: string; pool: Pool }[] = [];
-  for (const [name, value] of Object.entries(written)) {
-    const path = `${base}.${name}`;
-    const parsed = parseAt(poolDocument, value, path);
-    ignored.push(...unknownKeys(poolDocument.shape, value, path));
-    if (!parsed.ok) problems.push(...parsed.problems);
-    const read = parsed.ok ? poolOf(name, path, parsed.value) : poolOf(name, path, salvage(value));
-    if ('code' in read) problems.push(...(parsed.ok ? [read] : []));
-    else pools.push({ path, pool: read });
+  const candidates: PoolAt[] = [];
+  for (const [name, document] of Object.entries(written)) {
+    const path = `device.json.network.pools.${name}`;
+    if (document.type === 'macvlan') {
+      const message = `pool '${name}' has type 'macvlan', which this version does not run yet; use 'bridge'`;
+      problems.push({ path: `${path}.type`, code: 'UNSUPPORTED_POOL_TYPE', message });
+      continue;
+    }
+    problems.push(...missingKeys(document, ['bridge', 'subnet', 'gateway'], path));
+    const { bridge = '', subnet = '', gateway = '', nat = false } = document;
+    candidates.push({ path, pool: { name, type: 'bridge', bridge, subnet, gateway, nat } });
   }
-  // What a schema refused already is not said twice.
   const told = new Set(problems.map(({ path }) => path));
-  problems.push(...checkPools(pools).filter(({ path }) => !told.has(path)));
-  return { pools: pools.map(({ pool }) => pool), problems, ignored };
+  problems.push(...checkPools(candidates).filter(({ path }) => !told.has(path)));
+  return { pools: candidates.map(({ pool }) => pool), problems };
 }
 
-/** What can still be judged of a pool in which some key has the wrong type, so that all mistakes are named at once. */
-function salvage(value: unknown): z.output<typeof poolDocument> {
-  const text = (key: string): string => {
-    const found: unknown = typeof value === 'object' && value !== null ? Reflect.get(value, key) : undefined;
-    return typeof found === 'string' ? found : '';
-  };
-  return { bridge: text('bridge'), subnet: text('subnet'), gateway: text('gateway') };
+function namesOf(device: unknown): string[] {
+  const loose = z.object({ network: z.object({ pools: z.record(z.string(), z.unknown()) }) }).safeParse(device);
+  return loose.success ? Object.keys(loose.data.network.pools) : [];
 }
 
-function poolOf(name: string, path: string, written: z.output<typeof poolDocument>): Pool | Problem {
-  const { type = 'bridge', bridge, subnet, gateway, nat = false } = written;
-  if (type === 'macvlan') {
-    const message = `pool '${name}' has type 'macvlan', which this version does not run yet; use 'bridge'`;
-    return { path: `${path}.type`, code: 'UNSUPPORTED_POOL_TYPE', message };
+function readGroups(written: readonly GroupDocument[], base: string) {
+  if (written.length === 0) return { groups: DEFAULT_GROUPS, problems: [] };
+  const problems: Problem[] = [];
+  const read: Group[] = [];
+  for (const [index, group] of written.entries()) {
+    const path = `${base}.${index}`;
+    problems.push(...missingKeys(group, ['name'], path));
+    const { name } = group;
+    if (name === undefined) continue;
+    if (read.some((other) => other.name === name)) {
+      problems.push({ path: `${path}.name`, code: 'DUPLICATE_GROUP', message: `group '${name}' is there already` });
+    }
+    read.push(
+      defaultGroup(name, {
+        statusGoal: group.status_goal ?? 'STARTED',
+        restartPolicy: group.restart_policy ?? 'system',
+        timeoutSeconds: group.timeout ?? DEFAULT_TIMEOUT_SECONDS,
+        autoRecovery: recoveryOf(group.auto_recovery),
+      }),
+    );
   }
-  if (bridge === undefined) {
-    return { path: `${path}.bridge`, code: 'BAD_BRIDGE', message: `is missing; name the bridge of pool '${name}'` };
-  }
-  return { name, type, bridge, subnet, gateway, nat };
+  return { groups: read, problems };
 }
 
-function readGroups(written: unknown, base: string) {
-  const parsed = parseAt(groupsDocument, written, base);
-  if (!parsed.ok) return { groups: DEFAULT_GROUPS, problems: parsed.problems, ignored: [] };
-  const items: readonly unknown[] = Array.isArray(written) ? written : [];
-  const ignored = items.flatMap((item, index) => unknownKeys(groupDocument.shape, item, `${base}.${index}`));
-  const problems = parsed.value.flatMap(({ name }, index) =>
-    parsed.value.findIndex((other) => other.name === name) === index
-      ? []
-      : [{ path: `${base}.${index}.name`, code: 'DUPLICATE_GROUP', message: `group '${name}' is there already` }],
-  );
-  const groups = parsed.value.map((group) =>
-    defaultGroup(group.name, {
-      statusGoal: group.status_goal ?? 'STARTED',
-      restartPolicy: group.restart_policy ?? 'system',
-      timeoutSeconds: group.timeout ?? DEFAULT_TIMEOUT_SECONDS,
-      autoRecovery: recoveryOf(group.auto_recovery),
-    }),
-  );
-  return { groups, problems, ignored };
+function checkDisks(list: readonly { readonly disk: DiskDocument; readonly path: string }[]): Problem[] {
+  return list.flatMap(({ disk, path }, index) => {
+    const missing = missingKeys(disk, ['name', 'type'], path);
+    if (disk.name === undefined || list.findIndex((other) => other.disk.name === disk.name) === index) return missing;
+    const message = `disk '${disk.name}' is there already`;
+    return [...missing, { path: `${path}.name`, code: 'DUPLICATE_DISK', message }];
+  });
 }

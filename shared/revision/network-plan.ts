@@ -4,11 +4,20 @@ import { parseSubnet, subnetContains } from '../ipv4/subnet.ts';
 import type { LxcEntry } from '../lxc-config/parse.ts';
 import { interfaceName, unicastMac } from '../schema/names.ts';
 import type { Pool } from '../schema/network.ts';
+import type { Device } from './device-document.ts';
 import type { NetworkPlan, PoolInterface, Problem } from './revision.ts';
 import type { NetworkDocument } from './run-document.ts';
 
+/** JSON paths of an interface's keys. */
+export interface InterfacePlace {
+  readonly address: string;
+  readonly mac: string;
+}
+
 export interface NetworkOf {
   readonly plan: NetworkPlan;
+  /** One for each interface of the plan. */
+  readonly places: readonly InterfacePlace[];
   readonly problems: readonly Problem[];
 }
 
@@ -24,39 +33,58 @@ interface Written {
 }
 
 /**
- * `path`: of the run.json, `<container>/run.json`. `baked`: the container's own `lxc.net.*` lines. Codes: NETWORK_BOTH_FORMS,
- * NETWORK_MODE, POOL_MISSING, UNKNOWN_POOL, BAD_INTERFACE, DUPLICATE_INTERFACE, BAD_ADDRESS, ADDRESS_OUTSIDE, ADDRESS_UNUSABLE,
- * BAD_MAC, POOL_AND_BAKED.
+ * `baked`: the container's own `lxc.net.*` lines. Codes: NETWORK_BOTH_FORMS, NETWORK_MODE, NO_INTERFACE, POOL_MISSING,
+ * UNKNOWN_POOL, BAD_INTERFACE, DUPLICATE_INTERFACE, BAD_ADDRESS, ADDRESS_OUTSIDE, ADDRESS_UNUSABLE, BAD_MAC, MAC_DERIVED,
+ * POOL_AND_BAKED.
  */
 export function planNetwork(
   container: string,
   document: NetworkDocument | undefined,
-  pools: readonly Pool[],
+  device: Pick<Device, 'pools' | 'poolNames'>,
   baked: readonly LxcEntry[],
 ): NetworkOf {
   const path = `${container}/run.json.network`;
   const mode = document?.mode ?? impliedMode(document);
-  if (document === undefined || mode === undefined) return { plan: { mode: 'legacy' }, problems: [] };
+  if (document === undefined) return { plan: { mode: 'legacy' }, places: [], problems: [] };
   if (mode !== 'pool') {
-    const refers = document.pool !== undefined || document.interfaces !== undefined;
-    const message = `mode '${mode}' and a pool exclude each other; remove one of them`;
-    return { plan: { mode }, problems: refers ? [{ path: `${path}.mode`, code: 'NETWORK_MODE', message }] : [] };
+    return { plan: { mode: mode ?? 'legacy' }, places: [], problems: uselessKeys(document, path, mode) };
   }
   const written = writtenInterfaces(document, path);
   const problems = [
     ...formProblems(document, path),
-    ...written.flatMap((each) => checkInterface(container, each, pools)),
+    ...written.flatMap((each) => checkInterface(container, each, device)),
     ...duplicateNames(written),
     ...baked.map((entry) => bakedProblem(container, entry)),
   ];
-  const interfaces = written.flatMap(({ interface: name, pool, address, mac }): PoolInterface[] =>
-    pool === undefined ? [] : [{ interface: name, pool, address, mac: mac?.toLowerCase() }],
+  const placed = written.filter(({ pool }) => pool !== undefined);
+  const interfaces = placed.map(
+    ({ interface: name, pool = '', address, mac }): PoolInterface => ({
+      interface: name,
+      pool,
+      address,
+      mac: mac?.toLowerCase(),
+    }),
   );
-  return { plan: { mode: 'pool', interfaces }, problems };
+  const places = placed.map((each) => ({
+    address: `${each.path}.${each.addressKey}`,
+    mac: `${each.path}.${each.macKey}`,
+  }));
+  return { plan: { mode: 'pool', interfaces }, places, problems };
 }
 
 function impliedMode(document: NetworkDocument | undefined): 'pool' | undefined {
   return document?.pool !== undefined || document?.interfaces !== undefined ? 'pool' : undefined;
+}
+
+/** Whoever writes an address expects to get it. */
+function uselessKeys(document: NetworkDocument, path: string, mode: 'host' | 'none' | undefined): readonly Problem[] {
+  const keys = (['pool', 'interfaces', 'ip', 'mac'] as const).filter((key) => document[key] !== undefined);
+  if (keys.length === 0) return [];
+  const message =
+    mode === undefined
+      ? `${keys.join(' and ')} without a pool; name one with 'pool'`
+      : `mode '${mode}' and a pool's keys (${keys.join(', ')}) exclude each other; remove one of them`;
+  return [{ path: `${path}.${mode === undefined ? keys[0] : 'mode'}`, code: 'NETWORK_MODE', message }];
 }
 
 function writtenInterfaces(document: NetworkDocument, path: string): readonly Written[] {
@@ -76,19 +104,27 @@ function writtenInterfaces(document: NetworkDocument, path: string): readonly Wr
 }
 
 function formProblems({ interfaces, ip, mac }: NetworkDocument, path: string): readonly Problem[] {
+  if (interfaces?.length === 0) {
+    return [{ path: `${path}.interfaces`, code: 'NO_INTERFACE', message: 'is empty; name an interface or remove it' }];
+  }
   if (interfaces === undefined || (ip === undefined && mac === undefined)) return [];
   const message = 'has ip or mac beside interfaces; write them into interfaces[].ipv4_address and mac_address';
   return [{ path, code: 'NETWORK_BOTH_FORMS', message }];
 }
 
-function checkInterface(container: string, written: Written, pools: readonly Pool[]): readonly Problem[] {
+function checkInterface(
+  container: string,
+  written: Written,
+  { pools, poolNames }: Pick<Device, 'pools' | 'poolNames'>,
+): readonly Problem[] {
   const { path, pool: name, mac, macKey } = written;
   const problems: Problem[] = [];
-  if (!interfaceName.safeParse(written.interface).success) {
-    const message = `'${written.interface}' is no interface name: 1–15 of A-Z a-z 0-9 _ . -`;
+  if (!interfaceName.safeParse(written.interface).success || written.interface === 'lo') {
+    const message = `'${written.interface}' is no interface name: 1–15 of A-Z a-z 0-9 _ . -, and not lo`;
     problems.push({ path: `${path}.name`, code: 'BAD_INTERFACE', message });
   }
-  if (mac !== undefined && !unicastMac.safeParse(mac.toLowerCase()).success) {
+  // All zeros is no address either: is_valid_ether_addr() in linux/etherdevice.h.
+  if (mac !== undefined && (!unicastMac.safeParse(mac.toLowerCase()).success || /^[0:]+$/.test(mac))) {
     const message = `'${mac}' is no unicast MAC address; write xx:xx:xx:xx:xx:xx with an even first octet`;
     problems.push({ path: `${path}.${macKey}`, code: 'BAD_MAC', message });
   }
@@ -99,13 +135,12 @@ function checkInterface(container: string, written: Written, pools: readonly Poo
       code: 'POOL_MISSING',
       message: 'is missing; mode pool needs the name of one',
     });
-  } else if (pool === undefined) {
-    const known =
-      pools.length === 0 ? 'device.json has none' : `device.json has ${pools.map((each) => each.name).join(', ')}`;
+  } else if (!poolNames.has(name)) {
+    const known = poolNames.size === 0 ? 'device.json has none' : `device.json has ${[...poolNames].join(', ')}`;
     const message = `container '${container}' references unknown pool '${name}', refusing to start; ${known}`;
     problems.push({ path: `${path}.pool`, code: 'UNKNOWN_POOL', message });
-  } else {
-    problems.push(...checkAddress(container, written, pool));
+  } else if (pool !== undefined) {
+    problems.push(...checkAddress(container, written, pool), ...checkDerived(written, pool));
   }
   return problems;
 }
@@ -134,6 +169,17 @@ function checkAddress(container: string, { path, address, addressKey }: Written,
   if (taken === undefined) return [];
   const message = `static address ${address} of '${container}' is the ${taken} of pool '${pool.name}'; take another of ${range}`;
   return [{ path: at, code: 'ADDRESS_UNUSABLE', message }];
+}
+
+/** `02:00:` and four octets is what the holder of that address gets (macOf), who need not be there yet. */
+function checkDerived({ path, mac, macKey, address }: Written, pool: Pool): readonly Problem[] {
+  const octets = /^02:00:(..):(..):(..):(..)$/.exec(mac?.toLowerCase() ?? '')?.slice(1);
+  const owner = octets?.map((octet) => Number.parseInt(octet, 16)).join('.');
+  const number = parseIpv4(owner ?? '');
+  const parsed = parseSubnet(pool.subnet);
+  if (number === undefined || owner === address || !parsed.ok || !subnetContains(parsed.subnet, number)) return [];
+  const message = `'${mac}' is the MAC address of whoever holds ${owner} in pool '${pool.name}'; take another, or remove it`;
+  return [{ path: `${path}.${macKey}`, code: 'MAC_DERIVED', message }];
 }
 
 function duplicateNames(written: readonly Written[]): readonly Problem[] {

@@ -1,4 +1,4 @@
-// run.json: a container's manifest, as written.
+// run.json as written: a container's manifest, and that of the board support.
 import * as z from 'zod/mini';
 import { restartPolicy, role, statusGoal } from '../schema/api.ts';
 import { autoRecoveryDocument } from './recovery-document.ts';
@@ -7,12 +7,28 @@ const fileName = z
   .string()
   .check(z.regex(/^[A-Za-z0-9_][A-Za-z0-9._-]{0,254}$/, 'a file name in the container’s folder'));
 
-export const networkDocument = z.object({
+/** `dm:` in front marks a volume that dm-verity checks. */
+const volumeName = z
+  .string()
+  .check(
+    z.regex(/^(dm:)?[A-Za-z0-9_][A-Za-z0-9._-]{0,254}$/, 'a file name in the container’s folder, with or without dm:'),
+  );
+
+/** Labels as in RFC 1123, section 2.1; HOST_NAME_MAX of linux is 64. */
+const label = '[A-Za-z0-9](?:[A-Za-z0-9-]{0,61}[A-Za-z0-9])?';
+export const hostName = z
+  .string()
+  .check(
+    z.regex(
+      new RegExp(`^(?=.{1,64}$)${label}(?:\\.${label})*$`),
+      'a host name: up to 64 of A-Z a-z 0-9 -, in labels parted by dots',
+    ),
+  );
+
+const networkDocument = z.object({
   mode: z.optional(z.enum(['pool', 'host', 'none'])),
   pool: z.optional(z.string()),
-  hostname: z.optional(
-    z.string().check(z.regex(/^[A-Za-z0-9]([A-Za-z0-9.-]{0,62}[A-Za-z0-9])?$/, 'a host name: 1–64 of A-Z a-z 0-9 . -')),
-  ),
+  hostname: z.optional(hostName),
   ip: z.optional(z.string()),
   mac: z.optional(z.string()),
   interfaces: z.optional(
@@ -30,20 +46,16 @@ export type NetworkDocument = z.output<typeof networkDocument>;
 
 const names = z.array(z.string());
 
+/** Keys of run.json without which nothing can be run. */
+export const RUN_REQUIRED = ['#spec', 'root-volume'];
+
 export const runDocument = z.object({
-  '#spec': z.literal('service-manifest-run@1'),
+  '#spec': z.optional(z.literal('service-manifest-run@1')),
   name: z.optional(z.string()),
   type: z.optional(z.literal('lxc')),
   config: z.optional(fileName),
-  'root-volume': z
-    .string()
-    .check(
-      z.regex(
-        /^(dm:)?[A-Za-z0-9_][A-Za-z0-9._-]{0,254}$/,
-        'a file name in the container’s folder, with or without dm:',
-      ),
-    ),
-  volumes: z.optional(z.array(z.string())),
+  'root-volume': z.optional(volumeName),
+  volumes: z.optional(z.array(volumeName)),
   group: z.optional(z.string()),
   status_goal: z.optional(statusGoal),
   restart_policy: z.optional(restartPolicy),
@@ -67,3 +79,16 @@ export const runDocument = z.object({
   network: z.optional(networkDocument),
 });
 export type RunDocument = z.output<typeof runDocument>;
+
+/** Kernel, initrd, modules and firmware are the boot loader's and the driver loader's; here only that they are names. */
+export const bspRunDocument = z.object({
+  linux: z.optional(z.string()),
+  initrd: z.optional(z.string()),
+  modules: z.optional(z.string()),
+  firmware: z.optional(z.string()),
+});
+
+/** `all` → driver → its modules with their options; `dtb:<model>` and `ovl:<overlay>` beside it have the same form. */
+export const driversDocument = z.object({
+  all: z.optional(z.record(z.string(), z.array(z.string()))),
+});

@@ -17,7 +17,12 @@ const STATE_SPEC = 'pantavisor-service-system@1';
 /** Folders that hold a run.json or other documents without being containers. */
 const NO_CONTAINERS: readonly string[] = ['bsp', '_config', '_sigs'];
 
-/** Never throws; every key that breaks a rule is a problem. Codes: BAD_STATE, BAD_SPEC, BAD_PATH, BAD_VALUE, BAD_NAME. */
+/** In a checkout, what is not of the state: .pvr/json is the state itself. */
+const CHECKOUT_FOLDERS: readonly string[] = ['.pvr', '.pv'];
+/** NAME_MAX of linux/limits.h. */
+const MAX_NAME_BYTES = 255;
+
+/** Never throws; every key that breaks a rule is a problem. Codes: BAD_STATE, BAD_SPEC, BAD_PATH, BAD_VALUE, PATH_CONFLICT, BAD_NAME. */
 export function readStateDocument(state: unknown): StateDocument {
   const documents = new Map<string, unknown>();
   const objects = new Map<string, string>();
@@ -38,6 +43,7 @@ export function readStateDocument(state: unknown): StateDocument {
     else if (typeof value === 'string' && sha256.safeParse(value).success) objects.set(path, value);
     else problems.push({ path, code: 'BAD_VALUE', message: `is ${shown(value)}; must be a document or a sha256` });
   }
+  problems.push(...conflicts(new Set([...documents.keys(), ...objects.keys()])));
   const containers = containersOf([...documents.keys(), ...objects.keys()]);
   for (const name of containers) {
     if (containerName.safeParse(name).success) continue;
@@ -54,7 +60,26 @@ function pathProblem(path: string): string | undefined {
   if (parts[0] === '') return `'${path}' is absolute or empty; paths are relative to the revision`;
   if (parts.includes('..')) return `'${path}' leaves the revision; no part may be '..'`;
   if (parts.includes('') || parts.includes('.')) return `'${path}' is not normalised; no part may be empty or '.'`;
+  if (CHECKOUT_FOLDERS.includes(parts[0] ?? '')) return `'${path}' is in ${parts[0]}/, which is the checkout's own`;
+  if (parts.some((part) => Buffer.byteLength(part) > MAX_NAME_BYTES)) {
+    return `${shown(path)} has a part of more than ${MAX_NAME_BYTES} bytes`;
+  }
   return undefined;
+}
+
+/** What is a file cannot be a folder too. */
+function conflicts(paths: ReadonlySet<string>): readonly Problem[] {
+  return [...paths].flatMap((path) => {
+    const parts = path.split('/');
+    const folders = parts.slice(1).map((_, index) => parts.slice(0, index + 1).join('/'));
+    return folders
+      .filter((folder) => paths.has(folder))
+      .map((file) => ({
+        path,
+        code: 'PATH_CONFLICT',
+        message: `'${file}' is a file of this revision; nothing can be in it`,
+      }));
+  });
 }
 
 function containersOf(paths: readonly string[]): readonly string[] {

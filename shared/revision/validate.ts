@@ -1,50 +1,99 @@
 // A whole revision against every rule at once: what `berth check` prints, what state-svc refuses to run. Pure.
 import { collectClaims } from './address-claims.ts';
-import { type NamedRun, planContainer, type ReadContainer, type ReadObject, readRun } from './container-plan.ts';
+import { type NamedRun, planContainer, type ReadObject, readRun } from './container-plan.ts';
 import { type Device, readDevice } from './device-document.ts';
+import { readDocument } from './document.ts';
 import type { Group, ParsedRevision, Problem } from './revision.ts';
-import { readStateDocument } from './state-document.ts';
+import { bspRunDocument, driversDocument } from './run-document.ts';
+import { printable, shown } from './schema-problems.ts';
+import { readStateDocument, type StateDocument } from './state-document.ts';
 
-/** `document`: the parsed state JSON, of any shape. `readObject` answers the text of LXC configurations. Never throws. */
+/**
+ * `document`: the parsed state JSON, of any shape. `readObject` answers the text of LXC configurations; what it does not answer is
+ * not scanned. Objects are not hashed here. Never throws.
+ */
 export function parseState(document: unknown, readObject: ReadObject): ParsedRevision {
   const state = readStateDocument(document);
   const device = readDevice(state.documents);
+  const bsp = [
+    readDocument(bspRunDocument, state.documents.get('bsp/run.json') ?? {}, 'bsp/run.json'),
+    readDocument(driversDocument, state.documents.get('bsp/drivers.json') ?? {}, 'bsp/drivers.json'),
+  ];
   const runs = state.containers.map((name) => readRun(name, state));
   const groups = assignGroups(runs, device);
   const read = runs.map((run, index) => planContainer(run, groups[index]?.group, device, state, readObject));
-  const containers = read.flatMap(({ plan }) => (plan === undefined ? [] : [plan]));
-  const claims = collectClaims(containers, legacyClaims(runs, read), device.pools);
+  const claims = collectClaims(read, device.pools);
   const problems = [
     ...state.problems,
+    ...KNOWN_DOCUMENTS.flatMap((path) => notInline(path, state)),
     ...device.problems,
-    ...groups.flatMap(({ problems: found }) => found),
+    ...bsp.flatMap(({ problems: found }) => found),
     ...read.flatMap(({ problems: found }) => found),
+    ...groups.flatMap(({ problems: found }) => found),
     ...claims.problems,
   ];
-  if (problems.length > 0) return { ok: false, problems };
-  const ignored = [...device.ignored, ...read.flatMap((each) => each.ignored)];
+  if (problems.length > 0) return { ok: false, problems: withoutEchoes(problems) };
+  const ignored = [
+    ...uninterpreted(state, runs),
+    ...device.ignored,
+    ...bsp.flatMap((each) => each.ignored),
+    ...read.flatMap((each) => each.ignored),
+    ...claims.ignored,
+  ];
   return {
     ok: true,
     revision: {
       groups: device.groups,
       pools: device.pools,
-      containers,
+      containers: read.flatMap(({ plan }) => plan ?? []),
       reservations: claims.reservations,
       objects: state.objects,
       ignored,
     },
-    warnings: [...read.flatMap(({ warnings }) => warnings), ...claims.warnings],
+    warnings: [...read.flatMap(({ warnings }) => warnings), ...claims.warnings].map(forOneLine),
   };
 }
 
 /** The problems of a device.json that stands alone. */
 export function parseDevice(document: unknown): readonly Problem[] {
-  return readDevice(new Map([['device.json', document]])).problems;
+  if (typeof document === 'object' && document !== null) {
+    return withoutEchoes(readDevice(new Map([['device.json', document]])).problems);
+  }
+  return [{ path: 'device.json', code: 'BAD_TYPE', message: `is ${shown(document)}; must be of type object` }];
 }
 
-function legacyClaims(runs: readonly NamedRun[], read: readonly ReadContainer[]) {
-  return runs.flatMap(({ name }, index) =>
-    (read[index]?.legacy ?? []).map((address) => ({ container: name, address })),
+const KNOWN_DOCUMENTS = ['device.json', 'groups.json', 'disks.json', 'bsp/run.json', 'bsp/drivers.json'];
+
+/** As an object it would not be read at all. */
+function notInline(path: string, { objects }: StateDocument): readonly Problem[] {
+  return objects.has(path) ? [{ path, code: 'BAD_TYPE', message: 'is an object; it must be an inline document' }] : [];
+}
+
+/** Names and paths come from strangers and end in logs and on terminals: no line breaks, no escape sequences, no novels. */
+function forOneLine({ path, code, message }: Problem): Problem {
+  return { path: printable(path), code, message: printable(message) };
+}
+
+/** A value that broke its schema is absent to the rules that come after: what they say of it is an echo. */
+function withoutEchoes(problems: readonly Problem[]): readonly Problem[] {
+  const told = new Set<string>();
+  const firsts = problems.filter(({ path, code }) => {
+    if (told.has(path)) return false;
+    if (code === 'BAD_TYPE' || code === 'BAD_VALUE') told.add(path);
+    return true;
+  });
+  return firsts.map(forOneLine);
+}
+
+/** Keys of the state that have no meaning here, such as src.json; overlays, signatures and bsp/ have one elsewhere. */
+function uninterpreted({ documents, objects }: StateDocument, runs: readonly NamedRun[]): readonly string[] {
+  const used = new Set(KNOWN_DOCUMENTS);
+  for (const { name, run } of runs) {
+    const files = [run?.config ?? 'lxc.container.conf', run?.['root-volume'] ?? '', ...(run?.volumes ?? [])];
+    for (const file of ['run.json', ...files]) used.add(`${name}/${file.replace(/^dm:/, '')}`);
+  }
+  return [...objects.keys(), ...documents.keys()].filter(
+    (path) => !used.has(path) && !/^(?:_config|_sigs|bsp)\//.test(path),
   );
 }
 

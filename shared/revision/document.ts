@@ -1,0 +1,76 @@
+// Reads one JSON document against a schema: every mistake with its path, the keys nobody knows, and all that could be understood,
+// so that one mistake does not hide the others.
+import type * as z from 'zod/mini';
+import type { Problem } from './revision.ts';
+import { problemOf, valueAt } from './schema-problems.ts';
+
+type Path = readonly PropertyKey[];
+
+export interface ReadDocument<T> {
+  /** What the schema knows of the document; values that break it are absent. */
+  readonly value: T;
+  readonly problems: readonly Problem[];
+  /** JSON paths of keys that the schema does not name, at every depth that it describes. */
+  readonly ignored: readonly string[];
+}
+
+/** More than one is needed only where a value is several times wrong. */
+const MAX_ROUNDS = 8;
+
+/**
+ * `schema` is an object with nothing but optional keys (what is required there, see `missingKeys`), and nothing that transforms.
+ * Codes: BAD_TYPE, BAD_VALUE. Never throws on what JSON.parse can make.
+ */
+export function readDocument<T extends z.ZodMiniType>(
+  schema: T,
+  document: unknown,
+  base: string,
+): ReadDocument<z.output<T>> {
+  const problems: Problem[] = [];
+  let rest = document;
+  for (let round = 0; round < MAX_ROUNDS; round += 1) {
+    const parsed = schema.safeParse(rest);
+    if (parsed.success) return { value: parsed.data, problems, ignored: unknownKeys(rest, parsed.data, base) };
+    const { issues } = parsed.error;
+    problems.push(...issues.map((issue) => problemOf(issue, rest, base)));
+    rest = issues.map((issue) => faultyKey(rest, issue.path)).reduce<unknown>(without, rest);
+  }
+  return { value: schema.parse({}), problems, ignored: [] };
+}
+
+/** A problem per key of `keys` that the document lacks. Code: MISSING. */
+export function missingKeys(document: unknown, keys: readonly string[], base: string): Problem[] {
+  if (typeof document !== 'object' || document === null) return [];
+  return keys
+    .filter((key) => !Object.hasOwn(document, key))
+    .map((key) => ({ path: `${base}.${key}`, code: 'MISSING', message: `is missing; write '${key}'` }));
+}
+
+/** What to leave out: elements would renumber those behind them, so the key that holds the array goes; so does what lacks a key. */
+function faultyKey(document: unknown, path: Path): Path {
+  const faulty = valueAt(document, path) === undefined ? path.slice(0, -1) : path;
+  return faulty.slice(0, faulty.findLastIndex((part) => typeof part === 'string') + 1);
+}
+
+/** A copy of `document` without the key at `path`; the rest is shared with it. An empty path leaves an empty object. */
+function without(document: unknown, path: Path): unknown {
+  const [first, ...rest] = path;
+  if (first === undefined) return {};
+  if (Array.isArray(document)) {
+    return document.map((element, index) => (index === first ? without(element, rest) : element));
+  }
+  if (typeof document !== 'object' || document === null) return document;
+  const entries = Object.entries(document);
+  const kept = rest.length === 0 ? entries.filter(([key]) => key !== first) : entries;
+  return Object.fromEntries(kept.map(([key, value]) => [key, key === first ? without(value, rest) : value]));
+}
+
+/** What parsing stripped. */
+function unknownKeys(before: unknown, after: unknown, path: string): string[] {
+  // Values of z.unknown() come out as they went in.
+  if (before === after || typeof before !== 'object' || before === null) return [];
+  if (typeof after !== 'object' || after === null) return [];
+  return Object.entries(before).flatMap(([key, value]) =>
+    Object.hasOwn(after, key) ? unknownKeys(value, Reflect.get(after, key), `${path}.${key}`) : [`${path}.${key}`],
+  );
+}
