@@ -1,0 +1,139 @@
+// What a path is, and what the rules of its kind say of it.
+import { readFileSync, statSync } from 'node:fs';
+import { basename, join } from 'node:path';
+import * as z from 'zod/mini';
+import type { ParsedRevision, Problem } from '../../shared/revision/revision.ts';
+import { parseDevice, parseState } from '../../shared/revision/validate.ts';
+import { revisionName, sha256 } from '../../shared/schema/names.ts';
+import { isSourceFolder, readSources, reasonOf } from './pack-source.ts';
+import { sha256OfFile, validateSource } from './pack-state.ts';
+
+export interface Checked {
+  /** What was looked at, for one line. */
+  readonly summary: string;
+  readonly problems: readonly Problem[];
+  readonly warnings: readonly Problem[];
+}
+
+export async function checkPath(path: string): Promise<Checked | { readonly wrong: string }> {
+  const found = statSync(path, { throwIfNoEntry: false });
+  if (found === undefined) return { wrong: `${path}: no such file or folder` };
+  if (!found.isDirectory()) return checkFile(path);
+  if (isFolder(join(path, 'trails'))) return checkStorage(path);
+  if (isSourceFolder(path)) return judged(`source folder ${path}`, validateSource(readSources([path])));
+  return { wrong: `${path} is neither a storage (no trails/) nor a source folder (no device.json, no containers/)` };
+}
+
+/** Objects are out of sight here, so what is written in them is not looked at. */
+function checkFile(path: string): Checked {
+  const read = readJson(path, basename(path));
+  if (!read.ok) return { summary: path, problems: [read.problem], warnings: [] };
+  if (isDevice(path, read.value)) return { summary: `device ${path}`, problems: parseDevice(read.value), warnings: [] };
+  return judged(
+    `state ${path}`,
+    parseState(read.value, () => undefined),
+  );
+}
+
+const DEVICE_KEYS = ['groups', 'disks', 'volumes', 'network'];
+
+function isDevice(path: string, document: unknown): boolean {
+  if (basename(path) === 'device.json') return true;
+  if (typeof document !== 'object' || document === null || Object.hasOwn(document, '#spec')) return false;
+  return DEVICE_KEYS.some((key) => Object.hasOwn(document, key));
+}
+
+const currentDocument = z.object({ revision: revisionName });
+
+/** The revision that would run: the one that boot/current.json names, or 0. */
+async function checkStorage(storage: string): Promise<Checked> {
+  const current = readCurrent(storage);
+  if (typeof current !== 'string') return { summary: `storage ${storage}`, problems: [current], warnings: [] };
+  const summary = `revision ${current} of storage ${storage}`;
+  const read = readJson(join(storage, 'trails', current, '.pvr/json'), `trails/${current}/.pvr/json`);
+  if (!read.ok) return { summary, problems: [read.problem], warnings: [] };
+  const parsed = parseState(read.value, (_path, digest) => readObject(storage, digest));
+  const damaged = await checkObjects(storage, read.value);
+  const { problems, warnings } = judged(summary, parsed);
+  return { summary, problems: [...problems, ...damaged], warnings };
+}
+
+function readCurrent(storage: string): string | Problem {
+  const path = join(storage, 'boot/current.json');
+  if (statSync(path, { throwIfNoEntry: false }) === undefined) return '0';
+  const read = readJson(path, 'boot/current.json');
+  if (!read.ok) return read.problem;
+  const parsed = currentDocument.safeParse(read.value);
+  if (parsed.success) return parsed.data.revision;
+  const message = 'names no revision; expected {"revision":"<name>"}';
+  return { path: 'boot/current.json', code: 'CURRENT_INVALID', message };
+}
+
+function readObject(storage: string, digest: string): string | undefined {
+  try {
+    return readFileSync(join(storage, 'objects', digest), 'utf8');
+  } catch {
+    return undefined;
+  }
+}
+
+/** Codes: OBJECT_MISSING, OBJECT_UNREADABLE, OBJECT_CORRUPT. Hashes each object once, however many paths name it. */
+async function checkObjects(storage: string, state: unknown): Promise<readonly Problem[]> {
+  if (typeof state !== 'object' || state === null) return [];
+  const verdicts = new Map<string, Promise<Pick<Problem, 'code' | 'message'> | undefined>>();
+  const problems: Problem[] = [];
+  for (const [path, value] of Object.entries(state)) {
+    const digest = sha256.safeParse(value);
+    if (!digest.success) continue;
+    const verdict = verdicts.get(digest.data) ?? judgeObject(join(storage, 'objects', digest.data), digest.data);
+    verdicts.set(digest.data, verdict);
+    const wrong = await verdict;
+    if (wrong !== undefined) problems.push({ path, ...wrong });
+  }
+  return problems;
+}
+
+async function judgeObject(path: string, digest: string): Promise<Pick<Problem, 'code' | 'message'> | undefined> {
+  if (statSync(path, { throwIfNoEntry: false }) === undefined) {
+    return {
+      code: 'OBJECT_MISSING',
+      message: `object ${digest} is not in the storage; pack or install the revision again`,
+    };
+  }
+  try {
+    const found = await sha256OfFile(path);
+    if (found === digest) return undefined;
+    return {
+      code: 'OBJECT_CORRUPT',
+      message: `object ${digest} has content with sha256 ${found}; pack or install it again`,
+    };
+  } catch (error) {
+    return { code: 'OBJECT_UNREADABLE', message: `object ${digest} cannot be read: ${reasonOf(error)}` };
+  }
+}
+
+type ReadJson = { readonly ok: true; readonly value: unknown } | { readonly ok: false; readonly problem: Problem };
+
+function readJson(file: string, path: string): ReadJson {
+  let text: string;
+  try {
+    text = readFileSync(file, 'utf8');
+  } catch (error) {
+    return { ok: false, problem: { path, code: 'UNREADABLE', message: `cannot be read: ${reasonOf(error)}` } };
+  }
+  try {
+    return { ok: true, value: JSON.parse(text) };
+  } catch (error) {
+    return { ok: false, problem: { path, code: 'NOT_JSON', message: `is no JSON: ${reasonOf(error)}` } };
+  }
+}
+
+function judged(summary: string, parsed: ParsedRevision): Checked {
+  return parsed.ok
+    ? { summary, problems: [], warnings: parsed.warnings }
+    : { summary, problems: parsed.problems, warnings: [] };
+}
+
+function isFolder(path: string): boolean {
+  return statSync(path, { throwIfNoEntry: false })?.isDirectory() === true;
+}

@@ -1,0 +1,51 @@
+#!/usr/bin/env node
+// berth: one program, four commands. Each is loaded when it is asked for.
+import process from 'node:process';
+import manifest from '../../package.json' with { type: 'json' };
+
+const USAGE = `usage: berth COMMAND [ARGUMENT...]
+
+  run      start the supervisor and its services on a storage folder
+  pack     make a revision from source folders
+  check    validate a state, a device.json, a storage or a source folder
+  help     this text
+
+berth COMMAND --help says more. berth --version prints the version.`;
+
+async function main([command, ...args]: readonly string[]): Promise<number> {
+  switch (command) {
+    case 'run': {
+      const { run } = await import('./run.ts');
+      return await run(args);
+    }
+    case 'pack': {
+      const { pack } = await import('./pack.ts');
+      return await pack(args);
+    }
+    case 'check': {
+      const { check } = await import('./check.ts');
+      return await check(args);
+    }
+    case 'help':
+    case '--help':
+    case '-h':
+      console.log(USAGE);
+      return 0;
+    case '--version':
+      console.log(manifest.version);
+      return 0;
+    default:
+      console.error(`berth: ${command === undefined ? 'no command' : `no command '${command}'`}\n\n${USAGE}`);
+      return 2;
+  }
+}
+
+main(process.argv.slice(2)).then(
+  (code) => {
+    process.exitCode = code;
+  },
+  (error: unknown) => {
+    console.error(error);
+    process.exitCode = 1;
+  },
+);

@@ -1,0 +1,185 @@
+// Reads the folders that people write: device.json and containers/<name>/{args.json, rootfs/ or rootfs.list, config/, src.json}.
+import { accessSync, constants, type Dirent, readdirSync, readFileSync, statSync } from 'node:fs';
+import { join, resolve } from 'node:path';
+import type { Problem } from '../../shared/revision/revision.ts';
+import { containerName } from '../../shared/schema/names.ts';
+import { type ContainerArguments, readArguments } from './pack-arguments.ts';
+import { parseRootfsList, type RootfsEntry } from './pack-rootfs-list.ts';
+
+/** A file of the list whose source was found. */
+export type FoundEntry =
+  | Exclude<RootfsEntry, { kind: 'file' }>
+  | (RootfsEntry & { kind: 'file'; readonly source: string });
+
+export type RootfsSource =
+  | { readonly kind: 'folder'; readonly folder: string }
+  | { readonly kind: 'list'; readonly entries: readonly FoundEntry[] };
+
+export interface ContainerSource {
+  readonly name: string;
+  readonly args: ContainerArguments;
+  readonly rootfs: RootfsSource;
+  /** Path inside the root filesystem, relative → file on this machine. */
+  readonly overlay: ReadonlyMap<string, string>;
+  /** src.json, carried along. */
+  readonly origin: unknown;
+}
+
+export interface Source {
+  /** The parsed device.json; undefined when no folder has one. */
+  readonly device: unknown;
+  /** In alphabetical order. */
+  readonly containers: readonly ContainerSource[];
+  readonly problems: readonly Problem[];
+}
+
+export function isSourceFolder(folder: string): boolean {
+  return exists(join(folder, 'device.json')) || exists(join(folder, 'containers'));
+}
+
+/** Everything of all folders together, and everything that is wrong with it. Reads only; throws never. */
+export function readSources(folders: readonly string[]): Source {
+  const problems: Problem[] = [];
+  const devices: unknown[] = [];
+  const containers = new Map<string, ContainerSource>();
+  for (const folder of folders) {
+    if (!isSourceFolder(folder)) {
+      problems.push(problem(folder, 'NOT_A_SOURCE', 'has neither device.json nor containers/'));
+      continue;
+    }
+    const devicePath = join(folder, 'device.json');
+    const device = readJson(devicePath, 'device.json', problems);
+    if (device !== undefined && devices.push(device) > 1) {
+      problems.push(problem(devicePath, 'DUPLICATE_DEVICE', 'is a second device.json; a revision has one'));
+    }
+    for (const name of subfolders(join(folder, 'containers'), problems)) {
+      const at = join(folder, 'containers', name);
+      if (!containerName.safeParse(name).success) {
+        const message = 'is no container name: 1–63 of A-Z a-z 0-9 . _ -, starting with a letter or digit';
+        problems.push(problem(at, 'BAD_NAME', message));
+      } else if (containers.has(name)) {
+        problems.push(problem(at, 'DUPLICATE_CONTAINER', `is a second container '${name}'`));
+      } else {
+        containers.set(name, readContainer(name, at, problems));
+      }
+    }
+  }
+  const inOrder = [...containers.values()].sort((a, b) => (a.name < b.name ? -1 : 1));
+  return { device: devices[0], containers: inOrder, problems };
+}
+
+function readContainer(name: string, folder: string, problems: Problem[]): ContainerSource {
+  const written = readJson(join(folder, 'args.json'), `containers/${name}/args.json`, problems);
+  const { args, problems: wrong } = readArguments(written ?? {}, `containers/${name}/args.json`);
+  problems.push(...wrong);
+  return {
+    name,
+    args,
+    rootfs: readRootfs(name, folder, problems),
+    overlay: readOverlay(join(folder, 'config'), problems),
+    origin: readJson(join(folder, 'src.json'), `containers/${name}/src.json`, problems),
+  };
+}
+
+function readRootfs(name: string, folder: string, problems: Problem[]): RootfsSource {
+  const rootfs = join(folder, 'rootfs');
+  const list = join(folder, 'rootfs.list');
+  const path = `containers/${name}/rootfs`;
+  const [hasFolder, hasList] = [exists(rootfs), exists(list)];
+  if (hasFolder && hasList) {
+    problems.push(problem(path, 'TWO_ROOTFS', 'is there beside rootfs.list; remove one of them'));
+  } else if (!hasFolder && !hasList) {
+    problems.push(problem(path, 'NO_ROOTFS', 'is missing; make a folder rootfs/ or a rootfs.list'));
+  }
+  if (!hasList) return { kind: 'folder', folder: rootfs };
+  const text = readText(list, `${path}.list`, problems);
+  const parsed = parseRootfsList(text ?? '', `${path}.list`);
+  problems.push(...parsed.problems);
+  return {
+    kind: 'list',
+    entries: parsed.entries.flatMap((entry) => findSource(entry, folder, `${path}.list`, problems)),
+  };
+}
+
+function findSource(entry: RootfsEntry, folder: string, list: string, problems: Problem[]): FoundEntry[] {
+  if (entry.kind !== 'file') return [entry];
+  const candidates = entry.sources.map((source) => resolve(folder, source));
+  const source = candidates.find(isReadableFile);
+  if (source !== undefined) return [{ ...entry, source }];
+  const message = `no readable file for ${entry.path}: ${candidates.join(' and ')} ${candidates.length > 1 ? 'are' : 'is'} missing or closed`;
+  problems.push(problem(`${list}:${entry.line}`, 'SOURCE_MISSING', message));
+  return [];
+}
+
+/** Regular files only: a link or a device in an overlay has no sha256. */
+function readOverlay(folder: string, problems: Problem[]): ReadonlyMap<string, string> {
+  const files = new Map<string, string>();
+  const walk = (inside: string): void => {
+    for (const entry of entriesOf(join(folder, inside), problems)) {
+      const path = inside === '' ? entry.name : `${inside}/${entry.name}`;
+      const at = join(folder, path);
+      if (entry.isDirectory()) walk(path);
+      else if (entry.isFile() && isReadableFile(at)) files.set(path, at);
+      else problems.push(problem(at, 'NOT_A_FILE', 'is no readable regular file; an overlay holds only such'));
+    }
+  };
+  if (exists(folder)) walk('');
+  return files;
+}
+
+/** `undefined`: there is none, or it is reported. */
+function readJson(file: string, path: string, problems: Problem[]): unknown {
+  if (!exists(file)) return undefined;
+  const text = readText(file, path, problems);
+  if (text === undefined) return undefined;
+  try {
+    return JSON.parse(text);
+  } catch (error) {
+    problems.push(problem(path, 'NOT_JSON', `is no JSON: ${reasonOf(error)}`));
+    return undefined;
+  }
+}
+
+function readText(file: string, path: string, problems: Problem[]): string | undefined {
+  try {
+    return readFileSync(file, 'utf8');
+  } catch (error) {
+    problems.push(problem(path, 'UNREADABLE', `cannot be read: ${reasonOf(error)}`));
+    return undefined;
+  }
+}
+
+function subfolders(folder: string, problems: Problem[]): readonly string[] {
+  if (!exists(folder)) return [];
+  return entriesOf(folder, problems).flatMap((entry) => (entry.isDirectory() ? [entry.name] : []));
+}
+
+function entriesOf(folder: string, problems: Problem[]): readonly Dirent[] {
+  try {
+    return readdirSync(folder, { withFileTypes: true });
+  } catch (error) {
+    problems.push(problem(folder, 'UNREADABLE', `cannot be read: ${reasonOf(error)}`));
+    return [];
+  }
+}
+
+function isReadableFile(path: string): boolean {
+  try {
+    accessSync(path, constants.R_OK);
+    return statSync(path).isFile();
+  } catch {
+    return false;
+  }
+}
+
+function exists(path: string): boolean {
+  return statSync(path, { throwIfNoEntry: false }) !== undefined;
+}
+
+function problem(path: string, code: string, message: string): Problem {
+  return { path, code, message };
+}
+
+export function reasonOf(error: unknown): string {
+  return error instanceof Error ? error.message : String(error);
+}

@@ -1,0 +1,152 @@
+// Writes a packed revision into a storage folder, each piece beside its place and then renamed there:
+//   <storage>/objects/<sha256>             one copy of each, whoever uses it
+//   <storage>/trails/<rev>/<path>          hard link to its object
+//   <storage>/trails/<rev>/.pvr/json       the state
+//   <storage>/trails/<rev>/.pv/progress    revision 0 only: it came with the device, so nothing is left to be tried
+//   <storage>/trails/<rev>/.pv/commitmsg
+//   <storage>/boot/current.json            only when there is none: {"revision":"<rev>"}
+import { existsSync, readdirSync, readFileSync, statSync } from 'node:fs';
+import { chmod, copyFile, link, mkdir, open, rename, rm, writeFile } from 'node:fs/promises';
+import { dirname, join, relative } from 'node:path';
+import { PackFailure } from './pack-command.ts';
+import { type ObjectContent, type PackedRevision, sha256OfFile } from './pack-state.ts';
+
+export type Outcome = 'written' | 'unchanged';
+
+const FOLDER_MODE = 0o755;
+const FILE_MODE = 0o644;
+const FACTORY_PROGRESS = { status: 'DONE', 'status-msg': 'Factory revision', progress: 100, retries: 0 };
+/** What may be in a folder that is no storage yet: made by mke2fs(8). */
+const HARMLESS = ['lost+found'];
+
+/** Undefined when packing into it may go on; quick, so that it can be asked before anything is made. */
+export function storageRefusal(storage: string): string | undefined {
+  const found = statSync(storage, { throwIfNoEntry: false });
+  if (found === undefined) return undefined;
+  if (!found.isDirectory()) return `${storage} is a file; name a storage folder, or an archive ending in .tgz`;
+  const names = readdirSync(storage).filter((name) => !HARMLESS.includes(name));
+  if (names.length === 0 || names.includes('trails') || names.includes('objects')) return undefined;
+  return `${storage} is no storage and not empty; name a new or empty folder`;
+}
+
+/** Throws PackFailure when another revision of that name is there and `force` is not set. */
+export async function writeToStorage(
+  storage: string,
+  revision: string,
+  packed: PackedRevision,
+  force: boolean,
+): Promise<Outcome> {
+  const trail = join(storage, 'trails', revision);
+  const text = `${JSON.stringify(packed.state, undefined, 2)}\n`;
+  const before = readIfPresent(join(trail, '.pvr/json'));
+  if (existsSync(trail) && before !== text && !force) {
+    throw new PackFailure(`${trail} holds another revision ${revision}; take another name or --force`);
+  }
+  for (const folder of ['boot', 'objects', 'trails']) await makeFolder(join(storage, folder), storage);
+  let fresh = false;
+  for (const [digest, content] of packed.objects) {
+    fresh = (await writeObject(join(storage, 'objects', digest), digest, content)) || fresh;
+  }
+  await writeIfAbsent(join(storage, 'boot/current.json'), `${JSON.stringify({ revision })}\n`);
+  if (before === text && !fresh && linksAreRight(storage, trail, packed.state)) return 'unchanged';
+  await replaceTrail(storage, revision, packed.state, text);
+  return 'written';
+}
+
+/** Answers whether it had to be written: an object that is there and whole stays untouched, and so do its links. */
+async function writeObject(path: string, digest: string, content: ObjectContent): Promise<boolean> {
+  if (existsSync(path) && (await sha256OfFile(path)) === digest) return false;
+  const beside = `${path}.${process.pid}.new`;
+  try {
+    if ('text' in content) await writeFile(beside, content.text);
+    else await copyFile(content.file, beside);
+    await settle(beside);
+    await rename(beside, path);
+  } finally {
+    await rm(beside, { force: true });
+  }
+  return true;
+}
+
+async function replaceTrail(
+  storage: string,
+  revision: string,
+  state: PackedRevision['state'],
+  text: string,
+): Promise<void> {
+  const trail = join(storage, 'trails', revision);
+  // No revision's name starts with a dot.
+  const beside = join(storage, 'trails', `.${process.pid}.new`);
+  const old = join(storage, 'trails', `.${process.pid}.old`);
+  try {
+    await makeFolder(join(beside, '.pvr'), storage);
+    for (const [path, digest] of objectPaths(state)) {
+      await makeFolder(dirname(join(beside, path)), storage);
+      await link(join(storage, 'objects', digest), join(beside, path));
+    }
+    await writeText(join(beside, '.pvr/json'), text);
+    await makeFolder(join(beside, '.pv'), storage);
+    await writeText(join(beside, '.pv/commitmsg'), 'Packed by berth\n');
+    if (revision === '0') await writeText(join(beside, '.pv/progress'), JSON.stringify(FACTORY_PROGRESS));
+    await makeFolder(dirname(trail), storage);
+    if (existsSync(trail)) await rename(trail, old);
+    await rename(beside, trail);
+  } finally {
+    if (existsSync(old) && !existsSync(trail)) await rename(old, trail);
+    await rm(beside, { recursive: true, force: true });
+    await rm(old, { recursive: true, force: true });
+  }
+}
+
+function linksAreRight(storage: string, trail: string, state: PackedRevision['state']): boolean {
+  return objectPaths(state).every(([path, digest]) => {
+    const found = statSync(join(trail, path), { throwIfNoEntry: false });
+    return found?.ino === statSync(join(storage, 'objects', digest)).ino;
+  });
+}
+
+/** Every inline value of a packed state is a document, so a string is a sha256. */
+function objectPaths(state: PackedRevision['state']): readonly (readonly [string, string])[] {
+  return Object.entries(state).flatMap(([path, value]) =>
+    typeof value === 'string' && path !== '#spec' ? [[path, value] as const] : [],
+  );
+}
+
+/** With everything between `base` and it, and `base` itself; modes are set on what is new only. */
+async function makeFolder(path: string, base: string): Promise<void> {
+  const first = await mkdir(path, { recursive: true });
+  if (first === undefined) return;
+  const parts = relative(first, path)
+    .split('/')
+    .filter((part) => part !== '');
+  for (let depth = 0; depth <= parts.length; depth += 1) {
+    const made = join(first, ...parts.slice(0, depth));
+    if (made === base || made.startsWith(`${base}/`)) await chmod(made, FOLDER_MODE);
+  }
+}
+
+async function writeIfAbsent(path: string, text: string): Promise<void> {
+  if (!existsSync(path)) await writeText(path, text);
+}
+
+async function writeText(path: string, text: string): Promise<void> {
+  const beside = `${path}.${process.pid}.new`;
+  await writeFile(beside, text);
+  await settle(beside);
+  await rename(beside, path);
+}
+
+/** The mode that everybody may read with, whatever the umask; on disk before it gets its name. */
+async function settle(path: string): Promise<void> {
+  const file = await open(path, 'r+');
+  try {
+    await file.chmod(FILE_MODE);
+    await file.sync();
+  } finally {
+    await file.close();
+  }
+}
+
+function readIfPresent(path: string): string | undefined {
+  return existsSync(path) ? readFileSync(path, 'utf8') : undefined;
+}

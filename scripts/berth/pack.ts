@@ -1,0 +1,145 @@
+// `berth pack`: source folders become a revision in a storage folder, or an installable archive. Nothing is written before all of it is checked.
+import { existsSync, mkdtempSync, rmSync, statSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { dirname, join, resolve } from 'node:path';
+import process from 'node:process';
+import { parseArgs } from 'node:util';
+import type { Problem } from '../../shared/revision/revision.ts';
+import { revisionName } from '../../shared/schema/names.ts';
+import { PackFailure } from './pack-command.ts';
+import { makeRootfs } from './pack-rootfs.ts';
+import { readSources, type Source } from './pack-source.ts';
+import { packedRevision, validateSource } from './pack-state.ts';
+import { storageRefusal, writeToStorage } from './pack-storage.ts';
+import { createProgressBar } from './progress-bar.ts';
+
+export const PACK_USAGE = `usage: berth pack SRC... -o OUT [--revision REV] [--force]
+
+  SRC             a folder with device.json and containers/<name>/{args.json, rootfs/ or rootfs.list, config/}
+  -o OUT          a storage folder, made when it is not there, or an archive when it ends in .tgz
+  --revision REV  the revision's name in the storage folder (0)
+  --force         replace a revision or an archive of that name with other content
+
+Temporary files go to TMPDIR (${tmpdir()}).`;
+
+interface PackOptions {
+  readonly sources: readonly string[];
+  readonly out: string;
+  readonly revision: string;
+  readonly force: boolean;
+}
+
+/** Answers the exit code: 0 packed or unchanged, 1 refused, 2 wrong use. */
+export async function pack(argv: readonly string[]): Promise<number> {
+  if (argv.includes('--help')) {
+    console.log(PACK_USAGE);
+    return 0;
+  }
+  const options = parseOptions(argv);
+  if ('wrong' in options) {
+    console.error(`berth pack: ${options.wrong}\n\n${PACK_USAGE}`);
+    return 2;
+  }
+  const source = readSources(options.sources);
+  const parsed = validateSource(source);
+  if (!parsed.ok) return refuse(parsed.problems);
+  for (const { path, message } of parsed.warnings) console.error(`warning: ${path}: ${message}`);
+  try {
+    await packInto(options, source);
+    return 0;
+  } catch (error) {
+    if (!isAnswerable(error)) throw error;
+    console.error(`berth pack: ${error.message}`);
+    return 1;
+  }
+}
+
+function parseOptions(argv: readonly string[]): PackOptions | { readonly wrong: string } {
+  try {
+    const { values, positionals } = parseArgs({
+      args: [...argv],
+      allowPositionals: true,
+      options: {
+        output: { type: 'string', short: 'o' },
+        revision: { type: 'string', default: '0' },
+        force: { type: 'boolean', default: false },
+      },
+    });
+    const { output, revision, force } = values;
+    if (positionals.length === 0) return { wrong: 'SRC is missing: name a folder with device.json and containers/' };
+    if (output === undefined) return { wrong: '-o is missing: name a storage folder, or an archive ending in .tgz' };
+    if (!revisionName.safeParse(revision).success) {
+      return { wrong: `--revision '${revision}': must be 1–64 of A-Z a-z 0-9 . _ -, or locals/ and such a name` };
+    }
+    const missing = positionals.find((path) => statSync(path, { throwIfNoEntry: false })?.isDirectory() !== true);
+    if (missing !== undefined) return { wrong: `${missing}: no such folder` };
+    const out = resolve(output);
+    if (!isArchive(out)) {
+      const refusal = storageRefusal(out);
+      if (refusal !== undefined) return { wrong: refusal };
+    } else if (!existsSync(dirname(out))) {
+      return { wrong: `${dirname(out)}: no such folder` };
+    }
+    return { sources: positionals.map((path) => resolve(path)), out, revision, force };
+  } catch (error) {
+    return { wrong: error instanceof Error ? error.message : String(error) };
+  }
+}
+
+const isArchive = (out: string): boolean => out.endsWith('.tgz');
+
+function refuse(problems: readonly Problem[]): number {
+  for (const { path, message } of problems) console.error(`${path}: ${message}`);
+  console.error(`berth pack: ${problems.length} ${problems.length === 1 ? 'error' : 'errors'}, nothing was written`);
+  return 1;
+}
+
+async function packInto({ out, revision, force }: PackOptions, source: Source): Promise<void> {
+  const temporary = mkdtempSync(join(tmpdir(), 'berth-pack-'));
+  const forget = removeOnSignals(temporary);
+  try {
+    const packed = await packedRevision(source, await makeAllRootfs(source, temporary));
+    if (isArchive(out)) {
+      const { writeArchive } = await import('./pack-archive.ts');
+      const outcome = await writeArchive(out, packed, force, temporary);
+      console.log(`${outcome}: ${out}, ${packed.objects.size} objects`);
+      return;
+    }
+    const outcome = await writeToStorage(out, revision, packed, force);
+    console.log(`${outcome}: revision ${revision} in ${out}, ${packed.objects.size} objects`);
+  } finally {
+    forget();
+    rmSync(temporary, { recursive: true, force: true });
+  }
+}
+
+async function makeAllRootfs({ containers }: Source, temporary: string): Promise<ReadonlyMap<string, string>> {
+  const bar = process.stderr.isTTY ? createProgressBar(process.stderr, containers.length) : undefined;
+  const made = new Map<string, string>();
+  try {
+    for (const container of containers) {
+      const { name } = container;
+      const onProgress = bar === undefined ? undefined : (fraction: number) => bar.update(name, fraction);
+      made.set(name, await makeRootfs(container, temporary, onProgress));
+    }
+  } finally {
+    bar?.clear();
+  }
+  return made;
+}
+
+/** Ctrl-C must not leave a root filesystem in the temporary folder. Answers how to stop caring. */
+function removeOnSignals(folder: string): () => void {
+  const end = (signal: NodeJS.Signals): void => {
+    rmSync(folder, { recursive: true, force: true });
+    process.off('SIGINT', end).off('SIGTERM', end);
+    process.kill(process.pid, signal);
+  };
+  process.on('SIGINT', end).on('SIGTERM', end);
+  return () => void process.off('SIGINT', end).off('SIGTERM', end);
+}
+
+/** What the system refused (EACCES, ENOSPC, …) names the path; the rest is a bug and keeps its stack. */
+function isAnswerable(error: unknown): error is Error {
+  return error instanceof PackFailure || (error instanceof Error && 'syscall' in error);
+}
