@@ -1,6 +1,6 @@
 // What the supervisor keeps open so that services can die without a caller or a log line noticing: the tree's lock, the
 // listening sockets, the log pipes; and which of it each service inherits under which number.
-import { closeSync } from 'node:fs';
+import { closeSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import type { ServiceName } from '../../shared/ipc/contract.ts';
 import { listenUnix, pipe2NonBlocking } from '../../shared/kernel/unix-sockets.ts';
@@ -36,7 +36,8 @@ export function holdDescriptors(
   mode: Launch['mode'],
 ): HeldDescriptors {
   const { rundir, storage } = places;
-  const hostSocketFd = listenUnix(join(rundir, 'pv-ctrl'), HOST_SOCKET);
+  const hostSocketPath = join(rundir, 'pv-ctrl');
+  const hostSocketFd = listenUnix(hostSocketPath, HOST_SOCKET);
   const controlSockets = createControlSockets(join(rundir, 'ctl'), FIRST_OWN_FD + 1);
   const pipes = new Map(services.map((service) => [service, pipe2NonBlocking()]));
 
@@ -69,6 +70,8 @@ export function holdDescriptors(
       return { launch: { service, rundir, storage, mode, ...launch }, inheritedFds: [lockFd, ...fds] };
     },
     close() {
+      // A client finds no socket then, instead of one that refuses it.
+      rmSync(hostSocketPath, { force: true });
       const pipeFds = [...pipes.values()].flatMap(({ readFd, writeFd }) => [readFd, writeFd]);
       for (const fd of [hostSocketFd, lockFd, ...controlSockets.fds, ...pipeFds]) closeSync(fd);
     },
