@@ -1,0 +1,153 @@
+// Groups, disks and recovery: defaults, own ones, and who is in which.
+import assert from 'node:assert/strict';
+import { describe, it } from 'node:test';
+import { parseDevice } from '../../shared/revision/validate.ts';
+import { container, DEVICE, parse, problems, revisionOf, short, state } from './states.ts';
+
+const groupsOf = (document: unknown): object =>
+  Object.fromEntries(revisionOf(document).containers.map(({ name, group }) => [name, group]));
+const named = (name: string, group: string) => container(name, { group });
+const own = (groups: unknown) => ({ 'device.json': { ...DEVICE, groups } });
+
+describe('revision.groups', () => {
+  it('has the four default groups when nobody defines any', () => {
+    for (const document of [state(), state(own([])), state({ 'groups.json': [] })]) {
+      const { groups } = revisionOf(document);
+      assert.deepEqual(
+        groups.map((group) => [group.name, group.statusGoal, group.restartPolicy, group.timeoutSeconds]),
+        [
+          ['data', 'MOUNTED', 'system', 30],
+          ['root', 'STARTED', 'system', 30],
+          ['platform', 'STARTED', 'system', 30],
+          ['app', 'STARTED', 'container', 30],
+        ],
+      );
+      assert.deepEqual(
+        groups.map(({ autoRecovery }) => autoRecovery),
+        [
+          undefined,
+          undefined,
+          undefined,
+          {
+            policy: 'on-failure',
+            maxRetries: 5,
+            retryDelaySeconds: 5,
+            backoffFactor: 2,
+            resetWindowSeconds: undefined,
+            stableTimeoutSeconds: 30,
+            backoffPolicy: 'reboot',
+          },
+        ],
+      );
+    }
+  });
+
+  it('puts the first that names no group into root, unless somebody names root', () => {
+    assert.deepEqual(groupsOf(state(container('b'), container('a'), container('c'))), {
+      a: 'root',
+      b: 'platform',
+      c: 'platform',
+    });
+    assert.deepEqual(groupsOf(state(container('a'), named('b', 'root'))), { a: 'platform', b: 'root' });
+    assert.deepEqual(groupsOf(state(named('a', 'app'), container('b'))), { a: 'app', b: 'root' });
+  });
+
+  it('wants a group of every container when there are own ones', () => {
+    const groups = [{ name: 'first', status_goal: 'READY', timeout: 5, restart_policy: 'container' }, { name: 'last' }];
+    assert.deepEqual(problems(state(own(groups), container('a'), named('b', 'platform'), named('c', 'last'))), [
+      'a/run.json.group GROUP_MISSING',
+      'b/run.json.group UNKNOWN_GROUP',
+    ]);
+    const [plan] = revisionOf(state(own(groups), named('a', 'first'))).containers;
+    assert.deepEqual([plan?.statusGoal, plan?.restartPolicy], ['READY', 'container']);
+  });
+
+  it('reads groups.json, and device.json over it', () => {
+    const older = { 'groups.json': [{ name: 'old' }] };
+    assert.deepEqual(groupsOf(state(older, named('a', 'old'))), { a: 'old' });
+    assert.deepEqual(groupsOf(state(older, own([{ name: 'new' }]), named('a', 'new'))), { a: 'new' });
+  });
+
+  it('names mistakes in groups and disks by their place', () => {
+    const disks = [{ name: 'd', type: 'volume-disk' }, { name: 'd', type: 'floppy' }, { default: true }];
+    const document = state(own([{ name: 'g' }, { name: 'g' }, { timeout: -1 }]), {
+      'groups.json': [{ name: 3 }],
+      'disks.json': disks,
+    });
+    assert.deepEqual([...problems(document)].sort(), [
+      'device.json.groups.1.name DUPLICATE_GROUP',
+      'device.json.groups.2.name MISSING',
+      'device.json.groups.2.timeout BAD_VALUE',
+      'disks.json.1.name DUPLICATE_DISK',
+      'disks.json.1.type BAD_VALUE',
+      'disks.json.2.default BAD_VALUE',
+      'disks.json.2.name MISSING',
+      'disks.json.2.type MISSING',
+      'groups.json.0.name BAD_TYPE',
+    ]);
+  });
+
+  it('refuses a volume on a disk that does not exist', () => {
+    const device = { 'device.json': { ...DEVICE, disks: [{ name: 'data', type: 'volume-disk', default: 'yes' }] } };
+    const on = (disk: string) => container('a', { storage: { var: { persistence: 'permanent', disk } } });
+    assert.deepEqual(problems(state(device, on('data'))), []);
+    assert.deepEqual(problems(state(device, on('dada'))), ['a/run.json.storage.var.disk UNKNOWN_DISK']);
+  });
+
+  it('replaces a group’s recovery as a whole by a container’s own', () => {
+    const run = { group: 'app', auto_recovery: { policy: 'always', max_retries: 0, backoff_policy: '10min' } };
+    const [plan] = revisionOf(state(container('a', run))).containers;
+    assert.equal(plan?.autoRecovery?.policy, 'always');
+    assert.equal(plan?.autoRecovery?.maxRetries, 0);
+    assert.equal(plan?.autoRecovery?.backoffPolicy, '10min');
+    const bad = { auto_recovery: { policy: 'sometimes', max_retries: -1, backoff_policy: '10 minutes' } };
+    assert.deepEqual(
+      problems(state(container('a', bad))),
+      ['policy', 'max_retries', 'backoff_policy'].map((key) => `a/run.json.auto_recovery.${key} BAD_VALUE`),
+    );
+  });
+});
+
+describe('revision.parseDevice', () => {
+  it('finds nothing wrong with a sound device.json and with an empty one', () => {
+    for (const document of [{}, DEVICE]) assert.deepEqual(parseDevice(document), []);
+  });
+
+  it('finds every mistake of a malformed one', () => {
+    const pools = {
+      a: { bridge: 'br0; reboot', subnet: '10.0.5.7/24', gateway: 'x', nat: 'yes' },
+      b: [],
+      c: { type: 'macvlan' },
+    };
+    assert.deepEqual(parseDevice({ network: { pools }, groups: {} }).map(short), [
+      'device.json.groups BAD_TYPE',
+      'device.json.network.pools.a.nat BAD_TYPE',
+      'device.json.network.pools.b BAD_TYPE',
+      'device.json.network.pools.c.type UNSUPPORTED_POOL_TYPE',
+      'device.json.network.pools.a.bridge BAD_BRIDGE',
+      'device.json.network.pools.a.subnet SUBNET_HOST_BITS',
+      'device.json.network.pools.a.gateway BAD_GATEWAY',
+    ]);
+    for (const document of [undefined, null, 3, 'x', []]) {
+      assert.deepEqual(parseDevice(document).map(short), ['device.json BAD_TYPE']);
+    }
+  });
+
+  it('checks pools against each other', () => {
+    const pools = {
+      a: { bridge: 'br0', subnet: '10.0.0.0/16', gateway: '10.0.0.1' },
+      b: { bridge: 'br0', subnet: '10.0.5.0/24', gateway: '10.0.6.1' },
+    };
+    assert.deepEqual(parseDevice({ network: { pools } }).map(short), [
+      'device.json.network.pools.b.gateway GATEWAY_OUTSIDE',
+      'device.json.network.pools.b.bridge DUPLICATE_BRIDGE',
+      'device.json.network.pools.b.subnet OVERLAPPING_SUBNETS',
+    ]);
+  });
+
+  it('keeps messages to one line whatever a name holds', () => {
+    const parsed = parse(state({ 'device.json': { network: { pools: { 'a\n\u001b[2J': {} } } } }));
+    for (const { path, message } of parsed.ok ? [] : parsed.problems) assert.doesNotMatch(path + message, /\p{Cc}/u);
+    assert.equal(parsed.ok, false);
+  });
+});
