@@ -70,7 +70,7 @@ function parseEntry(words: readonly string[], line: number, before: readonly Roo
 
 /** A file below a link would land where the link leads, which while packing is this machine's own root. */
 function checkPath(path: string, before: readonly RootfsEntry[]): Mistake | undefined {
-  if (!path.startsWith('/') || path === '/' || path.includes('\0') || posix.normalize(path) !== path) {
+  if (!path.startsWith('/') || path.endsWith('/') || path.includes('\0') || posix.normalize(path) !== path) {
     return { code: 'BAD_PATH', message: `'${path}' must be absolute, without '.', '..' and empty parts` };
   }
   if (before.some((entry) => entry.path === path)) {

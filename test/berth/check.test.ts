@@ -1,0 +1,132 @@
+// The exit codes and messages of berth and berth check, from real processes.
+import assert from 'node:assert/strict';
+import { readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { after, before, describe, it } from 'node:test';
+import { berth, createScratch, EXAMPLE, POOL, type Scratch, soundSource } from './program.ts';
+
+let scratch: Scratch;
+before(() => {
+  scratch = createScratch();
+});
+after(() => scratch.remove());
+
+const SPEC = { '#spec': 'pantavisor-service-system@1' };
+const device = (pool: object): object => ({ network: { pools: { internal: { ...POOL, ...pool } } } });
+
+describe('berth', () => {
+  it('says what exists when the command is wrong or missing', async () => {
+    for (const args of [[], ['bake']]) {
+      const { exitCode, stderr } = await berth(...args);
+      assert.equal(exitCode, 2);
+      assert.match(stderr, /run .*\n.*pack .*\n.*check .*\n.*help/);
+    }
+    assert.match((await berth('bake')).stderr, /no command 'bake'/);
+  });
+
+  it('prints its version and its help', async () => {
+    const { version } = JSON.parse(readFileSync(join(import.meta.dirname, '../../package.json'), 'utf8'));
+    assert.equal((await berth('--version')).stdout, `${version}\n`);
+    assert.equal((await berth('help')).exitCode, 0);
+    for (const command of ['pack', 'check', 'run']) assert.equal((await berth(command, '--help')).exitCode, 0);
+  });
+});
+
+describe('berth check', () => {
+  it('answers 0 and ok for a state, a device.json and a source folder', async () => {
+    const sound = [
+      scratch.write('sound-state', { 'state.json': { ...SPEC, 'device.json': device({}) } }),
+      scratch.write('sound-device', { 'device.json': device({}) }),
+    ];
+    const paths = [join(sound[0] ?? '', 'state.json'), join(sound[1] ?? '', 'device.json'), EXAMPLE];
+    for (const path of paths) {
+      const { exitCode, stdout } = await berth('check', path);
+      assert.equal(exitCode, 0, stdout);
+      assert.match(stdout, /^ok: /);
+    }
+  });
+
+  it('prints every error of a device.json with its path', async () => {
+    const folder = scratch.write('bad-device', {
+      'device.json': device({ bridge: 'br0; reboot', subnet: '10.0.5.1/24', gateway: 'nowhere' }),
+    });
+    const { exitCode, stdout } = await berth('check', join(folder, 'device.json'));
+    assert.equal(exitCode, 1);
+    for (const field of ['bridge', 'subnet', 'gateway']) {
+      assert.match(stdout, new RegExp(`^device\\.json\\.network\\.pools\\.internal\\.${field}: `, 'm'));
+    }
+  });
+
+  it('refuses a state with ../ paths and an unknown pool, both at once', async () => {
+    const folder = scratch.write('bad-state', {
+      'state.json': {
+        ...SPEC,
+        'device.json': device({}),
+        '../../etc/passwd': '0'.repeat(64),
+        'one/run.json': {
+          '#spec': 'service-manifest-run@1',
+          'root-volume': 'root.squashfs',
+          network: { pool: 'does-not-exist' },
+        },
+        'one/root.squashfs': '0'.repeat(64),
+        'one/lxc.container.conf': '0'.repeat(64),
+      },
+    });
+    const { exitCode, stdout } = await berth('check', join(folder, 'state.json'));
+    assert.equal(exitCode, 1);
+    assert.match(stdout, /^\.\.\/\.\.\/etc\/passwd: /m);
+    assert.match(stdout, /^one\/run\.json\.network\.pool: .*unknown pool 'does-not-exist'/m);
+  });
+
+  it('answers JSON for machines', async () => {
+    const folder = scratch.write('json', { 'device.json': device({ gateway: '10.9.9.9' }) });
+    const { exitCode, stdout } = await berth('check', '--json', join(folder, 'device.json'));
+    assert.equal(exitCode, 1);
+    const answer = JSON.parse(stdout);
+    assert.deepEqual(Object.keys(answer), ['ok', 'problems', 'warnings']);
+    assert.equal(answer.ok, false);
+    assert.equal(answer.problems[0].path, 'device.json.network.pools.internal.gateway');
+    assert.equal(answer.problems[0].code, 'GATEWAY_OUTSIDE');
+    assert.equal(JSON.parse((await berth('check', '--json', EXAMPLE)).stdout).ok, true);
+  });
+
+  it('names a file that is no JSON, and where it breaks off', async () => {
+    const folder = scratch.write('no-json', { 'device.json': '{' });
+    const { exitCode, stdout } = await berth('check', join(folder, 'device.json'));
+    assert.equal(exitCode, 1);
+    assert.match(stdout, /^device\.json: is no JSON: /);
+  });
+
+  it('finds missing and damaged objects in a storage, and touches nothing', async () => {
+    const storage = join(scratch.folder, 'storage');
+    const source = scratch.write('source', soundSource());
+    assert.equal((await berth('pack', source, '-o', storage)).exitCode, 0);
+    assert.match((await berth('check', storage)).stdout, /^ok: revision 0 of storage /);
+    const state = JSON.parse(readFileSync(join(storage, 'trails/0/.pvr/json'), 'utf8'));
+    writeFileSync(join(storage, 'objects', state['one/root.squashfs']), 'other content');
+    rmSync(join(storage, 'objects', state['one/lxc.container.conf']));
+    const before = readdirSync(storage, { recursive: true, encoding: 'utf8' }).sort();
+    const { exitCode, stdout } = await berth('check', storage);
+    assert.equal(exitCode, 1);
+    assert.match(stdout, /^one\/root\.squashfs: object [0-9a-f]{64} has content with sha256 /m);
+    assert.match(stdout, /^one\/lxc\.container\.conf: object [0-9a-f]{64} is not in the storage/m);
+    assert.deepEqual(readdirSync(storage, { recursive: true, encoding: 'utf8' }).sort(), before);
+  });
+
+  it('says so when the current revision is not there or not named', async () => {
+    const missing = scratch.write('no-revision', {
+      'boot/current.json': { revision: '7' },
+      'trails/0/.pvr/json': SPEC,
+    });
+    assert.match((await berth('check', missing)).stdout, /^trails\/7\/\.pvr\/json: cannot be read/);
+    const unnamed = scratch.write('unnamed', { 'boot/current.json': { revision: '../7' }, 'trails/0/.pvr/json': SPEC });
+    assert.match((await berth('check', unnamed)).stdout, /^boot\/current\.json: names no revision/);
+  });
+
+  it('answers 2 for wrong use', async () => {
+    const empty = scratch.write('empty', { 'letter.txt': 'dear' });
+    for (const args of [[], ['a', 'b'], ['--frobnicate', EXAMPLE], [join(scratch.folder, 'nowhere')], [empty]]) {
+      assert.equal((await berth('check', ...args)).exitCode, 2, args.join(' '));
+    }
+  });
+});

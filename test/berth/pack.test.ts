@@ -1,0 +1,244 @@
+// What berth pack writes, that it writes nothing when it refuses, and that packing again changes nothing.
+import assert from 'node:assert/strict';
+import { execFileSync } from 'node:child_process';
+import { createHash } from 'node:crypto';
+import { existsSync, mkdirSync, readdirSync, readFileSync, statSync, symlinkSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { after, before, describe, it } from 'node:test';
+import { berth, berthWith, createScratch, EXAMPLE, POOL, type Scratch, soundSource } from './program.ts';
+
+let scratch: Scratch;
+before(() => {
+  scratch = createScratch();
+});
+after(() => scratch.remove());
+
+const pack = (...args: string[]) => berthWith(scratch.environment, 'pack', ...args);
+const out = (name: string): string => join(scratch.folder, name);
+const json = (path: string): Record<string, unknown> => JSON.parse(readFileSync(path, 'utf8'));
+const sha256 = (path: string): string => createHash('sha256').update(readFileSync(path)).digest('hex');
+
+/** Path, inode, size and time of everything below. */
+function snapshot(folder: string): readonly string[] {
+  return readdirSync(folder, { recursive: true, encoding: 'utf8' })
+    .map((path) => {
+      const { ino, size, mtimeMs } = statSync(join(folder, path));
+      return `${path} ${ino} ${size} ${mtimeMs}`;
+    })
+    .sort();
+}
+
+describe('berth pack into a storage', () => {
+  it('packs the example: state, checkout of hard links, factory progress, current revision', async () => {
+    const storage = out('example');
+    const ran = await pack(EXAMPLE, '-o', storage);
+    assert.equal(ran.exitCode, 0, ran.stderr);
+    const state = json(join(storage, 'trails/0/.pvr/json'));
+    const objects = Object.entries(state).filter(([path, value]) => typeof value === 'string' && path !== '#spec');
+    assert.equal(objects.length, 4);
+    for (const [path, digest] of objects) {
+      const object = join(storage, 'objects', String(digest));
+      assert.equal(sha256(object), digest);
+      assert.equal(statSync(join(storage, 'trails/0', path)).ino, statSync(object).ino);
+      assert.equal(statSync(object).mode & 0o777, 0o644);
+    }
+    assert.deepEqual(json(join(storage, 'trails/0/.pv/progress')), {
+      status: 'DONE',
+      'status-msg': 'Factory revision',
+      progress: 100,
+      retries: 0,
+    });
+    assert.deepEqual(json(join(storage, 'boot/current.json')), { revision: '0' });
+    assert.equal(statSync(storage).mode & 0o777, 0o755);
+    assert.deepEqual(scratch.temporaries(), []);
+    assert.equal((await berth('check', storage)).exitCode, 0);
+  });
+
+  it('makes the root filesystem that rootfs.list names, owned by root, without times', async () => {
+    const source = scratch.write('listed', soundSource());
+    const ran = await pack(source, '-o', out('listed-out'));
+    assert.equal(ran.exitCode, 0, ran.stderr);
+    const squashfs = join(out('listed-out'), 'trails/0/one/root.squashfs');
+    const listing = execFileSync('unsquashfs', ['-UTC', '-lls', squashfs], { encoding: 'utf8' });
+    assert.match(listing, /-rwxr-xr-x root\/root +10 1970-01-01 00:00 squashfs-root\/init\n/);
+    assert.match(listing, /drwxrwxrwt root\/root +\d+ 1970-01-01 00:00 squashfs-root\/tmp\n/);
+    assert.match(listing, /lrwxrwxrwx root\/root +7 1970-01-01 00:00 squashfs-root\/bin\/sh -> busybox\n/);
+    assert.equal(execFileSync('unsquashfs', ['-cat', squashfs, 'init'], { encoding: 'utf8' }), '#!/bin/sh\n');
+  });
+
+  it('packs a rootfs/ folder, a configuration overlay and src.json as they are', async () => {
+    const source = scratch.write('folder', {
+      'containers/one/rootfs/etc/name': 'one\n',
+      'containers/one/config/etc/name': 'other\n',
+      'containers/one/src.json': { '#spec': 'service-manifest-src@1' },
+    });
+    const ran = await pack(source, '-o', out('folder-out'), '--revision', 'locals/mine');
+    assert.equal(ran.exitCode, 0, ran.stderr);
+    const trail = join(out('folder-out'), 'trails/locals/mine');
+    const root = join(trail, 'one/root.squashfs');
+    assert.equal(execFileSync('unsquashfs', ['-cat', root, 'etc/name'], { encoding: 'utf8' }), 'one\n');
+    assert.equal(readFileSync(join(trail, '_config/one/etc/name'), 'utf8'), 'other\n');
+    assert.deepEqual(json(join(trail, '.pvr/json'))['one/src.json'], { '#spec': 'service-manifest-src@1' });
+    assert.deepEqual(json(join(out('folder-out'), 'boot/current.json')), { revision: 'locals/mine' });
+    assert.equal(existsSync(join(trail, '.pv/progress')), false);
+  });
+
+  it('changes nothing when the same content is packed again, and repairs what is damaged', async () => {
+    const source = scratch.write('again', soundSource());
+    const storage = out('again-out');
+    await pack(source, '-o', storage);
+    const first = snapshot(storage);
+    const again = await pack(source, '-o', storage);
+    assert.match(again.stdout, /^unchanged: revision 0 /);
+    assert.deepEqual(snapshot(storage), first);
+    const path = join(storage, 'trails/0/one/lxc.container.conf');
+    writeFileSync(path, 'damaged');
+    assert.equal((await berth('check', storage)).exitCode, 1);
+    assert.match((await pack(source, '-o', storage)).stdout, /^written: /);
+    assert.equal((await berth('check', storage)).exitCode, 0);
+  });
+
+  it('refuses another revision of the same name unless forced, and keeps the others', async () => {
+    const source = scratch.write('other', soundSource());
+    const storage = out('other-out');
+    await pack(source, '-o', storage);
+    const first = snapshot(storage);
+    scratch.write('other', { 'containers/one/init': '#!/bin/sh\nexit 1\n' });
+    const refused = await pack(source, '-o', storage);
+    assert.equal(refused.exitCode, 1);
+    assert.match(refused.stderr, /holds another revision 0; take another name or --force/);
+    assert.deepEqual(snapshot(storage), first);
+    assert.equal((await pack(source, '-o', storage, '--revision', '1')).exitCode, 0);
+    assert.equal((await pack(source, '-o', storage, '--force')).exitCode, 0);
+    assert.deepEqual(readdirSync(join(storage, 'trails')).sort(), ['0', '1']);
+    const digest = (revision: string) => json(join(storage, 'trails', revision, '.pvr/json'))['one/root.squashfs'];
+    assert.equal(digest('0'), digest('1'));
+    assert.deepEqual(json(join(storage, 'boot/current.json')), { revision: '0' });
+  });
+});
+
+describe('berth pack into an archive', () => {
+  it('holds the state as json and every object; the same content gives the same bytes', async () => {
+    const source = scratch.write('archive', soundSource());
+    const [first, second] = [out('first.tgz'), out('second.tgz')];
+    assert.equal((await pack(source, '-o', first)).exitCode, 0);
+    assert.equal((await pack(source, '-o', second)).exitCode, 0);
+    assert.equal(sha256(first), sha256(second));
+    assert.match((await pack(source, '-o', first)).stdout, /^unchanged: /);
+    mkdirSync(out('unpacked'));
+    execFileSync('tar', ['-xzf', first, '-C', out('unpacked')]);
+    const digests = Object.values(json(join(out('unpacked'), 'json'))).filter(
+      (value) => typeof value === 'string' && value.length === 64,
+    );
+    assert.deepEqual(readdirSync(join(out('unpacked'), 'objects')), digests.sort());
+    for (const digest of digests) assert.equal(sha256(join(out('unpacked'), 'objects', String(digest))), digest);
+    writeFileSync(first, 'something else');
+    assert.equal((await pack(source, '-o', first)).exitCode, 1);
+    assert.equal((await pack(source, '-o', first, '--force')).exitCode, 0);
+  });
+});
+
+describe('berth pack refuses before it writes', () => {
+  const cases: readonly (readonly [string, Readonly<Record<string, unknown>>, RegExp])[] = [
+    ['broken device.json', { 'device.json': '{ "network": ' }, /^device\.json: is no JSON/m],
+    [
+      'a bridge name that a shell would run',
+      { 'device.json': { network: { pools: { internal: { ...POOL, bridge: 'br0; reboot' } } } } },
+      /^device\.json\.network\.pools\.internal\.bridge: .*br0; reboot/m,
+    ],
+    [
+      'an unknown pool',
+      { 'containers/one/args.json': { PV_GROUP: 'app', PV_NETWORK_POOL: 'does-not-exist' } },
+      /^one\/run\.json\.network\.pool: .*references unknown pool 'does-not-exist', refusing to start/m,
+    ],
+    [
+      'an unknown argument',
+      { 'containers/one/args.json': { PV_NETWROK_POOL: 'internal' } },
+      /^containers\/one\/args\.json\.PV_NETWROK_POOL: is no known argument; there are .*PV_NETWORK_POOL/m,
+    ],
+    [
+      'a missing source file',
+      { 'containers/one/rootfs.list': 'file /init nowhere|neither' },
+      /^containers\/one\/rootfs\.list:1: no readable file for \/init: .*nowhere and .*neither are missing/m,
+    ],
+    [
+      'a file below a link, which would land outside',
+      { 'containers/one/rootfs.list': 'link /etc /etc\nfile /etc/berth-was-here init' },
+      /^containers\/one\/rootfs\.list:2: \/etc\/berth-was-here is below \/etc, which is a link/m,
+    ],
+    [
+      'a path that leaves the root filesystem',
+      { 'containers/one/rootfs.list': 'file /../../escaped init' },
+      /^containers\/one\/rootfs\.list:1: '\/\.\.\/\.\.\/escaped' must be absolute/m,
+    ],
+    [
+      'a pool together with baked lines',
+      {
+        'containers/one/args.json': {
+          PV_NETWORK_POOL: 'internal',
+          PV_LXC_NETWORK_TYPE: 'veth',
+          PV_LXC_NETWORK_IPV4_ADDRESS: '10.0.3.2/24',
+        },
+      },
+      /^one\/lxc\.container\.conf:\d+: .*bakes its network too; remove/m,
+    ],
+  ];
+  for (const [name, files, message] of cases) {
+    it(name, async () => {
+      const source = scratch.write(`bad ${name}`, soundSource(files));
+      const ran = await pack(source, '-o', out(`out ${name}`));
+      assert.equal(ran.exitCode, 1);
+      assert.match(ran.stderr, message);
+      assert.equal(existsSync(out(`out ${name}`)), false);
+      assert.deepEqual(scratch.temporaries(), []);
+    });
+  }
+
+  it('lists the errors of all files at once', async () => {
+    const source = scratch.write('all', {
+      ...soundSource({ 'device.json': { network: { pools: { internal: { ...POOL, gateway: '10.0.6.1' } } } } }),
+      'containers/two/args.json': { PV_GROUP: 'nobody' },
+    });
+    const { stderr } = await pack(source, '-o', out('all-out'));
+    assert.match(stderr, /^device\.json\.network\.pools\.internal\.gateway: /m);
+    assert.match(stderr, /^containers\/two\/rootfs: is missing/m);
+    assert.match(stderr, /^two\/run\.json\.group: /m);
+  });
+
+  it('a link or a device in a configuration overlay', async () => {
+    const source = scratch.write('linked', soundSource({ 'containers/one/config/etc/a': 'a' }));
+    symlinkSync('/etc/shadow', join(source, 'containers/one/config/etc/b'));
+    const ran = await pack(source, '-o', out('linked-out'));
+    assert.equal(ran.exitCode, 1);
+    assert.match(ran.stderr, /config\/etc\/b: is no readable regular file/);
+  });
+
+  it('without mksquashfs, and names its package', async () => {
+    const source = scratch.write('no-mksquashfs', soundSource());
+    const ran = await berthWith(
+      { ...scratch.environment, PATH: scratch.folder },
+      'pack',
+      source,
+      '-o',
+      out('none-out'),
+    );
+    assert.equal(ran.exitCode, 1);
+    assert.match(ran.stderr, /mksquashfs not found in PATH; on Debian: apt-get install squashfs-tools/);
+    assert.equal(existsSync(out('none-out')), false);
+    assert.deepEqual(scratch.temporaries(), []);
+  });
+
+  it('wrong use with exit code 2', async () => {
+    const source = scratch.write('use', soundSource());
+    const occupied = scratch.write('occupied', { 'letter.txt': 'dear' });
+    const wrong = [
+      [source],
+      ['-o', out('x')],
+      [source, '-o', out('x'), '--revision', '../1'],
+      [source, '-o', occupied],
+    ];
+    for (const args of wrong) assert.equal((await pack(...args)).exitCode, 2, args.join(' '));
+    assert.equal((await pack(out('nowhere'), '-o', out('x'))).exitCode, 2);
+    assert.equal(existsSync(out('x')), false);
+  });
+});
