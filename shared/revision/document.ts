@@ -2,7 +2,7 @@
 // so that one mistake does not hide the others.
 import type * as z from 'zod/mini';
 import type { Problem } from './revision.ts';
-import { problemOf, valueAt } from './schema-problems.ts';
+import { problemOf } from './schema-problems.ts';
 
 type Path = readonly PropertyKey[];
 
@@ -33,7 +33,7 @@ export function readDocument<T extends z.ZodMiniType>(
     if (parsed.success) return { value: parsed.data, problems, ignored: unknownKeys(rest, parsed.data, base) };
     const { issues } = parsed.error;
     problems.push(...issues.map((issue) => problemOf(issue, rest, base)));
-    rest = issues.map((issue) => faultyKey(rest, issue.path)).reduce<unknown>(without, rest);
+    rest = issues.map((issue) => faultyKey(issue.path)).reduce<unknown>(without, rest);
   }
   return { value: schema.parse({}), problems, ignored: [] };
 }
@@ -46,10 +46,9 @@ export function missingKeys(document: unknown, keys: readonly string[], base: st
     .map((key) => ({ path: `${base}.${key}`, code: 'MISSING', message: `is missing; write '${key}'` }));
 }
 
-/** What to leave out: elements would renumber those behind them, so the key that holds the array goes; so does what lacks a key. */
-function faultyKey(document: unknown, path: Path): Path {
-  const faulty = valueAt(document, path) === undefined ? path.slice(0, -1) : path;
-  return faulty.slice(0, faulty.findLastIndex((part) => typeof part === 'string') + 1);
+/** What to leave out: without an element those behind it would get other numbers, so the key that holds the array goes. */
+function faultyKey(path: Path): Path {
+  return path.slice(0, path.findLastIndex((part) => typeof part === 'string') + 1);
 }
 
 /** A copy of `document` without the key at `path`; the rest is shared with it. An empty path leaves an empty object. */

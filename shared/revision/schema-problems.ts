@@ -2,23 +2,12 @@
 import type * as z from 'zod/mini';
 import type { Problem } from './revision.ts';
 
-export type Parsed<T> =
-  | { readonly ok: true; readonly value: T }
-  | { readonly ok: false; readonly problems: readonly Problem[] };
-
 type Issue = z.core.$ZodIssue;
 
 /** Longer values are cut in messages. */
 const MAX_SHOWN = 80;
 /** Longer paths and messages are cut. */
 const MAX_PRINTED = 500;
-
-/** All or nothing; `readDocument` is for documents of which every part that is sound counts. Codes: BAD_TYPE, BAD_VALUE. */
-export function parseAt<T extends z.ZodMiniType>(schema: T, value: unknown, base: string): Parsed<z.output<T>> {
-  const parsed = schema.safeParse(value);
-  if (parsed.success) return { ok: true, value: parsed.data };
-  return { ok: false, problems: parsed.error.issues.map((issue) => problemOf(issue, value, base)) };
-}
 
 /** `base`: the JSON path at which `document` stands. Codes: BAD_TYPE, BAD_VALUE. */
 export function problemOf(issue: Issue, document: unknown, base: string): Problem {
@@ -46,7 +35,7 @@ function allowedBy(issue: Issue): string {
   }
 }
 
-export function valueAt(document: unknown, path: readonly PropertyKey[]): unknown {
+function valueAt(document: unknown, path: readonly PropertyKey[]): unknown {
   let value = document;
   for (const key of path) value = typeof value === 'object' && value !== null ? Reflect.get(value, key) : undefined;
   return value;
@@ -64,12 +53,4 @@ export function shown(value: unknown): string {
 export function printable(text: string): string {
   const short = text.length > MAX_PRINTED ? `${text.slice(0, MAX_PRINTED)}…` : text;
   return short.replace(/[\p{Cc}\u2028\u2029]/gu, (found) => `\\u${found.charCodeAt(0).toString(16).padStart(4, '0')}`);
-}
-
-/** JSON paths of the keys of `value` that `known` lacks, at its first level. */
-export function unknownKeys(known: object, value: unknown, base: string): readonly string[] {
-  if (typeof value !== 'object' || value === null) return [];
-  return Object.keys(value)
-    .filter((key) => !Object.hasOwn(known, key))
-    .map((key) => `${base}.${key}`);
 }
