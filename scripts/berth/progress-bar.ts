@@ -22,13 +22,18 @@ export function createProgressBar(stream: WriteStream, count: number): ProgressB
       const line = barLine(name, fraction, seen.size, count);
       if (line === shown) return;
       shown = line;
-      stream.write(`${RETURN_AND_CLEAR}${line.slice(0, Math.max(1, (stream.columns ?? 80) - 1))}`);
+      stream.write(`${RETURN_AND_CLEAR}${line.slice(0, widthOf(stream) - 1)}`);
     },
     clear() {
       if (shown !== '') stream.write(RETURN_AND_CLEAR);
       shown = '';
     },
   };
+}
+
+/** A pseudo-terminal that nobody gave a size says 0. */
+function widthOf({ columns }: WriteStream): number {
+  return columns > 1 ? columns : 80;
 }
 
 /** `[2/3] net-server  ███████░░░  70%` */

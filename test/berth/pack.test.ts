@@ -5,7 +5,16 @@ import { createHash } from 'node:crypto';
 import { existsSync, mkdirSync, readdirSync, readFileSync, statSync, symlinkSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { after, before, describe, it } from 'node:test';
-import { berth, berthWith, createScratch, EXAMPLE, POOL, type Scratch, soundSource } from './program.ts';
+import {
+  berth,
+  berthOnTerminal,
+  berthWith,
+  createScratch,
+  EXAMPLE,
+  POOL,
+  type Scratch,
+  soundSource,
+} from './program.ts';
 
 let scratch: Scratch;
 before(() => {
@@ -114,6 +123,18 @@ describe('berth pack into a storage', () => {
     const digest = (revision: string) => json(join(storage, 'trails', revision, '.pvr/json'))['one/root.squashfs'];
     assert.equal(digest('0'), digest('1'));
     assert.deepEqual(json(join(storage, 'boot/current.json')), { revision: '0' });
+  });
+});
+
+describe('berth pack on a terminal', () => {
+  it('shows how far each container is, and takes the bar away', async () => {
+    const source = scratch.write('terminal', soundSource());
+    const ran = await berthOnTerminal(scratch.environment, 'pack', source, '-o', out('terminal-out'));
+    assert.equal(ran.exitCode, 0, ran.stdout);
+    assert.match(ran.stdout, /\[1\/1\] one {2}█{30} 100%/);
+    const last = ran.stdout.split('\r').at(-2) ?? '';
+    assert.ok(last.startsWith('\x1b[Kwritten: revision 0 '), last);
+    assert.doesNotMatch((await pack(source, '-o', out('pipe-out'))).stderr, /%/);
   });
 });
 

@@ -19,8 +19,23 @@ export function berth(...args: string[]): Promise<Ran> {
   return berthWith({}, ...args);
 }
 
-export async function berthWith(environment: Readonly<Record<string, string>>, ...args: string[]): Promise<Ran> {
-  const child = spawn(process.execPath, ['--import', 'tsx', 'scripts/berth/main.ts', ...args], {
+type Environment = Readonly<Record<string, string>>;
+
+const PROGRAM = [process.execPath, '--import', 'tsx', 'scripts/berth/main.ts'];
+
+export function berthWith(environment: Environment, ...args: string[]): Promise<Ran> {
+  return collect(environment, [...PROGRAM, ...args]);
+}
+
+/** On a pseudo-terminal: stdout and stderr are one stream there. */
+export function berthOnTerminal(environment: Environment, ...args: string[]): Promise<Ran> {
+  // script(1) takes a shell's command; every word is the test's own.
+  const command = [...PROGRAM, ...args].map((word) => `'${word}'`).join(' ');
+  return collect(environment, ['script', '-qefc', command, '/dev/null']);
+}
+
+async function collect(environment: Environment, [file = '', ...args]: readonly string[]): Promise<Ran> {
+  const child = spawn(file, args, {
     cwd: ROOT,
     stdio: ['ignore', 'pipe', 'pipe'],
     env: { ...process.env, ...environment },
