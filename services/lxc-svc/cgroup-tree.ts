@@ -1,0 +1,78 @@
+// The control groups of containers on this host: what the kernel offers, and removal of what LXC left behind.
+import { readdirSync, readFileSync, rmdirSync } from 'node:fs';
+import { join } from 'node:path';
+import type { CgroupSupport } from './cgroup-keys.ts';
+import { type Mount, readMountTable } from './mount-table.ts';
+
+interface Hierarchy {
+  readonly folder: string;
+  readonly version: 1 | 2;
+  /** As /proc/<pid>/cgroup names them. */
+  readonly controllers: readonly string[];
+}
+
+/** Options of a version 1 mount that are no controllers (cgroups(7)). */
+const NO_CONTROLLERS = /^(?:rw|ro|xattr|noprefix|clone_children|release_agent=.*|)$/;
+
+function hierarchies(mounts: readonly Mount[]): Hierarchy[] {
+  return mounts.flatMap(({ target, type, superOptions }): Hierarchy[] => {
+    if (type === 'cgroup2') return [{ folder: target, version: 2, controllers: [''] }];
+    if (type !== 'cgroup') return [];
+    return [{ folder: target, version: 1, controllers: superOptions.filter((name) => !NO_CONTROLLERS.test(name)) }];
+  });
+}
+
+function read(path: string): string {
+  try {
+    return readFileSync(path, 'utf8');
+  } catch {
+    return '';
+  }
+}
+
+export function cgroupSupport(mounts: readonly Mount[] = readMountTable()): CgroupSupport {
+  const all = hierarchies(mounts);
+  const v1 = all.filter(({ version }) => version === 1).flatMap(({ controllers }) => controllers);
+  const v2 = all
+    .filter(({ version }) => version === 2)
+    .flatMap(({ folder }) => ['devices', 'cgroup', ...read(join(folder, 'cgroup.controllers')).trim().split(/\s+/)]);
+  return { v1: new Set(v1), v2: new Set(v2) };
+}
+
+/** Where LXC makes groups: below those of pid 1, or of whoever called it (cgroups/cgfsng.c). */
+function basesOf({ folder, controllers }: Hierarchy): string[] {
+  const lines = `${read('/proc/1/cgroup')}\n${read('/proc/self/cgroup')}`.split('\n');
+  const paths = lines.flatMap((line) => {
+    const [, names, path] = /^\d+:([^:]*):(\/.*)$/.exec(line) ?? [];
+    if (names === undefined || path === undefined || path.includes('/..')) return [];
+    return names.split(',').some((name) => controllers.includes(name)) ? [path.replace(/\/init\.scope$/, '')] : [];
+  });
+  return [...new Set(['/', ...paths])].map((path) => join(folder, path));
+}
+
+/**
+ * Removes the groups below `name` in every hierarchy, children first; LXC leaves some behind at each end, and all of them when
+ * its monitor is killed. No process may be left in them. Groups that are in use stay; answers them.
+ */
+export function removeCgroups(name: string, mounts: readonly Mount[] = readMountTable()): string[] {
+  const roots = hierarchies(mounts).flatMap((hierarchy) => basesOf(hierarchy).map((base) => join(base, name)));
+  return roots.flatMap(removeTree);
+}
+
+function removeTree(folder: string): string[] {
+  let below: string[];
+  try {
+    below = readdirSync(folder, { withFileTypes: true })
+      .filter((entry) => entry.isDirectory())
+      .map((entry) => join(folder, entry.name));
+  } catch {
+    return [];
+  }
+  const left = below.flatMap(removeTree);
+  try {
+    rmdirSync(folder);
+    return left;
+  } catch {
+    return [...left, folder];
+  }
+}

@@ -1,0 +1,193 @@
+// Runs of containers: started detached, watched to their end, recorded, adopted from an earlier service. What a run is, and when it ends,
+// is read from LXC's monitor and the kernel; the only thing kept in memory is whom we are watching.
+import { readFileSync } from 'node:fs';
+import { setTimeout as delay } from 'node:timers/promises';
+import { runCommand } from '../../shared/exec/run-command.ts';
+import type { Logger } from '../../shared/log/logger.ts';
+import { removeCgroups } from './cgroup-tree.ts';
+import { firstError, loggedExit, loggedStart } from './exit-log.ts';
+import { rotateLxcLog } from './log-files.ts';
+import { initOf, monitorEnd, monitorOf, startClients } from './monitor.ts';
+import { containerPlaces, lxcPath, type Places } from './places.ts';
+import { isAlive, startedMs, startTicksOf } from './process-table.ts';
+import {
+  type ExitRecord,
+  type RunRecord,
+  readExitRecord,
+  readRunRecord,
+  removeRecord,
+  writeExitRecord,
+  writeRunRecord,
+} from './record-store.ts';
+import { failingStep, StepFailure } from './root-mounts.ts';
+
+export interface Run {
+  readonly pid: number;
+  readonly startedMs: number;
+  /** Its end; never rejects. */
+  readonly ended: Promise<ExitRecord>;
+}
+
+export interface ContainerRuns {
+  /** The run under way, as far as it is watched. */
+  running(container: string): Run | undefined;
+  /** Its configuration is written. Not to be called while it runs. Throws StepFailure; then nothing of it is left. */
+  start(container: string): Promise<Run>;
+  /** Goes on with a run of an earlier service: watches it, or records how it ended meanwhile. */
+  adopt(container: string): Promise<void>;
+  lastExit(container: string): ExitRecord | undefined;
+}
+
+export interface RunContext {
+  readonly places: Places;
+  readonly readerGid: number | undefined;
+  readonly log: Logger;
+  readonly exited: (container: string, exit: ExitRecord) => void;
+}
+
+/** lxc-start answers when init runs; a device takes a second or two at worst. */
+const START_TIMEOUT_MS = 20_000;
+const LOOK_MS = 20;
+/** For processes of a killed container to vanish and their control groups to empty; milliseconds. */
+const VANISH_MS = 2_000;
+
+export function createContainerRuns({ places, readerGid, log, exited }: RunContext): ContainerRuns {
+  const runs = new Map<string, Run>();
+  const path = lxcPath(places);
+
+  /** What only a killed monitor leaves: an init that outlived it, control groups. */
+  const sweep = async (container: string, pid: number | undefined, startTicks: number | undefined): Promise<void> => {
+    const { cgroup } = containerPlaces(places, container);
+    const end = performance.now() + VANISH_MS;
+    for (;;) {
+      if (pid !== undefined && startTicks !== undefined && isAlive(pid, startTicks)) process.kill(pid, 'SIGKILL');
+      else if (removeCgroups(cgroup).length === 0) return;
+      if (performance.now() > end) {
+        log.warn(`${container}: control groups are still in use: ${removeCgroups(cgroup).join(' ')}`);
+        return;
+      }
+      await delay(LOOK_MS);
+    }
+  };
+
+  const finish = async (container: string, pid: number, record: RunRecord): Promise<ExitRecord> => {
+    const its = containerPlaces(places, container);
+    const told = loggedExit(readText(its.lxcLog), pid);
+    const before = readExitRecord(its.exitRecord);
+    // Recorded already by a service that was killed before it could say so.
+    const known = before?.pid === pid && before.atMs >= record.startedMs ? before : undefined;
+    const exit: ExitRecord = told ?? known ?? { pid, status: { kind: 'unknown' }, atMs: Date.now() };
+    writeExitRecord(its.exitRecord, exit);
+    removeRecord(its.monitorPid);
+    await sweep(container, pid, record.startTicks);
+    removeRecord(its.runRecord);
+    runs.delete(container);
+    exited(container, exit);
+    log.info(`${container} with pid ${pid} ended: ${describe(exit)}`);
+    return exit;
+  };
+
+  const watch = (container: string, pid: number, monitor: number | undefined, record: RunRecord): Run => {
+    const over = monitor === undefined ? nextTurn() : monitorEnd(monitor, pid, path, container);
+    const ended = over.then(() => finish(container, pid, record));
+    const run = { pid, startedMs: record.startedMs, ended };
+    runs.set(container, run);
+    return run;
+  };
+
+  /** After lxc-start: the init's pid from its monitor, or from the log when it has ended already. Undefined: it never ran. */
+  const found = async (container: string, calledMs: number): Promise<Run | undefined> => {
+    const its = containerPlaces(places, container);
+    const monitor = monitorOf(its.monitorPid, path, container);
+    const init = monitor === undefined ? undefined : await initOf(monitor, path, container);
+    const pid = init ?? loggedStart(readText(its.lxcLog));
+    if (pid === undefined) return undefined;
+    const startTicks = init === undefined ? undefined : startTicksOf(init);
+    const record: RunRecord = {
+      pid,
+      ...(startTicks === undefined ? {} : { startTicks }),
+      ...(monitor === undefined ? {} : { monitorPid: monitor }),
+      startedMs: startedMs(pid, Date.now()) ?? calledMs,
+    };
+    writeRunRecord(its.runRecord, record);
+    return watch(container, pid, monitor, record);
+  };
+
+  const giveUp = async (container: string): Promise<void> => {
+    const its = containerPlaces(places, container);
+    const monitor = monitorOf(its.monitorPid, path, container);
+    if (monitor !== undefined) process.kill(monitor, 'SIGKILL');
+    while (monitor !== undefined && isAlive(monitor)) await delay(LOOK_MS);
+    removeRecord(its.monitorPid);
+    await sweep(container, undefined, undefined);
+    removeRecord(its.runRecord);
+  };
+
+  return {
+    running: (container) => runs.get(container),
+    lastExit: (container) => readExitRecord(containerPlaces(places, container).exitRecord),
+    async start(container) {
+      const its = containerPlaces(places, container);
+      const calledMs = Date.now();
+      failingStep('folder', () => {
+        rotateLxcLog(its, readerGid);
+        removeRecord(its.monitorPid);
+        removeCgroups(its.cgroup);
+        writeRunRecord(its.runRecord, { startedMs: calledMs });
+      });
+      const args = ['-d', '-n', container, '-P', path, '-f', its.config, '-p', its.monitorPid];
+      const outcome = await runCommand('lxc-start', args, { timeoutMs: START_TIMEOUT_MS }).catch(String);
+      const run = typeof outcome !== 'string' && outcome.exitCode === 0 ? await found(container, calledMs) : undefined;
+      if (run !== undefined) {
+        removeRecord(its.exitRecord);
+        log.info(`started ${container} with pid ${run.pid}`);
+        return run;
+      }
+      const words = typeof outcome === 'string' ? outcome : outcome.stderr.trim().split('\n')[0];
+      const reason = firstError(readText(its.lxcLog)) ?? words ?? '';
+      await giveUp(container);
+      throw new StepFailure('lxc-start', reason === '' ? 'it ended before its init ran' : reason);
+    },
+    async adopt(container) {
+      const its = containerPlaces(places, container);
+      const record = readRunRecord(its.runRecord);
+      const end = performance.now() + START_TIMEOUT_MS;
+      // lxc-start of a service that was killed goes on without it.
+      const isStarting = record !== undefined && record.pid === undefined;
+      while (isStarting && startClients(path, container).length > 0 && performance.now() < end) await delay(LOOK_MS);
+      const monitor = monitorOf(its.monitorPid, path, container);
+      if (record?.pid !== undefined) {
+        if (monitor !== undefined) log.info(`adopted ${container} with pid ${record.pid}`);
+        watch(container, record.pid, monitor, record);
+      } else if (record !== undefined || monitor !== undefined) {
+        const run = await found(container, record?.startedMs ?? Date.now());
+        if (run === undefined) await giveUp(container);
+        else log.info(`adopted ${container} with pid ${run.pid}, started by a service that was killed meanwhile`);
+      }
+    },
+  };
+}
+
+/** So that a start is answered before its end is told. */
+function nextTurn(): Promise<void> {
+  return new Promise((resolve) => setImmediate(resolve));
+}
+
+function describe({ status }: ExitRecord): string {
+  switch (status.kind) {
+    case 'code':
+      return `exit code ${status.code}`;
+    case 'signal':
+      return `signal ${status.signal}`;
+    case 'unknown':
+      return 'it is not known how';
+  }
+}
+
+function readText(path: string): string {
+  try {
+    return readFileSync(path, 'utf8');
+  } catch {
+    return '';
+  }
+}

@@ -1,0 +1,130 @@
+// One short function per request. Work on one container is done in the order in which it was asked for; containers do not wait for each other.
+import { type Client, fail, type Handlers, ok } from '../../shared/ipc/contract.ts';
+import type { LxcEntry } from '../../shared/lxc-config/parse.ts';
+import type { supervisorContract } from '../supervisor/contract.ts';
+import { ConfigInvalid, type ContainerMounts } from './container-mounts.ts';
+import type { ContainerRuns, Run } from './container-runs.ts';
+import { endRun } from './container-stop.ts';
+import type { lxcContract } from './contract.ts';
+import type { KeyQueue } from './key-queue.ts';
+import { logFiles } from './log-files.ts';
+import { containerPlaces, lxcPath, type Places } from './places.ts';
+import { knownContainers, readMountRecord } from './record-store.ts';
+import { StepFailure } from './root-mounts.ts';
+import type { RunSettings } from './run-config.ts';
+
+export interface LxcParts {
+  readonly places: Places;
+  readonly queue: KeyQueue;
+  readonly mounts: ContainerMounts;
+  readonly runs: ContainerRuns;
+  readonly supervisor: Client<typeof supervisorContract>;
+  readonly writeConfig: (run: RunSettings) => void;
+  /** Of a container that runs, for its signals. Never throws. */
+  readonly ownEntries: (container: string) => readonly LxcEntry[];
+}
+
+/** The failure of a step as its error's data; anything else is a bug and goes on up. */
+function stepOf(error: unknown): { step: string; reason: string } {
+  if (!(error instanceof StepFailure)) throw error;
+  return { step: error.step, reason: error.reason };
+}
+
+export function lxcHandlers(parts: LxcParts): Handlers<typeof lxcContract> {
+  const { places, queue, mounts, runs } = parts;
+  /** Ends under way: a start waits for them, a second stop may shorten the grace of the first. */
+  const stopping = new Map<string, Run>();
+
+  return {
+    mount: ({ container, ...wanted }) =>
+      queue.run(container, async () => {
+        try {
+          const isOther = mounts.mounted(container)?.revision !== wanted.revision;
+          const run = runs.running(container);
+          if (run !== undefined && isOther) {
+            return fail({ code: 'MOUNT_FAILED', step: 'unmount', reason: `it runs still, with pid ${run.pid}` });
+          }
+          return ok({ rootfs: await mounts.mount(container, wanted) });
+        } catch (error) {
+          if (error instanceof ConfigInvalid) {
+            return fail({ code: 'CONFIG_INVALID', line: error.line, reason: error.reason });
+          }
+          return fail({ code: 'MOUNT_FAILED', ...stepOf(error) });
+        }
+      }),
+
+    start: ({ container, hostname, network }) =>
+      queue.run(container, async () => {
+        await stopping.get(container)?.ended;
+        const present = runs.running(container);
+        if (present !== undefined) return ok({ pid: present.pid, startedMs: present.startedMs });
+        if (mounts.mounted(container) === undefined) return fail({ code: 'NOT_MOUNTED' });
+        try {
+          const pantavisorFolder = await openSocketFolder(parts, container);
+          parts.writeConfig({ container, hostname, network, pantavisorFolder });
+          const { pid, startedMs } = await runs.start(container);
+          return ok({ pid, startedMs });
+        } catch (error) {
+          return fail({ code: 'START_FAILED', ...stepOf(error) });
+        }
+      }),
+
+    stop: async ({ container, graceMs }) => {
+      // What was asked for earlier comes first; the grace itself holds up nobody.
+      const run = await queue.run(container, async () => runs.running(container));
+      if (run === undefined) {
+        const last = runs.lastExit(container);
+        return ok(last === undefined ? {} : { exit: last.status });
+      }
+      stopping.set(container, run);
+      try {
+        const { status } = await endRun(run, parts.ownEntries(container), graceMs);
+        return ok({ exit: status });
+      } catch (error) {
+        return fail({ code: 'STOP_FAILED', ...stepOf(error) });
+      } finally {
+        if (stopping.get(container) === run) stopping.delete(container);
+      }
+    },
+
+    unmount: ({ container }) =>
+      queue.run(container, async () => {
+        const run = runs.running(container);
+        if (run !== undefined) return fail({ code: 'RUNNING', pid: run.pid });
+        try {
+          await mounts.unmount(container);
+          return ok({});
+        } catch (error) {
+          return fail({ code: 'UNMOUNT_FAILED', ...stepOf(error) });
+        }
+      }),
+
+    listContainers: () =>
+      ok({
+        containers: knownContainers(lxcPath(places)).flatMap((container) => {
+          const its = containerPlaces(places, container);
+          const revision = readMountRecord(its.mountRecord)?.revision;
+          if (revision === undefined) return [];
+          const isMounted = mounts.mounted(container) !== undefined;
+          const run = runs.running(container);
+          const exit = run === undefined ? runs.lastExit(container) : undefined;
+          return {
+            container,
+            revision,
+            mounted: isMounted,
+            ...(run === undefined ? {} : { running: { pid: run.pid, startedMs: run.startedMs } }),
+            ...(exit === undefined ? {} : { exit }),
+            logs: isMounted ? logFiles(its) : [],
+          };
+        }),
+      }),
+
+    health: () => ok({ reasons: [] }),
+  };
+}
+
+async function openSocketFolder({ supervisor }: LxcParts, container: string): Promise<string> {
+  const answer = await supervisor.openControlSocket({ container });
+  if (answer.ok) return answer.value.folder;
+  throw new StepFailure('control socket', answer.error.reason);
+}

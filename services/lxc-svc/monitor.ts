@@ -1,0 +1,111 @@
+// LXC's monitor: the process between init and the machine that `lxc-start -d` leaves behind. It knows the init's exit status, so its end,
+// not the init's, is the end of a run. A connection to its command socket (LXC: src/lxc/commands.c) ends exactly then.
+import { readFileSync } from 'node:fs';
+import { Socket } from 'node:net';
+import { setTimeout as delay } from 'node:timers/promises';
+import { runCommand } from '../../shared/exec/run-command.ts';
+import { connectAbstract } from '../../shared/kernel/abstract-socket.ts';
+import { KernelError } from '../../shared/kernel/libc.ts';
+import { commandSocketNames } from './command-socket.ts';
+import { childrenOf, commandLine, findProcesses, pidNamespace } from './process-table.ts';
+
+const INFO_TIMEOUT_MS = 5_000;
+
+/** `[lxc monitor] <lxcPath> <container>`, or lxc-start's own arguments while it has not renamed itself. */
+export function isMonitor(pid: number, lxcPath: string, container: string): boolean {
+  const command = commandLine(pid).join(' ');
+  return /lxc monitor|lxc-start/.test(command) && command.includes(lxcPath) && command.split(' ').includes(container);
+}
+
+/** The living monitor that LXC's pid file names. */
+export function monitorOf(pidFile: string, lxcPath: string, container: string): number | undefined {
+  let pid = 0;
+  try {
+    pid = Number(readFileSync(pidFile, 'utf8').trim());
+  } catch {
+    // LXC removes it at the end of a run.
+  }
+  // 0 would be our own process group to kill(2), 1 the machine's init.
+  return pid > 1 && isMonitor(pid, lxcPath, container) ? pid : undefined;
+}
+
+/** The monitor's children in a pid namespace of their own: an init, never a hook. */
+function initsOf(monitor: number): number[] {
+  const own = pidNamespace(monitor);
+  return childrenOf(monitor).filter((child) => {
+    const namespace = pidNamespace(child);
+    return namespace !== undefined && namespace !== own;
+  });
+}
+
+/** The init under a monitor, undefined when it has none (any more). */
+export async function initOf(monitor: number, lxcPath: string, container: string): Promise<number | undefined> {
+  const [init] = initsOf(monitor);
+  if (init !== undefined || !isMonitor(monitor, lxcPath, container)) return init;
+  // A container that keeps the host's pid namespace: LXC knows.
+  const args = ['-P', lxcPath, '-n', container, '-p', '-H'];
+  const { stdout } = await runCommand('lxc-info', args, { timeoutMs: INFO_TIMEOUT_MS });
+  const pid = Number(stdout.trim());
+  // It prints nothing for a container that does not run, and Number('') is 0.
+  return pid > 1 ? pid : undefined;
+}
+
+/** An `lxc-start` that still waits for its container: of an earlier service that was killed in the middle of a start. */
+export function startClients(lxcPath: string, container: string): number[] {
+  return findProcesses((command) => {
+    const [program = ''] = command;
+    return (
+      program.endsWith('lxc-start') && command[command.indexOf('-P') + 1] === lxcPath && command.includes(container)
+    );
+  });
+}
+
+const CONNECT_RETRY_MS = 20;
+/** Between looks at a monitor that closed its socket and tears down. */
+const FIRST_LOOK_MS = 1;
+const LAST_LOOK_MS = 50;
+/** A monitor that did not end by then is stuck; milliseconds after its socket closed. */
+const TEARDOWN_MS = 5_000;
+/** Between looks when nobody answers on the socket of a living monitor. */
+const SLOW_LOOK_MS = 1_000;
+
+function connect(lxcPath: string, container: string): Socket | undefined {
+  for (const name of commandSocketNames(lxcPath, container)) {
+    try {
+      return new Socket({ fd: connectAbstract(name), readable: true, writable: true });
+    } catch (error) {
+      if (!(error instanceof KernelError)) throw error;
+    }
+  }
+  return undefined;
+}
+
+function untilClosed(socket: Socket): Promise<void> {
+  return new Promise((resolve) => {
+    socket.on('error', () => undefined);
+    socket.once('close', () => resolve());
+    socket.resume();
+  });
+}
+
+/**
+ * Resolves when the monitor of a run is gone, within milliseconds of it. A container that calls reboot(2) is started again by its own
+ * monitor: that is the end of the run as well, and what it started is killed.
+ */
+export async function monitorEnd(monitor: number, init: number, lxcPath: string, container: string): Promise<void> {
+  const lives = (): boolean => isMonitor(monitor, lxcPath, container);
+  for (let tries = 0; lives(); tries += 1) {
+    const socket = connect(lxcPath, container);
+    if (socket === undefined) {
+      await delay(tries < 10 ? CONNECT_RETRY_MS : SLOW_LOOK_MS);
+      continue;
+    }
+    await untilClosed(socket);
+    const closedAt = performance.now();
+    for (let pauseMs = FIRST_LOOK_MS; lives(); pauseMs = Math.min(pauseMs * 2, LAST_LOOK_MS)) {
+      const restarted = initsOf(monitor).some((child) => child !== init);
+      if (restarted || performance.now() - closedAt > TEARDOWN_MS) process.kill(monitor, 'SIGKILL');
+      await delay(pauseMs);
+    }
+  }
+}

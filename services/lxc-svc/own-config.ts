@@ -1,0 +1,27 @@
+// Reads a container's own LXC configuration from its revision, with what it includes from its own folder.
+import { readFileSync, realpathSync, statSync } from 'node:fs';
+import { dirname, resolve } from 'node:path';
+import { type ParsedLxcConfig, parseLxcConfig } from '../../shared/lxc-config/parse.ts';
+
+/** A configuration is a few KiB; a squashfs named by mistake is not read into memory. */
+const MAX_CONFIG_BYTES = 1024 * 1024;
+
+function readBounded(path: string): string {
+  const { size } = statSync(path);
+  if (size > MAX_CONFIG_BYTES)
+    throw new Error(`${path} has ${size} bytes, a configuration at most ${MAX_CONFIG_BYTES}`);
+  return readFileSync(path, 'utf8');
+}
+
+/** Throws Node's system errors when `path` cannot be read. */
+export function readOwnConfig(path: string): ParsedLxcConfig {
+  const folder = realpathSync(dirname(path));
+  return parseLxcConfig(readBounded(path), path, (included) => {
+    try {
+      const real = realpathSync(resolve(folder, included));
+      return real.startsWith(`${folder}/`) ? readBounded(real) : undefined;
+    } catch {
+      return undefined;
+    }
+  });
+}

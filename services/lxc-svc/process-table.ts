@@ -1,0 +1,92 @@
+// What /proc tells about processes: whether one lives, since when, whose child it is.
+import { readdirSync, readFileSync, readlinkSync } from 'node:fs';
+
+/** USER_HZ is 100 on every architecture that Linux has kept (asm-generic/param.h). */
+const MS_PER_TICK = 10;
+
+interface ProcessStat {
+  readonly state: string;
+  readonly parent: number;
+  /** Clock ticks after boot. */
+  readonly startTicks: number;
+}
+
+function read(path: string): string | undefined {
+  try {
+    return readFileSync(path, 'utf8');
+  } catch {
+    // ENOENT, or ESRCH when it ends while it is read.
+    return undefined;
+  }
+}
+
+function statOf(pid: number): ProcessStat | undefined {
+  const text = read(`/proc/${pid}/stat`);
+  if (text === undefined) return undefined;
+  // The command's name may contain blanks and brackets: count from its last bracket (proc(5)).
+  const fields = text.slice(text.lastIndexOf(')') + 2).split(' ');
+  return { state: fields[0] ?? '', parent: Number(fields[1]), startTicks: Number(fields[19]) };
+}
+
+/** Undefined: no such process. */
+export function startTicksOf(pid: number): number | undefined {
+  return statOf(pid)?.startTicks;
+}
+
+/** The process that had these start ticks is there and no zombie. Without ticks: whichever has the number. */
+export function isAlive(pid: number, startTicks?: number): boolean {
+  const stat = statOf(pid);
+  return stat !== undefined && stat.state !== 'Z' && (startTicks === undefined || stat.startTicks === startTicks);
+}
+
+/** Wall clock at which a process started, now and then off by a tick; undefined: no such process. */
+export function startedMs(pid: number, nowMs: number): number | undefined {
+  const ticks = startTicksOf(pid);
+  const uptimeSeconds = Number(read('/proc/uptime')?.split(' ')[0]);
+  return ticks === undefined ? undefined : Math.round(nowMs - uptimeSeconds * 1000 + ticks * MS_PER_TICK);
+}
+
+/** Children of a process, zombies left out. */
+export function childrenOf(pid: number): number[] {
+  const listed = read(`/proc/${pid}/task/${pid}/children`);
+  // Kernels without CONFIG_PROC_CHILDREN: look at everybody.
+  const candidates =
+    listed === undefined
+      ? pidsOf('/proc')
+      : listed
+          .split(' ')
+          .filter((text) => text !== '')
+          .map(Number);
+  return candidates.filter((child) => {
+    const stat = statOf(child);
+    return stat !== undefined && stat.parent === pid && stat.state !== 'Z';
+  });
+}
+
+function pidsOf(folder: string): number[] {
+  return readdirSync(folder).map(Number).filter(Number.isInteger);
+}
+
+export function commandLine(pid: number): string[] {
+  return read(`/proc/${pid}/cmdline`)?.split('\0') ?? [];
+}
+
+/** All processes whose command line meets the condition. */
+export function findProcesses(matches: (command: readonly string[]) => boolean): number[] {
+  return pidsOf('/proc').filter((pid) => matches(commandLine(pid)));
+}
+
+/** A bit for each signal that the process blocks, signal 1 the lowest; 0 when there is no such process. */
+export function blockedSignals(pid: number): bigint {
+  const hex = /^SigBlk:\s*([0-9a-f]+)$/m.exec(read(`/proc/${pid}/status`) ?? '')?.[1];
+  return hex === undefined ? 0n : BigInt(`0x${hex}`);
+}
+
+/** Its identity; undefined: no such process. */
+export function pidNamespace(pid: number): string | undefined {
+  try {
+    return readlinkSync(`/proc/${pid}/ns/pid`);
+  } catch {
+    return undefined;
+  }
+}

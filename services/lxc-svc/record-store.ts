@@ -1,0 +1,66 @@
+// The records that outlive the service: what is mounted, the run under way, the end of the last run. See places.ts for where.
+import { closeSync, fsyncSync, openSync, readdirSync, readFileSync, renameSync, rmSync, writeSync } from 'node:fs';
+import * as z from 'zod/mini';
+import { exitStatus } from '../../shared/schema/exit.ts';
+import { containerName, epochMs, pid, revisionName } from '../../shared/schema/names.ts';
+
+const mountRecord = z.strictObject({
+  revision: revisionName,
+  rootVolume: z.string(),
+  config: z.string(),
+  persistence: z.enum(['permanent', 'revision', 'boot']),
+});
+/** No `pid` yet: lxc-start was called and its word is not in. */
+const runRecord = z.strictObject({
+  pid: z.optional(pid),
+  /** As /proc/<pid>/stat has it: tells this process from a later one with its number. */
+  startTicks: z.optional(z.int()),
+  monitorPid: z.optional(pid),
+  startedMs: epochMs,
+});
+const exitRecord = z.strictObject({ pid, status: exitStatus, atMs: epochMs });
+
+export type MountRecord = z.output<typeof mountRecord>;
+export type RunRecord = z.output<typeof runRecord>;
+export type ExitRecord = z.output<typeof exitRecord>;
+
+/** Whole or not at all, also over a power cut where the folder is on a disk. */
+function writeRecord(path: string, record: object): void {
+  const beside = `${path}.new`;
+  const fd = openSync(beside, 'w', 0o644);
+  try {
+    writeSync(fd, `${JSON.stringify(record)}\n`);
+    fsyncSync(fd);
+  } finally {
+    closeSync(fd);
+  }
+  renameSync(beside, path);
+}
+
+/** Undefined: no such file, or not what this build writes; what it told is then found out anew. */
+function readRecord<T extends z.ZodMiniType>(path: string, schema: T): z.output<T> | undefined {
+  try {
+    return schema.parse(JSON.parse(readFileSync(path, 'utf8')));
+  } catch {
+    return undefined;
+  }
+}
+
+export const readMountRecord = (path: string): MountRecord | undefined => readRecord(path, mountRecord);
+export const readRunRecord = (path: string): RunRecord | undefined => readRecord(path, runRecord);
+export const readExitRecord = (path: string): ExitRecord | undefined => readRecord(path, exitRecord);
+export const writeMountRecord = (path: string, record: MountRecord): void => writeRecord(path, record);
+export const writeRunRecord = (path: string, record: RunRecord): void => writeRecord(path, record);
+export const writeExitRecord = (path: string, record: ExitRecord): void => writeRecord(path, record);
+
+export function removeRecord(path: string): void {
+  rmSync(path, { force: true });
+}
+
+/** Containers that have a folder. */
+export function knownContainers(lxcPath: string): string[] {
+  return readdirSync(lxcPath, { withFileTypes: true })
+    .filter((entry) => entry.isDirectory() && containerName.safeParse(entry.name).success)
+    .map(({ name }) => name)
+    .sort();
+}

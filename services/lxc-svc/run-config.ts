@@ -1,0 +1,41 @@
+// Writes the configuration of a run: reads the container's own, generates ours, makes the folders it needs.
+import { mkdirSync, writeFileSync } from 'node:fs';
+import type { Logger } from '../../shared/log/logger.ts';
+import { formatLxcConfig } from '../../shared/lxc-config/parse.ts';
+import type { ContainerNetwork } from '../../shared/schema/network.ts';
+import { cgroupSupport } from './cgroup-tree.ts';
+import { containerConfig } from './container-config.ts';
+import { readOwnConfig } from './own-config.ts';
+import { containerPlaces, type Places, trailPath, volumePath } from './places.ts';
+import type { MountRecord } from './record-store.ts';
+import { failingStep } from './root-mounts.ts';
+
+export interface RunSettings {
+  readonly container: string;
+  readonly hostname: string;
+  readonly network: ContainerNetwork;
+  readonly pantavisorFolder: string;
+}
+
+/** Throws StepFailure. */
+export function writeRunConfig(places: Places, mounted: MountRecord, run: RunSettings, log: Logger): void {
+  const its = containerPlaces(places, run.container);
+  const owner = { container: run.container, revision: mounted.revision };
+  const own = failingStep('configuration', () =>
+    readOwnConfig(trailPath(places, mounted.revision, run.container, mounted.config)),
+  );
+  const generated = containerConfig(own.entries, {
+    ...run,
+    rootfs: its.rootfs,
+    consoleLog: its.consoleLog,
+    lxcLog: its.lxcLog,
+    cgroup: its.cgroup,
+    host: cgroupSupport(),
+    volumeFolder: (volume) => volumePath(places, owner, volume, 'permanent'),
+  });
+  for (const note of generated.notes) log.debug(`${run.container}: ${note}`);
+  failingStep('volumes', () => {
+    for (const folder of generated.volumeFolders) mkdirSync(folder, { recursive: true });
+  });
+  failingStep('configuration', () => writeFileSync(its.config, formatLxcConfig(generated.entries), { mode: 0o600 }));
+}

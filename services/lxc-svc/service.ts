@@ -1,0 +1,85 @@
+// Puts the parts of lxc-svc together and goes on where an earlier service stopped.
+import type { Channel } from '../../shared/ipc/contract.ts';
+import type { Logger } from '../../shared/log/logger.ts';
+import type { LxcEntry } from '../../shared/lxc-config/parse.ts';
+import { supervisorContract } from '../supervisor/contract.ts';
+import { createContainerMounts } from './container-mounts.ts';
+import { createContainerRuns } from './container-runs.ts';
+import { lxcContract } from './contract.ts';
+import { lxcHandlers } from './handlers.ts';
+import { createKeyQueue } from './key-queue.ts';
+import { readOwnConfig } from './own-config.ts';
+import { lxcPath, type Places, trailPath } from './places.ts';
+import { knownContainers } from './record-store.ts';
+import { StepFailure } from './root-mounts.ts';
+import { writeRunConfig } from './run-config.ts';
+
+export interface LxcServiceOptions {
+  readonly channel: Channel;
+  readonly places: Places;
+  /** Group that may read the raw logs of containers. */
+  readonly readerGid: number | undefined;
+  readonly log: Logger;
+}
+
+/** <rundir>/lxc exists. Returns when requests can be answered; containers that are being adopted answer theirs after it. */
+export function startLxcService({ channel, places, readerGid, log }: LxcServiceOptions): void {
+  const queue = createKeyQueue();
+  const mounts = createContainerMounts({
+    places,
+    readerGid,
+    log,
+    events: {
+      mounted: (container, revision, logs) =>
+        channel.publish(lxcContract, 'containerMounted', { container, revision, logs }),
+      unmounted: (container) => channel.publish(lxcContract, 'containerUnmounted', { container }),
+    },
+  });
+  const runs = createContainerRuns({
+    places,
+    readerGid,
+    log,
+    exited: (container, exit) => channel.publish(lxcContract, 'containerExited', { container, ...exit }),
+  });
+  const ownEntries = (container: string): readonly LxcEntry[] => {
+    const mounted = mounts.mounted(container);
+    if (mounted === undefined) return [];
+    try {
+      return readOwnConfig(trailPath(places, mounted.revision, container, mounted.config)).entries;
+    } catch (error) {
+      log.warn(`${container}: its configuration cannot be read, it is stopped with LXC's signal: ${String(error)}`);
+      return [];
+    }
+  };
+  channel.serve(
+    lxcContract,
+    lxcHandlers({
+      places,
+      queue,
+      mounts,
+      runs,
+      supervisor: channel.client(supervisorContract),
+      writeConfig: (run) => {
+        const mounted = mounts.mounted(run.container);
+        if (mounted === undefined) throw new StepFailure('configuration', 'it is not mounted any more');
+        writeRunConfig(places, mounted, run, log);
+      },
+      ownEntries,
+    }),
+  );
+  for (const container of knownContainers(lxcPath(places))) {
+    mounts.resume(container);
+    void queue.run(container, () => adopt(container));
+  }
+
+  async function adopt(container: string): Promise<void> {
+    // Nothing can be told before the service is ready.
+    await new Promise((resolve) => setImmediate(resolve));
+    await runs.adopt(container);
+    const last = runs.running(container) === undefined ? runs.lastExit(container) : undefined;
+    // Told perhaps by the service before us, perhaps not: whoever knows it already tells it by pid and time.
+    if (last !== undefined && mounts.mounted(container) !== undefined) {
+      channel.publish(lxcContract, 'containerExited', { container, ...last });
+    }
+  }
+}

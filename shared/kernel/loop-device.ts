@@ -1,0 +1,96 @@
+// Loop devices (linux/loop.h): a file as a read-only block device that detaches itself with its last user.
+import { closeSync, openSync } from 'node:fs';
+import koffi from 'koffi';
+import { KernelError, kernelError } from './libc.ts';
+
+const cIoctl: (fd: number, request: number, ...value: unknown[]) => number = koffi
+  .load(null)
+  .func('int ioctl(int fd, unsigned long request, ...)');
+
+const LOOP_SET_FD = 0x4c00;
+const LOOP_CLR_FD = 0x4c01;
+const LOOP_SET_STATUS64 = 0x4c04;
+const LOOP_CONFIGURE = 0x4c0a;
+const LOOP_CTL_GET_FREE = 0x4c82;
+const LO_FLAGS_READ_ONLY = 1;
+const LO_FLAGS_AUTOCLEAR = 4;
+/** struct loop_info64, and where its fields are. */
+const INFO_BYTES = 232;
+const FLAGS_OFFSET = 52;
+const NAME_OFFSET = 56;
+const NAME_BYTES = 63;
+/** struct loop_config: descriptor, block size, info, 64 reserved bytes. */
+const CONFIG_BYTES = 8 + INFO_BYTES + 64;
+const LITTLE_ENDIAN = new Uint8Array(Uint32Array.of(1).buffer)[0] === 1;
+/** Somebody else may take the free device first. */
+const ATTEMPTS = 32;
+
+export interface LoopDevice {
+  readonly path: string;
+  /** Lets go of our own descriptor; without a mount by then, the device is free again. */
+  close(): void;
+}
+
+function checked(result: number, call: string): number {
+  if (result < 0) throw kernelError(koffi.errno(), call);
+  return result;
+}
+
+function writeU32(buffer: Buffer, value: number, offset: number): void {
+  if (LITTLE_ENDIAN) buffer.writeUInt32LE(value, offset);
+  else buffer.writeUInt32BE(value, offset);
+}
+
+function infoOf(file: string): Buffer {
+  const info = Buffer.alloc(INFO_BYTES);
+  writeU32(info, LO_FLAGS_READ_ONLY | LO_FLAGS_AUTOCLEAR, FLAGS_OFFSET);
+  // Only a label for losetup(8): cut where the kernel would cut it.
+  info.set(Buffer.from(file).subarray(0, NAME_BYTES), NAME_OFFSET);
+  return info;
+}
+
+/** Kernels before 5.8 have no LOOP_CONFIGURE and want two steps. */
+function configureInSteps(device: number, backing: number, info: Buffer): void {
+  checked(cIoctl(device, LOOP_SET_FD, 'int', backing), 'LOOP_SET_FD');
+  try {
+    checked(cIoctl(device, LOOP_SET_STATUS64, 'void *', info), 'LOOP_SET_STATUS64');
+  } catch (error) {
+    cIoctl(device, LOOP_CLR_FD, 'int', 0);
+    throw error;
+  }
+}
+
+function configure(device: number, backing: number, file: string): void {
+  const info = infoOf(file);
+  const config = Buffer.alloc(CONFIG_BYTES);
+  writeU32(config, backing, 0);
+  config.set(info, 8);
+  try {
+    checked(cIoctl(device, LOOP_CONFIGURE, 'void *', config), 'LOOP_CONFIGURE');
+  } catch (error) {
+    if (!(error instanceof KernelError) || !['EINVAL', 'ENOTTY'].includes(error.errno)) throw error;
+    configureInSteps(device, backing, info);
+  }
+}
+
+/** Needs CAP_SYS_ADMIN and /dev/loop-control. Throws KernelError or Node's system errors. */
+export function attachLoopDevice(file: string): LoopDevice {
+  const backing = openSync(file, 'r');
+  const control = openSync('/dev/loop-control', 'r+');
+  try {
+    for (let attempt = 1; ; attempt += 1) {
+      const path = `/dev/loop${checked(cIoctl(control, LOOP_CTL_GET_FREE, 'int', 0), 'LOOP_CTL_GET_FREE')}`;
+      const device = openSync(path, 'r');
+      try {
+        configure(device, backing, file);
+        return { path, close: () => closeSync(device) };
+      } catch (error) {
+        closeSync(device);
+        if (attempt === ATTEMPTS || !(error instanceof KernelError && error.errno === 'EBUSY')) throw error;
+      }
+    }
+  } finally {
+    closeSync(control);
+    closeSync(backing);
+  }
+}
