@@ -10,10 +10,13 @@ export type Command =
   | { readonly kind: 'control'; readonly action: ContainerAction; readonly name: string }
   | { readonly kind: 'signal'; readonly type: string };
 
+export type Format = 'json' | 'table' | 'auto';
+
 export interface CommandLine {
   readonly command: Command;
   readonly socket: string | undefined;
-  readonly json: boolean;
+  /** `auto`: a table on a terminal, the API's JSON elsewhere. */
+  readonly format: Format;
 }
 
 /** `message` is for people and complete. */
@@ -24,6 +27,7 @@ export type ParsedCommandLine =
 const OPTIONS = {
   socket: { type: 'string', short: 's' },
   json: { type: 'boolean' },
+  table: { type: 'boolean' },
   help: { type: 'boolean', short: 'h' },
 } as const;
 
@@ -34,7 +38,9 @@ export function parseCommandLine(args: readonly string[]): ParsedCommandLine {
   if (values.socket === '') return wrong('-s takes the path of a socket, it got an empty one');
   const command = values.help === true ? ({ kind: 'help' } as const) : parseCommand(positionals);
   if (typeof command === 'string') return wrong(command);
-  return { ok: true, commandLine: { command, socket: values.socket, json: values.json === true } };
+  if (values.json === true && values.table === true) return wrong('--json and --table exclude each other');
+  const format = values.json === true ? 'json' : values.table === true ? 'table' : 'auto';
+  return { ok: true, commandLine: { command, socket: values.socket, format } };
 }
 
 function parseOptions(args: readonly string[]) {
@@ -43,7 +49,7 @@ function parseOptions(args: readonly string[]) {
   } catch (error) {
     // parseArgs names the option and, after a full stop, gives advice for other cases than ours.
     const [message = ''] = (error instanceof Error ? error.message : String(error)).split('. ', 1);
-    return wrong(`${message}; options are -s PATH, --json and --help`);
+    return wrong(`${message}; options are -s PATH, --json, --table and --help`);
   }
 }
 

@@ -1,7 +1,7 @@
 #!/usr/bin/env node
 // pvcontrol: the command line of the control API. Tables for people, the API's JSON for programs, exit codes for scripts.
 import process from 'node:process';
-import { type Command, parseCommandLine, type View } from './command-line.ts';
+import { type Command, type Format, parseCommandLine, type View } from './command-line.ts';
 import { type Answer, ask, findSocket, NoAnswer } from './control-socket.ts';
 import { EXIT, type ExitCode, failureOf, printable } from './failure.ts';
 import { USAGE } from './usage.ts';
@@ -18,23 +18,23 @@ const PATHS: Readonly<Record<View, string>> = {
 async function run(args: readonly string[]): Promise<ExitCode> {
   const parsed = parseCommandLine(args);
   if (!parsed.ok) return complain(`${parsed.message}\nSee pvcontrol --help.`);
-  const { command, socket, json } = parsed.commandLine;
+  const { command, socket, format } = parsed.commandLine;
   if (command.kind === 'help') {
     process.stdout.write(USAGE);
     return EXIT.ok;
   }
   try {
-    return await perform(command, findSocket(socket), json);
+    return await perform(command, findSocket(socket), format);
   } catch (error) {
     if (error instanceof NoAnswer) return complain(error.message);
     throw error;
   }
 }
 
-async function perform(command: Exclude<Command, { kind: 'help' }>, socket: string, json: boolean): Promise<ExitCode> {
+async function perform(command: Exclude<Command, { kind: 'help' }>, socket: string, format: Format): Promise<ExitCode> {
   switch (command.kind) {
     case 'show':
-      return await show(command.view, await ask(socket, 'GET', PATHS[command.view]), json);
+      return await show(command.view, await ask(socket, 'GET', PATHS[command.view]), format);
     case 'control':
       return await control(socket, command.action, command.name);
     case 'signal':
@@ -42,18 +42,19 @@ async function perform(command: Exclude<Command, { kind: 'help' }>, socket: stri
   }
 }
 
-async function show(view: View, answer: Answer, json: boolean): Promise<ExitCode> {
+async function show(view: View, answer: Answer, format: Format): Promise<ExitCode> {
   // 503 of /health with its reasons is an answer, and no success.
   const degraded = view === 'health' && answer.status === 503 && answer.body.startsWith('{"status"');
   if (answer.status !== 200 && !degraded) return conclude(answer);
-  process.stdout.write(json || process.stdout.isTTY !== true ? `${answer.body}\n` : await table(view, answer.body));
+  const asTable = format === 'table' || (format === 'auto' && process.stdout.isTTY === true);
+  process.stdout.write(asTable ? await table(view, answer.body) : `${answer.body}\n`);
   return degraded ? EXIT.busy : EXIT.ok;
 }
 
 async function table(view: View, body: string): Promise<string> {
   // Only a terminal pays for loading it.
   const { renderView } = await import('./tables.ts');
-  const colour = (process.env.NO_COLOR ?? '') === '' && process.env.TERM !== 'dumb';
+  const colour = process.stdout.isTTY === true && (process.env.NO_COLOR ?? '') === '' && process.env.TERM !== 'dumb';
   const width = process.stdout.columns > 0 ? process.stdout.columns : 80;
   return renderView(view, body, { width, colour }, Date.now()) ?? `${printable(body)}\n`;
 }

@@ -1,6 +1,6 @@
 // The words of `pvcontrol --help`, at most 80 columns wide.
 
-export const USAGE = `Usage: pvcontrol [-s PATH] [--json] COMMAND
+export const USAGE = `Usage: pvcontrol [-s PATH] [--json | --table] COMMAND
 
 Looks at and controls the containers of this device over its pv-ctrl socket.
 
@@ -26,6 +26,7 @@ Options
                                 /pantavisor/pv-ctrl
   --json                        the API's JSON instead of a table, which is
                                 also what a pipe or a file gets
+  --table                       a table also into a pipe or a file
   -h, --help                    this text
 
 Exit codes: 0 done, 75 busy or not answering now (try again), 48 disk full,

@@ -62,12 +62,20 @@ async function start(example: string): Promise<Demo> {
 /** Whether every container has met its goal, as `pvcontrol` sees it. */
 function allUp({ socket }: Demo): boolean {
   if (!existsSync(socket)) return false;
-  const { status, stdout } = spawnSync(process.execPath, [join(PROGRAM, 'pvcontrol.js'), '-s', socket, '--json', 'ls'], {
-    encoding: 'utf8',
-  });
+  const { status, stdout } = spawnSync(
+    process.execPath,
+    [join(PROGRAM, 'pvcontrol.js'), '-s', socket, '--json', 'ls'],
+    {
+      encoding: 'utf8',
+    },
+  );
   if (status !== 0) return false;
   const rows: unknown = JSON.parse(stdout);
-  return Array.isArray(rows) && rows.length > 0 && rows.every((row) => row.status === row.status_goal || row.status === 'READY');
+  return (
+    Array.isArray(rows) &&
+    rows.length > 0 &&
+    rows.every((row) => row.status === row.status_goal || row.status === 'READY')
+  );
 }
 
 const logFile = ({ storage }: Demo, name: string): string => join(storage, 'logs', 'current', name);
@@ -95,11 +103,15 @@ async function checkTraffic(demo: Demo): Promise<void> {
     return text.includes('server: ') && text.includes('outside: you are ');
   });
   const text = readLog(demo, console_);
-  const lineWith = (part: string): string => text.split('\n').find((line) => line.includes(part))?.trim() ?? '';
+  const lineWith = (part: string): string =>
+    text
+      .split('\n')
+      .find((line) => line.includes(part))
+      ?.trim() ?? '';
   say(lineWith('server: '));
   say(lineWith('outside: '));
-  const seen = demo.sandbox.seenOutside().at(-1) ?? '';
-  say(`outside host ${OUTSIDE_ADDRESS} saw ${seen}`);
+  await until('the outside host saw a request', FETCH_MS, () => demo.sandbox.seenOutside().length > 0);
+  say(`outside host ${OUTSIDE_ADDRESS} saw requests from ${[...new Set(demo.sandbox.seenOutside())].join(', ')}`);
 }
 
 async function proveNothingLeft(before: ReadonlySet<string>): Promise<void> {
@@ -139,10 +151,14 @@ async function show(example: string): Promise<void> {
     showTable(demo);
     say(`another terminal can ask as well: ${PROGRAM}/pvcontrol.js -s ${demo.socket} ls`);
     say('the log follows; Ctrl-C ends the demo');
-    const follow = spawn('tail', ['-n', '+1', '-F', logFile(demo, 'pantavisor/pantavisor.log'), logFile(demo, 'net-client/console.log')], {
-      stdio: ['ignore', 'inherit', 'ignore'],
-      detached: true,
-    });
+    const follow = spawn(
+      'tail',
+      ['-n', '+1', '-F', logFile(demo, 'pantavisor/pantavisor.log'), logFile(demo, 'net-client/console.log')],
+      {
+        stdio: ['ignore', 'inherit', 'ignore'],
+        detached: true,
+      },
+    );
     await interrupted;
     follow.kill();
   } finally {

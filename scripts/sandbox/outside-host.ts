@@ -6,7 +6,7 @@ const [address = '0.0.0.0', port = '8000'] = process.argv.slice(2);
 
 const server = createServer((request, response) => {
   const seen = request.socket.remoteAddress ?? 'unknown';
-  process.stdout.write(`${JSON.stringify({ seen, url: request.url ?? '' })}\n`);
+  process.stdout.write(`request from ${seen}\n`);
   response.setHeader('content-type', 'text/plain');
   response.end(`you are ${seen}\n`);
 });

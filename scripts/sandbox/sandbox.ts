@@ -30,7 +30,7 @@ export interface Sandbox {
   enter(command: readonly string[]): readonly [string, readonly string[]];
   /** Sends a signal to the command itself, where `child` was started with what `enter` answered: nsenter stands between. */
   signal(child: ChildProcess, signal: NodeJS.Signals): void;
-  /** What the outside host saw so far, oldest first. */
+  /** Source addresses of the requests that the outside host had so far, oldest first. */
   seenOutside(): readonly string[];
   /** Ends everything inside and takes away what the kernel leaves. Resolves when nothing is left. */
   close(): Promise<void>;
@@ -117,7 +117,7 @@ function untilListening(child: ChildProcess, seen: string[]): Promise<void> {
     if (stdout === null) throw new Error('the sandbox has no output');
     createInterface({ input: stdout }).on('line', (line) => {
       if (line === 'listening') resolve();
-      else seen.push(line);
+      else seen.push(line.replace('request from ', ''));
     });
     child.once('error', reject);
     child.once('exit', (code) => reject(new Error(`the sandbox could not be set up (unshare ended with ${code})`)));

@@ -69,6 +69,19 @@ describe('pvcontrol', () => {
     program.onTerminal(columns, { NO_COLOR: '1' }, '-s', rig.host, ...args);
   const lines = (text: string): string[] => text.replaceAll('\r', '').trimEnd().split('\n');
 
+  it('prints a table without colours into a pipe when asked to', async () => {
+    const { exitCode, stdout } = await run('--table', 'ls');
+    assert.equal(exitCode, 0);
+    assert.match(stdout, /^NAME +GROUP/m);
+    assert.ok(!stdout.includes('\u001b'));
+  });
+
+  it('refuses --json and --table together', async () => {
+    const { exitCode, stderr } = await run('--json', '--table', 'ls');
+    assert.equal(exitCode, 255);
+    assert.match(stderr, /--json and --table exclude each other/);
+  });
+
   it('gives a pipe the API’s own JSON and a newline', async () => {
     for (const args of [['ls'], ['containers', 'ls'], ['ls', '--json'], ['--json', 'containers', 'ls']]) {
       const { exitCode, stdout, stderr } = await run(...args);
