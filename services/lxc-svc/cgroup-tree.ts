@@ -59,6 +59,12 @@ export function removeCgroups(name: string, mounts: readonly Mount[] = readMount
   return roots.flatMap(removeTree);
 }
 
+/** Pids in groups that removeCgroups answered; those of other pid namespaces, which read as 0, are left out. */
+export function processesIn(folders: readonly string[]): number[] {
+  const pids = folders.flatMap((folder) => read(join(folder, 'cgroup.procs')).split('\n').map(Number));
+  return [...new Set(pids)].filter((pid) => pid > 1);
+}
+
 function removeTree(folder: string): string[] {
   let below: string[];
   try {

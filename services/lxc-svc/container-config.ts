@@ -47,6 +47,9 @@ const OWNED_FAMILIES = ['lxc.log.', 'lxc.cgroup.dir', 'lxc.start.'];
  */
 const CONSOLE_LOG_BYTES = 256 * 1024;
 
+/** What LXC's own templates ask for. */
+const PTY_MAX = 1024;
+
 export function containerConfig(own: readonly LxcEntry[], settings: ConfigSettings): ContainerConfig {
   const notes: string[] = [];
   const volumeFolders: string[] = [];
@@ -67,7 +70,14 @@ export function containerConfig(own: readonly LxcEntry[], settings: ConfigSettin
     if (value !== entry.value) notes.push(`${placeOf(entry)} ${entry.value} mounts ${value.split(' ')[0]}`);
     return targetOf(value) === 'pantavisor' ? [] : [{ ...entry, value }];
   });
-  return { entries: [...withNamespaces(entries, settings.network), ...ownEntries(settings)], volumeFolders, notes };
+  const all = [...withNamespaces(entries, settings.network), ...withTerminals(entries), ...ownEntries(settings)];
+  return { entries: all, volumeFolders, notes };
+}
+
+/** LXC gives init a console, and so its log, only where there is a devpts. */
+function withTerminals(entries: readonly LxcEntry[]): Pick<LxcEntry, 'key' | 'value'>[] {
+  const asked = Number(entries.findLast(({ key }) => key === 'lxc.pty.max')?.value ?? 0);
+  return asked > 0 ? [] : [{ key: 'lxc.pty.max', value: String(PTY_MAX) }];
 }
 
 function placeOf({ source, line }: LxcEntry): string {

@@ -1,15 +1,15 @@
 // Runs of containers: started detached, watched to their end, recorded, adopted from an earlier service. What a run is, and when it ends,
 // is read from LXC's monitor and the kernel; the only thing kept in memory is whom we are watching.
-import { readFileSync } from 'node:fs';
+import { readFileSync, statSync } from 'node:fs';
 import { setTimeout as delay } from 'node:timers/promises';
 import { runCommand } from '../../shared/exec/run-command.ts';
 import type { Logger } from '../../shared/log/logger.ts';
-import { removeCgroups } from './cgroup-tree.ts';
+import { processesIn, removeCgroups } from './cgroup-tree.ts';
 import { firstError, loggedExit, loggedStart } from './exit-log.ts';
 import { rotateLxcLog } from './log-files.ts';
 import { initOf, monitorEnd, monitorOf, startClients } from './monitor.ts';
 import { containerPlaces, lxcPath, type Places } from './places.ts';
-import { isAlive, startedMs, startTicksOf } from './process-table.ts';
+import { isAlive, kill, startedMs, startTicksOf } from './process-table.ts';
 import {
   type ExitRecord,
   type RunRecord,
@@ -55,15 +55,18 @@ export function createContainerRuns({ places, readerGid, log, exited }: RunConte
   const runs = new Map<string, Run>();
   const path = lxcPath(places);
 
-  /** What only a killed monitor leaves: an init that outlived it, control groups. */
+  /** What only a killed monitor leaves: processes that outlived it, control groups. Nobody else has processes in these groups. */
   const sweep = async (container: string, pid: number | undefined, startTicks: number | undefined): Promise<void> => {
     const { cgroup } = containerPlaces(places, container);
     const end = performance.now() + VANISH_MS;
     for (;;) {
-      if (pid !== undefined && startTicks !== undefined && isAlive(pid, startTicks)) process.kill(pid, 'SIGKILL');
-      else if (removeCgroups(cgroup).length === 0) return;
+      const inits = pid !== undefined && startTicks !== undefined && isAlive(pid, startTicks) ? [pid] : [];
+      const left = removeCgroups(cgroup);
+      const survivors = [...inits, ...processesIn(left)];
+      for (const survivor of survivors) kill(survivor);
+      if (left.length === 0 && survivors.length === 0) return;
       if (performance.now() > end) {
-        log.warn(`${container}: control groups are still in use: ${removeCgroups(cgroup).join(' ')}`);
+        log.warn(`${container}: control groups are still in use: ${left.join(' ')}`);
         return;
       }
       await delay(LOOK_MS);
@@ -72,7 +75,7 @@ export function createContainerRuns({ places, readerGid, log, exited }: RunConte
 
   const finish = async (container: string, pid: number, record: RunRecord): Promise<ExitRecord> => {
     const its = containerPlaces(places, container);
-    const told = loggedExit(readText(its.lxcLog), pid);
+    const told = loggedExit(readText(its.lxcLog), pid, writtenMs(its.lxcLog));
     const before = readExitRecord(its.exitRecord);
     // Recorded already by a service that was killed before it could say so.
     const known = before?.pid === pid && before.atMs >= record.startedMs ? before : undefined;
@@ -116,7 +119,7 @@ export function createContainerRuns({ places, readerGid, log, exited }: RunConte
   const giveUp = async (container: string): Promise<void> => {
     const its = containerPlaces(places, container);
     const monitor = monitorOf(its.monitorPid, path, container);
-    if (monitor !== undefined) process.kill(monitor, 'SIGKILL');
+    if (monitor !== undefined) kill(monitor);
     while (monitor !== undefined && isAlive(monitor)) await delay(LOOK_MS);
     removeRecord(its.monitorPid);
     await sweep(container, undefined, undefined);
@@ -182,6 +185,10 @@ function describe({ status }: ExitRecord): string {
     case 'unknown':
       return 'it is not known how';
   }
+}
+
+function writtenMs(path: string): number {
+  return Math.floor(statSync(path, { throwIfNoEntry: false })?.mtimeMs ?? Date.now());
 }
 
 function readText(path: string): string {

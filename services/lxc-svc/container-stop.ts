@@ -3,22 +3,12 @@ import { setTimeout as delay } from 'node:timers/promises';
 import type { LxcEntry } from '../../shared/lxc-config/parse.ts';
 import type { Run } from './container-runs.ts';
 import { haltSignal } from './halt-signal.ts';
-import { blockedSignals } from './process-table.ts';
+import { blockedSignals, kill } from './process-table.ts';
 import type { ExitRecord } from './record-store.ts';
 import { StepFailure } from './root-mounts.ts';
 
 /** After SIGKILL the kernel takes the processes away, then LXC its part. */
 const KILLED_WITHIN_MS = 10_000;
-
-function signalInit(pid: number, signal: number): void {
-  // kill(2) takes 0, 1 and negative numbers for everybody.
-  if (pid < 2) throw new Error(`refusing to signal pid ${pid}`);
-  try {
-    process.kill(pid, signal);
-  } catch (error) {
-    if (!(error instanceof Error && 'code' in error && error.code === 'ESRCH')) throw error;
-  }
-}
 
 async function endsWithin(run: Run, ms: number): Promise<ExitRecord | undefined> {
   const late = new AbortController();
@@ -30,10 +20,10 @@ async function endsWithin(run: Run, ms: number): Promise<ExitRecord | undefined>
 
 /** `entries`: of its configuration. Throws StepFailure when it survives SIGKILL. */
 export async function endRun(run: Run, entries: readonly LxcEntry[], graceMs: number): Promise<ExitRecord> {
-  if (graceMs > 0) signalInit(run.pid, haltSignal(entries, blockedSignals(run.pid)));
+  if (graceMs > 0) kill(run.pid, haltSignal(entries, blockedSignals(run.pid)));
   const polite = graceMs > 0 ? await endsWithin(run, graceMs) : undefined;
   if (polite !== undefined) return polite;
-  signalInit(run.pid, 9);
+  kill(run.pid);
   const forced = await endsWithin(run, KILLED_WITHIN_MS);
   if (forced === undefined)
     throw new StepFailure('kill', `pid ${run.pid} is there ${KILLED_WITHIN_MS} ms after SIGKILL`);

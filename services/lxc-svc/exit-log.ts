@@ -4,7 +4,8 @@
 // lxc-start a 20261121025857.227 INFO     error - ../src/lxc/error.c:lxc_error_set_and_log:31 - Child <20> ended on error (7)
 // lxc-start a 20261121025901.200 INFO     error - ../src/lxc/error.c:lxc_error_set_and_log:34 - Child <54> ended on signal Killed(9)
 //
-// Exit code 0 has the first line only. Times are UTC. (LXC 4.0 and 5.0: src/lxc/start.c, src/lxc/error.c.)
+// Exit code 0 has the first line only. Times are UTC, and LXC writes the fraction without leading zeros, cut to three digits: `.952` may be
+// 95 ms, so a line is never later than it says and up to 0.9 s earlier. (LXC 4.0 and 5.0: src/lxc/start.c, error.c, log.c.)
 import type { ExitStatus } from '../../shared/schema/exit.ts';
 
 export interface LoggedExit {
@@ -41,8 +42,8 @@ function epochOf(time: string): number {
   return Date.UTC(year ?? 0, (month ?? 1) - 1, day ?? 1, hour ?? 0, minute ?? 0, second ?? 0, ms);
 }
 
-/** The last end of that pid in the log; undefined when the log does not tell. */
-export function loggedExit(log: string, pid: number): LoggedExit | undefined {
+/** The last end of that pid in the log, which was last written at `writtenMs`; undefined when the log does not tell. */
+export function loggedExit(log: string, pid: number, writtenMs: number): LoggedExit | undefined {
   let found: LoggedExit | undefined;
   for (const { atMs, message } of linesOf(log)) {
     const [, exited] = EXITED.exec(message) ?? [];
@@ -53,7 +54,7 @@ export function loggedExit(log: string, pid: number): LoggedExit | undefined {
       code === undefined ? { kind: 'signal', signal: Number(signal) } : { kind: 'code', code: Number(code) };
     found = { pid, status, atMs: found?.atMs ?? atMs };
   }
-  return found;
+  return found && { ...found, atMs: Math.min(found.atMs, writtenMs) };
 }
 
 /** The pid of the last init that was started, undefined when none was. */

@@ -5,7 +5,7 @@ import { startLxcService } from './service.ts';
 
 void runService(lxcContract, 'lxc', ({ channel, launch, log }) => {
   const { rundir, storage, logUid } = launch;
-  startLxcService({ channel, places: { rundir, storage }, readerGid: logUid, log });
+  startLxcService({ channel, rundir, storage, readerGid: logUid, log });
   // Containers outlive the service: nothing is stopped.
   return undefined;
 });

@@ -7,7 +7,7 @@ import { runCommand } from '../../shared/exec/run-command.ts';
 import { connectAbstract } from '../../shared/kernel/abstract-socket.ts';
 import { KernelError } from '../../shared/kernel/libc.ts';
 import { commandSocketNames } from './command-socket.ts';
-import { childrenOf, commandLine, findProcesses, pidNamespace } from './process-table.ts';
+import { childrenOf, commandLine, findProcesses, kill, pidNamespace } from './process-table.ts';
 
 const INFO_TIMEOUT_MS = 5_000;
 
@@ -104,7 +104,7 @@ export async function monitorEnd(monitor: number, init: number, lxcPath: string,
     const closedAt = performance.now();
     for (let pauseMs = FIRST_LOOK_MS; lives(); pauseMs = Math.min(pauseMs * 2, LAST_LOOK_MS)) {
       const restarted = initsOf(monitor).some((child) => child !== init);
-      if (restarted || performance.now() - closedAt > TEARDOWN_MS) process.kill(monitor, 'SIGKILL');
+      if (restarted || performance.now() - closedAt > TEARDOWN_MS) kill(monitor);
       await delay(pauseMs);
     }
   }

@@ -13,7 +13,6 @@
 //              /logs/lxc.log        of the run; the previous run's is lxc.log.1
 // <storage>/disks/permanent/<container>/<volume>/
 // <storage>/disks/revision/<revision>/<container>/<volume>/
-import { createHash } from 'node:crypto';
 import { join } from 'node:path';
 
 export type Persistence = 'permanent' | 'revision' | 'boot';
@@ -21,6 +20,8 @@ export type Persistence = 'permanent' | 'revision' | 'boot';
 export interface Places {
   readonly rundir: string;
   readonly storage: string;
+  /** Unlike that of any other tree on the machine; part of the names of control groups. */
+  readonly tree: string;
 }
 
 export interface ContainerPlaces {
@@ -36,7 +37,7 @@ export interface ContainerPlaces {
   readonly logs: string;
   readonly consoleLog: string;
   readonly lxcLog: string;
-  /** The first part of the names of its control groups, unlike that of any other tree on the machine. */
+  /** The first part of the names of its control groups. */
   readonly cgroup: string;
 }
 
@@ -46,7 +47,6 @@ export function lxcPath({ rundir }: Places): string {
 
 export function containerPlaces(places: Places, container: string): ContainerPlaces {
   const folder = join(lxcPath(places), container);
-  const tree = createHash('sha256').update(places.rundir).digest('hex').slice(0, 8);
   const logs = join(folder, 'logs');
   return {
     folder,
@@ -62,7 +62,7 @@ export function containerPlaces(places: Places, container: string): ContainerPla
     consoleLog: join(logs, 'console.log'),
     lxcLog: join(logs, 'lxc.log'),
     // No folder is shared between containers, so nobody removes what somebody else is just about to use.
-    cgroup: `berth.${tree}.${container}`,
+    cgroup: `berth.${places.tree}.${container}`,
   };
 }
 

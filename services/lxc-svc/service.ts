@@ -1,4 +1,6 @@
 // Puts the parts of lxc-svc together and goes on where an earlier service stopped.
+import { createHash } from 'node:crypto';
+import { statSync } from 'node:fs';
 import type { Channel } from '../../shared/ipc/contract.ts';
 import type { Logger } from '../../shared/log/logger.ts';
 import type { LxcEntry } from '../../shared/lxc-config/parse.ts';
@@ -16,14 +18,16 @@ import { writeRunConfig } from './run-config.ts';
 
 export interface LxcServiceOptions {
   readonly channel: Channel;
-  readonly places: Places;
+  readonly rundir: string;
+  readonly storage: string;
   /** Group that may read the raw logs of containers. */
   readonly readerGid: number | undefined;
   readonly log: Logger;
 }
 
 /** <rundir>/lxc exists. Returns when requests can be answered; containers that are being adopted answer theirs after it. */
-export function startLxcService({ channel, places, readerGid, log }: LxcServiceOptions): void {
+export function startLxcService({ channel, rundir, storage, readerGid, log }: LxcServiceOptions): void {
+  const places: Places = { rundir, storage, tree: treeOf(rundir) };
   const queue = createKeyQueue();
   const mounts = createContainerMounts({
     places,
@@ -82,4 +86,10 @@ export function startLxcService({ channel, places, readerGid, log }: LxcServiceO
       channel.publish(lxcContract, 'containerExited', { container, ...last });
     }
   }
+}
+
+/** The same as long as the folder is: two trees may have the same path in different mount namespaces, and share the control groups. */
+function treeOf(rundir: string): string {
+  const { dev, ino } = statSync(rundir);
+  return createHash('sha256').update(`${rundir} ${dev} ${ino}`).digest('hex').slice(0, 8);
 }

@@ -1,0 +1,301 @@
+import assert from 'node:assert/strict';
+import { existsSync, mkdirSync, readFileSync, statSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { after, before, describe, it } from 'node:test';
+import { eventually } from '../kit/eventually.ts';
+import { reexecInNamespaces } from '../kit/namespaced.ts';
+import { makeContainer, mountOf, openRig, type Rig, RUNDIR, STORAGE, startOf, traces } from './rig.ts';
+
+reexecInNamespaces(import.meta.filename);
+
+let rig: Rig;
+before(async () => {
+  rig = await openRig();
+  await rig.spawn();
+});
+after(async () => {
+  await rig.close();
+});
+
+/** Fails with what the service logged. */
+function value<T>(
+  answer: { readonly ok: true; readonly value: T } | { readonly ok: false; readonly error: object },
+): T {
+  if (!answer.ok) assert.fail(`${JSON.stringify(answer.error)}\n${rig.output()}`);
+  return answer.value;
+}
+
+async function run(container: string): Promise<number> {
+  value(await rig.lxc.mount(mountOf(container)));
+  return value(await rig.lxc.start(startOf(container))).pid;
+}
+
+async function listed(container: string) {
+  const { containers } = value(await rig.lxc.listContainers({}));
+  return containers.find((each) => each.container === container);
+}
+
+const consoleOf = (container: string): string => {
+  const path = join(RUNDIR, 'lxc', container, 'logs/console.log');
+  return existsSync(path) ? readFileSync(path, 'utf8') : '';
+};
+
+describe('lxc.mount', () => {
+  it('mounts, does nothing the second time, and leaves nothing after unmount', async () => {
+    makeContainer('mounts', 'obedient');
+    for (const persistence of ['permanent', 'revision', 'boot'] as const) {
+      const clean = traces();
+      const { rootfs } = value(await rig.lxc.mount(mountOf('mounts', persistence)));
+      assert.ok(existsSync(join(rootfs, 'bin/busybox')));
+      const mounted = traces();
+      assert.equal(mounted.mounts, clean.mounts + (persistence === 'boot' ? 3 : 2));
+      assert.equal(mounted.loops, clean.loops + 1);
+      value(await rig.lxc.mount(mountOf('mounts', persistence)));
+      assert.deepEqual(traces(), mounted);
+      assert.equal((await listed('mounts'))?.mounted, true);
+      value(await rig.lxc.unmount({ container: 'mounts' }));
+      value(await rig.lxc.unmount({ container: 'mounts' }));
+      assert.deepEqual(traces(), clean);
+      assert.equal((await listed('mounts'))?.mounted, false);
+    }
+    assert.deepEqual(rig.mountEvents.slice(0, 2), ['mounted mounts', 'unmounted mounts']);
+  });
+
+  it('keeps what was written with permanent and revision, not with boot', async () => {
+    makeContainer('keeps', 'obedient');
+    const kept = async (persistence: 'permanent' | 'revision' | 'boot'): Promise<boolean> => {
+      const { rootfs } = value(await rig.lxc.mount(mountOf('keeps', persistence)));
+      writeFileSync(join(rootfs, 'etc/note'), 'x');
+      value(await rig.lxc.unmount({ container: 'keeps' }));
+      value(await rig.lxc.mount(mountOf('keeps', persistence)));
+      const isKept = existsSync(join(rootfs, 'etc/note'));
+      value(await rig.lxc.unmount({ container: 'keeps' }));
+      return isKept;
+    };
+    assert.deepEqual([await kept('permanent'), await kept('revision'), await kept('boot')], [true, true, false]);
+  });
+
+  it('undoes everything when a step fails, and names the step', async () => {
+    makeContainer('broken', 'obedient');
+    writeFileSync(join(STORAGE, 'trails/0/broken/root.squashfs'), 'no squashfs at all');
+    const clean = traces();
+    const answer = await rig.lxc.mount(mountOf('broken'));
+    assert.ok(!answer.ok && answer.error.code === 'MOUNT_FAILED');
+    assert.equal(answer.error.step, 'squashfs');
+    assert.deepEqual(traces(), clean);
+  });
+
+  it('answers CONFIG_INVALID with the line', async () => {
+    makeContainer('unreadable', 'obedient', 'lxc.cap.drop');
+    const clean = traces();
+    const answer = await rig.lxc.mount(mountOf('unreadable'));
+    assert.ok(!answer.ok && answer.error.code === 'CONFIG_INVALID');
+    assert.equal(answer.error.line, 8);
+    assert.deepEqual(traces(), clean);
+  });
+
+  it('detaches a mount that stays busy, and says so', async () => {
+    makeContainer('busy', 'obedient');
+    const clean = traces();
+    const { rootfs } = value(await rig.lxc.mount(mountOf('busy')));
+    const { openSync, closeSync } = await import('node:fs');
+    const fd = openSync(join(rootfs, 'bin/busybox'), 'r');
+    value(await rig.lxc.unmount({ container: 'busy' }));
+    closeSync(fd);
+    assert.match(rig.output(), /busy: .*is detached/);
+    await eventually('the loop device is free', 5_000, () => traces().loops === clean.loops);
+    assert.deepEqual(traces(), clean);
+  });
+});
+
+describe('lxc.start', () => {
+  it('answers NOT_MOUNTED for what is not mounted', async () => {
+    makeContainer('absent', 'obedient');
+    const answer = await rig.lxc.start(startOf('absent'));
+    assert.ok(!answer.ok && answer.error.code === 'NOT_MOUNTED');
+  });
+
+  it('names the reason when init does not exist, and leaves nothing', async () => {
+    makeContainer('noinit', 'nothing');
+    value(await rig.lxc.mount(mountOf('noinit')));
+    const clean = traces();
+    const answer = await rig.lxc.start(startOf('noinit'));
+    assert.ok(!answer.ok && answer.error.code === 'START_FAILED');
+    assert.match(answer.error.reason, /app-nothing/);
+    assert.deepEqual(traces(), clean);
+    value(await rig.lxc.unmount({ container: 'noinit' }));
+  });
+
+  it('shows the container its hostname, /pantavisor, its own network and its volumes', async () => {
+    makeContainer('look', 'look', 'lxc.mount.entry = /volumes/look/docker--data data none bind,rw,create=dir 0 0');
+    mkdirSync(join(STORAGE, 'disks/permanent/look/docker--data'), { recursive: true });
+    writeFileSync(join(STORAGE, 'disks/permanent/look/docker--data/kept'), 'volume\n');
+    const pid = await run('look');
+    const seen = join(RUNDIR, 'lxc/look/rootfs/seen');
+    const lines = await eventually('what it saw', 5_000, () => {
+      const text = existsSync(seen) ? readFileSync(seen, 'utf8').trim().split('\n') : [];
+      return text.length >= 6 && text;
+    });
+    assert.deepEqual(lines, ['hello', 'from outside', 'ro', 'look', 'lo', 'volume']);
+    assert.equal(value(await rig.lxc.start(startOf('look'))).pid, pid);
+    value(await rig.lxc.stop({ container: 'look', graceMs: 0 }));
+    value(await rig.lxc.unmount({ container: 'look' }));
+  });
+
+  it('runs several side by side', async () => {
+    const clean = traces();
+    const names = ['one', 'two', 'three'];
+    for (const name of names) makeContainer(name, 'obedient');
+    const pids = await Promise.all(names.map(run));
+    assert.equal(new Set(pids).size, 3);
+    for (const name of names) await eventually('its trap is set', 5_000, () => consoleOf(name).includes('ready'));
+    await Promise.all(names.map(async (container) => value(await rig.lxc.stop({ container, graceMs: 5_000 }))));
+    await Promise.all(names.map(async (container) => value(await rig.lxc.unmount({ container }))));
+    assert.deepEqual(traces(), clean);
+  });
+
+  it('bounds the console’s log, and lets the log service read it', async () => {
+    makeContainer('flood', 'flood');
+    await run('flood');
+    const rotated = join(RUNDIR, 'lxc/flood/logs/console.log.1');
+    await eventually('the last line', 20_000, () => consoleOf('flood').includes('last'));
+    assert.ok(statSync(rotated).size <= 300 * 1024, String(statSync(rotated).size));
+    await eventually('readable', 2_000, () => {
+      const { mode, gid } = statSync(join(RUNDIR, 'lxc/flood/logs/console.log'));
+      return (mode & 0o040) !== 0 && gid === 60801;
+    });
+    value(await rig.lxc.stop({ container: 'flood', graceMs: 0 }));
+    value(await rig.lxc.unmount({ container: 'flood' }));
+  });
+});
+
+describe('lxc.stop', () => {
+  it('lets an obedient container end by itself', async () => {
+    makeContainer('obedient', 'obedient');
+    const clean = traces();
+    await run('obedient');
+    await eventually('its trap is set', 5_000, () => consoleOf('obedient').includes('ready'));
+    const { exit } = value(await rig.lxc.stop({ container: 'obedient', graceMs: 10_000 }));
+    assert.deepEqual(exit, { kind: 'code', code: 3 });
+    value(await rig.lxc.unmount({ container: 'obedient' }));
+    assert.deepEqual(traces(), clean);
+    assert.deepEqual((await listed('obedient'))?.exit?.status, { kind: 'code', code: 3 });
+    assert.deepEqual(value(await rig.lxc.stop({ container: 'obedient', graceMs: 0 })).exit, { kind: 'code', code: 3 });
+  });
+
+  it('kills a deaf one after the grace, while others are answered', async () => {
+    makeContainer('deaf', 'deaf');
+    await run('deaf');
+    await eventually('its trap is set', 5_000, () => consoleOf('deaf').includes('ready'));
+    const begin = performance.now();
+    const stopped = rig.lxc.stop({ container: 'deaf', graceMs: 1_000 });
+    await rig.lxc.listContainers({});
+    const other = performance.now() - begin;
+    assert.ok(other < 500, `listContainers took ${other} ms`);
+    const unmounted = await rig.lxc.unmount({ container: 'deaf' });
+    assert.ok(!unmounted.ok && unmounted.error.code === 'RUNNING');
+    assert.deepEqual(value(await stopped).exit, { kind: 'signal', signal: 9 });
+    const took = performance.now() - begin;
+    assert.ok(took >= 1_000 && took < 2_000, `stop took ${took} ms`);
+    value(await rig.lxc.unmount({ container: 'deaf' }));
+  });
+
+  it('is shortened by a second stop, and a start waits for its end', async () => {
+    makeContainer('again', 'deaf');
+    const pid = await run('again');
+    await eventually('its trap is set', 5_000, () => consoleOf('again').includes('ready'));
+    const slow = rig.lxc.stop({ container: 'again', graceMs: 20_000 });
+    await rig.lxc.listContainers({});
+    const started = rig.lxc.start(startOf('again'));
+    // The start holds the container's turn until the first stop is over; the process is killed from outside.
+    process.kill(pid, 'SIGKILL');
+    assert.deepEqual(value(await slow).exit, { kind: 'signal', signal: 9 });
+    assert.notEqual(value(await started).pid, pid);
+    value(await rig.lxc.stop({ container: 'again', graceMs: 0 }));
+    value(await rig.lxc.unmount({ container: 'again' }));
+  });
+});
+
+describe('lxc exits', () => {
+  it('tells code and signal, soon', async () => {
+    for (const [script, status] of [
+      ['exit0', { kind: 'code', code: 0 }],
+      ['exit7', { kind: 'code', code: 7 }],
+      ['immediate', { kind: 'code', code: 9 }],
+    ] as const) {
+      makeContainer(script, script);
+      const exit = await rig.exitOf(script, await run(script));
+      assert.deepEqual(exit.status, status, script);
+      if (script !== 'immediate') assert.ok(exit.seenMs - exit.atMs < 100, `${script}: ${exit.seenMs - exit.atMs} ms`);
+      value(await rig.lxc.unmount({ container: script }));
+    }
+  });
+
+  it('tells signals from outside, and the end of LXC’s monitor', async () => {
+    makeContainer('killed', 'deaf');
+    const clean = traces();
+    const pid = await run('killed');
+    const killedMs = Date.now();
+    process.kill(pid, 'SIGKILL');
+    const first = await rig.exitOf('killed', pid);
+    assert.deepEqual(first.status, { kind: 'signal', signal: 9 });
+    assert.ok(first.seenMs - killedMs < 100, `${first.seenMs - killedMs} ms`);
+    assert.ok(first.atMs >= killedMs - 1 && first.atMs <= first.seenMs, `${first.atMs} after ${killedMs}`);
+    const again = value(await rig.lxc.start(startOf('killed'))).pid;
+    const monitor = Number(readFileSync(join(RUNDIR, 'lxc/killed/monitor.pid'), 'utf8'));
+    const begin = Date.now();
+    process.kill(monitor, 'SIGKILL');
+    const exit = await rig.exitOf('killed', again);
+    assert.deepEqual(exit.status, { kind: 'unknown' });
+    assert.ok(exit.seenMs - begin < 200, `${exit.seenMs - begin} ms`);
+    const third = value(await rig.lxc.start(startOf('killed'))).pid;
+    assert.ok(third > 1);
+    value(await rig.lxc.stop({ container: 'killed', graceMs: 0 }));
+    value(await rig.lxc.unmount({ container: 'killed' }));
+    assert.deepEqual(traces(), clean);
+  });
+
+  it('ends the run when a container reboots itself', async () => {
+    makeContainer('reboot', 'reboot');
+    const clean = traces();
+    const pid = await run('reboot');
+    assert.equal((await rig.exitOf('reboot', pid)).status.kind, 'signal');
+    assert.equal((await listed('reboot'))?.running, undefined);
+    value(await rig.lxc.unmount({ container: 'reboot' }));
+    assert.equal(traces().cgroups, clean.cgroups);
+  });
+});
+
+describe('lxc-svc killed', () => {
+  it('finds its containers again, with how they ended meanwhile', async () => {
+    for (const name of ['lives', 'ends']) makeContainer(name, 'deaf');
+    const clean = traces();
+    const [lives, ends] = [await run('lives'), await run('ends')];
+    await rig.kill();
+    process.kill(ends, 'SIGKILL');
+    await eventually('its monitor is gone', 5_000, () => !existsSync(join(RUNDIR, 'lxc/ends/monitor.pid')));
+    await rig.spawn();
+    assert.deepEqual((await rig.exitOf('ends', ends)).status, { kind: 'signal', signal: 9 });
+    assert.equal((await listed('lives'))?.running?.pid, lives);
+    assert.equal(value(await rig.lxc.start(startOf('lives'))).pid, lives);
+    process.kill(lives, 'SIGKILL');
+    const exit = await rig.exitOf('lives', lives);
+    assert.deepEqual(exit.status, { kind: 'signal', signal: 9 });
+    assert.ok(exit.seenMs - exit.atMs < 100, `${exit.seenMs - exit.atMs} ms`);
+    for (const container of ['lives', 'ends']) value(await rig.lxc.unmount({ container }));
+    assert.deepEqual(traces(), clean);
+  });
+
+  it('does not start a second one when it is killed in the middle of a start', async () => {
+    makeContainer('middle', 'deaf');
+    value(await rig.lxc.mount(mountOf('middle')));
+    const started = rig.lxc.start(startOf('middle'), { deadlineMs: 30_000 });
+    await eventually('lxc-start was called', 5_000, () => existsSync(join(RUNDIR, 'lxc/middle/run.json')));
+    await rig.kill();
+    await rig.spawn();
+    const { pid } = value(await started);
+    assert.equal((await listed('middle'))?.running?.pid, pid);
+    value(await rig.lxc.stop({ container: 'middle', graceMs: 0 }));
+    value(await rig.lxc.unmount({ container: 'middle' }));
+  });
+});

@@ -1,0 +1,232 @@
+// A real lxc-svc process with the privileges of its contract, its peers played by the test, and root filesystems of busybox.
+import { type ChildProcess, execFileSync, spawn } from 'node:child_process';
+import { createHash } from 'node:crypto';
+import { once } from 'node:events';
+import {
+  chmodSync,
+  cpSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  statSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs';
+import { Socket } from 'node:net';
+import { join } from 'node:path';
+import process from 'node:process';
+import { lxcContract } from '../../services/lxc-svc/contract.ts';
+import { supervisorContract } from '../../services/supervisor/contract.ts';
+import { setprivArguments } from '../../services/supervisor/spawn-arguments.ts';
+import { createBroker } from '../../shared/ipc/broker.ts';
+import { createChannel } from '../../shared/ipc/channel.ts';
+import type { Channel, Client, EventPayload, ServiceName } from '../../shared/ipc/contract.ts';
+import { CONTRACTS_HASH } from '../../shared/ipc/contracts-hash.ts';
+import { memoryPorts } from '../../shared/ipc/memory-port.ts';
+import { socketPort } from '../../shared/ipc/socket-port.ts';
+import { silentLogger } from '../../shared/log/logger.ts';
+import { LAUNCH_VARIABLE } from '../../shared/service/launch.ts';
+import { eventually } from '../kit/eventually.ts';
+
+export const RUNDIR = '/run/berth';
+export const STORAGE = '/run/berth-storage';
+const LOG_UID = 60801;
+/** Generous: nothing here measures time with it. */
+const PATIENCE_MS = 20_000;
+
+type Exited = EventPayload<(typeof lxcContract)['events']['containerExited']> & { readonly seenMs: number };
+
+export interface Rig {
+  readonly lxc: Client<typeof lxcContract>;
+  readonly exits: readonly Exited[];
+  /** `mounted <container>`, `unmounted <container>`. */
+  readonly mountEvents: readonly string[];
+  /** Of the service process. */
+  pid(): number;
+  /** What it logged, one JSON object a line. */
+  output(): string;
+  spawn(): Promise<void>;
+  kill(): Promise<void>;
+  exitOf(container: string, pid: number): Promise<Exited>;
+  close(): Promise<void>;
+}
+
+/** What a container's init does, as a shell script. */
+const SCRIPTS: Readonly<Record<string, string>> = {
+  obedient: 'trap "exit 3" PWR TERM; echo ready; while :; do sleep 0.1; done',
+  deaf: 'trap "" PWR TERM INT HUP; echo ready; while :; do sleep 1; done',
+  exit0: 'sleep 0.2; exit 0',
+  exit7: 'sleep 0.2; exit 7',
+  immediate: 'exit 9',
+  reboot: 'sleep 0.2; reboot -f; sleep 5',
+  flood: 'i=0; while [ $i -lt 60000 ]; do echo line $i of a long console log; i=$((i+1)); done; echo last; sleep 60',
+  terminated: 'trap - TERM; kill -TERM $$; sleep 60',
+  look: 'ls /pantavisor >/seen; cat /pantavisor/hello >>/seen; touch /pantavisor/no 2>/dev/null || echo ro >>/seen; hostname >>/seen; ls /sys/class/net >>/seen; cat /data/kept >>/seen; sleep 60',
+};
+
+/** A revision 0 with one container per name, all with the same root filesystem. Returns nothing: it is below STORAGE. */
+export function makeContainer(name: string, script: string, extraConfig = ''): void {
+  const root = '/run/berth-root';
+  const folder = join(STORAGE, 'trails/0', name);
+  mkdirSync(folder, { recursive: true });
+  const squashfs = '/run/berth-root.squashfs';
+  if (!readdirSync('/run').includes('berth-root')) {
+    for (const sub of ['bin', 'proc', 'sys', 'dev', 'etc', 'run', 'tmp', 'data'])
+      mkdirSync(join(root, sub), { recursive: true });
+    cpSync('/bin/busybox', join(root, 'bin/busybox'));
+    const applets = ['sh', 'sleep', 'ls', 'cat', 'touch', 'hostname', 'reboot', 'mkdir', 'sync', 'kill'];
+    for (const applet of applets) symlinkSync('busybox', join(root, 'bin', applet));
+    for (const [app, text] of Object.entries(SCRIPTS)) {
+      writeFileSync(join(root, 'bin', `app-${app}`), `#!/bin/sh\n${text}\n`);
+      chmodSync(join(root, 'bin', `app-${app}`), 0o755);
+    }
+    execFileSync('mksquashfs', [root, squashfs, '-quiet', '-no-progress', '-processors', '1'], { stdio: 'ignore' });
+  }
+  cpSync(squashfs, join(folder, 'root.squashfs'));
+  const config = [
+    `lxc.rootfs.path = overlayfs:/volumes/${name}/root.squashfs:/volumes/${name}/lxc-overlay/upper`,
+    'lxc.namespace.keep = user net ipc',
+    `lxc.init.cmd = /bin/app-${script}`,
+    'lxc.mount.auto = proc sys:rw cgroup',
+    'lxc.mount.entry = tmpfs run tmpfs rw,nodev,relatime,mode=755 0 0',
+    'lxc.cgroup.devices.allow = a',
+    'lxc.tty.max = 0',
+    extraConfig,
+  ];
+  writeFileSync(join(folder, 'lxc.container.conf'), `${config.join('\n')}\n`);
+}
+
+export const mountOf = (container: string, persistence: 'permanent' | 'revision' | 'boot' = 'permanent') => ({
+  container,
+  revision: '0',
+  rootVolume: 'root.squashfs',
+  config: 'lxc.container.conf',
+  persistence,
+});
+export const startOf = (container: string) => ({ container, hostname: container, network: { kind: 'none' as const } });
+
+export async function openRig(): Promise<Rig> {
+  mkdirSync(join(RUNDIR, 'lxc'), { recursive: true });
+  const ready: (() => void)[] = [];
+  const broker = createBroker({
+    contracts: [lxcContract, supervisorContract],
+    contractsHash: CONTRACTS_HASH,
+    log: silentLogger,
+    listener: {
+      onReady: (service) => {
+        if (service === 'lxc-svc') for (const tell of ready.splice(0)) tell();
+      },
+      onBeat: () => undefined,
+      onGone: () => undefined,
+    },
+  });
+  const play = (service: ServiceName): Channel => {
+    const [brokerEnd, serviceEnd] = memoryPorts();
+    broker.attach(service, brokerEnd);
+    return createChannel(serviceEnd, { contractsHash: CONTRACTS_HASH, log: silentLogger, beatMs: 0 });
+  };
+  serveSupervisor(play('supervisor'));
+  const exits: Exited[] = [];
+  const mountEvents: string[] = [];
+  const state = play('state-svc');
+  const onLost = (): void => undefined;
+  state.subscribe(lxcContract, 'containerExited', {
+    onEvent: (exit) => exits.push({ ...exit, seenMs: Date.now() }),
+    onLost,
+  });
+  const log = play('log-svc');
+  log.subscribe(lxcContract, 'containerMounted', {
+    onEvent: ({ container }) => mountEvents.push(`mounted ${container}`),
+    onLost,
+  });
+  log.subscribe(lxcContract, 'containerUnmounted', {
+    onEvent: ({ container }) => mountEvents.push(`unmounted ${container}`),
+    onLost,
+  });
+  for (const channel of [state, log]) channel.ready();
+  let child: ChildProcess | undefined;
+  let output = '';
+
+  return {
+    lxc: state.client(lxcContract),
+    exits,
+    mountEvents,
+    pid: () => child?.pid ?? 0,
+    output: () => output,
+    async spawn() {
+      const isReady = new Promise<void>((resolve) => ready.push(resolve));
+      child = spawnService();
+      for (const stream of [child.stdout, child.stderr]) {
+        stream?.on('data', (chunk: Buffer) => {
+          output += chunk.toString();
+        });
+      }
+      const socket = child.stdio[3];
+      if (!(socket instanceof Socket)) throw new Error('no socketpair');
+      broker.attach('lxc-svc', socketPort(socket));
+      await isReady;
+    },
+    async kill() {
+      if (child === undefined) return;
+      const gone = once(child, 'exit');
+      child.kill('SIGKILL');
+      await gone;
+    },
+    exitOf: (container, pid) =>
+      eventually(`exit of ${container}`, PATIENCE_MS, () =>
+        exits.find((exit) => exit.container === container && exit.pid === pid),
+      ),
+    async close() {
+      broker.close();
+      if (child !== undefined && child.exitCode === null && child.signalCode === null) await once(child, 'exit');
+      rmSync(STORAGE, { recursive: true, force: true });
+    },
+  };
+}
+
+function serveSupervisor(channel: Channel): void {
+  channel.serve(supervisorContract, {
+    listServices: () => ({ ok: true, value: { services: [] } }),
+    openControlSocket: ({ container }) => {
+      const folder = join(RUNDIR, 'ctl', container);
+      mkdirSync(folder, { recursive: true });
+      writeFileSync(join(folder, 'hello'), 'from outside\n');
+      return { ok: true, value: { folder } };
+    },
+    closeControlSocket: () => ({ ok: true, value: {} }),
+    listControlSockets: () => ({ ok: true, value: { sockets: [] } }),
+    health: () => ({ ok: true, value: { reasons: [] } }),
+  });
+  channel.ready();
+}
+
+function spawnService(): ChildProcess {
+  const launch = { service: 'lxc-svc', rundir: RUNDIR, storage: STORAGE, mode: 'appengine', logUid: LOG_UID };
+  const program = join(import.meta.dirname, '../../services/lxc-svc/main.ts');
+  return spawn(
+    'setpriv',
+    [...setprivArguments(lxcContract.privileges, 0), process.execPath, '--import', 'tsx', program],
+    {
+      stdio: ['ignore', 'pipe', 'pipe', 'pipe'],
+      env: { PATH: process.env.PATH, [LAUNCH_VARIABLE]: JSON.stringify(launch) },
+    },
+  );
+}
+
+/** Of this tree: part of the names of its control groups. */
+function treeId(): string {
+  const { dev, ino } = statSync(RUNDIR);
+  return createHash('sha256').update(`${RUNDIR} ${dev} ${ino}`).digest('hex').slice(0, 8);
+}
+
+/** What must not grow: mounts of this namespace, our control groups in every hierarchy, loop devices of this storage. */
+export function traces(): { readonly mounts: number; readonly cgroups: number; readonly loops: number } {
+  const mounts = readFileSync('/proc/self/mountinfo', 'utf8').split('\n').length;
+  const cgroups = execFileSync('find', ['/sys/fs/cgroup', '-type', 'd', '-name', `berth.${treeId()}.*`], {
+    encoding: 'utf8',
+  });
+  const loops = execFileSync('losetup', ['--list', '--noheadings', '--output', 'BACK-FILE'], { encoding: 'utf8' });
+  const count = (text: string, part: string): number => text.split('\n').filter((line) => line.includes(part)).length;
+  return { mounts, cgroups: count(cgroups, '/berth.'), loops: count(loops, STORAGE) };
+}
