@@ -77,8 +77,10 @@ export async function openSandbox({ program, storage }: SandboxOptions): Promise
   const shared = mkdtempSync(join(tmpdir(), 'berth-'));
   const cgroupsBefore = new Set(listCgroups());
   const child = spawn(
-    'unshare',
+    'setpriv',
     [
+      // Whoever opened it may be killed; nobody would be left to close it.
+      ...['--pdeathsig=KILL', '--', 'unshare'],
       ...['--mount', '--net', '--uts', '--ipc', '--pid', '--fork', '--kill-child=SIGKILL', '--mount-proc'],
       ...['--propagation', 'private', 'sh', '-c', SETUP, 'berth-sandbox'],
       ...[program, storage, process.execPath, shared],

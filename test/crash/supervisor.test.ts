@@ -34,7 +34,11 @@ describe('crash.supervisor', () => {
   /** How often each of our bundles runs: one process per service, one reader per log. */
   const processes = () =>
     tree
-      .inside(['sh', '-c', "cat /proc/[0-9]*/cmdline 2>/dev/null | tr '\\0' '\\n' | grep -o '[a-z]*-svc.js' | sort"])
+      .inside([
+        'sh',
+        '-c',
+        "cat /proc/[0-9]*/cmdline 2>/dev/null | tr '\\0' '\\n' | grep -o '[a-z]\\+-svc[.]js' | sort",
+      ])
       .stdout.trim()
       .split('\n');
 
