@@ -5,6 +5,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import process from 'node:process';
 import { setTimeout as delay } from 'node:timers/promises';
+import { execa } from 'execa';
 import { leftovers, takeInventory } from './leftovers.ts';
 import { NODE_INSIDE, OUTSIDE_ADDRESS, openSandbox, PROGRAM_INSIDE, type Sandbox, STORAGE_INSIDE } from './sandbox.ts';
 
@@ -27,13 +28,9 @@ function say(line: string): void {
   console.log(`demo: ${line}`);
 }
 
-/** Runs one of our own commands from dist/ and answers what it printed; throws with its errors when it fails. */
-function command(name: string, args: readonly string[]): string {
-  const { status, stdout, stderr } = spawnSync(process.execPath, [join(PROGRAM, `${name}.js`), ...args], {
-    encoding: 'utf8',
-  });
-  if (status !== 0) throw new Error(`${name} ${args.join(' ')} ended with ${status}: ${stderr.trim()}`);
-  return stdout;
+/** Runs one of our own commands from dist/ to its end; rejects with its errors when it fails. */
+async function command(name: string, args: readonly string[]): Promise<void> {
+  await execa(process.execPath, [join(PROGRAM, `${name}.js`), ...args], { stdin: 'ignore' });
 }
 
 async function until(what: string, timeoutMs: number, holds: () => boolean): Promise<void> {
@@ -48,7 +45,7 @@ async function start(example: string): Promise<Demo> {
   const storage = mkdtempSync(join(tmpdir(), 'berth-storage-'));
   chmodSync(storage, 0o755);
   say(`packing ${example}`);
-  command('berth', ['pack', example, '-o', storage]);
+  await command('berth', ['pack', example, '-o', storage]);
   say('opening a sandbox: own mount, network and process namespaces, an outside host behind an uplink');
   const sandbox = await openSandbox({ program: PROGRAM, storage });
   const rundir = join(sandbox.shared, 'run');

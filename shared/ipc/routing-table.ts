@@ -36,5 +36,3 @@ export function createRoutingTable(contracts: readonly Contract[]): ReadonlyMap<
   }
   return table;
 }
-
-export const indexOfService = (service: ServiceName): number => SERVICE_NAMES.indexOf(service);

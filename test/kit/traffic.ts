@@ -8,10 +8,10 @@ export interface Ping {
   stop(): Promise<{ readonly sent: number; readonly received: number }>;
 }
 
-/** 20 packets a second: a break of the path of 50 ms shows. */
-const INTERVAL_SECONDS = '0.05';
+/** A break of the path of 10 ms shows. */
+const INTERVAL_SECONDS = '0.01';
 /** Ends by itself, whatever happens to the test. */
-const MAX_PACKETS = '6000';
+const MAX_PACKETS = '12000';
 
 /** Pings `address` from the network namespace of `container`. */
 export function startPing(tree: Tree, container: string, address: string): Ping {
