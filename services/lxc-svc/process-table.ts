@@ -93,7 +93,7 @@ export function pidNamespace(pid: number): string | undefined {
 
 /** SIGKILL unless told otherwise; somebody who is gone already is no failure. Throws for pids below 2: kill(2) takes them for whole groups. */
 export function kill(pid: number, signal = 9): void {
-  if (pid < 2) throw new Error(`refusing to signal pid ${pid}`);
+  if (!(pid >= 2)) throw new Error(`refusing to signal pid ${pid}`);
   try {
     process.kill(pid, signal);
   } catch (error) {

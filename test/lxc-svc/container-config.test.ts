@@ -1,0 +1,149 @@
+import assert from 'node:assert/strict';
+import { describe, it } from 'node:test';
+import { type ConfigSettings, containerConfig } from '../../services/lxc-svc/container-config.ts';
+import { parseLxcConfig } from '../../shared/lxc-config/parse.ts';
+
+const SETTINGS: ConfigSettings = {
+  container: 'app',
+  hostname: 'app-host',
+  network: { kind: 'netns', path: '/run/netns/app' },
+  rootfs: '/run/berth/lxc/app/rootfs',
+  pantavisorFolder: '/run/berth/ctl/app',
+  consoleLog: '/run/berth/lxc/app/logs/console.log',
+  lxcLog: '/run/berth/lxc/app/logs/lxc.log',
+  cgroup: 'berth.0.app',
+  host: { v1: new Set(['devices', 'memory']), v2: new Set() },
+  volumeFolder: (volume) => `/storage/disks/permanent/app/${volume}`,
+};
+/** As the stock packager writes it. */
+const STOCK = `
+lxc.rootfs.path = overlayfs:/volumes/app/root.squashfs:/volumes/app/extra.squashfs:/volumes/app/lxc-overlay/upper
+lxc.namespace.keep = user net ipc
+lxc.init.cmd = /usr/bin/nginx -g "daemon off;"
+lxc.init.cwd = /srv
+lxc.environment = A=1
+lxc.environment = B=2
+lxc.mount.auto = proc sys:rw cgroup
+lxc.mount.entry = /etc/resolv.conf etc/resolv.conf none bind,ro,create=file 0 0
+lxc.mount.entry = tmpfs run tmpfs rw,nodev,relatime,mode=755 0 0
+lxc.mount.entry = /volumes/app/docker--var-lib var/lib/x none bind,rw,create=dir 0 0
+lxc.tty.max = 8
+lxc.pty.max = 1024
+lxc.cgroup.devices.allow = a
+lxc.cap.drop = sys_module
+`;
+
+function generate(text: string, changes: Partial<ConfigSettings> = {}) {
+  return containerConfig(parseLxcConfig(text, 'conf').entries, { ...SETTINGS, ...changes });
+}
+
+function valuesOf(text: string, key: string, changes: Partial<ConfigSettings> = {}): string[] {
+  return generate(text, changes).entries.flatMap((entry) => (entry.key === key ? [entry.value] : []));
+}
+
+describe('lxc configuration', () => {
+  it('keeps the container’s own lines and their order', () => {
+    assert.deepEqual(valuesOf(STOCK, 'lxc.environment'), ['A=1', 'B=2']);
+    assert.deepEqual(valuesOf(STOCK, 'lxc.init.cmd'), ['/usr/bin/nginx -g "daemon off;"']);
+    assert.deepEqual(valuesOf(STOCK, 'lxc.cap.drop'), ['sys_module']);
+    assert.deepEqual(valuesOf(STOCK, 'lxc.pty.max'), ['1024']);
+  });
+
+  it('sets what is Berth’s, once', () => {
+    const own =
+      'lxc.uts.name = x\nlxc.log.level = 0\nlxc.console.logfile = /x\nlxc.namespace.share.net = 1\nlxc.cgroup.dir = x';
+    const both = `${STOCK}${own}`;
+    assert.deepEqual(valuesOf(both, 'lxc.rootfs.path'), ['dir:/run/berth/lxc/app/rootfs']);
+    assert.deepEqual(valuesOf(both, 'lxc.uts.name'), ['app-host']);
+    assert.deepEqual(valuesOf(both, 'lxc.log.level'), ['DEBUG']);
+    assert.deepEqual(valuesOf(both, 'lxc.namespace.share.net'), ['/run/netns/app']);
+    assert.deepEqual(valuesOf(both, 'lxc.cgroup.dir'), []);
+    assert.ok(generate(both).notes.some((note) => note.startsWith('conf:16: lxc.uts.name')));
+  });
+
+  it('drops net from the kept namespaces', () => {
+    assert.deepEqual(valuesOf(STOCK, 'lxc.namespace.keep'), ['user ipc']);
+    assert.deepEqual(valuesOf('lxc.namespace.keep = net', 'lxc.namespace.keep'), []);
+  });
+
+  it('gives each kind of network its lines', () => {
+    const net = 'lxc.net.0.type = veth\nlxc.net.0.link = lxcbr0\nlxc.namespace.keep = user';
+    const types = (network: ConfigSettings['network']) => [
+      valuesOf(net, 'lxc.net.0.type', { network }),
+      valuesOf(net, 'lxc.namespace.keep', { network }),
+      valuesOf(net, 'lxc.namespace.share.net', { network }),
+    ];
+    assert.deepEqual(types({ kind: 'netns', path: '/n' }), [[], ['user'], ['/n']]);
+    assert.deepEqual(types({ kind: 'none' }), [['empty'], ['user'], []]);
+    assert.deepEqual(types({ kind: 'host' }), [[], ['user net'], []]);
+    assert.deepEqual(types({ kind: 'legacy' }), [['veth'], ['user'], []]);
+    const keepsNet = { network: { kind: 'legacy' } } as const;
+    assert.deepEqual(valuesOf(STOCK, 'lxc.namespace.keep', keepsNet), ['user net ipc']);
+  });
+
+  it('takes net out of the cloned namespaces for the host’s network, and puts it in for none', () => {
+    const clone = 'lxc.namespace.clone = mount pid net';
+    assert.deepEqual(valuesOf(clone, 'lxc.namespace.clone', { network: { kind: 'host' } }), ['mount pid']);
+    assert.deepEqual(valuesOf('lxc.namespace.clone = pid', 'lxc.namespace.clone', { network: { kind: 'none' } }), [
+      'pid net',
+    ]);
+  });
+
+  it('binds its volumes from where they are kept, and /pantavisor read-only', () => {
+    const mounts = valuesOf(STOCK, 'lxc.mount.entry');
+    assert.equal(mounts[0], '/etc/resolv.conf etc/resolv.conf none bind,ro,create=file 0 0');
+    assert.equal(mounts[2], '/storage/disks/permanent/app/docker--var-lib var/lib/x none bind,rw,create=dir 0 0');
+    assert.match(mounts[3] ?? '', /^\/run\/berth\/ctl\/app pantavisor none bind,ro,.*create=dir 0 0$/);
+    assert.deepEqual(generate(STOCK).volumeFolders, ['/storage/disks/permanent/app/docker--var-lib']);
+  });
+
+  it('lets no volume lead out of the container’s own', () => {
+    const { volumeFolders, entries } = generate(
+      'lxc.mount.entry = /volumes/app/../other x none bind 0 0\nlxc.mount.entry = /volumes/other/v y none bind 0 0',
+    );
+    assert.deepEqual(volumeFolders, []);
+    assert.equal(entries.filter(({ value }) => value.startsWith('/storage')).length, 0);
+  });
+
+  it('does not let the container mount something else as /pantavisor', () => {
+    const mounts = valuesOf('lxc.mount.entry = /evil /pantavisor/ none bind 0 0', 'lxc.mount.entry');
+    assert.equal(mounts.length, 1);
+  });
+
+  it('asks for terminals where the container does not: without them nothing is logged', () => {
+    assert.deepEqual(valuesOf('', 'lxc.pty.max'), ['1024']);
+    assert.deepEqual(valuesOf('lxc.pty.max = 4', 'lxc.pty.max'), ['4']);
+  });
+});
+
+describe('lxc configuration on hosts with either version of control groups', () => {
+  const LINES =
+    'lxc.cgroup.devices.deny = a\nlxc.cgroup.memory.limit_in_bytes = 1M\nlxc.cgroup2.memory.max = 1M\nlxc.cgroup.devices.allow = c 1:3 rwm';
+  const keysOn = (v1: string[], v2: string[], text = LINES) =>
+    generate(text, { host: { v1: new Set(v1), v2: new Set(v2) } })
+      .entries.map(({ key }) => key)
+      .filter((key) => /^lxc\.cgroup2?\.(?!dir)/.test(key));
+
+  it('keeps version 1 lines on a version 1 host', () => {
+    const keys = ['lxc.cgroup.devices.deny', 'lxc.cgroup.memory.limit_in_bytes', 'lxc.cgroup.devices.allow'];
+    assert.deepEqual(keysOn(['devices', 'memory'], []), keys);
+  });
+
+  it('translates device rules for a version 2 host and drops what has no counterpart', () => {
+    const keys = ['lxc.cgroup2.devices.deny', 'lxc.cgroup2.memory.max', 'lxc.cgroup2.devices.allow'];
+    assert.deepEqual(keysOn([], ['devices', 'memory']), keys);
+  });
+
+  it('does not translate over device rules of the other version', () => {
+    const both = 'lxc.cgroup.devices.allow = a\nlxc.cgroup2.devices.allow = c 1:3 rwm';
+    assert.deepEqual(keysOn([], ['devices'], both), ['lxc.cgroup2.devices.allow']);
+    assert.deepEqual(keysOn(['devices'], [], both), ['lxc.cgroup.devices.allow']);
+  });
+
+  it('takes each controller where a mixed host has it, and says what it drops', () => {
+    const keys = ['lxc.cgroup.devices.deny', 'lxc.cgroup2.memory.max', 'lxc.cgroup.devices.allow'];
+    assert.deepEqual(keysOn(['devices'], ['memory', 'devices']), keys);
+    const { notes } = generate(LINES, { host: { v1: new Set(['devices']), v2: new Set(['memory']) } });
+    assert.ok(notes.some((note) => note.startsWith('conf:2: lxc.cgroup.memory.limit_in_bytes dropped')));
+  });
+});

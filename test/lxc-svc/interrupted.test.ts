@@ -1,0 +1,147 @@
+// What a service that is killed at a bad moment, or a machine with long paths, leaves to the next one; and the kinds of networks.
+import assert from 'node:assert/strict';
+import { execFileSync } from 'node:child_process';
+import { existsSync, mkdirSync, readFileSync, readlinkSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { after, before, describe, it } from 'node:test';
+import { attachLoopDevice } from '../../shared/kernel/loop-device.ts';
+import { MS_RDONLY, mount } from '../../shared/kernel/mount.ts';
+import { eventually } from '../kit/eventually.ts';
+import { reexecInNamespaces } from '../kit/namespaced.ts';
+import { makeContainer, mountOf, openRig, type Rig, RUNDIR, STORAGE, startOf, traces } from './rig.ts';
+
+reexecInNamespaces(import.meta.filename);
+
+let rig: Rig;
+before(async () => {
+  rig = await openRig();
+  await rig.spawn();
+});
+after(async () => {
+  await rig.close();
+});
+
+function value<T>(
+  answer: { readonly ok: true; readonly value: T } | { readonly ok: false; readonly error: object },
+): T {
+  if (!answer.ok) assert.fail(`${JSON.stringify(answer.error)}\n${rig.output()}`);
+  return answer.value;
+}
+
+/** As a service leaves it that dies after the squashfs and before the overlay. */
+function mountHalf(container: string): void {
+  const lower = join(RUNDIR, 'lxc', container, 'lower');
+  mkdirSync(lower, { recursive: true });
+  const loop = attachLoopDevice(join(STORAGE, 'trails/0', container, 'root.squashfs'));
+  mount(loop.path, lower, 'squashfs', MS_RDONLY);
+  loop.close();
+}
+
+describe('lxc after an interrupted mount', () => {
+  it('mounts anew over what is there', async () => {
+    makeContainer('half', 'obedient');
+    const clean = traces();
+    mountHalf('half');
+    assert.equal(traces().mounts, clean.mounts + 1);
+    value(await rig.lxc.mount(mountOf('half')));
+    assert.equal(traces().mounts, clean.mounts + 2);
+    value(await rig.lxc.unmount({ container: 'half' }));
+    assert.deepEqual(traces(), clean);
+  });
+
+  it('unmounts what is there', async () => {
+    makeContainer('rest', 'obedient');
+    const clean = traces();
+    mountHalf('rest');
+    value(await rig.lxc.unmount({ container: 'rest' }));
+    assert.deepEqual(traces(), clean);
+  });
+
+  it('replaces another revision’s root, unless it runs', async () => {
+    makeContainer('moves', 'deaf');
+    execFileSync('cp', ['-r', join(STORAGE, 'trails/0'), join(STORAGE, 'trails/1')]);
+    value(await rig.lxc.mount(mountOf('moves')));
+    value(await rig.lxc.mount({ ...mountOf('moves'), revision: '1' }));
+    const { containers } = value(await rig.lxc.listContainers({}));
+    assert.equal(containers.find(({ container }) => container === 'moves')?.revision, '1');
+    value(await rig.lxc.start(startOf('moves')));
+    const answer = await rig.lxc.mount(mountOf('moves'));
+    assert.ok(!answer.ok && answer.error.code === 'MOUNT_FAILED');
+    value(await rig.lxc.stop({ container: 'moves', graceMs: 0 }));
+    value(await rig.lxc.unmount({ container: 'moves' }));
+  });
+});
+
+describe('lxc-svc killed at any moment of a start', () => {
+  it('ends with one container that it knows', async () => {
+    makeContainer('torn', 'deaf');
+    const clean = traces();
+    for (let round = 0; round < 8; round += 1) {
+      value(await rig.lxc.mount(mountOf('torn')));
+      const started = rig.lxc.start(startOf('torn'));
+      const record = join(RUNDIR, 'lxc/torn/run.json');
+      await eventually('lxc-start was called', 5_000, () => existsSync(record));
+      // A little later in each round: 0 to about 30 ms, the time of a start.
+      const until = performance.now() + round * 4;
+      while (performance.now() < until) readFileSync('/proc/self/stat');
+      await rig.kill();
+      await rig.spawn();
+      const { pid } = value(await started);
+      const monitors = execFileSync('ps', ['-eo', 'args='], { encoding: 'utf8' });
+      assert.equal(monitors.split('\n').filter((args) => args.includes('lxc monitor')).length, 1, `round ${round}`);
+      assert.deepEqual(value(await rig.lxc.stop({ container: 'torn', graceMs: 0 })).exit, {
+        kind: 'signal',
+        signal: 9,
+      });
+      assert.ok(pid > 1);
+      value(await rig.lxc.unmount({ container: 'torn' }));
+      assert.deepEqual(traces(), clean, `round ${round}`);
+    }
+  });
+});
+
+describe('lxc networks', () => {
+  const namespaceOf = (pid: number): string => readlinkSync(`/proc/${pid}/ns/net`);
+  const startWith = async (
+    container: string,
+    network: { kind: 'host' | 'none' | 'legacy' } | { kind: 'netns'; path: string },
+  ) => {
+    value(await rig.lxc.mount(mountOf(container)));
+    return value(await rig.lxc.start({ ...startOf(container), network })).pid;
+  };
+  const end = async (container: string) => {
+    value(await rig.lxc.stop({ container, graceMs: 0 }));
+    value(await rig.lxc.unmount({ container }));
+  };
+
+  it('joins the host’s, a prepared one, or none', async () => {
+    makeContainer('net', 'deaf');
+    const host = namespaceOf(process.pid);
+    assert.equal(namespaceOf(await startWith('net', { kind: 'host' })), host);
+    await end('net');
+    execFileSync('ip', ['netns', 'add', 'prepared']);
+    const prepared = await startWith('net', { kind: 'netns', path: '/run/netns/prepared' });
+    const links = execFileSync('ip', ['netns', 'identify', String(prepared)], { encoding: 'utf8' });
+    assert.equal(links.trim(), 'prepared');
+    await end('net');
+    execFileSync('ip', ['netns', 'del', 'prepared']);
+    assert.notEqual(namespaceOf(await startWith('net', { kind: 'none' })), host);
+    await end('net');
+  });
+
+  it('leaves a legacy container’s own lines to LXC', async () => {
+    execFileSync('ip', ['link', 'add', 'lxcbr0', 'type', 'bridge']);
+    execFileSync('ip', ['link', 'set', 'lxcbr0', 'up']);
+    const own = ['type = veth', 'link = lxcbr0', 'flags = up', 'ipv4.address = 10.0.3.2/24', 'name = eth0'];
+    makeContainer('legacy', 'deaf', own.map((line) => `lxc.net.0.${line}`).join('\n'));
+    const config = join(STORAGE, 'trails/0/legacy/lxc.container.conf');
+    writeFileSync(config, readFileSync(config, 'utf8').replace('user net ipc', 'user ipc'));
+    const pid = await startWith('legacy', { kind: 'legacy' });
+    const shown = execFileSync('nsenter', [`--net=/proc/${pid}/ns/net`, 'ip', '-4', 'addr', 'show', 'eth0'], {
+      encoding: 'utf8',
+    });
+    assert.match(shown, /10\.0\.3\.2\/24/);
+    await end('legacy');
+    execFileSync('ip', ['link', 'del', 'lxcbr0']);
+  });
+});
