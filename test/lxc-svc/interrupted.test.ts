@@ -145,3 +145,55 @@ describe('lxc networks', () => {
     execFileSync('ip', ['link', 'del', 'lxcbr0']);
   });
 });
+
+describe('lxc configurations as they are found', () => {
+  it('starts with device rules of both versions, dropped capabilities, terminals and hooks', async () => {
+    const own = [
+      'lxc.cgroup2.devices.deny = a',
+      'lxc.cgroup2.devices.allow = c 1:3 rwm',
+      'lxc.cap.drop = sys_module mac_admin sys_time wake_alarm',
+      'lxc.tty.max = 4',
+      'lxc.environment = A=1',
+      'lxc.init.cwd = /tmp',
+      'lxc.signal.halt = SIGTERM',
+      'lxc.hook.post-stop = /bin/sleep 0.2',
+      'lxc.mount.entry = /etc/resolv.conf etc/resolv.conf none bind,ro,create=file,optional 0 0',
+    ];
+    makeContainer('found', 'obedient', own.join('\n'));
+    const clean = traces();
+    value(await rig.lxc.mount(mountOf('found')));
+    const { pid } = value(await rig.lxc.start(startOf('found')));
+    const bounding = /^CapBnd:\s*([0-9a-f]+)$/m.exec(readFileSync(`/proc/${pid}/status`, 'utf8'))?.[1];
+    // linux/capability.h: CAP_SYS_MODULE is 16, CAP_SYS_TIME 25, CAP_SYS_ADMIN 21.
+    const has = (bit: bigint) => (BigInt(`0x${bounding}`) >> bit) & 1n;
+    assert.deepEqual([has(16n), has(25n), has(21n)], [0n, 0n, 1n]);
+    const console = join(RUNDIR, 'lxc/found/logs/console.log');
+    await eventually('its trap is set', 5_000, () => readFileSync(console, 'utf8').includes('ready'));
+    assert.deepEqual(value(await rig.lxc.stop({ container: 'found', graceMs: 10_000 })).exit, {
+      kind: 'code',
+      code: 3,
+    });
+    value(await rig.lxc.unmount({ container: 'found' }));
+    assert.deepEqual(traces(), clean);
+  });
+
+  it('starts LXC’s default init where none is named', async () => {
+    makeContainer('default', 'deaf');
+    const config = join(STORAGE, 'trails/0/default/lxc.container.conf');
+    writeFileSync(config, readFileSync(config, 'utf8').replace(/^lxc\.init\.cmd.*$/m, ''));
+    value(await rig.lxc.mount(mountOf('default')));
+    const answer = await rig.lxc.start(startOf('default'));
+    assert.ok(!answer.ok && answer.error.code === 'START_FAILED');
+    assert.match(answer.error.reason, /\/sbin\/init/);
+    value(await rig.lxc.unmount({ container: 'default' }));
+  });
+
+  it('names the line that LXC does not understand', async () => {
+    makeContainer('unknown', 'deaf', 'lxc.no.such.key = 1');
+    value(await rig.lxc.mount(mountOf('unknown')));
+    const answer = await rig.lxc.start(startOf('unknown'));
+    assert.ok(!answer.ok && answer.error.code === 'START_FAILED');
+    assert.match(answer.error.reason, /lxc\.no\.such\.key/);
+    value(await rig.lxc.unmount({ container: 'unknown' }));
+  });
+});
