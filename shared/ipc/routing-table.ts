@@ -1,5 +1,5 @@
 // Who may send what to whom: derived from the contracts once, then looked up by topic on every frame.
-import { type Contract, SERVICE_NAMES, type ServiceName } from './contract.ts';
+import type { Contract, ServiceName } from './contract.ts';
 import { topicId } from './topic.ts';
 
 export interface RequestRoute {
