@@ -9,6 +9,7 @@ import {
   readFileSync,
   renameSync,
   rmSync,
+  statSync,
   writeFileSync,
 } from 'node:fs';
 import { createRequire } from 'node:module';
@@ -81,6 +82,16 @@ function packageFolder(name: string, from: string): string | undefined {
   return paths.map((path) => join(path, name)).find((path) => existsSync(join(path, 'package.json')));
 }
 
+/** Services run as users of their own and must be able to read their bundles, whatever the umask of whoever cloned and built. */
+function openToAll(folder: string): void {
+  chmodSync(folder, 0o755);
+  for (const entry of readdirSync(folder, { withFileTypes: true })) {
+    const path = join(folder, entry.name);
+    if (entry.isDirectory()) openToAll(path);
+    else chmodSync(path, (statSync(path).mode & 0o100) === 0 ? 0o644 : 0o755);
+  }
+}
+
 const options: BuildOptions = {
   absWorkingDir: ROOT,
   entryPoints: ENTRIES,
@@ -108,6 +119,7 @@ try {
   // The project's own package.json says "module", and these are not.
   writeFileSync(join(FRESH, 'package.json'), `${JSON.stringify({ type: 'commonjs' })}\n`);
   for (const name of COMMANDS) chmodSync(join(FRESH, `${name}.js`), 0o755);
+  openToAll(FRESH);
   rmSync(DIST, { recursive: true, force: true });
   renameSync(FRESH, DIST);
 } finally {

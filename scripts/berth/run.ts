@@ -3,7 +3,7 @@ import { spawn } from 'node:child_process';
 import { accessSync, constants, realpathSync } from 'node:fs';
 import { delimiter, dirname, join } from 'node:path';
 import process from 'node:process';
-import { unreachableFolder } from '../../services/supervisor/folders.ts';
+import { isClosedFolder, unreachableFolder } from '../../services/supervisor/folders.ts';
 import type { Places } from '../../services/supervisor/spawn-arguments.ts';
 import { NODE_INSIDE, openSandbox, PROGRAM_INSIDE, STORAGE_INSIDE } from '../sandbox/sandbox.ts';
 import { DEFAULT_RUNDIR, parseRunOptions, RUN_USAGE, type RunOptions } from './run-options.ts';
@@ -28,6 +28,8 @@ export async function run(argv: readonly string[]): Promise<number> {
     console.error(`berth run: ${options.wrong}\n\n${RUN_USAGE}`);
     return 2;
   }
+  // What is made from here on is for services that run as users of their own.
+  process.umask(0o022);
   const problem = missingPiece();
   if (problem !== undefined) {
     console.error(`berth run: ${problem}`);
@@ -84,7 +86,16 @@ async function runHere({ storage, rundir = DEFAULT_RUNDIR, mode }: RunOptions): 
 }
 
 async function runInSandbox({ storage, mode }: RunOptions): Promise<number> {
-  const sandbox = await openSandbox({ program: programFolder(), storage });
+  const program = programFolder();
+  // What is above them does not matter: the sandbox mounts them elsewhere.
+  const closed = [program, storage].find(isClosedFolder);
+  if (closed !== undefined) {
+    console.error(
+      `berth run: the services' users cannot enter ${closed}, which is closed to others: chmod o+x ${closed}`,
+    );
+    return 1;
+  }
+  const sandbox = await openSandbox({ program, storage });
   try {
     const rundir = join(sandbox.shared, 'run');
     console.log(`berth: sandbox with control socket ${join(rundir, 'pv-ctrl')} (pvcontrol -s)`);

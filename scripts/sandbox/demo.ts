@@ -75,6 +75,15 @@ function allUp({ socket }: Demo): boolean {
   );
 }
 
+/** Rejects at once when the supervisor has ended: its own line above says why. */
+function untilUp(demo: Demo): Promise<void> {
+  const { supervisor } = demo;
+  return until('containers up', BOOT_MS, () => {
+    if (supervisor.exitCode !== null) throw new Error(`the supervisor ended with ${supervisor.exitCode}, see above`);
+    return allUp(demo);
+  });
+}
+
 const logFile = ({ storage }: Demo, name: string): string => join(storage, 'logs', 'current', name);
 const readLog = (demo: Demo, name: string): string =>
   existsSync(logFile(demo, name)) ? readFileSync(logFile(demo, name), 'utf8') : '';
@@ -125,7 +134,7 @@ async function check(example: string): Promise<void> {
   const before = takeInventory([process.pid, process.ppid]);
   const demo = await start(example);
   try {
-    await until('containers up', BOOT_MS, () => allUp(demo));
+    await untilUp(demo);
     showTable(demo);
     await checkTraffic(demo);
   } catch (error) {
@@ -144,7 +153,7 @@ async function show(example: string): Promise<void> {
     process.once('SIGTERM', () => resolve());
   });
   try {
-    await Promise.race([until('containers up', BOOT_MS, () => allUp(demo)), interrupted]);
+    await Promise.race([untilUp(demo), interrupted]);
     showTable(demo);
     say(`another terminal can ask as well: ${PROGRAM}/pvcontrol.js -s ${demo.socket} ls`);
     say('the log follows; Ctrl-C ends the demo');

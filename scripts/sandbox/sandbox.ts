@@ -41,8 +41,10 @@ export const STORAGE_INSIDE = '/run/berth/storage';
 export const NODE_INSIDE = '/run/berth/node';
 
 // $1 program, $2 storage, $3 node, $4 shared folder. The shell stays as pid 1 and reaps.
+// Services run as users of their own, so the caller's umask must not close what is made here.
 const SETUP = `
 set -e
+umask 022
 mkdir -p "$4/hold"
 mount -t tmpfs -o mode=755 berth-sandbox "$4/hold"
 mkdir "$4/hold/program" "$4/hold/storage" "$4/hold/cgroup"

@@ -14,8 +14,13 @@ export function unreachableFolder(path: string): string | undefined {
   const parent = dirname(path);
   const above = parent === path ? undefined : unreachableFolder(parent);
   if (above !== undefined) return above;
+  return isClosedFolder(path) ? path : undefined;
+}
+
+/** Whether `path` is a folder that users other than its owner cannot pass, however they got there. */
+export function isClosedFolder(path: string): boolean {
   const stat = statSync(path, { throwIfNoEntry: false });
-  return stat?.isDirectory() === true && (stat.mode & SEARCH_BY_OTHERS) === 0 ? path : undefined;
+  return stat?.isDirectory() === true && (stat.mode & SEARCH_BY_OTHERS) === 0;
 }
 
 /** Everything below `path` that belongs to somebody else becomes `uid`'s: a revision that root has just packed, a storage from another machine. */
