@@ -35,6 +35,8 @@ export interface ContainerMounts {
   unmount(container: string): Promise<void>;
   /** Of what is mounted; undefined: nothing is, or not all of it. */
   mounted(container: string): MountRecord | undefined;
+  /** Exactly this is mounted. */
+  isMountedAs(container: string, wanted: MountRecord): boolean;
   /** Goes on with what an earlier service had mounted. */
   resume(container: string): void;
 }
@@ -76,12 +78,17 @@ export function createContainerMounts({ places, readerGid, log, events }: MountC
     return isRootMounted(its) ? readMountRecord(its.mountRecord) : undefined;
   };
 
+  const isMountedAs = (container: string, wanted: MountRecord): boolean => {
+    const present = mounted(container);
+    return present !== undefined && isSame(present, wanted);
+  };
+
   return {
     mounted,
+    isMountedAs,
     async mount(container, wanted) {
       const its = containerPlaces(places, container);
-      const present = mounted(container);
-      if (present !== undefined && isSame(present, wanted)) return its.rootfs;
+      if (isMountedAs(container, wanted)) return its.rootfs;
       const { config, revision, rootVolume, persistence } = wanted;
       checkConfig(trailPath(places, revision, container, config));
       // Another revision's, or what an interrupted mount left.

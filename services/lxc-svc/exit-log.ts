@@ -42,7 +42,7 @@ function epochOf(time: string): number {
   return Date.UTC(year ?? 0, (month ?? 1) - 1, day ?? 1, hour ?? 0, minute ?? 0, second ?? 0, ms);
 }
 
-/** The last end of that pid in the log, which was last written at `writtenMs`; undefined when the log does not tell. */
+/** The last end of that pid in the log, which was last written at `writtenMs` (a tick late at worst); undefined when the log does not tell. */
 export function loggedExit(log: string, pid: number, writtenMs: number): LoggedExit | undefined {
   let found: LoggedExit | undefined;
   for (const { atMs, message } of linesOf(log)) {

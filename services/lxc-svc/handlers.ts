@@ -39,9 +39,8 @@ export function lxcHandlers(parts: LxcParts): Handlers<typeof lxcContract> {
     mount: ({ container, ...wanted }) =>
       queue.run(container, async () => {
         try {
-          const isOther = mounts.mounted(container)?.revision !== wanted.revision;
           const run = runs.running(container);
-          if (run !== undefined && isOther) {
+          if (run !== undefined && !mounts.isMountedAs(container, wanted)) {
             return fail({ code: 'MOUNT_FAILED', step: 'unmount', reason: `it runs still, with pid ${run.pid}` });
           }
           return ok({ rootfs: await mounts.mount(container, wanted) });
@@ -53,9 +52,12 @@ export function lxcHandlers(parts: LxcParts): Handlers<typeof lxcContract> {
         }
       }),
 
-    start: ({ container, hostname, network }) =>
+    start: ({ container, hostname, network }, { signal }) =>
       queue.run(container, async () => {
-        await stopping.get(container)?.ended;
+        const dying = stopping.get(container);
+        if (dying !== undefined) await Promise.race([dying.ended, givenUp(signal)]);
+        if (signal.aborted)
+          return fail({ code: 'START_FAILED', step: 'stop', reason: 'the run before it does not end' });
         const present = runs.running(container);
         if (present !== undefined) return ok({ pid: present.pid, startedMs: present.startedMs });
         if (mounts.mounted(container) === undefined) return fail({ code: 'NOT_MOUNTED' });
@@ -121,6 +123,11 @@ export function lxcHandlers(parts: LxcParts): Handlers<typeof lxcContract> {
 
     health: () => ok({ reasons: [] }),
   };
+}
+
+/** Resolves when the caller does not wait any longer. */
+function givenUp(signal: AbortSignal): Promise<void> {
+  return new Promise((resolve) => signal.addEventListener('abort', () => resolve(), { once: true }));
 }
 
 async function openSocketFolder({ supervisor }: LxcParts, container: string): Promise<string> {

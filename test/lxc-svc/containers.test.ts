@@ -240,7 +240,8 @@ describe('lxc exits', () => {
     const first = await rig.exitOf('killed', pid);
     assert.deepEqual(first.status, { kind: 'signal', signal: 9 });
     assert.ok(first.seenMs - killedMs < 100, `${first.seenMs - killedMs} ms`);
-    assert.ok(first.atMs >= killedMs - 1 && first.atMs <= first.seenMs, `${first.atMs} after ${killedMs}`);
+    // The kernel stamps files with a clock that is up to a tick late, 10 ms at worst.
+    assert.ok(first.atMs >= killedMs - 10 && first.atMs <= first.seenMs, `${first.atMs} after ${killedMs}`);
     const again = value(await rig.lxc.start(startOf('killed'))).pid;
     const monitor = Number(readFileSync(join(RUNDIR, 'lxc/killed/monitor.pid'), 'utf8'));
     const begin = Date.now();

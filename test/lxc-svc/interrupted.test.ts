@@ -65,8 +65,10 @@ describe('lxc after an interrupted mount', () => {
     const { containers } = value(await rig.lxc.listContainers({}));
     assert.equal(containers.find(({ container }) => container === 'moves')?.revision, '1');
     value(await rig.lxc.start(startOf('moves')));
-    const answer = await rig.lxc.mount(mountOf('moves'));
-    assert.ok(!answer.ok && answer.error.code === 'MOUNT_FAILED');
+    for (const other of [mountOf('moves'), { ...mountOf('moves', 'boot'), revision: '1' }]) {
+      const answer = await rig.lxc.mount(other);
+      assert.ok(!answer.ok && answer.error.code === 'MOUNT_FAILED');
+    }
     value(await rig.lxc.stop({ container: 'moves', graceMs: 0 }));
     value(await rig.lxc.unmount({ container: 'moves' }));
   });
