@@ -6,6 +6,7 @@ import { ConfigInvalid, type ContainerMounts } from './container-mounts.ts';
 import type { ContainerRuns, Run } from './container-runs.ts';
 import { endRun } from './container-stop.ts';
 import type { lxcContract } from './contract.ts';
+import { hostReasons } from './host-support.ts';
 import type { KeyQueue } from './key-queue.ts';
 import { logFiles } from './log-files.ts';
 import { containerPlaces, lxcPath, type Places } from './places.ts';
@@ -121,7 +122,7 @@ export function lxcHandlers(parts: LxcParts): Handlers<typeof lxcContract> {
         }),
       }),
 
-    health: () => ok({ reasons: [] }),
+    health: () => ok({ reasons: hostReasons() }),
   };
 }
 

@@ -4,6 +4,7 @@ import fc from 'fast-check';
 import { commandSocketNames } from '../../services/lxc-svc/command-socket.ts';
 import { firstError, loggedExit, loggedStart } from '../../services/lxc-svc/exit-log.ts';
 import { haltSignal, signalNumber } from '../../services/lxc-svc/halt-signal.ts';
+import { hostReasons } from '../../services/lxc-svc/host-support.ts';
 import { createKeyQueue } from '../../services/lxc-svc/key-queue.ts';
 import { mountsBelow, parseMountTable } from '../../services/lxc-svc/mount-table.ts';
 import { kill } from '../../services/lxc-svc/process-table.ts';
@@ -74,6 +75,14 @@ describe('lxc command socket', () => {
     const long = `/run/b${'x'.repeat(108)}/lxc`;
     // Seen in /proc/net/unix with LXC 5.0.2.
     assert.deepEqual(commandSocketNames(long, 'a'), ['lxc/5213bec0ee432160/command']);
+  });
+});
+
+describe('lxc host support', () => {
+  it('says what is missing', () => {
+    const codes = (folders: string[], loop: string) => hostReasons(folders, loop).map(({ code }) => code);
+    assert.deepEqual(codes(['/nowhere'], '/nowhere'), ['LXC_MISSING', 'LOOP_MISSING']);
+    assert.deepEqual(codes(['/usr/bin'], '/dev/null'), []);
   });
 });
 
