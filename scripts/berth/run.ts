@@ -72,17 +72,8 @@ async function runHere({ storage, rundir = DEFAULT_RUNDIR, mode }: RunOptions): 
     );
     return 1;
   }
-  const { startSupervisor } = await import('../../services/supervisor/supervisor.ts');
-  const ended = new Promise<'keep' | 'stop'>((resolve) => {
-    process.on('SIGINT', () => resolve('stop'));
-    process.on('SIGTERM', () => resolve('keep'));
-  });
-  const supervisor = await startSupervisor({ ...places, mode, say: (line) => console.log(`berth: ${line}`) });
-  void supervisor.ready.then(() => console.log(`berth: up, control socket ${join(rundir, 'pv-ctrl')}`));
-  const containers = await ended;
-  console.log(containers === 'stop' ? 'berth: stopping containers' : 'berth: ending, containers stay');
-  await supervisor.stop(containers);
-  return 0;
+  const { runTree } = await import('./run-tree.ts');
+  return await runTree(places, mode);
 }
 
 async function runInSandbox({ storage, mode }: RunOptions): Promise<number> {

@@ -21,7 +21,7 @@ export const supervisorContract = defineContract({
     umask: 0o022,
     permissionModel: undefined,
   },
-  files: { owns: ['<rundir>'], reads: [], writes: ['<storage>'] },
+  files: { owns: ['<rundir>', '<storage>/supervisor'], reads: [], writes: ['<storage>'] },
   watch: { readyMs: 10_000, beatMs: 500, missedBeats: 6 },
   requests: {
     /** A row per service, in boot order. */
@@ -76,6 +76,15 @@ export const supervisorContract = defineContract({
       result: z.strictObject({ sockets: z.array(controlSocket) }),
       errors: {},
       idempotent: true,
+      deadlineMs: 5_000,
+    },
+    /** Embedded: the machine reboots; appengine: the tree starts over. Bounded: three for the same code in ten minutes. */
+    reboot: {
+      callers: ['state-svc'],
+      params: z.strictObject({ code: z.string(), message: z.string() }),
+      result: z.strictObject({}),
+      errors: { REBOOT_LOOP: z.strictObject({}) },
+      idempotent: false,
       deadlineMs: 5_000,
     },
     health: {

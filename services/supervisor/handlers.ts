@@ -4,11 +4,13 @@ import type { HealthReason } from '../../shared/schema/health.ts';
 import type { supervisorContract } from './contract.ts';
 import type { ControlSockets } from './control-sockets.ts';
 import { proportionalMemory } from './process-record.ts';
+import type { Reboots } from './reboots.ts';
 import type { SupervisedService } from './supervised-service.ts';
 
 export interface Tree {
   readonly services: readonly SupervisedService[];
   readonly sockets: ControlSockets;
+  readonly reboots: Reboots;
   uidOf(service: SupervisedService): number;
   queueDepth(service: SupervisedService): number;
   /** Makes it and tells ctl-svc, or restarts that one with a larger bank. Throws when it cannot be made. */
@@ -32,7 +34,8 @@ export function createHandlers(tree: Tree): Handlers<typeof supervisorContract> 
       return ok({});
     },
     listControlSockets: () => ok({ sockets: [...tree.sockets.list()] }),
-    health: () => ok({ reasons: tree.services.flatMap(healthOf) }),
+    reboot: (cause) => (tree.reboots.ask(cause) ? ok({}) : fail({ code: 'REBOOT_LOOP' })),
+    health: () => ok({ reasons: [...tree.services.flatMap(healthOf), ...tree.reboots.health()] }),
   };
 }
 

@@ -1,4 +1,5 @@
 // The supervisor itself: one tree of services around one broker, from its start to its end.
+import { join } from 'node:path';
 import { type Broker, createBroker } from '../../shared/ipc/broker.ts';
 import { createChannel } from '../../shared/ipc/channel.ts';
 import type { Channel, Contract, ServiceName } from '../../shared/ipc/contract.ts';
@@ -14,6 +15,8 @@ import { ALL_CONTRACTS, SERVICE_CONTRACTS } from './contracts.ts';
 import { prepareFolders } from './folders.ts';
 import { createHandlers } from './handlers.ts';
 import { type HeldDescriptors, holdDescriptors } from './held-descriptors.ts';
+import type { RebootCause } from './reboot-policy.ts';
+import { createReboots, type Reboots } from './reboots.ts';
 import type { Places } from './spawn-arguments.ts';
 import { spawnService } from './spawn-service.ts';
 import { createSupervisedService, type SupervisedService } from './supervised-service.ts';
@@ -28,6 +31,8 @@ export interface SupervisorOptions extends Places {
 export interface Supervisor {
   /** Resolves when every service has reported ready once. */
   readonly ready: Promise<void>;
+  /** Resolves when a service asked for a reboot that is to be carried out: `stop('stop')`, then start over. */
+  readonly rebootAsked: Promise<RebootCause>;
   /** Ends the services. `containers`: `keep` for an upgrade of Berth, `stop` before the machine goes down. */
   stop(containers: 'keep' | 'stop'): Promise<void>;
 }
@@ -54,11 +59,13 @@ export async function startSupervisor(options: SupervisorOptions): Promise<Super
   for (const contract of SERVICE_CONTRACTS) {
     services.set(contract.service, supervise(contract, { held, broker, log, options, announce }));
   }
-  serveRequests(channel, services, held, broker);
+  const reboots = createReboots(join(options.storage, 'supervisor/reboots.json'), log);
+  serveRequests(channel, services, held, broker, reboots);
   for (const service of services.values()) service.start();
   const stopTicking = watchPulses(services);
   return {
     ready,
+    rebootAsked: reboots.asked,
     async stop(containers) {
       if (containers === 'stop') await stopContainers(channel, options.say);
       stopTicking();
@@ -136,11 +143,18 @@ function supervise(contract: Contract, { held, broker, log, options, announce }:
   });
 }
 
-function serveRequests(channel: Channel, services: Services, held: HeldDescriptors, broker: Broker): void {
+function serveRequests(
+  channel: Channel,
+  services: Services,
+  held: HeldDescriptors,
+  broker: Broker,
+  reboots: Reboots,
+): void {
   const { controlSockets } = held;
   const handlers = createHandlers({
     services: [...services.values()],
     sockets: controlSockets,
+    reboots,
     uidOf: ({ contract }) => uidOf(contract),
     queueDepth: ({ contract }) => broker.queueDepth(contract.service),
     openSocket(container) {

@@ -1,0 +1,83 @@
+// A reboot is carried out a few times for the same cause, and then no more, also when the count has to survive the reboots.
+import assert from 'node:assert/strict';
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { after, before, describe, it } from 'node:test';
+import fc from 'fast-check';
+import {
+  decideReboot,
+  MAX_REBOOTS,
+  type PastReboot,
+  REBOOT_WINDOW_MS,
+} from '../../services/supervisor/reboot-policy.ts';
+import { createReboots } from '../../services/supervisor/reboots.ts';
+import { silentLogger } from '../../shared/log/logger.ts';
+
+const cause = { code: 'REVISION_REFUSED', message: 'unknown pool' };
+
+describe('supervisor.reboot-policy', () => {
+  it('allows no more than its maximum for one code in any window', () => {
+    fc.assert(
+      fc.property(
+        fc.array(fc.tuple(fc.nat(REBOOT_WINDOW_MS), fc.constantFrom('A', 'B')), { maxLength: 60 }),
+        (asks) => {
+          let past: readonly PastReboot[] = [];
+          let now = 1_000_000;
+          const allowed: { code: string; atMs: number }[] = [];
+          for (const [gap, code] of asks) {
+            now += gap;
+            const decision = decideReboot(past, { code, message: '' }, now);
+            past = decision.past;
+            if (decision.allowed) allowed.push({ code, atMs: now });
+            const recent = allowed.filter((each) => each.code === code && now - each.atMs < REBOOT_WINDOW_MS);
+            assert.ok(recent.length <= MAX_REBOOTS);
+          }
+        },
+      ),
+    );
+  });
+
+  it('counts a reboot from a clock that was ahead', () => {
+    const ahead = Array.from({ length: MAX_REBOOTS }, () => ({ ...cause, atMs: 9_000_000_000_000 }));
+    assert.equal(decideReboot(ahead, cause, 0).allowed, false);
+  });
+});
+
+describe('supervisor.reboots', () => {
+  let folder = '';
+  before(() => {
+    folder = mkdtempSync(join(tmpdir(), 'berth-reboots-'));
+  });
+  after(() => rmSync(folder, { recursive: true, force: true }));
+
+  it('counts over restarts of the supervisor, then stays up and says why', async () => {
+    const path = join(folder, 'reboots.json');
+    for (let count = 0; count < MAX_REBOOTS; count += 1) {
+      const reboots = createReboots(path, silentLogger);
+      assert.equal(reboots.ask(cause), true);
+      assert.deepEqual(await reboots.asked, cause);
+      assert.deepEqual(reboots.health(), []);
+    }
+    const last = createReboots(path, silentLogger);
+    assert.equal(last.ask(cause), false);
+    const [reason] = last.health();
+    assert.equal(reason?.code, 'REBOOT_LOOP');
+    assert.match(reason?.message ?? '', /unknown pool/);
+    assert.equal(last.ask({ code: 'OTHER', message: '' }), true, 'another cause has a count of its own');
+  });
+
+  it('reboots when its record is damaged, and starts a new one', () => {
+    const path = join(folder, 'damaged.json');
+    writeFileSync(path, '{');
+    for (let count = 0; count < MAX_REBOOTS; count += 1)
+      assert.equal(createReboots(path, silentLogger).ask(cause), true);
+    assert.equal(createReboots(path, silentLogger).ask(cause), false);
+  });
+
+  it('does not reboot when it cannot count', () => {
+    const reboots = createReboots(join(folder, 'no-such-folder/reboots.json'), silentLogger);
+    assert.equal(reboots.ask(cause), false);
+    assert.equal(reboots.health()[0]?.code, 'REBOOT_LOOP');
+  });
+});
