@@ -7,6 +7,8 @@ import { systemClock } from './clock.ts';
 import { stateContract } from './contract.ts';
 import { createHandlers } from './handlers.ts';
 import { openIntents } from './intent-store.ts';
+import { openLeaseHolds } from './lease-hold-store.ts';
+import { DEFAULT_HOLD_MS } from './lease-return.ts';
 import { runRevision } from './revision-runner.ts';
 import { openRevisionStore } from './revision-store.ts';
 
@@ -19,6 +21,8 @@ void runService(stateContract, 'state', async ({ channel, launch, log }) => {
     clock: systemClock,
     store: openRevisionStore(launch.storage, checksums),
     intents: await openIntents(join(launch.storage, 'cache/containers.json'), log),
+    leaseHolds: openLeaseHolds(join(launch.storage, 'cache/lease-holds.json'), log),
+    leaseHoldMs: launch.leaseHoldSeconds === undefined ? DEFAULT_HOLD_MS : launch.leaseHoldSeconds * 1000,
     // Mounting and starting waits for the kernel more than it computes: two at a time also on one core.
     startLimit: Math.max(2, availableParallelism()),
   });

@@ -11,6 +11,8 @@ import { type Boot, createBoot } from './boot.ts';
 import { type Clock, sleep } from './clock.ts';
 import { type Container, createContainer } from './container.ts';
 import type { IntentStore } from './intent-store.ts';
+import type { LeaseHoldStore } from './lease-hold-store.ts';
+import { createLeaseReturn } from './lease-return.ts';
 import { type Ask, connectPeers, createAsk, type Peers } from './peers.ts';
 import { adoptAll, type ReconcileContext, resync } from './reconcile.ts';
 import type { RevisionStore } from './revision-store.ts';
@@ -24,6 +26,9 @@ export interface RunnerContext {
   readonly log: Logger;
   readonly store: RevisionStore;
   readonly intents: IntentStore;
+  readonly leaseHolds: LeaseHoldStore;
+  /** How long a container may be in no revision before its addresses are given back. */
+  readonly leaseHoldMs: number;
   /** Starts under way at a time within the revision. */
   readonly startLimit: number;
 }
@@ -51,6 +56,11 @@ export async function runRevision(context: RunnerContext): Promise<RevisionRunne
   const { channel, clock, log } = context;
   const peers = connectPeers(channel);
   const ask = createAsk(clock, log);
+  const leaseReturn = createLeaseReturn({
+    ...{ peers, ask, clock, log },
+    store: context.leaseHolds,
+    holdMs: context.leaseHoldMs,
+  });
   const candidate = await readCandidate(context.store);
   let problems: readonly Problem[] = candidate.problems;
   let unconfigured: readonly HealthReason[] = [];
@@ -106,6 +116,7 @@ export async function runRevision(context: RunnerContext): Promise<RevisionRunne
       log,
     );
     boot = createBoot(revision, containers, { clock, log, limit: context.startLimit });
+    void leaseReturn.open(new Set(revision.containers.map(({ name }) => name)));
   };
 
   const settled: Promise<void> = settle()
@@ -131,10 +142,11 @@ export async function runRevision(context: RunnerContext): Promise<RevisionRunne
       boot?.close();
       return stopAll(containers, candidate.revision, peers, ask);
     },
-    close: () => {
+    async close() {
       boot?.close();
       for (const container of containers) container.close();
-      return context.intents.drained();
+      await leaseReturn.close();
+      await context.intents.drained();
     },
   };
 }

@@ -18,6 +18,8 @@ export const launch = z.strictObject({
   logUid: z.optional(z.int()),
   /** net-svc: NAT back ends it may use, in order of preference. */
   natBackends: z.optional(z.array(z.enum(['nftables', 'iptables']))),
+  /** state-svc: how long leases of containers that no revision has are kept; a day when absent. */
+  leaseHoldSeconds: z.optional(z.int().check(z.minimum(0))),
 });
 export type Launch = z.output<typeof launch>;
 

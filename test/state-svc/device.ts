@@ -14,6 +14,7 @@ import { checksumFile } from '../../services/state-svc/checksum-worker.ts';
 import { stateContract } from '../../services/state-svc/contract.ts';
 import { createHandlers } from '../../services/state-svc/handlers.ts';
 import { openIntents } from '../../services/state-svc/intent-store.ts';
+import { openLeaseHolds } from '../../services/state-svc/lease-hold-store.ts';
 import { type RevisionRunner, runRevision } from '../../services/state-svc/revision-runner.ts';
 import { openRevisionStore } from '../../services/state-svc/revision-store.ts';
 import { supervisorContract } from '../../services/supervisor/contract.ts';
@@ -52,6 +53,8 @@ export interface Device {
 }
 
 export const POOL = { type: 'bridge', bridge: 'pvbr0', subnet: '10.0.5.0/24', gateway: '10.0.5.1', nat: true };
+
+export const LEASE_HOLD_MS = 3_600_000;
 
 const inProcess: Checksums = { checksum: async (path) => checksumFile(path), close: async () => undefined };
 const CONTRACTS = [supervisorContract, logContract, ipamContract, netContract, lxcContract, stateContract, ctlContract];
@@ -103,6 +106,8 @@ export async function createDevice(
         log,
         store: openRevisionStore(storage, checksums),
         intents: await openIntents(join(storage, 'cache/containers.json'), log),
+        leaseHolds: openLeaseHolds(join(storage, 'cache/lease-holds.json'), log),
+        leaseHoldMs: LEASE_HOLD_MS,
         startLimit: 2,
       });
       channel.serve(stateContract, createHandlers(runner, clock));

@@ -113,8 +113,19 @@ export function createWorld(nowMs: () => number, onCall: () => void): World {
           })),
         });
       },
-      release: () => ok({ released: false }),
-      listLeases: () => ok({ leases: [] }),
+      release: async ({ container }) => {
+        if (await enter('ipam-svc', 'ipam.release', container)) {
+          return fail({ code: 'JOURNAL_UNWRITABLE', reason: 'full' });
+        }
+        return ok({ released: leases.delete(container) });
+      },
+      listLeases: () =>
+        ok({
+          leases: [...leases].map(([container, address]) => ({
+            ...{ pool: 'internal', container, interface: 'eth0', address },
+            ...{ mac: '02:00:0a:00:05:02', state: 'leased' as const, sinceMs: nowMs() },
+          })),
+        }),
       listPools: () => ok({ pools: [] }),
       health: () => ok({ reasons: [] }),
     });

@@ -1,0 +1,108 @@
+// Gives leases back that belong to containers which neither the running nor the rollback revision has, after a hold time. Until
+// updates exist the running revision is both. Looks once a boot, and again only while there is something to wait for.
+import type { Logger } from '../../shared/log/logger.ts';
+import type { Clock } from './clock.ts';
+import { countHolds, type Held, type HoldTimes } from './lease-hold.ts';
+import type { LeaseHoldStore } from './lease-hold-store.ts';
+import type { Ask, Peers } from './peers.ts';
+
+/** A day: long enough to notice an update that lost a container, and to bring it back to its address. */
+export const DEFAULT_HOLD_MS = 24 * 60 * 60 * 1000;
+/** What a power cut can lose of the time counted; a write of a small file each, and only while a lease is waited for. */
+const LOOK_MS = 10 * 60 * 1000;
+/** The largest page that ipam-svc gives. */
+const PAGE = 200;
+
+export interface LeaseReturnContext {
+  readonly peers: { readonly ipam: Pick<Peers['ipam'], 'listLeases' | 'release'> };
+  readonly ask: Ask;
+  readonly clock: Clock;
+  readonly log: Logger;
+  readonly store: LeaseHoldStore;
+  readonly holdMs: number;
+}
+
+export interface LeaseReturn {
+  /** `known`: every container of the revisions that may run. Never rejects; what does not work is tried again later. */
+  open(known: ReadonlySet<string>): Promise<void>;
+  /** Resolves when what was counted is written down. */
+  close(): Promise<void>;
+}
+
+export function createLeaseReturn(context: LeaseReturnContext): LeaseReturn {
+  const { clock, log, store, holdMs } = context;
+  let times: HoldTimes | undefined;
+  let countedMs = clock.elapsedMs();
+  let cancel: () => void = () => undefined;
+  let isClosed = false;
+
+  const look = async (known: ReadonlySet<string>): Promise<void> => {
+    let nextMs: number | undefined = LOOK_MS;
+    try {
+      const leases = await heldLeases(context);
+      const now = clock.elapsedMs();
+      const before = times ?? (await store.load());
+      const step = countHolds(before, leases, known, times === undefined ? 0 : now - countedMs, holdMs);
+      tellNew(before, step.times, holdMs, log);
+      times = step.times;
+      countedMs = now;
+      const kept = await giveBack(context, step.due);
+      times = new Map([...step.times].filter(([container, heldMs]) => heldMs < holdMs || kept.has(container)));
+      if (isClosed) return;
+      if (times.size > 0 || before.size > 0) await store.save(times);
+      nextMs = kept.size > 0 ? LOOK_MS : step.nextMs;
+    } catch (error) {
+      log.warn(`leases of unknown containers could not be looked at: ${String(error)}`);
+    }
+    if (nextMs === undefined || isClosed) return;
+    cancel = clock.after(Math.min(nextMs, LOOK_MS), () => void look(known));
+  };
+
+  return {
+    open: look,
+    async close() {
+      isClosed = true;
+      cancel();
+      if (times === undefined || times.size === 0) return;
+      const passedMs = clock.elapsedMs() - countedMs;
+      const counted = new Map([...times].map(([container, heldMs]) => [container, heldMs + passedMs]));
+      await store
+        .save(counted)
+        .catch((error: unknown) => log.warn(`hold times of leases are not kept: ${String(error)}`));
+    },
+  };
+}
+
+async function heldLeases({ peers, ask }: LeaseReturnContext): Promise<readonly Held[]> {
+  const held: Held[] = [];
+  for (let after: string | undefined; ; ) {
+    const from = after === undefined ? {} : { after };
+    const page = await ask(() => peers.ipam.listLeases({ ...from, limit: PAGE }));
+    if (!page.ok) return held;
+    for (const { pool, container, interface: name, state } of page.value.leases) {
+      if (state === 'leased') held.push({ pool, container, interface: name });
+    }
+    after = page.value.next;
+    if (after === undefined) return held;
+  }
+}
+
+/** Answers the containers that kept one, since it could not be given back now. */
+async function giveBack({ peers, ask, log }: LeaseReturnContext, due: readonly Held[]): Promise<ReadonlySet<string>> {
+  const kept = new Set<string>();
+  for (const key of due) {
+    const answer = await ask(() => peers.ipam.release({ ...key }));
+    if (answer.ok) continue;
+    kept.add(key.container);
+    log.warn(`the lease of ${key.container} in pool ${key.pool} could not be given back: ${answer.error.reason}`);
+  }
+  return kept;
+}
+
+function tellNew(before: HoldTimes, after: HoldTimes, holdMs: number, log: Logger): void {
+  const hours = Number((holdMs / 3_600_000).toFixed(2));
+  for (const container of after.keys()) {
+    if (!before.has(container))
+      log.info(`no revision has container ${container} any more: its leases are given back in ${hours} h`);
+  }
+}
