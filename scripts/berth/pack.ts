@@ -13,12 +13,14 @@ import { packedRevision, validateSource } from './pack-state.ts';
 import { storageRefusal, writeToStorage } from './pack-storage.ts';
 import { createProgressBar } from './progress-bar.ts';
 
-export const PACK_USAGE = `usage: berth pack SRC... -o OUT [--revision REV] [--force]
+export const PACK_USAGE = `usage: berth pack SRC... -o OUT [--revision REV] [--force] [--unchecked]
 
   SRC             a folder with device.json and containers/<name>/{args.json, rootfs/ or rootfs.list, config/}
   -o OUT          a storage folder, made when it is not there, or an archive when it ends in .tgz
   --revision REV  the revision's name in the storage folder (0)
   --force         replace a revision or an archive of that name with other content
+  --unchecked     write a revision that breaks the rules, with its errors as warnings: to test
+                  what a device does with it. Sources that cannot be read are refused all the same
 
 Temporary files go to TMPDIR (${tmpdir()}).`;
 
@@ -27,6 +29,7 @@ interface PackOptions {
   readonly out: string;
   readonly revision: string;
   readonly force: boolean;
+  readonly unchecked: boolean;
 }
 
 /** Answers the exit code: 0 packed or unchanged, 1 refused, 2 wrong use. */
@@ -42,8 +45,12 @@ export async function pack(argv: readonly string[]): Promise<number> {
   }
   const source = readSources(options.sources);
   const parsed = validateSource(source);
-  if (!parsed.ok) return refuse(parsed.problems);
-  for (const { path, message } of parsed.warnings) console.error(`warning: ${path}: ${message}`);
+  // Without a sound source there is nothing to write, whatever it would mean.
+  const isWritable = parsed.ok || (options.unchecked && source.problems.length === 0);
+  if (!isWritable) return refuse(parsed.problems);
+  for (const { path, message } of parsed.ok ? parsed.warnings : parsed.problems) {
+    console.error(`warning: ${path}: ${message}`);
+  }
   try {
     await packInto(options, source);
     return 0;
@@ -63,9 +70,10 @@ function parseOptions(argv: readonly string[]): PackOptions | { readonly wrong: 
         output: { type: 'string', short: 'o' },
         revision: { type: 'string', default: '0' },
         force: { type: 'boolean', default: false },
+        unchecked: { type: 'boolean', default: false },
       },
     });
-    const { output, revision, force } = values;
+    const { output, revision, force, unchecked } = values;
     if (positionals.length === 0) return { wrong: 'SRC is missing: name a folder with device.json and containers/' };
     if (output === undefined) return { wrong: '-o is missing: name a storage folder, or an archive ending in .tgz' };
     if (!revisionName.safeParse(revision).success) {
@@ -80,7 +88,7 @@ function parseOptions(argv: readonly string[]): PackOptions | { readonly wrong: 
     } else if (!existsSync(dirname(out))) {
       return { wrong: `${dirname(out)}: no such folder` };
     }
-    return { sources: positionals.map((path) => resolve(path)), out, revision, force };
+    return { sources: positionals.map((path) => resolve(path)), out, revision, force, unchecked };
   } catch (error) {
     return { wrong: error instanceof Error ? error.message : String(error) };
   }

@@ -226,6 +226,20 @@ describe('berth pack refuses before it writes', () => {
     assert.match(stderr, /^two\/run\.json\.group: /m);
   });
 
+  it('a source that cannot be read even --unchecked, which lets through only what breaks the rules', async () => {
+    const outside = { 'device.json': { network: { pools: { internal: { ...POOL, gateway: '10.0.6.1' } } } } };
+    const broken = scratch.write('unchecked', soundSource(outside));
+    const ran = await pack(broken, '-o', out('unchecked-out'), '--unchecked');
+    assert.equal(ran.exitCode, 0, ran.stderr);
+    assert.match(ran.stderr, /^warning: device\.json\.network\.pools\.internal\.gateway: /m);
+    assert.equal((await berth('check', out('unchecked-out'))).exitCode, 1);
+    const unreadable = scratch.write('unreadable', { ...soundSource(outside), 'containers/two/args.json': '{' });
+    const refused = await pack(unreadable, '-o', out('unreadable-out'), '--unchecked');
+    assert.equal(refused.exitCode, 1);
+    assert.match(refused.stderr, /^containers\/two\/args\.json: is no JSON/m);
+    assert.equal(existsSync(out('unreadable-out')), false);
+  });
+
   it('a link or a device in a configuration overlay', async () => {
     const source = scratch.write('linked', soundSource({ 'containers/one/config/etc/a': 'a' }));
     symlinkSync('/etc/shadow', join(source, 'containers/one/config/etc/b'));
