@@ -19,11 +19,13 @@ const RTM_GETROUTE = 26;
 const IFA_ADDRESS = 1;
 const IFA_LOCAL = 2;
 const IFA_BROADCAST = 4;
+const RTA_DST = 1;
 const RTA_OIF = 4;
 const RTA_GATEWAY = 5;
 const RTA_PRIORITY = 6;
 const AF_INET = 2;
 const RT_TABLE_MAIN = 254;
+const RT_TABLE_LOCAL = 255;
 const RTPROT_STATIC = 4;
 const RT_SCOPE_UNIVERSE = 0;
 const RTN_UNICAST = 1;
@@ -115,5 +117,27 @@ export function decodeDefaultRoute(payload: Buffer): DefaultRoute | undefined {
   return {
     linkIndex: readUint32(attributes.get(RTA_OIF)) ?? 0,
     gateway: ipv4Text(attributes.get(RTA_GATEWAY)),
+  };
+}
+
+/** A route to somewhere else, whatever its table, kind and metric. */
+export interface Route {
+  /** 0 for a route over several links, or over none (blackhole, …). */
+  readonly linkIndex: number;
+  /** a.b.c.d */
+  readonly destination: string;
+  /** 0: a default route. */
+  readonly prefixLength: number;
+}
+
+/** `payload` of an RTM_NEWROUTE; undefined for the kernel's own entries of its addresses (table local). Throws MalformedMessage. */
+export function decodeRoute(payload: Buffer): Route | undefined {
+  if (payload.length < ROUTE_HEADER_BYTES) throw new MalformedMessage(`a route of ${payload.length} bytes`);
+  if (payload.readUInt8(4) === RT_TABLE_LOCAL) return undefined;
+  const attributes = decodeAttributes(payload.subarray(ROUTE_HEADER_BYTES));
+  return {
+    linkIndex: readUint32(attributes.get(RTA_OIF)) ?? 0,
+    destination: ipv4Text(attributes.get(RTA_DST)) || '0.0.0.0',
+    prefixLength: payload.readUInt8(1),
   };
 }

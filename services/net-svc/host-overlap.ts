@@ -1,0 +1,133 @@
+// What the machine uses beside the pools, and which pools are in its way: refused when they are new, told in health when they
+// stand already, since an uplink may bring such a subnet any time (DHCP).
+import { readFileSync } from 'node:fs';
+import { formatIpv4, parseIpv4 } from '../../shared/ipv4/address.ts';
+import { mustParseSubnet } from '../../shared/ipv4/subnet.ts';
+import type { Logger } from '../../shared/log/logger.ts';
+import {
+  type HostSubnet,
+  nameServersOf,
+  type Overlap,
+  overlapMessage,
+  overlapsWithHost,
+} from '../../shared/revision/host-overlap.ts';
+import type { HealthReason } from '../../shared/schema/health.ts';
+import type { Pool } from '../../shared/schema/network.ts';
+import { listLinks, withHost } from './host-links.ts';
+import { isBridgeAlias } from './link-names.ts';
+import {
+  decodeAddress,
+  decodeRoute,
+  dumpAddresses,
+  dumpRoutes,
+  type InterfaceAddress,
+  type Route,
+} from './rtnetlink-address.ts';
+import type { Link } from './rtnetlink-link.ts';
+
+/** The second is where systemd-resolved keeps what it was told; the first then names only itself. */
+const RESOLV_CONFS = ['/etc/resolv.conf', '/run/systemd/resolve/resolv.conf'];
+
+export interface HostOverlaps {
+  /**
+   * Of pools that the kernel does not have yet: these must not be made. A pool whose bridge has its gateway already is
+   * running; taking it from its containers would be worse than what it hides. Throws NetFailure.
+   */
+  refused(pools: readonly Pool[]): readonly Overlap[];
+  /** Compares anew and says in the log what came and went since. What is there now is in `reasons`. Throws NetFailure. */
+  look(pools: readonly Pool[]): void;
+  reasons(): readonly HealthReason[];
+}
+
+/** `severity` `warning`: nothing is refused. */
+export function createHostOverlaps(
+  log: Logger,
+  severity: 'error' | 'warning',
+  resolvConfs: readonly string[] = RESOLV_CONFS,
+): HostOverlaps {
+  let present: readonly Overlap[] = [];
+  return {
+    refused(pools) {
+      if (pools.length === 0 || severity === 'warning') return [];
+      const host = readHost(resolvConfs);
+      return overlapsWithHost(
+        pools.filter((pool) => !stands(pool, host)),
+        hostSubnets(pools, host),
+      );
+    },
+    look(pools) {
+      const host = pools.length === 0 ? undefined : readHost(resolvConfs);
+      const now = host === undefined ? [] : overlapsWithHost(pools, hostSubnets(pools, host));
+      for (const overlap of without(now, present)) log.warn(overlapMessage(overlap));
+      for (const { pool, with: other } of without(present, now)) log.info(`pool '${pool}' is clear of ${other} again`);
+      present = now;
+    },
+    reasons: () =>
+      present.map((overlap) => ({
+        code: 'POOL_OVERLAPS',
+        subject: `pool ${overlap.pool}`,
+        message: overlapMessage(overlap),
+      })),
+  };
+}
+
+interface Host {
+  readonly links: readonly Link[];
+  readonly addresses: readonly InterfaceAddress[];
+  readonly routes: readonly Route[];
+  readonly nameServers: readonly HostSubnet[];
+}
+
+function readHost(resolvConfs: readonly string[]): Host {
+  const kernel = withHost((host) => ({
+    links: listLinks(host),
+    addresses: host.dump('list addresses', dumpAddresses()).map(decodeAddress),
+    routes: host.dump('list routes', dumpRoutes()).flatMap((payload) => decodeRoute(payload) ?? []),
+  }));
+  return { ...kernel, nameServers: resolvConfs.flatMap((path) => nameServersOf(textOf(path))) };
+}
+
+/** A machine without one has no name servers. */
+function textOf(path: string): string {
+  try {
+    return readFileSync(path, 'utf8');
+  } catch {
+    return '';
+  }
+}
+
+function stands(pool: Pool, { links, addresses }: Host): boolean {
+  const bridge = links.find(({ name }) => name === pool.bridge);
+  return addresses.some(({ linkIndex, address }) => linkIndex === bridge?.index && address === pool.gateway);
+}
+
+/** Without what is on bridges of pools: these, and ours that an earlier revision left. */
+function hostSubnets(pools: readonly Pool[], { links, addresses, routes, nameServers }: Host): readonly HostSubnet[] {
+  const own = links.filter(({ name, alias }) => isBridgeAlias(alias) || pools.some(({ bridge }) => bridge === name));
+  const ownIndexes = new Set(own.map(({ index }) => index));
+  const nameOf = (index: number): string => links.find((link) => link.index === index)?.name ?? 'no single link';
+  const foreignAddresses = addresses.filter(({ linkIndex }) => !ownIndexes.has(linkIndex));
+  const ofAddresses = foreignAddresses.map(({ linkIndex, address, prefixLength }) => ({
+    name: `address ${address}/${prefixLength} of ${nameOf(linkIndex)}`,
+    subnet: subnetOf(address, prefixLength),
+  }));
+  const ofRoutes = routes
+    .filter(({ linkIndex }) => !ownIndexes.has(linkIndex))
+    .map(({ linkIndex, destination, prefixLength }) => ({
+      name: `route ${destination}/${prefixLength} by ${nameOf(linkIndex)}`,
+      subnet: subnetOf(destination, prefixLength),
+    }))
+    // The route that comes with an address says nothing that the address does not say.
+    .filter(({ subnet }) => !ofAddresses.some((of) => JSON.stringify(of.subnet) === JSON.stringify(subnet)));
+  return [...ofAddresses, ...ofRoutes, ...nameServers];
+}
+
+function subnetOf(address: string, prefixLength: number) {
+  const number = parseIpv4(address) ?? 0;
+  const size = 2 ** (32 - prefixLength);
+  return mustParseSubnet(`${formatIpv4(number - (number % size))}/${prefixLength}`);
+}
+
+function without(overlaps: readonly Overlap[], others: readonly Overlap[]): readonly Overlap[] {
+  return overlaps.filter((one) => !others.some((other) => JSON.stringify(other) === JSON.stringify(one)));
+}

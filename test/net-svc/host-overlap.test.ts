@@ -1,0 +1,95 @@
+// Pools against a machine that has addresses, routes and name servers of its own.
+import assert from 'node:assert/strict';
+import { writeFileSync } from 'node:fs';
+import { beforeEach, describe, it } from 'node:test';
+import { createHostNetwork } from '../../services/net-svc/host-network.ts';
+import { createHostOverlaps } from '../../services/net-svc/host-overlap.ts';
+import { createNat } from '../../services/net-svc/nat.ts';
+import { silentLogger } from '../../shared/log/logger.ts';
+import { reexecInNamespaces } from '../kit/namespaced.ts';
+import { internal, lab, link, links, run } from './kernel.ts';
+
+reexecInNamespaces(import.meta.filename);
+
+const RESOLV_CONF = '/run/resolv.conf';
+const quiet = { ...internal, nat: false };
+
+const makeHost = () => createHostNetwork(createNat([], [], '/run/.nat'), silentLogger);
+
+function open(severity: 'error' | 'warning' = 'error') {
+  const lines: string[] = [];
+  const collect = (line: string): void => void lines.push(line);
+  const log = { ...silentLogger, info: collect, warn: collect };
+  return { lines, ...createHostOverlaps(log, severity, [RESOLV_CONF, '/run/no-such-file']) };
+}
+const refused = (...pools: (typeof internal)[]) =>
+  open()
+    .refused(pools)
+    .map(({ pool, with: other }) => `${pool} ${other}`);
+
+beforeEach(async () => {
+  await makeHost().configure([]);
+  // One end of a veth takes the other one along.
+  for (const { ifname } of links()) if (ifname !== 'lo' && link(ifname)) run(['ip', 'link', 'del', ifname]);
+  writeFileSync(RESOLV_CONF, '');
+  run(['ip', 'link', 'add', 'uplink', 'type', 'veth', 'peer', 'name', 'outside']);
+  run(['ip', 'link', 'set', 'outside', 'up']);
+  run(['ip', 'link', 'set', 'uplink', 'up']);
+  run(['ip', 'addr', 'add', '192.0.2.7/24', 'dev', 'uplink']);
+  run(['ip', 'route', 'add', 'default', 'via', '192.0.2.1']);
+});
+
+describe('a pool on a machine', () => {
+  it('is fine beside an uplink with a default route', () => {
+    assert.deepEqual(refused(quiet, lab), []);
+  });
+
+  it('is refused for an address, a route and a name server in its subnet', () => {
+    run(['ip', 'addr', 'add', '10.0.5.77/25', 'dev', 'uplink']);
+    run(['ip', 'route', 'add', '10.0.4.0/23', 'via', '192.0.2.2']);
+    writeFileSync(RESOLV_CONF, 'nameserver 10.0.6.53\nnameserver 192.0.2.53\n');
+    assert.deepEqual(refused(quiet, lab), [
+      'internal address 10.0.5.77/25 of uplink',
+      'internal route 10.0.4.0/23 by uplink',
+      'lab name server 10.0.6.53',
+    ]);
+    assert.deepEqual(open('warning').refused([quiet, lab]), []);
+  });
+
+  it('is refused for a route of another table and for one that goes nowhere', () => {
+    run(['ip', 'route', 'add', '10.0.5.0/28', 'via', '192.0.2.2', 'table', '100']);
+    run(['ip', 'route', 'add', 'blackhole', '10.0.6.0/28']);
+    assert.deepEqual(refused(quiet, lab), [
+      'internal route 10.0.5.0/28 by uplink',
+      'lab route 10.0.6.0/28 by no single link',
+    ]);
+  });
+
+  it('does not overlap itself, nor what an earlier revision left on a bridge of ours', async () => {
+    await makeHost().configure([quiet, lab]);
+    assert.deepEqual(refused(quiet, lab), []);
+    assert.deepEqual(refused({ ...quiet, name: 'renamed', bridge: 'pvbr9' }), []);
+  });
+
+  it('is not refused but told of once it stands, and told of again when it is over', async () => {
+    await makeHost().configure([quiet]);
+    const overlaps = open();
+    overlaps.look([quiet]);
+    assert.deepEqual(overlaps.reasons(), []);
+    run(['ip', 'addr', 'add', '10.0.5.200/24', 'dev', 'uplink']);
+    assert.deepEqual(overlaps.refused([quiet]), []);
+    overlaps.look([quiet]);
+    overlaps.look([quiet]);
+    assert.deepEqual(
+      overlaps.reasons().map(({ code, subject }) => `${code} ${subject}`),
+      ['POOL_OVERLAPS pool internal'],
+    );
+    run(['ip', 'addr', 'del', '10.0.5.200/24', 'dev', 'uplink']);
+    overlaps.look([quiet]);
+    assert.deepEqual(overlaps.reasons(), []);
+    assert.deepEqual(overlaps.lines, [
+      "pool 'internal' has 10.0.5.0/24, which overlaps this machine's address 10.0.5.200/24 of uplink; give the pool another subnet",
+      "pool 'internal' is clear of address 10.0.5.200/24 of uplink again",
+    ]);
+  });
+});
