@@ -17,6 +17,7 @@ import { eventually } from './eventually.ts';
 
 const ROOT = join(import.meta.dirname, '../..');
 export const PROGRAM = join(ROOT, 'dist');
+export const EXAMPLES = join(ROOT, 'test/examples');
 /** Generous: these machines are slow and shared, and nothing here measures time. */
 export const PATIENCE_MS = 30_000;
 
@@ -51,16 +52,23 @@ export interface Tree {
   close(): Promise<void>;
 }
 
-/** Packs `example` (a folder of test/examples, or any path) into a new storage. */
-export function packExample(example: string): string {
+/** Packs `example` (a folder of test/examples, or any path) into a new storage; `options` are those of `berth pack`. */
+export function packExample(example: string, ...options: readonly string[]): string {
   const storage = mkdtempSync(join(tmpdir(), 'berth-storage-'));
   chmodSync(storage, 0o755);
-  const source = example.startsWith('/') ? example : join(ROOT, 'test/examples', example);
-  const { status, stderr } = spawnSync(process.execPath, [join(PROGRAM, 'berth.js'), 'pack', source, '-o', storage], {
-    encoding: 'utf8',
-  });
-  if (status !== 0) throw new Error(`berth pack ${source}: ${stderr}`);
+  const source = example.startsWith('/') ? example : join(EXAMPLES, example);
+  packInto(storage, source, ...options);
   return storage;
+}
+
+/** Packs another revision of the folder `source` into a storage; `options` are those of `berth pack`. */
+export function packInto(storage: string, source: string, ...options: readonly string[]): void {
+  const { status, stderr } = spawnSync(
+    process.execPath,
+    [join(PROGRAM, 'berth.js'), 'pack', source, '-o', storage, ...options],
+    { encoding: 'utf8' },
+  );
+  if (status !== 0) throw new Error(`berth pack ${source}: ${stderr}`);
 }
 
 function childrenOf(pid: number): readonly number[] {

@@ -1,0 +1,79 @@
+// Runs the scenarios of test/examples on real containers, all of them or those that are named, and says of each what it showed.
+import process from 'node:process';
+import { parseArgs } from 'node:util';
+import { SCENARIOS } from '../test/scenarios/all.ts';
+import { type Outcome, runScenario, type Scenario } from '../test/scenarios/scenario.ts';
+
+const USAGE = `usage: npm run scenarios -- [NAME...] [--json]
+
+  NAME    a scenario, or how it starts: 03-two-pools, 03; without one: all
+  --json  {"results": [{"scenario", "backend", "ok", "message", "seconds"}], "passed", "failed"} on stdout
+
+${SCENARIOS.map(({ name, backends }) => `  ${name.padEnd(26)} ${backends.join(', ')}`).join('\n')}
+
+Exit codes: 0 all passed, 1 any failed, 2 wrong use.`;
+
+interface Options {
+  readonly json: boolean;
+  readonly help: boolean;
+  readonly chosen: readonly Scenario[];
+}
+
+function parseOptions(argv: readonly string[]): Options | { readonly wrong: string } {
+  try {
+    const { values, positionals } = parseArgs({
+      args: [...argv],
+      allowPositionals: true,
+      options: { json: { type: 'boolean', default: false }, help: { type: 'boolean', default: false } },
+    });
+    const unknown = positionals.find((start) => !SCENARIOS.some(({ name }) => name.startsWith(start)));
+    if (unknown !== undefined) return { wrong: `there is no scenario ${unknown}` };
+    const isChosen = ({ name }: Scenario): boolean =>
+      positionals.length === 0 || positionals.some((start) => name.startsWith(start));
+    return { ...values, chosen: SCENARIOS.filter(isChosen) };
+  } catch (error) {
+    return { wrong: error instanceof Error ? error.message : String(error) };
+  }
+}
+
+function printLine({ ok, scenario, backend, message, log }: Outcome): void {
+  console.log(`${ok ? 'ok  ' : 'FAIL'} ${scenario.padEnd(26)} ${backend.padEnd(9)} ${message.split('\n')[0]}`);
+  if (!ok) console.error(`${message}\n${log}`);
+}
+
+/** Answers the exit code. */
+async function main(argv: readonly string[]): Promise<number> {
+  const options = parseOptions(argv);
+  if ('wrong' in options) {
+    console.error(`scenarios: ${options.wrong}\n\n${USAGE}`);
+    return 2;
+  }
+  if (options.help) {
+    console.log(USAGE);
+    return 0;
+  }
+  if (process.getuid?.() !== 0) {
+    console.error('scenarios: must be root: they make namespaces, mounts and containers');
+    return 2;
+  }
+  const outcomes: Outcome[] = [];
+  // One after the other: a sandbox takes away every control group that it finds new at its end.
+  for (const scenario of options.chosen) {
+    for (const backend of scenario.backends) {
+      const outcome = await runScenario(scenario, backend);
+      outcomes.push(outcome);
+      if (!options.json) printLine(outcome);
+    }
+  }
+  const passed = outcomes.filter(({ ok }) => ok).length;
+  const failed = outcomes.length - passed;
+  if (options.json) {
+    const results = outcomes.map(({ log: _log, ...told }) => told);
+    console.log(JSON.stringify({ results, passed, failed }));
+  } else {
+    console.log(`${passed} passed, ${failed} failed`);
+  }
+  return failed === 0 ? 0 : 1;
+}
+
+process.exitCode = await main(process.argv.slice(2));
