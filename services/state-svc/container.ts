@@ -86,6 +86,8 @@ export function createContainer(plan: ContainerPlan, context: ContainerContext):
     adopt: (standing, exit) => adopt(core, standing, exit),
     shutDown() {
       record.closing = true;
+      // Should the tree die in the middle of it: what ended then was told to, and that is not how it ended.
+      core.enqueue(() => (self.userStopped ? Promise.resolve() : core.remember({ pendingStart: { replacesPid: 0 } })));
       return new Promise((resolve) => stop(core, resolve));
     },
     close() {
@@ -104,11 +106,13 @@ async function control(core: ContainerCore, action: ControlAction): Promise<Cont
   if (!ALLOWED_FROM[action].includes(status)) return { kind: 'notAllowed', status, reason: refusal(action, status) };
   core.context.log.info(`container ${plan.name}: the user asked for ${action}`);
   const replacesPid = action === 'restart' ? (record.run?.pid ?? 0) : 0;
-  // Writing begins first, but the new status does not wait for the disk: a second request must meet it.
+  // The new status does not wait for the disk: a second request must meet it. All else does: an init that was told to end
+  // looks, to a state-svc that does not know of the order, as if it had ended by itself.
   const written =
     action === 'stop'
       ? core.remember({ userStopped: true, pendingStart: null, recoveryDelayMs: null })
       : core.remember({ userStopped: false, pendingStart: { replacesPid }, retries: 0, recoveryDelayMs: null });
+  core.enqueue(() => written);
   if (action === 'stop') stop(core, () => undefined);
   else if (action === 'start' || status === 'STOPPED') begin(core, 'user');
   else stop(core, () => begin(core, 'user'));

@@ -1,5 +1,6 @@
 // state-svc whole, over the memory bus, beside peers that remember every call.
 import assert from 'node:assert/strict';
+import { readFileSync } from 'node:fs';
 import { mkdir, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { afterEach, describe, it } from 'node:test';
@@ -448,6 +449,21 @@ describe('controlContainer', () => {
     }
   });
 
+  it('writes the order down before anybody acts on it', async () => {
+    const it = await open({ web: APP });
+    await it.boot();
+    const { pid } = await it.untilStatus('web', 'STARTED');
+    let written = '';
+    const stopping = it.until(() => {
+      if (!it.world.calls.includes('lxc.stop web')) return false;
+      written ||= readFileSync(join(it.storage, 'cache/containers.json'), 'utf8');
+      return true;
+    });
+    await it.state.controlContainer({ container: 'web', action: 'restart' });
+    await stopping;
+    assert.deepEqual(JSON.parse(written).web.pendingStart, { replacesPid: pid });
+  });
+
   it('refuses unknown containers, restart policy system, and states that do not allow it', async () => {
     const it = await open({ web: APP, base: { group: 'root' } });
     await it.boot();
@@ -673,6 +689,22 @@ describe('stopAll', () => {
     assert.equal((await it.state.controlContainer({ container: 'web', action: 'start' })).ok, false);
     await (await it.boot()).settled;
     assert.equal((await it.untilStatus('web', 'STARTED')).user_stopped, 'false');
+  });
+
+  it('starts everybody again after a death in the middle of it, whatever their exits look like', async () => {
+    const it = await open({ web: { ...APP, ...POOLED } });
+    await it.boot();
+    await it.untilStatus('web', 'STARTED');
+    const release = it.world.hold('net.detach');
+    const supervisor = new AbortController();
+    const stopping = it.supervisor.stopAll({}, { signal: supervisor.signal });
+    await it.until(() => it.world.calls.includes('net.detach web'));
+    supervisor.abort();
+    await assert.rejects(stopping);
+    it.world.calls.length = 0;
+    await it.boot();
+    release();
+    await it.untilStatus('web', 'STARTED');
   });
 
   it('reports what could not be stopped and goes on', async () => {
