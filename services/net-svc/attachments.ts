@@ -3,10 +3,10 @@
 import { closeSync } from 'node:fs';
 import type { Lease } from '../../shared/schema/network.ts';
 import { lookUp, ownLinks, withHost } from './host-links.ts';
-import { changesInside, changesOutside, isPair } from './interface-plan.ts';
+import { changesInside, changesOutside, isPair, type Strictness } from './interface-plan.ts';
 import { attachmentAlias, hostInterfaceName, parseAttachmentAlias } from './link-names.ts';
 import { attempt, NetFailure, type Undo, undoingOnFailure } from './net-failure.ts';
-import { type NetlinkSocket, openNetlink } from './netlink-socket.ts';
+import { type NetlinkSocket, openNetlink, recording } from './netlink-socket.ts';
 import { type Namespaces, withinNamespace } from './netns.ts';
 import { decodeAddress, decodeDefaultRoute, dumpAddresses, dumpRoutes } from './rtnetlink-address.ts';
 import {
@@ -30,6 +30,18 @@ export interface Attachment {
   readonly interfaces: readonly AttachedInterface[];
 }
 
+/** How far an attach may go. */
+export interface AttachMode {
+  /** Of the inside: `enough` leaves what the container added. */
+  readonly strictness: Strictness;
+  /** Whether a namespace is made where there is none. Not under a container that may live in one that lost its file. */
+  readonly mayCreateNamespace: boolean;
+  /** Hears the words of every change. */
+  readonly record: (step: string) => void;
+}
+
+const AS_ASKED: AttachMode = { strictness: 'exact', mayCreateNamespace: true, record: () => undefined };
+
 /** Everything one attach talks to. */
 interface Session {
   readonly container: string;
@@ -37,6 +49,7 @@ interface Session {
   readonly inside: NetlinkSocket;
   readonly namespaceFd: number;
   readonly undo: Undo;
+  readonly strictness: Strictness;
 }
 
 /**
@@ -44,17 +57,21 @@ interface Session {
  * What is right already is left untouched, without a message that changes anything. Throws NetFailure; then everything
  * that this call did is undone.
  */
-export function attach(namespaces: Namespaces, container: string, leases: readonly Lease[]): Attachment {
+export function attach(
+  namespaces: Namespaces,
+  container: string,
+  leases: readonly Lease[],
+  mode: AttachMode = AS_ASKED,
+): Attachment {
   refuseBadLeases(container, leases);
   return undoingOnFailure((undo) => {
-    if (!attempt(`look up the namespace of ${container}`, () => namespaces.exists(container))) {
-      attempt(`create the namespace of ${container}`, () => namespaces.create(container));
-      undo.add(`remove the namespace of ${container}`, () => namespaces.remove(container));
-    }
-    withSockets(namespaces, container, (host, inside, namespaceFd) =>
+    ensureNamespace(namespaces, container, mode, undo);
+    const { strictness, record } = mode;
+    withSockets(namespaces, container, (host, inside, namespaceFd) => {
+      const both = { host: recording(host, record), inside: recording(inside, record) };
       // Undone here already, while the sockets are open; the namespace goes after them.
-      undoingOnFailure((inner) => plumb({ container, host, inside, namespaceFd, undo: inner }, leases)),
-    );
+      undoingOnFailure((inner) => plumb({ container, ...both, namespaceFd, undo: inner, strictness }, leases));
+    });
     return {
       container,
       netns: namespaces.pathOf(container),
@@ -64,6 +81,22 @@ export function attach(namespaces: Namespaces, container: string, leases: readon
       })),
     };
   });
+}
+
+function ensureNamespace(namespaces: Namespaces, container: string, mode: AttachMode, undo: Undo): void {
+  const step = `bind the namespace of ${container} again`;
+  const lookUpStep = `look up the namespace of ${container}`;
+  if (attempt(lookUpStep, () => namespaces.exists(container))) {
+    attempt(lookUpStep, () => namespaces.hold(container));
+  } else if (attempt(step, () => namespaces.bindAgain(container))) {
+    mode.record(step);
+  } else if (mode.mayCreateNamespace) {
+    attempt(`create the namespace of ${container}`, () => namespaces.create(container));
+    undo.add(`remove the namespace of ${container}`, () => namespaces.remove(container));
+  } else {
+    const reason = 'its file lost its mount while net-svc was away; stop and start the container';
+    throw new NetFailure(step, reason);
+  }
 }
 
 function refuseBadLeases(container: string, leases: readonly Lease[]): void {
@@ -111,7 +144,7 @@ function plumb(session: Session, leases: readonly Lease[]): void {
     .dump(`list routes of ${container}`, dumpRoutes())
     .map(decodeDefaultRoute)
     .filter((route) => route !== undefined);
-  inside.apply(changesInside(container, leases, { links, addresses, routes }));
+  inside.apply(changesInside(container, leases, { links, addresses, routes }, session.strictness));
 }
 
 function insideLinks({ container, inside }: Session): Link[] {

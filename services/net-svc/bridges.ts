@@ -6,7 +6,7 @@ import { addressChanges } from './interface-plan.ts';
 import { bridgeAlias, bridgeMac, isBridgeAlias } from './link-names.ts';
 import { collectFailures, NetFailure, type Undo } from './net-failure.ts';
 import type { Step } from './netlink-message.ts';
-import type { NetlinkSocket } from './netlink-socket.ts';
+import { type NetlinkSocket, recording } from './netlink-socket.ts';
 import { decodeAddress, deleteAddress, dumpAddresses, type InterfaceAddress } from './rtnetlink-address.ts';
 import { changeLink, createBridge, deleteLink, type Link, type LinkChange } from './rtnetlink-link.ts';
 
@@ -17,9 +17,14 @@ export interface BridgeReport {
 
 export const prefixLengthOf = (pool: Pool): number => Number(pool.subnet.split('/')[1]);
 
-/** Adds what is missing. Throws NetFailure; what to undo then is in `undo`. */
-export function ensureBridges(pools: readonly Pool[], undo: Undo): BridgeReport {
-  return withHost((host) => {
+/** Adds what is missing. Throws NetFailure; what to undo then is in `undo`. `record` hears of every change. */
+export function ensureBridges(
+  pools: readonly Pool[],
+  undo: Undo,
+  record: (step: string) => void = () => undefined,
+): BridgeReport {
+  return withHost((conversation) => {
+    const host = recording(conversation, record);
     const links = listLinks(host);
     for (const pool of pools) refuseForeignKind(pool, links);
     const missing = pools.filter((pool) => !links.some((link) => link.name === pool.bridge));

@@ -2,7 +2,7 @@
 import * as z from 'zod/mini';
 import { defineContract } from '../../shared/ipc/contract.ts';
 import { health } from '../../shared/schema/health.ts';
-import { containerName, interfaceName } from '../../shared/schema/names.ts';
+import { containerName, epochMs, interfaceName } from '../../shared/schema/names.ts';
 import { bridgePool, lease } from '../../shared/schema/network.ts';
 
 /** `step` names what was tried (e.g. `create bridge pvbr0`), `reason` what the kernel or tool said. Everything done before it is undone. */
@@ -20,9 +20,10 @@ export const netContract = defineContract({
   job: 'Builds and keeps the network of pools and containers: bridges, namespaces, veth pairs, addresses, routes, NAT.',
   privileges: {
     user: 'berth-net',
-    capabilities: ['net_admin', 'sys_admin'],
+    capabilities: ['net_admin', 'net_broadcast', 'sys_admin'],
     reasons: {
       net_admin: 'links, addresses, routes, nft rules and net.* sysctls',
+      net_broadcast: 'to hear on one socket of changes in the namespaces of all containers (NETLINK_LISTEN_ALL_NSID)',
       sys_admin: 'unshare(CLONE_NEWNET), setns(2) into namespaces, and the bind mount that keeps one alive',
     },
     noNewPrivileges: true,
@@ -80,5 +81,11 @@ export const netContract = defineContract({
       deadlineMs: 1_000,
     },
   },
-  events: {},
+  events: {
+    /** Something that was asked for was gone and is back: one text for each change, e.g. `create bridge pvbr0`. */
+    networkRepaired: {
+      subscribers: ['ctl-svc'],
+      payload: z.strictObject({ what: z.array(z.string()), atMs: epochMs }),
+    },
+  },
 });

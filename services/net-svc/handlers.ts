@@ -2,7 +2,9 @@
 import { fail, type Handlers, ok } from '../../shared/ipc/contract.ts';
 import { attach, listAttachments } from './attachments.ts';
 import type { netContract } from './contract.ts';
+import type { DesiredState } from './desired-state.ts';
 import { createDetachQueue } from './detachments.ts';
+import type { DriftRepair } from './drift-repair.ts';
 import type { HostNetwork } from './host-network.ts';
 import { NetFailure } from './net-failure.ts';
 import type { Namespaces } from './netns.ts';
@@ -13,12 +15,21 @@ function netFailed(error: unknown) {
   return fail({ code: 'NET_FAILED', step: error.step, reason: error.reason });
 }
 
-export function netHandlers(namespaces: Namespaces, host: HostNetwork): Handlers<typeof netContract> {
+export interface Domain {
+  readonly namespaces: Namespaces;
+  readonly host: HostNetwork;
+  readonly desired: DesiredState;
+  readonly drift: Pick<DriftRepair, 'healthReasons'>;
+}
+
+export function netHandlers({ namespaces, host, desired, drift }: Domain): Handlers<typeof netContract> {
   const detach = createDetachQueue(namespaces);
   return {
     configure: async ({ pools }) => {
       try {
-        return ok({ nat: await host.configure(pools) });
+        const nat = await host.configure(pools);
+        desired.setPools(pools);
+        return ok({ nat });
       } catch (error) {
         return netFailed(error);
       }
@@ -26,6 +37,7 @@ export function netHandlers(namespaces: Namespaces, host: HostNetwork): Handlers
     attach: ({ container, interfaces }) => {
       try {
         const { netns, interfaces: attached } = attach(namespaces, container, interfaces);
+        desired.setAttachment(container, interfaces);
         return ok({ container, netns, interfaces: [...attached] });
       } catch (error) {
         return netFailed(error);
@@ -33,6 +45,8 @@ export function netHandlers(namespaces: Namespaces, host: HostNetwork): Handlers
     },
     detach: async ({ container }) => {
       try {
+        // Before anything is gone: what is not asked for is not repaired.
+        desired.dropAttachment(container);
         await detach(container);
         return ok({});
       } catch (error) {
@@ -46,6 +60,6 @@ export function netHandlers(namespaces: Namespaces, host: HostNetwork): Handlers
           interfaces: [...attachment.interfaces],
         })),
       }),
-    health: () => ok({ reasons: [...host.healthReasons()] }),
+    health: () => ok({ reasons: [...host.healthReasons(), ...drift.healthReasons()] }),
   };
 }

@@ -4,6 +4,7 @@ import type { HealthReason } from '../../shared/schema/health.ts';
 import type { Pool } from '../../shared/schema/network.ts';
 import { ensureBridges, prefixLengthOf, removeStaleBridges } from './bridges.ts';
 import { ensureForwarding } from './forwarding.ts';
+import type { KernelArea } from './kernel-watch.ts';
 import type { Nat, NatReport } from './nat.ts';
 import { natRules } from './nat-rules.ts';
 import { NetFailure, undoingOnFailure } from './net-failure.ts';
@@ -11,13 +12,19 @@ import { NetFailure, undoingOnFailure } from './net-failure.ts';
 export interface HostNetwork {
   /** Makes the host side equal to these pools. Rejects with NetFailure; then bridges that this call made are gone again. */
   configure(pools: readonly Pool[]): Promise<NatReport['used']>;
-  /** As of the last `configure`. */
+  /** The pools of the last `configure` that succeeded; `pools` of a predecessor's before the first. */
+  assume(pools: readonly Pool[]): void;
+  /** Brings back what is gone of these areas; `record` hears what. Rejects with NetFailure. */
+  repair(areas: ReadonlySet<KernelArea>, record: (step: string) => void): Promise<void>;
+  /** As of the last `configure` or `repair`. */
   healthReasons(): readonly HealthReason[];
 }
 
 /** `log`'s lines are the ones that people grep for as `[ipam] …`. */
 export function createHostNetwork(nat: Nat, log: Logger): HostNetwork {
-  let reasons: readonly HealthReason[] = [];
+  let current: readonly Pool[] = [];
+  let natHealth: readonly HealthReason[] = [];
+  let forwardingHealth: readonly HealthReason[] = [];
   let last: Promise<unknown> = Promise.resolve();
 
   const configure = async (pools: readonly Pool[]): Promise<NatReport['used']> => {
@@ -27,18 +34,40 @@ export function createHostNetwork(nat: Nat, log: Logger): HostNetwork {
     const report = await nat.apply(natRules(pools));
     logNat(report, pools, log);
     const needsForwarding = pools.some((pool) => pool.nat);
-    reasons = [...natReasons(report, pools), ...(needsForwarding ? forwardingReasons(log) : [])];
+    natHealth = natReasons(report, pools);
+    forwardingHealth = needsForwarding ? forwardingReasons(() => log.info('switched on net.ipv4.ip_forward'), log) : [];
     removeStaleBridges(pools);
+    current = pools;
     return report.used;
   };
 
+  const repair = async (areas: ReadonlySet<KernelArea>, record: (step: string) => void): Promise<void> => {
+    if (current.length === 0) return;
+    if (areas.has('links')) {
+      undoingOnFailure((undo) => ensureBridges(current, undo, record));
+      const onSwitch = (): void => record('switch on net.ipv4.ip_forward');
+      if (current.some((pool) => pool.nat)) forwardingHealth = forwardingReasons(onSwitch, log);
+    }
+    if (areas.has('rules')) {
+      const report = await nat.apply(natRules(current));
+      if (report.changed) record(`set up NAT (${report.used})`);
+      natHealth = natReasons(report, current);
+    }
+  };
+
+  const inTurn = <T>(act: () => Promise<T>): Promise<T> => {
+    const turn = last.then(act);
+    last = turn.catch(() => undefined);
+    return turn;
+  };
+
   return {
-    configure: (pools) => {
-      const turn = last.then(() => configure(pools));
-      last = turn.catch(() => undefined);
-      return turn;
+    configure: (pools) => inTurn(() => configure(pools)),
+    assume: (pools) => {
+      current = pools;
     },
-    healthReasons: () => reasons,
+    repair: (areas, record) => inTurn(() => repair(areas, record)),
+    healthReasons: () => [...natHealth, ...forwardingHealth],
   };
 }
 
@@ -65,9 +94,9 @@ function natReasons(report: NatReport, pools: readonly Pool[]): HealthReason[] {
     }));
 }
 
-function forwardingReasons(log: Logger): HealthReason[] {
+function forwardingReasons(onSwitch: () => void, log: Logger): HealthReason[] {
   try {
-    if (ensureForwarding()) log.info('switched on net.ipv4.ip_forward');
+    if (ensureForwarding()) onSwitch();
     return [];
   } catch (error) {
     if (!(error instanceof NetFailure)) throw error;

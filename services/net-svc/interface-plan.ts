@@ -55,8 +55,16 @@ export function addressChanges(
   ];
 }
 
+/** `exact`: what else there is goes. `enough`: what a container did beside it to its own namespace stays. */
+export type Strictness = 'exact' | 'enough';
+
 /** Loopback up, then MAC, address and up of every lease's interface, then the default route through the first lease's gateway. */
-export function changesInside(container: string, leases: readonly Lease[], inside: Inside): Step[] {
+export function changesInside(
+  container: string,
+  leases: readonly Lease[],
+  inside: Inside,
+  strictness: Strictness = 'exact',
+): Step[] {
   const loopback = inside.links.find((link) => link.name === 'lo' && !link.up);
   const changes: Step[] = [];
   if (loopback !== undefined) {
@@ -65,12 +73,13 @@ export function changesInside(container: string, leases: readonly Lease[], insid
   for (const [order, lease] of leases.entries()) {
     const link = inside.links.find((candidate) => candidate.name === lease.interface);
     if (link === undefined) throw new Error(`${lease.interface} of ${container} is gone right after it was made`);
-    const own = interfaceChanges(lease, link, inside.addresses);
+    const own = interfaceChanges(lease, link, inside.addresses, strictness);
     changes.push(...own);
     if (order > 0) continue;
     const route = { linkIndex: link.index, gateway: lease.gateway };
     const present = inside.routes.some(
-      ({ linkIndex, gateway }) => linkIndex === route.linkIndex && gateway === route.gateway,
+      ({ linkIndex, gateway }) =>
+        strictness === 'enough' || (linkIndex === route.linkIndex && gateway === route.gateway),
     );
     // Changes of the link or its address may have taken the route along.
     if (present && own.length === 0) continue;
@@ -80,14 +89,19 @@ export function changesInside(container: string, leases: readonly Lease[], insid
   return changes;
 }
 
-function interfaceChanges(lease: Lease, link: Link, addresses: readonly InterfaceAddress[]): Step[] {
+function interfaceChanges(
+  lease: Lease,
+  link: Link,
+  addresses: readonly InterfaceAddress[],
+  strictness: Strictness,
+): Step[] {
   const name = `${lease.interface} of ${lease.container}`;
   const wanted = { linkIndex: link.index, address: lease.address, prefixLength: lease.prefixLength };
   const changes: Step[] = [];
   if (link.mac !== lease.mac) {
     changes.push({ step: `set MAC ${lease.mac} on ${name}`, message: changeLink(link.index, { mac: lease.mac }) });
   }
-  changes.push(...addressChanges(wanted, addresses, `of ${name}`, true));
+  changes.push(...addressChanges(wanted, addresses, `of ${name}`, strictness === 'exact'));
   if (!link.up) changes.push({ step: `bring up ${name}`, message: changeLink(link.index, { up: true }) });
   return changes;
 }

@@ -3,13 +3,15 @@ import { join } from 'node:path';
 import { createLogger } from '../../shared/log/logger.ts';
 import { runService } from '../../shared/service/run-service.ts';
 import { netContract } from './contract.ts';
+import { openDesiredState } from './desired-state.ts';
+import { createDriftRepair } from './drift-repair.ts';
 import { netHandlers } from './handlers.ts';
 import { createHostNetwork } from './host-network.ts';
 import { createNat } from './nat.ts';
 import { iptables, nftables } from './nat-command.ts';
 import { openNamespaces } from './netns.ts';
 
-void runService(netContract, 'net', ({ channel, launch }) => {
+void runService(netContract, 'net', ({ channel, launch, log }) => {
   const dir = join(launch.rundir, 'netns');
   const known = [nftables, iptables];
   const preferred = launch.natBackends ?? ['nftables', 'iptables'];
@@ -18,6 +20,16 @@ void runService(netContract, 'net', ({ channel, launch }) => {
   const nat = createNat(allowed, known, join(dir, '.nat'));
   // Bridges and NAT are part of what users know as IPAM; that is where they look for these lines.
   const ipamLog = createLogger('ipam');
-  channel.serve(netContract, netHandlers(openNamespaces(dir), createHostNetwork(nat, ipamLog)));
-  return () => ipamLog.flush();
+  const namespaces = openNamespaces(dir);
+  const host = createHostNetwork(nat, ipamLog);
+  const desired = openDesiredState(join(dir, '.desired.json'), (reason) => log.error(reason));
+  const announce = (what: readonly string[]): void =>
+    channel.publish(netContract, 'networkRepaired', { what: [...what], atMs: Date.now() });
+  host.assume(desired.pools);
+  const drift = createDriftRepair({ namespaces, host, desired, log, announce });
+  channel.serve(netContract, netHandlers({ namespaces, host, desired, drift }));
+  return async () => {
+    await drift.stop();
+    ipamLog.flush();
+  };
 });

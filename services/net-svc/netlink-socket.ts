@@ -133,6 +133,17 @@ function conversation(fd: number): NetlinkSocket {
   };
 }
 
+/** The same conversation; `record` hears the words of every change that was made. */
+export function recording(socket: NetlinkSocket, record: (step: string) => void): NetlinkSocket {
+  return {
+    ...socket,
+    apply(steps) {
+      socket.apply(steps);
+      for (const { step } of steps) record(step);
+    },
+  };
+}
+
 /** Undefined for a success. */
 function failureOf(step: string, answer: Message): NetFailure | undefined {
   const { errno, explanation } = decodeOutcome(answer);

@@ -1,6 +1,6 @@
 // Named network namespaces: made, entered for the length of one call, removed. <dir>/<container> is a file with the
 // namespace bind-mounted on it, which keeps it alive without a process. setns(2) is per thread: everything is synchronous.
-import { closeSync, openSync, readdirSync, rmSync, statfsSync } from 'node:fs';
+import { closeSync, fstatSync, openSync, readdirSync, rmSync, statfsSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import process from 'node:process';
 import { bindMount, detachMount, KernelError, setns, unshare } from '../../shared/kernel/libc.ts';
@@ -43,7 +43,14 @@ export interface Namespaces {
   exists(container: string): boolean;
   /** Containers with a namespace. */
   list(): string[];
-  /** Where none exists. Throws KernelError or Node's system errors, then nothing is left. Needs CAP_SYS_ADMIN. */
+  /**
+   * Keeps the namespace open from now on, so that it outlives its file and can be bound again under whoever lives in it.
+   * Nothing there: a no-op. `remove` ends it.
+   */
+  hold(container: string): void;
+  /** Binds the held namespace to its file again. False when none is held. Throws as `create`. */
+  bindAgain(container: string): boolean;
+  /** Where none exists. It is held. Throws KernelError or Node's system errors, then nothing is left. Needs CAP_SYS_ADMIN. */
   create(container: string): void;
   /** The namespace itself ends when its last process and socket are gone. Nothing there: a no-op. */
   remove(container: string): void;
@@ -54,6 +61,14 @@ export interface Namespaces {
 /** Namespaces under `dir`, which exists and is ours. */
 export function openNamespaces(dir: string): Namespaces {
   const pathOf = (container: string): string => join(dir, container);
+
+  const held = new Map<string, number>();
+
+  const release = (container: string): void => {
+    const fd = held.get(container);
+    if (fd !== undefined) closeSync(fd);
+    held.delete(container);
+  };
 
   const exists = (container: string): boolean => {
     try {
@@ -72,20 +87,44 @@ export function openNamespaces(dir: string): Namespaces {
       if (!(error instanceof KernelError) || !['EINVAL', 'ENOENT'].includes(error.errno)) throw error;
     }
     rmSync(pathOf(container), { force: true });
+    release(container);
   };
 
-  const create = (container: string): void => {
+  const mountOnNewFile = (container: string, mount: () => void): void => {
     rmSync(pathOf(container), { force: true });
     closeSync(openSync(pathOf(container), 'wx', 0o444));
     try {
-      returningHome(() => {
-        unshare(CLONE_NEWNET);
-        bindMount(OWN, pathOf(container));
-      });
+      mount();
     } catch (error) {
       rmSync(pathOf(container), { force: true });
       throw error;
     }
+  };
+
+  const hold = (container: string): void => {
+    if (!exists(container)) return;
+    const fd = held.get(container);
+    if (fd !== undefined && fstatSync(fd).ino === statSync(pathOf(container)).ino) return;
+    release(container);
+    held.set(container, openSync(pathOf(container), 'r'));
+  };
+
+  const create = (container: string): void => {
+    release(container);
+    mountOnNewFile(container, () =>
+      returningHome(() => {
+        unshare(CLONE_NEWNET);
+        bindMount(OWN, pathOf(container));
+      }),
+    );
+    hold(container);
+  };
+
+  const bindAgain = (container: string): boolean => {
+    const fd = held.get(container);
+    if (fd === undefined) return false;
+    mountOnNewFile(container, () => bindMount(`/proc/self/fd/${fd}`, pathOf(container)));
+    return true;
   };
 
   const open = (container: string): number => openSync(pathOf(container), 'r');
@@ -95,7 +134,7 @@ export function openNamespaces(dir: string): Namespaces {
     return names.filter(exists).sort();
   };
 
-  return { pathOf, exists, list, create, remove, open };
+  return { pathOf, exists, hold, bindAgain, list, create, remove, open };
 }
 
 function isMissing(error: unknown): boolean {

@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import { mkdirSync, rmSync } from 'node:fs';
 import { after, describe, it } from 'node:test';
 import { netContract } from '../../services/net-svc/contract.ts';
+import { openDesiredState } from '../../services/net-svc/desired-state.ts';
 import { netHandlers } from '../../services/net-svc/handlers.ts';
 import { createHostNetwork } from '../../services/net-svc/host-network.ts';
 import { createNat } from '../../services/net-svc/nat.ts';
@@ -21,7 +22,15 @@ const bus = createMemoryBus([netContract]);
 after(() => bus.close());
 const channel = bus.connect('net-svc');
 const nat = createNat([nftables], [nftables], `${dir}/.nat`);
-channel.serve(netContract, netHandlers(openNamespaces(dir), createHostNetwork(nat, silentLogger)));
+channel.serve(
+  netContract,
+  netHandlers({
+    namespaces: openNamespaces(dir),
+    host: createHostNetwork(nat, silentLogger),
+    desired: openDesiredState(`${dir}/.desired.json`, assert.fail),
+    drift: { healthReasons: () => [] },
+  }),
+);
 channel.ready();
 const net = bus.connect('state-svc').client(netContract);
 

@@ -1,68 +1,21 @@
 import assert from 'node:assert/strict';
-import { type ChildProcess, spawn } from 'node:child_process';
-import { once } from 'node:events';
-import { chownSync, mkdirSync, readdirSync } from 'node:fs';
-import { Socket } from 'node:net';
+import { readdirSync } from 'node:fs';
 import { after, describe, it } from 'node:test';
-import { netContract } from '../../services/net-svc/contract.ts';
-import { createBroker } from '../../shared/ipc/broker.ts';
-import { createChannel } from '../../shared/ipc/channel.ts';
-import { CONTRACTS_HASH } from '../../shared/ipc/contracts-hash.ts';
-import { memoryPorts } from '../../shared/ipc/memory-port.ts';
-import { socketPort } from '../../shared/ipc/socket-port.ts';
-import { silentLogger } from '../../shared/log/logger.ts';
 import { reexecInNamespaces } from '../kit/namespaced.ts';
-import { bundle, NODE, uid, unprivileged } from './bundle.ts';
 import { internal, lab, leaseOf, links, pings, run } from './kernel.ts';
+import { dir, kill, openService } from './service.ts';
 
 reexecInNamespaces(import.meta.filename);
 
-const rundir = '/run/berth';
-const dir = `${rundir}/netns`;
-const launch = { service: 'net-svc', rundir, storage: '/run/storage', mode: 'appengine' };
 const containers = ['a', 'b', 'c', 'd', 'e'];
 const leasesOf = (container: string) => {
   const host = 10 + containers.indexOf(container);
   return [leaseOf(internal, container, host), leaseOf(lab, container, host, 'lab0')];
 };
 
-/** The broker with state-svc in this process; net-svc is a real process on a socketpair. */
-async function start() {
-  mkdirSync(dir, { recursive: true });
-  chownSync(dir, uid, uid);
-  const file = await bundle('services/net-svc/main.ts', '/run/service');
-  const broker = createBroker({
-    contracts: [netContract],
-    contractsHash: CONTRACTS_HASH,
-    log: silentLogger,
-    listener: { onReady: () => undefined, onBeat: () => undefined, onGone: () => undefined },
-  });
-  const [brokerEnd, ownEnd] = memoryPorts();
-  broker.attach('state-svc', brokerEnd);
-  const channel = createChannel(ownEnd, { contractsHash: CONTRACTS_HASH, log: silentLogger, beatMs: 0 });
-  const serve = (): ChildProcess => {
-    const [command = '', ...args] = unprivileged([...NODE, file]);
-    const env = { PATH: process.env.PATH, BERTH_LAUNCH: JSON.stringify(launch) };
-    const child = spawn(command, args, { stdio: ['ignore', 'pipe', 'inherit', 'pipe'], env });
-    child.stdout?.on('data', (chunk: Buffer) => log.push(...String(chunk).split('\n')));
-    const socket = child.stdio[3];
-    assert.ok(socket instanceof Socket);
-    broker.attach('net-svc', socketPort(socket));
-    return child;
-  };
-  const log: string[] = [];
-  return { net: channel.client(netContract), serve, log, close: () => broker.close() };
-}
-
-const kill = async (child: ChildProcess): Promise<void> => {
-  const ended = once(child, 'exit');
-  child.kill('SIGKILL');
-  await ended;
-};
-
 describe('net-svc as a process', () => {
   it('knows after SIGKILL what it did before, and changes nothing of it', async () => {
-    const { net, serve, log, close } = await start();
+    const { net, serve, log, close } = await openService();
     const first = serve();
     after(close);
     assert.deepEqual(await net.configure({ pools: [internal, lab] }), { ok: true, value: { nat: 'nftables' } });
@@ -90,7 +43,7 @@ describe('net-svc as a process', () => {
   });
 
   it('can be killed in the middle of anything: the next one finishes or removes it', async () => {
-    const { net, serve, close } = await start();
+    const { net, serve, close } = await openService();
     after(close);
     let child = serve();
     await net.configure({ pools: [internal, lab] });

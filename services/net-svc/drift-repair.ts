@@ -1,0 +1,136 @@
+// Keeps what was asked for: looks whenever the kernel says that something changed, and brings back what is gone. Looking at
+// what is right writes nothing.
+import { setTimeout as wait } from 'node:timers/promises';
+import type { Logger } from '../../shared/log/logger.ts';
+import type { HealthReason } from '../../shared/schema/health.ts';
+import { attach } from './attachments.ts';
+import type { DesiredState } from './desired-state.ts';
+import type { HostNetwork } from './host-network.ts';
+import { ALL_AREAS, type KernelArea, type KernelWatch, watchKernel } from './kernel-watch.ts';
+import { NetFailure } from './net-failure.ts';
+import type { Namespaces } from './netns.ts';
+import { afterPass, CALM, isContested, type Pace, type Pass, restMs, retryMs } from './repair-pace.ts';
+
+export interface DriftRepair {
+  healthReasons(): readonly HealthReason[];
+  /** Resolves when nothing of it runs any more. */
+  stop(): Promise<void>;
+}
+
+export interface DriftContext {
+  readonly namespaces: Namespaces;
+  readonly host: HostNetwork;
+  readonly desired: DesiredState;
+  readonly log: Logger;
+  /** Hears what one pass repaired. */
+  readonly announce: (what: readonly string[]) => void;
+}
+
+/** One line of the log; who deletes 200 links need not read 200 steps. */
+const MAX_TOLD = 20;
+
+interface Findings {
+  readonly repaired: readonly string[];
+  readonly failures: readonly NetFailure[];
+}
+
+/** Compares all areas at once, for what happened while nobody looked, then follows the kernel. Throws when it cannot be heard. */
+export function createDriftRepair(context: DriftContext): DriftRepair {
+  const { log } = context;
+  const watch = watchKernel();
+  for (const { area, reason } of watch.deaf) log.warn(`changes of ${area} are not heard and not repaired: ${reason}`);
+  const stopped = new AbortController();
+  const state: State = { pace: CALM, failures: [], lastRepaired: '' };
+  const running = follow(context, watch, state, stopped.signal);
+  return {
+    healthReasons: () => reasonsOf(state, watch),
+    async stop() {
+      stopped.abort();
+      watch.close();
+      await running;
+    },
+  };
+}
+
+interface State {
+  pace: Pace;
+  failures: readonly NetFailure[];
+  lastRepaired: string;
+}
+
+async function follow(context: DriftContext, watch: KernelWatch, state: State, signal: AbortSignal): Promise<void> {
+  let areas: ReadonlySet<KernelArea> = new Set(ALL_AREAS);
+  while (!signal.aborted) {
+    const startedMs = performance.now();
+    const findings = await look(context, areas);
+    const failed = findings.failures.length > 0;
+    const pass: Pass = { startedMs, endedMs: performance.now(), repaired: findings.repaired.length > 0, failed };
+    const wasContested = isContested(state.pace, pass.startedMs);
+    state.pace = afterPass(state.pace, pass);
+    tell(context, state, findings);
+    if (!wasContested && isContested(state.pace, pass.endedMs)) {
+      context.log.error(`somebody undoes repairs of the network, the last of: ${state.lastRepaired}; slowing down`);
+    }
+    await rest(restMs(state.pace, pass), signal);
+    const heard = await watch.next(retryMs(state.pace));
+    areas = failed ? new Set(ALL_AREAS) : heard;
+  }
+}
+
+/** What fails does not keep the rest from being repaired. */
+async function look(context: DriftContext, areas: ReadonlySet<KernelArea>): Promise<Findings> {
+  const repaired: string[] = [];
+  const failures: NetFailure[] = [];
+  const note = (error: unknown): void => {
+    if (!(error instanceof NetFailure)) throw error;
+    failures.push(error);
+  };
+  const record = (step: string): void => {
+    repaired.push(step);
+  };
+  await context.host.repair(areas, record).catch(note);
+  if (!areas.has('links') && !areas.has('mounts')) return { repaired, failures };
+  for (const [container, leases] of context.desired.attachments) {
+    try {
+      attach(context.namespaces, container, leases, { strictness: 'enough', mayCreateNamespace: false, record });
+    } catch (error) {
+      note(error);
+    }
+  }
+  return { repaired, failures };
+}
+
+function tell({ log, announce }: DriftContext, state: State, { repaired, failures }: Findings): void {
+  if (repaired.length > 0) {
+    const more = repaired.length - MAX_TOLD;
+    const told = more > 0 ? [...repaired.slice(0, MAX_TOLD), `and ${more} more`] : repaired;
+    state.lastRepaired = told.join('; ');
+    log.warn(`repaired: ${state.lastRepaired}`);
+    announce(told);
+  }
+  const before = new Set(state.failures.map(({ message }) => message));
+  for (const { message } of failures) if (!before.has(message)) log.error(`cannot be repaired: ${message}`);
+  state.failures = failures;
+}
+
+function reasonsOf({ pace, failures, lastRepaired }: State, { deaf }: KernelWatch): HealthReason[] {
+  const reasons: HealthReason[] = failures.slice(0, MAX_TOLD).map(({ step, message }) => ({
+    code: 'NETWORK_NOT_REPAIRED',
+    subject: step,
+    message: `cannot be repaired: ${message}`,
+  }));
+  if (isContested(pace, performance.now())) {
+    const message = `somebody undoes repairs of the network again and again; the last were: ${lastRepaired}; find out who`;
+    reasons.push({ code: 'NETWORK_CONTESTED', subject: 'network', message });
+  }
+  for (const { area, reason } of deaf) {
+    const message = `changes of ${area} are not heard and not repaired: ${reason}`;
+    reasons.push({ code: 'NETWORK_UNWATCHED', subject: area, message });
+  }
+  return reasons;
+}
+
+/** An abort ends it early. */
+async function rest(ms: number, signal: AbortSignal): Promise<void> {
+  await wait(ms, undefined, { signal }).catch(() => undefined);
+}

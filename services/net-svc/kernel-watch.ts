@@ -1,0 +1,124 @@
+// Hears from the kernel when something changed that may be ours: links, addresses, routes and forwarding, here and in the
+// namespaces of containers; nftables rules; mounts. Says only what kind: what differs is found by comparing.
+import { closeSync, openSync } from 'node:fs';
+import { EPOLLIN, EPOLLPRI, openPoller, type Watched } from '../../shared/kernel/epoll.ts';
+import { bind, KernelError, recv, setsockopt, socket } from '../../shared/kernel/libc.ts';
+
+export type KernelArea = 'links' | 'rules' | 'mounts';
+export const ALL_AREAS: readonly KernelArea[] = ['links', 'rules', 'mounts'];
+
+/** linux/socket.h, linux/netlink.h, linux/rtnetlink.h, linux/netfilter/nfnetlink.h */
+const AF_NETLINK = 16;
+const SOCK_RAW_NONBLOCK_CLOEXEC = 3 | 0o4000 | 0o2000000;
+const NETLINK_ROUTE = 0;
+const NETLINK_NETFILTER = 12;
+const SOL_NETLINK = 270;
+const NETLINK_ADD_MEMBERSHIP = 1;
+const NETLINK_LISTEN_ALL_NSID = 8;
+const RTNLGRP_LINK = 1;
+const RTNLGRP_IPV4_IFADDR = 5;
+const RTNLGRP_IPV4_ROUTE = 7;
+/** Tells changes of forwarding, among other settings. */
+const RTNLGRP_IPV4_NETCONF = 24;
+const NFNLGRP_NFTABLES = 7;
+
+/** Events come in bursts: a deleted bridge is a dozen. */
+const SETTLE_MS = 10;
+
+export interface KernelWatch {
+  /** What changed since the last answer; nothing after `timeoutMs` (-1: never) or `close`. One call at a time. */
+  next(timeoutMs: number): Promise<ReadonlySet<KernelArea>>;
+  /** What cannot be heard, and why. */
+  readonly deaf: readonly { readonly area: KernelArea; readonly reason: string }[];
+  close(): void;
+}
+
+interface Source extends Watched {
+  readonly area: KernelArea;
+}
+
+const uint32 = (value: number): Buffer => Buffer.from(Uint32Array.of(value).buffer);
+
+function listen(protocol: number, groups: readonly number[], everyNamespace: boolean): number {
+  const fd = socket(AF_NETLINK, SOCK_RAW_NONBLOCK_CLOEXEC, protocol);
+  try {
+    const address = Buffer.alloc(12);
+    address.writeUInt16LE(AF_NETLINK, 0);
+    bind(fd, address);
+    // Of every namespace that has a number in ours, as containers' have by their veth peers (needs CAP_NET_BROADCAST).
+    if (everyNamespace) setsockopt(fd, SOL_NETLINK, NETLINK_LISTEN_ALL_NSID, uint32(1));
+    for (const group of groups) setsockopt(fd, SOL_NETLINK, NETLINK_ADD_MEMBERSHIP, uint32(group));
+    return fd;
+  } catch (error) {
+    closeSync(fd);
+    throw error;
+  }
+}
+
+const ROUTE_GROUPS = [RTNLGRP_LINK, RTNLGRP_IPV4_IFADDR, RTNLGRP_IPV4_ROUTE, RTNLGRP_IPV4_NETCONF];
+const OPENERS: Readonly<Record<KernelArea, () => Watched>> = {
+  links: () => ({ fd: listen(NETLINK_ROUTE, ROUTE_GROUPS, true), events: EPOLLIN }),
+  rules: () => ({ fd: listen(NETLINK_NETFILTER, [NFNLGRP_NFTABLES], false), events: EPOLLIN }),
+  // poll(2) marks it when the mounts of the namespace changed (proc_pid_mountinfo(5)), and forgets that by telling it.
+  mounts: () => ({ fd: openSync('/proc/self/mountinfo', 'r'), events: EPOLLPRI }),
+};
+
+/** Throws KernelError when nothing can be waited for at all. */
+export function watchKernel(): KernelWatch {
+  const deaf: { area: KernelArea; reason: string }[] = [];
+  const sources: readonly Source[] = ALL_AREAS.flatMap((area) => {
+    try {
+      return [{ area, ...OPENERS[area]() }];
+    } catch (error) {
+      deaf.push({ area, reason: error instanceof Error ? error.message : String(error) });
+      return [];
+    }
+  });
+  const poller = openPoller(sources);
+  const buffer = Buffer.allocUnsafeSlow(64 * 1024);
+  let ended = false;
+  let waiting = false;
+
+  const release = (): void => {
+    for (const { fd } of sources) closeSync(fd);
+  };
+
+  return {
+    deaf,
+    async next(timeoutMs) {
+      if (ended) return new Set();
+      waiting = true;
+      let ready = await poller.wait(timeoutMs);
+      if (ready.length > 0) {
+        await new Promise((resolve) => setTimeout(resolve, SETTLE_MS));
+        ready = [...ready, ...(await poller.wait(0))];
+      }
+      waiting = false;
+      if (ended) {
+        release();
+        return new Set();
+      }
+      const heard = sources.filter(({ fd }) => ready.includes(fd));
+      for (const { fd, area } of heard) if (area !== 'mounts') drain(fd, buffer);
+      return new Set(heard.map(({ area }) => area));
+    },
+    close() {
+      if (ended) return;
+      ended = true;
+      poller.close();
+      if (!waiting) release();
+    },
+  };
+}
+
+/** Takes all that is there. ENOBUFS says that some was lost, which is a change like any other. */
+function drain(fd: number, buffer: Buffer): void {
+  for (;;) {
+    try {
+      recv(fd, buffer, 0);
+    } catch (error) {
+      if (error instanceof KernelError && error.errno === 'EAGAIN') return;
+      if (!(error instanceof KernelError) || error.errno !== 'ENOBUFS') throw error;
+    }
+  }
+}

@@ -1,0 +1,286 @@
+import assert from 'node:assert/strict';
+import { type ChildProcess, spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { readFileSync, statSync, writeFileSync } from 'node:fs';
+import { after, before, describe, it } from 'node:test';
+import { setTimeout as wait } from 'node:timers/promises';
+import { netContract } from '../../services/net-svc/contract.ts';
+import { hostInterfaceName } from '../../services/net-svc/link-names.ts';
+import { reexecInNamespaces } from '../kit/namespaced.ts';
+import {
+  addresses,
+  defaultRoutes,
+  internal,
+  lab,
+  leaseOf,
+  link,
+  pings,
+  run,
+  settle,
+  watchNetwork,
+  watchRules,
+} from './kernel.ts';
+import { dir, kill, openService } from './service.ts';
+
+reexecInNamespaces(import.meta.filename);
+
+const FORWARD = '/proc/sys/net/ipv4/ip_forward';
+const WEB = `${dir}/web`;
+const hostName = hostInterfaceName('web', 'eth0');
+const service = await openService();
+const repaired: string[] = [];
+service.ctl.subscribe(netContract, 'networkRepaired', {
+  onEvent: ({ what }) => repaired.push(...what),
+  onLost: () => assert.fail('events were lost'),
+});
+let child: ChildProcess;
+/** A process that lives in the container's namespace, as its init would. */
+let tenant: ChildProcess;
+
+const rulesCount = (): number => run(['nft', 'list', 'ruleset']).match(/masquerade/g)?.length ?? 0;
+const working = (): boolean =>
+  rulesCount() === 1 &&
+  readFileSync(FORWARD, 'utf8') === '1\n' &&
+  link('pvbr0')?.flags.includes('UP') === true &&
+  addresses('pvbr0').join() === '10.0.5.1/24' &&
+  link('pvbr1') !== undefined &&
+  link(hostName)?.master === 'pvbr0';
+
+async function eventually(what: string, holds: () => boolean, withinMs: number): Promise<number> {
+  const start = performance.now();
+  for (;;) {
+    let held = false;
+    try {
+      held = holds();
+    } catch {
+      // A link or file that is not there yet.
+    }
+    const elapsed = performance.now() - start;
+    if (held) return elapsed;
+    assert.ok(elapsed < withinMs, `${what}: not within ${withinMs} ms; ${service.log.join('\n')}`);
+    await wait(5);
+  }
+}
+
+before(async () => {
+  child = service.serve();
+  assert.ok((await service.net.configure({ pools: [internal, lab] })).ok);
+  assert.ok((await service.net.attach({ container: 'web', interfaces: [leaseOf(internal, 'web', 2)] })).ok);
+  assert.ok((await service.net.attach({ container: 'lab', interfaces: [leaseOf(lab, 'lab', 2)] })).ok);
+  tenant = spawn('nsenter', [`--net=${WEB}`, 'busybox', 'sleep', '1000']);
+  await once(tenant, 'spawn');
+  settle();
+});
+after(async () => {
+  await kill(tenant);
+  await kill(child);
+  service.close();
+});
+
+interface Drift {
+  readonly name: string;
+  readonly harm: () => void;
+  readonly back: () => boolean;
+  readonly told: RegExp;
+}
+
+const inside = (): boolean =>
+  addresses('eth0', WEB).join() === '10.0.5.2/24' &&
+  defaultRoutes(WEB)[0]?.gateway === '10.0.5.1' &&
+  pings('10.0.5.1', WEB);
+
+const DRIFTS: readonly Drift[] = [
+  {
+    name: 'nft flush ruleset',
+    harm: () => run(['nft', 'flush', 'ruleset']),
+    back: () => rulesCount() === 1,
+    told: /^set up NAT \(nftables\)$/,
+  },
+  {
+    name: 'a deleted bridge',
+    harm: () => run(['ip', 'link', 'del', 'pvbr0']),
+    back: () => inside() && link('pvbr0')?.address === '02:00:0a:00:05:01',
+    told: /^create bridge pvbr0$/,
+  },
+  {
+    name: "a bridge's flushed address",
+    harm: () => run(['ip', 'addr', 'flush', 'dev', 'pvbr0']),
+    back: inside,
+    told: /^add address 10\.0\.5\.1\/24 of bridge pvbr0$/,
+  },
+  {
+    name: 'a bridge set down',
+    harm: () => run(['ip', 'link', 'set', 'pvbr0', 'down']),
+    back: inside,
+    told: /^bring up bridge pvbr0$/,
+  },
+  {
+    name: 'a deleted veth',
+    harm: () => run(['ip', 'link', 'del', hostName]),
+    back: inside,
+    told: /^create veth vb\w+ for eth0 of web in pvbr0$/,
+  },
+  {
+    name: 'a veth taken out of its bridge',
+    harm: () => run(['ip', 'link', 'set', hostName, 'nomaster']),
+    back: inside,
+    told: /^put into pvbr0: vb/,
+  },
+  {
+    name: 'a flushed address inside',
+    harm: () => run(['ip', 'addr', 'flush', 'dev', 'eth0'], WEB),
+    back: inside,
+    told: /^add address 10\.0\.5\.2\/24 of eth0 of web$/,
+  },
+  {
+    name: 'a default route deleted inside',
+    harm: () => run(['ip', 'route', 'del', 'default'], WEB),
+    back: inside,
+    told: /^add default route through 10\.0\.5\.1 to web$/,
+  },
+  {
+    name: 'ip_forward cleared',
+    harm: () => writeFileSync(FORWARD, '0'),
+    back: () => readFileSync(FORWARD, 'utf8') === '1\n',
+    told: /^switch on net\.ipv4\.ip_forward$/,
+  },
+];
+
+describe('drift of the network', () => {
+  for (const { name, harm, back, told } of DRIFTS) {
+    it(`is repaired within a second: ${name}`, async (test) => {
+      await eventually('all is well before', working, 2_000);
+      repaired.length = 0;
+      harm();
+      const tookMs = await eventually(name, () => working() && back(), 1_000);
+      test.diagnostic(`${Math.round(tookMs)} ms`);
+      await eventually('the event', () => repaired.some((what) => told.test(what)), 500);
+      const line = service.log.findLast((text) => text.includes('repaired: ')) ?? '{}';
+      assert.equal(JSON.parse(line).src, 'net');
+    });
+  }
+
+  it('is repaired within a second: a namespace file unmounted under a container that lives', async () => {
+    const { ino } = statSync(WEB);
+    repaired.length = 0;
+    run(['umount', '-l', WEB]);
+    assert.notEqual(statSync(WEB).ino, ino);
+    await eventually('the namespace', () => statSync(WEB).ino === ino && inside(), 1_000);
+    assert.equal(statSync(`/proc/${tenant.pid}/ns/net`).ino, ino);
+    await eventually('the event', () => repaired.includes('bind the namespace of web again'), 500);
+  });
+
+  it('is repaired within a second: a namespace file removed', async () => {
+    const { ino } = statSync(WEB);
+    run(['umount', '-l', WEB]);
+    run(['rm', '-f', WEB]);
+    await eventually('the namespace', () => statSync(WEB).ino === ino && inside(), 1_000);
+  });
+
+  it('writes nothing when it looks again', async () => {
+    await eventually('all is well before', () => working() && inside(), 2_000);
+    settle();
+    repaired.length = 0;
+    const watchers = [await watchNetwork(), await watchNetwork(WEB), await watchRules()];
+    // The watchers' own marks, and these, make it look.
+    for (let round = 0; round < 5; round++) {
+      run(['ip', 'route', 'add', 'blackhole', '198.18.254.1']);
+      run(['ip', 'route', 'del', 'blackhole', '198.18.254.1']);
+      await wait(50);
+    }
+    for (const watcher of watchers) assert.deepEqual(await watcher.changes(), []);
+    assert.deepEqual(repaired, []);
+  });
+
+  it('is not what a container adds to its own namespace', async () => {
+    run(['ip', 'addr', 'add', '10.9.9.9/16', 'dev', 'eth0'], WEB);
+    run(['ip', 'route', 'replace', 'default', 'via', '10.9.0.1'], WEB);
+    await eventually('bystander', working, 1_000);
+    repaired.length = 0;
+    run(['ip', 'link', 'set', 'pvbr0', 'down']);
+    await eventually('a repair', () => repaired.length > 0, 1_000);
+    assert.deepEqual(addresses('eth0', WEB), ['10.0.5.2/24', '10.9.9.9/16']);
+    assert.deepEqual(defaultRoutes(WEB), [{ gateway: '10.9.0.1', dev: 'eth0' }]);
+    run(['ip', 'route', 'replace', 'default', 'via', '10.0.5.1'], WEB);
+    run(['ip', 'addr', 'del', '10.9.9.9/16', 'dev', 'eth0'], WEB);
+    await eventually('the inside', inside, 1_000);
+  });
+
+  it('is not what was detached', async () => {
+    assert.ok((await service.net.attach({ container: 'gone', interfaces: [leaseOf(lab, 'gone', 9)] })).ok);
+    assert.ok((await service.net.detach({ container: 'gone' })).ok);
+    repaired.length = 0;
+    run(['ip', 'link', 'set', 'pvbr1', 'down']);
+    await eventually('pvbr1', () => repaired.includes('bring up bridge pvbr1'), 1_000);
+    assert.equal(link(hostInterfaceName('gone', 'eth0')), undefined);
+  });
+
+  it('of the time when net-svc was dead is repaired by the next one, which nobody tells anything', async () => {
+    const { ino } = statSync(WEB);
+    await kill(child);
+    run(['nft', 'flush', 'ruleset']);
+    run(['ip', 'link', 'del', 'pvbr0']);
+    run(['ip', 'link', 'del', hostName]);
+    writeFileSync(FORWARD, '0');
+    child = service.serve();
+    await eventually('everything', () => working() && inside(), 5_000);
+    assert.equal(statSync(WEB).ino, ino);
+  });
+
+  it('under a container whose namespace nobody held makes no fresh one, and is a reason of health', async () => {
+    const { ino } = statSync(WEB);
+    await kill(child);
+    run(['umount', '-l', WEB]);
+    child = service.serve();
+    const reasons = async (): Promise<string[]> => {
+      const health = await service.ctlNet.health({});
+      return health.ok ? health.value.reasons.map(({ code, message }) => `${code} ${message}`) : [];
+    };
+    let found: string[] = [];
+    for (let tries = 0; found.length === 0 && tries < 200; tries++) {
+      await wait(10);
+      found = await reasons();
+    }
+    assert.match(found.join(), /^NETWORK_NOT_REPAIRED .*namespace of web.*stop and start the container/);
+    assert.notEqual(statSync(WEB).ino, ino);
+    assert.equal(link(hostName)?.master, 'pvbr0');
+    run(['mount', '--bind', `/proc/${tenant.pid}/ns/net`, WEB]);
+    await eventually('the inside', inside, 1_000);
+    for (let tries = 0; found.length > 0 && tries < 300; tries++) {
+      await wait(10);
+      found = await reasons();
+    }
+    assert.deepEqual(found, []);
+  });
+
+  it('by somebody who fights is repaired slowly and told in health', async () => {
+    repaired.length = 0;
+    const codes = async (): Promise<string[]> => {
+      const health = await service.ctlNet.health({});
+      return health.ok ? health.value.reasons.map(({ code }) => code) : [];
+    };
+    const end = performance.now() + 8_000;
+    while (!(await codes()).includes('NETWORK_CONTESTED')) {
+      assert.ok(performance.now() < end, 'nobody noticed the fight');
+      if (addresses('pvbr1').length > 0) run(['ip', 'addr', 'flush', 'dev', 'pvbr1']);
+      await wait(5);
+    }
+    const fought = repaired.length;
+    assert.ok(fought > 10 && fought < 60, `${fought} repairs`);
+    const calm = performance.now() + 2_000;
+    while (performance.now() < calm) {
+      if (addresses('pvbr1').length > 0) run(['ip', 'addr', 'flush', 'dev', 'pvbr1']);
+      await wait(20);
+    }
+    assert.ok(repaired.length - fought <= 2, `${repaired.length - fought} repairs more`);
+  });
+
+  it('does not keep the service from ending when it is asked to', async () => {
+    const ended = once(child, 'exit');
+    service.disconnect();
+    const [code] = await ended;
+    assert.equal(code, 0);
+    child = service.serve();
+    assert.ok((await service.net.listAttachments({})).ok);
+  });
+});

@@ -1,0 +1,66 @@
+// net-svc as a real process with the contract's privileges only, on a broker in the test's process.
+import assert from 'node:assert/strict';
+import { type ChildProcess, spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { chownSync, mkdirSync } from 'node:fs';
+import { Socket } from 'node:net';
+import process from 'node:process';
+import { netContract } from '../../services/net-svc/contract.ts';
+import { createBroker } from '../../shared/ipc/broker.ts';
+import { createChannel } from '../../shared/ipc/channel.ts';
+import type { Channel, ServiceName } from '../../shared/ipc/contract.ts';
+import { CONTRACTS_HASH } from '../../shared/ipc/contracts-hash.ts';
+import { memoryPorts } from '../../shared/ipc/memory-port.ts';
+import { socketPort } from '../../shared/ipc/socket-port.ts';
+import { silentLogger } from '../../shared/log/logger.ts';
+import { bundle, NODE, uid, unprivileged } from './bundle.ts';
+
+const rundir = '/run/berth';
+export const dir = `${rundir}/netns`;
+
+/** The broker, state-svc and ctl-svc are in this process. `natBackends`: as the launch document's. */
+export async function openService(natBackends?: readonly string[]) {
+  const launch = { service: 'net-svc', rundir, storage: '/run/storage', mode: 'appengine', natBackends };
+  mkdirSync(dir, { recursive: true });
+  chownSync(dir, uid, uid);
+  const file = await bundle('services/net-svc/main.ts', '/run/service');
+  const broker = createBroker({
+    contracts: [netContract],
+    contractsHash: CONTRACTS_HASH,
+    log: silentLogger,
+    listener: { onReady: () => undefined, onBeat: () => undefined, onGone: () => undefined },
+  });
+  const connect = (service: ServiceName): Channel => {
+    const [brokerEnd, ownEnd] = memoryPorts();
+    broker.attach(service, brokerEnd);
+    return createChannel(ownEnd, { contractsHash: CONTRACTS_HASH, log: silentLogger, beatMs: 0 });
+  };
+  const log: string[] = [];
+  const serve = (): ChildProcess => {
+    const [command = '', ...args] = unprivileged([...NODE, file]);
+    const env = { PATH: process.env.PATH, BERTH_LAUNCH: JSON.stringify(launch) };
+    const child = spawn(command, args, { stdio: ['ignore', 'pipe', 'inherit', 'pipe'], env });
+    child.stdout?.on('data', (chunk: Buffer) => log.push(...String(chunk).split('\n')));
+    const socket = child.stdio[3];
+    assert.ok(socket instanceof Socket);
+    broker.attach('net-svc', socketPort(socket));
+    return child;
+  };
+  const ctl = connect('ctl-svc');
+  return {
+    net: connect('state-svc').client(netContract),
+    ctl,
+    ctlNet: ctl.client(netContract),
+    serve,
+    log,
+    /** The service sees the end of its socket, as when the supervisor asks for it. */
+    disconnect: () => broker.detach('net-svc'),
+    close: () => broker.close(),
+  };
+}
+
+export async function kill(child: ChildProcess): Promise<void> {
+  const ended = once(child, 'exit');
+  child.kill('SIGKILL');
+  await ended;
+}
