@@ -10,7 +10,7 @@ export interface BrokerCall {
   /** The caller's own number for it. */
   readonly callerId: number;
   readonly topic: number;
-  /** Milliseconds since the epoch. */
+  /** Milliseconds as performance.now() counts them: a device without a clock jumps by decades when it learns the time. */
   readonly expiresAt: number;
 }
 
@@ -22,6 +22,7 @@ export interface BrokerPeer {
   ready: boolean;
   /** Requests that arrived while the service was not ready, by id, oldest first. */
   readonly parked: Map<number, Buffer>;
+  readonly parkedBytes: number;
   /** Calls that are with this service or parked for it. */
   readonly size: number;
   inFlightFrom(caller: BrokerPeer): number;
@@ -36,6 +37,7 @@ export interface BrokerPeer {
   noteOutgoing(callerId: number, outgoing: Outgoing | undefined): void;
   nextSequence(topic: number): number;
   offerEvent(frame: Buffer): void;
+  /** To be called when the port has drained: sends what waits, as far as the port takes it. */
   flushEvents(): void;
   /** Answers the port that was open, already forgotten. */
   disconnect(): Port | undefined;
@@ -75,6 +77,9 @@ export function createPeer(service: ServiceName, index: number): BrokerPeer {
     greeted: false,
     ready: false,
     parked: new Map(),
+    get parkedBytes() {
+      return [...peer.parked.values()].reduce((sum, frame) => sum + frame.length, 0);
+    },
     get size() {
       return incoming.size;
     },
@@ -118,9 +123,11 @@ export function createPeer(service: ServiceName, index: number): BrokerPeer {
         peer.port?.send(encodeFrame(KIND.lost, 0, topic, 0, encodePayload({ count })));
       }
       lost.clear();
-      const frames = waiting;
-      waiting = [];
-      for (const frame of frames) peer.port?.send(frame);
+      // All at once could be more than a queue may hold; the rest goes with the next drain.
+      while (waiting.length > 0 && !isSlow()) {
+        const frame = waiting.shift();
+        if (frame !== undefined) peer.port?.send(frame);
+      }
     },
     disconnect() {
       const port = peer.port;

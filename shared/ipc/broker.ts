@@ -1,6 +1,6 @@
 // Routes frames between services: reads envelopes only, checks the caller against the contracts, enforces quotas, stamps
 // the sender, and answers for receivers that are gone. It holds no state that a restart of a service would miss.
-import type { Buffer } from 'node:buffer';
+import { Buffer } from 'node:buffer';
 import type { Logger } from '../log/logger.ts';
 import { type BrokerPeer, createPeer } from './broker-peer.ts';
 import { decodePayload } from './codec.ts';
@@ -13,7 +13,7 @@ import { faultFrame, helloPayload } from './wire.ts';
 
 /** Requests from one caller to one receiver that wait or run; the next one is answered OVERLOADED. */
 export const MAX_IN_FLIGHT_PER_PAIR = 256;
-/** Bytes queued towards one service: requests beyond it are answered OVERLOADED. */
+/** Bytes queued towards one service, or parked for it: requests beyond it are answered OVERLOADED. */
 const MAX_REQUEST_QUEUE_BYTES = 1024 * 1024;
 /** Bytes queued towards one service at which it is disconnected: it does not read its answers. */
 const MAX_QUEUE_BYTES = 8 * 1024 * 1024;
@@ -76,8 +76,15 @@ export function createBroker({ contracts, contractsHash, log, listener }: Broker
 
   const forward = (caller: BrokerPeer, route: RequestRoute, frame: Buffer): void => {
     const receiver = peerNamed(route.receiver);
+    // Answers and withdrawals find a call by this number; with two of them one would be forgotten.
+    if (caller.findOutgoing(idOf(frame)) !== undefined) {
+      log.error(`${caller.service} uses the number ${idOf(frame)} for two requests, disconnecting it`);
+      drop(caller, 'request number used twice');
+      return;
+    }
     const inFlight = receiver.inFlightFrom(caller);
-    if (inFlight >= MAX_IN_FLIGHT_PER_PAIR || (receiver.port?.queuedBytes ?? 0) > MAX_REQUEST_QUEUE_BYTES) {
+    const queuedBytes = (receiver.port?.queuedBytes ?? 0) + receiver.parkedBytes;
+    if (inFlight >= MAX_IN_FLIGHT_PER_PAIR || queuedBytes > MAX_REQUEST_QUEUE_BYTES) {
       refuse(caller, frame, 'OVERLOADED', `${inFlight} requests of ${caller.service} are with ${route.receiver}`);
       return;
     }
@@ -85,15 +92,17 @@ export function createBroker({ contracts, contractsHash, log, listener }: Broker
       caller,
       callerId: idOf(frame),
       topic: topicOf(frame),
-      expiresAt: Date.now() + deadlineOf(frame) + EXPIRY_GRACE_MS,
+      expiresAt: performance.now() + deadlineOf(frame) + EXPIRY_GRACE_MS,
     });
     restamp(frame, id, caller.index);
     if (receiver.ready) deliver(receiver, frame);
-    else receiver.parked.set(id, frame);
+    // A copy: the frame is a view into a chunk of the caller's stream, which would be kept whole.
+    else receiver.parked.set(id, Buffer.from(frame));
   };
 
   const answer = (receiver: BrokerPeer, frame: Buffer): void => {
-    const call = receiver.take(idOf(frame));
+    // What is parked for it was not asked of it yet.
+    const call = receiver.parked.has(idOf(frame)) ? undefined : receiver.take(idOf(frame));
     // The caller gave up meanwhile.
     if (call === undefined) return;
     restamp(frame, call.callerId, receiver.index);
@@ -136,8 +145,10 @@ export function createBroker({ contracts, contractsHash, log, listener }: Broker
 
   const ready = (peer: BrokerPeer): void => {
     peer.ready = true;
-    for (const frame of peer.parked.values()) deliver(peer, frame);
-    peer.parked.clear();
+    for (const [id, frame] of peer.parked) {
+      peer.parked.delete(id);
+      deliver(peer, frame);
+    }
     listener.onReady(peer.service);
   };
 
@@ -171,7 +182,7 @@ export function createBroker({ contracts, contractsHash, log, listener }: Broker
   };
 
   const expire = (): void => {
-    const now = Date.now();
+    const now = performance.now();
     for (const receiver of peers.values()) {
       for (const [id, call] of receiver.calls()) {
         if (call.expiresAt > now) continue;

@@ -3,7 +3,7 @@ import type { Buffer } from 'node:buffer';
 import type { Logger } from '../log/logger.ts';
 import { decodePayload, encodePayload } from './codec.ts';
 import type { CallOptions, Channel, Client, Contract, Handlers, Schema } from './contract.ts';
-import { encodeFrame, KIND, kindOf, payloadOf, topicOf } from './envelope.ts';
+import { encodeFrame, KIND, kindOf, MAX_PAYLOAD_BYTES, payloadOf, topicOf } from './envelope.ts';
 import { createPendingCalls } from './pending-calls.ts';
 import type { OpenPort } from './port.ts';
 import { createServing, type UntypedHandler } from './serving.ts';
@@ -86,7 +86,15 @@ export function createChannel(open: OpenPort, options: ChannelOptions): Channel 
       serving.add(contract, handlers as unknown as Readonly<Record<string, UntypedHandler>>);
     },
     publish(contract, name, payload) {
-      send(encodeFrame(KIND.event, 0, topicId(contract.service, name), 0, encodePayload(payload)));
+      const bytes = encodePayload(payload);
+      // The broker would take a frame of that size for a broken stream.
+      if (bytes.length > MAX_PAYLOAD_BYTES) {
+        log.error(
+          `event ${contract.service}.${name} has ${bytes.length} bytes, at most ${MAX_PAYLOAD_BYTES} fit a message`,
+        );
+        return;
+      }
+      send(encodeFrame(KIND.event, 0, topicId(contract.service, name), 0, bytes));
     },
     subscribe(contract, name, subscription) {
       const spec = contract.events[name];

@@ -47,7 +47,7 @@ export function createPendingCalls(send: (frame: Buffer) => void): PendingCalls 
   ): Promise<UntypedAnswer> =>
     new Promise((resolve, reject) => {
       const deadlineMs = options.deadlineMs ?? spec.deadlineMs;
-      const deadlineAt = Date.now() + deadlineMs;
+      const deadlineAt = performance.now() + deadlineMs;
       let id = 0;
       let repeated = false;
       const end = (): void => {
@@ -67,11 +67,11 @@ export function createPendingCalls(send: (frame: Buffer) => void): PendingCalls 
       const post = (): void => {
         id = takeId();
         pending.set(id, call);
-        send(encodeFrame(KIND.request, id, topic, Math.max(1, deadlineAt - Date.now()), payload));
+        send(encodeFrame(KIND.request, id, topic, Math.max(1, Math.ceil(deadlineAt - performance.now())), payload));
       };
       const settle = (frame: Buffer): void => {
         const fault = kindOf(frame) === KIND.fault ? parseFault(name, frame) : undefined;
-        if (fault?.code === 'PEER_GONE' && spec.idempotent && !repeated && Date.now() < deadlineAt) {
+        if (fault?.code === 'PEER_GONE' && spec.idempotent && !repeated && performance.now() < deadlineAt) {
           repeated = true;
           pending.delete(id);
           post();

@@ -13,11 +13,15 @@ import { echoContract } from './echo-contract.ts';
 function attachSubscriber(bus: MemoryBus) {
   const got: Buffer[] = [];
   let queuedBytes = 0;
+  let grows = false;
   let listener: PortListener | undefined;
   bus.broker.attach('state-svc', (opened) => {
     listener = opened;
     return {
-      send: (frame) => void got.push(frame),
+      send(frame) {
+        got.push(frame);
+        if (grows) queuedBytes += frame.length;
+      },
       get queuedBytes() {
         return queuedBytes;
       },
@@ -29,6 +33,11 @@ function attachSubscriber(bus: MemoryBus) {
     fill: () => {
       queuedBytes = 1024 * 1024;
     },
+    /** From now on nothing leaves before the next drain. */
+    block: () => {
+      grows = true;
+    },
+    queuedBytes: () => queuedBytes,
     drain: () => {
       queuedBytes = 0;
       listener?.onDrain();
@@ -66,6 +75,18 @@ describe('ipc.slow-subscriber', () => {
     assert.deepEqual(subscriber.events(), []);
     subscriber.drain();
     assert.deepEqual(subscriber.events(), [{ text: 'one' }, { text: 'two' }]);
+    assert.deepEqual(subscriber.lost(), []);
+  });
+
+  it('is sent what waited in parts that its queue can hold', async () => {
+    const subscriber = attachSubscriber(bus);
+    subscriber.fill();
+    const text = 'x'.repeat(60_000);
+    await publish(Array.from({ length: 20 }, () => text));
+    subscriber.block();
+    subscriber.drain();
+    assert.ok(subscriber.queuedBytes() < 400_000, `${subscriber.queuedBytes()} bytes at once`);
+    while (subscriber.events().length < 20) subscriber.drain();
     assert.deepEqual(subscriber.lost(), []);
   });
 
