@@ -24,15 +24,13 @@ function foldersOf(path: string): readonly string[] {
   }
 }
 
-/** Takes the groups away, children first. False while one of them still holds a process. */
-export function removeCgroups(paths: readonly string[]): boolean {
-  let done = true;
+/** Takes the groups away, children first; those that hold a process stay. */
+export function removeCgroups(paths: readonly string[]): void {
   for (const path of [...paths].reverse()) {
     try {
       rmdirSync(path);
-    } catch (error) {
-      if (!(error instanceof Error && 'code' in error && error.code === 'ENOENT')) done = false;
+    } catch {
+      // In use, or gone meanwhile.
     }
   }
-  return done;
 }

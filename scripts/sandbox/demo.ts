@@ -92,6 +92,14 @@ function showTable({ socket }: Demo): void {
   spawnSync(process.execPath, [join(PROGRAM, 'pvcontrol.js'), '-s', socket, '--table', 'ls'], { stdio: 'inherit' });
 }
 
+function suggest({ socket }: Demo): void {
+  say('to try from another terminal:');
+  console.log(`  alias pv='${PROGRAM}/pvcontrol.js -s ${socket}'`);
+  console.log('  pv ls; pv services; pv ipam leases; pv health');
+  console.log('  pv containers restart net-server      # it comes back with the same address');
+  console.log(`  pkill -KILL -f ${PROGRAM_INSIDE}/net-svc.js; pv services; pv ls      # containers do not notice`);
+}
+
 async function stop(demo: Demo): Promise<void> {
   const { sandbox, supervisor, storage } = demo;
   say('stopping');
@@ -155,7 +163,7 @@ async function show(example: string): Promise<void> {
   try {
     await Promise.race([untilUp(demo), interrupted]);
     showTable(demo);
-    say(`another terminal can ask as well: ${PROGRAM}/pvcontrol.js -s ${demo.socket} ls`);
+    suggest(demo);
     say('the log follows; Ctrl-C ends the demo');
     const follow = spawn(
       'tail',

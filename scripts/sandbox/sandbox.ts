@@ -61,6 +61,7 @@ mount --move /run/berth/cgroup /sys/fs/cgroup
 ip link set lo up
 ip netns add outside
 ip link add uplink type veth peer name eth0 netns outside
+for all in /proc/sys/net/ipv6/conf/*/disable_ipv6; do [ ! -e "$all" ] || echo 1 > "$all"; done
 ip address add ${UPLINK_ADDRESS}/24 dev uplink
 ip link set uplink up
 ip -n outside link set lo up
@@ -143,7 +144,8 @@ async function close(child: ChildProcess, shared: string, cgroupsBefore: Readonl
     child.kill('SIGKILL');
     await until(() => (child.exitCode !== null || child.signalCode !== null) && !existsSync(`/proc/${first}`));
   }
-  await until(() => removeCgroups(listCgroups().filter((path) => !cgroupsBefore.has(path))));
+  // Its containers are dead: what cannot be removed now is in use by another tree, and that one's to remove.
+  removeCgroups(listCgroups().filter((path) => path.includes('/berth.') && !cgroupsBefore.has(path)));
   rmSync(shared, { recursive: true, force: true });
 }
 

@@ -9,6 +9,7 @@ import type { Clock } from './clock.ts';
 import { type ContainerEffect, type ContainerEvent, transition } from './container-status.ts';
 import { goalMet } from './group-status.ts';
 import type { Intent, IntentStore } from './intent-store.ts';
+import type { RequestReboot } from './reboot-request.ts';
 import type { Run } from './standing.ts';
 import type { Plumbing, StartContext } from './start-pipeline.ts';
 import { createUptime, type Uptime } from './uptime.ts';
@@ -23,6 +24,7 @@ export interface CoreContext extends StartContext {
   readonly clock: Clock;
   readonly log: Logger;
   readonly intents: IntentStore;
+  readonly requestReboot: RequestReboot;
   /** Resolves when no earlier group lacks a goal, or that was waited for long enough. */
   mayStart(): Promise<void>;
   /** Its status or row changed. */

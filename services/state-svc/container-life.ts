@@ -125,8 +125,9 @@ export function judge(core: ContainerCore, exit: ExitStatus): void {
       core.apply('crashed');
       return;
     case 'exhausted':
-      core.fault('RECOVERY_EXHAUSTED', `its init ${exhaustedText(exit, retries, verdict.unsupported)}`);
+      core.fault('RECOVERY_EXHAUSTED', `its init ${exhaustedText(exit, retries)}`);
       core.apply('ended');
+      if (verdict.reboot) core.context.requestReboot('RECOVERY_EXHAUSTED', `container ${plan.name} does not stay up`);
       return;
   }
 }

@@ -12,9 +12,6 @@ export function exitText(exit: ExitStatus): string {
   }
 }
 
-export function exhaustedText(exit: ExitStatus, retries: number, unsupported: 'reboot' | undefined): string {
-  const text = `${exitText(exit)} after ${retries} retries, no more are allowed; start it by hand when its cause is gone`;
-  return unsupported === undefined
-    ? text
-    : `${text} (backoff_policy "${unsupported}" is not acted on yet: it stays stopped)`;
+export function exhaustedText(exit: ExitStatus, retries: number): string {
+  return `${exitText(exit)} after ${retries} retries, no more are allowed; start it by hand when its cause is gone`;
 }

@@ -8,8 +8,8 @@ export type Verdict =
   | { readonly kind: 'stay' }
   /** Start it again after the delay; `retries` is the counter's new value. */
   | { readonly kind: 'retry'; readonly delayMs: number; readonly retries: number }
-  /** max_retries are used up; it stays STOPPED. `unsupported`: a policy that is not acted on yet. */
-  | { readonly kind: 'exhausted'; readonly unsupported: 'reboot' | undefined };
+  /** max_retries are used up; it stays STOPPED. `reboot`: and its policy asks for one. */
+  | { readonly kind: 'exhausted'; readonly reboot: boolean };
 
 export interface Ending {
   readonly exit: ExitStatus;
@@ -24,9 +24,9 @@ export function recover(plan: AutoRecovery | undefined, ending: Ending): Verdict
   if (plan.maxRetries === 0 || ending.retries < plan.maxRetries) {
     return { kind: 'retry', delayMs: retryDelayMs(plan, ending.retries), retries: ending.retries + 1 };
   }
-  if (plan.backoffPolicy === 'never') return { kind: 'exhausted', unsupported: undefined };
+  if (plan.backoffPolicy === 'never') return { kind: 'exhausted', reboot: false };
   const pauseMs = durationMs(plan.backoffPolicy);
-  if (pauseMs === undefined) return { kind: 'exhausted', unsupported: 'reboot' };
+  if (pauseMs === undefined) return { kind: 'exhausted', reboot: true };
   // The duration is the wait; then the counter starts over, and this start is not one of the retries.
   return { kind: 'retry', delayMs: pauseMs, retries: 0 };
 }

@@ -14,6 +14,7 @@ import type { IntentStore } from './intent-store.ts';
 import type { LeaseHoldStore } from './lease-hold-store.ts';
 import { createLeaseReturn } from './lease-return.ts';
 import { type Ask, connectPeers, createAsk, type Peers } from './peers.ts';
+import { createRebootRequest } from './reboot-request.ts';
 import { adoptAll, type ReconcileContext, resync } from './reconcile.ts';
 import type { RevisionStore } from './revision-store.ts';
 import { describe } from './start-pipeline.ts';
@@ -56,6 +57,7 @@ export async function runRevision(context: RunnerContext): Promise<RevisionRunne
   const { channel, clock, log } = context;
   const peers = connectPeers(channel);
   const ask = createAsk(clock, log);
+  const requestReboot = createRebootRequest(channel, log);
   const leaseReturn = createLeaseReturn({
     ...{ peers, ask, clock, log },
     store: context.leaseHolds,
@@ -73,6 +75,7 @@ export async function runRevision(context: RunnerContext): Promise<RevisionRunne
       ...context,
       peers,
       ask,
+      requestReboot,
       revision: candidate.name ?? '',
       mayStart: (container) => boot?.mayStart(container) ?? Promise.resolve(),
       changed: () => {
@@ -95,6 +98,7 @@ export async function runRevision(context: RunnerContext): Promise<RevisionRunne
     problems = found;
     for (const { path, code, message } of found)
       log.error(`revision ${candidate.name ?? '?'} refused: ${path}: ${message} (${code})`);
+    requestReboot('REVISION_REFUSED', found[0]?.message ?? '');
   };
 
   const settle = async (): Promise<void> => {

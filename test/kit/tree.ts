@@ -30,8 +30,10 @@ export interface Tree {
   readonly socket: string;
   /** What the supervisor printed so far. */
   output(): string;
-  /** Starts a supervisor; the previous one must be gone. */
-  start(): void;
+  /** Starts a supervisor, with more options of `berth run` if given; the previous one must be gone. */
+  start(options?: readonly string[]): void;
+  /** Resolves with the supervisor's exit code when it ends by itself. */
+  ended(): Promise<number | null>;
   /** SIGKILL for the supervisor; resolves when it is gone. */
   killSupervisor(): Promise<void>;
   /** SIGINT (stops containers) or SIGTERM (keeps them); resolves with its exit code. */
@@ -103,15 +105,20 @@ export async function openTree(storage: string): Promise<Tree> {
     rundir,
     socket,
     output: () => output,
-    start() {
+    start(options = []) {
       supervisor = spawnInside([
         ...[NODE_INSIDE, `${PROGRAM_INSIDE}/berth.js`, 'run', '--storage', STORAGE_INSIDE, '--rundir', rundir],
+        ...options,
       ]);
       for (const stream of [supervisor.stdout, supervisor.stderr]) {
         stream?.on('data', (chunk: Buffer) => {
           output += chunk.toString();
         });
       }
+    },
+    async ended() {
+      await gone(running());
+      return running().exitCode;
     },
     async killSupervisor() {
       sandbox.signal(running(), 'SIGKILL');

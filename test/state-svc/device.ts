@@ -19,6 +19,7 @@ import { type RevisionRunner, runRevision } from '../../services/state-svc/revis
 import { openRevisionStore } from '../../services/state-svc/revision-store.ts';
 import { supervisorContract } from '../../services/supervisor/contract.ts';
 import type { Client } from '../../shared/ipc/contract.ts';
+import { ok } from '../../shared/ipc/contract.ts';
 import { createMemoryBus } from '../../shared/ipc/memory-bus.ts';
 import type { Logger } from '../../shared/log/logger.ts';
 import type { ContainerRow, Status } from '../../shared/schema/api.ts';
@@ -41,6 +42,8 @@ export interface Device {
   readonly state: Client<typeof stateContract>;
   /** As the supervisor sees it. */
   readonly supervisor: Client<typeof stateContract>;
+  /** Codes of the reboots that were asked for. */
+  readonly reboots: readonly string[];
   /** Starts state-svc; again: as after a SIGKILL. */
   boot(): Promise<RevisionRunner>;
   rows(): Promise<Readonly<Record<string, ContainerRow>>>;
@@ -59,6 +62,13 @@ export const LEASE_HOLD_MS = 3_600_000;
 const inProcess: Checksums = { checksum: async (path) => checksumFile(path), close: async () => undefined };
 const CONTRACTS = [supervisorContract, logContract, ipamContract, netContract, lxcContract, stateContract, ctlContract];
 
+/** The one request that state-svc asks of the supervisor. */
+const REBOOT_CONTRACT = {
+  ...supervisorContract,
+  requests: { reboot: supervisorContract.requests.reboot },
+  events: {},
+};
+
 export async function createDevice(
   containers: Readonly<Record<string, ContainerSpec>>,
   deviceJson: object = { network: { pools: { internal: POOL } } },
@@ -74,6 +84,16 @@ export async function createDevice(
   const world = createWorld(clock.nowMs, wake);
   const bus = createMemoryBus(CONTRACTS);
   world.connect(bus);
+  const supervisor = bus.connect('supervisor');
+  const reboots: string[] = [];
+  supervisor.serve(REBOOT_CONTRACT, {
+    reboot: ({ code }) => {
+      reboots.push(code);
+      wake();
+      return ok({});
+    },
+  });
+  supervisor.ready();
   const ctl = bus.connect('ctl-svc');
   const state = ctl.client(stateContract);
   const lines: string[] = [];
@@ -95,7 +115,8 @@ export async function createDevice(
     storage,
     lines,
     state,
-    supervisor: bus.connect('supervisor').client(stateContract),
+    supervisor: supervisor.client(stateContract),
+    reboots,
     history,
     async boot() {
       await runner?.close();

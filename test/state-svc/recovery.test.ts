@@ -52,10 +52,10 @@ describe('recovery.recover', () => {
     ]);
   });
 
-  it('gives up after max_retries: never, reboot (not acted on yet), or a pause after which it starts over', () => {
-    assert.deepEqual(recover(plan(), ending(failed, 3)), { kind: 'exhausted', unsupported: undefined });
+  it('gives up after max_retries: never, reboot, or a pause after which it starts over', () => {
+    assert.deepEqual(recover(plan(), ending(failed, 3)), { kind: 'exhausted', reboot: false });
     const reboot = plan({ backoffPolicy: 'reboot' });
-    assert.deepEqual(recover(reboot, ending(failed, 3)), { kind: 'exhausted', unsupported: 'reboot' });
+    assert.deepEqual(recover(reboot, ending(failed, 3)), { kind: 'exhausted', reboot: true });
     const pause = plan({ backoffPolicy: '10min' });
     assert.deepEqual(recover(pause, ending(failed, 3)), { kind: 'retry', delayMs: 600_000, retries: 0 });
   });
