@@ -2,6 +2,7 @@
 import { writeFileSync } from 'node:fs';
 import { parseArgs } from 'node:util';
 import { brokerRows } from './broker.ts';
+import { ipamRows } from './ipam.ts';
 import { journalRows } from './journal.ts';
 import { plumbingRows } from './plumbing.ts';
 import type { Row } from './row.ts';
@@ -12,6 +13,7 @@ const GROUPS: Readonly<Record<string, () => Promise<Row[]>>> = {
   plumbing: plumbingRows,
   broker: brokerRows,
   journal: journalRows,
+  ipam: ipamRows,
 };
 
 const { values, positionals } = parseArgs({

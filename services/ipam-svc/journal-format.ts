@@ -10,7 +10,7 @@
 // the space in front of it. Fields hold no spaces (names cannot, JSON is written without), and only ASCII.
 import * as z from 'zod/mini';
 import { formatIpv4, type Ipv4, parseIpv4 } from '../../shared/ipv4/address.ts';
-import { containerName, interfaceName, poolName, unicastMac } from '../../shared/schema/names.ts';
+import { CONTAINER_NAME, containerName, interfaceName, poolName, unicastMac } from '../../shared/schema/names.ts';
 import { bridgePool, reservation } from '../../shared/schema/network.ts';
 import { crc32, crc32Latin1 } from './crc32.ts';
 
@@ -53,6 +53,8 @@ export interface Line {
 }
 
 const VERSION = '1';
+const SPACE = 0x20;
+const ZERO = 0x30;
 /** No line that issues an address is shorter: `9 lease a b c 1.1.1.1 static - 1700000000000 00000000` has 53 bytes. */
 export const SHORTEST_RECORD_BYTES = 48;
 /** No reservation takes less of a `config` line: `{"pool":"a","container":"b","interface":"c","address":"1.1.1.1",…}` */
@@ -92,12 +94,19 @@ export class UnknownJournalVersion extends Error {}
 /** bytes[start, end) without the newline. Undefined: not a line that encodeLine wrote. Throws UnknownJournalVersion. */
 export function decodeLine(bytes: Buffer, start: number, end: number): Line | undefined {
   const crcAt = end - 8;
-  if (crcAt - start < 4 || bytes[crcAt - 1] !== 0x20) return undefined;
+  if (crcAt - start < 4 || bytes[crcAt - 1] !== SPACE) return undefined;
   if (crc32(bytes, start, crcAt - 1) !== hexAt(bytes, crcAt)) return undefined;
-  const [sequenceText = '', op = '', ...fields] = bytes.toString('latin1', start, crcAt - 1).split(' ');
-  const sequence = Number(sequenceText);
-  const entry = decodeFields(op, fields);
-  return entry === undefined || !/^[1-9]\d*$/.test(sequenceText) ? undefined : { sequence, entry };
+  const text = bytes.toString('latin1', start, crcAt - 1);
+  const sequenceEnd = text.indexOf(' ');
+  const sequence = digitsAt(text, 0, sequenceEnd);
+  const opEnd = indexOrEnd(text, sequenceEnd + 1);
+  if (sequence === undefined || sequence === 0 || text.charCodeAt(0) === ZERO) return undefined;
+  // Nearly all lines of a journal are leases, and a full /16 has 65,533 of them to read at start: no arrays, no schemas.
+  const entry =
+    opEnd - sequenceEnd === 6 && text.startsWith('lease', sequenceEnd + 1)
+      ? decodeLease(text, opEnd + 1)
+      : decodeFields(text.slice(sequenceEnd + 1, opEnd), text.slice(opEnd + 1).split(' '));
+  return entry === undefined ? undefined : { sequence, entry };
 }
 
 /** Eight lower-case hex digits as a number; NaN for anything else. */
@@ -118,8 +127,6 @@ function decodeFields(op: string, fields: readonly string[]): Entry | undefined 
       return { op };
     case 'config':
       return decodeConfig(fields);
-    case 'lease':
-      return decodeLease(fields);
     case 'release':
     case 'past':
       return decodeEnd(op, fields);
@@ -143,13 +150,44 @@ function decodeConfig([msText, json]: readonly string[]): Entry | undefined {
   return parsed.success && isCount(ms) ? { op: 'config', ms, configuration: parsed.data } : undefined;
 }
 
-function decodeLease(fields: readonly string[]): Entry | undefined {
-  const holder = decodeHolder(fields);
-  const [origin, mac = '', msText] = fields.slice(4);
-  const ms = Number(msText);
-  if (holder === undefined || !isCount(ms) || (origin !== 'dynamic' && origin !== 'static')) return undefined;
+/** `<pool> <container> <interface> <address> <origin> <mac> <ms>` from text[at] on. */
+function decodeLease(text: string, at: number): Entry | undefined {
+  const poolEnd = indexOrEnd(text, at);
+  const containerEnd = indexOrEnd(text, poolEnd + 1);
+  const nameEnd = indexOrEnd(text, containerEnd + 1);
+  const addressEnd = indexOrEnd(text, nameEnd + 1);
+  const originEnd = indexOrEnd(text, addressEnd + 1);
+  const macEnd = indexOrEnd(text, originEnd + 1);
+  const pool = text.slice(at, poolEnd);
+  const container = text.slice(poolEnd + 1, containerEnd);
+  const name = text.slice(containerEnd + 1, nameEnd);
+  const address = parseIpv4(text.slice(nameEnd + 1, addressEnd));
+  const origin = text.slice(addressEnd + 1, originEnd);
+  const mac = text.slice(originEnd + 1, macEnd);
+  const ms = digitsAt(text, macEnd + 1, text.length);
+  if (address === undefined || ms === undefined || (origin !== 'dynamic' && origin !== 'static')) return undefined;
+  if (!isKnownName(poolName, pool) || !CONTAINER_NAME.test(container) || !isKnownName(interfaceName, name))
+    return undefined;
   if (mac !== '-' && !isName(unicastMac, mac)) return undefined;
-  return { op: 'lease', ...holder, origin, mac: mac === '-' ? undefined : mac, ms };
+  return { op: 'lease', pool, container, interface: name, address, origin, mac: mac === '-' ? undefined : mac, ms };
+}
+
+/** Where the field that starts at text[at] ends. */
+function indexOrEnd(text: string, at: number): number {
+  const found = text.indexOf(' ', at);
+  return found < 0 ? text.length : found;
+}
+
+/** text[at, end) as a number; undefined for anything but 1 to 15 digits. */
+function digitsAt(text: string, at: number, end: number): number | undefined {
+  if (end <= at || end - at > 15) return undefined;
+  let value = 0;
+  for (let index = at; index < end; index += 1) {
+    const digit = text.charCodeAt(index) - ZERO;
+    if (digit < 0 || digit > 9) return undefined;
+    value = value * 10 + digit;
+  }
+  return value;
 }
 
 function decodeEnd(op: 'release' | 'past', fields: readonly string[]): Entry | undefined {
@@ -169,6 +207,16 @@ function decodeHolder(fields: readonly string[]): (LeaseKey & { readonly address
 
 function isName(schema: typeof poolName, text: string): boolean {
   return schema.safeParse(text).success;
+}
+
+/** Names of pools and interfaces are few and come again on every line. */
+const knownNames = new Map<typeof poolName, string>();
+
+function isKnownName(schema: typeof poolName, text: string): boolean {
+  if (knownNames.get(schema) === text) return true;
+  if (!isName(schema, text)) return false;
+  knownNames.set(schema, text);
+  return true;
 }
 
 function isCount(value: number | undefined): value is number {

@@ -213,10 +213,26 @@ export function createLeaseTable(reusable: (address: Ipv4) => boolean): LeaseTab
     };
   }
 
+  /** What `hold` comes to where neither had anything: nearly always, and 65,533 times when a full /16 is read. */
+  function holdFirst(holder: string, address: Ipv4, origin: Origin, ms: number): Undo {
+    const slot = newSlot(address);
+    holders[slot] = holder;
+    columns.state[slot] = origin === 'static' ? STATIC : DYNAMIC;
+    columns.ms[slot] = ms;
+    slotByHolder.set(holder, slot);
+    return () => {
+      slotByHolder.delete(holder);
+      dropNewest(address);
+    };
+  }
+
   function hold(holder: string, address: Ipv4, origin: Origin, mac: string | undefined, ms: number): Undo {
     const undos: Undo[] = [];
     const current = slotByHolder.get(holder);
     const existing = slotByAddress.get(address);
+    if (current === undefined && existing === undefined && mac === undefined) {
+      return holdFirst(holder, address, origin, ms);
+    }
     if (current !== undefined && current !== existing) undos.push(vacate(current, ms, true));
     const slot = existing ?? newSlot(address);
     if (existing === undefined) undos.push(() => dropNewest(address));

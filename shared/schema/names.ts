@@ -2,9 +2,10 @@
 import * as z from 'zod/mini';
 
 /** One path component, so that a container's name can be a directory, an LXC name and part of a cgroup's name. */
+export const CONTAINER_NAME = /^[A-Za-z0-9][A-Za-z0-9._-]{0,62}$/;
 export const containerName = z
   .string()
-  .check(z.regex(/^[A-Za-z0-9][A-Za-z0-9._-]{0,62}$/, '1–63 of A-Z a-z 0-9 . _ -, starting with a letter or digit'));
+  .check(z.regex(CONTAINER_NAME, '1–63 of A-Z a-z 0-9 . _ -, starting with a letter or digit'));
 
 export const poolName = z
   .string()
