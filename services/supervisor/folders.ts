@@ -30,6 +30,11 @@ function giveTree(path: string, uid: number): void {
   if (stat.isDirectory()) for (const entry of readdirSync(path)) giveTree(join(path, entry), uid);
 }
 
+/** Or the folder itself. */
+function isBelow(path: string, folder: string): boolean {
+  return path === folder || path.startsWith(`${folder}/`);
+}
+
 export function prepareFolders(
   contracts: readonly Contract[],
   uidOf: (contract: Contract) => number,
@@ -41,8 +46,9 @@ export function prepareFolders(
     .sort((a, b) => a.path.length - b.path.length);
   for (const { path, contract } of owned) {
     mkdirSync(path, { recursive: true, mode: 0o755 });
-    // <rundir>/netns holds mounted namespaces that nobody can own; only the folder itself is given.
-    if (path.startsWith(`${places.rundir}/`)) chownSync(path, uidOf(contract), uidOf(contract));
+    // What is below was made since the boot by those who own it; and the roots of containers that run are there, and mounted
+    // namespaces, which nobody can own. Only the folder itself is given.
+    if (isBelow(path, places.rundir)) chownSync(path, uidOf(contract), uidOf(contract));
     else giveTree(path, uidOf(contract));
   }
 }

@@ -1,0 +1,47 @@
+// The folders that services own: made, given to their users, and nothing else touched.
+import assert from 'node:assert/strict';
+import { chownSync, mkdirSync, mkdtempSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { dirname, join } from 'node:path';
+import { after, before, describe, it } from 'node:test';
+import { ALL_CONTRACTS } from '../../services/supervisor/contracts.ts';
+import { prepareFolders } from '../../services/supervisor/folders.ts';
+import { resolveUid } from '../../shared/service/users.ts';
+
+/** A user inside a container. */
+const GUEST = 1234;
+
+describe('supervisor.folders', () => {
+  let folder = '';
+  before(() => {
+    folder = mkdtempSync(join(tmpdir(), 'berth-folders-'));
+  });
+  after(() => rmSync(folder, { recursive: true, force: true }));
+
+  const places = () => ({ rundir: join(folder, 'run'), storage: join(folder, 'storage'), program: '/' });
+  const prepare = (): void => prepareFolders(ALL_CONTRACTS, ({ privileges }) => resolveUid(privileges.user), places());
+  const fileOf = (uid: number, ...path: readonly string[]): string => {
+    const file = join(folder, ...path);
+    mkdirSync(dirname(file), { recursive: true });
+    writeFileSync(file, '');
+    chownSync(file, uid, uid);
+    return file;
+  };
+
+  it('gives storage with all that is in it, whoever packed it', () => {
+    const object = fileOf(0, 'storage/objects/ab');
+    prepare();
+    assert.equal(statSync(object).uid, resolveUid('berth-state'));
+    assert.equal(statSync(join(folder, 'storage/ipam')).uid, resolveUid('berth-ipam'));
+  });
+
+  it('leaves alone what is in the rundir: roots of containers that run, files of services', () => {
+    const inContainer = fileOf(GUEST, 'run/lxc/web/rootfs/home/guest/.profile');
+    const ofService = fileOf(resolveUid('berth-net'), 'run/netns/.desired.json');
+    prepare();
+    assert.equal(statSync(inContainer).uid, GUEST);
+    assert.equal(statSync(ofService).uid, resolveUid('berth-net'));
+    assert.equal(statSync(join(folder, 'run/netns')).uid, resolveUid('berth-net'));
+    assert.equal(statSync(join(folder, 'run')).uid, 0);
+  });
+});
