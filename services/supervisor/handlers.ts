@@ -40,7 +40,7 @@ export function createHandlers(tree: Tree): Handlers<typeof supervisorContract> 
 }
 
 function serviceRow(service: SupervisedService, tree: Tree) {
-  const { contract, pid, state, restarts, lastExit, readySinceMs } = service;
+  const { contract, pid, state, restarts, lastExit, upMs } = service;
   return {
     name: contract.service,
     pid,
@@ -52,7 +52,7 @@ function serviceRow(service: SupervisedService, tree: Tree) {
       lastExit === undefined
         ? null
         : { reason: lastExit.reason, last_words: lastExit.lastWords, at: new Date(lastExit.atMs).toISOString() },
-    uptime_seconds: readySinceMs === undefined ? 0 : (Date.now() - readySinceMs) / 1000,
+    uptime_seconds: (upMs ?? 0) / 1000,
     memory_bytes: pid === 0 ? 0 : proportionalMemory(pid),
     queue_depth: tree.queueDepth(service),
   };

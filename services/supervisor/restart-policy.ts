@@ -3,7 +3,7 @@
 export interface RestartHistory {
   /** Ends in a row without HEALTHY_AFTER_MS of health between them. */
   readonly consecutive: number;
-  /** When it ended, epoch milliseconds, oldest first; only those of the last DEGRADED_WINDOW_MS. */
+  /** When it ended, milliseconds of a clock that is never set, oldest first; only those of the last DEGRADED_WINDOW_MS. */
   readonly recent: readonly number[];
 }
 
@@ -26,7 +26,7 @@ const FIRST_DELAY_MS = 100;
 /** Backoff is shortened by up to this part, so that services that died together do not come back together. */
 const JITTER = 0.25;
 
-/** `upMs`: how long it had been ready; `random`: in [0, 1). The first end in a row restarts at once. */
+/** `nowMs`: as in the history; `upMs`: how long it had been ready; `random`: in [0, 1). The first end in a row restarts at once. */
 export function decideRestart(history: RestartHistory, nowMs: number, upMs: number, random: number): RestartDecision {
   const consecutive = upMs >= HEALTHY_AFTER_MS ? 1 : history.consecutive + 1;
   const recent = [...history.recent, nowMs].filter((endedMs) => nowMs - endedMs < DEGRADED_WINDOW_MS);

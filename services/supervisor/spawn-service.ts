@@ -39,28 +39,28 @@ const PERMISSION_FLAG = process.allowedNodeEnvironmentFlags.has('--permission')
   ? '--permission'
   : '--experimental-permission';
 
-/** `onEnd` is called once, also when the process could not be started at all. */
+/** `onEnd` is called once, also when the process could not be started; not when this throws, as it does for want of memory or descriptors. */
 export function spawnService(request: SpawnRequest, onEnd: (end: ProcessEnd) => void): ServiceProcess {
   const { contract, uid, places, launch, logFd, inheritedFds } = request;
   // umask is inherited and setpriv cannot set it.
-  const ownUmask = process.umask(contract.privileges.umask);
-  const child = spawn(
-    'setpriv',
-    [
-      ...setprivArguments(contract.privileges, uid),
-      process.execPath,
-      ...nodeArguments(contract, places, PERMISSION_FLAG),
-      join(places.program, `${contract.service}.js`),
-    ],
-    {
-      stdio: ['ignore', logFd, 'pipe', 'pipe', ...inheritedFds],
-      env: cleanEnvironment(launch),
-      cwd: '/',
-      // A session of its own: Ctrl-C on the supervisor's terminal is the supervisor's business.
-      detached: true,
-    },
+  const child = withUmask(contract.privileges.umask, () =>
+    spawn(
+      'setpriv',
+      [
+        ...setprivArguments(contract.privileges, uid),
+        process.execPath,
+        ...nodeArguments(contract, places, PERMISSION_FLAG),
+        join(places.program, `${contract.service}.js`),
+      ],
+      {
+        stdio: ['ignore', logFd, 'pipe', 'pipe', ...inheritedFds],
+        env: cleanEnvironment(launch),
+        cwd: '/',
+        // A session of its own: Ctrl-C on the supervisor's terminal is the supervisor's business.
+        detached: true,
+      },
+    ),
   );
-  process.umask(ownUmask);
   const words = collectLastWords(child);
   let ended = false;
   const end = (code: number | null, signal: NodeJS.Signals | null): void => {
@@ -73,9 +73,19 @@ export function spawnService(request: SpawnRequest, onEnd: (end: ProcessEnd) => 
     end(null, null);
   });
   child.on('exit', end);
-  const socket = child.stdio[BROKER_FD];
+  // Without descriptors to spare Node makes no pipes at all, whatever the type says.
+  const socket = child.stdio?.[BROKER_FD];
   if (!(socket instanceof Socket)) throw new Error(`no socketpair for ${contract.service}`);
   return { pid: child.pid ?? 0, socket, kill: () => child.kill('SIGKILL'), lastWords: words.read };
+}
+
+function withUmask<T>(mask: number, run: () => T): T {
+  const own = process.umask(mask);
+  try {
+    return run();
+  } finally {
+    process.umask(own);
+  }
 }
 
 function cleanEnvironment(launch: Launch): NodeJS.ProcessEnv {

@@ -24,7 +24,8 @@ export interface SupervisedService {
   readonly pid: number;
   readonly restarts: number;
   readonly lastExit: LastExit | undefined;
-  readonly readySinceMs: number | undefined;
+  /** Milliseconds since it was ready; undefined while it is not. */
+  readonly upMs: number | undefined;
   readonly degraded: boolean;
   start(): void;
   /** Resolves when it has ended. */
@@ -59,7 +60,11 @@ export function createSupervisedService(contract: Contract, around: Surroundings
   let lastBeatMs = 0;
   let timer: NodeJS.Timeout | undefined;
   let killReason = '';
-  let onStopped: () => void = () => undefined;
+  let goneReason = '';
+  const stopWaiters: (() => void)[] = [];
+  // A wall clock that is set would turn seconds of health into decades, or ends of an hour ago into recent ones.
+  const now = (): number => performance.now();
+  const upMs = (): number | undefined => (readySinceMs === undefined ? undefined : now() - readySinceMs);
 
   const after = (ms: number, event: LifeEvent, reason: string): void => {
     clearTimeout(timer);
@@ -71,26 +76,33 @@ export function createSupervisedService(contract: Contract, around: Surroundings
 
   const spawn = (): void => {
     killReason = '';
-    const started = around.spawn((end) => {
-      if (child === started) onEnded(end);
-    });
-    child = started;
-    around.connect(started);
+    goneReason = '';
+    try {
+      const started: ServiceProcess = around.spawn((end) => {
+        if (child === started) onEnded(end, started.lastWords());
+      });
+      child = started;
+      around.connect(started);
+    } catch (error) {
+      // No process, no memory, no descriptors left: as bad as a service that ends at once, and no worse.
+      setImmediate(() => onEnded({ code: null, signal: null }, String(error)));
+      return;
+    }
     after(contract.watch.readyMs, 'late', `not ready within ${contract.watch.readyMs} ms`);
   };
 
-  const onEnded = (end: ProcessEnd): void => {
+  const onEnded = (end: ProcessEnd, lastWords: string): void => {
     around.disconnect();
-    const how = killReason === '' ? describeEnd(end) : killReason;
-    lastExit = { reason: how, lastWords: child?.lastWords() ?? '', atMs: Date.now() };
+    const gone = goneReason === '' ? '' : `, disconnected: ${goneReason}`;
+    const how = killReason === '' ? `${describeEnd(end)}${gone}` : killReason;
+    lastExit = { reason: how, lastWords, atMs: Date.now() };
     if (state !== 'stopping') log.warn(`${contract.service} ended: ${how}`, { lastWords: lastExit.lastWords });
     child = undefined;
     handle('ended');
   };
 
   const scheduleRestart = (): void => {
-    const upMs = readySinceMs === undefined ? 0 : Date.now() - readySinceMs;
-    const decision = decideRestart(history, Date.now(), upMs, Math.random());
+    const decision = decideRestart(history, now(), upMs() ?? 0, Math.random());
     history = decision.history;
     restarts += 1;
     if (decision.degraded) {
@@ -116,13 +128,13 @@ export function createSupervisedService(contract: Contract, around: Surroundings
     state = next.state;
     if (state === 'ready' && event === 'ready') {
       clearTimeout(timer);
-      readySinceMs = Date.now();
+      readySinceMs = now();
     }
     for (const effect of next.effects) effects[effect]();
     if (state !== 'ready' && state !== 'stopping') readySinceMs = undefined;
     if (state === 'stopped') {
       clearTimeout(timer);
-      onStopped();
+      for (const resolve of stopWaiters.splice(0)) resolve();
     }
   };
 
@@ -140,33 +152,33 @@ export function createSupervisedService(contract: Contract, around: Surroundings
     get lastExit() {
       return lastExit;
     },
-    get readySinceMs() {
-      return readySinceMs;
+    get upMs() {
+      return upMs();
     },
     get degraded() {
-      return isDegraded(history, Date.now());
+      return isDegraded(history, now());
     },
     start: () => handle('start'),
     stop: () =>
       new Promise((resolve) => {
-        onStopped = resolve;
-        if (state === 'stopped') resolve();
-        else handle('stop');
+        if (state === 'stopped') return resolve();
+        stopWaiters.push(resolve);
+        handle('stop');
       }),
     renew(reason) {
       killReason = reason;
       child?.kill();
     },
     onReady() {
-      lastBeatMs = performance.now();
+      lastBeatMs = now();
       handle('ready');
     },
     onBeat() {
-      lastBeatMs = performance.now();
+      lastBeatMs = now();
     },
     onGone(reason) {
       if (state !== 'starting' && state !== 'ready') return;
-      killReason ||= reason === '' ? '' : `disconnected: ${reason}`;
+      goneReason ||= reason;
       child?.kill();
     },
     checkPulse(nowMs) {

@@ -1,0 +1,105 @@
+// One service under supervision, with processes that exist on paper only: what is told of its ends, and that it always comes back.
+import assert from 'node:assert/strict';
+import { Socket } from 'node:net';
+import { afterEach, describe, it, mock } from 'node:test';
+import { ipamContract } from '../../services/ipam-svc/contract.ts';
+import type { ProcessEnd } from '../../services/supervisor/spawn-service.ts';
+import { createSupervisedService, type SupervisedService } from '../../services/supervisor/supervised-service.ts';
+import { silentLogger } from '../../shared/log/logger.ts';
+
+const KILLED: ProcessEnd = { code: null, signal: 'SIGKILL' };
+
+/** `spawnFails`: how many starts throw before one works. */
+function supervised(spawnFails = 0) {
+  const states: string[] = [];
+  let failing = spawnFails;
+  let spawned = 0;
+  let end: (end: ProcessEnd) => void = () => undefined;
+  let wake: () => void = () => undefined;
+  const service: SupervisedService = createSupervisedService(ipamContract, {
+    log: silentLogger,
+    spawn(onEnd) {
+      spawned += 1;
+      setImmediate(() => wake());
+      if (failing > 0) {
+        failing -= 1;
+        throw new Error('spawn ENOMEM');
+      }
+      end = onEnd;
+      return { pid: 2 ** 22 + spawned, socket: new Socket(), kill: () => undefined, lastWords: () => 'bye' };
+    },
+    connect: () => undefined,
+    disconnect: () => undefined,
+    announce: (state, reason) => states.push(`${state} ${reason}`.trim()),
+  });
+  return {
+    service,
+    states,
+    ends: (how: ProcessEnd) => end(how),
+    untilSpawned: async (count: number): Promise<void> => {
+      while (spawned < count) {
+        await new Promise<void>((resolve) => {
+          wake = resolve;
+        });
+      }
+    },
+  };
+}
+
+describe('supervisor.supervised-service', () => {
+  let subject: ReturnType<typeof supervised> | undefined;
+  const open = (spawnFails?: number) => {
+    subject = supervised(spawnFails);
+    subject.service.start();
+    return subject;
+  };
+  afterEach(async () => {
+    mock.timers.reset();
+    const stopped = subject?.service.stop();
+    subject?.ends(KILLED);
+    await stopped;
+  });
+
+  it('tries again when a process could not be made for want of memory or descriptors', async () => {
+    const one = open(2);
+    await one.untilSpawned(3);
+    assert.equal(one.service.state, 'starting');
+    assert.equal(one.service.restarts, 2);
+    assert.equal(one.service.lastExit?.reason, 'could not be started');
+    assert.match(one.service.lastExit?.lastWords ?? '', /ENOMEM/);
+  });
+
+  it('tells the signal that ended it, also when its connection broke first', () => {
+    const one = open();
+    one.service.onReady();
+    one.service.onGone('read ECONNRESET');
+    one.ends(KILLED);
+    assert.equal(one.service.lastExit?.reason, 'killed by SIGKILL, disconnected: read ECONNRESET');
+    assert.equal(one.service.lastExit?.lastWords, 'bye');
+  });
+
+  it('counts its uptime by a clock that nobody sets', async () => {
+    mock.timers.enable({ apis: ['Date'], now: 1_800_000_000_000 });
+    const one = open();
+    one.service.onReady();
+    mock.timers.setTime(0);
+    assert.ok((one.service.upMs ?? -1) >= 0 && (one.service.upMs ?? 0) < 60_000, String(one.service.upMs));
+  });
+
+  it('ends for everybody who waits for it', async () => {
+    const one = open();
+    const both = Promise.all([one.service.stop(), one.service.stop()]);
+    one.ends(KILLED);
+    await both;
+    assert.equal(one.service.state, 'stopped');
+  });
+
+  it('does not come back when it is stopped while it waits for its restart', async () => {
+    const one = open(3);
+    await one.untilSpawned(2);
+    await new Promise((resolve) => setImmediate(resolve));
+    assert.equal(one.service.state, 'backoff');
+    await one.service.stop();
+    assert.equal(one.service.state, 'stopped');
+  });
+});
