@@ -2,11 +2,14 @@
 import * as z from 'zod/mini';
 import { defineContract } from '../../shared/ipc/contract.ts';
 import { health } from '../../shared/schema/health.ts';
-import { containerName, epochMs, interfaceName } from '../../shared/schema/names.ts';
+import { containerName, epochMs, interfaceName, ipv4Cidr, poolName } from '../../shared/schema/names.ts';
 import { bridgePool, lease } from '../../shared/schema/network.ts';
 
 /** `step` names what was tried (e.g. `create bridge pvbr0`), `reason` what the kernel or tool said. Everything done before it is undone. */
 const netFailed = z.strictObject({ step: z.string(), reason: z.string() });
+
+/** A pool in the way of what the machine itself uses. `with` is for people: `route 10.0.0.0/8 by wg0`. */
+const overlap = z.strictObject({ pool: poolName, subnet: ipv4Cidr, with: z.string() });
 
 const attachment = z.strictObject({
   container: containerName,
@@ -38,7 +41,11 @@ export const netContract = defineContract({
       callers: ['state-svc'],
       params: z.strictObject({ pools: z.array(bridgePool) }),
       result: z.strictObject({ nat: z.enum(['nftables', 'iptables', 'unavailable', 'unneeded']) }),
-      errors: { NET_FAILED: netFailed },
+      errors: {
+        NET_FAILED: netFailed,
+        /** Pools that the kernel does not have yet; nothing was touched. What comes later is told in `health` and by `overlapsChanged`. */
+        POOL_OVERLAPS: z.strictObject({ overlaps: z.array(overlap) }),
+      },
       idempotent: true,
       deadlineMs: 10_000,
     },
@@ -86,6 +93,11 @@ export const netContract = defineContract({
     networkRepaired: {
       subscribers: ['ctl-svc'],
       payload: z.strictObject({ what: z.array(z.string()), atMs: epochMs }),
+    },
+    /** All overlaps there are now, of pools that stand: an uplink gained or lost a subnet. */
+    overlapsChanged: {
+      subscribers: ['ctl-svc'],
+      payload: z.strictObject({ overlaps: z.array(overlap), atMs: epochMs }),
     },
   },
 });

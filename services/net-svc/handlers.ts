@@ -6,6 +6,7 @@ import type { DesiredState } from './desired-state.ts';
 import { createDetachQueue } from './detachments.ts';
 import type { DriftRepair } from './drift-repair.ts';
 import type { HostNetwork } from './host-network.ts';
+import { PoolsOverlap } from './host-overlap.ts';
 import { NetFailure } from './net-failure.ts';
 import type { Namespaces } from './netns.ts';
 
@@ -31,6 +32,7 @@ export function netHandlers({ namespaces, host, desired, drift }: Domain): Handl
         desired.setPools(pools);
         return ok({ nat });
       } catch (error) {
+        if (error instanceof PoolsOverlap) return fail({ code: 'POOL_OVERLAPS', overlaps: [...error.overlaps] });
         return netFailed(error);
       }
     },

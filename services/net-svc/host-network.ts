@@ -4,13 +4,17 @@ import type { HealthReason } from '../../shared/schema/health.ts';
 import type { Pool } from '../../shared/schema/network.ts';
 import { ensureBridges, prefixLengthOf, removeStaleBridges } from './bridges.ts';
 import { ensureForwarding } from './forwarding.ts';
+import type { HostOverlaps } from './host-overlap.ts';
 import type { KernelArea } from './kernel-watch.ts';
 import type { Nat, NatReport } from './nat.ts';
 import { natRules } from './nat-rules.ts';
 import { NetFailure, undoingOnFailure } from './net-failure.ts';
 
 export interface HostNetwork {
-  /** Makes the host side equal to these pools. Rejects with NetFailure; then bridges that this call made are gone again. */
+  /**
+   * Makes the host side equal to these pools. Rejects with NetFailure; then bridges that this call made are gone again. Rejects
+   * with PoolsOverlap before anything is touched.
+   */
   configure(pools: readonly Pool[]): Promise<NatReport['used']>;
   /** The pools of the last `configure` that succeeded; `pools` of a predecessor's before the first. */
   assume(pools: readonly Pool[]): void;
@@ -21,13 +25,14 @@ export interface HostNetwork {
 }
 
 /** `log`'s lines are the ones that people grep for as `[ipam] …`. */
-export function createHostNetwork(nat: Nat, log: Logger): HostNetwork {
+export function createHostNetwork(nat: Nat, log: Logger, overlaps?: HostOverlaps): HostNetwork {
   let current: readonly Pool[] = [];
   let natHealth: readonly HealthReason[] = [];
   let forwardingHealth: readonly HealthReason[] = [];
   let last: Promise<unknown> = Promise.resolve();
 
   const configure = async (pools: readonly Pool[]): Promise<NatReport['used']> => {
+    overlaps?.refuse(pools);
     const { created } = undoingOnFailure((undo) => ensureBridges(pools, undo));
     for (const pool of created)
       log.info(`created bridge ${pool.bridge} with IP ${pool.gateway}/${prefixLengthOf(pool)}`);
@@ -38,6 +43,7 @@ export function createHostNetwork(nat: Nat, log: Logger): HostNetwork {
     forwardingHealth = needsForwarding ? forwardingReasons(() => log.info('switched on net.ipv4.ip_forward'), log) : [];
     removeStaleBridges(pools);
     current = pools;
+    overlaps?.look(pools);
     return report.used;
   };
 
@@ -45,6 +51,7 @@ export function createHostNetwork(nat: Nat, log: Logger): HostNetwork {
     if (current.length === 0) return;
     if (areas.has('links')) {
       undoingOnFailure((undo) => ensureBridges(current, undo, record));
+      overlaps?.look(current);
       const onSwitch = (): void => record('switch on net.ipv4.ip_forward');
       if (current.some((pool) => pool.nat)) forwardingHealth = forwardingReasons(onSwitch, log);
     }
@@ -67,7 +74,7 @@ export function createHostNetwork(nat: Nat, log: Logger): HostNetwork {
       current = pools;
     },
     repair: (areas, record) => inTurn(() => repair(areas, record)),
-    healthReasons: () => [...natHealth, ...forwardingHealth],
+    healthReasons: () => [...natHealth, ...forwardingHealth, ...(overlaps?.reasons() ?? [])],
   };
 }
 

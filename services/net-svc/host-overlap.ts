@@ -31,36 +31,57 @@ const RESOLV_CONFS = ['/etc/resolv.conf', '/run/systemd/resolve/resolv.conf'];
 export interface HostOverlaps {
   /**
    * Of pools that the kernel does not have yet: these must not be made. A pool whose bridge has its gateway already is
-   * running; taking it from its containers would be worse than what it hides. Throws NetFailure.
+   * running; taking it from its containers would be worse than what it hides. Throws PoolsOverlap and NetFailure.
    */
-  refused(pools: readonly Pool[]): readonly Overlap[];
+  refuse(pools: readonly Pool[]): void;
   /** Compares anew and says in the log what came and went since. What is there now is in `reasons`. Throws NetFailure. */
   look(pools: readonly Pool[]): void;
   reasons(): readonly HealthReason[];
 }
 
-/** `severity` `warning`: nothing is refused. */
-export function createHostOverlaps(
-  log: Logger,
-  severity: 'error' | 'warning',
-  resolvConfs: readonly string[] = RESOLV_CONFS,
-): HostOverlaps {
+/** A revision that would cut the machine off; nothing was touched. */
+export class PoolsOverlap extends Error {
+  readonly overlaps: readonly Overlap[];
+
+  constructor(overlaps: readonly Overlap[]) {
+    super(overlaps.map(overlapMessage).join('; '));
+    this.overlaps = overlaps;
+  }
+}
+
+export interface OverlapContext {
+  readonly log: Logger;
+  /** `warning`: nothing is refused. */
+  readonly severity: 'error' | 'warning';
+  /** Hears of all there are, whenever they change. */
+  readonly announce: (overlaps: readonly Overlap[]) => void;
+  readonly resolvConfs?: readonly string[];
+}
+
+export function createHostOverlaps({
+  log,
+  severity,
+  announce,
+  resolvConfs = RESOLV_CONFS,
+}: OverlapContext): HostOverlaps {
   let present: readonly Overlap[] = [];
   return {
-    refused(pools) {
-      if (pools.length === 0 || severity === 'warning') return [];
+    refuse(pools) {
+      if (pools.length === 0 || severity === 'warning') return;
       const host = readHost(resolvConfs);
-      return overlapsWithHost(
-        pools.filter((pool) => !stands(pool, host)),
-        hostSubnets(pools, host),
-      );
+      const fresh = pools.filter((pool) => !stands(pool, host));
+      const overlaps = overlapsWithHost(fresh, hostSubnets(pools, host));
+      if (overlaps.length > 0) throw new PoolsOverlap(overlaps);
     },
     look(pools) {
       const host = pools.length === 0 ? undefined : readHost(resolvConfs);
       const now = host === undefined ? [] : overlapsWithHost(pools, hostSubnets(pools, host));
-      for (const overlap of without(now, present)) log.warn(overlapMessage(overlap));
-      for (const { pool, with: other } of without(present, now)) log.info(`pool '${pool}' is clear of ${other} again`);
+      const came = without(now, present);
+      const went = without(present, now);
+      for (const overlap of came) log.warn(overlapMessage(overlap));
+      for (const { pool, with: other } of went) log.info(`pool '${pool}' is clear of ${other} again`);
       present = now;
+      if (came.length + went.length > 0) announce(now);
     },
     reasons: () =>
       present.map((overlap) => ({

@@ -7,6 +7,7 @@ import { openDesiredState } from './desired-state.ts';
 import { createDriftRepair } from './drift-repair.ts';
 import { netHandlers } from './handlers.ts';
 import { createHostNetwork } from './host-network.ts';
+import { createHostOverlaps } from './host-overlap.ts';
 import { createNat } from './nat.ts';
 import { iptables, nftables } from './nat-command.ts';
 import { openNamespaces } from './netns.ts';
@@ -21,7 +22,12 @@ void runService(netContract, 'net', ({ channel, launch, log }) => {
   // Bridges and NAT are part of what users know as IPAM; that is where they look for these lines.
   const ipamLog = createLogger('ipam');
   const namespaces = openNamespaces(dir);
-  const host = createHostNetwork(nat, ipamLog);
+  const overlaps = createHostOverlaps({
+    log: ipamLog,
+    severity: launch.poolOverlap ?? 'error',
+    announce: (found) => channel.publish(netContract, 'overlapsChanged', { overlaps: [...found], atMs: Date.now() }),
+  });
+  const host = createHostNetwork(nat, ipamLog, overlaps);
   const desired = openDesiredState(join(dir, '.desired.json'), (reason) => log.error(reason));
   const announce = (what: readonly string[]): void =>
     channel.publish(netContract, 'networkRepaired', { what: [...what], atMs: Date.now() });

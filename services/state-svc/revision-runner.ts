@@ -2,6 +2,7 @@
 // containers and groups until the end.
 import type { Channel } from '../../shared/ipc/contract.ts';
 import type { Logger } from '../../shared/log/logger.ts';
+import { type Overlap, overlapMessage } from '../../shared/revision/host-overlap.ts';
 import type { Problem, Revision } from '../../shared/revision/revision.ts';
 import type { ContainerRow, GroupRow } from '../../shared/schema/api.ts';
 import type { HealthReason } from '../../shared/schema/health.ts';
@@ -186,7 +187,18 @@ async function configure(revision: Revision, peers: Peers, ask: Ask): Promise<Co
     }
   }
   const links = await ask(() => peers.net.configure({ pools }));
-  return { refused: [], reasons: links.ok ? [] : [poolsReason(`${links.error.step}: ${links.error.reason}`)] };
+  if (links.ok) return { refused: [], reasons: [] };
+  switch (links.error.code) {
+    case 'POOL_OVERLAPS':
+      return { refused: links.error.overlaps.map(overlapProblem), reasons: [] };
+    case 'NET_FAILED':
+      return { refused: [], reasons: [poolsReason(`${links.error.step}: ${links.error.reason}`)] };
+  }
+}
+
+function overlapProblem(overlap: Overlap): Problem {
+  const path = `device.json.network.pools.${overlap.pool}.subnet`;
+  return { path, code: 'POOL_OVERLAPS', message: overlapMessage(overlap) };
 }
 
 /** Containers without a pool run all the same; those with one are refused by their own start. */

@@ -2,6 +2,7 @@
 import type { Revision } from '../../shared/revision/revision.ts';
 import type { Container } from './container.ts';
 import type { Ask, Peers } from './peers.ts';
+import { describe } from './start-pipeline.ts';
 
 /** Answers what could not be stopped or taken away, at most 50 of it; empty when nothing is left. Never rejects. */
 export async function stopAll(
@@ -18,6 +19,6 @@ export async function stopAll(
   }
   const network = await ask(() => peers.net.configure({ pools: [] })).catch((fault: unknown) => String(fault));
   if (typeof network === 'string') reasons.push(`pools: ${network}`);
-  else if (!network.ok) reasons.push(`pools: ${network.error.step}: ${network.error.reason}`);
+  else if (!network.ok) reasons.push(`pools: ${describe(network.error)}`);
   return reasons.slice(0, 50).map((reason) => reason.slice(0, 500));
 }

@@ -18,6 +18,8 @@ export const launch = z.strictObject({
   logUid: z.optional(z.int()),
   /** net-svc: NAT back ends it may use, in order of preference. */
   natBackends: z.optional(z.array(z.enum(['nftables', 'iptables']))),
+  /** net-svc: whether a new pool that overlaps what the machine uses is refused; `error` when absent. */
+  poolOverlap: z.optional(z.enum(['error', 'warning'])),
   /** state-svc: how long leases of containers that no revision has are kept; a day when absent. */
   leaseHoldSeconds: z.optional(z.int().check(z.minimum(0))),
 });

@@ -3,7 +3,7 @@ import assert from 'node:assert/strict';
 import { writeFileSync } from 'node:fs';
 import { beforeEach, describe, it } from 'node:test';
 import { createHostNetwork } from '../../services/net-svc/host-network.ts';
-import { createHostOverlaps } from '../../services/net-svc/host-overlap.ts';
+import { createHostOverlaps, PoolsOverlap } from '../../services/net-svc/host-overlap.ts';
 import { createNat } from '../../services/net-svc/nat.ts';
 import { silentLogger } from '../../shared/log/logger.ts';
 import { reexecInNamespaces } from '../kit/namespaced.ts';
@@ -20,12 +20,20 @@ function open(severity: 'error' | 'warning' = 'error') {
   const lines: string[] = [];
   const collect = (line: string): void => void lines.push(line);
   const log = { ...silentLogger, info: collect, warn: collect };
-  return { lines, ...createHostOverlaps(log, severity, [RESOLV_CONF, '/run/no-such-file']) };
+  const announced: number[] = [];
+  const announce = (overlaps: readonly object[]): void => void announced.push(overlaps.length);
+  const resolvConfs = [RESOLV_CONF, '/run/no-such-file'];
+  return { lines, announced, ...createHostOverlaps({ log, severity, announce, resolvConfs }) };
 }
-const refused = (...pools: (typeof internal)[]) =>
-  open()
-    .refused(pools)
-    .map(({ pool, with: other }) => `${pool} ${other}`);
+function refused(...pools: (typeof internal)[]): readonly string[] {
+  try {
+    open().refuse(pools);
+    return [];
+  } catch (error) {
+    assert.ok(error instanceof PoolsOverlap);
+    return error.overlaps.map(({ pool, with: other }) => `${pool} ${other}`);
+  }
+}
 
 beforeEach(async () => {
   await makeHost().configure([]);
@@ -53,7 +61,7 @@ describe('a pool on a machine', () => {
       'internal route 10.0.4.0/23 by uplink',
       'lab name server 10.0.6.53',
     ]);
-    assert.deepEqual(open('warning').refused([quiet, lab]), []);
+    open('warning').refuse([quiet, lab]);
   });
 
   it('is refused for a route of another table and for one that goes nowhere', () => {
@@ -63,6 +71,14 @@ describe('a pool on a machine', () => {
       'internal route 10.0.5.0/28 by uplink',
       'lab route 10.0.6.0/28 by no single link',
     ]);
+  });
+
+  it('is refused before anything is touched', async () => {
+    run(['ip', 'addr', 'add', '10.0.5.77/25', 'dev', 'uplink']);
+    const before = run(['ip', 'addr']);
+    const host = createHostNetwork(createNat([], [], '/run/.nat'), silentLogger, open());
+    await assert.rejects(host.configure([lab, quiet]), PoolsOverlap);
+    assert.equal(run(['ip', 'addr']), before);
   });
 
   it('does not overlap itself, nor what an earlier revision left on a bridge of ours', async () => {
@@ -77,7 +93,7 @@ describe('a pool on a machine', () => {
     overlaps.look([quiet]);
     assert.deepEqual(overlaps.reasons(), []);
     run(['ip', 'addr', 'add', '10.0.5.200/24', 'dev', 'uplink']);
-    assert.deepEqual(overlaps.refused([quiet]), []);
+    overlaps.refuse([quiet]);
     overlaps.look([quiet]);
     overlaps.look([quiet]);
     assert.deepEqual(
@@ -87,6 +103,7 @@ describe('a pool on a machine', () => {
     run(['ip', 'addr', 'del', '10.0.5.200/24', 'dev', 'uplink']);
     overlaps.look([quiet]);
     assert.deepEqual(overlaps.reasons(), []);
+    assert.deepEqual(overlaps.announced, [1, 0]);
     assert.deepEqual(overlaps.lines, [
       "pool 'internal' has 10.0.5.0/24, which overlaps this machine's address 10.0.5.200/24 of uplink; give the pool another subnet",
       "pool 'internal' is clear of address 10.0.5.200/24 of uplink again",
