@@ -112,17 +112,21 @@ async function judgeObject(path: string, digest: string): Promise<Pick<Problem, 
   }
 }
 
+const BINARY = 'is binary, not JSON; to check an archive, check the folder that it was packed from';
+
 type ReadJson = { readonly ok: true; readonly value: unknown } | { readonly ok: false; readonly problem: Problem };
 
 function readJson(file: string, path: string): ReadJson {
-  let text: string;
+  let bytes: Buffer;
   try {
-    text = readFileSync(file, 'utf8');
+    bytes = readFileSync(file);
   } catch (error) {
     return { ok: false, problem: { path, code: 'UNREADABLE', message: `cannot be read: ${reasonOf(error)}` } };
   }
+  // An error of the parser would quote them.
+  if (bytes.includes(0)) return { ok: false, problem: { path, code: 'NOT_JSON', message: BINARY } };
   try {
-    return { ok: true, value: JSON.parse(text) };
+    return { ok: true, value: JSON.parse(bytes.toString('utf8')) };
   } catch (error) {
     return { ok: false, problem: { path, code: 'NOT_JSON', message: `is no JSON: ${reasonOf(error)}` } };
   }

@@ -19,7 +19,7 @@ export async function check(argv: readonly string[]): Promise<number> {
   const options = parseOptions(argv);
   const checked = 'wrong' in options ? options : await checkPath(options.path);
   if ('wrong' in checked) {
-    console.error(`berth check: ${checked.wrong}\n\n${CHECK_USAGE}`);
+    console.error(`berth check: ${checked.wrong}\nSee berth check --help.`);
     return 2;
   }
   if ('json' in options && options.json) printJson(checked);

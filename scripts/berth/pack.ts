@@ -40,7 +40,7 @@ export async function pack(argv: readonly string[]): Promise<number> {
   }
   const options = parseOptions(argv);
   if ('wrong' in options) {
-    console.error(`berth pack: ${options.wrong}\n\n${PACK_USAGE}`);
+    console.error(`berth pack: ${options.wrong}\nSee berth pack --help.`);
     return 2;
   }
   const source = readSources(options.sources);

@@ -1,6 +1,6 @@
 // The options of `berth run`, parsed and checked before anything is touched.
 import { statSync } from 'node:fs';
-import { resolve } from 'node:path';
+import { join, resolve } from 'node:path';
 import { parseArgs } from 'node:util';
 
 export interface RunOptions {
@@ -21,6 +21,15 @@ export const RUN_USAGE = `usage: berth run --storage DIR [--rundir DIR] [--mode 
 
 Ctrl-C (SIGINT) stops the containers and ends. SIGTERM ends and leaves them running: the next start takes them over.`;
 
+/** Services are given what they own in it: any other folder, a home or `/`, must never be taken for one. */
+function storageRefusal(folder: string): string | undefined {
+  const found = statSync(folder, { throwIfNoEntry: false });
+  if (found === undefined) return `--storage ${folder}: no such folder; berth pack SRC -o ${folder} makes one`;
+  if (!found.isDirectory()) return `--storage ${folder}: is a file; name a folder that berth pack made`;
+  if (statSync(join(folder, 'trails'), { throwIfNoEntry: false })?.isDirectory() === true) return undefined;
+  return `--storage ${folder}: holds no revision (no trails/); berth pack SRC -o DIR makes a storage folder`;
+}
+
 /** Answers the options, or what is wrong with them. */
 export function parseRunOptions(argv: readonly string[]): RunOptions | { readonly wrong: string } {
   try {
@@ -39,9 +48,8 @@ export function parseRunOptions(argv: readonly string[]): RunOptions | { readonl
       return { wrong: `--mode ${mode}: must be appengine or embedded` };
     }
     const folder = resolve(storage);
-    if (statSync(folder, { throwIfNoEntry: false })?.isDirectory() !== true) {
-      return { wrong: `--storage ${folder}: no such folder; berth pack SOURCE -o ${folder} makes one` };
-    }
+    const refusal = storageRefusal(folder);
+    if (refusal !== undefined) return { wrong: refusal };
     return { storage: folder, rundir: rundir === undefined ? undefined : resolve(rundir), mode, sandbox };
   } catch (error) {
     return { wrong: error instanceof Error ? error.message : String(error) };

@@ -5,13 +5,13 @@ import type { Places } from '../../services/supervisor/spawn-arguments.ts';
 import { startSupervisor } from '../../services/supervisor/supervisor.ts';
 import { runCommand } from '../../shared/exec/run-command.ts';
 
-type End = 'keep' | 'stop' | 'reboot';
+type End = 'keep' | 'stop' | 'reboot' | 'refused';
 
 const REBOOT_COMMAND_MS = 30_000;
 
 const say = (line: string): void => console.log(`berth: ${line}`);
 
-/** Resolves with the exit code once a signal, or a reboot of the machine, has ended the tree. */
+/** Resolves with the exit code once a signal, or a reboot of the machine, has ended the tree; 1 when it could not start. */
 export async function runTree(places: Places, mode: 'embedded' | 'appengine'): Promise<number> {
   const signalled = new Promise<End>((resolve) => {
     process.on('SIGINT', () => resolve('stop'));
@@ -19,6 +19,7 @@ export async function runTree(places: Places, mode: 'embedded' | 'appengine'): P
   });
   for (;;) {
     const end = await runOnce(places, mode, signalled);
+    if (end === 'refused') return 1;
     if (end !== 'reboot') return 0;
     if (mode === 'embedded') return await rebootMachine();
     say('starting over');
@@ -26,7 +27,12 @@ export async function runTree(places: Places, mode: 'embedded' | 'appengine'): P
 }
 
 async function runOnce(places: Places, mode: 'embedded' | 'appengine', signalled: Promise<End>): Promise<End> {
-  const supervisor = await startSupervisor({ ...places, mode, say });
+  const supervisor = await startSupervisor({ ...places, mode, say }).catch((error: Error) => error);
+  if (supervisor instanceof Error) {
+    // Nothing has been started, and the message names the lock, folder or socket that could not be had.
+    console.error(`berth run: ${supervisor.message}`);
+    return 'refused';
+  }
   void supervisor.ready.then(() => say(`up, control socket ${join(places.rundir, 'pv-ctrl')}`));
   const rebootAsked = supervisor.rebootAsked.then(({ code, message }): End => {
     say(`reboot for ${code}: ${message}`);

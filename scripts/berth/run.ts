@@ -25,7 +25,7 @@ export async function run(argv: readonly string[]): Promise<number> {
   }
   const options = parseRunOptions(argv);
   if ('wrong' in options) {
-    console.error(`berth run: ${options.wrong}\n\n${RUN_USAGE}`);
+    console.error(`berth run: ${options.wrong}\nSee berth run --help.`);
     return 2;
   }
   // What is made from here on is for services that run as users of their own.

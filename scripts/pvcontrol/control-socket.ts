@@ -1,6 +1,6 @@
 // HTTP over the pv-ctrl socket: finds it, sends one request, gives back status and body.
 import { Buffer } from 'node:buffer';
-import { lstatSync } from 'node:fs';
+import { statSync } from 'node:fs';
 import { request } from 'node:http';
 
 /** Where a socket is looked for, in this order: on the host twice, then inside a container. */
@@ -26,16 +26,16 @@ export function findSocket(asked: string | undefined): string {
     if (Buffer.byteLength(asked) <= MAX_PATH_BYTES) return asked;
     throw new NoAnswer(`${asked}: longer than the ${MAX_PATH_BYTES} bytes a socket's path may have`);
   }
-  const found = DEFAULT_SOCKETS.find(exists);
+  const found = DEFAULT_SOCKETS.find(isSocket);
   if (found !== undefined) return found;
   throw new NoAnswer(
     `no pv-ctrl socket: looked for ${DEFAULT_SOCKETS.join(', ')}. Is Berth running? Name its socket with -s PATH`,
   );
 }
 
-function exists(path: string): boolean {
+function isSocket(path: string): boolean {
   try {
-    return lstatSync(path).isSocket();
+    return statSync(path).isSocket();
   } catch {
     return false;
   }
@@ -69,9 +69,10 @@ function explain(socket: string, error: NodeJS.ErrnoException): NoAnswer {
     case 'ENOENT':
       return new NoAnswer(`${socket}: no such socket. Is Berth running with this path as its pv-ctrl?`);
     case 'ECONNREFUSED':
-      return new NoAnswer(`${socket}: nobody listens there. Is Berth running?`);
-    case 'ENOTSOCK':
-      return new NoAnswer(`${socket}: not a socket. -s takes the path of pv-ctrl`);
+      // The kernel says the same of what is no socket at all.
+      return isSocket(socket)
+        ? new NoAnswer(`${socket}: nobody listens there. Is Berth running?`)
+        : new NoAnswer(`${socket}: not a socket. -s takes the path of pv-ctrl`);
     case 'EACCES':
     case 'EPERM':
       return new NoAnswer(`${socket}: not allowed to open it. Only root may use the host's socket`);

@@ -1,7 +1,7 @@
 // The exit codes and messages of berth and berth check, from real processes.
 import assert from 'node:assert/strict';
-import { readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
-import { join } from 'node:path';
+import { chmodSync, existsSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { dirname, join } from 'node:path';
 import { after, before, describe, it } from 'node:test';
 import { berth, createScratch, EXAMPLE, POOL, type Scratch, soundSource } from './program.ts';
 
@@ -32,7 +32,40 @@ describe('berth', () => {
   });
 });
 
+describe('berth run', () => {
+  const refusals: readonly (readonly [string, () => string, RegExp])[] = [
+    ['a folder that is not there', () => join(scratch.folder, 'nowhere'), /nowhere: no such folder; berth pack SRC -o/],
+    ['a file', () => join(import.meta.dirname, 'check.test.ts'), /check\.test\.ts: is a file; name a folder/],
+    // Services would be given its boot/ and logs/.
+    ['the root of the machine', () => '/', /--storage \/: holds no revision \(no trails\/\); berth pack SRC -o DIR/],
+  ];
+  for (const [what, storage, message] of refusals) {
+    it(`takes ${what} for no storage, and touches nothing`, async () => {
+      const { exitCode, stderr } = await berth('run', '--storage', storage(), '--rundir', join(scratch.folder, 'run'));
+      assert.equal(exitCode, 2);
+      assert.match(stderr, message);
+      assert.match(stderr, /See berth run --help\.\n$/);
+      assert.equal(existsSync(join(scratch.folder, 'run')), false);
+    });
+  }
+
+  it('names the folder that a sandbox could not enter as another user', async () => {
+    const storage = dirname(scratch.write('closed/trails', { '0': '' }));
+    chmodSync(storage, 0o700);
+    const { exitCode, stderr } = await berth('run', '--storage', storage, '--sandbox');
+    assert.equal(exitCode, 1);
+    assert.match(stderr, /cannot enter (\S+\/closed), which is closed to others: chmod o\+x \1\n$/);
+  });
+});
+
 describe('berth check', () => {
+  it('calls an archive binary instead of quoting it', async () => {
+    const folder = scratch.write('binary', { 'x.tgz': '\u001f\u0000\u001b[2J' });
+    const { exitCode, stdout } = await berth('check', join(folder, 'x.tgz'));
+    assert.equal(exitCode, 1);
+    assert.match(stdout, /^x\.tgz: is binary, not JSON; to check an archive, check the folder/);
+  });
+
   it('answers 0 and ok for a state, a device.json and a source folder', async () => {
     const sound = [
       scratch.write('sound-state', { 'state.json': { ...SPEC, 'device.json': device({}) } }),

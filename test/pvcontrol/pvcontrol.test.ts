@@ -250,7 +250,7 @@ describe('pvcontrol without a server', () => {
       [['ipam', 'routes'], /^pvcontrol: ipam: expected leases or pools, not 'routes'/],
       [['signal', 'now'], /^pvcontrol: signal: expected ready, not 'now'/],
       [['ls', 'web'], /^pvcontrol: ls takes nothing more, it got 'web'/],
-      [['ls', '--jsn'], /^pvcontrol: Unknown option '--jsn'; options are -s PATH, --json and --help/],
+      [['ls', '--jsn'], /^pvcontrol: Unknown option '--jsn'; options are -s PATH, --json, --table and --help/],
       [['ls', '-s'], /^pvcontrol: .*argument missing; options are/],
     ];
     for (const [args, message] of wrong) {
