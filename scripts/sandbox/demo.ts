@@ -1,11 +1,13 @@
 // The demo: packs an example into a storage of its own, boots it in a sandbox, shows it, and leaves nothing behind.
 import { type ChildProcess, spawn, spawnSync } from 'node:child_process';
-import { chmodSync, existsSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { chmodSync, existsSync, mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import process from 'node:process';
 import { setTimeout as delay } from 'node:timers/promises';
-import { execa } from 'execa';
+import { parseArgs } from 'node:util';
+import { ExecaError, execa } from 'execa';
+import { hidePrograms } from './hide.ts';
 import { leftovers, takeInventory } from './leftovers.ts';
 import { NODE_INSIDE, OUTSIDE_ADDRESS, openSandbox, PROGRAM_INSIDE, type Sandbox, STORAGE_INSIDE } from './sandbox.ts';
 
@@ -17,7 +19,17 @@ const STOP_MS = 30_000;
 const GONE_MS = 10_000;
 const LOOK_AGAIN_MS = 50;
 
+interface Example {
+  /** Its folder. */
+  readonly source: string;
+  /** Programs that the sandbox is not to have. */
+  readonly hidden: readonly string[];
+}
+
 interface Demo {
+  readonly containers: readonly string[];
+  /** By berth pack, and so by the device. */
+  readonly refused: boolean;
   readonly sandbox: Sandbox;
   readonly storage: string;
   readonly socket: string;
@@ -41,33 +53,60 @@ async function until(what: string, timeoutMs: number, holds: () => boolean): Pro
   }
 }
 
-async function start(example: string): Promise<Demo> {
+/** Answers whether the example breaks the rules; then it is packed all the same, because what a device says to that is what it shows. */
+async function pack(source: string, storage: string): Promise<boolean> {
+  say(`packing ${source}`);
+  try {
+    await command('berth', ['pack', source, '-o', storage]);
+    return false;
+  } catch (error) {
+    if (!(error instanceof ExecaError)) throw error;
+    console.log(error.stderr);
+    say('packing it with --unchecked, to see what a device does with it');
+    await command('berth', ['pack', source, '-o', storage, '--unchecked']);
+    return true;
+  }
+}
+
+async function start({ source, hidden }: Example): Promise<Demo> {
   const storage = mkdtempSync(join(tmpdir(), 'berth-storage-'));
-  chmodSync(storage, 0o755);
-  say(`packing ${example}`);
-  await command('berth', ['pack', example, '-o', storage]);
-  say('opening a sandbox: own mount, network and process namespaces, an outside host behind an uplink');
-  const sandbox = await openSandbox({ program: PROGRAM, storage });
-  const rundir = join(sandbox.shared, 'run');
-  const [program, args] = sandbox.enter([
-    ...[NODE_INSIDE, `${PROGRAM_INSIDE}/berth.js`, 'run', '--storage', STORAGE_INSIDE, '--rundir', rundir],
-  ]);
-  const supervisor = spawn(program, args, { stdio: 'inherit', detached: true });
-  return { sandbox, storage, socket: join(rundir, 'pv-ctrl'), supervisor };
+  let sandbox: Sandbox | undefined;
+  try {
+    chmodSync(storage, 0o755);
+    const refused = await pack(source, storage);
+    say('opening a sandbox: own mount, network and process namespaces, an outside host behind an uplink');
+    sandbox = await openSandbox({ program: PROGRAM, storage });
+    hidePrograms(sandbox, hidden);
+    const rundir = join(sandbox.shared, 'run');
+    const [program, args] = sandbox.enter([
+      ...[NODE_INSIDE, `${PROGRAM_INSIDE}/berth.js`, 'run', '--storage', STORAGE_INSIDE, '--rundir', rundir],
+    ]);
+    const supervisor = spawn(program, args, { stdio: 'inherit', detached: true });
+    const containers = readdirSync(join(source, 'containers')).sort();
+    return { containers, refused, sandbox, storage, socket: join(rundir, 'pv-ctrl'), supervisor };
+  } catch (error) {
+    await sandbox?.close();
+    rmSync(storage, { recursive: true, force: true });
+    throw error;
+  }
+}
+
+/** What `pvcontrol --json` prints; undefined while nobody answers. */
+function answerTo({ socket }: Demo, question: string): string | undefined {
+  if (!existsSync(socket)) return undefined;
+  const { stdout } = spawnSync(
+    process.execPath,
+    [join(PROGRAM, 'pvcontrol.js'), '-s', socket, '--json', ...question.split(' ')],
+    { encoding: 'utf8' },
+  );
+  return stdout === '' ? undefined : stdout;
 }
 
 /** Whether every container has met its goal, as `pvcontrol` sees it. */
-function allUp({ socket }: Demo): boolean {
-  if (!existsSync(socket)) return false;
-  const { status, stdout } = spawnSync(
-    process.execPath,
-    [join(PROGRAM, 'pvcontrol.js'), '-s', socket, '--json', 'ls'],
-    {
-      encoding: 'utf8',
-    },
-  );
-  if (status !== 0) return false;
-  const rows: unknown = JSON.parse(stdout);
+function allUp(demo: Demo): boolean {
+  const answer = answerTo(demo, 'ls');
+  if (answer === undefined) return false;
+  const rows: unknown = JSON.parse(answer);
   return (
     Array.isArray(rows) &&
     rows.length > 0 &&
@@ -77,26 +116,34 @@ function allUp({ socket }: Demo): boolean {
 
 /** Rejects at once when the supervisor has ended: its own line above says why. */
 function untilUp(demo: Demo): Promise<void> {
-  const { supervisor } = demo;
-  return until('containers up', BOOT_MS, () => {
+  const { supervisor, refused } = demo;
+  return until(refused ? 'revision refused' : 'containers up', BOOT_MS, () => {
     if (supervisor.exitCode !== null) throw new Error(`the supervisor ended with ${supervisor.exitCode}, see above`);
-    return allUp(demo);
+    return refused ? staysRefused(demo) : allUp(demo);
   });
+}
+
+/** After the last of the reboots that it tries. */
+function staysRefused(demo: Demo): boolean {
+  const answer = answerTo(demo, 'health') ?? '';
+  return answer.includes('REVISION_REFUSED') && answer.includes('REBOOT_LOOP');
 }
 
 const logFile = ({ storage }: Demo, name: string): string => join(storage, 'logs', 'current', name);
 const readLog = (demo: Demo, name: string): string =>
   existsSync(logFile(demo, name)) ? readFileSync(logFile(demo, name), 'utf8') : '';
 
-function showTable({ socket }: Demo): void {
-  spawnSync(process.execPath, [join(PROGRAM, 'pvcontrol.js'), '-s', socket, '--table', 'ls'], { stdio: 'inherit' });
+function showTable({ socket, refused }: Demo): void {
+  const question = refused ? 'health' : 'ls';
+  spawnSync(process.execPath, [join(PROGRAM, 'pvcontrol.js'), '-s', socket, '--table', question], { stdio: 'inherit' });
 }
 
-function suggest({ socket }: Demo): void {
+function suggest({ socket, containers, refused }: Demo): void {
   say('to try from another terminal:');
   console.log(`  alias pv='${PROGRAM}/pvcontrol.js -s ${socket}'`);
   console.log('  pv ls; pv services; pv ipam leases; pv health');
-  console.log('  pv containers restart net-server      # it comes back with the same address');
+  if (refused) return;
+  console.log(`  pv containers restart ${containers.at(-1)}      # it comes back with the same address`);
   console.log(`  pkill -KILL -f ${PROGRAM_INSIDE}/net-svc.js; pv services; pv ls      # containers do not notice`);
 }
 
@@ -138,13 +185,14 @@ async function proveNothingLeft(before: ReadonlySet<string>): Promise<void> {
   say('nothing is left: no link, address, route, namespace, mount, loop device, rule, control group, process or file');
 }
 
-async function check(example: string): Promise<void> {
+async function check(example: Example): Promise<void> {
   const before = takeInventory([process.pid, process.ppid]);
   const demo = await start(example);
   try {
     await untilUp(demo);
     showTable(demo);
-    await checkTraffic(demo);
+    // What the other examples promise, the scenarios check.
+    if (demo.containers.includes('net-client')) await checkTraffic(demo);
   } catch (error) {
     console.error(readLog(demo, 'pantavisor/pantavisor.log'));
     throw error;
@@ -154,7 +202,7 @@ async function check(example: string): Promise<void> {
   await proveNothingLeft(before);
 }
 
-async function show(example: string): Promise<void> {
+async function show(example: Example): Promise<void> {
   const demo = await start(example);
   const interrupted = new Promise<void>((resolve) => {
     process.once('SIGINT', () => resolve());
@@ -165,14 +213,12 @@ async function show(example: string): Promise<void> {
     showTable(demo);
     suggest(demo);
     say('the log follows; Ctrl-C ends the demo');
-    const follow = spawn(
-      'tail',
-      ['-n', '+1', '-F', logFile(demo, 'pantavisor/pantavisor.log'), logFile(demo, 'net-client/console.log')],
-      {
-        stdio: ['ignore', 'inherit', 'ignore'],
-        detached: true,
-      },
-    );
+    const consoles = demo.containers.map((container) => `${container}/console.log`);
+    const logs = ['pantavisor/pantavisor.log', ...(demo.refused ? [] : consoles)].map((log) => logFile(demo, log));
+    const follow = spawn('tail', ['-n', '+1', '-F', ...logs], {
+      stdio: ['ignore', 'inherit', 'ignore'],
+      detached: true,
+    });
     await interrupted;
     follow.kill();
   } finally {
@@ -180,14 +226,33 @@ async function show(example: string): Promise<void> {
   }
 }
 
-const args = process.argv.slice(2);
-const name = args.find((arg) => !arg.startsWith('-')) ?? '01-basic';
-const example = join(ROOT, 'test/examples', name);
-if (!existsSync(example)) {
-  console.error(`demo: no example ${name} in test/examples`);
+const USAGE = 'usage: scripts/demo [EXAMPLE] [--check] [--hide PROGRAM,...]';
+
+/** EXAMPLE: a folder of test/examples. --hide: programs that the sandbox is not to have, as nft. */
+function parseOptions(argv: readonly string[]): { readonly example: Example; readonly unattended: boolean } {
+  const { values, positionals } = parseArgs({
+    args: [...argv],
+    allowPositionals: true,
+    options: { check: { type: 'boolean', default: false }, hide: { type: 'string', default: '' } },
+  });
+  const [name = '01-basic'] = positionals;
+  const source = join(ROOT, 'test/examples', name);
+  if (!existsSync(join(source, 'device.json'))) throw new Error(`no example ${name} in test/examples`);
+  const hidden = values.hide.split(',').filter((program) => program !== '');
+  return { example: { source, hidden }, unattended: values.check };
+}
+
+const complain = (error: unknown): void => console.error(`demo: ${error instanceof Error ? error.message : error}`);
+
+let options: ReturnType<typeof parseOptions>;
+try {
+  options = parseOptions(process.argv.slice(2));
+} catch (error) {
+  complain(error);
+  console.error(USAGE);
   process.exit(2);
 }
-await (args.includes('--check') ? check(example) : show(example)).catch((error: unknown) => {
-  console.error(`demo: ${error instanceof Error ? error.message : String(error)}`);
+await (options.unattended ? check(options.example) : show(options.example)).catch((error: unknown) => {
+  complain(error);
   process.exitCode = 1;
 });
