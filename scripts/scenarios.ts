@@ -13,6 +13,9 @@ ${SCENARIOS.map(({ name, backends }) => `  ${name.padEnd(26)} ${backends.join(',
 
 Exit codes: 0 all passed, 1 any failed, 2 wrong use.`;
 
+/** Characters: an assertion can print a whole document. */
+const MAX_MESSAGE = 240;
+
 interface Options {
   readonly json: boolean;
   readonly help: boolean;
@@ -37,7 +40,8 @@ function parseOptions(argv: readonly string[]): Options | { readonly wrong: stri
 }
 
 function printLine({ ok, scenario, backend, message, log }: Outcome): void {
-  console.log(`${ok ? 'ok  ' : 'FAIL'} ${scenario.padEnd(26)} ${backend.padEnd(9)} ${message.split('\n')[0]}`);
+  const line = message.replaceAll(/\s+/g, ' ').slice(0, MAX_MESSAGE);
+  console.log(`${ok ? 'ok  ' : 'FAIL'} ${scenario.padEnd(26)} ${backend.padEnd(9)} ${line}`);
   if (!ok) console.error(`${message}\n${log}`);
 }
 

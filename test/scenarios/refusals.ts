@@ -14,6 +14,8 @@ async function refused(stage: Stage, pattern: RegExp): Promise<void> {
   assert.ok(!existsSync(storage), 'berth pack wrote something');
 
   const tree = await stage.boot('--unchecked');
+  // A steady device reboots for it, a few times; after that it answers, and stays.
+  await unhealthy(tree, 'REBOOT_LOOP', /rebooted \d+ times and it did not help, staying up/);
   await unhealthy(tree, 'REVISION_REFUSED', pattern);
   await logged(tree, LOG, pattern);
   for (const { name, pid, status } of await get(tree.socket, '/containers', containerRows)) {
@@ -27,7 +29,7 @@ async function refused(stage: Stage, pattern: RegExp): Promise<void> {
 
 export async function unknownPool(stage: Stage): Promise<string> {
   await refused(stage, /container 'ipam-nopool' references unknown pool 'does-not-exist', refusing to start/);
-  return 'refused: unknown pool; net-server does not run either, no bridge was made';
+  return 'refused: unknown pool; net-server does not run either, no bridge was made; rebooted 3 times, then stays up and says why';
 }
 
 export async function poolAndBaked(stage: Stage): Promise<string> {
