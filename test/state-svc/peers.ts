@@ -32,6 +32,8 @@ export interface World {
   readonly diesAtOnce: Set<string>;
   /** ipam-svc says that a reserved address is somebody else's. */
   addressTaken: boolean;
+  /** net-svc says that a pool is in the way of something of the machine. */
+  poolOverlaps: boolean;
   /** Starts and mounts wait here while they are held. */
   hold(step: string): () => void;
   exit(container: string, status: ExitStatus): void;
@@ -50,6 +52,10 @@ const TAKEN = {
   address: '10.0.5.9',
   holder: 'other',
 } as const;
+const OVERLAPS = {
+  code: 'POOL_OVERLAPS' as const,
+  overlaps: [{ pool: 'internal', subnet: '10.0.5.0/24', with: 'route 10.0.0.0/8 by wg0' }],
+};
 const lxcFailed = { step: 'test', reason: 'told to fail' };
 
 /** `onCall` runs after every call was written down. */
@@ -142,6 +148,7 @@ export function createWorld(nowMs: () => number, onCall: () => void): World {
     channel?.serve(netContract, {
       configure: async ({ pools }) => {
         const refused = await enter('net-svc', 'net.configure', String(pools.length));
+        if (world.poolOverlaps) return fail(OVERLAPS);
         return refused ? fail({ code: 'NET_FAILED', ...lxcFailed }) : ok({ nat: 'unneeded' as const });
       },
       attach: async ({ container }) => {
@@ -225,6 +232,7 @@ export function createWorld(nowMs: () => number, onCall: () => void): World {
     troubles,
     diesAtOnce,
     addressTaken: false,
+    poolOverlaps: false,
     hold(step) {
       let release: () => void = () => undefined;
       holds.set(

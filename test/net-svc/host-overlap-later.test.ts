@@ -1,0 +1,70 @@
+// An uplink that gains a pool's subnet while the pool runs, as DHCP may give it: net-svc as a process, told by the kernel.
+import assert from 'node:assert/strict';
+import type { ChildProcess } from 'node:child_process';
+import { after, before, describe, it } from 'node:test';
+import { netContract } from '../../services/net-svc/contract.ts';
+import { reexecInNamespaces } from '../kit/namespaced.ts';
+import { addresses, internal, run } from './kernel.ts';
+import { kill, openService } from './service.ts';
+
+reexecInNamespaces(import.meta.filename);
+
+const WITHIN_MS = 1000;
+const service = await openService();
+const waiting: ((overlaps: readonly { readonly with: string }[]) => void)[] = [];
+service.ctl.subscribe(netContract, 'overlapsChanged', {
+  onEvent: ({ overlaps }) => waiting.shift()?.(overlaps),
+  onLost: () => assert.fail('events were lost'),
+});
+const nextEvent = () => new Promise<readonly { readonly with: string }[]>((resolve) => waiting.push(resolve));
+const reasons = async (): Promise<readonly string[]> => {
+  const health = await service.ctl.client(netContract).health({});
+  return health.ok ? health.value.reasons.map(({ code, subject }) => `${code} ${subject}`) : ['no answer'];
+};
+let child: ChildProcess;
+
+before(async () => {
+  run(['ip', 'link', 'add', 'uplink', 'type', 'veth', 'peer', 'name', 'outside']);
+  run(['ip', 'link', 'set', 'uplink', 'up']);
+  run(['ip', 'link', 'set', 'outside', 'up']);
+  child = service.serve();
+  assert.ok((await service.net.configure({ pools: [{ ...internal, nat: false }] })).ok);
+});
+after(async () => {
+  await kill(child);
+  service.close();
+});
+
+describe('an uplink that gains the subnet of a running pool', () => {
+  it('is an event and a health reason within a second, and so is its end; the pool stays', async () => {
+    assert.deepEqual(await reasons(), []);
+    const came = nextEvent();
+    const startedMs = performance.now();
+    run(['ip', 'addr', 'add', '10.0.5.200/24', 'dev', 'uplink']);
+    assert.deepEqual(
+      (await came).map((overlap) => overlap.with),
+      ['address 10.0.5.200/24 of uplink'],
+    );
+    assert.deepEqual(await reasons(), ['POOL_OVERLAPS pool internal']);
+    assert.ok(performance.now() - startedMs < WITHIN_MS);
+    assert.deepEqual(addresses('pvbr0'), ['10.0.5.1/24']);
+    const went = nextEvent();
+    run(['ip', 'addr', 'del', '10.0.5.200/24', 'dev', 'uplink']);
+    assert.deepEqual(await went, []);
+    assert.deepEqual(await reasons(), []);
+  });
+
+  it('does not keep the pool from being configured again, while a new one is refused', async () => {
+    const came = nextEvent();
+    run(['ip', 'route', 'add', '10.0.0.0/16', 'dev', 'uplink']);
+    await came;
+    const pool = { ...internal, nat: false };
+    assert.ok((await service.net.configure({ pools: [pool] })).ok);
+    const other = { ...pool, name: 'other', bridge: 'pvbr7', subnet: '10.0.77.0/24', gateway: '10.0.77.1' };
+    const refused = await service.net.configure({ pools: [pool, other] });
+    assert.deepEqual(!refused.ok && refused.error, {
+      code: 'POOL_OVERLAPS',
+      overlaps: [{ pool: 'other', subnet: '10.0.77.0/24', with: 'route 10.0.0.0/16 by uplink' }],
+    });
+  });
+});
