@@ -89,11 +89,9 @@ function withUmask<T>(mask: number, run: () => T): T {
 }
 
 function cleanEnvironment(launch: Launch): NodeJS.ProcessEnv {
-  const { NODE_V8_COVERAGE } = process.env;
   return {
     PATH: '/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin',
     [LAUNCH_VARIABLE]: JSON.stringify(launch),
-    ...(NODE_V8_COVERAGE === undefined ? {} : { NODE_V8_COVERAGE }),
   };
 }
 
