@@ -10,6 +10,7 @@ import type { ViewFeed } from './view-feed.ts';
 export interface Incoming {
   readonly method: string;
   readonly target: string;
+  readonly lastEventId: string | undefined;
   readonly signal: () => AbortSignal;
   /** Resolves to the whole body, or to why it is not taken. Called at most once, and only for endpoints that want one. */
   readonly readBody: () => Promise<Buffer | Reply>;
@@ -43,7 +44,10 @@ export function createDispatch(router: Router, sources: Sources, log: Logger): D
   ): Promise<Reply> => {
     const body = endpoint.bodySchema === undefined ? NO_BODY : await incoming.readBody();
     if (!Buffer.isBuffer(body)) return body;
-    return await endpoint.run({ caller, params, body, signal: incoming.signal }, sources);
+    return await endpoint.run(
+      { caller, params, body, lastEventId: incoming.lastEventId, signal: incoming.signal },
+      sources,
+    );
   };
   return async (caller, incoming) => {
     try {

@@ -3,6 +3,7 @@ import type { Buffer } from 'node:buffer';
 import { TextDecoder } from 'node:util';
 import type * as z from 'zod/mini';
 import type { Schema } from '../../shared/ipc/contract.ts';
+import type { EventFeed } from './event-feed.ts';
 import type { Peers } from './peers.ts';
 import { type Reply, refuse } from './reply.ts';
 import type { ViewFeed } from './view-feed.ts';
@@ -13,6 +14,7 @@ export type Caller = { readonly kind: 'host' } | { readonly kind: 'container'; r
 /** Where answers come from. */
 export interface Sources {
   readonly view: ViewFeed;
+  readonly events: EventFeed;
   readonly peers: Peers;
 }
 
@@ -21,6 +23,8 @@ export interface EndpointRequest<B> {
   /** The `{name}` parts of the path, decoded. */
   readonly params: Readonly<Record<string, string>>;
   readonly body: B;
+  /** Of the header Last-Event-ID, as it was sent. */
+  readonly lastEventId: string | undefined;
   /** Aborted when the client hangs up. Made when first asked for: most answers need none. */
   readonly signal: () => AbortSignal;
 }

@@ -53,6 +53,7 @@ export const ENDPOINTS: readonly Endpoint[] = [
     },
     handlers.listServices,
   ),
+  endpoint({ method: 'GET', path: '/events', access: 'mgmt', answer: undefined }, handlers.streamEvents),
   endpoint({ method: 'GET', path: '/ipam/leases', access: 'mgmt', answer: z.array(leaseRow) }, handlers.listLeases),
   endpoint(
     {

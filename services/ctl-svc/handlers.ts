@@ -1,6 +1,7 @@
 // What each endpoint does: one short function per request.
 import { containerName } from '../../shared/schema/names.ts';
 import type { Handler } from './endpoint.ts';
+import { sendEvents } from './event-stream.ts';
 import { collectReasons } from './health.ts';
 import { listAllLeases } from './leases.ts';
 import { DONE, json, jsonBytes, type Reply, refuse, tryLater } from './reply.ts';
@@ -67,6 +68,12 @@ export const listPools: Handler<undefined> = async (request, { peers }) => {
 
 export const listLeases: Handler<undefined> = async (request, { peers }) =>
   json(await listAllLeases(peers.ipam, request.signal()));
+
+export const streamEvents: Handler<undefined> = ({ lastEventId }, { events }) => ({
+  kind: 'stream',
+  contentType: 'text/event-stream',
+  start: (response) => sendEvents(response, events, lastEventId),
+});
 
 export const health: Handler<undefined> = async (request, { peers }) => {
   const reasons = await collectReasons(peers, request.signal());

@@ -66,6 +66,7 @@ export function createControlServer(caller: Caller, limits: ServerLimits, dispat
     const incoming: Incoming = {
       method: request.method ?? '',
       target: request.url ?? '',
+      lastEventId: lastEventIdOf(request),
       signal: () => hangUpSignal(response),
       readBody: take,
     };
@@ -101,6 +102,11 @@ function malformed(code: string | undefined): [status: number, text: string] {
 function endWith(socket: Duplex, status: number, text: string): void {
   socket.on('error', () => undefined);
   socket.end(rawReply(status, text), () => socket.destroy());
+}
+
+function lastEventIdOf({ headers }: IncomingMessage): string | undefined {
+  const value = headers['last-event-id'];
+  return typeof value === 'string' ? value : undefined;
 }
 
 function hangUpSignal(response: ServerResponse): AbortSignal {

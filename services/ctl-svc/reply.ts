@@ -14,6 +14,8 @@ export type Reply =
   | { readonly kind: 'json'; readonly status: 200 | 503; readonly json: string | Uint8Array }
   /** 200 without a body: what a PUT, POST or DELETE answers when it went well. */
   | { readonly kind: 'empty' }
+  /** An answer that goes on until one side ends it; `start` is given the response once its head is sent. */
+  | { readonly kind: 'stream'; readonly contentType: string; readonly start: (response: ServerResponse) => void }
   | ErrorReply;
 
 const JSON_TYPE = 'application/json';
@@ -65,6 +67,11 @@ export function errorBody(text: string): string {
 
 /** `lastOne`: the connection ends after this answer, because unread bytes of the request would follow it. */
 export function writeReply(response: ServerResponse, reply: Reply, lastOne: boolean): void {
+  if (reply.kind === 'stream') {
+    response.writeHead(200, ['Content-Type', reply.contentType, 'Cache-Control', 'no-store']);
+    reply.start(response);
+    return;
+  }
   const body = reply.kind === 'empty' ? '' : reply.kind === 'error' ? errorBody(reply.text) : reply.json;
   const bytes = typeof body === 'string' ? Buffer.byteLength(body) : body.length;
   const headers: string[] = ['Content-Length', String(bytes)];

@@ -5,6 +5,7 @@ import { ctlContract } from './contract.ts';
 import { serveControlSockets } from './control-sockets.ts';
 import { createDispatch } from './dispatch.ts';
 import { ENDPOINTS } from './endpoints.ts';
+import { createEventFeed } from './event-feed.ts';
 import { connectPeers } from './peers.ts';
 import { createRouter } from './router.ts';
 import { createViewFeed } from './view-feed.ts';
@@ -13,10 +14,12 @@ import { createViewFeed } from './view-feed.ts';
 export async function serveControl(channel: Channel, hostFd: number, log: Logger): Promise<() => void> {
   channel.serve(ctlContract, {});
   const view = createViewFeed(channel, log);
-  const dispatch = createDispatch(createRouter(ENDPOINTS), { view, peers: connectPeers(channel) }, log);
+  const events = createEventFeed(channel);
+  const dispatch = createDispatch(createRouter(ENDPOINTS), { view, events, peers: connectPeers(channel) }, log);
   const sockets = await serveControlSockets(channel, hostFd, dispatch, log);
   return () => {
     sockets.stop();
+    events.stop();
     view.stop();
   };
 }

@@ -27,7 +27,7 @@ export interface ChannelOptions {
 /** Says hello at once. The contracts handed to `client` and `serve` decide what it can ask and must answer. */
 export function createChannel(open: OpenPort, options: ChannelOptions): Channel {
   const { log } = options;
-  const subscribers = new Map<number, Subscriber>();
+  const subscribers = new Map<number, Subscriber[]>();
   let beat: NodeJS.Timeout | undefined;
   let onClosed: () => void = () => undefined;
   const closed = new Promise<void>((resolve) => {
@@ -35,16 +35,16 @@ export function createChannel(open: OpenPort, options: ChannelOptions): Channel 
   });
 
   const onEvent = (frame: Buffer): void => {
-    const subscriber = subscribers.get(topicOf(frame));
-    if (subscriber === undefined) return;
-    const value = decodePayload(payloadOf(frame))?.value;
-    const parsed = subscriber.payload.safeParse(value);
-    if (parsed.success) subscriber.onEvent(parsed.data);
-    else log.warn(`unreadable event ${subscriber.name}: ${parsed.error.message}`);
+    const [first, ...others] = subscribers.get(topicOf(frame)) ?? [];
+    if (first === undefined) return;
+    const parsed = first.payload.safeParse(decodePayload(payloadOf(frame))?.value);
+    if (!parsed.success) log.warn(`unreadable event ${first.name}: ${parsed.error.message}`);
+    else for (const subscriber of [first, ...others]) subscriber.onEvent(parsed.data);
   };
   const onLost = (frame: Buffer): void => {
     const lost = lostPayload.safeParse(decodePayload(payloadOf(frame))?.value);
-    subscribers.get(topicOf(frame))?.onLost(lost.success ? lost.data.count : 1);
+    const count = lost.success ? lost.data.count : 1;
+    for (const subscriber of subscribers.get(topicOf(frame)) ?? []) subscriber.onLost(count);
   };
 
   const port = open({
@@ -99,13 +99,15 @@ export function createChannel(open: OpenPort, options: ChannelOptions): Channel 
     subscribe(contract, name, subscription) {
       const spec = contract.events[name];
       if (spec === undefined) throw new Error(`${contract.service} has no event ${name}`);
-      subscribers.set(topicId(contract.service, name), {
+      const subscriber: Subscriber = {
         name: `${contract.service}.${name}`,
         payload: spec.payload,
         // As above: parsed by the very schema that the subscription's type comes from.
         onEvent: subscription.onEvent as (payload: unknown) => void,
         onLost: subscription.onLost,
-      });
+      };
+      const topic = topicId(contract.service, name);
+      subscribers.set(topic, [...(subscribers.get(topic) ?? []), subscriber]);
     },
     ready() {
       send(encodeFrame(KIND.ready, 0, 0, 0, undefined));

@@ -59,6 +59,8 @@ describe('ctl.endpoints', () => {
       },
     ];
     for (const { method, path, answer } of ENDPOINTS.filter((endpoint) => endpoint.method === 'GET')) {
+      // A stream has no end; it has a test of its own.
+      if (path === '/events') continue;
       const { status, body } = await curl(rig.host, path);
       assert.equal(status, 200, `${method} ${path}`);
       assert.ok(answer?.safeParse(JSON.parse(body)).success, `${method} ${path}: ${body}`);

@@ -1,0 +1,58 @@
+// Everything that services tell, as one numbered sequence for whoever listens on GET /events.
+import type { Channel } from '../../shared/ipc/contract.ts';
+import { netContract } from '../net-svc/contract.ts';
+import { stateContract } from '../state-svc/contract.ts';
+import { supervisorContract } from '../supervisor/contract.ts';
+import { createEventLog, type EventLog, type NumberedEvent } from './event-log.ts';
+
+export interface EventFeed {
+  readonly log: EventLog;
+  /** Answers how to stop listening. */
+  listen(listener: (event: NumberedEvent) => void): () => void;
+  /** Called when ctl-svc ends; streams end themselves. */
+  onStop(listener: () => void): () => void;
+  stop(): void;
+}
+
+/** Microseconds since 1970 fit a double for centuries, and nobody sends a million events a second. */
+const firstIdOfThisProcess = (): number => Date.now() * 1000;
+
+export function createEventFeed(channel: Channel): EventFeed {
+  const log = createEventLog(firstIdOfThisProcess());
+  const listeners = new Set<(event: NumberedEvent) => void>();
+  const stopListeners = new Set<() => void>();
+  const tell = (type: string, value: unknown): void => {
+    const event = log.append(type, value);
+    for (const listener of listeners) listener(event);
+  };
+  /** The broker dropped some on their way here: whoever listens must take the lists anew. */
+  const onLost = (count: number): void => tell('lost', { count });
+
+  channel.subscribe(stateContract, 'containerChanged', {
+    onEvent: ({ container }) => tell('container', container),
+    onLost,
+  });
+  channel.subscribe(stateContract, 'groupChanged', { onEvent: ({ group }) => tell('group', group), onLost });
+  channel.subscribe(stateContract, 'revisionChanged', { onEvent: (revision) => tell('revision', revision), onLost });
+  channel.subscribe(netContract, 'networkRepaired', {
+    onEvent: ({ what, atMs }) => tell('network', { repaired: what, at: new Date(atMs).toISOString() }),
+    onLost,
+  });
+  channel.subscribe(supervisorContract, 'serviceChanged', {
+    onEvent: ({ service, state, reason, atMs }) =>
+      tell('service', { name: service, state, reason, at: new Date(atMs).toISOString() }),
+    onLost,
+  });
+  const register = <T>(set: Set<T>, entry: T): (() => void) => {
+    set.add(entry);
+    return () => set.delete(entry);
+  };
+  return {
+    log,
+    listen: (listener) => register(listeners, listener),
+    onStop: (listener) => register(stopListeners, listener),
+    stop() {
+      for (const listener of stopListeners) listener();
+    },
+  };
+}

@@ -1,0 +1,43 @@
+// The last events, numbered, so that a client that was away can go on where it was. Pure.
+
+export interface NumberedEvent {
+  /** Grows by one with each event; over a restart of ctl-svc it only grows. */
+  readonly id: number;
+  readonly type: string;
+  /** JSON, one line. */
+  readonly json: string;
+}
+
+export interface EventLog {
+  append(type: string, value: unknown): NumberedEvent;
+  /** What came after `id`. Undefined when some of it is not known any more, or `id` is none of ours: take the lists anew. */
+  since(id: number): readonly NumberedEvent[] | undefined;
+  /** The newest number; 0 events after it have been seen by nobody. */
+  readonly lastId: number;
+}
+
+/** Half a minute of a device on which everything restarts. */
+const KEPT_EVENTS = 512;
+
+/** `firstId`: greater than any number that an earlier log has given out. */
+export function createEventLog(firstId: number): EventLog {
+  const kept: NumberedEvent[] = [];
+  let lastId = firstId;
+  return {
+    append(type, value) {
+      lastId += 1;
+      const event = { id: lastId, type, json: JSON.stringify(value) };
+      kept.push(event);
+      if (kept.length > KEPT_EVENTS) kept.shift();
+      return event;
+    },
+    since(id) {
+      const oldest = kept[0]?.id ?? lastId + 1;
+      if (!Number.isInteger(id) || id > lastId || id < oldest - 1) return undefined;
+      return kept.filter((event) => event.id > id);
+    },
+    get lastId() {
+      return lastId;
+    },
+  };
+}

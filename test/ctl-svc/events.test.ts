@@ -1,0 +1,126 @@
+// GET /events: what services tell reaches whoever listens, in order, numbered, and resumes where a client left off.
+import assert from 'node:assert/strict';
+import { once } from 'node:events';
+import { type ClientRequest, request } from 'node:http';
+import { afterEach, beforeEach, describe, it } from 'node:test';
+import { createEventLog } from '../../services/ctl-svc/event-log.ts';
+import { netContract } from '../../services/net-svc/contract.ts';
+import { stateContract } from '../../services/state-svc/contract.ts';
+import { supervisorContract } from '../../services/supervisor/contract.ts';
+import { eventually } from '../kit/eventually.ts';
+import { curl, type Rig, startRig } from './rig.ts';
+import { containerRow } from './rows.ts';
+
+const PATIENCE_MS = 10_000;
+
+interface Stream {
+  readonly contentType: string;
+  /** Blocks so far, without the empty line that ends each. */
+  blocks(): readonly string[];
+  close(): void;
+}
+
+async function open(socketPath: string, lastEventId?: string): Promise<Stream> {
+  const headers = lastEventId === undefined ? {} : { 'Last-Event-ID': lastEventId };
+  const outgoing: ClientRequest = request({ socketPath, path: '/events', headers });
+  outgoing.end();
+  const [response] = await once(outgoing, 'response');
+  let text = '';
+  response.setEncoding('utf8');
+  response.on('data', (chunk: string) => {
+    text += chunk;
+  });
+  response.on('error', () => undefined);
+  return {
+    contentType: response.headers['content-type'] ?? '',
+    blocks: () => text.split('\n\n').slice(0, -1),
+    close: () => outgoing.destroy(),
+  };
+}
+
+const idOf = (block: string | undefined): number => Number(/^id: (\d+)/.exec(block ?? '')?.[1]);
+
+describe('ctl.events', () => {
+  let rig: Rig;
+  const streams: Stream[] = [];
+  const listen = async (lastEventId?: string): Promise<Stream> => {
+    const stream = await open(rig.host, lastEventId);
+    streams.push(stream);
+    return stream;
+  };
+  const change = (name: string): void =>
+    rig.state.publish(stateContract, 'containerChanged', { container: containerRow(name) });
+  const has = (stream: Stream, count: number) =>
+    eventually(`${count} blocks`, PATIENCE_MS, () => (stream.blocks().length >= count ? stream.blocks() : undefined));
+
+  beforeEach(async () => {
+    rig = await startRig(['web', 'waits']);
+  });
+  afterEach(() => {
+    for (const stream of streams.splice(0)) stream.close();
+    rig.stop();
+  });
+
+  it('tells each kind of event to every listener, in order, with growing numbers', async () => {
+    const both = [await listen(), await listen()];
+    assert.equal(both[0]?.contentType, 'text/event-stream');
+    change('web');
+    for (const stream of both) await has(stream, 2);
+    rig.supervisor.publish(supervisorContract, 'serviceChanged', {
+      service: 'ipam-svc',
+      state: 'backoff',
+      reason: 'killed by SIGKILL',
+      atMs: 0,
+    });
+    for (const stream of both) {
+      const blocks = await has(stream, 3);
+      assert.match(blocks[1] ?? '', /\nevent: container\ndata: \{"name":"web",/);
+      assert.match(
+        blocks[2] ?? '',
+        /\nevent: service\ndata: \{"name":"ipam-svc","state":"backoff","reason":"killed by SIGKILL","at":"1970-/,
+      );
+      assert.ok(idOf(blocks[0]) < idOf(blocks[1]) && idOf(blocks[1]) < idOf(blocks[2]));
+    }
+  });
+
+  it('says what net-svc repaired', async () => {
+    const stream = await listen();
+    const net = rig.bus.connect('net-svc');
+    net.ready();
+    net.publish(netContract, 'networkRepaired', { what: ['create bridge pvbr0'], atMs: 0 });
+    const blocks = await has(stream, 2);
+    assert.match(blocks[1] ?? '', /\nevent: network\ndata: \{"repaired":\["create bridge pvbr0"\],/);
+  });
+
+  it('resumes after the last event that a client has seen', async () => {
+    const first = await listen();
+    for (const name of ['a', 'b', 'c']) change(name);
+    const seen = await has(first, 4);
+    const second = await listen(String(idOf(seen[1])));
+    assert.deepEqual((await has(second, 2)).slice(0, 2), seen.slice(2, 4));
+  });
+
+  it('says that events are lost to a client that comes from before its time', async () => {
+    for (const id of ['5', 'no-number', '99999999999999999']) {
+      const [block] = await has(await listen(id), 1);
+      assert.match(block ?? '', /\nevent: lost\n/);
+    }
+  });
+
+  it('refuses a container without role mgmt', async () => {
+    const answer = await curl(rig.socketOf('waits'), '/events');
+    assert.equal(answer.status, 403);
+  });
+});
+
+describe('ctl.event-log', () => {
+  it('keeps a bounded past and knows where it ends', () => {
+    const log = createEventLog(100);
+    assert.deepEqual(log.since(100), []);
+    for (let count = 0; count < 2_000; count += 1) log.append('x', count);
+    assert.equal(log.lastId, 2_100);
+    assert.equal(log.since(100), undefined);
+    assert.equal(log.since(2_098)?.length, 2);
+    assert.equal(log.since(2_101), undefined);
+  });
+});
