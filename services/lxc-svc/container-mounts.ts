@@ -8,7 +8,7 @@ import { type LogFile, logFiles, openLogFiles, watchLogFiles } from './log-files
 import { mountsBelow, readMountTable } from './mount-table.ts';
 import { readOwnConfig } from './own-config.ts';
 import { type ContainerPlaces, containerPlaces, type Places, trailPath, volumePath } from './places.ts';
-import { type MountRecord, readMountRecord, writeMountRecord } from './record-store.ts';
+import { type MountRecord, readMountRecord, removeRecord, writeMountRecord } from './record-store.ts';
 import { failingStep, isRootMounted, mountRoot, StepFailure, unmountRoot } from './root-mounts.ts';
 
 /** The container's own configuration cannot be used. */
@@ -95,7 +95,11 @@ export function createContainerMounts({ places, readerGid, log, events }: MountC
       if (mountsBelow(readMountTable(), its.folder).length > 0) await clear(container, its);
       try {
         failingStep('folder', () => openLogFiles(its, readerGid));
-        failingStep('record', () => writeMountRecord(its.mountRecord, wanted));
+        failingStep('record', () => {
+          // Mounted and ended means that it ended by itself; how it ended before it was stopped and unmounted says nothing now.
+          removeRecord(its.exitRecord);
+          writeMountRecord(its.mountRecord, wanted);
+        });
         const layer = volumePath(places, { container, revision }, 'lxc-overlay', persistence);
         mountRoot(its, trailPath(places, revision, container, rootVolume), layer);
         failingStep('logs', () => follow(container, its));

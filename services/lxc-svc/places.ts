@@ -8,7 +8,7 @@
 //              /config              the generated LXC configuration
 //              /monitor.pid         LXC's: its monitor, removed by it at its end
 //              /run.json            the run under way, or one whose end was not recorded yet
-//              /exit.json           the end of the last run; stays after unmount
+//              /exit.json           the end of the last run; stays until the next mount
 //              /logs/console.log    LXC rotates it to console.log.1
 //              /logs/lxc.log        of the run; the previous run's is lxc.log.1
 // <storage>/disks/permanent/<container>/<volume>/

@@ -183,6 +183,24 @@ describe('lxc.stop', () => {
     assert.deepEqual(value(await rig.lxc.stop({ container: 'obedient', graceMs: 0 })).exit, { kind: 'code', code: 3 });
   });
 
+  it('is forgotten by the next mount: nothing has ended of what was just mounted', async () => {
+    makeContainer('again', 'obedient');
+    const known = async () => {
+      const { containers } = value(await rig.lxc.listContainers({}));
+      return containers.find(({ container }) => container === 'again');
+    };
+    value(await rig.lxc.mount(mountOf('again')));
+    value(await rig.lxc.start(startOf('again')));
+    value(await rig.lxc.stop({ container: 'again', graceMs: 0 }));
+    assert.ok((await known())?.exit);
+    value(await rig.lxc.unmount({ container: 'again' }));
+    assert.ok((await known())?.exit);
+    value(await rig.lxc.mount(mountOf('again')));
+    const { mounted, exit } = (await known()) ?? {};
+    assert.deepEqual({ mounted, exit }, { mounted: true, exit: undefined });
+    value(await rig.lxc.unmount({ container: 'again' }));
+  });
+
   it('kills a deaf one after the grace, while others are answered', async () => {
     makeContainer('deaf', 'deaf');
     await run('deaf');
