@@ -24,6 +24,13 @@ export interface HeldDescriptors {
   close(): void;
 }
 
+/** What services are told that is not about descriptors. */
+export interface LaunchSettings {
+  readonly mode: Launch['mode'];
+  /** NAT back ends that net-svc may use, in order of preference; undefined: those it knows. */
+  readonly natBackends?: Launch['natBackends'];
+}
+
 /** Only root may connect; connections wait while ctl-svc restarts. */
 const HOST_SOCKET = { mode: 0o600, backlog: 128 };
 /** Every service inherits the lock under BROKER_FD + 1; what follows is its own. */
@@ -33,7 +40,7 @@ export function holdDescriptors(
   lockFd: number,
   services: readonly ServiceName[],
   places: Places,
-  mode: Launch['mode'],
+  { mode, natBackends }: LaunchSettings,
 ): HeldDescriptors {
   const { rundir, storage } = places;
   const hostSocketPath = join(rundir, 'pv-ctrl');
@@ -53,6 +60,8 @@ export function holdDescriptors(
         };
       case 'lxc-svc':
         return { launch: { logUid: resolveUid('berth-log') }, fds: [] };
+      case 'net-svc':
+        return { launch: natBackends === undefined ? {} : { natBackends }, fds: [] };
       default:
         return { launch: {}, fds: [] };
     }

@@ -7,14 +7,13 @@ import { CONTRACTS_HASH } from '../../shared/ipc/contracts-hash.ts';
 import { memoryPorts } from '../../shared/ipc/memory-port.ts';
 import { socketPort } from '../../shared/ipc/socket-port.ts';
 import { createLogger, type Logger } from '../../shared/log/logger.ts';
-import type { Launch } from '../../shared/service/launch.ts';
 import { resolveUid } from '../../shared/service/users.ts';
 import { stateContract } from '../state-svc/contract.ts';
 import { supervisorContract } from './contract.ts';
 import { ALL_CONTRACTS, SERVICE_CONTRACTS } from './contracts.ts';
 import { prepareFolders } from './folders.ts';
 import { createHandlers } from './handlers.ts';
-import { type HeldDescriptors, holdDescriptors } from './held-descriptors.ts';
+import { type HeldDescriptors, holdDescriptors, type LaunchSettings } from './held-descriptors.ts';
 import type { RebootCause } from './reboot-policy.ts';
 import { createReboots, type Reboots } from './reboots.ts';
 import type { Places } from './spawn-arguments.ts';
@@ -22,8 +21,7 @@ import { spawnService } from './spawn-service.ts';
 import { createSupervisedService, type SupervisedService } from './supervised-service.ts';
 import { lockTree } from './tree-lock.ts';
 
-export interface SupervisorOptions extends Places {
-  readonly mode: Launch['mode'];
+export interface SupervisorOptions extends Places, LaunchSettings {
   /** For people at a terminal and for the init's journal: one line per thing worth knowing. */
   readonly say: (line: string) => void;
 }
@@ -50,7 +48,7 @@ export async function startSupervisor(options: SupervisorOptions): Promise<Super
   const lockFd = await lockTree(options.rundir, PREDECESSOR_MS);
   prepareFolders(ALL_CONTRACTS, uidOf, options);
   const names = ALL_CONTRACTS.map(({ service }) => service);
-  const held = holdDescriptors(lockFd, names, options, options.mode);
+  const held = holdDescriptors(lockFd, names, options, options);
   const log = createLogger('supervisor', held.logFdOf('supervisor'));
   const services = new Map<ServiceName, SupervisedService>();
   const broker = createTreeBroker(services, log);
