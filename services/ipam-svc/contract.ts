@@ -1,7 +1,7 @@
 // ipam-svc: pools, leases, allocation. Owns the lease journal and nothing else.
 import * as z from 'zod/mini';
 import { defineContract } from '../../shared/ipc/contract.ts';
-import { health } from '../../shared/schema/health.ts';
+import { healthRequest } from '../../shared/schema/health.ts';
 import { containerName, epochMs, interfaceName, ipv4, poolName, unicastMac } from '../../shared/schema/names.ts';
 import { bridgePool, lease, reservation } from '../../shared/schema/network.ts';
 
@@ -105,14 +105,7 @@ export const ipamContract = defineContract({
       idempotent: true,
       deadlineMs: 2_000,
     },
-    health: {
-      callers: ['ctl-svc'],
-      params: z.strictObject({}),
-      result: health,
-      errors: {},
-      idempotent: true,
-      deadlineMs: 1_000,
-    },
+    health: healthRequest,
   },
   events: {},
 });

@@ -1,7 +1,7 @@
 // log-svc: collects what containers and services write, and lays it down under <storage>/logs.
 import * as z from 'zod/mini';
 import { defineContract } from '../../shared/ipc/contract.ts';
-import { health } from '../../shared/schema/health.ts';
+import { healthRequest } from '../../shared/schema/health.ts';
 import { revisionName } from '../../shared/schema/names.ts';
 
 export const logContract = defineContract({
@@ -28,14 +28,7 @@ export const logContract = defineContract({
       idempotent: true,
       deadlineMs: 5_000,
     },
-    health: {
-      callers: ['ctl-svc'],
-      params: z.strictObject({}),
-      result: health,
-      errors: {},
-      idempotent: true,
-      deadlineMs: 1_000,
-    },
+    health: healthRequest,
   },
   events: {},
 });

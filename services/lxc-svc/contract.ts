@@ -2,7 +2,7 @@
 import * as z from 'zod/mini';
 import { defineContract } from '../../shared/ipc/contract.ts';
 import { exitStatus } from '../../shared/schema/exit.ts';
-import { health } from '../../shared/schema/health.ts';
+import { healthRequest } from '../../shared/schema/health.ts';
 import { containerName, epochMs, pid, revisionName } from '../../shared/schema/names.ts';
 import { containerNetwork } from '../../shared/schema/network.ts';
 
@@ -162,14 +162,7 @@ export const lxcContract = defineContract({
       idempotent: true,
       deadlineMs: 5_000,
     },
-    health: {
-      callers: ['ctl-svc'],
-      params: z.strictObject({}),
-      result: health,
-      errors: {},
-      idempotent: true,
-      deadlineMs: 1_000,
-    },
+    health: healthRequest,
   },
   events: {
     /** Also for containers that an earlier lxc-svc started. At least once per run: (container, pid, atMs) tells repeats apart. */

@@ -1,7 +1,7 @@
 // net-svc: bridges, network namespaces, veth pairs, addresses, routes, NAT and forwarding. Speaks rtnetlink itself.
 import * as z from 'zod/mini';
 import { defineContract } from '../../shared/ipc/contract.ts';
-import { health } from '../../shared/schema/health.ts';
+import { healthRequest } from '../../shared/schema/health.ts';
 import { containerName, epochMs, interfaceName, ipv4Cidr, poolName } from '../../shared/schema/names.ts';
 import { bridgePool, lease } from '../../shared/schema/network.ts';
 
@@ -79,14 +79,7 @@ export const netContract = defineContract({
       idempotent: true,
       deadlineMs: 2_000,
     },
-    health: {
-      callers: ['ctl-svc'],
-      params: z.strictObject({}),
-      result: health,
-      errors: {},
-      idempotent: true,
-      deadlineMs: 1_000,
-    },
+    health: healthRequest,
   },
   events: {
     /** Something that was asked for was gone and is back: one text for each change, e.g. `create bridge pvbr0`. */

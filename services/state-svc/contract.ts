@@ -2,7 +2,7 @@
 import * as z from 'zod/mini';
 import { defineContract } from '../../shared/ipc/contract.ts';
 import { containerRow, groupRow } from '../../shared/schema/api.ts';
-import { health } from '../../shared/schema/health.ts';
+import { healthRequest } from '../../shared/schema/health.ts';
 import { containerName } from '../../shared/schema/names.ts';
 
 export const stateContract = defineContract({
@@ -70,14 +70,7 @@ export const stateContract = defineContract({
       idempotent: true,
       deadlineMs: 60_000,
     },
-    health: {
-      callers: ['ctl-svc'],
-      params: z.strictObject({}),
-      result: health,
-      errors: {},
-      idempotent: true,
-      deadlineMs: 1_000,
-    },
+    health: healthRequest,
   },
   events: {
     /** The whole row of a container that changed. */

@@ -1,7 +1,7 @@
 // supervisor: starts, watches and restarts the services, routes their messages, and holds the listening sockets.
 import * as z from 'zod/mini';
 import { defineContract } from '../../shared/ipc/contract.ts';
-import { health } from '../../shared/schema/health.ts';
+import { healthRequest } from '../../shared/schema/health.ts';
 import { containerName, epochMs } from '../../shared/schema/names.ts';
 
 const controlSocket = z.strictObject({
@@ -87,14 +87,7 @@ export const supervisorContract = defineContract({
       idempotent: false,
       deadlineMs: 5_000,
     },
-    health: {
-      callers: ['ctl-svc'],
-      params: z.strictObject({}),
-      result: health,
-      errors: {},
-      idempotent: true,
-      deadlineMs: 1_000,
-    },
+    health: healthRequest,
   },
   events: {
     controlSocketOpened: { subscribers: ['ctl-svc'], payload: controlSocket },

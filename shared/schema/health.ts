@@ -10,4 +10,13 @@ export const healthReason = z.strictObject({
   message: z.string(),
 });
 export type HealthReason = z.output<typeof healthReason>;
-export const health = z.strictObject({ reasons: z.array(healthReason) });
+
+/** The request that every service but ctl-svc answers: why it is not as it should be, nothing when it is. */
+export const healthRequest = {
+  callers: ['ctl-svc'],
+  params: z.strictObject({}),
+  result: z.strictObject({ reasons: z.array(healthReason) }),
+  errors: {},
+  idempotent: true,
+  deadlineMs: 1_000,
+} as const;
