@@ -3,8 +3,10 @@ import { decodeLine, type Entry, type Line, SHORTEST_RECORD_BYTES } from './jour
 
 export type ScanItem =
   | { readonly kind: 'record'; readonly entry: Entry }
-  /** At most `records` records are missing here; `bytes` is the size of what could not be read. */
-  | { readonly kind: 'damage'; readonly records: number; readonly bytes: number };
+  /** A flipped bit in bytes[at, at + bytes) was put right; the records follow. */
+  | { readonly kind: 'corrected'; readonly at: number; readonly bytes: number }
+  /** At most `records` records are missing here; `bytes` is the size of what could not be read, from `at` on. */
+  | { readonly kind: 'damage'; readonly at: number; readonly records: number; readonly bytes: number };
 
 export interface Scan {
   /** Records and damages. */
@@ -23,7 +25,7 @@ const NEWLINE = 0x0a;
 /** Damage up to here is tried for a single flipped bit: 16,384 trials of 2 KiB take about 0.1 s. Anything longer is no single bit in a lease. */
 const MAX_CORRECTED_BYTES = 2048;
 
-/** Hands each record and damage to `visit`, in order. Throws UnknownJournalVersion, nothing else of its own. */
+/** Hands each record, correction and damage to `visit`, in order. Throws UnknownJournalVersion, nothing else of its own. */
 export function scanJournal(bytes: Buffer, visit: (item: ScanItem) => void): Scan {
   let items = 0;
   let damages = 0;
@@ -46,6 +48,7 @@ export function scanJournal(bytes: Buffer, visit: (item: ScanItem) => void): Sca
     const lines =
       size === 0 || size > MAX_CORRECTED_BYTES ? undefined : correctOneBit(bytes, from, end, expected, next);
     if (lines !== undefined) {
+      visit({ kind: 'corrected', at: from, bytes: size });
       lines.forEach(accept);
       corrected += 1;
       return;
@@ -53,7 +56,7 @@ export function scanJournal(bytes: Buffer, visit: (item: ScanItem) => void): Sca
     const records = next === undefined ? Math.ceil(size / SHORTEST_RECORD_BYTES) : next - expected;
     items += 1;
     damages += 1;
-    visit({ kind: 'damage', records, bytes: size });
+    visit({ kind: 'damage', at: from < 0 ? end : from, records, bytes: size });
     if (next === undefined) expected += records;
   };
 
@@ -77,6 +80,7 @@ export function scanJournal(bytes: Buffer, visit: (item: ScanItem) => void): Sca
     return { items, damages, nextSequence: expected, wholeBytes: at, corrected };
   }
   settleDamage(at, tail.line.sequence);
+  if (tail.corrected > 0) visit({ kind: 'corrected', at, bytes: bytes.length - at });
   accept(tail.line);
   return { items, damages, nextSequence: expected, wholeBytes: tail.wholeBytes, corrected: corrected + tail.corrected };
 }

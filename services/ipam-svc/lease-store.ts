@@ -55,7 +55,8 @@ export async function openLeaseStore(disk: JournalDisk, log: Logger): Promise<Le
   const bytes = await disk.load();
   const scan = scanJournal(bytes ?? Buffer.alloc(0), (item) => {
     if (item.kind === 'record') return ledger.replay(item.entry);
-    log.error(`lease journal: ${item.bytes} bytes are unreadable, ${item.records} records lost`);
+    if (item.kind === 'corrected') return;
+    log.error(`lease journal: ${item.bytes} bytes at ${item.at} are unreadable, ${item.records} records lost`);
     ledger.damage(item);
   });
   const file = fileAfter(scan, bytes);
