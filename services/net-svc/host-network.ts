@@ -3,6 +3,7 @@ import type { Logger } from '../../shared/log/logger.ts';
 import type { HealthReason } from '../../shared/schema/health.ts';
 import type { Pool } from '../../shared/schema/network.ts';
 import { ensureBridges, prefixLengthOf, removeStaleBridges } from './bridges.ts';
+import type { DroppingChain, ForwardPassage, PassageReport } from './forward-passage.ts';
 import { ensureForwarding } from './forwarding.ts';
 import type { HostOverlaps } from './host-overlap.ts';
 import type { KernelArea } from './kernel-watch.ts';
@@ -25,11 +26,23 @@ export interface HostNetwork {
 }
 
 /** `log`'s lines are the ones that people grep for as `[ipam] …`. */
-export function createHostNetwork(nat: Nat, log: Logger, overlaps?: HostOverlaps): HostNetwork {
+export function createHostNetwork(
+  nat: Nat,
+  log: Logger,
+  overlaps?: HostOverlaps,
+  passage?: ForwardPassage,
+): HostNetwork {
   let current: readonly Pool[] = [];
   let natHealth: readonly HealthReason[] = [];
   let forwardingHealth: readonly HealthReason[] = [];
+  let passageHealth: readonly HealthReason[] = [];
   let last: Promise<unknown> = Promise.resolve();
+
+  const letPass = async (pools: readonly Pool[]): Promise<PassageReport> => {
+    const report = (await passage?.apply(pools)) ?? { dropping: [], changed: false };
+    passageHealth = report.dropping.map((dropped) => passageReason(dropped, pools));
+    return report;
+  };
 
   const configure = async (pools: readonly Pool[]): Promise<NatReport['used']> => {
     overlaps?.refuse(pools);
@@ -41,6 +54,7 @@ export function createHostNetwork(nat: Nat, log: Logger, overlaps?: HostOverlaps
     const needsForwarding = pools.some((pool) => pool.nat);
     natHealth = natReasons(report, pools);
     forwardingHealth = needsForwarding ? forwardingReasons(() => log.info('switched on net.ipv4.ip_forward'), log) : [];
+    logPassage(await letPass(pools), log);
     removeStaleBridges(pools);
     current = pools;
     overlaps?.look(pools);
@@ -59,6 +73,7 @@ export function createHostNetwork(nat: Nat, log: Logger, overlaps?: HostOverlaps
       const report = await nat.apply(natRules(current));
       if (report.changed) record(`set up NAT (${report.used})`);
       natHealth = natReasons(report, current);
+      if ((await letPass(current)).changed) record('let the pools through the FORWARD chain');
     }
   };
 
@@ -74,7 +89,7 @@ export function createHostNetwork(nat: Nat, log: Logger, overlaps?: HostOverlaps
       current = pools;
     },
     repair: (areas, record) => inTurn(() => repair(areas, record)),
-    healthReasons: () => [...natHealth, ...forwardingHealth, ...(overlaps?.reasons() ?? [])],
+    healthReasons: () => [...natHealth, ...forwardingHealth, ...passageHealth, ...(overlaps?.reasons() ?? [])],
   };
 }
 
@@ -87,6 +102,22 @@ function logNat(report: NatReport, pools: readonly Pool[], log: Logger): void {
       log.info(`setup NAT (${report.used}) for pool ${pool.name}`);
     }
   }
+}
+
+function logPassage({ dropping, changed }: PassageReport, log: Logger): void {
+  for (const { chain, obstacle } of dropping) {
+    if (obstacle !== '') log.warn(`chain ${chain} drops what is forwarded, and pools are not let through: ${obstacle}`);
+    else if (changed) log.info(`chain ${chain} drops what is forwarded; let the pools through it`);
+  }
+}
+
+function passageReason({ chain, obstacle }: DroppingChain, pools: readonly Pool[]): HealthReason {
+  const subnets = pools.map(({ subnet, bridge }) => `${subnet} on ${bridge}`).join(', ');
+  const message =
+    obstacle === ''
+      ? `chain ${chain} drops by policy what is forwarded; the pools are let through it by rules of ours`
+      : `chain ${chain} drops by policy what is forwarded: ${obstacle}; allow ${subnets} there`;
+  return { code: 'FORWARD_DROPPED', subject: chain, message };
 }
 
 function natReasons(report: NatReport, pools: readonly Pool[]): HealthReason[] {

@@ -5,6 +5,7 @@ import { runService } from '../../shared/service/run-service.ts';
 import { netContract } from './contract.ts';
 import { openDesiredState } from './desired-state.ts';
 import { createDriftRepair } from './drift-repair.ts';
+import { createForwardPassage } from './forward-passage.ts';
 import { netHandlers } from './handlers.ts';
 import { createHostNetwork } from './host-network.ts';
 import { createHostOverlaps } from './host-overlap.ts';
@@ -27,7 +28,7 @@ void runService(netContract, 'net', ({ channel, launch, log }) => {
     severity: launch.poolOverlap ?? 'error',
     announce: (found) => channel.publish(netContract, 'overlapsChanged', { overlaps: [...found], atMs: Date.now() }),
   });
-  const host = createHostNetwork(nat, ipamLog, overlaps);
+  const host = createHostNetwork(nat, ipamLog, overlaps, createForwardPassage(join(dir, '.forward')));
   const desired = openDesiredState(join(dir, '.desired.json'), (reason) => log.error(reason));
   const announce = (what: readonly string[]): void =>
     channel.publish(netContract, 'networkRepaired', { what: [...what], atMs: Date.now() });

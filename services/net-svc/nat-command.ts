@@ -33,7 +33,7 @@ export interface NatBackend {
 const TIMEOUT_MS = 3_000;
 
 /** stdout, or the failure as an outcome. */
-async function run(
+export async function run(
   file: string,
   args: readonly string[],
   input = '',
@@ -48,7 +48,7 @@ async function run(
   }
 }
 
-async function change(file: string, args: readonly string[], input: string): Promise<NatOutcome> {
+export async function change(file: string, args: readonly string[], input: string): Promise<NatOutcome> {
   const answer = await run(file, args, input);
   return 'reason' in answer ? { kind: 'failed', reason: answer.reason } : { kind: 'changed' };
 }
@@ -77,7 +77,7 @@ export const nftables: NatBackend = {
 };
 
 /** Wait for others that hold the lock of the legacy tables (iptables(8), -w), in seconds. */
-const RESTORE = ['--noflush', '-w', '2'];
+export const RESTORE = ['--noflush', '-w', '2'];
 
 export const iptables: NatBackend = {
   name: 'iptables',

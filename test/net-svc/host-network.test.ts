@@ -1,8 +1,10 @@
 import assert from 'node:assert/strict';
+import { spawnSync } from 'node:child_process';
 import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { beforeEach, describe, it } from 'node:test';
 import { attach } from '../../services/net-svc/attachments.ts';
 import { detach } from '../../services/net-svc/detachments.ts';
+import { createForwardPassage } from '../../services/net-svc/forward-passage.ts';
 import { createHostNetwork } from '../../services/net-svc/host-network.ts';
 import { createNat } from '../../services/net-svc/nat.ts';
 import { iptables, type NatBackend, nftables } from '../../services/net-svc/nat-command.ts';
@@ -39,7 +41,8 @@ function restart(backends: readonly NatBackend[] = [nftables, iptables]) {
     lines.push(message);
   };
   const log: Logger = { ...silentLogger, info: collect, warn: collect };
-  return { lines, ...createHostNetwork(createNat(backends, [nftables, iptables], `${dir}/.nat`), log) };
+  const nat = createNat(backends, [nftables, iptables], `${dir}/.nat`);
+  return { lines, ...createHostNetwork(nat, log, undefined, createForwardPassage(`${dir}/.forward`)) };
 }
 
 /** A host beyond an uplink that knows no way back to the pools: only what went through NAT gets answers. */
@@ -64,8 +67,12 @@ beforeEach(async () => {
   for (const container of namespaces.list()) detach(namespaces, container);
   await restart().configure([]);
   run(['nft', 'flush', 'ruleset']);
-  // One end of a veth takes the other one along.
-  for (const { ifname } of links()) if (ifname !== 'lo' && link(ifname)) run(['ip', 'link', 'del', ifname]);
+  for (;;) {
+    const [left] = links().filter(({ ifname }) => ifname !== 'lo');
+    if (left === undefined) break;
+    // One end of a veth takes the other one along, and a namespace that ends, in its own time, both.
+    spawnSync('ip', ['link', 'del', left.ifname]);
+  }
   writeFileSync(FORWARD, '0');
 });
 
@@ -251,6 +258,66 @@ describe('NAT that does not work', () => {
     attach(namespaces, 'c', [leaseOf(internal, 'c', 2)]);
     assert.ok(pings('10.0.5.1', namespaces.pathOf('c')));
     await net.configure([lab]);
+    assert.deepEqual(net.healthReasons(), []);
+  });
+});
+
+describe('a FORWARD chain that somebody else lets drop', () => {
+  for (const backend of [nftables, iptables]) {
+    it(`is passed by rules of ours, with ${backend.name}, and named in health; their rules stay byte-identical`, async () => {
+      const outside = makeOutside();
+      run(['iptables', '-P', 'FORWARD', 'DROP']);
+      run(['iptables', '-N', 'DOCKER-USER']);
+      run(['iptables', '-A', 'FORWARD', '-j', 'DOCKER-USER']);
+      run(['iptables', '-A', 'FORWARD', '-i', 'docker0', '-j', 'ACCEPT']);
+      const foreign = (): string =>
+        run(['iptables-save', '-t', 'filter'])
+          .split('\n')
+          .filter((line) => !line.startsWith('#') && !line.includes('BERTH'))
+          .join('\n')
+          .replaceAll(/\[\d+:\d+\]/g, '');
+      const before = foreign();
+      const net = restart([backend]);
+      await net.configure([internal, lab]);
+      assert.deepEqual(
+        net.healthReasons().map(({ code, subject }) => ({ code, subject })),
+        [{ code: 'FORWARD_DROPPED', subject: 'ip filter FORWARD' }],
+      );
+      assert.ok(net.lines.includes('chain ip filter FORWARD drops what is forwarded; let the pools through it'));
+      attach(namespaces, 'c', [leaseOf(internal, 'c', 2)]);
+      attach(namespaces, 'd', [leaseOf(lab, 'd', 2)]);
+      assert.ok(pings(outside, namespaces.pathOf('c')));
+      assert.ok(!pings(outside, namespaces.pathOf('d')));
+      assert.equal(foreign(), before);
+      const rules = await watchRules();
+      await restart([backend]).configure([internal, lab]);
+      assert.deepEqual(await rules.changes(), []);
+      run(['iptables', '-P', 'FORWARD', 'ACCEPT']);
+      const later = restart([backend]);
+      await later.configure([internal, lab]);
+      assert.deepEqual(later.healthReasons(), []);
+      assert.doesNotMatch(run(['iptables-save']), /BERTH-FORWARD/);
+      run(['iptables', '-P', 'FORWARD', 'DROP']);
+      await restart([backend]).configure([internal]);
+      await restart([backend]).configure([]);
+      assert.doesNotMatch(run(['iptables-save']), /BERTH/);
+      assert.equal(foreign(), before);
+    });
+  }
+
+  it('is told with the way out where no rule of ours can override it', async () => {
+    run(['nft', 'add', 'table', 'inet', 'fw']);
+    run(['nft', 'add', 'chain', 'inet', 'fw', 'gate', '{ type filter hook forward priority 10; policy drop; }']);
+    const net = restart();
+    await net.configure([internal]);
+    const [reason, ...others] = net.healthReasons();
+    assert.deepEqual(others, []);
+    assert.equal(reason?.code, 'FORWARD_DROPPED');
+    assert.equal(reason?.subject, 'inet fw gate');
+    assert.match(reason?.message ?? '', /allow 10\.0\.5\.0\/24 on pvbr0 there/);
+    assert.doesNotMatch(run(['iptables-save']), /BERTH/);
+    run(['nft', 'delete', 'table', 'inet', 'fw']);
+    await net.repair(new Set(['rules']), assert.fail);
     assert.deepEqual(net.healthReasons(), []);
   });
 });

@@ -1,0 +1,87 @@
+// Gets the pools' traffic past a FORWARD chain that somebody else (Docker, ufw) lets drop by policy; what cannot be got past is told.
+import { existsSync, rmSync, writeFileSync } from 'node:fs';
+import type { Pool } from '../../shared/schema/network.ts';
+import {
+  FORWARD_CHAIN,
+  type ForwardChains,
+  forwardChainsOfIptables,
+  forwardChainsOfNft,
+  forwardOwnLines,
+  forwardRemove,
+  forwardReplace,
+  forwardWanted,
+  IPTABLES_FORWARD,
+} from './forward-rules.ts';
+import { change, RESTORE, run } from './nat-command.ts';
+
+export interface DroppingChain {
+  /** `<family> <table> <chain>` */
+  readonly chain: string;
+  /** Empty when the pools are let through; otherwise why they are not. */
+  readonly obstacle: string;
+}
+
+export interface PassageReport {
+  readonly dropping: readonly DroppingChain[];
+  /** Rules of ours were written or removed. */
+  readonly changed: boolean;
+}
+
+export interface ForwardPassage {
+  /** Never rejects for what the tools say. No pools and no rules of ours: no program is run. */
+  apply(pools: readonly Pool[]): Promise<PassageReport>;
+}
+
+const NOTHING: ForwardChains = { dropping: [], ours: false };
+
+/** `notePath`, a file of ours, is there while rules of ours may be. */
+export function createForwardPassage(notePath: string): ForwardPassage {
+  const letThrough = async (pools: readonly Pool[]): Promise<{ obstacle: string; changed: boolean }> => {
+    const saved = await run('iptables-save', ['-t', 'filter']);
+    if ('reason' in saved) return { obstacle: saved.reason, changed: false };
+    const present = forwardOwnLines(saved.stdout);
+    const inPlace = present.toSorted().join('\n') === forwardWanted(pools).toSorted().join('\n');
+    if (inPlace) return { obstacle: '', changed: false };
+    // Before the rules: a crash in between must not leave rules that nobody looks for.
+    writeFileSync(notePath, '');
+    const outcome = await change('iptables-restore', RESTORE, forwardReplace(pools, present));
+    return outcome.kind === 'failed' ? { obstacle: outcome.reason, changed: false } : { obstacle: '', changed: true };
+  };
+
+  const removeOurs = async (): Promise<boolean> => {
+    const saved = await run('iptables-save', ['-t', 'filter']);
+    if ('reason' in saved) return false;
+    const there = saved.stdout.includes(`:${FORWARD_CHAIN} `);
+    const outcome = there
+      ? await change('iptables-restore', RESTORE, forwardRemove(forwardOwnLines(saved.stdout)))
+      : undefined;
+    if (outcome?.kind !== 'failed') rmSync(notePath, { force: true });
+    return outcome?.kind === 'changed';
+  };
+
+  return {
+    async apply(pools) {
+      const noted = existsSync(notePath);
+      if (pools.length === 0 && !noted) return { dropping: [], changed: false };
+      const { dropping, ours } = pools.length === 0 ? NOTHING : await forwardChains();
+      const passable = dropping.includes(IPTABLES_FORWARD);
+      const way = passable ? await letThrough(pools) : { obstacle: '', changed: false };
+      const removed = !passable && (ours || noted) ? await removeOurs() : false;
+      return {
+        dropping: dropping.map((chain) => ({
+          chain,
+          obstacle: chain === IPTABLES_FORWARD ? way.obstacle : 'rules of another table cannot override it',
+        })),
+        changed: way.changed || removed,
+      };
+    },
+  };
+}
+
+/** By nft, which sees every table but those of iptables of the legacy kind; by iptables where there is no nft. */
+async function forwardChains(): Promise<ForwardChains> {
+  const listing = await run('nft', ['list', 'chains']);
+  if ('stdout' in listing) return forwardChainsOfNft(listing.stdout);
+  const saved = await run('iptables-save', ['-t', 'filter']);
+  return 'stdout' in saved ? forwardChainsOfIptables(saved.stdout) : NOTHING;
+}
