@@ -8,6 +8,13 @@ export interface RunOptions {
   readonly rundir: string | undefined;
   readonly mode: 'embedded' | 'appengine';
   readonly sandbox: boolean;
+  readonly settings: RunSettings;
+}
+
+/** What the supervisor passes on to services; undefined: as they have it by themselves. */
+export interface RunSettings {
+  readonly poolOverlap: 'error' | 'warning' | undefined;
+  readonly leaseHoldSeconds: number | undefined;
 }
 
 export const DEFAULT_RUNDIR = '/run/pantavisor/pv';
@@ -18,6 +25,10 @@ export const RUN_USAGE = `usage: berth run --storage DIR [--rundir DIR] [--mode 
   --rundir DIR    sockets, namespaces, mounts; gone after a reboot (${DEFAULT_RUNDIR})
   --mode MODE     appengine: a guest on any Linux host (default); embedded: the device's own
   --sandbox       in namespaces of its own, with a simulated outside host; leaves nothing behind
+  --pool-overlap error|warning
+                  what a pool is that hides an address, route or name server of this machine (error)
+  --lease-hold SECONDS
+                  how long a container may be in no revision before its addresses are given back (86400)
 
 Ctrl-C (SIGINT) stops the containers and ends. SIGTERM ends and leaves them running: the next start takes them over.`;
 
@@ -40,6 +51,8 @@ export function parseRunOptions(argv: readonly string[]): RunOptions | { readonl
         rundir: { type: 'string' },
         mode: { type: 'string', default: 'appengine' },
         sandbox: { type: 'boolean', default: false },
+        'pool-overlap': { type: 'string' },
+        'lease-hold': { type: 'string' },
       },
     });
     const { storage, rundir, mode, sandbox } = values;
@@ -47,11 +60,34 @@ export function parseRunOptions(argv: readonly string[]): RunOptions | { readonl
     if (mode !== 'appengine' && mode !== 'embedded') {
       return { wrong: `--mode ${mode}: must be appengine or embedded` };
     }
+    const settings = parseSettings(values['pool-overlap'], values['lease-hold']);
+    if ('wrong' in settings) return settings;
     const folder = resolve(storage);
     const refusal = storageRefusal(folder);
     if (refusal !== undefined) return { wrong: refusal };
-    return { storage: folder, rundir: rundir === undefined ? undefined : resolve(rundir), mode, sandbox };
+    return { storage: folder, rundir: rundir === undefined ? undefined : resolve(rundir), mode, sandbox, settings };
   } catch (error) {
     return { wrong: error instanceof Error ? error.message : String(error) };
   }
+}
+
+function parseSettings(
+  overlap: string | undefined,
+  hold: string | undefined,
+): RunSettings | { readonly wrong: string } {
+  if (overlap !== undefined && overlap !== 'error' && overlap !== 'warning') {
+    return { wrong: `--pool-overlap ${overlap}: must be error or warning` };
+  }
+  if (hold !== undefined && !/^\d{1,9}$/.test(hold)) {
+    return { wrong: `--lease-hold ${hold}: must be a number of seconds` };
+  }
+  return { poolOverlap: overlap, leaseHoldSeconds: hold === undefined ? undefined : Number(hold) };
+}
+
+/** The words of these settings, for a `berth run` inside a sandbox. */
+export function settingsArguments({ poolOverlap, leaseHoldSeconds }: RunSettings): readonly string[] {
+  return [
+    ...(poolOverlap === undefined ? [] : ['--pool-overlap', poolOverlap]),
+    ...(leaseHoldSeconds === undefined ? [] : ['--lease-hold', String(leaseHoldSeconds)]),
+  ];
 }

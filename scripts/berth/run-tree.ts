@@ -1,6 +1,7 @@
 // One supervisor after another in this process, until a signal ends it: a reboot starts the tree over, or the machine.
 import { join } from 'node:path';
 import process from 'node:process';
+import type { LaunchSettings } from '../../services/supervisor/held-descriptors.ts';
 import type { Places } from '../../services/supervisor/spawn-arguments.ts';
 import { startSupervisor } from '../../services/supervisor/supervisor.ts';
 import { runCommand } from '../../shared/exec/run-command.ts';
@@ -12,22 +13,22 @@ const REBOOT_COMMAND_MS = 30_000;
 const say = (line: string): void => console.log(`berth: ${line}`);
 
 /** Resolves with the exit code once a signal, or a reboot of the machine, has ended the tree; 1 when it could not start. */
-export async function runTree(places: Places, mode: 'embedded' | 'appengine'): Promise<number> {
+export async function runTree(places: Places, settings: LaunchSettings): Promise<number> {
   const signalled = new Promise<End>((resolve) => {
     process.on('SIGINT', () => resolve('stop'));
     process.on('SIGTERM', () => resolve('keep'));
   });
   for (;;) {
-    const end = await runOnce(places, mode, signalled);
+    const end = await runOnce(places, settings, signalled);
     if (end === 'refused') return 1;
     if (end !== 'reboot') return 0;
-    if (mode === 'embedded') return await rebootMachine();
+    if (settings.mode === 'embedded') return await rebootMachine();
     say('starting over');
   }
 }
 
-async function runOnce(places: Places, mode: 'embedded' | 'appengine', signalled: Promise<End>): Promise<End> {
-  const supervisor = await startSupervisor({ ...places, mode, say }).catch((error: Error) => error);
+async function runOnce(places: Places, settings: LaunchSettings, signalled: Promise<End>): Promise<End> {
+  const supervisor = await startSupervisor({ ...places, ...settings, say }).catch((error: Error) => error);
   if (supervisor instanceof Error) {
     // Nothing has been started, and the message names the lock, folder or socket that could not be had.
     console.error(`berth run: ${supervisor.message}`);

@@ -29,6 +29,8 @@ export interface LaunchSettings {
   readonly mode: Launch['mode'];
   /** NAT back ends that net-svc may use, in order of preference; undefined: those it knows. */
   readonly natBackends?: Launch['natBackends'];
+  readonly poolOverlap?: Launch['poolOverlap'];
+  readonly leaseHoldSeconds?: Launch['leaseHoldSeconds'];
 }
 
 /** Only root may connect; connections wait while ctl-svc restarts. */
@@ -40,7 +42,7 @@ export function holdDescriptors(
   lockFd: number,
   services: readonly ServiceName[],
   places: Places,
-  { mode, natBackends }: LaunchSettings,
+  { mode, natBackends, poolOverlap, leaseHoldSeconds }: LaunchSettings,
 ): HeldDescriptors {
   const { rundir, storage } = places;
   const hostSocketPath = join(rundir, 'pv-ctrl');
@@ -61,7 +63,9 @@ export function holdDescriptors(
       case 'lxc-svc':
         return { launch: { logUid: resolveUid('berth-log') }, fds: [] };
       case 'net-svc':
-        return { launch: natBackends === undefined ? {} : { natBackends }, fds: [] };
+        return { launch: { natBackends, poolOverlap }, fds: [] };
+      case 'state-svc':
+        return { launch: { leaseHoldSeconds }, fds: [] };
       default:
         return { launch: {}, fds: [] };
     }
