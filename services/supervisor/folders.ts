@@ -24,10 +24,14 @@ export function isClosedFolder(path: string): boolean {
 }
 
 /** Everything below `path` that belongs to somebody else becomes `uid`'s: a revision that root has just packed, a storage from another machine. */
-function giveTree(path: string, uid: number): void {
+function giveTree(path: string, uid: number, others: ReadonlySet<string>): void {
   const stat = lstatSync(path);
   if (stat.uid !== uid || stat.gid !== uid) lchownSync(path, uid, uid);
-  if (stat.isDirectory()) for (const entry of readdirSync(path)) giveTree(join(path, entry), uid);
+  if (!stat.isDirectory()) return;
+  for (const entry of readdirSync(path)) {
+    const below = join(path, entry);
+    if (!others.has(below)) giveTree(below, uid, others);
+  }
 }
 
 /** Or the folder itself. */
@@ -35,6 +39,7 @@ function isBelow(path: string, folder: string): boolean {
   return path === folder || path.startsWith(`${folder}/`);
 }
 
+/** Throws, saying what to do, when a folder cannot be made or given. Writes nothing where all is as it should be. */
 export function prepareFolders(
   contracts: readonly Contract[],
   uidOf: (contract: Contract) => number,
@@ -44,11 +49,21 @@ export function prepareFolders(
   const owned = contracts
     .flatMap((contract) => contract.files.owns.map((path) => ({ path: expandPath(path, places), contract })))
     .sort((a, b) => a.path.length - b.path.length);
+  const paths = new Set(owned.map(({ path }) => path));
   for (const { path, contract } of owned) {
-    mkdirSync(path, { recursive: true, mode: 0o755 });
-    // What is below was made since the boot by those who own it; and the roots of containers that run are there, and mounted
-    // namespaces, which nobody can own. Only the folder itself is given.
-    if (isBelow(path, places.rundir)) chownSync(path, uidOf(contract), uidOf(contract));
-    else giveTree(path, uidOf(contract));
+    const [option, folder] = isBelow(path, places.rundir) ? ['--rundir', places.rundir] : ['--storage', places.storage];
+    try {
+      mkdirSync(path, { recursive: true, mode: 0o755 });
+      // What is below was made since the boot by those who own it; and the roots of containers that run are there, and mounted
+      // namespaces, which nobody can own. Only the folder itself is given.
+      if (option === '--rundir') chownSync(path, uidOf(contract), uidOf(contract));
+      else giveTree(path, uidOf(contract), paths);
+    } catch (error) {
+      const reason = error instanceof Error ? error.message : String(error);
+      throw new Error(
+        `${folder} cannot be prepared (${reason}): Berth must be able to write there; ` +
+          `remount it or make room, or name another folder with ${option}`,
+      );
+    }
   }
 }

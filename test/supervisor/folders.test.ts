@@ -35,6 +35,21 @@ describe('supervisor.folders', () => {
     assert.equal(statSync(join(folder, 'storage/ipam')).uid, resolveUid('berth-ipam'));
   });
 
+  it('changes nothing the second time, also where one service owns a folder inside another’s', () => {
+    const incoming = fileOf(0, 'storage/objects/incoming/half');
+    prepare();
+    const before = statSync(incoming);
+    assert.equal(before.uid, resolveUid('berth-ctl'));
+    prepare();
+    assert.equal(statSync(incoming).ctimeMs, before.ctimeMs);
+  });
+
+  it('says which folder it cannot write, why, and what to do', () => {
+    const unwritable = { ...places(), storage: fileOf(0, 'plain') };
+    const attempt = () => prepareFolders(ALL_CONTRACTS, () => 0, unwritable);
+    assert.throws(attempt, /\/plain cannot be prepared \(ENOTDIR: .*--storage/);
+  });
+
   it('leaves alone what is in the rundir: roots of containers that run, files of services', () => {
     const inContainer = fileOf(GUEST, 'run/lxc/web/rootfs/home/guest/.profile');
     const ofService = fileOf(resolveUid('berth-net'), 'run/netns/.desired.json');
