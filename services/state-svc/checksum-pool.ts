@@ -3,7 +3,7 @@ import { availableParallelism } from 'node:os';
 import type { FileChecksum } from './checksum-worker.ts';
 
 export interface Checksums {
-  /** Rejects only when no thread can be had. */
+  /** Rejects only when no thread can be had. Never settles after `close`: whoever waits is about to end as well. */
   checksum(path: string): Promise<FileChecksum>;
   close(): Promise<void>;
 }
@@ -28,12 +28,20 @@ export function createChecksums(workerPath: string): Checksums {
     });
   };
   let pool: ReturnType<typeof open> | undefined;
+  let closed = false;
   return {
     async checksum(path) {
       pool ??= open();
-      return (await pool).run(path);
+      try {
+        return await (await pool).run(path);
+      } catch (error) {
+        // Its thread was taken away under it, which says nothing about the file.
+        if (closed) return new Promise(() => undefined);
+        throw error;
+      }
     },
     async close() {
+      closed = true;
       await (await pool)?.destroy();
     },
   };
