@@ -1,10 +1,11 @@
-// Writes the configuration of a run: reads the container's own, generates ours, makes the folders it needs.
+// Writes the configuration of a run: reads the container's own, generates ours, makes the folders and the host name that it needs.
 import { mkdirSync, writeFileSync } from 'node:fs';
 import type { Logger } from '../../shared/log/logger.ts';
 import { formatLxcConfig } from '../../shared/lxc-config/parse.ts';
 import type { ContainerNetwork } from '../../shared/schema/network.ts';
 import { cgroupSupport } from './cgroup-tree.ts';
 import { containerConfig } from './container-config.ts';
+import { writeHostname } from './hostname-file.ts';
 import { readOwnConfig } from './own-config.ts';
 import { containerPlaces, type Places, trailPath, volumePath } from './places.ts';
 import type { MountRecord } from './record-store.ts';
@@ -37,5 +38,8 @@ export function writeRunConfig(places: Places, mounted: MountRecord, run: RunSet
   failingStep('volumes', () => {
     for (const folder of generated.volumeFolders) mkdirSync(folder, { recursive: true });
   });
+  // Whoever has no network block keeps its image as it is.
+  const unnamed = run.network.kind === 'legacy' ? undefined : writeHostname(its.rootfs, run.hostname);
+  if (unnamed !== undefined) log.warn(`${run.container}: /etc/hostname is not ${run.hostname}: ${unnamed}`);
   failingStep('configuration', () => writeFileSync(its.config, formatLxcConfig(generated.entries), { mode: 0o600 }));
 }

@@ -134,9 +134,9 @@ describe('lxc.start', () => {
     const seen = join(RUNDIR, 'lxc/look/rootfs/seen');
     const lines = await eventually('what it saw', 5_000, () => {
       const text = existsSync(seen) ? readFileSync(seen, 'utf8').trim().split('\n') : [];
-      return text.length >= 6 && text;
+      return text.length >= 7 && text;
     });
-    assert.deepEqual(lines, ['hello', 'from outside', 'ro', 'look', 'lo', 'volume']);
+    assert.deepEqual(lines, ['hello', 'from outside', 'ro', 'look', 'look', 'lo', 'volume']);
     assert.equal(value(await rig.lxc.start(startOf('look'))).pid, pid);
     value(await rig.lxc.stop({ container: 'look', graceMs: 0 }));
     value(await rig.lxc.unmount({ container: 'look' }));

@@ -62,7 +62,7 @@ const SCRIPTS: Readonly<Record<string, string>> = {
   reboot: 'sleep 0.2; reboot -f; sleep 5',
   flood: 'i=0; while [ $i -lt 60000 ]; do echo line $i of a long console log; i=$((i+1)); done; echo last; sleep 60',
   terminated: 'trap - TERM; kill -TERM $$; sleep 60',
-  look: 'ls /pantavisor >/seen; cat /pantavisor/hello >>/seen; touch /pantavisor/no 2>/dev/null || echo ro >>/seen; hostname >>/seen; ls /sys/class/net >>/seen; cat /data/kept >>/seen; sleep 60',
+  look: 'ls /pantavisor >/seen; cat /pantavisor/hello >>/seen; touch /pantavisor/no 2>/dev/null || echo ro >>/seen; hostname >>/seen; cat /etc/hostname >>/seen; ls /sys/class/net >>/seen; cat /data/kept >>/seen; sleep 60',
 };
 
 /** A revision 0 with one container per name, all with the same root filesystem. Returns nothing: it is below STORAGE. */
