@@ -9,8 +9,8 @@ import { commonStatus, type Member } from './group-status.ts';
 import { groupRow } from './rows.ts';
 
 export interface Announcer {
-  /** The revision stands: subscribers take their lists, and changes are told from now on. */
-  open(containers: readonly Container[]): void;
+  /** The revision stands, or is `refused`: subscribers take their lists, and changes are told from now on. */
+  open(containers: readonly Container[], refused: boolean): void;
   look(containers: readonly Container[]): void;
   groups(containers: readonly Container[]): readonly GroupRow[];
 }
@@ -23,6 +23,7 @@ export function createAnnouncer(
 ): Announcer {
   const told = new Map<string, string>();
   let isOpen = false;
+  let isRefused = false;
 
   /** Whether it differs from what was told under this key last. */
   const isNew = (key: string, value: string): boolean => {
@@ -47,13 +48,16 @@ export function createAnnouncer(
       log.info(`group ${row.name} is ${row.status}`);
       channel.publish(stateContract, 'groupChanged', { group: row });
     }
+    // Of a refused one nothing runs: that no goal is missed would be no news.
+    if (isRefused) return;
     const status = commonStatus(membersOf(containers, undefined));
     if (isNew('revision', status)) log.info(`revision ${revision ?? '?'} is ${status}`);
   };
 
   return {
-    open(containers) {
+    open(containers, refused) {
       isOpen = true;
+      isRefused = refused;
       channel.publish(stateContract, 'revisionChanged', { revision: revision ?? '' });
       look(containers);
     },

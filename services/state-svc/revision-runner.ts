@@ -127,7 +127,7 @@ export async function runRevision(context: RunnerContext): Promise<RevisionRunne
   const settled: Promise<void> = settle()
     .catch((error: unknown) => refuse([{ path: '', code: 'INTERNAL', message: String(error) }]))
     .then(() => {
-      announcer.open(containers);
+      announcer.open(containers, problems.length > 0);
       boot?.open();
     });
 

@@ -18,6 +18,7 @@ async function refused(stage: Stage, pattern: RegExp): Promise<void> {
   await unhealthy(tree, 'REBOOT_LOOP', /rebooted \d+ times and it did not help, staying up/);
   await unhealthy(tree, 'REVISION_REFUSED', pattern);
   await logged(tree, LOG, pattern);
+  assert.doesNotMatch(tree.readLog(LOG), /revision 0 is READY/);
   for (const { name, pid, status } of await get(tree.socket, '/containers', containerRows)) {
     assert.equal(pid, null, `${name} runs`);
     assert.equal(status, 'INSTALLED');
