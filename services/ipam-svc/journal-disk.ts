@@ -8,7 +8,7 @@ import { copyFile, type FileHandle, open, rename, unlink } from 'node:fs/promise
 import { join } from 'node:path';
 
 export interface JournalDisk {
-  /** The whole journal; undefined when there is none. Opens it for appending. */
+  /** The whole journal; undefined when there is none. Opens it for appending, later where the storage is read-only now. */
   load(): Promise<Buffer | undefined>;
   /** All of the bytes, at this offset; on the disk, and the file's size with them, when this resolves. */
   append(bytes: Buffer, offset: number): Promise<void>;
@@ -44,6 +44,7 @@ export function createJournalDisk(folder: string): JournalDisk {
   const path = join(folder, 'leases.journal');
   const beside = `${path}.new`;
   let journal: FileHandle | undefined;
+  let isReadOnly = false;
   let isQuick = false;
 
   const opened = (): FileHandle => {
@@ -61,13 +62,21 @@ export function createJournalDisk(folder: string): JournalDisk {
     async load() {
       try {
         journal = await open(path, APPENDING);
-        return await journal.readFile();
       } catch (error) {
-        if (error instanceof Error && 'code' in error && error.code === 'ENOENT') return undefined;
-        throw error;
+        const code = error instanceof Error && 'code' in error ? error.code : undefined;
+        if (code === 'ENOENT') return undefined;
+        if (code !== 'EROFS') throw error;
+        // Those who have a lease can have it all the same.
+        journal = await open(path, constants.O_RDONLY);
+        isReadOnly = true;
       }
+      return await journal.readFile();
     },
     async append(bytes, offset) {
+      if (isReadOnly) {
+        await reopen(await open(path, APPENDING));
+        isReadOnly = false;
+      }
       const { fd } = opened();
       const startedMs = performance.now();
       try {
@@ -97,6 +106,7 @@ export function createJournalDisk(folder: string): JournalDisk {
     async adopt() {
       await rename(beside, path);
       await reopen(await open(path, APPENDING));
+      isReadOnly = false;
       await syncFolder(folder);
     },
     keepDamaged: () => copyFile(path, `${path}.damaged`),

@@ -41,4 +41,29 @@ describe('ipam-svc on a full disk', () => {
     await again.stop();
     execFileSync('umount', [FOLDER]);
   });
+
+  it('gives leases that it has from a storage that is read-only, and new ones when it is not any more', async () => {
+    const folder = `${FOLDER}-read-only`;
+    mkdirSync(folder);
+    execFileSync('mount', ['-t', 'tmpfs', 'berth-read-only', folder]);
+    const before = await startIpam(createJournalDisk(folder));
+    await before.client.configure({ pools: [INTERNAL], reservations: [] });
+    const address = await ask(before, INTERNAL, 'old');
+    await before.stop();
+
+    execFileSync('mount', ['-o', 'remount,ro', folder]);
+    const ipam = await startIpam(createJournalDisk(folder));
+    assert.equal((await ipam.client.configure({ pools: [INTERNAL], reservations: [] })).ok, true);
+    assert.equal(await ask(ipam, INTERNAL, 'old'), address);
+    assert.equal(await ask(ipam, INTERNAL, 'new'), 'JOURNAL_UNWRITABLE');
+    execFileSync('mount', ['-o', 'remount,rw', folder]);
+    const fresh = await ask(ipam, INTERNAL, 'new');
+    await ipam.stop();
+
+    const again = await startIpam(createJournalDisk(folder));
+    assert.equal(await ask(again, INTERNAL, 'old'), address);
+    assert.equal(await ask(again, INTERNAL, 'new'), fresh);
+    await again.stop();
+    execFileSync('umount', [folder]);
+  });
 });
