@@ -8,7 +8,7 @@ import {
   replaceDefaultRoute,
   setAddress,
 } from './rtnetlink-address.ts';
-import { changeLink, type Link } from './rtnetlink-link.ts';
+import { announceChanges, changeLink, type Link } from './rtnetlink-link.ts';
 
 export interface Inside {
   readonly links: readonly Link[];
@@ -102,6 +102,9 @@ function interfaceChanges(
     changes.push({ step: `set MAC ${lease.mac} on ${name}`, message: changeLink(link.index, { mac: lease.mac }) });
   }
   changes.push(...addressChanges(wanted, addresses, `of ${name}`, strictness === 'exact'));
-  if (!link.up) changes.push({ step: `bring up ${name}`, message: changeLink(link.index, { up: true }) });
+  if (!link.up) {
+    changes.push({ step: `have ${name} announced`, message: announceChanges(link.index) });
+    changes.push({ step: `bring up ${name}`, message: changeLink(link.index, { up: true }) });
+  }
   return changes;
 }

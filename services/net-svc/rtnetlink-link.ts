@@ -25,10 +25,15 @@ const IFLA_LINK = 5;
 const IFLA_MASTER = 10;
 const IFLA_LINKINFO = 18;
 const IFLA_IFALIAS = 20;
+const IFLA_AF_SPEC = 26;
 const IFLA_GROUP = 27;
 const IFLA_NET_NS_FD = 28;
 const IFLA_EXT_MASK = 29;
 const IFLA_LINK_NETNSID = 37;
+const AF_INET = 2;
+const IFLA_INET_CONF = 1;
+/** linux/ip.h */
+const IPV4_DEVCONF_ARP_NOTIFY = 22;
 const IFLA_INFO_KIND = 1;
 const IFLA_INFO_DATA = 2;
 const VETH_INFO_PEER = 1;
@@ -130,6 +135,13 @@ export function changeLink(index: number, { up, mac, master, alias, group }: Lin
   if (alias !== undefined) attributes.push(text(IFLA_IFALIAS, alias));
   if (group !== undefined) attributes.push(uint32(IFLA_GROUP, group));
   return message(RTM_SETLINK, 0, header(index, up), attributes);
+}
+
+/** From now on the kernel tells the neighbours (gratuitous ARP) when the link comes up or its MAC is set (ip-sysctl, arp_notify). */
+export function announceChanges(index: number): MessageBody {
+  return message(RTM_SETLINK, 0, header(index, undefined), [
+    nested(IFLA_AF_SPEC, [nested(AF_INET, [nested(IFLA_INET_CONF, [uint32(IPV4_DEVCONF_ARP_NOTIFY, 1)])])]),
+  ]);
 }
 
 /** Of a veth either end: both go. Done when it is acknowledged. */

@@ -50,9 +50,11 @@ describe('changesInside', () => {
     assert.deepEqual(steps({ links, addresses: [], routes: [] }), [
       'bring up lo of c',
       'add address 10.0.5.2/24 of eth0 of c',
+      'have eth0 of c announced',
       'bring up eth0 of c',
       'add default route through 10.0.5.1 to c',
       'add address 10.0.6.2/24 of lab0 of c',
+      'have lab0 of c announced',
       'bring up lab0 of c',
     ]);
   });
