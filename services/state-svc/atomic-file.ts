@@ -1,5 +1,5 @@
 // Small files that survive a power cut whole: written beside, synced, renamed, the folder synced.
-import { mkdir, open, readFile, rename } from 'node:fs/promises';
+import { mkdir, open, readFile, rename, unlink } from 'node:fs/promises';
 import { dirname } from 'node:path';
 
 /**
@@ -10,14 +10,20 @@ export async function writeAtomically(path: string, text: string): Promise<void>
   const folder = dirname(path);
   await mkdir(folder, { recursive: true });
   const beside = `${path}.new`;
-  const file = await open(beside, 'w', 0o644);
   try {
-    await file.writeFile(text);
-    await file.sync();
-  } finally {
-    await file.close();
+    const file = await open(beside, 'w', 0o644);
+    try {
+      await file.writeFile(text);
+      await file.sync();
+    } finally {
+      await file.close();
+    }
+    await rename(beside, path);
+  } catch (error) {
+    // What was written of it would keep a full disk full.
+    await unlink(beside).catch(() => undefined);
+    throw error;
   }
-  await rename(beside, path);
   const directory = await open(folder, 'r');
   try {
     await directory.sync();

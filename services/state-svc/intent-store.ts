@@ -38,23 +38,36 @@ export interface IntentStore {
   get(container: string): Intent;
   /** Resolves when it is on disk. Changes that come while a write is under way share the next one. */
   set(container: string, change: Partial<Intent>): Promise<void>;
+  /** Why what is known here is not on disk; undefined when it is, or is just being written. */
+  unwritten(): string | undefined;
   /** Resolves when no write is under way. */
   drained(): Promise<void>;
 }
 
+/** Between tries to write what could not be written, milliseconds. */
+const RETRY_MS = 5000;
+
 /** A damaged file is told and then treated as empty: the worst that follows is a stopped container that starts again. */
-export async function openIntents(path: string, log: Logger): Promise<IntentStore> {
+export async function openIntents(path: string, log: Logger, retryMs = RETRY_MS): Promise<IntentStore> {
   const intents = new Map<string, Intent>(await load(path, log));
   let writing: Promise<void> = Promise.resolve();
   let next: Promise<void> | undefined;
+  let unwritten: string | undefined;
+  let retry: NodeJS.Timeout | undefined;
 
   const write = (): Promise<void> => {
     next ??= writing.then(async () => {
       next = undefined;
+      clearTimeout(retry);
       await writeAtomically(path, `${JSON.stringify(Object.fromEntries(intents))}\n`);
+      unwritten = undefined;
     });
     // A failed write is its callers' to tell; the one after it must be tried all the same.
-    writing = next.catch(() => undefined);
+    writing = next.catch((error: unknown) => {
+      unwritten = error instanceof Error ? error.message : String(error);
+      retry = setTimeout(() => void write().catch(() => undefined), retryMs);
+      retry.unref();
+    });
     return next;
   };
 
@@ -63,10 +76,11 @@ export async function openIntents(path: string, log: Logger): Promise<IntentStor
     async set(container, change) {
       const before = intents.get(container) ?? NO_INTENT;
       const after = { ...before, ...change };
-      if (JSON.stringify(before) === JSON.stringify(after)) return next ?? writing;
+      if (JSON.stringify(before) === JSON.stringify(after) && unwritten === undefined) return next ?? writing;
       intents.set(container, after);
       await write();
     },
+    unwritten: () => unwritten,
     async drained() {
       for (let last = writing; ; last = writing) {
         await last;

@@ -2,7 +2,6 @@
 // containers and groups until the end.
 import type { Channel } from '../../shared/ipc/contract.ts';
 import type { Logger } from '../../shared/log/logger.ts';
-import { type Overlap, overlapMessage } from '../../shared/revision/host-overlap.ts';
 import type { Problem, Revision } from '../../shared/revision/revision.ts';
 import type { ContainerRow, GroupRow } from '../../shared/schema/api.ts';
 import type { HealthReason } from '../../shared/schema/health.ts';
@@ -15,6 +14,7 @@ import type { IntentStore } from './intent-store.ts';
 import type { LeaseHoldStore } from './lease-hold-store.ts';
 import { createLeaseReturn } from './lease-return.ts';
 import { type Ask, connectPeers, createAsk, type Peers } from './peers.ts';
+import { configure, keepConfiguring, startWaiting } from './pool-setup.ts';
 import { createRebootRequest } from './reboot-request.ts';
 import { adoptAll, type ReconcileContext, resync } from './reconcile.ts';
 import type { RevisionStore } from './revision-store.ts';
@@ -68,6 +68,7 @@ export async function runRevision(context: RunnerContext): Promise<RevisionRunne
   let problems: readonly Problem[] = candidate.problems;
   let unconfigured: readonly HealthReason[] = [];
   let boot: Boot | undefined;
+  let isEnding = false;
 
   const plans = candidate.revision?.containers ?? [];
   const announcer = createAnnouncer(channel, log, candidate.name, candidate.revision?.groups ?? []);
@@ -114,6 +115,7 @@ export async function runRevision(context: RunnerContext): Promise<RevisionRunne
     if (configured.refused.length > 0) return refuse(configured.refused);
     unconfigured = configured.reasons;
     for (const { message } of unconfigured) log.error(message);
+    if (unconfigured.length > 0) void settled.then(() => repairPools(revision));
     await persist(
       () => adoptAll(reconciling),
       (call) => call(),
@@ -122,6 +124,20 @@ export async function runRevision(context: RunnerContext): Promise<RevisionRunne
     );
     boot = createBoot(revision, containers, { clock, log, limit: context.startLimit });
     void leaseReturn.open(new Set(revision.containers.map(({ name }) => name)));
+  };
+
+  const repairPools = async (revision: Revision): Promise<void> => {
+    await keepConfiguring(
+      revision,
+      { peers, ask, clock },
+      () => !isEnding,
+      (reasons) => {
+        unconfigured = reasons;
+      },
+    );
+    if (isEnding) return;
+    log.info('the pools of the revision stand now, who waited for them is started');
+    startWaiting(containers);
   };
 
   const settled: Promise<void> = settle()
@@ -140,14 +156,17 @@ export async function runRevision(context: RunnerContext): Promise<RevisionRunne
     health: () => [
       ...bounded(problems),
       ...unconfigured,
+      ...unwrittenReasons(context.intents.unwritten()),
       ...[...containers.flatMap(({ problem }) => problem ?? []), ...(boot?.reasons() ?? [])].slice(0, MAX_REASONS),
     ],
     settled,
     stopAll: () => {
+      isEnding = true;
       boot?.close();
       return stopAll(containers, candidate.revision, peers, ask);
     },
     async close() {
+      isEnding = true;
       boot?.close();
       for (const container of containers) container.close();
       await leaseReturn.close();
@@ -165,49 +184,10 @@ function openLog(peers: Peers, ask: Ask, { name }: Candidate, log: Logger): void
   );
 }
 
-interface Configured {
-  readonly refused: readonly Problem[];
-  readonly reasons: readonly HealthReason[];
-}
-
-async function configure(revision: Revision, peers: Peers, ask: Ask): Promise<Configured> {
-  const pools = [...revision.pools];
-  const leases = await ask(() => peers.ipam.configure({ pools, reservations: [...revision.reservations] }));
-  if (!leases.ok) {
-    switch (leases.error.code) {
-      case 'INVALID_POOLS':
-        return { refused: leases.error.problems, reasons: [] };
-      case 'ADDRESS_TAKEN': {
-        const { container, pool, address, holder } = leases.error;
-        const message = `address ${address} of pool ${pool} is held by ${holder}; choose another or release that lease`;
-        return { refused: [{ path: container, code: 'ADDRESS_TAKEN', message }], reasons: [] };
-      }
-      case 'JOURNAL_UNWRITABLE':
-        return { refused: [], reasons: [poolsReason(`leases cannot be written: ${leases.error.reason}`)] };
-    }
-  }
-  const links = await ask(() => peers.net.configure({ pools }));
-  if (links.ok) return { refused: [], reasons: [] };
-  switch (links.error.code) {
-    case 'POOL_OVERLAPS':
-      return { refused: links.error.overlaps.map(overlapProblem), reasons: [] };
-    case 'NET_FAILED':
-      return { refused: [], reasons: [poolsReason(`${links.error.step}: ${links.error.reason}`)] };
-  }
-}
-
-function overlapProblem(overlap: Overlap): Problem {
-  const path = `device.json.network.pools.${overlap.pool}.subnet`;
-  return { path, code: 'POOL_OVERLAPS', message: overlapMessage(overlap) };
-}
-
-/** Containers without a pool run all the same; those with one are refused by their own start. */
-function poolsReason(reason: string): HealthReason {
-  return {
-    code: 'POOLS_NOT_READY',
-    subject: 'network',
-    message: `the pools of the revision could not be made: ${reason}`,
-  };
+function unwrittenReasons(reason: string | undefined): readonly HealthReason[] {
+  if (reason === undefined) return [];
+  const message = `what containers are meant to be cannot be written down (${reason}); it holds until state-svc restarts`;
+  return [{ code: 'ORDERS_UNWRITABLE', subject: 'cache/containers.json', message }];
 }
 
 const PERSIST_MS = 5000;

@@ -5,6 +5,7 @@ import { join } from 'node:path';
 import { afterEach, beforeEach, describe, it } from 'node:test';
 import { NO_INTENT, openIntents } from '../../services/state-svc/intent-store.ts';
 import { silentLogger } from '../../shared/log/logger.ts';
+import { eventually } from '../kit/eventually.ts';
 
 describe('intent store', () => {
   let folder: string;
@@ -46,6 +47,17 @@ describe('intent store', () => {
     const again = await openIntents(path, { ...silentLogger, warn: (line) => lines.push(line) });
     assert.deepEqual(again.get('web'), NO_INTENT);
     assert.equal(lines.length, 1);
+  });
+
+  it('says why it could not write, and goes on trying by itself', async () => {
+    const intents = await openIntents(path, silentLogger, 1);
+    await writeFile(join(folder, 'cache'), 'in the way');
+    await assert.rejects(intents.set('web', { userStopped: true }));
+    assert.match(intents.unwritten() ?? '', /EEXIST|ENOTDIR/);
+    await assert.rejects(intents.set('web', { userStopped: true }), 'what is not on disk is not called written');
+    await rm(join(folder, 'cache'));
+    await eventually('written', 5_000, () => intents.unwritten() === undefined);
+    assert.equal((await openIntents(path, silentLogger)).get('web').userStopped, true);
   });
 
   it('rejects when the disk takes nothing, and tries again with the next change', async () => {

@@ -116,6 +116,21 @@ describe('a boot', () => {
     assert.deepEqual(await health(it), []);
   });
 
+  it('makes the pools as soon as they can be made, and starts who waited for them', async () => {
+    const it = await open({ web: { ...APP, ...POOLED } });
+    it.world.troubles.set('ipam.configure 1', 'refuse').set('ipam.allocate web', 'refuse');
+    await it.boot();
+    await it.untilStatus('web', 'STOPPED');
+    assert.deepEqual(
+      (await health(it)).map(({ code }) => code),
+      ['POOLS_NOT_READY', 'CONTAINER_FAILED'],
+    );
+    it.world.troubles.clear();
+    it.clock.advance(5_000);
+    await it.untilStatus('web', 'STARTED');
+    assert.deepEqual(await health(it), []);
+  });
+
   it('starts at most the limit at a time', async () => {
     const it = await open({ a: APP, b: APP, c: APP });
     const release = it.world.hold('lxc.mount');
