@@ -8,6 +8,7 @@ import { netContract } from '../../services/net-svc/contract.ts';
 import { type Channel, fail, ok, type ServiceName } from '../../shared/ipc/contract.ts';
 import type { MemoryBus } from '../../shared/ipc/memory-bus.ts';
 import type { ExitStatus } from '../../shared/schema/exit.ts';
+import type { Reservation } from '../../shared/schema/network.ts';
 
 interface Kept {
   revision: string;
@@ -26,6 +27,8 @@ export interface World {
   /** Container → address of its first interface. */
   readonly leases: Map<string, string>;
   readonly attachments: Set<string>;
+  /** As ipam-svc was told last. */
+  reservations: readonly Reservation[];
   /** `<step> <container>` → what happens there; a `die` happens once. */
   readonly troubles: Map<string, Trouble>;
   /** Its init ends before lxc-svc answers the start; once. */
@@ -97,7 +100,8 @@ export function createWorld(nowMs: () => number, onCall: () => void): World {
   const connectIpam = (): void => {
     const channel = bus?.connect('ipam-svc');
     channel?.serve(ipamContract, {
-      configure: async ({ pools }) => {
+      configure: async ({ pools, reservations }) => {
+        world.reservations = reservations;
         const refused = await enter('ipam-svc', 'ipam.configure', String(pools.length));
         if (world.addressTaken) return fail(TAKEN);
         return refused ? fail({ code: 'JOURNAL_UNWRITABLE', reason: 'full' }) : ok({});
@@ -229,6 +233,7 @@ export function createWorld(nowMs: () => number, onCall: () => void): World {
     containers,
     leases,
     attachments,
+    reservations: [],
     troubles,
     diesAtOnce,
     addressTaken: false,
