@@ -15,6 +15,8 @@ export interface RunOptions {
 export interface RunSettings {
   readonly poolOverlap: 'error' | 'warning' | undefined;
   readonly leaseHoldSeconds: number | undefined;
+  /** In order of preference. */
+  readonly natBackends: ('nftables' | 'iptables')[] | undefined;
 }
 
 export const DEFAULT_RUNDIR = '/run/pantavisor/pv';
@@ -29,6 +31,8 @@ export const RUN_USAGE = `usage: berth run --storage DIR [--rundir DIR] [--mode 
                   what a pool is that hides an address, route or name server of this machine (error)
   --lease-hold SECONDS
                   how long a container may be in no revision before its addresses are given back (86400)
+  --nat nftables|iptables|none
+                  what may do NAT (nftables where it works, otherwise iptables)
 
 Ctrl-C (SIGINT) stops the containers and ends. SIGTERM ends and leaves them running: the next start takes them over.`;
 
@@ -53,6 +57,7 @@ export function parseRunOptions(argv: readonly string[]): RunOptions | { readonl
         sandbox: { type: 'boolean', default: false },
         'pool-overlap': { type: 'string' },
         'lease-hold': { type: 'string' },
+        nat: { type: 'string' },
       },
     });
     const { storage, rundir, mode, sandbox } = values;
@@ -60,7 +65,7 @@ export function parseRunOptions(argv: readonly string[]): RunOptions | { readonl
     if (mode !== 'appengine' && mode !== 'embedded') {
       return { wrong: `--mode ${mode}: must be appengine or embedded` };
     }
-    const settings = parseSettings(values['pool-overlap'], values['lease-hold']);
+    const settings = parseSettings(values['pool-overlap'], values['lease-hold'], values.nat);
     if ('wrong' in settings) return settings;
     const folder = resolve(storage);
     const refusal = storageRefusal(folder);
@@ -74,6 +79,7 @@ export function parseRunOptions(argv: readonly string[]): RunOptions | { readonl
 function parseSettings(
   overlap: string | undefined,
   hold: string | undefined,
+  nat: string | undefined,
 ): RunSettings | { readonly wrong: string } {
   if (overlap !== undefined && overlap !== 'error' && overlap !== 'warning') {
     return { wrong: `--pool-overlap ${overlap}: must be error or warning` };
@@ -81,13 +87,21 @@ function parseSettings(
   if (hold !== undefined && !/^\d{1,9}$/.test(hold)) {
     return { wrong: `--lease-hold ${hold}: must be a number of seconds` };
   }
-  return { poolOverlap: overlap, leaseHoldSeconds: hold === undefined ? undefined : Number(hold) };
+  if (nat !== undefined && nat !== 'nftables' && nat !== 'iptables' && nat !== 'none') {
+    return { wrong: `--nat ${nat}: must be nftables, iptables or none` };
+  }
+  return {
+    poolOverlap: overlap,
+    leaseHoldSeconds: hold === undefined ? undefined : Number(hold),
+    natBackends: nat === undefined ? undefined : nat === 'none' ? [] : [nat],
+  };
 }
 
 /** The words of these settings, for a `berth run` inside a sandbox. */
-export function settingsArguments({ poolOverlap, leaseHoldSeconds }: RunSettings): readonly string[] {
+export function settingsArguments({ poolOverlap, leaseHoldSeconds, natBackends }: RunSettings): readonly string[] {
   return [
     ...(poolOverlap === undefined ? [] : ['--pool-overlap', poolOverlap]),
     ...(leaseHoldSeconds === undefined ? [] : ['--lease-hold', String(leaseHoldSeconds)]),
+    ...(natBackends === undefined ? [] : ['--nat', natBackends[0] ?? 'none']),
   ];
 }

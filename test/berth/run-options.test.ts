@@ -19,22 +19,28 @@ describe('berth run settings', () => {
   it('leave services to their defaults when nothing is said', () => {
     const options = parse();
     assert.ok(!('wrong' in options));
-    assert.deepEqual(options.settings, { poolOverlap: undefined, leaseHoldSeconds: undefined });
+    assert.deepEqual(options.settings, { poolOverlap: undefined, leaseHoldSeconds: undefined, natBackends: undefined });
     assert.deepEqual(settingsArguments(options.settings), []);
   });
 
   it('are the same after the way into a sandbox', () => {
-    const options = parse('--pool-overlap', 'warning', '--lease-hold', '0');
-    assert.ok(!('wrong' in options));
-    assert.deepEqual(options.settings, { poolOverlap: 'warning', leaseHoldSeconds: 0 });
-    const inside = parse(...settingsArguments(options.settings));
-    assert.deepEqual(inside, options);
+    for (const [nat, natBackends] of [
+      ['iptables', ['iptables']],
+      ['none', []],
+    ] as const) {
+      const options = parse('--pool-overlap', 'warning', '--lease-hold', '0', '--nat', nat);
+      assert.ok(!('wrong' in options));
+      assert.deepEqual(options.settings, { poolOverlap: 'warning', leaseHoldSeconds: 0, natBackends });
+      const inside = parse(...settingsArguments(options.settings));
+      assert.deepEqual(inside, options);
+    }
   });
 
   it('are refused when they are no values', () => {
     for (const [args, message] of [
       [['--pool-overlap', 'maybe'], /--pool-overlap maybe: must be error or warning/],
       [['--lease-hold', '1d'], /--lease-hold 1d: must be a number of seconds/],
+      [['--nat', 'pf'], /--nat pf: must be nftables, iptables or none/],
     ] as const) {
       const options = parse(...args);
       assert.ok('wrong' in options);
