@@ -222,7 +222,11 @@ function createPair(
   };
   const step = `create veth ${hostName} for ${lease.interface} of ${container} in ${lease.bridge}`;
   // In a datagram of its own: the mark behind a creation that failed could go to somebody else's link.
-  host.apply([{ step, message: createVeth(pair) }]);
+  try {
+    host.apply([{ step, message: createVeth(pair) }]);
+  } catch (error) {
+    throw withFullBridge(error, lease.bridge);
+  }
   const undoStep = `delete veth ${hostName}`;
   undo.add(undoStep, () => {
     const created = lookUp(host, hostName);
@@ -230,6 +234,14 @@ function createPair(
   });
   const alias = attachmentAlias(container, lease.interface);
   host.apply([{ step: `mark veth ${hostName}`, message: setAliasByName(hostName, alias) }]);
+}
+
+/** Number 54 of asm-generic/errno.h, EXFULL, which Node has no name for: a bridge without a free port number (br_if.c, BR_MAX_PORTS). */
+const FULL = 'errno 54,';
+
+function withFullBridge(error: unknown, bridge: string): unknown {
+  if (!(error instanceof NetFailure) || !error.reason.includes(FULL)) return error;
+  return new NetFailure(error.step, `bridge ${bridge} is full, all of its 1023 ports are taken; use a further pool`);
 }
 
 /** All containers that have a namespace, with their interfaces, as the kernel has them. Throws NetFailure. */

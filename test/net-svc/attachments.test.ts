@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict';
+import { execFileSync } from 'node:child_process';
 import { mkdirSync, readdirSync, readlinkSync, writeFileSync } from 'node:fs';
 import { beforeEach, describe, it } from 'node:test';
 import { attach, listAttachments } from '../../services/net-svc/attachments.ts';
@@ -220,6 +221,39 @@ describe('net.attach that fails', () => {
     undone(() => attach(namespaces, 'x', twice), /^attach eth0 of x$/, /two leases/);
     undone(() => attach(namespaces, 'x', [leaseOf(internal, 'y', 2)]), /^attach eth0 of x$/, /belongs to y/);
     undone(() => attach(namespaces, 'x', [leaseOf(internal, 'x', 2, 'lo')]), /^attach lo of x$/, /loopback/);
+  });
+});
+
+describe('limits', () => {
+  it('a bridge with 1,023 ports takes no more and says so; a port that is free again is used', () => {
+    const ports = Array.from({ length: 512 }, (_, i) => [
+      `link add p${i} group 77 type veth peer name q${i} group 77`,
+      `link set p${i} master pvbr0`,
+      ...(i === 0 ? [] : [`link set q${i} master pvbr0`]),
+    ]);
+    execFileSync('ip', ['-batch', '-'], { input: ports.flat().join('\n') });
+    const before = links().length;
+    assert.throws(
+      () => attach(namespaces, 'over', [leaseOf(internal, 'over', 2)]),
+      failsAt(/^create veth vb\w+ for eth0 of over in pvbr0$/, /^bridge pvbr0 is full, all of its 1023 ports/),
+    );
+    assert.equal(links().length, before);
+    assert.ok(!readdirSync(dir).includes('over'));
+    run(['ip', 'link', 'set', 'p5', 'nomaster']);
+    attach(namespaces, 'over', [leaseOf(internal, 'over', 2)]);
+    assert.equal(link(hostInterfaceName('over', 'eth0'))?.master, 'pvbr0');
+    run(['ip', 'link', 'del', 'group', '77']);
+  });
+
+  it('host side names are deterministic, 15 characters, and do not collide among 100,000 interfaces', () => {
+    const names = new Set<string>();
+    for (let i = 0; i < 50_000; i++)
+      for (const name of ['eth0', 'eth1']) names.add(hostInterfaceName(`container-${i}`, name));
+    assert.equal(names.size, 100_000);
+    for (const name of names) assert.match(name, /^vb[a-z2-7]{13}$/);
+    assert.equal(hostInterfaceName('web', 'eth0'), hostInterfaceName('web', 'eth0'));
+    // The slash between them is in neither name, so no two pairs are the same text.
+    assert.notEqual(hostInterfaceName('a', 'beth0'), hostInterfaceName('ab', 'eth0'));
   });
 });
 
