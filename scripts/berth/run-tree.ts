@@ -6,21 +6,28 @@ import type { Places } from '../../services/supervisor/spawn-arguments.ts';
 import { startSupervisor } from '../../services/supervisor/supervisor.ts';
 import { runCommand } from '../../shared/exec/run-command.ts';
 
-type End = 'keep' | 'stop' | 'reboot' | 'refused';
+type End = 'keep' | 'stop' | 'reboot' | 'refused' | 'incomplete';
 
 const REBOOT_COMMAND_MS = 30_000;
 
 const say = (line: string): void => console.log(`berth: ${line}`);
 
-/** Resolves with the exit code once a signal, or a reboot of the machine, has ended the tree; 1 when it could not start. */
+/** Resolves with the exit code once a signal, or a reboot of the machine, has ended the tree; 1 when it could not start or not end. */
 export async function runTree(places: Places, settings: LaunchSettings): Promise<number> {
   const signalled = new Promise<End>((resolve) => {
-    process.on('SIGINT', () => resolve('stop'));
-    process.on('SIGTERM', () => resolve('keep'));
+    let signals = 0;
+    const onSignal = (end: End): void => {
+      signals += 1;
+      // Whoever is impatient must not break what is being taken down in order; each step of it is bounded.
+      if (signals > 1) say('is ending already, wait for it');
+      resolve(end);
+    };
+    process.on('SIGINT', () => onSignal('stop'));
+    process.on('SIGTERM', () => onSignal('keep'));
   });
   for (;;) {
     const end = await runOnce(places, settings, signalled);
-    if (end === 'refused') return 1;
+    if (end === 'refused' || end === 'incomplete') return 1;
     if (end !== 'reboot') return 0;
     if (settings.mode === 'embedded') return await rebootMachine();
     say('starting over');
@@ -41,8 +48,8 @@ async function runOnce(places: Places, settings: LaunchSettings, signalled: Prom
   });
   const end = await Promise.race([signalled, rebootAsked]);
   say(end === 'keep' ? 'ending, containers stay' : 'stopping containers');
-  await supervisor.stop(end === 'keep' ? 'keep' : 'stop');
-  return end;
+  const ending = await supervisor.stop(end === 'keep' ? 'keep' : 'stop');
+  return end === 'stop' && ending === 'incomplete' ? ending : end;
 }
 
 /** The init's own command; it ends this process in its own time. */

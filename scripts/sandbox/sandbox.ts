@@ -103,9 +103,7 @@ export async function openSandbox({ program, storage }: SandboxOptions): Promise
         'nsenter',
         [`--target=${pid}`, '--mount', '--net', '--uts', '--ipc', '--pid', '--', ...command],
       ],
-      signal: (entered, signal) => {
-        if (entered.pid !== undefined && entered.exitCode === null) process.kill(firstChildOf(entered.pid), signal);
-      },
+      signal: (entered, signal) => void until(() => passOn(entered, signal)),
       seenOutside: () => [...seen],
       close: () => close(child, shared, cgroupsBefore),
     };
@@ -127,6 +125,18 @@ function untilListening(child: ChildProcess, seen: string[]): Promise<void> {
     child.once('error', reject);
     child.once('exit', (code) => reject(new Error(`the sandbox could not be set up (unshare ended with ${code})`)));
   });
+}
+
+/** False: nsenter has not started the command yet. True also when it has ended. */
+function passOn({ pid, exitCode, signalCode }: ChildProcess, signal: NodeJS.Signals): boolean {
+  if (pid === undefined || exitCode !== null || signalCode !== null) return true;
+  try {
+    process.kill(firstChildOf(pid), signal);
+    return true;
+  } catch {
+    // Not there yet, or between its end and nsenter's.
+    return false;
+  }
 }
 
 function firstChildOf(pid: number): number {

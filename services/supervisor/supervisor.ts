@@ -4,6 +4,7 @@ import { type Broker, createBroker } from '../../shared/ipc/broker.ts';
 import { createChannel } from '../../shared/ipc/channel.ts';
 import type { Channel, Contract, ServiceName } from '../../shared/ipc/contract.ts';
 import { CONTRACTS_HASH } from '../../shared/ipc/contracts-hash.ts';
+import { Fault } from '../../shared/ipc/fault.ts';
 import { memoryPorts } from '../../shared/ipc/memory-port.ts';
 import { socketPort } from '../../shared/ipc/socket-port.ts';
 import { createLogger, type Logger } from '../../shared/log/logger.ts';
@@ -32,8 +33,11 @@ export interface Supervisor {
   /** Resolves when a service asked for a reboot that is to be carried out: `stop('stop')`, then start over. */
   readonly rebootAsked: Promise<RebootCause>;
   /** Ends the services. `containers`: `keep` for an upgrade of Berth, `stop` before the machine goes down. */
-  stop(containers: 'keep' | 'stop'): Promise<void>;
+  stop(containers: 'keep' | 'stop'): Promise<Ending>;
 }
+
+/** `incomplete`: containers that were to be stopped are there still, or something of them; why has been said. */
+export type Ending = 'orderly' | 'incomplete';
 
 type Services = ReadonlyMap<ServiceName, SupervisedService>;
 
@@ -65,12 +69,13 @@ export async function startSupervisor(options: SupervisorOptions): Promise<Super
     ready,
     rebootAsked: reboots.asked,
     async stop(containers) {
-      if (containers === 'stop') await stopContainers(channel, options.say);
+      const ending = containers === 'stop' ? await stopContainers(channel, options.say) : 'orderly';
       stopTicking();
       for (const service of [...services.values()].reverse()) await service.stop();
       log.flush();
       broker.close();
       held.close();
+      return ending;
     },
   };
 }
@@ -183,11 +188,22 @@ function watchPulses(services: Services): () => void {
   return () => clearInterval(timer);
 }
 
-async function stopContainers(channel: Channel, say: (line: string) => void): Promise<void> {
-  try {
-    const answer = await channel.client(stateContract).stopAll({});
-    if (!answer.ok) say(`not everything could be stopped: ${answer.error.reasons.join('; ')}`);
-  } catch (error) {
-    say(`containers could not be stopped: ${error instanceof Error ? error.message : String(error)}`);
+/** How often state-svc may die while it stops containers; each time it comes back and goes on. */
+const STOP_ATTEMPTS = 5;
+
+async function stopContainers(channel: Channel, say: (line: string) => void): Promise<Ending> {
+  for (let attempt = 1; ; attempt += 1) {
+    try {
+      const answer = await channel.client(stateContract).stopAll({});
+      if (answer.ok) return 'orderly';
+      say(`not everything could be stopped: ${answer.error.reasons.join('; ')}`);
+      return 'incomplete';
+    } catch (error) {
+      if (error instanceof Fault && error.code === 'PEER_GONE' && attempt < STOP_ATTEMPTS) continue;
+      say(
+        `containers could not be stopped: ${error instanceof Error ? error.message : String(error)}; start Berth again to adopt them`,
+      );
+      return 'incomplete';
+    }
   }
 }

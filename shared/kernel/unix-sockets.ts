@@ -31,7 +31,11 @@ export interface ListenOptions {
 export function bindAndListen(fd: number, path: string, { mode, backlog }: ListenOptions): void {
   const bytes = Buffer.from(path);
   if (bytes.length > MAX_PATH_BYTES || bytes.includes(0)) {
-    throw new KernelError('ENAMETOOLONG', 'bind', `${path} does not fit into ${MAX_PATH_BYTES} bytes`);
+    throw new KernelError(
+      'ENAMETOOLONG',
+      'bind',
+      `${path} does not fit into the ${MAX_PATH_BYTES} bytes of a socket’s address: choose a folder with a shorter path`,
+    );
   }
   rmSync(path, { force: true });
   const address = Buffer.alloc(2 + bytes.length + 1);
