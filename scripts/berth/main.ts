@@ -40,6 +40,9 @@ async function main([command, ...args]: readonly string[]): Promise<number> {
   }
 }
 
+// A reader that has left, or a terminal that was closed, must not end a supervisor.
+for (const stream of [process.stdout, process.stderr]) stream.on('error', () => undefined);
+
 main(process.argv.slice(2)).then(
   (code) => {
     process.exitCode = code;

@@ -97,6 +97,8 @@ async function runInSandbox({ storage, mode, settings }: RunOptions): Promise<nu
     ]);
     const child = spawn(command, args, { stdio: 'inherit', detached: true });
     for (const signal of ['SIGINT', 'SIGTERM'] as const) process.on(signal, () => sandbox.signal(child, signal));
+    // The terminal is gone, and a sandbox does not outlive it.
+    process.on('SIGHUP', () => sandbox.signal(child, 'SIGINT'));
     return await new Promise((resolve, reject) => {
       child.once('error', reject);
       child.once('exit', (code) => resolve(code ?? 1));

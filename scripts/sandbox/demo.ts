@@ -60,7 +60,8 @@ async function pack(source: string, storage: string): Promise<boolean> {
     await command('berth', ['pack', source, '-o', storage]);
     return false;
   } catch (error) {
-    if (!(error instanceof ExecaError)) throw error;
+    // 1 is a refusal; anything else is not about the example.
+    if (!(error instanceof ExecaError) || error.exitCode !== 1) throw error;
     console.log(error.stderr);
     say('packing it with --unchecked, to see what a device does with it');
     await command('berth', ['pack', source, '-o', storage, '--unchecked']);
@@ -185,14 +186,33 @@ async function proveNothingLeft(before: ReadonlySet<string>): Promise<void> {
   say('nothing is left: no link, address, route, namespace, mount, loop device, rule, control group, process or file');
 }
 
+/** Resolves with the first Ctrl-C, or when the terminal is closed. A second one ends this process at once. */
+function untilInterrupted(): Promise<void> {
+  return new Promise((resolve) => {
+    let isAsked = false;
+    const end = (): void => {
+      if (isAsked) process.exit(1);
+      isAsked = true;
+      resolve();
+    };
+    // Not once(): execa kills this process when it finds no listener beside its own.
+    for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.on(signal, end);
+  });
+}
+
 async function check(example: Example): Promise<void> {
+  const interrupted = untilInterrupted().then(() => {
+    throw new Error('interrupted');
+  });
+  // While the tree starts nobody races it yet.
+  interrupted.catch(() => undefined);
   const before = takeInventory([process.pid, process.ppid]);
   const demo = await start(example);
   try {
-    await untilUp(demo);
+    await Promise.race([untilUp(demo), interrupted]);
     showTable(demo);
     // What the other examples promise, the scenarios check.
-    if (demo.containers.includes('net-client')) await checkTraffic(demo);
+    if (demo.containers.includes('net-client')) await Promise.race([checkTraffic(demo), interrupted]);
   } catch (error) {
     console.error(readLog(demo, 'pantavisor/pantavisor.log'));
     throw error;
@@ -203,11 +223,8 @@ async function check(example: Example): Promise<void> {
 }
 
 async function show(example: Example): Promise<void> {
+  const interrupted = untilInterrupted();
   const demo = await start(example);
-  const interrupted = new Promise<void>((resolve) => {
-    process.once('SIGINT', () => resolve());
-    process.once('SIGTERM', () => resolve());
-  });
   try {
     await Promise.race([untilUp(demo), interrupted]);
     showTable(demo);
@@ -243,6 +260,9 @@ function parseOptions(argv: readonly string[]): { readonly example: Example; rea
 }
 
 const complain = (error: unknown): void => console.error(`demo: ${error instanceof Error ? error.message : error}`);
+
+// A terminal that was closed is no reason to leave things behind.
+for (const stream of [process.stdout, process.stderr]) stream.on('error', () => undefined);
 
 let options: ReturnType<typeof parseOptions>;
 try {
