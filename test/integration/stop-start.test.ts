@@ -22,12 +22,9 @@ describe('integration.stop-start', () => {
     return found;
   };
   const counts = () =>
-    [
-      'ip -o link | wc -l',
-      `ls ${tree.rundir}/netns | wc -l`,
-      'wc -l < /proc/self/mounts',
-      'losetup --list | wc -l',
-    ].map((command) => tree.inside(['sh', '-c', command]).stdout.trim());
+    ['ip -o link | wc -l', `ls ${tree.rundir}/netns | wc -l`, 'wc -l < /proc/self/mounts']
+      .map((command) => tree.inside(['sh', '-c', command]).stdout.trim())
+      .concat(String(tree.loopDevices().length));
   const act = async (action: string) => {
     const answer = await ask(tree.socket, 'PUT', '/containers/net-server', { action });
     assert.deepEqual(answer, { status: 200, body: '' });

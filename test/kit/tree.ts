@@ -1,6 +1,6 @@
 // A whole tree in a sandbox, from the bundles in dist/, with an example's revision: what integration and crash tests work on.
 import { type ChildProcess, spawn, spawnSync } from 'node:child_process';
-import { chmodSync, existsSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { chmodSync, existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import process from 'node:process';
@@ -49,6 +49,8 @@ export interface Tree {
   /** Resolves with the rows when every container has met its goal. */
   up(): Promise<readonly ContainerRow[]>;
   readLog(name: string): string;
+  /** Loop devices over images of this tree's storage; other trees' have the same paths in namespaces of their own. */
+  loopDevices(): readonly string[];
   /** Pids, as this machine counts, of the supervisor and its services. */
   processes(): readonly number[];
   close(): Promise<void>;
@@ -145,6 +147,14 @@ export async function openTree(storage: string): Promise<Tree> {
     readLog(name) {
       const path = join(storage, 'logs/current', name);
       return existsSync(path) ? readFileSync(path, 'utf8') : '';
+    },
+    loopDevices() {
+      const images = readdirSync(join(storage, 'objects')).map((name) => statSync(join(storage, 'objects', name)).ino);
+      const { stdout } = spawnSync('losetup', ['--list', '--noheadings', '--output', 'NAME,BACK-INO'], {
+        encoding: 'utf8',
+      });
+      const lines = stdout.trim().split('\n').sort();
+      return lines.filter((line) => images.includes(Number(line.trim().split(/\s+/)[1])));
     },
     processes() {
       const own = childrenOf(running().pid ?? 0);
