@@ -22,8 +22,8 @@ type Act =
   | { readonly kind: 'nothing' }
   /** Stop, or start when it is stopped. */
   | { readonly kind: 'toggle' | 'restart'; readonly container: Name }
-  /** The supervisor ends, one way or the other, and a new one starts. */
-  | { readonly kind: 'SIGINT' | 'SIGTERM' };
+  /** The supervisor ends, one way or the other, and a new one starts. `under fire`: what is killed is killed while it ends. */
+  | { readonly kind: 'SIGINT' | 'SIGTERM' | 'SIGINT under fire' };
 
 interface Round {
   readonly act: Act;
@@ -50,6 +50,7 @@ function plan(chance: Dice): Round {
     { kind: 'restart', container },
     { kind: 'restart', container },
     { kind: 'SIGINT' },
+    { kind: 'SIGINT under fire' },
     { kind: 'SIGTERM' },
   ]);
   const isBoot = act.kind === 'SIGINT' || act.kind === 'SIGTERM';
@@ -108,9 +109,18 @@ describe(`crash.random-kills (BERTH_SEED=${SEED})`, () => {
     };
   };
 
+  /** Of the whole tree; none when it has ended. */
+  const running = (): readonly number[] => {
+    try {
+      return tree.processes();
+    } catch {
+      return [];
+    }
+  };
+
   /** Pids, as this machine counts, of a service or of the supervisor. */
   const processOf = (victim: string): readonly number[] => {
-    const [supervisor, ...services] = tree.processes();
+    const [supervisor, ...services] = running();
     if (victim === 'supervisor') return supervisor === undefined ? [] : [supervisor];
     return services.filter((pid) => commandLine(pid).includes(`${victim}.js`));
   };
@@ -170,17 +180,20 @@ describe(`crash.random-kills (BERTH_SEED=${SEED})`, () => {
       if (action === 'stop') next = new Set([...next, act.container]);
       if (action === 'restart') old = before.pids[act.container];
       outcome = order(act.container, action);
+    } else if (act.kind === 'SIGINT under fire') {
+      touched = CONTAINERS;
     } else if (act.kind !== 'nothing') {
       if (act.kind === 'SIGINT') touched = CONTAINERS;
       assert.equal(await tree.endSupervisor(act.kind), 0);
       tree.start();
     }
+    const ended = act.kind === 'SIGINT under fire' ? tree.endSupervisor('SIGINT') : undefined;
     await delay(round.afterMs);
     const gone = await strike(round);
-    if (round.victims.includes('supervisor')) {
-      await tree.killSupervisor().catch(() => undefined);
-      tree.start();
-    }
+    const isKilled = round.victims.includes('supervisor');
+    if (ended !== undefined) assert.ok((await ended) === 0 || isKilled, 'the containers could not be stopped');
+    if (isKilled && ended === undefined) await tree.killSupervisor();
+    if (isKilled || ended !== undefined) tree.start();
     const accepted = await outcome;
     if (accepted === true) stopped = next;
     const undecided = accepted === undefined ? touched[0] : undefined;
