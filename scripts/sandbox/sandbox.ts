@@ -152,11 +152,20 @@ async function close(child: ChildProcess, shared: string, cgroupsBefore: Readonl
   if (pid !== undefined && child.exitCode === null && child.signalCode === null) {
     const first = existsSync(`/proc/${pid}/task`) ? firstChildOf(pid) : undefined;
     child.kill('SIGKILL');
-    await until(() => (child.exitCode !== null || child.signalCode !== null) && !existsSync(`/proc/${first}`));
+    await until(() => (child.exitCode !== null || child.signalCode !== null) && (first === undefined || isDead(first)));
   }
   // Its containers are dead: what cannot be removed now is in use by another tree, and that one's to remove.
   removeCgroups(listCgroups().filter((path) => path.includes('/berth.') && !cgroupsBefore.has(path)));
   rmSync(shared, { recursive: true, force: true });
+}
+
+/** Also when the machine's init has not reaped it yet: as a zombie it has no namespaces any more (pid_namespaces(7)). */
+function isDead(pid: number): boolean {
+  try {
+    return readFileSync(`/proc/${pid}/stat`, 'utf8').split(') ').pop()?.startsWith('Z') === true;
+  } catch {
+    return true;
+  }
 }
 
 /** Looks again until it holds; the kernel takes namespaces and control groups down in its own time and tells nobody. */
