@@ -38,6 +38,10 @@ export function createEventFeed(channel: Channel): EventFeed {
     onEvent: ({ what, atMs }) => tell('network', { repaired: what, at: new Date(atMs).toISOString() }),
     onLost,
   });
+  channel.subscribe(netContract, 'overlapsChanged', {
+    onEvent: ({ overlaps, atMs }) => tell('network', { overlaps, at: new Date(atMs).toISOString() }),
+    onLost,
+  });
   channel.subscribe(supervisorContract, 'serviceChanged', {
     onEvent: ({ service, state, reason, atMs }) =>
       tell('service', { name: service, state, reason, at: new Date(atMs).toISOString() }),

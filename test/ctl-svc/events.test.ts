@@ -92,6 +92,16 @@ describe('ctl.events', () => {
     assert.match(blocks[1] ?? '', /\nevent: network\ndata: \{"repaired":\["create bridge pvbr0"\],/);
   });
 
+  it('says which pools overlap what the machine uses', async () => {
+    const stream = await listen();
+    const net = rig.bus.connect('net-svc');
+    net.ready();
+    const overlap = { pool: 'internal', subnet: '10.0.5.0/24', with: 'route 10.0.0.0/8 by wg0' };
+    net.publish(netContract, 'overlapsChanged', { overlaps: [overlap], atMs: 0 });
+    const blocks = await has(stream, 2);
+    assert.match(blocks[1] ?? '', /\nevent: network\ndata: \{"overlaps":\[\{"pool":"internal",/);
+  });
+
   it('resumes after the last event that a client has seen', async () => {
     const first = await listen();
     for (const name of ['a', 'b', 'c']) change(name);

@@ -10,7 +10,18 @@ import { iptables, type NatBackend, nftables } from '../../services/net-svc/nat-
 import { openNamespaces } from '../../services/net-svc/netns.ts';
 import { type Logger, silentLogger } from '../../shared/log/logger.ts';
 import { reexecInNamespaces } from '../kit/namespaced.ts';
-import { internal, lab, leaseOf, link, links, pings, run, watchNetwork, watchRules } from '../net-svc/kernel.ts';
+import {
+  internal,
+  lab,
+  leaseOf,
+  link,
+  links,
+  pings,
+  run,
+  settle,
+  watchNetwork,
+  watchRules,
+} from '../net-svc/kernel.ts';
 import { createDevice } from '../state-svc/device.ts';
 
 reexecInNamespaces(import.meta.filename);
@@ -72,6 +83,7 @@ describe('ipam rule 8: NAT', () => {
       assert.equal(readFileSync(FORWARD, 'utf8'), '1\n');
       attach(namespaces, 'with', [leaseOf(internal, 'with', 2)]);
       attach(namespaces, 'without', [leaseOf(lab, 'without', 2)]);
+      settle();
       assert.ok(pings(OUTSIDE_ADDRESS, namespaces.pathOf('with')));
       assert.ok(!pings(OUTSIDE_ADDRESS, namespaces.pathOf('without')));
       assert.ok(pings('10.0.6.1', namespaces.pathOf('without')));
@@ -88,6 +100,7 @@ describe('ipam rule 8: NAT', () => {
     );
     assert.ok(net.lines.some((line) => line.startsWith('no NAT for pool internal')));
     attach(namespaces, 'c', [leaseOf(internal, 'c', 2)]);
+    settle();
     assert.ok(pings('10.0.5.1', namespaces.pathOf('c')));
   });
 });
