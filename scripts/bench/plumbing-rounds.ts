@@ -3,16 +3,24 @@ import { spawnSync } from 'node:child_process';
 import { mkdirSync } from 'node:fs';
 import process from 'node:process';
 import { attach } from '../../services/net-svc/attachments.ts';
-import { ensureBridges } from '../../services/net-svc/bridges.ts';
 import { detachAll } from '../../services/net-svc/detachments.ts';
-import { createUndo } from '../../services/net-svc/net-failure.ts';
+import { repairOnce } from '../../services/net-svc/drift-repair.ts';
+import { createForwardPassage } from '../../services/net-svc/forward-passage.ts';
+import { createHostNetwork } from '../../services/net-svc/host-network.ts';
+import { ALL_AREAS } from '../../services/net-svc/kernel-watch.ts';
+import { createNat } from '../../services/net-svc/nat.ts';
+import { nftables } from '../../services/net-svc/nat-command.ts';
 import { openNamespaces } from '../../services/net-svc/netns.ts';
+import { silentLogger } from '../../shared/log/logger.ts';
 import type { Lease, Pool } from '../../shared/schema/network.ts';
 
 const ROUNDS = 6;
 /** A round: this many of ours, then as many of the other as take about the same machine's mood. */
 const OURS = 20;
 const FORKED = 3;
+const MANY = 200;
+const MANY_ROUNDS = 2;
+const PASSES = 6;
 const DIR = '/run/berth-netns';
 
 const pool: Pool = {
@@ -21,7 +29,7 @@ const pool: Pool = {
   bridge: 'benchbr0',
   subnet: '10.9.0.0/16',
   gateway: '10.9.0.1',
-  nat: false,
+  nat: true,
 };
 
 function leaseOf(number: number): Lease {
@@ -69,16 +77,25 @@ function timed(act: () => void): number {
 
 mkdirSync(DIR);
 const namespaces = openNamespaces(DIR);
-ensureBridges([pool], createUndo());
-const times: Record<'attach' | 'forked' | 'again' | 'detach', number[]> = {
-  attach: [],
-  forked: [],
-  again: [],
-  detach: [],
+const nat = createNat([nftables], [nftables], `${DIR}/.nat`);
+const host = createHostNetwork(nat, silentLogger, undefined, createForwardPassage(`${DIR}/.forward`));
+const times = {
+  attach: [] as number[],
+  forked: [] as number[],
+  again: [] as number[],
+  detach: [] as number[],
+  detach1: [] as number[],
+  attach200: [] as number[],
+  detach200: [] as number[],
+  reconcile200: [] as number[],
+  reconcileLinks200: [] as number[],
 };
 let number = 2;
-for (let round = 0; round < ROUNDS; round++) {
-  const leases = Array.from({ length: OURS }, () => leaseOf(number++));
+const take = (count: number): Lease[] => Array.from({ length: count }, () => leaseOf(number++));
+const namesOf = (leases: readonly Lease[]): string[] => leases.map(({ container }) => container);
+
+function few(): void {
+  const leases = take(OURS);
   for (const lease of leases) times.attach.push(timed(() => attach(namespaces, lease.container, [lease])));
   for (const lease of leases) times.again.push(timed(() => attach(namespaces, lease.container, [lease])));
   for (let i = 0; i < FORKED; i++) {
@@ -87,12 +104,36 @@ for (let round = 0; round < ROUNDS; round++) {
     ip('link', 'del', `fh${forked}`);
     ip('netns', 'del', `forked-${forked}`);
   }
-  const together = timed(() =>
-    detachAll(
-      namespaces,
-      leases.map(({ container }) => container),
-    ),
-  );
-  times.detach.push(together / OURS);
+  const [alone, ...together] = namesOf(leases);
+  times.detach1.push(timed(() => detachAll(namespaces, alone === undefined ? [] : [alone])));
+  times.detach.push(timed(() => detachAll(namespaces, together)) / together.length);
 }
-process.stdout.write(JSON.stringify(times));
+
+async function many(): Promise<void> {
+  const leases = take(MANY);
+  const desired = { pools: [pool], attachments: new Map(leases.map((lease) => [lease.container, [lease]])) };
+  for (const lease of leases) times.attach200.push(timed(() => attach(namespaces, lease.container, [lease])));
+  for (let pass = 0; pass < PASSES; pass++) {
+    const context = { namespaces, host, desired };
+    times.reconcile200.push(await timedPass(() => repairOnce(context, new Set(ALL_AREAS))));
+    times.reconcileLinks200.push(await timedPass(() => repairOnce(context, new Set(['links'] as const))));
+  }
+  times.detach200.push(timed(() => detachAll(namespaces, namesOf(leases))) / MANY);
+}
+
+async function timedPass(act: () => ReturnType<typeof repairOnce>): Promise<number> {
+  const start = process.hrtime.bigint();
+  const { repaired, failures } = await act();
+  const elapsed = Number(process.hrtime.bigint() - start) / 1e6;
+  if (repaired.length + failures.length > 0) throw new Error(`not clean: ${repaired.join()} ${failures.join()}`);
+  return elapsed;
+}
+
+async function measure(): Promise<void> {
+  await host.configure([pool]);
+  for (let round = 0; round < ROUNDS; round++) few();
+  for (let round = 0; round < MANY_ROUNDS; round++) await many();
+  process.stdout.write(JSON.stringify(times));
+}
+
+void measure();

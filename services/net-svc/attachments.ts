@@ -2,7 +2,7 @@
 // that differs. Nothing is remembered: whose a link is says its alias.
 import { closeSync } from 'node:fs';
 import type { Lease } from '../../shared/schema/network.ts';
-import { lookUp, ownLinks, withHost } from './host-links.ts';
+import { type HostView, liveView, lookUp, ownLinks, withHost } from './host-links.ts';
 import { changesInside, changesOutside, isPair, type Strictness } from './interface-plan.ts';
 import { attachmentAlias, hostInterfaceName, parseAttachmentAlias } from './link-names.ts';
 import { attempt, NetFailure, type Undo, undoingOnFailure } from './net-failure.ts';
@@ -38,6 +38,8 @@ export interface AttachMode {
   readonly mayCreateNamespace: boolean;
   /** Hears the words of every change. */
   readonly record: (step: string) => void;
+  /** Of somebody who attaches many; without it, one of its own. */
+  readonly view?: HostView;
 }
 
 const AS_ASKED: AttachMode = { strictness: 'exact', mayCreateNamespace: true, record: () => undefined };
@@ -46,6 +48,7 @@ const AS_ASKED: AttachMode = { strictness: 'exact', mayCreateNamespace: true, re
 interface Session {
   readonly container: string;
   readonly host: NetlinkSocket;
+  readonly find: HostView['find'];
   readonly inside: NetlinkSocket;
   readonly namespaceFd: number;
   readonly undo: Undo;
@@ -67,8 +70,8 @@ export function attach(
   return undoingOnFailure((undo) => {
     ensureNamespace(namespaces, container, mode, undo);
     const { strictness, record } = mode;
-    withSockets(namespaces, container, (host, inside, namespaceFd) => {
-      const both = { host: recording(host, record), inside: recording(inside, record) };
+    withSockets(namespaces, container, mode.view, ({ host, find }, inside, namespaceFd) => {
+      const both = { host: recording(host, record), find, inside: recording(inside, record) };
       // Undone here already, while the sockets are open; the namespace goes after them.
       undoingOnFailure((inner) => plumb({ container, ...both, namespaceFd, undo: inner, strictness }, leases));
     });
@@ -113,23 +116,26 @@ function refuseBadLeases(container: string, leases: readonly Lease[]): void {
 function withSockets(
   namespaces: Namespaces,
   container: string,
-  act: (host: NetlinkSocket, inside: NetlinkSocket, namespaceFd: number) => void,
+  view: HostView | undefined,
+  act: (view: HostView, inside: NetlinkSocket, namespaceFd: number) => void,
 ): void {
-  withHost((host) => {
-    const step = `enter the namespace of ${container}`;
-    const namespaceFd = attempt(step, () => namespaces.open(container));
+  if (view === undefined) {
+    withHost((host) => withSockets(namespaces, container, liveView(host), act));
+    return;
+  }
+  const step = `enter the namespace of ${container}`;
+  const namespaceFd = attempt(step, () => namespaces.open(container));
+  try {
+    // A socket stays in the namespace that it was made in.
+    const inside = attempt(step, () => withinNamespace(namespaceFd, openNetlink));
     try {
-      // A socket stays in the namespace that it was made in.
-      const inside = attempt(step, () => withinNamespace(namespaceFd, openNetlink));
-      try {
-        act(host, inside, namespaceFd);
-      } finally {
-        inside.close();
-      }
+      act(view, inside, namespaceFd);
     } finally {
-      closeSync(namespaceFd);
+      inside.close();
     }
-  });
+  } finally {
+    closeSync(namespaceFd);
+  }
 }
 
 function plumb(session: Session, leases: readonly Lease[]): void {
@@ -164,15 +170,15 @@ function removeStrays({ container, host }: Session, links: readonly Link[], leas
 
 /** The veth pair of one lease, with its host side marked, up and in the bridge. Answers whether the pair had to be made. */
 function ensureVeth(session: Session, links: readonly Link[], lease: Lease): boolean {
-  const { container, host } = session;
-  const bridge = lookUp(host, lease.bridge);
+  const { container, host, find } = session;
+  const bridge = find(lease.bridge);
   if (bridge?.kind !== 'bridge') {
     const found = bridge === undefined ? 'there is no such link' : 'it is no bridge';
     throw new NetFailure(`find bridge ${lease.bridge} of pool ${lease.pool}`, found);
   }
   const hostName = hostInterfaceName(container, lease.interface);
   const alias = attachmentAlias(container, lease.interface);
-  const present = lookUp(host, hostName);
+  const present = find(hostName);
   const occupant = links.find((link) => link.name === lease.interface);
   // Without a mark it is ours all the same when its other end is in our namespace: we were killed before marking it.
   if (present !== undefined && isPair(present, occupant) && ['', alias].includes(present.alias)) {

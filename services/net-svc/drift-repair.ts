@@ -5,6 +5,7 @@ import type { Logger } from '../../shared/log/logger.ts';
 import type { HealthReason } from '../../shared/schema/health.ts';
 import { attach } from './attachments.ts';
 import type { DesiredState } from './desired-state.ts';
+import { listedView, withHost } from './host-links.ts';
 import type { HostNetwork } from './host-network.ts';
 import { ALL_AREAS, type KernelArea, type KernelWatch, watchKernel } from './kernel-watch.ts';
 import { NetFailure } from './net-failure.ts';
@@ -62,7 +63,7 @@ async function follow(context: DriftContext, watch: KernelWatch, state: State, s
   let areas: ReadonlySet<KernelArea> = new Set(ALL_AREAS);
   while (!signal.aborted) {
     const startedMs = performance.now();
-    const findings = await look(context, areas);
+    const findings = await repairOnce(context, areas);
     const failed = findings.failures.length > 0;
     const pass: Pass = { startedMs, endedMs: performance.now(), repaired: findings.repaired.length > 0, failed };
     const wasContested = isContested(state.pace, pass.startedMs);
@@ -77,8 +78,11 @@ async function follow(context: DriftContext, watch: KernelWatch, state: State, s
   }
 }
 
-/** What fails does not keep the rest from being repaired. */
-async function look(context: DriftContext, areas: ReadonlySet<KernelArea>): Promise<Findings> {
+/** One pass. What fails does not keep the rest from being repaired. */
+export async function repairOnce(
+  context: Pick<DriftContext, 'namespaces' | 'host'> & { readonly desired: Pick<DesiredState, 'attachments'> },
+  areas: ReadonlySet<KernelArea>,
+): Promise<Findings> {
   const repaired: string[] = [];
   const failures: NetFailure[] = [];
   const note = (error: unknown): void => {
@@ -88,16 +92,38 @@ async function look(context: DriftContext, areas: ReadonlySet<KernelArea>): Prom
   const record = (step: string): void => {
     repaired.push(step);
   };
-  await context.host.repair(areas, record).catch(note);
-  if (!areas.has('links') && !areas.has('mounts')) return { repaired, failures };
-  for (const [container, leases] of context.desired.attachments) {
-    try {
-      attach(context.namespaces, container, leases, { strictness: 'enough', mayCreateNamespace: false, record });
-    } catch (error) {
-      note(error);
-    }
+  // Links first: the pairs of containers hang on the bridges.
+  await context.host.repair(only(areas, 'links'), record).catch(note);
+  const rules = context.host.repair(only(areas, 'rules'), record).catch(note);
+  try {
+    if (areas.has('links') || areas.has('mounts')) repairAttachments(context, record, note);
+  } catch (error) {
+    note(error);
   }
+  await rules;
   return { repaired, failures };
+}
+
+function only(areas: ReadonlySet<KernelArea>, area: KernelArea): ReadonlySet<KernelArea> {
+  return new Set(areas.has(area) ? [area] : []);
+}
+
+function repairAttachments(
+  { namespaces, desired }: Parameters<typeof repairOnce>[0],
+  record: (step: string) => void,
+  note: (error: unknown) => void,
+): void {
+  withHost((host) => {
+    const view = listedView(host);
+    const mode = { strictness: 'enough', mayCreateNamespace: false, record, view } as const;
+    for (const [container, leases] of desired.attachments) {
+      try {
+        attach(namespaces, container, leases, mode);
+      } catch (error) {
+        note(error);
+      }
+    }
+  });
 }
 
 function tell({ log, announce }: DriftContext, state: State, { repaired, failures }: Findings): void {

@@ -1,7 +1,7 @@
 // The links on the host's side: looked up, listed, and told apart by whose they are.
 import { parseAttachmentAlias } from './link-names.ts';
 import { attempt } from './net-failure.ts';
-import { type NetlinkSocket, openNetlink } from './netlink-socket.ts';
+import { type NetlinkSocket, openNetlink, recording } from './netlink-socket.ts';
 import { decodeLink, dumpLinks, getLinkByName, type Link } from './rtnetlink-link.ts';
 
 /** Runs `act` with a conversation in the namespace that the service itself is in. */
@@ -21,6 +21,26 @@ export function listLinks(host: NetlinkSocket): Link[] {
 export function lookUp(host: NetlinkSocket, name: string): Link | undefined {
   const payload = host.get(`look up ${name}`, getLinkByName(name));
   return payload === undefined ? undefined : decodeLink(payload);
+}
+
+/** The host's links, seen over a conversation that somebody else closes. */
+export interface HostView {
+  readonly host: NetlinkSocket;
+  find(name: string): Link | undefined;
+}
+
+export function liveView(host: NetlinkSocket): HostView {
+  return { host, find: (name) => lookUp(host, name) };
+}
+
+/** One listing for all that is to be found, until the first change: then each is looked up. */
+export function listedView(host: NetlinkSocket): HostView {
+  const listed = new Map(listLinks(host).map((link) => [link.name, link]));
+  let changed = false;
+  const noticing = recording(host, () => {
+    changed = true;
+  });
+  return { host: noticing, find: (name) => (changed ? lookUp(host, name) : listed.get(name)) };
 }
 
 /** The host side of a container's interface. */
