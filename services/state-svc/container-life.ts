@@ -11,6 +11,9 @@ import { type StartOutcome, startContainer, tearDown } from './start-pipeline.ts
 /** Between the polite signal and SIGKILL. */
 export const STOP_GRACE_MS = 5000;
 
+/** Before a start is tried again for which a service was down too long; the supervisor's slowest retry. */
+const SERVICE_BACK_MS = 5000;
+
 export type StartCause = 'boot' | 'user' | 'recovery';
 
 /** Accepts a start; it happens when what is under way is over. */
@@ -53,7 +56,12 @@ async function settleStart(core: ContainerCore, cause: StartCause, outcome: Star
     case 'failed': {
       const { failure, notUndone } = outcome;
       const left = notUndone.length === 0 ? '' : `; not undone: ${notUndone.join('; ')}`;
-      return settleFailed(core, cause, `could not be started: ${failure.step}: ${failure.reason}${left}`);
+      return settleFailed(
+        core,
+        cause,
+        `could not be started: ${failure.step}: ${failure.reason}${left}`,
+        failure.passing,
+      );
     }
   }
 }
@@ -79,10 +87,21 @@ async function settleStarted(core: ContainerCore, run: Run): Promise<void> {
   await remembered;
 }
 
-async function settleFailed(core: ContainerCore, cause: StartCause, message: string): Promise<void> {
+async function settleFailed(
+  core: ContainerCore,
+  cause: StartCause,
+  message: string,
+  isPassing: boolean,
+): Promise<void> {
   core.fault('CONTAINER_FAILED', message);
   if (!core.apply('failed')) return;
   detached(core);
+  if (isPassing && core.record.wanted && !core.record.closing) {
+    // It is no failure of the container's, so none that its recovery counts; and what was accepted stays written down.
+    core.record.recoveryDelayMs = SERVICE_BACK_MS;
+    core.apply('crashed');
+    return;
+  }
   await core.remember({ pendingStart: null, recoveryDelayMs: null });
   // A try of auto-recovery that failed is one more failure for its policy to judge.
   if (cause === 'recovery' && core.record.status === 'STOPPED') judge(core, { kind: 'unknown' });

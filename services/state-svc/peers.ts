@@ -41,7 +41,7 @@ export function createAsk(clock: Clock, log: Logger): Ask {
         return await call();
       } catch (error) {
         const delayMs = RETRY_DELAYS_MS[attempt];
-        if (!(error instanceof Fault) || delayMs === undefined || !passing(error)) throw error;
+        if (!(error instanceof Fault) || delayMs === undefined || !isPassing(error)) throw error;
         if (error.code === 'TIMEOUT') timeouts += 1;
         if (timeouts === MAX_TIMEOUTS) throw error;
         log.warn(`${error.topic} was not answered (${error.code}), asking again in ${delayMs} ms`);
@@ -51,6 +51,7 @@ export function createAsk(clock: Clock, log: Logger): Ask {
   };
 }
 
-function passing(fault: Fault): boolean {
+/** What a restart of the receiver explains. */
+export function isPassing(fault: Fault): boolean {
   return fault.code === 'PEER_GONE' || fault.code === 'TIMEOUT' || fault.code === 'OVERLOADED';
 }

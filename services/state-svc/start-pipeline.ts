@@ -1,8 +1,9 @@
 // Starting one container: lxc.mount → ipam.allocate → net.attach → lxc.start. A failure undoes what was done, in reverse,
 // and names the step. Leases stay: the address is the container's for good.
+import { Fault } from '../../shared/ipc/fault.ts';
 import type { ContainerPlan, PoolInterface } from '../../shared/revision/revision.ts';
 import type { ContainerNetwork, Lease } from '../../shared/schema/network.ts';
-import type { Ask, Peers } from './peers.ts';
+import { type Ask, isPassing, type Peers } from './peers.ts';
 
 export interface HostInterface {
   readonly interface: string;
@@ -19,6 +20,8 @@ export interface StartFailure {
   /** `<service>.<request>`, as `lxc.mount`. */
   readonly step: string;
   readonly reason: string;
+  /** Nobody refused it: a service was down for longer than it was waited for, and comes back. */
+  readonly passing: boolean;
 }
 
 export type StartOutcome =
@@ -47,9 +50,9 @@ export interface StartContext {
 class StepFailed extends Error {
   readonly failure: StartFailure;
 
-  constructor(step: string, reason: string) {
+  constructor(step: string, reason: string, passing: boolean) {
     super(`${step}: ${reason}`);
-    this.failure = { step, reason };
+    this.failure = { step, reason, passing };
   }
 }
 
@@ -97,10 +100,10 @@ function stepRunner(ask: Ask, undos: Undo[]): Step {
     const answer = await ask(call).catch((fault: unknown) => {
       // The service died or was late: it may have done its part, so that is undone as well.
       if (undo !== undefined) undos.push(undo);
-      throw new StepFailed(name, String(fault));
+      throw new StepFailed(name, String(fault), fault instanceof Fault && isPassing(fault));
     });
     // A declared error is the receiver's word that nothing of its part is left.
-    if (!answer.ok) throw new StepFailed(name, describe(answer.error));
+    if (!answer.ok) throw new StepFailed(name, describe(answer.error), false);
     if (undo !== undefined) undos.push(undo);
     return answer.value;
   };
@@ -188,7 +191,7 @@ async function attempt(run: Undo[1], ask: Ask): Promise<string | undefined> {
 }
 
 function failureOf(error: unknown): StartFailure {
-  return error instanceof StepFailed ? error.failure : { step: 'state', reason: String(error) };
+  return error instanceof StepFailed ? error.failure : { step: 'state', reason: String(error), passing: false };
 }
 
 /** A declared error in one line: `UNKNOWN_POOL pool=does-not-exist`. */

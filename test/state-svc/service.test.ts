@@ -116,6 +116,24 @@ describe('a boot', () => {
     assert.deepEqual(await health(it), []);
   });
 
+  it('goes on when a service comes back that was down for longer than it is waited for', async () => {
+    const it = await open({ web: { ...APP, ...POOLED } });
+    const down = () => it.world.troubles.set('net.attach web', 'die');
+    down();
+    await it.boot();
+    await it.until(() => {
+      if (it.history.get('web')?.at(-1) === 'RECOVERING') return true;
+      down();
+      it.clock.advance(4_000);
+      return false;
+    });
+    assert.match((await health(it))[0]?.message ?? '', /net\.attach/);
+    it.world.troubles.clear();
+    it.clock.advance(5_000);
+    await it.untilStatus('web', 'STARTED');
+    assert.deepEqual(await health(it), []);
+  });
+
   it('makes the pools as soon as they can be made, and starts who waited for them', async () => {
     const it = await open({ web: { ...APP, ...POOLED } });
     it.world.troubles.set('ipam.configure 1', 'refuse').set('ipam.allocate web', 'refuse');
