@@ -111,7 +111,7 @@ function few(): void {
 
 async function many(): Promise<void> {
   const leases = take(MANY);
-  const desired = { pools: [pool], attachments: new Map(leases.map((lease) => [lease.container, [lease]])) };
+  const desired = { isMacvlan: () => false, attachments: new Map(leases.map((lease) => [lease.container, [lease]])) };
   for (const lease of leases) times.attach200.push(timed(() => attach(namespaces, lease.container, [lease])));
   for (let pass = 0; pass < PASSES; pass++) {
     const context = { namespaces, host, desired };

@@ -5,6 +5,7 @@ import type { Lease } from '../../shared/schema/network.ts';
 import { type HostView, liveView, lookUp, ownLinks, withHost } from './host-links.ts';
 import { changesInside, changesOutside, isPair, type Strictness } from './interface-plan.ts';
 import { attachmentAlias, hostInterfaceName, parseAttachmentAlias } from './link-names.ts';
+import { deleteMacvlans, ensureMacvlan } from './macvlan.ts';
 import { attempt, NetFailure, type Undo, undoingOnFailure } from './net-failure.ts';
 import { type NetlinkSocket, openNetlink, recording } from './netlink-socket.ts';
 import { type Namespaces, withinNamespace } from './netns.ts';
@@ -40,9 +41,11 @@ export interface AttachMode {
   readonly record: (step: string) => void;
   /** Of somebody who attaches many; without it, one of its own. */
   readonly view?: HostView;
+  /** Pools whose leases name a parent link instead of a bridge; none unless told. */
+  readonly isMacvlan?: (pool: string) => boolean;
 }
 
-const AS_ASKED: AttachMode = { strictness: 'exact', mayCreateNamespace: true, record: () => undefined };
+export const AS_ASKED: AttachMode = { strictness: 'exact', mayCreateNamespace: true, record: () => undefined };
 
 /** Everything one attach talks to. */
 interface Session {
@@ -53,6 +56,7 @@ interface Session {
   readonly namespaceFd: number;
   readonly undo: Undo;
   readonly strictness: Strictness;
+  readonly isMacvlan: (pool: string) => boolean;
 }
 
 /**
@@ -69,18 +73,21 @@ export function attach(
   refuseBadLeases(container, leases);
   return undoingOnFailure((undo) => {
     ensureNamespace(namespaces, container, mode, undo);
-    const { strictness, record } = mode;
+    const { strictness, record, isMacvlan = () => false } = mode;
     withSockets(namespaces, container, mode.view, ({ host, find }, inside, namespaceFd) => {
       const both = { host: recording(host, record), find, inside: recording(inside, record) };
       // Undone here already, while the sockets are open; the namespace goes after them.
-      undoingOnFailure((inner) => plumb({ container, ...both, namespaceFd, undo: inner, strictness }, leases));
+      undoingOnFailure((inner) =>
+        plumb({ container, ...both, namespaceFd, undo: inner, strictness, isMacvlan }, leases),
+      );
     });
     return {
       container,
       netns: namespaces.pathOf(container),
       interfaces: leases.map((lease) => ({
         interface: lease.interface,
-        hostInterface: hostInterfaceName(container, lease.interface),
+        // A macvlan has no other end; what the host has of it is its parent.
+        hostInterface: mode.isMacvlan?.(lease.pool) ? lease.bridge : hostInterfaceName(container, lease.interface),
       })),
     };
   });
@@ -143,7 +150,12 @@ function plumb(session: Session, leases: readonly Lease[]): void {
   const before = insideLinks(session);
   removeStrays(session, before, leases);
   let made = false;
-  for (const lease of leases) made = ensureVeth(session, before, lease) || made;
+  const kept = (name: string): boolean => leases.some((lease) => lease.interface === name);
+  if (before.some(({ kind }) => kind === 'macvlan')) deleteMacvlans(inside, container, kept);
+  for (const lease of leases) {
+    const ensure = session.isMacvlan(lease.pool) ? ensureMacvlan : ensureVeth;
+    made = ensure(session, before, lease) || made;
+  }
   const links = made ? insideLinks(session) : before;
   const addresses = inside.dump(`list addresses of ${container}`, dumpAddresses()).map(decodeAddress);
   const routes = inside

@@ -15,6 +15,8 @@ const document = z.strictObject({
 export interface DesiredState {
   readonly pools: readonly Pool[];
   readonly attachments: ReadonlyMap<string, readonly Lease[]>;
+  /** By the pool's name. */
+  readonly isMacvlan: (pool: string) => boolean;
   /** Each is on file when it returns. Throws NetFailure. */
   setPools(pools: readonly Pool[]): void;
   setAttachment(container: string, leases: readonly Lease[]): void;
@@ -50,6 +52,7 @@ export function openDesiredState(path: string, onDamage: (reason: string) => voi
       return pools;
     },
     attachments,
+    isMacvlan: (pool) => pools.some(({ name, type }) => name === pool && type === 'macvlan'),
     setPools(wanted) {
       pools = wanted;
       write();

@@ -1,9 +1,11 @@
 // Taking containers off the network. Deleting a veth makes the kernel wait some 20 ms for its last users, whether one or
 // twenty go at once: what is asked for together is deleted together, as a group.
+import { closeSync } from 'node:fs';
 import { listLinks, type OwnLink, ownLinks, withHost } from './host-links.ts';
+import { deleteMacvlans } from './macvlan.ts';
 import { asNetFailure, attempt, NetFailure } from './net-failure.ts';
-import type { NetlinkSocket } from './netlink-socket.ts';
-import type { Namespaces } from './netns.ts';
+import { type NetlinkSocket, openNetlink } from './netlink-socket.ts';
+import { type Namespaces, withinNamespace } from './netns.ts';
 import { changeLink, deleteGroup } from './rtnetlink-link.ts';
 
 /** Removes the container's veth pairs, then its namespace. Goes on past failures and throws them together. Nothing there: a no-op. */
@@ -13,7 +15,11 @@ export function detach(namespaces: Namespaces, container: string): void {
 }
 
 /** As `detach` for several; answers the failures by container. */
-export function detachAll(namespaces: Namespaces, containers: readonly string[]): Map<string, NetFailure> {
+export function detachAll(
+  namespaces: Namespaces,
+  containers: readonly string[],
+  mayHaveMacvlans = false,
+): Map<string, NetFailure> {
   const reasons = new Map<string, string[]>();
   const note = (container: string, error: unknown): void => {
     const { message } = asNetFailure(`detach ${container}`, error);
@@ -25,6 +31,7 @@ export function detachAll(namespaces: Namespaces, containers: readonly string[])
   } catch (error) {
     for (const container of containers) note(container, error);
   }
+  if (mayHaveMacvlans) deleteInside(namespaces, containers, note);
   for (const container of containers) {
     try {
       attempt(`remove the namespace of ${container}`, () => namespaces.remove(container));
@@ -35,6 +42,24 @@ export function detachAll(namespaces: Namespaces, containers: readonly string[])
   return new Map(
     [...reasons].map(([container, said]) => [container, new NetFailure(`detach ${container}`, said.join('; '))]),
   );
+}
+
+function deleteInside(
+  namespaces: Namespaces,
+  containers: readonly string[],
+  note: (container: string, error: unknown) => void,
+): void {
+  for (const container of containers.filter((name) => namespaces.exists(name))) {
+    const fd = namespaces.open(container);
+    try {
+      const inside = withinNamespace(fd, openNetlink);
+      deleteMacvlans(inside, container, () => false);
+      inside.close();
+    } catch (error) {
+      note(container, error);
+    }
+    closeSync(fd);
+  }
 }
 
 function deleteLinks(
@@ -74,7 +99,10 @@ function unusedGroup(host: NetlinkSocket): number {
 }
 
 /** Collects the calls of one turn of the event loop, also those that queued up while the kernel was waiting. */
-export function createDetachQueue(namespaces: Namespaces): (container: string) => Promise<void> {
+export function createDetachQueue(
+  namespaces: Namespaces,
+  mayHaveMacvlans: () => boolean = () => false,
+): (container: string) => Promise<void> {
   let turn: { readonly containers: Set<string>; readonly done: Promise<Map<string, NetFailure>> } | undefined;
 
   const nextTurn = () => {
@@ -83,7 +111,7 @@ export function createDetachQueue(namespaces: Namespaces): (container: string) =
       setImmediate(() => {
         turn = undefined;
         try {
-          resolve(detachAll(namespaces, [...containers]));
+          resolve(detachAll(namespaces, [...containers], mayHaveMacvlans()));
         } catch (error) {
           reject(error);
         }

@@ -80,7 +80,9 @@ async function follow(context: DriftContext, watch: KernelWatch, state: State, s
 
 /** One pass. What fails does not keep the rest from being repaired. */
 export async function repairOnce(
-  context: Pick<DriftContext, 'namespaces' | 'host'> & { readonly desired: Pick<DesiredState, 'attachments'> },
+  context: Pick<DriftContext, 'namespaces' | 'host'> & {
+    readonly desired: Pick<DesiredState, 'attachments' | 'isMacvlan'>;
+  },
   areas: ReadonlySet<KernelArea>,
 ): Promise<Findings> {
   const repaired: string[] = [];
@@ -115,7 +117,13 @@ function repairAttachments(
 ): void {
   withHost((host) => {
     const view = listedView(host);
-    const mode = { strictness: 'enough', mayCreateNamespace: false, record, view } as const;
+    const mode = {
+      strictness: 'enough',
+      mayCreateNamespace: false,
+      record,
+      view,
+      isMacvlan: desired.isMacvlan,
+    } as const;
     for (const [container, leases] of desired.attachments) {
       try {
         attach(namespaces, container, leases, mode);

@@ -1,6 +1,6 @@
 // One short function per request: what is asked of the domain, and its expected failures as answers.
 import { fail, type Handlers, ok } from '../../shared/ipc/contract.ts';
-import { attach, listAttachments } from './attachments.ts';
+import { AS_ASKED, attach, listAttachments } from './attachments.ts';
 import type { netContract } from './contract.ts';
 import type { DesiredState } from './desired-state.ts';
 import { createDetachQueue } from './detachments.ts';
@@ -24,7 +24,7 @@ export interface Domain {
 }
 
 export function netHandlers({ namespaces, host, desired, drift }: Domain): Handlers<typeof netContract> {
-  const detach = createDetachQueue(namespaces);
+  const detach = createDetachQueue(namespaces, () => desired.pools.some(({ type }) => type === 'macvlan'));
   return {
     configure: async ({ pools }) => {
       try {
@@ -38,7 +38,10 @@ export function netHandlers({ namespaces, host, desired, drift }: Domain): Handl
     },
     attach: ({ container, interfaces }) => {
       try {
-        const { netns, interfaces: attached } = attach(namespaces, container, interfaces);
+        const { netns, interfaces: attached } = attach(namespaces, container, interfaces, {
+          ...AS_ASKED,
+          isMacvlan: desired.isMacvlan,
+        });
         desired.setAttachment(container, interfaces);
         return ok({ container, netns, interfaces: [...attached] });
       } catch (error) {

@@ -39,7 +39,10 @@ export function createHostNetwork(
   let last: Promise<unknown> = Promise.resolve();
 
   const letPass = async (pools: readonly Pool[]): Promise<PassageReport> => {
-    const report = (await passage?.apply(pools)) ?? { dropping: [], changed: false };
+    const report = (await passage?.apply(pools.filter(({ type }) => type === 'bridge'))) ?? {
+      dropping: [],
+      changed: false,
+    };
     passageHealth = report.dropping.map((dropped) => passageReason(dropped, pools));
     return report;
   };

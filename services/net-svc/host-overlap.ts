@@ -66,14 +66,16 @@ export function createHostOverlaps({
 }: OverlapContext): HostOverlaps {
   let present: readonly Overlap[] = [];
   return {
-    refuse(pools) {
+    refuse(all) {
+      const pools = all.filter(isApart);
       if (pools.length === 0 || severity === 'warning') return;
       const host = readHost(resolvConfs);
       const fresh = pools.filter((pool) => !stands(pool, host));
       const overlaps = overlapsWithHost(fresh, hostSubnets(pools, host));
       if (overlaps.length > 0) throw new PoolsOverlap(overlaps);
     },
-    look(pools) {
+    look(all) {
+      const pools = all.filter(isApart);
       const host = pools.length === 0 ? undefined : readHost(resolvConfs);
       const now = host === undefined ? [] : overlapsWithHost(pools, hostSubnets(pools, host));
       const came = without(now, present);
@@ -91,6 +93,9 @@ export function createHostOverlaps({
       })),
   };
 }
+
+/** A macvlan pool is a part of the network that its parent is in, and overlaps it on purpose. */
+const isApart = ({ type }: Pool): boolean => type === 'bridge';
 
 interface Host {
   readonly links: readonly Link[];

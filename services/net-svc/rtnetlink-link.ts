@@ -19,6 +19,10 @@ const RTM_NEWLINK = 16;
 const RTM_DELLINK = 17;
 const RTM_GETLINK = 18;
 const RTM_SETLINK = 19;
+/** linux/net_namespace.h */
+const RTM_NEWNSID = 88;
+const NETNSA_NSID = 1;
+const NETNSA_FD = 3;
 const IFLA_ADDRESS = 1;
 const IFLA_IFNAME = 3;
 const IFLA_LINK = 5;
@@ -37,6 +41,9 @@ const IPV4_DEVCONF_ARP_NOTIFY = 22;
 const IFLA_INFO_KIND = 1;
 const IFLA_INFO_DATA = 2;
 const VETH_INFO_PEER = 1;
+/** linux/if_link.h */
+const IFLA_MACVLAN_MODE = 1;
+const MACVLAN_MODE_BRIDGE = 4;
 const RTEXT_FILTER_SKIP_STATS = 8;
 const IFF_UP = 1;
 const HEADER_BYTES = 16;
@@ -115,12 +122,45 @@ export function createVeth(pair: VethPair): MessageBody {
   ]);
 }
 
+export interface Macvlan {
+  readonly name: string;
+  readonly mac: string;
+  readonly parentIndex: number;
+  /** Open descriptor of the namespace that it is born in. */
+  readonly namespaceFd: number;
+}
+
+/** Down; it reaches others of the same parent, and not the host itself (bridge mode). */
+export function createMacvlan({ name, mac, parentIndex, namespaceFd }: Macvlan): MessageBody {
+  return message(RTM_NEWLINK, NLM_F_CREATE | NLM_F_EXCL, header(0, undefined), [
+    text(IFLA_IFNAME, name),
+    { type: IFLA_ADDRESS, value: macBytes(mac) },
+    uint32(IFLA_LINK, parentIndex),
+    uint32(IFLA_NET_NS_FD, namespaceFd),
+    nested(IFLA_LINKINFO, [
+      text(IFLA_INFO_KIND, 'macvlan'),
+      nested(IFLA_INFO_DATA, [uint32(IFLA_MACVLAN_MODE, MACVLAN_MODE_BRIDGE)]),
+    ]),
+  ]);
+}
+
+/**
+ * Gives the namespace a number in ours, as a veth into it would: only what has one is heard of (kernel-watch.ts). EEXIST where it
+ * has one already.
+ */
+export function numberNamespace(namespaceFd: number): MessageBody {
+  const anyNumber = uint32(NETNSA_NSID, 0xffffffff);
+  return message(RTM_NEWNSID, 0, Buffer.alloc(4), [anyNumber, uint32(NETNSA_FD, namespaceFd)]);
+}
+
 /** The alias is not taken at creation; sent behind the creation in one datagram it is there before anybody else runs. */
 export function setAliasByName(name: string, alias: string): MessageBody {
   return message(RTM_SETLINK, 0, header(0, undefined), [text(IFLA_IFNAME, name), text(IFLA_IFALIAS, alias)]);
 }
 
 export interface LinkChange {
+  /** Of a link that is down. */
+  readonly name?: string;
   readonly up?: boolean;
   readonly mac?: string;
   readonly master?: number;
@@ -128,8 +168,9 @@ export interface LinkChange {
   readonly group?: number;
 }
 
-export function changeLink(index: number, { up, mac, master, alias, group }: LinkChange): MessageBody {
+export function changeLink(index: number, { name, up, mac, master, alias, group }: LinkChange): MessageBody {
   const attributes: Attribute[] = [];
+  if (name !== undefined) attributes.push(text(IFLA_IFNAME, name));
   if (mac !== undefined) attributes.push({ type: IFLA_ADDRESS, value: macBytes(mac) });
   if (master !== undefined) attributes.push(uint32(IFLA_MASTER, master));
   if (alias !== undefined) attributes.push(text(IFLA_IFALIAS, alias));

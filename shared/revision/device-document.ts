@@ -80,7 +80,7 @@ const DEFAULT_GROUPS: readonly Group[] = [
 
 /**
  * `documents`: the inline documents of the state by path. Never throws; collects everything that is wrong. Codes beside those of
- * documents and pools: MISSING, UNSUPPORTED_POOL_TYPE, DUPLICATE_GROUP, DUPLICATE_DISK.
+ * documents and pools: MISSING, NAT_ON_MACVLAN, DUPLICATE_GROUP, DUPLICATE_DISK.
  */
 export function readDevice(documents: ReadonlyMap<string, unknown>): Device {
   const device = readDocument(deviceDocument, documents.get('device.json') ?? {}, 'device.json');
@@ -126,14 +126,14 @@ function readPools(written: PoolDocuments) {
   const candidates: PoolAt[] = [];
   for (const [name, document] of Object.entries(written)) {
     const path = `device.json.network.pools.${name}`;
-    if (document.type === 'macvlan') {
-      const message = `pool '${name}' has type 'macvlan', which this version does not run yet; use 'bridge'`;
-      problems.push({ path: `${path}.type`, code: 'UNSUPPORTED_POOL_TYPE', message });
-      continue;
+    const { type = 'bridge', subnet = '', gateway = '', nat = false } = document;
+    const on = type === 'macvlan' ? 'parent' : 'bridge';
+    problems.push(...missingKeys(document, [on, 'subnet', 'gateway'], path));
+    if (type === 'macvlan' && nat) {
+      const message = `pool '${name}' is macvlan: its containers are in the network of '${document.parent ?? ''}' itself, without NAT`;
+      problems.push({ path: `${path}.nat`, code: 'NAT_ON_MACVLAN', message });
     }
-    problems.push(...missingKeys(document, ['bridge', 'subnet', 'gateway'], path));
-    const { bridge = '', subnet = '', gateway = '', nat = false } = document;
-    candidates.push({ path, pool: { name, type: 'bridge', bridge, subnet, gateway, nat } });
+    candidates.push({ path, pool: { name, type, bridge: document[on] ?? '', subnet, gateway, nat } });
   }
   const told = new Set(problems.map(({ path }) => path));
   problems.push(...checkPools(candidates).filter(({ path }) => !told.has(path)));

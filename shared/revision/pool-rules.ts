@@ -25,6 +25,11 @@ export function checkPools(pools: readonly PoolAt[]): Problem[] {
   return [...alone, ...checkTogether(pools)];
 }
 
+/** The key of device.json that `bridge` came from. */
+function linkKey({ type }: Pool): 'bridge' | 'parent' {
+  return type === 'macvlan' ? 'parent' : 'bridge';
+}
+
 function checkNames({ path, pool }: PoolAt): Problem[] {
   const problems: Problem[] = [];
   if (!poolName.safeParse(pool.name).success) {
@@ -34,16 +39,16 @@ function checkNames({ path, pool }: PoolAt): Problem[] {
       message: `pool name '${pool.name}' is not 1–63 of A-Z a-z 0-9 . _ -, starting with a letter or digit`,
     });
   }
-  if (pool.type !== 'bridge') {
+  if (pool.type !== 'bridge' && pool.type !== 'macvlan') {
     problems.push({
       path: `${path}.type`,
       code: 'BAD_POOL_TYPE',
-      message: `pool '${pool.name}' has type '${String(pool.type)}'; the known type is 'bridge'`,
+      message: `pool '${pool.name}' has type '${String(pool.type)}'; the known types are 'bridge' and 'macvlan'`,
     });
   }
   if (!interfaceName.safeParse(pool.bridge).success) {
     problems.push({
-      path: `${path}.bridge`,
+      path: `${path}.${linkKey(pool)}`,
       code: 'BAD_BRIDGE',
       message: `'${pool.bridge}' is no interface name: 1–15 of A-Z a-z 0-9 _ . -, and neither "." nor ".."`,
     });
@@ -99,8 +104,9 @@ function checkPair(earlier: PoolAt, later: PoolAt): Problem[] {
     problems.push({ path: later.path, code: 'DUPLICATE_POOL', message: `pool '${name}' is there already` });
   }
   if (earlier.pool.bridge === later.pool.bridge) {
-    const message = `bridge '${later.pool.bridge}' belongs to pool '${name}' already; every pool needs its own`;
-    problems.push({ path: `${later.path}.bridge`, code: 'DUPLICATE_BRIDGE', message });
+    const key = linkKey(later.pool);
+    const message = `${key} '${later.pool.bridge}' belongs to pool '${name}' already; every pool needs its own`;
+    problems.push({ path: `${later.path}.${key}`, code: 'DUPLICATE_BRIDGE', message });
   }
   const a = parseSubnet(earlier.pool.subnet);
   const b = parseSubnet(later.pool.subnet);

@@ -5,7 +5,8 @@ import { containerName, interfaceName, ipv4, ipv4Cidr, poolName, unicastMac } fr
 
 export const bridgePool = z.strictObject({
   name: poolName,
-  type: z.literal('bridge'),
+  type: z.enum(['bridge', 'macvlan']),
+  /** Of a macvlan pool: the parent, a link of the host's that its interfaces are made on. */
   bridge: interfaceName,
   subnet: ipv4Cidr,
   gateway: ipv4,

@@ -260,6 +260,23 @@ describe('drift of the network', () => {
     assert.deepEqual(found, []);
   });
 
+  it('is repaired within a second: a macvlan’s flushed address, in a namespace that no veth leads into', async () => {
+    run(['ip', 'link', 'add', 'parent0', 'type', 'veth', 'peer', 'name', 'parent1']);
+    run(['ip', 'link', 'set', 'parent0', 'up']);
+    const lan = { ...lab, name: 'lan', type: 'macvlan', bridge: 'parent0', subnet: '192.0.2.0/24' } as const;
+    const pool = { ...lan, gateway: '192.0.2.1' };
+    assert.ok((await service.net.configure({ pools: [internal, lab, pool] })).ok);
+    assert.ok((await service.net.attach({ container: 'mac', interfaces: [leaseOf(pool, 'mac', 9)] })).ok);
+    await wait(400);
+    repaired.length = 0;
+    run(['ip', 'addr', 'flush', 'dev', 'eth0'], `${dir}/mac`);
+    await eventually('the address', () => addresses('eth0', `${dir}/mac`).join() === '192.0.2.9/24', 1_000);
+    await eventually('the event', () => repaired.includes('add address 192.0.2.9/24 of eth0 of mac'), 500);
+    assert.ok((await service.net.detach({ container: 'mac' })).ok);
+    assert.ok((await service.net.configure({ pools: [internal, lab] })).ok);
+    run(['ip', 'link', 'del', 'parent0']);
+  });
+
   it('does not keep the service from ending when it is asked to', async () => {
     // By now it waits for the kernel, and nothing else wakes it.
     await wait(500);

@@ -117,16 +117,17 @@ describe('revision.parseDevice', () => {
     const pools = {
       a: { bridge: 'br0; reboot', subnet: '10.0.5.7/24', gateway: 'x', nat: 'yes' },
       b: [],
-      c: { type: 'macvlan' },
+      c: { type: 'macvlan', parent: 'eth0; reboot', subnet: '10.1.0.0/24', gateway: '10.1.0.1', nat: true },
     };
     assert.deepEqual(parseDevice({ network: { pools }, groups: {} }).map(short), [
       'device.json.groups BAD_TYPE',
       'device.json.network.pools.a.nat BAD_TYPE',
       'device.json.network.pools.b BAD_TYPE',
-      'device.json.network.pools.c.type UNSUPPORTED_POOL_TYPE',
+      'device.json.network.pools.c.nat NAT_ON_MACVLAN',
       'device.json.network.pools.a.bridge BAD_BRIDGE',
       'device.json.network.pools.a.subnet SUBNET_HOST_BITS',
       'device.json.network.pools.a.gateway BAD_GATEWAY',
+      'device.json.network.pools.c.parent BAD_BRIDGE',
     ]);
     for (const document of [undefined, null, 3, 'x', []]) {
       assert.deepEqual(parseDevice(document).map(short), ['device.json BAD_TYPE']);

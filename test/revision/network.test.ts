@@ -73,9 +73,13 @@ describe('revision.network', () => {
   });
 
   it('does not call a pool unknown that is only broken', () => {
-    const device = { 'device.json': { network: { pools: { x: { type: 'macvlan', parent: 'eth0' } } } } };
+    const device = {
+      'device.json': {
+        network: { pools: { x: { type: 'macvlan', parent: 'eth0', subnet: 'y', gateway: '10.1.0.1' } } },
+      },
+    };
     const found = problems(state(device, net('a', { pool: 'x' })));
-    assert.deepEqual(found, ['device.json.network.pools.x.type UNSUPPORTED_POOL_TYPE']);
+    assert.deepEqual(found, ['device.json.network.pools.x.subnet BAD_SUBNET']);
   });
 
   it('lets an interface set the MAC that its own address turns into', () => {

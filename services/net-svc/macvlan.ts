@@ -1,0 +1,96 @@
+// A container's interface straight on a parent link of the host's (macvlan, bridge mode): no bridge and no address of ours.
+import type { Lease } from '../../shared/schema/network.ts';
+import { type HostView, liveView, withHost } from './host-links.ts';
+import { hostInterfaceName } from './link-names.ts';
+import { NetFailure, type Undo } from './net-failure.ts';
+import type { NetlinkSocket } from './netlink-socket.ts';
+import {
+  changeLink,
+  createMacvlan,
+  decodeLink,
+  deleteLink,
+  dumpLinks,
+  type Link,
+  numberNamespace,
+} from './rtnetlink-link.ts';
+
+export interface MacvlanSession {
+  readonly container: string;
+  readonly host: NetlinkSocket;
+  readonly find: HostView['find'];
+  readonly inside: NetlinkSocket;
+  readonly namespaceFd: number;
+  readonly undo: Undo;
+}
+
+/** Throws NetFailure that names the pool where its parent is missing. */
+export function findParent(find: HostView['find'], parent: string, pool: string): Link {
+  const link = find(parent);
+  if (link === undefined) {
+    const reason = `there is no link ${parent} on this machine; plug it in or name another parent`;
+    throw new NetFailure(`find parent ${parent} of pool ${pool}`, reason);
+  }
+  return link;
+}
+
+/** As `findParent`, for all of them at once. */
+export function checkParents(pools: readonly { readonly bridge: string; readonly name: string }[]): void {
+  if (pools.length === 0) return;
+  withHost((host) => {
+    const { find } = liveView(host);
+    for (const { bridge, name } of pools) findParent(find, bridge, name);
+  });
+}
+
+/** The interface of one lease. Answers whether it had to be made. Throws NetFailure. */
+export function ensureMacvlan(session: MacvlanSession, links: readonly Link[], lease: Lease): boolean {
+  const { container, host, inside, undo } = session;
+  const parent = findParent(session.find, lease.bridge, lease.pool);
+  const own = (link: Link): boolean => link.kind === 'macvlan' && link.peerElsewhere && link.peer === parent.index;
+  const occupant = links.find(({ name }) => name === lease.interface);
+  if (occupant !== undefined && own(occupant)) return false;
+  // Born under a name that nobody else has: kernels before 6.13 look for the final one among the host's links.
+  const firstName = hostInterfaceName(container, lease.interface);
+  for (const link of links.filter(({ name }) => name === firstName || name === occupant?.name)) {
+    const step = `delete ${link.name} that is in the way in ${container}`;
+    inside.apply([{ step, message: deleteLink(link.index) }]);
+  }
+  beHeardOf(session);
+  const step = `create macvlan ${lease.interface} of ${container} on ${lease.bridge}`;
+  const message = createMacvlan({
+    name: firstName,
+    mac: lease.mac,
+    parentIndex: parent.index,
+    namespaceFd: session.namespaceFd,
+  });
+  host.apply([{ step, message }]);
+  const made = list(inside, container).find(({ name }) => name === firstName);
+  if (made === undefined) throw new NetFailure(step, 'it is gone right after it was made');
+  const undoStep = `delete macvlan ${lease.interface} of ${container}`;
+  undo.add(undoStep, () => inside.apply([{ step: undoStep, message: deleteLink(made.index) }]));
+  inside.apply([
+    { step: `name ${lease.interface} of ${container}`, message: changeLink(made.index, { name: lease.interface }) },
+  ]);
+  return true;
+}
+
+function beHeardOf({ container, host, namespaceFd }: MacvlanSession): void {
+  try {
+    host.apply([{ step: `number the namespace of ${container}`, message: numberNamespace(namespaceFd) }]);
+  } catch (error) {
+    if (!(error instanceof NetFailure) || !error.reason.includes('EEXIST')) throw error;
+  }
+}
+
+/** Those that `keeps` does not name go. At once: the namespace alone would take its time, and its MAC stays taken until then. */
+export function deleteMacvlans(inside: NetlinkSocket, container: string, keeps: (name: string) => boolean): void {
+  for (const link of list(inside, container)) {
+    if (link.kind !== 'macvlan' || !link.peerElsewhere || keeps(link.name)) continue;
+    const step = `delete macvlan ${link.name} of ${container}`;
+    inside.apply([{ step, message: deleteLink(link.index) }]);
+  }
+}
+
+function list(inside: NetlinkSocket, container: string): Link[] {
+  return inside.dump(`list links of ${container}`, dumpLinks()).map(decodeLink);
+}

@@ -1,0 +1,127 @@
+import assert from 'node:assert/strict';
+import { mkdirSync } from 'node:fs';
+import { beforeEach, describe, it } from 'node:test';
+import { AS_ASKED, type AttachMode, attach } from '../../services/net-svc/attachments.ts';
+import { detachAll } from '../../services/net-svc/detachments.ts';
+import { createHostNetwork } from '../../services/net-svc/host-network.ts';
+import { createNat } from '../../services/net-svc/nat.ts';
+import { NetFailure } from '../../services/net-svc/net-failure.ts';
+import { openNamespaces } from '../../services/net-svc/netns.ts';
+import { silentLogger } from '../../shared/log/logger.ts';
+import type { Lease, Pool } from '../../shared/schema/network.ts';
+import { reexecInNamespaces } from '../kit/namespaced.ts';
+import {
+  addresses,
+  defaultRoutes,
+  internal,
+  leaseOf,
+  link,
+  links,
+  pings,
+  run,
+  settle,
+  watchNetwork,
+  watchRules,
+} from './kernel.ts';
+
+reexecInNamespaces(import.meta.filename);
+
+const dir = '/run/berth/netns';
+mkdirSync(dir, { recursive: true });
+const namespaces = openNamespaces(dir);
+const host = createHostNetwork(createNat([], [], `${dir}/.nat`), silentLogger);
+/** The network that the parent is in has its own router, here a namespace at the other end of a veth. */
+const lan: Pool = {
+  name: 'lan',
+  type: 'macvlan',
+  bridge: 'uplink',
+  subnet: '192.0.2.0/24',
+  gateway: '192.0.2.1',
+  nat: false,
+};
+const mode: AttachMode = { ...AS_ASKED, isMacvlan: (pool) => pool === lan.name };
+const put = (container: string, leases: readonly Lease[]) => attach(namespaces, container, leases, mode);
+const detach = (...containers: string[]) => assert.deepEqual([...detachAll(namespaces, containers, true)], []);
+const netnsOf = (container: string): string => `${dir}/${container}`;
+
+run(['ip', 'netns', 'add', 'router']);
+run(['ip', 'link', 'add', 'uplink', 'type', 'veth', 'peer', 'name', 'lan0', 'netns', 'router']);
+run(['ip', 'link', 'set', 'uplink', 'up']);
+run(['ip', '-n', 'router', 'addr', 'add', '192.0.2.1/24', 'dev', 'lan0']);
+run(['ip', '-n', 'router', 'link', 'set', 'lan0', 'up']);
+
+beforeEach(async () => {
+  detach(...namespaces.list());
+  await host.configure([]);
+});
+
+describe('a macvlan pool', () => {
+  it('puts containers on the network of its parent, and makes nothing on the host', async () => {
+    const before = links().map(({ ifname }) => ifname);
+    const rules = await watchRules();
+    assert.equal(await host.configure([lan]), 'unneeded');
+    const attachment = put('a', [leaseOf(lan, 'a', 10)]);
+    put('b', [leaseOf(lan, 'b', 11)]);
+    assert.deepEqual(attachment.interfaces, [{ interface: 'eth0', hostInterface: 'uplink' }]);
+    assert.equal(link('eth0', netnsOf('a'))?.address, '02:00:c0:00:02:0a');
+    assert.deepEqual(addresses('eth0', netnsOf('a')), ['192.0.2.10/24']);
+    assert.deepEqual(defaultRoutes(netnsOf('a')), [{ gateway: '192.0.2.1', dev: 'eth0' }]);
+    assert.ok(pings('192.0.2.1', netnsOf('a')));
+    assert.ok(pings('192.0.2.11', netnsOf('a')));
+    assert.deepEqual(
+      links().map(({ ifname }) => ifname),
+      before,
+    );
+    assert.deepEqual(await rules.changes(), []);
+  });
+
+  it('changes nothing the second time', async () => {
+    await host.configure([lan]);
+    put('a', [leaseOf(lan, 'a', 10)]);
+    settle(netnsOf('a'));
+    const watchers = [await watchNetwork(), await watchNetwork(netnsOf('a'))];
+    await host.configure([lan]);
+    put('a', [leaseOf(lan, 'a', 10)]);
+    for (const watcher of watchers) assert.deepEqual(await watcher.changes(), []);
+  });
+
+  it('serves one container beside a bridge, and takes interfaces away that no lease names any more', async () => {
+    await host.configure([lan, internal]);
+    put('both', [leaseOf(lan, 'both', 10), leaseOf(internal, 'both', 2, 'int0')]);
+    assert.ok(pings('192.0.2.1', netnsOf('both')));
+    assert.ok(pings('10.0.5.1', netnsOf('both')));
+    put('both', [leaseOf(internal, 'both', 2, 'int0')]);
+    assert.equal(link('eth0', netnsOf('both')), undefined);
+  });
+
+  it('frees the MAC at once: the same container attaches again and again', async () => {
+    await host.configure([lan]);
+    for (let round = 0; round < 5; round++) {
+      put('loop', [leaseOf(lan, 'loop', 10)]);
+      assert.ok(pings('192.0.2.1', netnsOf('loop')));
+      detach('loop');
+    }
+  });
+
+  it('names the parent that is missing, at configure and at attach, and leaves nothing', async () => {
+    const failure = await host.configure([internal, { ...lan, bridge: 'eth9' }]).catch((error: unknown) => error);
+    assert.ok(failure instanceof NetFailure);
+    assert.equal(failure.step, 'find parent eth9 of pool lan');
+    assert.match(failure.reason, /no link eth9 on this machine/);
+    assert.equal(link('pvbr0'), undefined);
+    const lease = { ...leaseOf(lan, 'x', 10), bridge: 'eth9' };
+    assert.throws(() => put('x', [lease]), /find parent eth9 of pool lan: there is no link eth9/);
+    assert.deepEqual(namespaces.list(), []);
+  });
+
+  it('undoes the interface when a later step fails', async () => {
+    await host.configure([lan]);
+    put('x', [leaseOf(lan, 'x', 10)]);
+    const bad = { ...leaseOf(lan, 'x', 11, 'eth1'), bridge: 'eth9' };
+    assert.throws(() => put('x', [leaseOf(lan, 'x', 10), leaseOf(lan, 'x', 12, 'eth2'), bad]), NetFailure);
+    assert.deepEqual(
+      links(netnsOf('x')).map(({ ifname }) => ifname),
+      ['lo', 'eth0'],
+    );
+  });
+});
