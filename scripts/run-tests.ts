@@ -6,7 +6,15 @@ import process from 'node:process';
 
 const ROOT = join(import.meta.dirname, '..');
 /** What boots whole trees comes last and alone: these share control groups, loop devices and the machine's two cores. */
-const ALONE = ['test/integration/', 'test/scenarios/', 'test/crash/', 'test/lxc-svc/', 'test/net-svc/', 'test/readme/'];
+const ALONE = [
+  'test/integration/',
+  'test/scenarios/',
+  'test/crash/',
+  'test/lxc-svc/',
+  'test/net-svc/',
+  'test/readme/',
+  'test/sandbox/',
+];
 const FILE_TIMEOUT_MS = 300_000;
 
 function testFiles(): readonly string[] {

@@ -8,7 +8,7 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { parseArgs } from 'node:util';
 import { ExecaError, execa } from 'execa';
 import { hidePrograms } from './hide.ts';
-import { leftovers, takeInventory } from './leftovers.ts';
+import { type Footprint, footprintOf, leftovers, type MachineState, machineState } from './leftovers.ts';
 import { NODE_INSIDE, OUTSIDE_ADDRESS, openSandbox, PROGRAM_INSIDE, type Sandbox, STORAGE_INSIDE } from './sandbox.ts';
 
 const ROOT = join(import.meta.dirname, '../..');
@@ -176,8 +176,8 @@ async function checkTraffic(demo: Demo): Promise<void> {
   say(`outside host ${OUTSIDE_ADDRESS} saw requests from ${[...new Set(demo.sandbox.seenOutside())].join(', ')}`);
 }
 
-async function proveNothingLeft(before: ReadonlySet<string>): Promise<void> {
-  const left = (): readonly string[] => leftovers(before, takeInventory([process.pid, process.ppid]));
+async function proveNothingLeft(before: MachineState, footprint: Footprint): Promise<void> {
+  const left = (): readonly string[] => leftovers(before, footprint);
   try {
     await until('nothing left', GONE_MS, () => left().length === 0);
   } catch {
@@ -206,10 +206,12 @@ async function check(example: Example): Promise<void> {
   });
   // While the tree starts nobody races it yet.
   interrupted.catch(() => undefined);
-  const before = takeInventory([process.pid, process.ppid]);
+  const before = machineState();
   const demo = await start(example);
+  let footprint: Footprint | undefined;
   try {
     await Promise.race([untilUp(demo), interrupted]);
+    footprint = footprintOf(demo.sandbox, demo.storage);
     showTable(demo);
     // What the other examples promise, the scenarios check.
     if (demo.containers.includes('net-client')) await Promise.race([checkTraffic(demo), interrupted]);
@@ -219,7 +221,7 @@ async function check(example: Example): Promise<void> {
   } finally {
     await stop(demo);
   }
-  await proveNothingLeft(before);
+  await proveNothingLeft(before, footprint);
 }
 
 async function show(example: Example): Promise<void> {

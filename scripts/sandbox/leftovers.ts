@@ -1,25 +1,22 @@
-// What Berth could leave on a machine: links, addresses, routes, namespaces, mounts, loop devices, rules, control groups, processes.
+// What a tree in a sandbox could leave on the machine, and whether it did. Other trees may come and go meanwhile.
 import { spawnSync } from 'node:child_process';
-import { readdirSync, readFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
-import { listCgroups } from './cgroups.ts';
+import { existsSync, readdirSync, readFileSync, readlinkSync, statSync } from 'node:fs';
+import { join } from 'node:path';
+import { cgroupsOf } from './cgroups.ts';
+import type { Sandbox } from './sandbox.ts';
 
-/** One line per thing, each starting with its kind. */
-export type Inventory = ReadonlySet<string>;
+/** The machine's own network, rules and mounts, which no sandbox may change; one line per thing, starting with its kind. */
+export type MachineState = ReadonlySet<string>;
 
 const COMMANDS: Readonly<Record<string, readonly string[]>> = {
   link: ['ip', '-o', '-br', 'link'],
   address: ['ip', '-o', '-br', 'address'],
   route: ['ip', '-o', 'route', 'show', 'table', 'all'],
   netns: ['ip', 'netns', 'list'],
-  loop: ['losetup', '--list', '--noheadings', '--output', 'NAME,BACK-FILE'],
   rule: ['nft', 'list', 'ruleset'],
 };
-/** Started by, or for, a tree; a machine's other processes come and go as they like. */
-const OURS = /\bberth\b|\blxc-|\[lxc monitor\]|lxc monitor|outside-host/;
 
-/** `except`: processes of the caller itself. */
-export function takeInventory(except: readonly number[]): Inventory {
+export function machineState(): MachineState {
   const lines = Object.entries(COMMANDS).flatMap(([kind, [program = '', ...args]]) =>
     (spawnSync(program, args, { encoding: 'utf8' }).stdout ?? '')
       .split('\n')
@@ -27,23 +24,66 @@ export function takeInventory(except: readonly number[]): Inventory {
       .map((line) => `${kind} ${line.trim()}`),
   );
   const mounts = readFileSync('/proc/self/mounts', 'utf8').trim().split('\n');
-  const temporary = readdirSync(tmpdir()).filter((name) => name.startsWith('berth-'));
-  return new Set([
-    ...lines,
-    ...mounts.map((line) => `mount ${line}`),
-    ...listCgroups().map((path) => `cgroup ${path}`),
-    ...temporary.map((name) => `file ${tmpdir()}/${name}`),
-    ...ownProcesses(except),
-  ]);
+  return new Set([...lines, ...mounts.map((line) => `mount ${line}`)]);
 }
 
-function ownProcesses(except: readonly number[]): readonly string[] {
-  return readdirSync('/proc').flatMap((name) => {
-    const pid = Number(name);
-    if (!Number.isInteger(pid) || except.includes(pid)) return [];
-    const command = commandLine(pid);
-    return OURS.test(command) ? [`process ${pid} ${command}`] : [];
-  });
+/** What tells this tree's things from those of others, taken while it runs: afterwards the marks are gone. */
+export interface Footprint {
+  readonly pidNamespace: string;
+  /** Of the control groups that it has, every one. */
+  readonly cgroups: readonly string[];
+  /** Inode numbers of the images that loop devices may be on. */
+  readonly images: readonly number[];
+  readonly folders: readonly string[];
+}
+
+export function footprintOf({ pid, shared }: Sandbox, storage: string): Footprint {
+  const objects = join(storage, 'objects');
+  return {
+    pidNamespace: readlinkSync(`/proc/${pid}/ns/pid`),
+    cgroups: cgroupsOf(join(shared, 'run')),
+    images: readdirSync(objects).map((name) => statSync(join(objects, name)).ino),
+    folders: [shared, storage],
+  };
+}
+
+/** Everything of the tree that is still there, and everything of the machine that was not before. */
+export function leftovers(
+  before: MachineState,
+  { pidNamespace, cgroups, images, folders }: Footprint,
+): readonly string[] {
+  return [
+    ...[...machineState()].filter((line) => !before.has(line)),
+    ...loopDevices(images),
+    ...[...cgroups, ...folders].filter((path) => existsSync(path)).map((path) => `file ${path}`),
+    ...processes((pid) => namespaceOf(pid) === pidNamespace || folders.some((path) => commandLine(pid).includes(path))),
+  ];
+}
+
+function loopDevices(images: readonly number[]): readonly string[] {
+  const args = ['--list', '--noheadings', '--output', 'BACK-INO,NAME,BACK-FILE'];
+  const { stdout } = spawnSync('losetup', args, { encoding: 'utf8' });
+  return stdout
+    .split('\n')
+    .filter((line) => images.includes(Number(line.trim().split(/\s+/)[0])) && line.trim() !== '')
+    .map((line) => `loop ${line.trim()}`);
+}
+
+/** A zombie has no command line any more, and holds nothing but its number until it is reaped. */
+function processes(isOurs: (pid: number) => boolean): readonly string[] {
+  return readdirSync('/proc')
+    .map(Number)
+    .filter((pid) => Number.isInteger(pid) && commandLine(pid) !== '' && isOurs(pid))
+    .map((pid) => `process ${pid} ${commandLine(pid)}`);
+}
+
+function namespaceOf(pid: number): string {
+  try {
+    return readlinkSync(`/proc/${pid}/ns/pid`);
+  } catch {
+    // Gone meanwhile, or a zombie, which has none any more.
+    return '';
+  }
 }
 
 function commandLine(pid: number): string {
@@ -52,9 +92,4 @@ function commandLine(pid: number): string {
   } catch {
     return '';
   }
-}
-
-/** What is there now and was not before. */
-export function leftovers(before: Inventory, now: Inventory): readonly string[] {
-  return [...now].filter((line) => !before.has(line));
 }

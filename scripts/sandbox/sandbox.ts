@@ -7,7 +7,7 @@ import { join } from 'node:path';
 import process from 'node:process';
 import { createInterface } from 'node:readline';
 import { setTimeout as delay } from 'node:timers/promises';
-import { listCgroups, removeCgroups } from './cgroups.ts';
+import { cgroupsOf, removeCgroups } from './cgroups.ts';
 
 /** Documentation addresses (RFC 5737, TEST-NET-3): they exist nowhere else. */
 export const OUTSIDE_ADDRESS = '203.0.113.1';
@@ -78,7 +78,6 @@ const GONE_MS = 10_000;
 
 export async function openSandbox({ program, storage }: SandboxOptions): Promise<Sandbox> {
   const shared = mkdtempSync(join(tmpdir(), 'berth-'));
-  const cgroupsBefore = new Set(listCgroups());
   const child = spawn(
     'setpriv',
     [
@@ -105,10 +104,10 @@ export async function openSandbox({ program, storage }: SandboxOptions): Promise
       ],
       signal: (entered, signal) => void until(() => passOn(entered, signal)),
       seenOutside: () => [...seen],
-      close: () => close(child, shared, cgroupsBefore),
+      close: () => close(child, shared),
     };
   } catch (error) {
-    await close(child, shared, cgroupsBefore);
+    await close(child, shared);
     throw error;
   }
 }
@@ -147,15 +146,14 @@ function firstChildOf(pid: number): number {
   return number;
 }
 
-async function close(child: ChildProcess, shared: string, cgroupsBefore: ReadonlySet<string>): Promise<void> {
+async function close(child: ChildProcess, shared: string): Promise<void> {
   const { pid } = child;
   if (pid !== undefined && child.exitCode === null && child.signalCode === null) {
     const first = existsSync(`/proc/${pid}/task`) ? firstChildOf(pid) : undefined;
     child.kill('SIGKILL');
     await until(() => (child.exitCode !== null || child.signalCode !== null) && (first === undefined || isDead(first)));
   }
-  // Its containers are dead: what cannot be removed now is in use by another tree, and that one's to remove.
-  removeCgroups(listCgroups().filter((path) => path.includes('/berth.') && !cgroupsBefore.has(path)));
+  removeCgroups(cgroupsOf(join(shared, 'run')));
   rmSync(shared, { recursive: true, force: true });
 }
 

@@ -14,6 +14,7 @@
 // <storage>/disks/permanent/<container>/<volume>/
 // <storage>/disks/revision/<revision>/<container>/<volume>/
 import { join } from 'node:path';
+import { cgroupPrefix } from './tree-name.ts';
 
 export type Persistence = 'permanent' | 'revision' | 'boot';
 
@@ -62,7 +63,7 @@ export function containerPlaces(places: Places, container: string): ContainerPla
     consoleLog: join(logs, 'console.log'),
     lxcLog: join(logs, 'lxc.log'),
     // No folder is shared between containers, so nobody removes what somebody else is just about to use.
-    cgroup: `berth.${places.tree}.${container}`,
+    cgroup: `${cgroupPrefix(places.tree)}${container}`,
   };
 }
 

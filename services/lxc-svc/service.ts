@@ -1,6 +1,4 @@
 // Puts the parts of lxc-svc together and goes on where an earlier service stopped.
-import { createHash } from 'node:crypto';
-import { statSync } from 'node:fs';
 import type { Channel } from '../../shared/ipc/contract.ts';
 import type { Logger } from '../../shared/log/logger.ts';
 import type { LxcEntry } from '../../shared/lxc-config/parse.ts';
@@ -15,6 +13,7 @@ import { lxcPath, type Places, trailPath } from './places.ts';
 import { knownContainers } from './record-store.ts';
 import { StepFailure } from './root-mounts.ts';
 import { writeRunConfig } from './run-config.ts';
+import { treeOf } from './tree-name.ts';
 
 export interface LxcServiceOptions {
   readonly channel: Channel;
@@ -86,10 +85,4 @@ export function startLxcService({ channel, rundir, storage, readerGid, log }: Lx
       channel.publish(lxcContract, 'containerExited', { container, ...last });
     }
   }
-}
-
-/** The same as long as the folder is: two trees may have the same path in different mount namespaces, and share the control groups. */
-function treeOf(rundir: string): string {
-  const { dev, ino } = statSync(rundir);
-  return createHash('sha256').update(`${rundir} ${dev} ${ino}`).digest('hex').slice(0, 8);
 }
