@@ -4,7 +4,6 @@ import type { Pool } from '../../shared/schema/network.ts';
 import { listLinks, withHost } from './host-links.ts';
 import { addressChanges } from './interface-plan.ts';
 import { bridgeAlias, bridgeMac, isBridgeAlias } from './link-names.ts';
-import { checkParents } from './macvlan.ts';
 import { collectFailures, NetFailure, type Undo } from './net-failure.ts';
 import type { Step } from './netlink-message.ts';
 import { type NetlinkSocket, recording } from './netlink-socket.ts';
@@ -25,7 +24,6 @@ export function ensureBridges(
   record: (step: string) => void = () => undefined,
 ): BridgeReport {
   const pools = allPools.filter(({ type }) => type === 'bridge');
-  checkParents(allPools.filter(({ type }) => type === 'macvlan'));
   return withHost((conversation) => {
     const host = recording(conversation, record);
     const links = listLinks(host);

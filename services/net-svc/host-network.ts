@@ -7,6 +7,7 @@ import type { DroppingChain, ForwardPassage, PassageReport } from './forward-pas
 import { ensureForwarding } from './forwarding.ts';
 import type { HostOverlaps } from './host-overlap.ts';
 import type { KernelArea } from './kernel-watch.ts';
+import { checkParents } from './macvlan.ts';
 import type { Nat, NatReport } from './nat.ts';
 import { natRules } from './nat-rules.ts';
 import { NetFailure, undoingOnFailure } from './net-failure.ts';
@@ -49,6 +50,7 @@ export function createHostNetwork(
 
   const configure = async (pools: readonly Pool[]): Promise<NatReport['used']> => {
     overlaps?.refuse(pools);
+    checkParents(pools);
     const { created } = undoingOnFailure((undo) => ensureBridges(pools, undo));
     for (const pool of created)
       log.info(`created bridge ${pool.bridge} with IP ${pool.gateway}/${prefixLengthOf(pool)}`);
@@ -78,6 +80,8 @@ export function createHostNetwork(
       natHealth = natReasons(report, current);
       if ((await letPass(current)).changed) record('let the pools through the FORWARD chain');
     }
+    // Last: nothing of ours can bring a parent back, and the other pools need not wait for it.
+    if (areas.has('links')) checkParents(current);
   };
 
   const inTurn = <T>(act: () => Promise<T>): Promise<T> => {

@@ -1,7 +1,7 @@
 // A container's interface straight on a parent link of the host's (macvlan, bridge mode): no bridge and no address of ours.
-import type { Lease } from '../../shared/schema/network.ts';
+import type { Lease, Pool } from '../../shared/schema/network.ts';
 import { type HostView, liveView, withHost } from './host-links.ts';
-import { hostInterfaceName } from './link-names.ts';
+import { attachmentAlias, hostInterfaceName, parseAttachmentAlias } from './link-names.ts';
 import { NetFailure, type Undo } from './net-failure.ts';
 import type { NetlinkSocket } from './netlink-socket.ts';
 import {
@@ -34,7 +34,8 @@ export function findParent(find: HostView['find'], parent: string, pool: string)
 }
 
 /** As `findParent`, for all of them at once. */
-export function checkParents(pools: readonly { readonly bridge: string; readonly name: string }[]): void {
+export function checkParents(allPools: readonly Pool[]): void {
+  const pools = allPools.filter(({ type }) => type === 'macvlan');
   if (pools.length === 0) return;
   withHost((host) => {
     const { find } = liveView(host);
@@ -68,9 +69,8 @@ export function ensureMacvlan(session: MacvlanSession, links: readonly Link[], l
   if (made === undefined) throw new NetFailure(step, 'it is gone right after it was made');
   const undoStep = `delete macvlan ${lease.interface} of ${container}`;
   undo.add(undoStep, () => inside.apply([{ step: undoStep, message: deleteLink(made.index) }]));
-  inside.apply([
-    { step: `name ${lease.interface} of ${container}`, message: changeLink(made.index, { name: lease.interface }) },
-  ]);
+  const marked = { name: lease.interface, alias: attachmentAlias(container, lease.interface) };
+  inside.apply([{ step: `name ${lease.interface} of ${container}`, message: changeLink(made.index, marked) }]);
   return true;
 }
 
@@ -82,10 +82,11 @@ function beHeardOf({ container, host, namespaceFd }: MacvlanSession): void {
   }
 }
 
-/** Those that `keeps` does not name go. At once: the namespace alone would take its time, and its MAC stays taken until then. */
+/** Those of ours that `keeps` does not name go; a container may have made more on top of them. At once: the namespace alone would take its time, and its MAC stays taken until then. */
 export function deleteMacvlans(inside: NetlinkSocket, container: string, keeps: (name: string) => boolean): void {
   for (const link of list(inside, container)) {
-    if (link.kind !== 'macvlan' || !link.peerElsewhere || keeps(link.name)) continue;
+    const isOurs = link.kind === 'macvlan' && parseAttachmentAlias(link.alias)?.container === container;
+    if (!isOurs || keeps(link.name)) continue;
     const step = `delete macvlan ${link.name} of ${container}`;
     inside.apply([{ step, message: deleteLink(link.index) }]);
   }

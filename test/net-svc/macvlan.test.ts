@@ -75,6 +75,32 @@ describe('a macvlan pool', () => {
     assert.deepEqual(await rules.changes(), []);
   });
 
+  it('leaves alone what a container made on top of its interface', async () => {
+    await host.configure([lan]);
+    put('a', [leaseOf(lan, 'a', 10)]);
+    run(['nsenter', `--net=${netnsOf('a')}`, 'ip', 'link', 'add', 'own0', 'link', 'eth0', 'type', 'macvlan']);
+    put('a', [leaseOf(lan, 'a', 10)]);
+    assert.ok(link('own0', netnsOf('a')));
+    detach('a');
+  });
+
+  it('does not keep other pools from being repaired while its parent is gone', async () => {
+    await host.configure([lan, internal]);
+    run(['ip', 'link', 'set', 'uplink', 'name', 'gone0']);
+    run(['ip', 'link', 'delete', internal.bridge]);
+    const repaired: string[] = [];
+    try {
+      await assert.rejects(
+        host.repair(new Set(['links']), (step) => repaired.push(step)),
+        (error) => error instanceof NetFailure && /find parent uplink/.test(error.step),
+      );
+    } finally {
+      run(['ip', 'link', 'set', 'gone0', 'name', 'uplink']);
+    }
+    assert.ok(link(internal.bridge));
+    assert.ok(repaired.length > 0);
+  });
+
   it('changes nothing the second time', async () => {
     await host.configure([lan]);
     put('a', [leaseOf(lan, 'a', 10)]);

@@ -1,5 +1,7 @@
 // The scenarios, in the order of their folders in test/examples.
+
 import { basic, defaultPool, legacyCoexistence, natBackend, staticAddress, twoPools } from './addresses.ts';
+import { macvlan } from './macvlan.ts';
 import { collision, invalidAddress, poolAndBaked, unknownPool } from './refusals.ts';
 import type { Backend, Scenario } from './scenario.ts';
 import { leaseStability } from './stability.ts';
@@ -20,4 +22,5 @@ export const SCENARIOS: readonly Scenario[] = [
   { name: '09-legacy-coexistence', backends: BOTH, show: legacyCoexistence },
   { name: '10-ipam-invalid', backends: ONE, show: invalidAddress },
   { name: '11-ipam-collision', backends: ONE, show: collision },
+  { name: '12-macvlan', backends: ONE, show: macvlan },
 ];
