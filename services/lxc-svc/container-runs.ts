@@ -48,6 +48,8 @@ export interface RunContext {
 /** lxc-start answers when init runs; a device takes a second or two at worst. */
 const START_TIMEOUT_MS = 20_000;
 const LOOK_MS = 20;
+/** It has a few system calls left to make. */
+const MONITOR_LOOK_MS = 2;
 /** For processes of a killed container to vanish and their control groups to empty; milliseconds. */
 const VANISH_MS = 2_000;
 
@@ -73,6 +75,12 @@ export function createContainerRuns({ places, readerGid, log, exited }: RunConte
     }
   };
 
+  /** Its socket closes before it has moved itself into a group of its own and out of the others. */
+  const monitorGone = async (monitor: number | undefined): Promise<void> => {
+    const end = performance.now() + VANISH_MS;
+    while (monitor !== undefined && isAlive(monitor) && performance.now() < end) await delay(MONITOR_LOOK_MS);
+  };
+
   const finish = async (container: string, pid: number, record: RunRecord): Promise<ExitRecord> => {
     const its = containerPlaces(places, container);
     const told = loggedExit(readText(its.lxcLog), pid, writtenMs(its.lxcLog));
@@ -81,6 +89,7 @@ export function createContainerRuns({ places, readerGid, log, exited }: RunConte
     const known = before?.pid === pid && before.atMs >= record.startedMs ? before : undefined;
     const exit: ExitRecord = told ?? known ?? { pid, status: { kind: 'unknown' }, atMs: Date.now() };
     writeExitRecord(its.exitRecord, exit);
+    await monitorGone(record.monitorPid);
     removeRecord(its.monitorPid);
     await sweep(container, pid, record.startTicks);
     removeRecord(its.runRecord);
