@@ -11,7 +11,7 @@ import { openTree, PATIENCE_MS, packExample, type Tree } from '../kit/tree.ts';
 const CYCLES = 5;
 /** A connection of the control API, a file that is being read: what comes and goes. */
 const PASSING = 3;
-const FLAT_MS = 5_000;
+const FLAT_MS = 30_000;
 
 describe('crash.descriptors', () => {
   let tree: Tree;
