@@ -234,7 +234,7 @@ async function show(example: Example): Promise<void> {
     say('the log follows; Ctrl-C ends the demo');
     const consoles = demo.containers.map((container) => `${container}/console.log`);
     const logs = ['pantavisor/pantavisor.log', ...(demo.refused ? [] : consoles)].map((log) => logFile(demo, log));
-    const follow = spawn('tail', ['-n', '+1', '-F', ...logs], {
+    const follow = spawn('tail', [`--pid=${process.pid}`, '-n', '+1', '-F', ...logs], {
       stdio: ['ignore', 'inherit', 'ignore'],
       detached: true,
     });
