@@ -2,6 +2,7 @@
 //
 // <storage>/logs/current                              → <rev>
 // <storage>/logs/<rev>/pantavisor/pantavisor.log      messages of our own services, one a line
+// <storage>/logs/<rev>/<container>/messages.log       messages that the container sent to its sockets, one a line
 // <storage>/logs/<rev>/<container>/console.log        what the container wrote on its console, as it is
 // <storage>/logs/<rev>/<container>/lxc.log            what LXC says about the container, as it is
 // each with one older generation beside it, `.1`
@@ -11,7 +12,7 @@ import { performance } from 'node:perf_hooks';
 import type { HealthReason } from '../../shared/schema/health.ts';
 import { type BoundedFile, createBoundedFile, type LossListener } from './bounded-file.ts';
 import { CURRENT, writeCurrent } from './current-link.ts';
-import type { LogOutput, Opened } from './log-flow.ts';
+import type { LogMessage, LogOutput, Opened } from './log-flow.ts';
 import { messageLine } from './message-line.ts';
 
 /** `root` is <storage>/logs. */
@@ -52,7 +53,11 @@ export function createFileTree(
   };
   return {
     messages(batch) {
-      fileAt('pantavisor', 'pantavisor.log')?.append(Buffer.from(batch.map(messageLine).join('')));
+      for (const [container, ofOne] of byContainer(batch)) {
+        const file =
+          container === undefined ? fileAt('pantavisor', 'pantavisor.log') : fileAt(container, 'messages.log');
+        file?.append(Buffer.from(ofOne.map(messageLine).join('')));
+      }
     },
     bytes({ container, source }, bytes) {
       fileAt(container, `${source}.log`)?.append(bytes);
@@ -76,6 +81,19 @@ export function createFileTree(
     ],
     close: releaseAll,
   };
+}
+
+/** Those of our services are under undefined. */
+function byContainer(batch: readonly LogMessage[]): Map<string | undefined, LogMessage[]> {
+  const groups = new Map<string | undefined, LogMessage[]>();
+  for (const message of batch) {
+    const { kind, name } = message.origin;
+    const container = kind === 'container' ? name : undefined;
+    const group = groups.get(container);
+    if (group === undefined) groups.set(container, [message]);
+    else group.push(message);
+  }
+  return groups;
 }
 
 function unwritable(path: string, detail: string): HealthReason {

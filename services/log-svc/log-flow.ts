@@ -3,15 +3,21 @@ import type { HealthReason } from '../../shared/schema/health.ts';
 
 export type Level = 'TRACE' | 'DEBUG' | 'INFO' | 'WARN' | 'ERROR' | 'FATAL';
 
-/** One message of a service of ours. */
+/** Who speaks: known by the pipe or socket that the message came through, never by what it says. */
+export interface LogOrigin {
+  readonly kind: 'service' | 'container';
+  readonly name: string;
+}
+
+/** One message of a service of ours, or one that a container sent to a socket of its own. */
 export interface LogMessage {
-  /** Milliseconds since 1970-01-01 UTC. */
+  /** Milliseconds since 1970-01-01 UTC, with a fraction where the sender gave one: a double holds a quarter of a microsecond. */
   readonly timeMs: number;
   readonly level: Level;
-  /** The service, known by the pipe that the message came through. */
-  readonly origin: string;
-  /** The area that people grep for; what the sender says. */
+  readonly origin: LogOrigin;
+  /** The area or program that people grep for; what the sender says, so neither a file name nor safe to print. */
   readonly src: string;
+  /** Of bounded length; may hold anything, line breaks and control characters too. */
   readonly text: string;
   readonly fields: Readonly<Record<string, unknown>>;
 }

@@ -23,10 +23,11 @@ function levelName(level: number): Level {
   return level >= 20 ? 'DEBUG' : 'TRACE';
 }
 
-/** `origin` is the service at the other end of the pipe; `nowMs` dates what has no date of its own. */
-export function parseServiceLine(line: string, origin: string, nowMs: number): LogMessage {
+/** `service` is at the other end of the pipe; `nowMs` dates what has no date of its own. */
+export function parseServiceLine(line: string, service: string, nowMs: number): LogMessage {
+  const origin = { kind: 'service', name: service } as const;
   const parsed = written.safeParse(jsonOf(line));
-  if (!parsed.success) return { timeMs: nowMs, level: 'WARN', origin, src: origin, text: line, fields: {} };
+  if (!parsed.success) return { timeMs: nowMs, level: 'WARN', origin, src: service, text: line, fields: {} };
   const { level, time, src, msg, ...fields } = parsed.data;
   return { timeMs: time, level: levelName(level), origin, src, text: msg, fields };
 }

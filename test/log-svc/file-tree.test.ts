@@ -11,7 +11,7 @@ const console_ = { container: 'web', source: 'console' } as const;
 const message = (text: string): LogMessage => ({
   timeMs: 0,
   level: 'INFO',
-  origin: 'ipam-svc',
+  origin: { kind: 'service', name: 'ipam-svc' },
   src: 'ipam',
   text,
   fields: {},
@@ -43,11 +43,16 @@ describe('log-svc.fileTree', () => {
   it('lays down messages and bytes by revision and source', () => {
     assert.deepEqual(tree.openRevision('locals/x'), { ok: true });
     tree.messages([message('one'), message('two')]);
+    tree.messages([{ ...message('hello'), origin: { kind: 'container', name: 'web' }, src: '../sshd' }]);
     tree.bytes(console_, Buffer.from('login: '));
     tree.bytes({ container: 'web', source: 'lxc' }, Buffer.from('lxc says\n'));
     assert.equal(
       readFileSync(place.log('locals/x/pantavisor/pantavisor.log'), 'utf8'),
       '[1970-01-01T00:00:00.000Z] INFO  [ipam] one\n[1970-01-01T00:00:00.000Z] INFO  [ipam] two\n',
+    );
+    assert.equal(
+      readFileSync(place.log('current/web/messages.log'), 'utf8'),
+      '[1970-01-01T00:00:00.000Z] INFO  [../sshd] hello\n',
     );
     assert.equal(readFileSync(place.log('current/web/console.log'), 'utf8'), 'login: ');
     assert.equal(readFileSync(place.log('current/web/lxc.log'), 'utf8'), 'lxc says\n');

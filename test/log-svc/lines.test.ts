@@ -9,7 +9,7 @@ import { parseServiceLine } from '../../services/log-svc/service-line.ts';
 const message: LogMessage = {
   timeMs: Date.UTC(2026, 10, 21, 2, 0, 0, 123),
   level: 'INFO',
-  origin: 'ipam-svc',
+  origin: { kind: 'service', name: 'ipam-svc' },
   src: 'ipam',
   text: 'allocated 10.0.5.2/24 to my-app from pool internal',
   fields: {},
@@ -40,7 +40,7 @@ describe('log-svc.messageLine', () => {
     const any = fc.record({
       timeMs: fc.integer({ min: 0, max: 8.64e15 }),
       level: fc.constantFrom('TRACE', 'DEBUG', 'INFO', 'WARN', 'ERROR', 'FATAL'),
-      origin: fc.string(),
+      origin: fc.record({ kind: fc.constantFrom('service', 'container'), name: fc.string() }),
       src: fc.string(),
       text: fc.string({ unit: 'binary' }),
       fields: fc.dictionary(fc.string({ unit: 'binary' }), fc.jsonValue()),
@@ -61,7 +61,7 @@ describe('log-svc.parseServiceLine', () => {
     assert.deepEqual(parseServiceLine(line, 'net-svc', 9), {
       timeMs: 5,
       level: 'WARN',
-      origin: 'net-svc',
+      origin: { kind: 'service', name: 'net-svc' },
       src: 'net',
       text: 'repaired',
       fields: { bridge: 'pvbr0' },
@@ -74,7 +74,7 @@ describe('log-svc.parseServiceLine', () => {
       assert.deepEqual(parseServiceLine(line, 'net-svc', 9), {
         timeMs: 9,
         level: 'WARN',
-        origin: 'net-svc',
+        origin: { kind: 'service', name: 'net-svc' },
         src: 'net-svc',
         text: line,
         fields: {},
