@@ -1,0 +1,129 @@
+// Auto-recovery of state-svc whole, by a clock that the test holds.
+import assert from 'node:assert/strict';
+import { describe, it } from 'node:test';
+import type { Device } from './device.ts';
+import { APP, FAILED, health, POOLED, RETRY, useDevices } from './kit.ts';
+
+const open = useDevices();
+
+describe('auto-recovery', () => {
+  const start = async (recovery: object): Promise<Device> => {
+    const it = await open({ web: { ...APP, ...POOLED, auto_recovery: recovery } });
+    await it.boot();
+    await it.untilStatus('web', 'STARTED');
+    return it;
+  };
+
+  it('shows RECOVERING, waits longer each time, and stays STOPPED with a reason when retries are used up', async () => {
+    const it = await start({ ...RETRY, max_retries: 2, backoff_factor: 3, backoff_policy: 'reboot' });
+    for (const delayMs of [5000, 15_000]) {
+      it.world.exit('web', FAILED);
+      const row = await it.untilStatus('web', 'RECOVERING');
+      assert.deepEqual(row.exit?.status, FAILED);
+      assert.equal(row.pid, null);
+      it.clock.advance(delayMs - 1);
+      assert.equal((await it.rows()).web?.status, 'RECOVERING');
+      it.clock.advance(1);
+      await it.untilStatus('web', 'STARTED');
+    }
+    it.world.exit('web', FAILED);
+    const row = await it.untilStatus('web', 'STOPPED');
+    assert.deepEqual([row.auto_recovery?.current_retries, row.restarts], [2, 2]);
+    const [reason] = await health(it);
+    assert.equal(reason?.code, 'RECOVERY_EXHAUSTED');
+    assert.deepEqual(it.reboots, ['RECOVERY_EXHAUSTED']);
+    assert.ok(!it.world.calls.includes('lxc.unmount web'));
+  });
+
+  it('leaves a clean exit STOPPED with on-failure, and says nothing of it in health', async () => {
+    const it = await start(RETRY);
+    it.world.exit('web', { kind: 'code', code: 0 });
+    const row = await it.untilStatus('web', 'STOPPED');
+    assert.deepEqual([row.auto_recovery?.current_retries, row.user_stopped], [0, 'false']);
+    assert.deepEqual(await health(it), []);
+  });
+
+  it('waits its pause and starts the counter over', async () => {
+    const it = await start({ ...RETRY, max_retries: 1, backoff_policy: '10min' });
+    it.world.exit('web', FAILED);
+    await it.untilStatus('web', 'RECOVERING');
+    it.clock.advance(5000);
+    await it.untilStatus('web', 'STARTED');
+    it.world.exit('web', FAILED);
+    await it.untilStatus('web', 'RECOVERING');
+    it.clock.advance(599_999);
+    assert.equal((await it.rows()).web?.status, 'RECOVERING');
+    it.clock.advance(1);
+    assert.equal((await it.untilStatus('web', 'STARTED')).auto_recovery?.current_retries, 0);
+  });
+
+  it('resets the counter after reset_window of uptime, and calls stable what lived stable_timeout past its goal', async () => {
+    const it = await start({ ...RETRY, reset_window: 60, stable_timeout: 30 });
+    it.world.exit('web', FAILED);
+    await it.untilStatus('web', 'RECOVERING');
+    it.clock.advance(5000);
+    assert.equal((await it.untilStatus('web', 'STARTED')).auto_recovery?.is_stable, 'false');
+    it.clock.advance(30_000);
+    const stable = await it.untilStatus('web', 'STARTED');
+    assert.deepEqual([stable.auto_recovery?.is_stable, stable.auto_recovery?.current_retries], ['true', 1]);
+    it.clock.advance(30_000);
+    assert.equal((await it.untilStatus('web', 'STARTED')).auto_recovery?.current_retries, 0);
+  });
+
+  it('is called off by a stop, and a start clears the counter', async () => {
+    const it = await start(RETRY);
+    it.world.exit('web', FAILED);
+    await it.untilStatus('web', 'RECOVERING');
+    await it.state.controlContainer({ container: 'web', action: 'stop' });
+    await it.untilStatus('web', 'STOPPED');
+    it.clock.advance(1_000_000);
+    assert.equal((await it.rows()).web?.status, 'STOPPED');
+    await it.state.controlContainer({ container: 'web', action: 'start' });
+    assert.equal((await it.untilStatus('web', 'STARTED')).auto_recovery?.current_retries, 0);
+  });
+
+  it('takes a start that failed for one more failure', async () => {
+    const it = await start({ ...RETRY, max_retries: 2 });
+    it.world.troubles.set('net.attach web', 'refuse');
+    it.world.exit('web', FAILED);
+    await it.untilStatus('web', 'RECOVERING');
+    it.clock.advance(5000);
+    await it.until(async () => (await it.rows()).web?.auto_recovery?.current_retries === 2);
+    it.world.troubles.clear();
+    await it.untilStatus('web', 'RECOVERING');
+    it.clock.advance(5000);
+    await it.untilStatus('web', 'STARTED');
+  });
+
+  it('is not misled by an exit that is told twice', async () => {
+    const it = await start(RETRY);
+    const { pid } = await it.untilStatus('web', 'STARTED');
+    it.world.exit('web', FAILED);
+    await it.untilStatus('web', 'RECOVERING');
+    it.clock.advance(5000);
+    await it.untilStatus('web', 'STARTED');
+    it.world.tellExit('web', pid ?? 0, FAILED);
+    // Events and answers of one service arrive in order: after this restart's the exit has been heard.
+    await it.state.controlContainer({ container: 'web', action: 'restart' });
+    await it.until(async () => (await it.rows()).web?.restarts === 2);
+    assert.equal((await it.rows()).web?.auto_recovery?.current_retries, 0);
+    assert.deepEqual(it.history.get('web')?.filter((status) => status === 'RECOVERING').length, 1);
+  });
+
+  it('counts the uptime of what it adopts', async () => {
+    const it = await start({ ...RETRY, stable_timeout: 30 });
+    it.clock.advance(20_000);
+    await (await it.boot()).settled;
+    assert.equal((await it.untilStatus('web', 'STARTED')).auto_recovery?.is_stable, 'false');
+    it.clock.advance(10_000);
+    assert.equal((await it.untilStatus('web', 'STARTED')).auto_recovery?.is_stable, 'true');
+  });
+
+  it('meets an end that was told before the start was answered', async () => {
+    const it = await open({ web: { ...APP, auto_recovery: RETRY } });
+    it.world.diesAtOnce.add('web');
+    await it.boot();
+    const row = await it.untilStatus('web', 'RECOVERING');
+    assert.deepEqual(row.exit?.status, FAILED);
+  });
+});

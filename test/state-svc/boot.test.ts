@@ -1,0 +1,148 @@
+// A boot of state-svc whole: who is mounted and started when.
+import assert from 'node:assert/strict';
+import { describe, it } from 'node:test';
+import { APP, callsOf, FAILED, health, POOLED, RETRY, useDevices } from './kit.ts';
+
+const open = useDevices();
+
+describe('a boot', () => {
+  it('configures once, then mounts, allocates, attaches and starts', async () => {
+    const it = await open({ web: { ...APP, ...POOLED } });
+    await it.boot();
+    const row = await it.untilStatus('web', 'STARTED');
+    assert.deepEqual(
+      it.world.calls.filter((call) => !call.startsWith('log.')),
+      ['ipam.configure 1', 'net.configure 1', 'lxc.mount web', 'ipam.allocate web', 'net.attach web', 'lxc.start web'],
+    );
+    assert.deepEqual(row.network, {
+      hostname: 'web',
+      interfaces: [
+        {
+          pool: 'internal',
+          name: 'eth0',
+          ipv4: '10.0.5.2/24',
+          gateway: '10.0.5.1',
+          bridge: 'pvbr0',
+          host_interface: 'veth-web',
+          mac: '02:00:0a:00:05:02',
+        },
+      ],
+    });
+    assert.equal(row.pid, it.world.containers.get('web')?.running?.pid);
+    assert.deepEqual(it.history.get('web'), ['INSTALLED', 'MOUNTED', 'STARTING', 'STARTED']);
+    assert.ok(it.world.calls.includes('log.openRevision 0'));
+  });
+
+  it('asks neither for addresses nor for namespaces when a container is in no pool', async () => {
+    const it = await open({ plain: APP }, {});
+    await it.boot();
+    await it.untilStatus('plain', 'STARTED');
+    assert.deepEqual(callsOf(it, 'plain'), ['lxc.mount', 'lxc.start']);
+    assert.deepEqual(
+      it.world.calls.filter((call) => call.startsWith('net.')),
+      ['net.configure 0'],
+    );
+  });
+
+  it('only mounts what has the goal MOUNTED', async () => {
+    const it = await open({ files: { group: 'data' } });
+    await it.boot();
+    await it.untilStatus('files', 'MOUNTED');
+    assert.deepEqual(callsOf(it, 'files'), ['lxc.mount']);
+    const groups = await it.state.listGroups({});
+    assert.deepEqual(groups.ok && groups.value.groups.map(({ name, status }) => [name, status]), [
+      ['data', 'READY'],
+      ['root', 'READY'],
+      ['platform', 'READY'],
+      ['app', 'READY'],
+    ]);
+  });
+
+  it('mounts nobody before every goal of the groups before is met', async () => {
+    const it = await open({ base: { group: 'root' }, late: { group: 'app' } });
+    const release = it.world.hold('lxc.start');
+    await it.boot();
+    await it.until(() => it.world.calls.includes('lxc.start base'));
+    assert.deepEqual(callsOf(it, 'late'), []);
+    release();
+    await it.untilStatus('late', 'STARTED');
+  });
+
+  it('goes on after a group’s timeout, says so, and names who missed in health', async () => {
+    const it = await open({ mute: { group: 'root', status_goal: 'READY' }, late: { group: 'app' } });
+    await it.boot();
+    await it.untilStatus('mute', 'STARTED');
+    assert.deepEqual(callsOf(it, 'late'), []);
+    it.clock.advance(30_000);
+    await it.untilStatus('late', 'STARTED');
+    assert.ok(it.lines.some((line) => line.startsWith('warn group root: goals not met in time by mute')));
+    assert.deepEqual(
+      (await health(it)).map(({ code, subject }) => [code, subject]),
+      [['STATUS_GOAL_MISSED', 'mute']],
+    );
+    assert.ok((await it.state.signalReady({ container: 'mute' })).ok);
+    assert.deepEqual(await health(it), []);
+  });
+
+  it('goes on when a service comes back that was down for longer than it is waited for', async () => {
+    const it = await open({ web: { ...APP, ...POOLED } });
+    const down = () => it.world.troubles.set('net.attach web', 'die');
+    down();
+    await it.boot();
+    await it.until(() => {
+      if (it.history.get('web')?.at(-1) === 'RECOVERING') return true;
+      down();
+      it.clock.advance(4_000);
+      return false;
+    });
+    assert.match((await health(it))[0]?.message ?? '', /net\.attach/);
+    it.world.troubles.clear();
+    it.clock.advance(5_000);
+    await it.untilStatus('web', 'STARTED');
+    assert.deepEqual(await health(it), []);
+  });
+
+  it('makes the pools as soon as they can be made, and starts who waited for them', async () => {
+    const it = await open({ web: { ...APP, ...POOLED } });
+    it.world.troubles.set('ipam.configure 1', 'refuse').set('ipam.allocate web', 'refuse');
+    await it.boot();
+    await it.untilStatus('web', 'STOPPED');
+    assert.deepEqual(
+      (await health(it)).map(({ code }) => code),
+      ['POOLS_NOT_READY', 'CONTAINER_FAILED'],
+    );
+    it.world.troubles.clear();
+    it.clock.advance(5_000);
+    await it.untilStatus('web', 'STARTED');
+    assert.deepEqual(await health(it), []);
+  });
+
+  it('starts at most the limit at a time', async () => {
+    const it = await open({ a: APP, b: APP, c: APP });
+    const release = it.world.hold('lxc.mount');
+    await it.boot();
+    await it.until(() => it.world.calls.includes('lxc.mount b'));
+    assert.ok(!it.world.calls.includes('lxc.mount c'));
+    release();
+    await it.untilStatus('c', 'STARTED');
+  });
+
+  it('holds a mounted container as BLOCKED while an earlier goal is lost', async () => {
+    const base = { group: 'platform', auto_recovery: RETRY };
+    const it = await open({ base, late: APP });
+    it.world.hold('lxc.start')();
+    await it.boot();
+    const release = it.world.hold('lxc.mount');
+    await it.until(() => it.world.calls.includes('lxc.mount base'));
+    release();
+    const releaseLate = it.world.hold('lxc.mount');
+    await it.until(() => it.world.calls.includes('lxc.mount late'));
+    it.world.exit('base', FAILED);
+    await it.untilStatus('base', 'RECOVERING');
+    releaseLate();
+    await it.untilStatus('late', 'BLOCKED');
+    it.clock.advance(5000);
+    await it.untilStatus('late', 'STARTED');
+    assert.deepEqual(it.history.get('late'), ['INSTALLED', 'MOUNTED', 'BLOCKED', 'STARTING', 'STARTED']);
+  });
+});

@@ -1,0 +1,41 @@
+// What the tests of state-svc whole have in common: devices that are closed after their test, and the run.json keys they like.
+import { afterEach } from 'node:test';
+import { type ContainerSpec, createDevice, type Device } from './device.ts';
+
+export const POOLED = { network: { pool: 'internal' } };
+export const APP = { group: 'app', auto_recovery: { policy: 'no' } };
+
+export const FAILED = { kind: 'code', code: 1 } as const;
+export const RETRY = {
+  policy: 'on-failure',
+  max_retries: 5,
+  retry_delay: 5,
+  backoff_factor: 1,
+  stable_timeout: 30,
+  backoff_policy: 'never',
+};
+
+/** Makes a device for the test that runs; the one before it, or the end of the test, closes it. */
+export function useDevices() {
+  let device: Device | undefined;
+  const close = async (): Promise<void> => {
+    await device?.close();
+    device = undefined;
+  };
+  afterEach(close);
+  return async (containers: Readonly<Record<string, ContainerSpec>>, deviceJson?: object): Promise<Device> => {
+    await close();
+    device = await createDevice(containers, deviceJson);
+    return device;
+  };
+}
+
+/** Calls about one container, without its name. */
+export function callsOf({ world }: Device, name: string): readonly string[] {
+  return world.calls.filter((call) => call.endsWith(` ${name}`)).map((call) => call.split(' ')[0] ?? '');
+}
+
+export async function health({ state }: Device) {
+  const answer = await state.health({});
+  return answer.ok ? answer.value.reasons : [];
+}

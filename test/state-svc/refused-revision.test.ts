@@ -1,0 +1,77 @@
+// Revisions that are not whole: nothing of them is started.
+import assert from 'node:assert/strict';
+import { mkdir, rm, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { describe, it } from 'node:test';
+import { type Device, sha256 } from './device.ts';
+import { APP, health, POOLED, useDevices } from './kit.ts';
+
+const open = useDevices();
+
+describe('a revision that is not whole', () => {
+  const quiet = ({ world }: Device) => world.calls.filter((call) => !call.startsWith('log.'));
+
+  it('with an object of another content is refused before anybody is asked for anything', async () => {
+    const it = await open({ web: { ...APP, ...POOLED }, bad: APP });
+    await writeFile(join(it.storage, 'objects', sha256('root of bad')), 'something else');
+    await rm(join(it.storage, 'objects', sha256('root of web')));
+    await (await it.boot()).settled;
+    assert.deepEqual(quiet(it), []);
+    assert.deepEqual(
+      (await health(it)).map(({ code, subject, message }) => [code, subject, message.split(':')[0]]),
+      [
+        ['REVISION_REFUSED', 'web/root.squashfs', 'OBJECT_MISSING'],
+        ['REVISION_REFUSED', 'bad/root.squashfs', 'OBJECT_CORRUPT'],
+      ],
+    );
+    assert.ok(it.lines.some((line) => line.startsWith('error revision 0 refused: bad/root.squashfs: ')));
+    assert.equal((await it.rows()).web?.status, 'INSTALLED');
+  });
+
+  it('with an unknown pool is refused, and its damaged objects are told in the same go', async () => {
+    const it = await open({ web: { ...APP, network: { pool: 'does-not-exist' } } });
+    await rm(join(it.storage, 'objects', sha256('root of web')));
+    await (await it.boot()).settled;
+    assert.deepEqual(quiet(it), []);
+    assert.equal((await health(it)).length, 2);
+    assert.ok(it.lines.some((line) => line.includes("references unknown pool 'does-not-exist', refusing to start")));
+  });
+
+  it('with a pool and lxc.net lines of its own in one container is refused', async () => {
+    const it = await open({ web: { ...APP, ...POOLED, lxc: 'lxc.net.0.ipv4.address = 10.0.5.7/24\n' } });
+    await (await it.boot()).settled;
+    assert.deepEqual(quiet(it), []);
+    const [reason] = await health(it);
+    assert.deepEqual([reason?.code, reason?.subject], ['REVISION_REFUSED', 'web/lxc.container.conf:3']);
+  });
+
+  it('of which nothing is there, or nothing readable, is refused and the lists are empty', async () => {
+    const it = await open({});
+    for (const text of ['{', '{"revision":"../0"}', '{"revision":"7"}']) {
+      await mkdir(join(it.storage, 'boot'), { recursive: true });
+      await writeFile(join(it.storage, 'boot/current.json'), text);
+      await (await it.boot()).settled;
+      assert.equal((await health(it))[0]?.code, 'REVISION_REFUSED', text);
+      assert.deepEqual(await it.rows(), {});
+    }
+    assert.deepEqual(quiet(it), []);
+  });
+
+  it('is refused when the address of a reservation is somebody else’s, and nobody is started', async () => {
+    const it = await open({ web: APP });
+    it.world.addressTaken = true;
+    await (await it.boot()).settled;
+    assert.deepEqual(quiet(it), ['ipam.configure 1']);
+    assert.match((await health(it))[0]?.message ?? '', /10.0.5.9 .* held by other/);
+  });
+
+  it('is refused when a pool hides what the machine uses, and nobody is started', async () => {
+    const it = await open({ web: APP });
+    it.world.poolOverlaps = true;
+    await (await it.boot()).settled;
+    assert.deepEqual(quiet(it), ['ipam.configure 1', 'net.configure 1']);
+    const [reason] = await health(it);
+    assert.equal(reason?.subject, 'device.json.network.pools.internal.subnet');
+    assert.match(reason?.message ?? '', /10.0.5.0.24, which overlaps this machine's route 10.0.0.0.8 by wg0/);
+  });
+});

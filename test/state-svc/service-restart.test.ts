@@ -1,0 +1,119 @@
+// state-svc whole, started again beside what runs already.
+import assert from 'node:assert/strict';
+import { describe, it } from 'node:test';
+import { APP, callsOf, FAILED, POOLED, RETRY, useDevices } from './kit.ts';
+
+const open = useDevices();
+
+describe('a restart of state-svc', () => {
+  it('adopts what runs: same pid, READY included, nothing mounted or started again', async () => {
+    const it = await open({ app: { ...APP, ...POOLED, status_goal: 'READY' }, web: { ...APP, ...POOLED } });
+    await it.boot();
+    await it.untilStatus('app', 'STARTED');
+    assert.ok((await it.state.signalReady({ container: 'app' })).ok);
+    const before = await it.untilStatus('app', 'READY');
+    await it.untilStatus('web', 'STARTED');
+    it.world.calls.length = 0;
+    await (await it.boot()).settled;
+    const after = await it.untilStatus('app', 'READY');
+    assert.equal(after.pid, before.pid);
+    assert.deepEqual(after.network, before.network);
+    assert.equal((await it.rows()).web?.status, 'STARTED');
+    assert.ok(!it.world.calls.some((call) => /lxc\.(mount|start|stop|unmount)/.test(call)), it.world.calls.join());
+  });
+
+  it('leaves stopped what the user stopped', async () => {
+    const it = await open({ web: { ...APP, ...POOLED } });
+    await it.boot();
+    await it.untilStatus('web', 'STARTED');
+    await it.state.controlContainer({ container: 'web', action: 'stop' });
+    await it.untilStatus('web', 'STOPPED');
+    await (await it.boot()).settled;
+    const row = await it.untilStatus('web', 'STOPPED');
+    assert.equal(row.user_stopped, 'true');
+    assert.deepEqual([...it.world.containers.keys()], []);
+  });
+
+  it('removes what the revision does not know, and its namespace', async () => {
+    const it = await open({ web: APP });
+    it.world.containers.set('stranger', {
+      revision: '0',
+      mounted: true,
+      running: { pid: 50, startedMs: 1 },
+      exit: undefined,
+    });
+    it.world.attachments.add('stranger').add('ghost');
+    await it.boot();
+    await it.untilStatus('web', 'STARTED');
+    assert.deepEqual(callsOf(it, 'stranger'), ['lxc.stop', 'net.detach', 'lxc.unmount']);
+    assert.deepEqual([...it.world.attachments], []);
+    assert.deepEqual([...it.world.containers.keys()], ['web']);
+  });
+
+  it('at any call of a start ends with the container running once', async () => {
+    for (const step of ['lxc.mount', 'ipam.allocate', 'net.attach', 'lxc.start']) {
+      const it = await open({ web: { ...APP, ...POOLED } });
+      const release = it.world.hold(step);
+      const first = await it.boot();
+      await it.until(() => it.world.calls.includes(`${step} web`));
+      await first.close();
+      const second = it.boot();
+      release();
+      await (await second).settled;
+      await it.untilStatus('web', 'STARTED');
+      assert.equal(it.world.containers.get('web')?.mounted, true, step);
+      assert.ok(it.world.containers.get('web')?.running !== undefined);
+      assert.ok(!it.world.calls.includes('lxc.unmount web'), step);
+    }
+  });
+
+  it('at any call of a restart that the user asked for finishes it', async () => {
+    for (const step of ['lxc.stop', 'net.detach', 'lxc.unmount', 'lxc.mount', 'lxc.start']) {
+      const it = await open({ web: { ...APP, ...POOLED } });
+      const first = await it.boot();
+      const { pid } = await it.untilStatus('web', 'STARTED');
+      it.world.calls.length = 0;
+      const release = it.world.hold(step);
+      await it.state.controlContainer({ container: 'web', action: 'restart' });
+      await it.until(() => it.world.calls.includes(`${step} web`));
+      await first.close();
+      const second = it.boot();
+      await (await second).settled;
+      release();
+      const row = await it.untilStatus('web', 'STARTED');
+      assert.notEqual(row.pid, pid, step);
+      assert.equal(row.pid, it.world.containers.get('web')?.running?.pid);
+    }
+  });
+
+  it('learns of an end that happened meanwhile, and recovery counts it once', async () => {
+    const it = await open({ web: { ...APP, auto_recovery: RETRY } });
+    await it.boot();
+    await it.untilStatus('web', 'STARTED');
+    const kept = it.world.containers.get('web');
+    assert.ok(kept?.running !== undefined);
+    Object.assign(kept, {
+      running: undefined,
+      exit: { pid: kept.running.pid, status: FAILED, atMs: it.clock.nowMs() },
+    });
+    for (const _ of [1, 2]) {
+      await (await it.boot()).settled;
+      const row = await it.untilStatus('web', 'RECOVERING');
+      assert.equal(row.auto_recovery?.current_retries, 1);
+    }
+    it.clock.advance(5000);
+    await it.untilStatus('web', 'STARTED');
+  });
+
+  it('does not start again what had ended for good', async () => {
+    const it = await open({ web: APP });
+    await it.boot();
+    await it.untilStatus('web', 'STARTED');
+    it.world.exit('web', { kind: 'code', code: 0 });
+    await it.untilStatus('web', 'STOPPED');
+    it.world.calls.length = 0;
+    await (await it.boot()).settled;
+    await it.untilStatus('web', 'STOPPED');
+    assert.deepEqual(callsOf(it, 'web'), []);
+  });
+});
