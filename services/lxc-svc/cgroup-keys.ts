@@ -1,16 +1,10 @@
-// `lxc.cgroup.*` (version 1) and `lxc.cgroup2.*` lines as this host can use them. Pure.
-import type { LxcEntry } from '../../shared/lxc-config/parse.ts';
+// `lxc.cgroup.*` (version 1) and `lxc.cgroup2.*` lines as this host can use them, and where Berth puts the groups. Pure.
+import { adding, type ConfigLine, type ConfigPart, placeOf } from './config-draft.ts';
 
 /** Controllers by name; `devices` is part of version 2 wherever it is mounted (a BPF program, no controller of its own). */
 export interface CgroupSupport {
   readonly v1: ReadonlySet<string>;
   readonly v2: ReadonlySet<string>;
-}
-
-export interface Adapted {
-  readonly entries: readonly LxcEntry[];
-  /** For the debug log. */
-  readonly notes: readonly string[];
 }
 
 const LIMIT_KEY = /^lxc\.(cgroup2?)\.([a-z_]+)\.\S+$/;
@@ -19,18 +13,18 @@ const LIMIT_KEY = /^lxc\.(cgroup2?)\.([a-z_]+)\.\S+$/;
  * Lines for controllers that the host has in the other version only are dropped, except device rules, which mean the same in both:
  * they are translated, unless the configuration has its own for that version.
  */
-export function adaptCgroupKeys(entries: readonly LxcEntry[], host: CgroupSupport): Adapted {
+export const cgroupLimits: ConfigPart = (draft, { host }) => {
   const notes: string[] = [];
-  const has = (version: 'cgroup' | 'cgroup2', controller: string): boolean =>
+  const has = (version: string, controller: string): boolean =>
     (version === 'cgroup' ? host.v1 : host.v2).has(controller);
   const ownDeviceRules = (version: string): boolean =>
-    entries.some(({ key }) => key.startsWith(`lxc.${version}.devices.`));
-  const kept = entries.flatMap((entry): LxcEntry[] => {
+    draft.entries.some(({ key }) => key.startsWith(`lxc.${version}.devices.`));
+  const entries = draft.entries.flatMap((entry): ConfigLine[] => {
     const [, version, controller = ''] = LIMIT_KEY.exec(entry.key) ?? [];
     if (version !== 'cgroup' && version !== 'cgroup2') return [entry];
     if (controller === 'dir' || has(version, controller)) return [entry];
     const other = version === 'cgroup' ? 'cgroup2' : 'cgroup';
-    const place = `${entry.source}:${entry.line}: ${entry.key}`;
+    const place = `${placeOf(entry)} ${entry.key}`;
     if (controller === 'devices' && has(other, controller) && !ownDeviceRules(other)) {
       notes.push(`${place} applied as lxc.${other}, which this host has`);
       return [{ ...entry, key: entry.key.replace(`lxc.${version}.`, `lxc.${other}.`) }];
@@ -38,5 +32,11 @@ export function adaptCgroupKeys(entries: readonly LxcEntry[], host: CgroupSuppor
     notes.push(`${place} dropped, this host has no ${controller} controller of that version`);
     return [];
   });
-  return { entries: kept, notes };
-}
+  return { ...draft, entries, notes: [...draft.notes, ...notes] };
+};
+
+export const cgroupPlaces = adding(({ cgroup }) => [
+  { key: 'lxc.cgroup.dir.container', value: `${cgroup}/payload` },
+  { key: 'lxc.cgroup.dir.monitor', value: `${cgroup}/monitor` },
+  { key: 'lxc.cgroup.dir.monitor.pivot', value: `${cgroup}/pivot` },
+]);

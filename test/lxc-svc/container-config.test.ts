@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
-import { type ConfigSettings, containerConfig } from '../../services/lxc-svc/container-config.ts';
+import type { ConfigSettings } from '../../services/lxc-svc/config-draft.ts';
+import { containerConfig } from '../../services/lxc-svc/container-config.ts';
 import { parseLxcConfig } from '../../shared/lxc-config/parse.ts';
 
 const SETTINGS: ConfigSettings = {

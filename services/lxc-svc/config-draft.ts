@@ -1,0 +1,44 @@
+// What the parts of a container's configuration are given, and what each of them makes of it. Pure.
+import type { LxcEntry } from '../../shared/lxc-config/parse.ts';
+import type { ContainerNetwork } from '../../shared/schema/network.ts';
+import type { CgroupSupport } from './cgroup-keys.ts';
+
+export interface ConfigSettings {
+  readonly container: string;
+  readonly hostname: string;
+  readonly network: ContainerNetwork;
+  readonly rootfs: string;
+  /** Mounted read-only as /pantavisor. */
+  readonly pantavisorFolder: string;
+  readonly consoleLog: string;
+  readonly lxcLog: string;
+  /** First part of the names of its control groups. */
+  readonly cgroup: string;
+  readonly host: CgroupSupport;
+  /** The folder of a volume that the configuration binds from /volumes/<container>/<volume>. */
+  readonly volumeFolder: (volume: string) => string;
+}
+
+/** A line of the container's own, or of Berth's, which stands in no file. */
+export type ConfigLine = Pick<LxcEntry, 'key' | 'value'> & Partial<Pick<LxcEntry, 'source' | 'line'>>;
+
+export interface ConfigDraft {
+  readonly entries: readonly ConfigLine[];
+  /** Folders of volumes that must exist. */
+  readonly volumeFolders: readonly string[];
+  /** What was left out or changed, for the debug log. */
+  readonly notes: readonly string[];
+}
+
+/** Takes lines away, changes them, adds its own; says so in a note where a line was the container's. */
+export type ConfigPart = (draft: ConfigDraft, settings: ConfigSettings) => ConfigDraft;
+
+/** A part that only adds lines. */
+export function adding(lines: (settings: ConfigSettings, draft: ConfigDraft) => readonly ConfigLine[]): ConfigPart {
+  return (draft, settings) => ({ ...draft, entries: [...draft.entries, ...lines(settings, draft)] });
+}
+
+/** Where a line stands, for notes. */
+export function placeOf({ source, line }: ConfigLine): string {
+  return source === undefined ? 'berth:' : `${source}:${line}:`;
+}
