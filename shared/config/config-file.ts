@@ -1,0 +1,45 @@
+// pantavisor.config and the environment as sources of configuration: `KEY=value` a line, and variables named like keys.
+import { findKey, type SettingProblem, type Written } from './settings.ts';
+
+export interface ReadSource {
+  readonly written: readonly Written[];
+  readonly problems: readonly SettingProblem[];
+}
+
+/** `#` starts a comment line; blanks around the key and the value say nothing, nor do quotes around the value. */
+export function readConfigText(text: string, path: string): ReadSource {
+  const written: Written[] = [];
+  const problems: SettingProblem[] = [];
+  const origin = 'pv conf file';
+  for (const [index, line] of text.split('\n').entries()) {
+    const content = line.trim();
+    if (content === '' || content.startsWith('#')) continue;
+    const equals = content.indexOf('=');
+    const name = (equals === -1 ? content : content.slice(0, equals)).trim();
+    const place = `${path}:${index + 1}`;
+    if (equals === -1) {
+      problems.push({ key: place, origin, message: `${place}: '${name.slice(0, 64)}' has no '='; write KEY=value` });
+      continue;
+    }
+    const key = findKey(name);
+    if (key === undefined) {
+      problems.push({ key: place, origin, message: `${place}: there is no key '${name.slice(0, 64)}'; it is ignored` });
+      continue;
+    }
+    written.push({ key, value: unquoted(content.slice(equals + 1).trim()), origin });
+  }
+  return { written, problems };
+}
+
+function unquoted(value: string): string {
+  return /^"[^"]*"$/.test(value) || /^'[^']*'$/.test(value) ? value.slice(1, -1) : value;
+}
+
+/** Variables with the names of keys; any other is somebody else's. */
+export function readEnvironment(env: Readonly<Record<string, string | undefined>>): readonly Written[] {
+  return Object.entries(env).flatMap(([name, value]) => {
+    // Dotted names are none of variables; and nothing but a key looks like one.
+    const key = /^(?:PV|PH|BERTH)_/.test(name) ? findKey(name) : undefined;
+    return key === undefined || value === undefined ? [] : [{ key, value, origin: 'env' as const }];
+  });
+}

@@ -1,0 +1,163 @@
+// Every configuration key: its kind, its default, whether user-meta may override it, and what Berth does with it. Names, aliases,
+// kinds and defaults are Pantavisor's; a key without a `job` is accepted and shown, and changes nothing here.
+import { choice, count, duration, flag, type Kind, percent, port, size, text, word, wordSet } from './kinds.ts';
+
+export interface Key<T> {
+  readonly kind: Kind<T>;
+  /** As written; parsed by its kind. */
+  readonly standard: string;
+  /** The older dotted name, under which `GET /config` shows it. */
+  readonly alias?: string;
+  /** Whether a value in user-meta overrides it while Berth runs. */
+  readonly userMeta?: true;
+  /** What Berth does with it, for people. */
+  readonly job?: string;
+}
+
+function key<T>(kind: Kind<T>, standard: string, more: Omit<Key<T>, 'kind' | 'standard'> = {}): Key<T> {
+  return { kind, standard, ...more };
+}
+
+/** Bits of `log.server.outputs`. */
+const OUTPUTS = {
+  singlefile: 1,
+  nullsink: 2,
+  filetree: 4,
+  stdout: 8,
+  stdout_direct: 16,
+  'stdout.containers': 32,
+  'stdout.pantavisor': 128,
+} as const;
+
+const ERRORS_TO_TRACE = ['fatal', 'error', 'warn', 'info', 'debug', 'trace'] as const;
+const LEVELS = ['fatal', 'error', 'warn', 'wall', 'info', 'debug', 'trace'] as const;
+
+export const KEYS = {
+  PH_CREDS_HOST: key(text, 'api.pantahub.com', { alias: 'creds.host' }),
+  PH_CREDS_ID: key(text, '', { alias: 'creds.id' }),
+  PH_CREDS_PORT: key(port, '443', { alias: 'creds.port' }),
+  PH_CREDS_PROXY_HOST: key(text, '', { alias: 'creds.proxy.host' }),
+  PH_CREDS_PROXY_NOPROXYCONNECT: key(count, '0', { alias: 'creds.proxy.noproxyconnect' }),
+  PH_CREDS_PROXY_PORT: key(port, '3218', { alias: 'creds.proxy.port' }),
+  PH_CREDS_PRN: key(text, '', { alias: 'creds.prn' }),
+  PH_CREDS_SECRET: key(text, '', { alias: 'creds.secret' }),
+  PH_CREDS_TYPE: key(text, 'builtin', { alias: 'creds.type' }),
+  PH_FACTORY_AUTOTOK: key(text, '', { alias: 'factory.autotok' }),
+  PH_METADATA_DEVMETA_INTERVAL: key(count, '10', { alias: 'metadata.devmeta.interval', userMeta: true }),
+  PH_METADATA_USRMETA_INTERVAL: key(count, '5', { alias: 'metadata.usrmeta.interval', userMeta: true }),
+  PH_UPDATER_INTERVAL: key(count, '5', { alias: 'updater.interval', userMeta: true }),
+  PH_UPDATER_NETWORK_TIMEOUT: key(count, '120', { alias: 'updater.network_timeout', userMeta: true }),
+
+  PV_BOOTLOADER_FITCONFIG: key(text, '', { alias: 'bootloader.fitconfig' }),
+  PV_BOOTLOADER_MTD_ENV: key(text, '', { alias: 'bootloader.mtd_env' }),
+  PV_BOOTLOADER_MTD_ONLY: key(flag, '0', { alias: 'bootloader.mtd_only' }),
+  PV_BOOTLOADER_TYPE: key(choice(['uboot', 'uboot-pvk', 'grub', 'rpiab', 'uboot-ab']), 'uboot', {
+    alias: 'bootloader.type',
+  }),
+  PV_CACHE_DEVMETADIR: key(text, '/var/pantavisor/storage/cache/devmeta', { alias: 'cache.devmetadir' }),
+  PV_CACHE_USRMETADIR: key(text, '/var/pantavisor/storage/cache/usrmeta', { alias: 'cache.usrmetadir' }),
+  PV_CONTROL_REMOTE: key(flag, '0', { alias: 'control.remote' }),
+  PV_CONTROL_REMOTE_ALWAYS: key(flag, '0', { alias: 'control.remote.always' }),
+  PV_DEBUG_SHELL: key(flag, '0', { alias: 'debug.shell' }),
+  PV_DEBUG_SHELL_AUTOLOGIN: key(flag, '0', { alias: 'debug.shell.autologin' }),
+  PV_DEBUG_SSH: key(flag, '0', { alias: 'debug.ssh' }),
+  PV_DEBUG_SSH_AUTHORIZED_KEYS: key(text, '', { alias: 'debug.ssh_authorized_keys' }),
+  PV_DISK_EXPORTSDIR: key(text, '/exports', { alias: 'disk.exportsdir' }),
+  PV_DISK_VOLDIR: key(text, '/volumes', { alias: 'disk.voldir' }),
+  PV_DISK_WRITABLEDIR: key(text, '/var/run/pv/writable', { alias: 'disk.writabledir' }),
+  PV_DROPBEAR_CACHE_DIR: key(text, '/var/pantavisor/storage/cache/dropbear', { alias: 'dropbear.cache.dir' }),
+  PV_LIBTHTTP_CERTSDIR: key(text, '/etc/thttp/certs', { alias: 'libthttp.certdir' }),
+  PV_LIBTHTTP_LOG_LEVEL: key(count, '3', { alias: 'libthttp.log.level' }),
+
+  PV_LOG_AUTO_DEVLOG: key(flag, '1'),
+  PV_LOG_BUF_NITEMS: key(count, '128', { alias: 'log.buf_nitems' }),
+  PV_LOG_CAPTURE: key(flag, '1', { alias: 'log.capture' }),
+  PV_LOG_CAPTURE_DMESG: key(flag, '0', { alias: 'log.capture.dmesg' }),
+  PV_LOG_DIR: key(text, '/var/pantavisor/storage/logs', { alias: 'log.dir' }),
+  PV_LOG_DIR_MAXSIZE: key(size, '0', { userMeta: true }),
+  PV_LOG_FILETREE_TIMESTAMP_FORMAT: key(text, '', { alias: 'log.filetree.timestamp.format', userMeta: true }),
+  PV_LOG_HYSTERESIS_FACTOR: key(count, '4', { userMeta: true }),
+  PV_LOG_LEVEL: key(choice(LEVELS), 'info', { alias: 'log.level', userMeta: true }),
+  PV_LOG_LOGGERS: key(flag, '1', { alias: 'log.loggers' }),
+  PV_LOG_PUSH: key(flag, '0', { alias: 'log.push' }),
+  PV_LOG_ROTATE_FACTOR: key(count, '5', { userMeta: true }),
+  PV_LOG_SERVER_OUTPUTS: key(wordSet(OUTPUTS), 'filetree', { alias: 'log.server.outputs', userMeta: true }),
+  PV_LOG_SINGLEFILE_TIMESTAMP_FORMAT: key(text, '', { alias: 'log.singlefile.timestamp.format', userMeta: true }),
+  PV_LOG_STDOUT_TIMESTAMP_FORMAT: key(text, '', { alias: 'log.stdout.timestamp.format', userMeta: true }),
+  PV_LXC_LOG_LEVEL: key(choice(ERRORS_TO_TRACE), 'warn', { alias: 'lxc.log.level' }),
+
+  PV_NET_BRADDRESS4: key(text, '10.0.3.1', { alias: 'net.braddress4' }),
+  PV_NET_BRDEV: key(text, 'lxcbr0', { alias: 'net.brdev' }),
+  PV_NET_BRMASK4: key(text, '255.255.255.0', { alias: 'net.brmask4' }),
+  PV_OEM_NAME: key(text, ''),
+  PV_POLICY: key(text, '', { alias: 'policy' }),
+  PV_POWER_MODE: key(choice(['disabled', 'locks', 'managed']), 'disabled', { alias: 'power.mode' }),
+  PV_POWER_DEVMETA_EAGER_PUSH: key(flag, '0', { alias: 'power.devmeta.eager_push' }),
+  PV_POWER_WAKE_INTERVAL: key(duration, '3600', { alias: 'power.wake.interval' }),
+  PV_POWER_WAKE_RUN_WINDOW: key(duration, '0', { alias: 'power.wake.run_window' }),
+  PV_POWER_AUTOSLEEP_SETTLE: key(duration, '90', { alias: 'power.autosleep.settle' }),
+  PV_POWER_WAKE_MIN_AWAKE: key(duration, '10', { alias: 'power.wake.min_awake' }),
+  PV_POWER_WAKE_MAX_AWAKE: key(duration, '60', { alias: 'power.wake.max_awake' }),
+  PV_POWER_DEVMETA_MAX_HELD: key(duration, '300', { alias: 'power.devmeta.max_held' }),
+  PV_POWER_SYSFS_DIR: key(text, '/sys/power', { alias: 'power.sysfs_dir' }),
+  PV_REVISION_RETRIES: key(count, '10', { alias: 'revision.retries', userMeta: true }),
+
+  PV_SECUREBOOT_CHECKSUM: key(flag, '1', { alias: 'secureboot.checksum' }),
+  PV_SECUREBOOT_HANDLERS: key(flag, '0', { alias: 'secureboot.handlers' }),
+  PV_SECUREBOOT_MODE: key(choice(['disabled', 'audit', 'lenient', 'strict']), 'disabled', { alias: 'secureboot.mode' }),
+  // The missing letter of the alias is Pantavisor's.
+  PV_SECUREBOOT_OEM_TRUSTSTORE: key(text, 'ca-oem-certificates', { alias: 'PV_SECUREBOOT_OEM_TRUSTORE' }),
+  PV_SECUREBOOT_TRUSTSTORE: key(text, 'ca-certificates', { alias: 'secureboot.truststore' }),
+
+  PV_STORAGE_DEVICE: key(text, '', { alias: 'storage.device' }),
+  PV_STORAGE_FSTYPE: key(text, '', { alias: 'storage.fstype' }),
+  PV_STORAGE_GC_KEEP_FACTORY: key(flag, '0', { alias: 'storage.gc.keep_factory', userMeta: true }),
+  PV_STORAGE_GC_RESERVED: key(percent, '5', { alias: 'storage.gc.reserved', userMeta: true }),
+  PV_STORAGE_GC_THRESHOLD_DEFERTIME: key(count, '600', { alias: 'storage.gc.threshold.defertime', userMeta: true }),
+  PV_STORAGE_GC_THRESHOLD: key(percent, '0', { alias: 'storage.gc.threshold', userMeta: true }),
+  PV_STORAGE_LOGTEMPSIZE: key(text, '', { alias: 'storage.logtempsize' }),
+  PV_STORAGE_MNTPOINT: key(text, '', {
+    alias: 'storage.mntpoint',
+    job: 'where revisions, leases and logs are, when `--storage` is not given',
+  }),
+  PV_STORAGE_MNTTYPE: key(text, '', { alias: 'storage.mnttype' }),
+  PV_STORAGE_WAIT: key(count, '5', { alias: 'storage.wait' }),
+
+  PV_SYSTEM_APPARMOR_PROFILES: key(text, '', { alias: 'system.apparmor.profiles' }),
+  PV_SYSTEM_CONFDIR: key(text, '/run/pantavisor/configs', { alias: 'system.confdir' }),
+  PV_SYSTEM_DRIVERS_LOAD_EARLY_AUTO: key(flag, '0', { alias: 'system.drivers.load_early.auto' }),
+  PV_SYSTEM_ETCDIR: key(text, '/etc', { alias: 'system.etcdir' }),
+  PV_SYSTEM_INIT_MODE: key(choice(['embedded', 'standalone', 'appengine']), 'appengine', {
+    alias: 'system.init.mode',
+    job: 'what a reboot is, when `--mode` is not given; `standalone` is not supported',
+  }),
+  PV_SYSTEM_LIBDIR: key(text, '/usr/lib/pantavisor', { alias: 'system.libdir' }),
+  PV_SYSTEM_MEDIADIR: key(text, '/run/pantavisor/media', { alias: 'system.mediadir' }),
+  PV_SYSTEM_MOUNT_SECURITYFS: key(flag, '0', { alias: 'system.mount.securityfs' }),
+  PV_SYSTEM_RUNDIR: key(text, '/run/pantavisor/pv', {
+    alias: 'system.rundir',
+    job: 'sockets, namespaces and mounts, when `--rundir` is not given',
+  }),
+  PV_SYSTEM_DISKSDIR: key(text, '/run/pantavisor/disks', { alias: 'system.disksdir' }),
+  PV_SYSTEM_USRDIR: key(text, '/usr', { alias: 'system.usrdir' }),
+
+  PV_UPDATER_COMMIT_DELAY: key(count, '25', { alias: 'updater.commit.delay', userMeta: true }),
+  PV_UPDATER_GOALS_TIMEOUT: key(count, '120', { alias: 'updater.goals.timeout' }),
+  PV_UPDATER_USE_TMP_OBJECTS: key(flag, '0', { alias: 'updater.use_tmp_objects', userMeta: true }),
+  PV_WDT_MODE: key(choice(['disabled', 'shutdown', 'startup', 'always']), 'disabled', { alias: 'wdt.mode' }),
+  PV_WDT_TIMEOUT: key(count, '15', { alias: 'wdt.timeout' }),
+  PV_XCONNECT_DBUS_SYSTEMBUS_ENABLED: key(flag, '0', { alias: 'xconnect.dbus.systembus.enabled' }),
+
+  BERTH_MODPROBE: key(text, 'modprobe'),
+  BERTH_CRYPTSETUP: key(text, 'cryptsetup'),
+  BERTH_POOL_OVERLAP: key(word(['error', 'warning']), 'error', {
+    job: 'what a pool is that hides an address, route or name server of the machine; `--pool-overlap`',
+  }),
+  BERTH_LEASE_HOLD: key(duration, '86400', {
+    job: 'how long a container may be in no revision before its addresses are given back; `--lease-hold`',
+  }),
+  BERTH_NAT: key(word(['auto', 'nftables', 'iptables', 'none']), 'auto', { job: 'what may do NAT; `--nat`' }),
+} as const satisfies Readonly<Record<string, Key<unknown>>>;
+
+export type KeyName = keyof typeof KEYS;
+export type KeyValue<K extends KeyName> = (typeof KEYS)[K] extends Key<infer T> ? T : never;

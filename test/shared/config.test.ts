@@ -1,0 +1,146 @@
+import assert from 'node:assert/strict';
+import { describe, it } from 'node:test';
+import * as fc from 'fast-check';
+import { readConfigText, readEnvironment } from '../../shared/config/config-file.ts';
+import { KEYS } from '../../shared/config/keys.ts';
+import { createSettings, findKey, type Origin, type Written } from '../../shared/config/settings.ts';
+
+function settings(...written: readonly Written[]) {
+  return createSettings(written).settings;
+}
+
+function row(key: keyof typeof KEYS, ...written: readonly Written[]) {
+  return settings(...written)
+    .rows()
+    .find((each) => each.key === key);
+}
+
+describe('config.keys', () => {
+  it('has a default of its own kind for every key', () => {
+    const { rows } = settings();
+    assert.equal(rows().length, Object.keys(KEYS).length);
+    for (const { origin } of rows()) assert.equal(origin, 'default');
+  });
+
+  it('gives no alias twice, and none that is the name of another key', () => {
+    const names = settings()
+      .rows()
+      .flatMap(({ key, alias }) => (alias === undefined ? [key] : [key, alias]));
+    assert.equal(new Set(names.map((name) => name.toLowerCase())).size, names.length);
+  });
+});
+
+describe('config.settings', () => {
+  it('reads a value as its kind says', () => {
+    const written = (key: keyof typeof KEYS, value: string): Written => ({ key, value, origin: 'env' });
+    const all = settings(
+      written('PV_LOG_DIR_MAXSIZE', '20MB'),
+      written('PV_LOG_SERVER_OUTPUTS', 'filetree, stdout.pantavisor'),
+      written('PV_LOG_CAPTURE', 'Off'),
+      written('BERTH_LEASE_HOLD', '2h'),
+      written('PV_SECUREBOOT_MODE', '3'),
+    );
+    assert.deepEqual(all.value('PV_LOG_DIR_MAXSIZE'), { kind: 'bytes', bytes: 20 * 1024 * 1024 });
+    assert.deepEqual(all.value('PV_LOG_SERVER_OUTPUTS'), ['filetree', 'stdout.pantavisor']);
+    assert.equal(all.value('PV_LOG_CAPTURE'), false);
+    assert.equal(all.value('BERTH_LEASE_HOLD'), 7200);
+    assert.equal(all.value('PV_SECUREBOOT_MODE'), 'strict');
+    assert.equal(all.value('PV_UPDATER_COMMIT_DELAY'), 25);
+  });
+
+  it('shows values with the JSON types that clients know', () => {
+    assert.equal(row('PV_LOG_SERVER_OUTPUTS')?.shown, 4);
+    assert.equal(row('PV_LOG_LEVEL')?.shown, 4);
+    assert.equal(row('PV_DEBUG_SSH')?.shown, false);
+    assert.equal(row('PH_CREDS_ID')?.shown, null);
+    assert.equal(row('PV_LOG_DIR_MAXSIZE', { key: 'PV_LOG_DIR_MAXSIZE', value: '10%', origin: 'env' })?.shown, '10%');
+  });
+
+  it('lets the strongest origin win, in whatever order values come', () => {
+    const origins: readonly Exclude<Origin, 'default'>[] = ['pv conf file', 'env', 'user meta', 'command'];
+    fc.assert(
+      fc.property(fc.shuffledSubarray([...origins], { minLength: 1 }), (order) => {
+        const written = order.map(
+          (origin): Written => ({ key: 'PV_UPDATER_COMMIT_DELAY', value: String(origins.indexOf(origin)), origin }),
+        );
+        const strongest = Math.max(...order.map((origin) => origins.indexOf(origin)));
+        return settings(...written).value('PV_UPDATER_COMMIT_DELAY') === strongest;
+      }),
+    );
+  });
+
+  it('keeps what was below a value that cannot be used, and names key, value and what is allowed', () => {
+    const { settings: left, problems } = createSettings([
+      { key: 'PV_UPDATER_COMMIT_DELAY', value: '7', origin: 'pv conf file' },
+      { key: 'PV_UPDATER_COMMIT_DELAY', value: 'soon', origin: 'env' },
+    ]);
+    assert.equal(left.value('PV_UPDATER_COMMIT_DELAY'), 7);
+    assert.deepEqual(problems, [
+      {
+        key: 'PV_UPDATER_COMMIT_DELAY',
+        origin: 'env',
+        message: "PV_UPDATER_COMMIT_DELAY is 'soon'; it must be a whole number of up to nine digits",
+      },
+    ]);
+  });
+
+  it('does not let user-meta set what is not its to set', () => {
+    const { settings: left, problems } = createSettings([
+      { key: 'PV_SECUREBOOT_MODE', value: 'disabled', origin: 'user meta' },
+      { key: 'PV_SECUREBOOT_MODE', value: 'strict', origin: 'pv conf file' },
+    ]);
+    assert.equal(left.value('PV_SECUREBOOT_MODE'), 'strict');
+    assert.deepEqual(
+      problems.map(({ key, origin }) => [key, origin]),
+      [['PV_SECUREBOOT_MODE', 'user meta']],
+    );
+  });
+
+  it('hands on what was written so that it reads the same again', () => {
+    const first = settings({ key: 'PV_LOG_LEVEL', value: 'debug', origin: 'env' });
+    assert.deepEqual(settings(...first.written()).rows(), first.rows());
+  });
+
+  it('never throws, whatever is written', () => {
+    const keys = Object.keys(KEYS).flatMap((name) => findKey(name) ?? []);
+    fc.assert(
+      fc.property(fc.constantFrom(...keys), fc.string(), (key, value) => {
+        settings({ key, value, origin: 'env' }).rows();
+      }),
+    );
+  });
+});
+
+describe('config.file', () => {
+  it('takes keys by either name and in any case, past comments, blanks and quotes', () => {
+    const { written, problems } = readConfigText(
+      ['# how this board logs', '', 'pv_log_level = 5', 'updater.commit.delay="3"', "PV_POLICY='a=b'"].join('\n'),
+      'c',
+    );
+    assert.deepEqual(problems, []);
+    assert.deepEqual(
+      written.map(({ key, value }) => [key, value]),
+      [
+        ['PV_LOG_LEVEL', '5'],
+        ['PV_UPDATER_COMMIT_DELAY', '3'],
+        ['PV_POLICY', 'a=b'],
+      ],
+    );
+  });
+
+  it('names the line of what it does not understand, and reads on', () => {
+    const { written, problems } = readConfigText('PV_NO_SUCH=1\nnonsense\nPV_LOG_LEVEL=1', '/etc/c');
+    assert.deepEqual(
+      problems.map(({ message }) => message),
+      ["/etc/c:1: there is no key 'PV_NO_SUCH'; it is ignored", "/etc/c:2: 'nonsense' has no '='; write KEY=value"],
+    );
+    assert.equal(written.length, 1);
+  });
+});
+
+describe('config.environment', () => {
+  it('takes variables that are keys and leaves all others', () => {
+    const env = { PV_LOG_LEVEL: '1', PV_SOMETHING: 'x', BERTH_SEED: '7', HOME: '/', 'log.level': '2' };
+    assert.deepEqual(readEnvironment(env), [{ key: 'PV_LOG_LEVEL', value: '1', origin: 'env' }]);
+  });
+});
