@@ -3,6 +3,7 @@ import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import process from 'node:process';
 import { ALL_CONTRACTS } from '../services/supervisor/contracts.ts';
+import { KEYS, type Key } from '../shared/config/keys.ts';
 import type { Contract } from '../shared/ipc/contract.ts';
 
 const README = join(import.meta.dirname, '../README.md');
@@ -39,7 +40,20 @@ function servicesTable(): string {
   );
 }
 
-const TABLES: Readonly<Record<string, () => string>> = { services: servicesTable };
+function keysTable(): string {
+  const rows = Object.entries(KEYS).flatMap(
+    ([name, { alias, standard, userMeta, job }]: readonly [string, Key<unknown>]) => {
+      if (job === undefined) return [];
+      const names = alias === undefined ? `\`${name}\`` : `\`${name}\` (\`${alias}\`)`;
+      return [
+        `| ${names} | ${standard === '' ? 'none' : `\`${standard}\``} | ${userMeta === true ? 'yes' : ''} | ${job} |`,
+      ];
+    },
+  );
+  return ['| key | default | user-meta | what it does |', '|---|---|---|---|', ...rows].join('\n');
+}
+
+const TABLES: Readonly<Record<string, () => string>> = { services: servicesTable, keys: keysTable };
 
 /** The text with every marked table made anew; throws when a marker is missing. */
 export function withTables(text: string): string {

@@ -2,31 +2,25 @@
 import { statSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 import { parseArgs } from 'node:util';
+import { DEFAULT_CONFIG, type RunSettings, readRunSettings } from './run-settings.ts';
 
 export interface RunOptions {
   readonly storage: string;
-  readonly rundir: string | undefined;
+  readonly rundir: string;
   readonly mode: 'embedded' | 'appengine';
   readonly sandbox: boolean;
-  readonly settings: RunSettings;
+  readonly configuration: RunSettings;
 }
 
-/** What the supervisor passes on to services; undefined: as they have it by themselves. */
-export interface RunSettings {
-  readonly poolOverlap: 'error' | 'warning' | undefined;
-  readonly leaseHoldSeconds: number | undefined;
-  /** In order of preference. */
-  readonly natBackends: ('nftables' | 'iptables')[] | undefined;
-}
-
-export const DEFAULT_RUNDIR = '/run/pantavisor/pv';
-
-export const RUN_USAGE = `usage: berth run --storage DIR [--rundir DIR] [--mode appengine|embedded] [--sandbox]
+export const RUN_USAGE = `usage: berth run [--storage DIR] [--rundir DIR] [--mode appengine|embedded] [--sandbox]
+                 [--config FILE] [--set KEY=VALUE]...
 
   --storage DIR   where the revisions, leases and logs are (berth pack makes one)
-  --rundir DIR    sockets, namespaces, mounts; gone after a reboot (${DEFAULT_RUNDIR})
+  --rundir DIR    sockets, namespaces, mounts; gone after a reboot (/run/pantavisor/pv)
   --mode MODE     appengine: a guest on any Linux host (default); embedded: the device's own
   --sandbox       in namespaces of its own, with a simulated outside host; leaves nothing behind
+  --config FILE   KEY=value lines (${DEFAULT_CONFIG}, if it is there)
+  --set KEY=VALUE one key, stronger than the file and the environment; may be repeated
   --pool-overlap error|warning
                   what a pool is that hides an address, route or name server of this machine (error)
   --lease-hold SECONDS
@@ -46,41 +40,52 @@ function storageRefusal(folder: string): string | undefined {
 }
 
 /** Answers the options, or what is wrong with them. */
-export function parseRunOptions(argv: readonly string[]): RunOptions | { readonly wrong: string } {
+export function parseRunOptions(
+  argv: readonly string[],
+  env: Readonly<Record<string, string | undefined>>,
+): RunOptions | { readonly wrong: string } {
   try {
     const { values } = parseArgs({
       args: [...argv],
       options: {
         storage: { type: 'string' },
         rundir: { type: 'string' },
-        mode: { type: 'string', default: 'appengine' },
+        mode: { type: 'string' },
         sandbox: { type: 'boolean', default: false },
+        config: { type: 'string' },
+        set: { type: 'string', multiple: true, default: [] },
         'pool-overlap': { type: 'string' },
         'lease-hold': { type: 'string' },
         nat: { type: 'string' },
       },
     });
-    const { storage, rundir, mode, sandbox } = values;
-    if (storage === undefined) return { wrong: '--storage is missing: name the folder that holds the revisions' };
+    const short = shortOptions(values['pool-overlap'], values['lease-hold'], values.nat);
+    if ('wrong' in short) return short;
+    const read = readRunSettings({ config: values.config, set: [...values.set, ...short.set] }, env);
+    if ('wrong' in read) return read;
+    const { settings } = read;
+    const mode = values.mode ?? settings.value('PV_SYSTEM_INIT_MODE');
     if (mode !== 'appengine' && mode !== 'embedded') {
       return { wrong: `--mode ${mode}: must be appengine or embedded` };
     }
-    const settings = parseSettings(values['pool-overlap'], values['lease-hold'], values.nat);
-    if ('wrong' in settings) return settings;
+    const storage = values.storage ?? settings.value('PV_STORAGE_MNTPOINT');
+    if (storage === '') return { wrong: '--storage is missing: name the folder that holds the revisions' };
     const folder = resolve(storage);
     const refusal = storageRefusal(folder);
     if (refusal !== undefined) return { wrong: refusal };
-    return { storage: folder, rundir: rundir === undefined ? undefined : resolve(rundir), mode, sandbox, settings };
+    const rundir = resolve(values.rundir ?? settings.value('PV_SYSTEM_RUNDIR'));
+    return { storage: folder, rundir, mode, sandbox: values.sandbox, configuration: read };
   } catch (error) {
     return { wrong: error instanceof Error ? error.message : String(error) };
   }
 }
 
-function parseSettings(
+/** Options that have a word of their own are keys like any other. */
+function shortOptions(
   overlap: string | undefined,
   hold: string | undefined,
   nat: string | undefined,
-): RunSettings | { readonly wrong: string } {
+): { readonly set: readonly string[] } | { readonly wrong: string } {
   if (overlap !== undefined && overlap !== 'error' && overlap !== 'warning') {
     return { wrong: `--pool-overlap ${overlap}: must be error or warning` };
   }
@@ -90,18 +95,6 @@ function parseSettings(
   if (nat !== undefined && nat !== 'nftables' && nat !== 'iptables' && nat !== 'none') {
     return { wrong: `--nat ${nat}: must be nftables, iptables or none` };
   }
-  return {
-    poolOverlap: overlap,
-    leaseHoldSeconds: hold === undefined ? undefined : Number(hold),
-    natBackends: nat === undefined ? undefined : nat === 'none' ? [] : [nat],
-  };
-}
-
-/** The words of these settings, for a `berth run` inside a sandbox. */
-export function settingsArguments({ poolOverlap, leaseHoldSeconds, natBackends }: RunSettings): readonly string[] {
-  return [
-    ...(poolOverlap === undefined ? [] : ['--pool-overlap', poolOverlap]),
-    ...(leaseHoldSeconds === undefined ? [] : ['--lease-hold', String(leaseHoldSeconds)]),
-    ...(natBackends === undefined ? [] : ['--nat', natBackends[0] ?? 'none']),
-  ];
+  const said = { BERTH_POOL_OVERLAP: overlap, BERTH_LEASE_HOLD: hold, BERTH_NAT: nat };
+  return { set: Object.entries(said).flatMap(([key, value]) => (value === undefined ? [] : [`${key}=${value}`])) };
 }

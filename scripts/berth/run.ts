@@ -6,7 +6,7 @@ import process from 'node:process';
 import { isClosedFolder, unreachableFolder } from '../../services/supervisor/folders.ts';
 import type { Places } from '../../services/supervisor/spawn-arguments.ts';
 import { NODE_INSIDE, openSandbox, PROGRAM_INSIDE, STORAGE_INSIDE } from '../sandbox/sandbox.ts';
-import { DEFAULT_RUNDIR, parseRunOptions, RUN_USAGE, type RunOptions, settingsArguments } from './run-options.ts';
+import { parseRunOptions, RUN_USAGE, type RunOptions } from './run-options.ts';
 
 /** Programs that the tree starts, and the Debian package that each is in. */
 const NEEDED: Readonly<Record<string, string>> = {
@@ -23,7 +23,7 @@ export async function run(argv: readonly string[]): Promise<number> {
     console.log(RUN_USAGE);
     return 0;
   }
-  const options = parseRunOptions(argv);
+  const options = parseRunOptions(argv, process.env);
   if ('wrong' in options) {
     console.error(`berth run: ${options.wrong}\nSee berth run --help.`);
     return 2;
@@ -61,7 +61,7 @@ function programFolder(): string {
   return dirname(realpathSync(process.argv[1] ?? '.'));
 }
 
-async function runHere({ storage, rundir = DEFAULT_RUNDIR, mode, settings }: RunOptions): Promise<number> {
+async function runHere({ storage, rundir, mode, configuration }: RunOptions): Promise<number> {
   const places: Places = { rundir, storage, program: programFolder() };
   for (const path of [places.program, storage, process.execPath]) {
     const folder = unreachableFolder(path);
@@ -73,10 +73,11 @@ async function runHere({ storage, rundir = DEFAULT_RUNDIR, mode, settings }: Run
     return 1;
   }
   const { runTree } = await import('./run-tree.ts');
-  return await runTree(places, { mode, ...settings });
+  const { settings, warnings } = configuration;
+  return await runTree(places, { mode, settings: [...settings.written()], warnings });
 }
 
-async function runInSandbox({ storage, mode, settings }: RunOptions): Promise<number> {
+async function runInSandbox({ storage, mode, configuration }: RunOptions): Promise<number> {
   const program = programFolder();
   // What is above them does not matter: the sandbox mounts them elsewhere.
   const closed = [program, storage].find(isClosedFolder);
@@ -93,7 +94,7 @@ async function runInSandbox({ storage, mode, settings }: RunOptions): Promise<nu
     const [command, args] = sandbox.enter([
       ...[NODE_INSIDE, `${PROGRAM_INSIDE}/berth.js`, 'run', '--storage', STORAGE_INSIDE],
       ...['--rundir', rundir, '--mode', mode],
-      ...settingsArguments(settings),
+      ...configuration.words,
     ]);
     const child = spawn(command, args, { stdio: 'inherit', detached: true });
     for (const signal of ['SIGINT', 'SIGTERM'] as const) process.on(signal, () => sandbox.signal(child, signal));

@@ -1,6 +1,7 @@
 // Wiring of net-svc.
 import { join } from 'node:path';
 import { createLogger } from '../../shared/log/logger.ts';
+import { settingsOf } from '../../shared/service/launch.ts';
 import { runService } from '../../shared/service/run-service.ts';
 import { netContract } from './contract.ts';
 import { openDesiredState } from './desired-state.ts';
@@ -16,8 +17,9 @@ import { openNamespaces } from './netns.ts';
 void runService(netContract, 'net', ({ channel, launch, log }) => {
   const dir = join(launch.rundir, 'netns');
   const known = [nftables, iptables];
-  const preferred = launch.natBackends ?? ['nftables', 'iptables'];
-  const allowed = preferred.flatMap((name) => known.filter((backend) => backend.name === name));
+  const settings = settingsOf(launch);
+  const wanted = settings.value('BERTH_NAT');
+  const allowed = known.filter(({ name }) => wanted === 'auto' || name === wanted);
   // Containers' names start with a letter or digit, so the note is nobody's namespace.
   const nat = createNat(allowed, known, join(dir, '.nat'));
   // Bridges and NAT are part of what users know as IPAM; that is where they look for these lines.
@@ -25,7 +27,7 @@ void runService(netContract, 'net', ({ channel, launch, log }) => {
   const namespaces = openNamespaces(dir);
   const overlaps = createHostOverlaps({
     log: ipamLog,
-    severity: launch.poolOverlap ?? 'error',
+    severity: settings.value('BERTH_POOL_OVERLAP'),
     announce: (found) => channel.publish(netContract, 'overlapsChanged', { overlaps: [...found], atMs: Date.now() }),
   });
   const host = createHostNetwork(nat, ipamLog, overlaps, createForwardPassage(join(dir, '.forward')));

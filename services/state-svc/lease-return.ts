@@ -6,8 +6,6 @@ import { countHolds, type Held, type HoldTimes } from './lease-hold.ts';
 import type { LeaseHoldStore } from './lease-hold-store.ts';
 import type { Ask, Peers } from './peers.ts';
 
-/** A day: long enough to notice an update that lost a container, and to bring it back to its address. */
-export const DEFAULT_HOLD_MS = 24 * 60 * 60 * 1000;
 /** What a power cut can lose of the time counted; a write of a small file each, and only while a lease is waited for. */
 const LOOK_MS = 10 * 60 * 1000;
 /** The largest page that ipam-svc gives. */

@@ -1,6 +1,7 @@
 // state-svc as a process: wiring only.
 import { availableParallelism } from 'node:os';
 import { join } from 'node:path';
+import { settingsOf } from '../../shared/service/launch.ts';
 import { runService } from '../../shared/service/run-service.ts';
 import { createChecksums } from './checksum-pool.ts';
 import { systemClock } from './clock.ts';
@@ -8,7 +9,6 @@ import { stateContract } from './contract.ts';
 import { createHandlers } from './handlers.ts';
 import { openIntents } from './intent-store.ts';
 import { openLeaseHolds } from './lease-hold-store.ts';
-import { DEFAULT_HOLD_MS } from './lease-return.ts';
 import { runRevision } from './revision-runner.ts';
 import { openRevisionStore } from './revision-store.ts';
 
@@ -22,7 +22,7 @@ void runService(stateContract, 'state', async ({ channel, launch, log }) => {
     store: openRevisionStore(launch.storage, checksums),
     intents: await openIntents(join(launch.storage, 'cache/containers.json'), log),
     leaseHolds: openLeaseHolds(join(launch.storage, 'cache/lease-holds.json'), log),
-    leaseHoldMs: launch.leaseHoldSeconds === undefined ? DEFAULT_HOLD_MS : launch.leaseHoldSeconds * 1000,
+    leaseHoldMs: settingsOf(launch).value('BERTH_LEASE_HOLD') * 1000,
     // Mounting and starting waits for the kernel more than it computes: two at a time also on one core.
     startLimit: Math.max(2, availableParallelism()),
   });

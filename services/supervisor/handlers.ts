@@ -11,6 +11,8 @@ export interface Tree {
   readonly services: readonly SupervisedService[];
   readonly sockets: ControlSockets;
   readonly reboots: Reboots;
+  /** What was written as configuration and cannot be used. */
+  readonly warnings: readonly string[];
   uidOf(service: SupervisedService): number;
   queueDepth(service: SupervisedService): number;
   /** Makes it and tells ctl-svc, or restarts that one with a larger bank. Throws when it cannot be made. */
@@ -35,7 +37,10 @@ export function createHandlers(tree: Tree): Handlers<typeof supervisorContract> 
     },
     listControlSockets: () => ok({ sockets: [...tree.sockets.list()] }),
     reboot: (cause) => (tree.reboots.ask(cause) ? ok({}) : fail({ code: 'REBOOT_LOOP' })),
-    health: () => ok({ reasons: [...tree.services.flatMap(healthOf), ...tree.reboots.health()] }),
+    health: () =>
+      ok({
+        reasons: [...tree.services.flatMap(healthOf), ...tree.reboots.health(), ...tree.warnings.map(configReason)],
+      }),
   };
 }
 
@@ -56,6 +61,10 @@ function serviceRow(service: SupervisedService, tree: Tree) {
     memory_bytes: pid === 0 ? 0 : proportionalMemory(pid),
     queue_depth: tree.queueDepth(service),
   };
+}
+
+function configReason(message: string): HealthReason {
+  return { code: 'CONFIG_INVALID', subject: 'configuration', message: message.slice(0, 500) };
 }
 
 function healthOf({ contract, state, degraded, lastExit }: SupervisedService): HealthReason[] {

@@ -27,10 +27,10 @@ export interface HeldDescriptors {
 /** What services are told that is not about descriptors. */
 export interface LaunchSettings {
   readonly mode: Launch['mode'];
-  /** NAT back ends that net-svc may use, in order of preference; undefined: those it knows. */
-  readonly natBackends?: Launch['natBackends'];
-  readonly poolOverlap?: Launch['poolOverlap'];
-  readonly leaseHoldSeconds?: Launch['leaseHoldSeconds'];
+  /** Configuration that is not as the defaults have it. */
+  readonly settings: NonNullable<Launch['settings']>;
+  /** What was written as configuration and cannot be used. */
+  readonly warnings: readonly string[];
 }
 
 /** Only root may connect; connections wait while ctl-svc restarts. */
@@ -42,7 +42,7 @@ export function holdDescriptors(
   lockFd: number,
   services: readonly ServiceName[],
   places: Places,
-  { mode, natBackends, poolOverlap, leaseHoldSeconds }: LaunchSettings,
+  { mode, settings }: LaunchSettings,
 ): HeldDescriptors {
   const { rundir, storage } = places;
   const hostSocketPath = join(rundir, 'pv-ctrl');
@@ -62,10 +62,6 @@ export function holdDescriptors(
         };
       case 'lxc-svc':
         return { launch: { logUid: resolveUid('berth-log') }, fds: [] };
-      case 'net-svc':
-        return { launch: { natBackends, poolOverlap }, fds: [] };
-      case 'state-svc':
-        return { launch: { leaseHoldSeconds }, fds: [] };
       default:
         return { launch: {}, fds: [] };
     }
@@ -80,7 +76,7 @@ export function holdDescriptors(
     },
     inheritanceOf(service) {
       const { launch, fds } = own(service);
-      return { launch: { service, rundir, storage, mode, ...launch }, inheritedFds: [lockFd, ...fds] };
+      return { launch: { service, rundir, storage, mode, settings, ...launch }, inheritedFds: [lockFd, ...fds] };
     },
     close() {
       // A client finds no socket then, instead of one that refuses it.

@@ -61,8 +61,12 @@ export async function startSupervisor(options: SupervisorOptions): Promise<Super
   for (const contract of SERVICE_CONTRACTS) {
     services.set(contract.service, supervise(contract, { held, broker, log, options, announce }));
   }
+  for (const warning of options.warnings) {
+    options.say(warning);
+    log.warn(warning);
+  }
   const reboots = createReboots(join(options.storage, 'supervisor/reboots.json'), log);
-  serveRequests(channel, services, held, broker, reboots);
+  serveRequests(channel, services, held, broker, reboots, options.warnings);
   for (const service of services.values()) service.start();
   const stopTicking = watchPulses(services);
   return {
@@ -152,12 +156,14 @@ function serveRequests(
   held: HeldDescriptors,
   broker: Broker,
   reboots: Reboots,
+  warnings: readonly string[],
 ): void {
   const { controlSockets } = held;
   const handlers = createHandlers({
     services: [...services.values()],
     sockets: controlSockets,
     reboots,
+    warnings,
     uidOf: ({ contract }) => uidOf(contract),
     queueDepth: ({ contract }) => broker.queueDepth(contract.service),
     openSocket(container) {

@@ -1,7 +1,24 @@
 // What the supervisor tells a service at its start: one JSON document in the environment variable BERTH_LAUNCH.
 import * as z from 'zod/mini';
+import type { KeyName } from '../config/keys.ts';
+import { createSettings, findKey, type Settings } from '../config/settings.ts';
 import { SERVICE_NAMES } from '../ipc/contract.ts';
 import { absolutePath } from '../schema/names.ts';
+
+const settingKey = z.pipe(
+  z.string(),
+  z.transform((name, context): KeyName => {
+    const key = findKey(name);
+    if (key !== undefined) return key;
+    context.issues.push({ code: 'custom', message: 'no key of the configuration', input: name });
+    return z.NEVER;
+  }),
+);
+const writtenSetting = z.strictObject({
+  key: settingKey,
+  value: z.string(),
+  origin: z.enum(['pv conf file', 'env', 'user meta', 'command']),
+});
 
 const fd = z.int().check(z.minimum(0));
 
@@ -16,14 +33,15 @@ export const launch = z.strictObject({
   logPipes: z.optional(z.array(z.strictObject({ source: z.enum(SERVICE_NAMES), fd }))),
   /** lxc-svc: uid that must be able to read the raw log files of containers. */
   logUid: z.optional(z.int()),
-  /** net-svc: NAT back ends it may use, in order of preference. */
-  natBackends: z.optional(z.array(z.enum(['nftables', 'iptables']))),
-  /** net-svc: whether a new pool that overlaps what the machine uses is refused; `error` when absent. */
-  poolOverlap: z.optional(z.enum(['error', 'warning'])),
-  /** state-svc: how long leases of containers that no revision has are kept; a day when absent. */
-  leaseHoldSeconds: z.optional(z.int().check(z.minimum(0))),
+  /** Configuration that is not as the defaults have it: one value per key. */
+  settings: z.optional(z.array(writtenSetting)),
 });
 export type Launch = z.output<typeof launch>;
+
+/** The configuration as it was when the supervisor started. */
+export function settingsOf({ settings = [] }: Pick<Launch, 'settings'>): Settings {
+  return createSettings(settings).settings;
+}
 
 export const LAUNCH_VARIABLE = 'BERTH_LAUNCH';
 /** The inherited socketpair to the broker. */

@@ -1,9 +1,9 @@
-// Settings of `berth run` that are passed on to services.
+// What `berth run` makes of its words, of pantavisor.config and of the environment.
 import assert from 'node:assert/strict';
-import { mkdirSync } from 'node:fs';
+import { mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { after, before, describe, it } from 'node:test';
-import { parseRunOptions, settingsArguments } from '../../scripts/berth/run-options.ts';
+import { parseRunOptions } from '../../scripts/berth/run-options.ts';
 import { createScratch, type Scratch } from './program.ts';
 
 let scratch: Scratch;
@@ -13,38 +13,85 @@ before(() => {
 });
 after(() => scratch.remove());
 
-const parse = (...args: string[]) => parseRunOptions(['--storage', scratch.folder, ...args]);
+type Env = Readonly<Record<string, string>>;
 
-describe('berth run settings', () => {
-  it('leave services to their defaults when nothing is said', () => {
-    const options = parse();
+function parse(words: readonly string[], env: Env = {}) {
+  const options = parseRunOptions(['--storage', scratch.folder, ...words], env);
+  assert.ok(!('wrong' in options), JSON.stringify(options));
+  return options;
+}
+
+function refusal(words: readonly string[], env: Env = {}): string {
+  const options = parseRunOptions(words, env);
+  assert.ok('wrong' in options);
+  return options.wrong;
+}
+
+function configFile(text: string): string {
+  const path = join(scratch.folder, 'pantavisor.config');
+  writeFileSync(path, text);
+  return path;
+}
+
+describe('berth run configuration', () => {
+  it('is as the defaults have it when nothing is said', () => {
+    const { configuration, mode, rundir } = parse([]);
+    assert.deepEqual(configuration.settings.written(), []);
+    assert.deepEqual(configuration.words, []);
+    assert.deepEqual([mode, rundir], ['appengine', '/run/pantavisor/pv']);
+  });
+
+  it('takes the command line before the environment, and that before the file', () => {
+    const config = configFile('PV_LOG_LEVEL=1\nPV_UPDATER_COMMIT_DELAY=1\nPV_WDT_TIMEOUT=1\n');
+    const env = { PV_LOG_LEVEL: '2', PV_UPDATER_COMMIT_DELAY: '2' };
+    const { settings } = parse(['--config', config, '--set', 'PV_LOG_LEVEL=3'], env).configuration;
+    const row = (key: string) => settings.rows().find((each) => each.key === key);
+    assert.deepEqual([row('PV_LOG_LEVEL')?.text, row('PV_LOG_LEVEL')?.origin], ['3', 'command']);
+    assert.deepEqual([row('PV_UPDATER_COMMIT_DELAY')?.text, row('PV_UPDATER_COMMIT_DELAY')?.origin], ['2', 'env']);
+    assert.deepEqual([row('PV_WDT_TIMEOUT')?.text, row('PV_WDT_TIMEOUT')?.origin], ['1', 'pv conf file']);
+  });
+
+  it('says where things are when no option does', () => {
+    const run = join(scratch.folder, 'run');
+    const env = { PV_STORAGE_MNTPOINT: scratch.folder, PV_SYSTEM_RUNDIR: run, PV_SYSTEM_INIT_MODE: 'embedded' };
+    const options = parseRunOptions([], env);
     assert.ok(!('wrong' in options));
-    assert.deepEqual(options.settings, { poolOverlap: undefined, leaseHoldSeconds: undefined, natBackends: undefined });
-    assert.deepEqual(settingsArguments(options.settings), []);
+    assert.deepEqual([options.storage, options.rundir, options.mode], [scratch.folder, run, 'embedded']);
+    assert.equal(parse(['--mode', 'appengine'], env).mode, 'appengine');
   });
 
-  it('are the same after the way into a sandbox', () => {
-    for (const [nat, natBackends] of [
-      ['iptables', ['iptables']],
-      ['none', []],
-    ] as const) {
-      const options = parse('--pool-overlap', 'warning', '--lease-hold', '0', '--nat', nat);
-      assert.ok(!('wrong' in options));
-      assert.deepEqual(options.settings, { poolOverlap: 'warning', leaseHoldSeconds: 0, natBackends });
-      const inside = parse(...settingsArguments(options.settings));
-      assert.deepEqual(inside, options);
-    }
+  it('is the same after the way into a sandbox', () => {
+    const config = configFile('PV_UPDATER_COMMIT_DELAY=1\n');
+    const words = ['--config', config, '--pool-overlap', 'warning', '--lease-hold', '0', '--nat', 'none'];
+    const { settings, words: inside } = parse([...words, '--set', 'updater.goals.timeout=7']).configuration;
+    assert.equal(settings.value('BERTH_POOL_OVERLAP'), 'warning');
+    assert.equal(settings.value('BERTH_LEASE_HOLD'), 0);
+    assert.equal(settings.value('BERTH_NAT'), 'none');
+    assert.equal(settings.value('PV_UPDATER_GOALS_TIMEOUT'), 7);
+    assert.deepEqual(parse(inside).configuration.settings.written(), settings.written());
   });
 
-  it('are refused when they are no values', () => {
-    for (const [args, message] of [
+  it('goes on past a value of the file that cannot be used, and tells it', () => {
+    const config = configFile('PV_UPDATER_COMMIT_DELAY=soon\n');
+    const { settings, warnings } = parse(['--config', config]).configuration;
+    assert.equal(settings.value('PV_UPDATER_COMMIT_DELAY'), 25);
+    assert.deepEqual(warnings, ["PV_UPDATER_COMMIT_DELAY is 'soon'; it must be a whole number of up to nine digits"]);
+  });
+
+  it('refuses what was said wrongly, naming it', () => {
+    const storage = ['--storage', scratch.folder];
+    for (const [words, message] of [
       [['--pool-overlap', 'maybe'], /--pool-overlap maybe: must be error or warning/],
       [['--lease-hold', '1d'], /--lease-hold 1d: must be a number of seconds/],
       [['--nat', 'pf'], /--nat pf: must be nftables, iptables or none/],
+      [['--set', 'PV_NO_SUCH=1'], /--set PV_NO_SUCH=1: there is no key 'PV_NO_SUCH'/],
+      [['--set', 'PV_LOG_LEVEL'], /--set PV_LOG_LEVEL: has no value; write PV_LOG_LEVEL=value/],
+      [['--set', 'PV_WDT_TIMEOUT=x'], /PV_WDT_TIMEOUT is 'x'; it must be a whole number/],
+      [['--config', '/nowhere/c'], /--config \/nowhere\/c: ENOENT/],
+      [['--mode', 'standalone'], /--mode standalone: must be appengine or embedded/],
     ] as const) {
-      const options = parse(...args);
-      assert.ok('wrong' in options);
-      assert.match(options.wrong, message);
+      assert.match(refusal([...storage, ...words]), message);
     }
+    assert.match(refusal([]), /--storage is missing/);
   });
 });

@@ -18,9 +18,10 @@ import { bundle, NODE, uid, unprivileged } from './bundle.ts';
 const rundir = '/run/berth';
 export const dir = `${rundir}/netns`;
 
-/** The broker, state-svc and ctl-svc are in this process. `natBackends`: as the launch document's. */
-export async function openService(natBackends?: readonly string[]) {
-  const launch = { service: 'net-svc', rundir, storage: '/run/storage', mode: 'appengine', natBackends };
+/** The broker, state-svc and ctl-svc are in this process. `nat`: what BERTH_NAT says. */
+export async function openService(nat = 'auto') {
+  const settings = [{ key: 'BERTH_NAT', value: nat, origin: 'command' }];
+  const launch = { service: 'net-svc', rundir, storage: '/run/storage', mode: 'appengine', settings };
   mkdirSync(dir, { recursive: true });
   chownSync(dir, uid, uid);
   const file = await bundle('services/net-svc/main.ts', '/run/service');

@@ -1,0 +1,61 @@
+// The configuration of `berth run`: pantavisor.config, the environment, and what was said on the command line.
+import { readFileSync } from 'node:fs';
+import { readConfigText, readEnvironment } from '../../shared/config/config-file.ts';
+import { createSettings, findKey, type Settings, type Written } from '../../shared/config/settings.ts';
+
+/** Where Pantavisor has it; it need not exist. */
+export const DEFAULT_CONFIG = '/etc/pantavisor/pantavisor.config';
+
+export interface RunSettings {
+  readonly settings: Settings;
+  /** Values of the file and the environment that cannot be used: told, and as if nobody had written them. */
+  readonly warnings: readonly string[];
+  /** The words of `berth run` with which a run inside a sandbox has the same configuration. */
+  readonly words: readonly string[];
+}
+
+type Wrong = { readonly wrong: string };
+
+export interface SaidSettings {
+  /** A file that was named must be there. */
+  readonly config: string | undefined;
+  /** `KEY=value`, as said with --set. */
+  readonly set: readonly string[];
+}
+
+export function readRunSettings(
+  { config, set }: SaidSettings,
+  env: Readonly<Record<string, string | undefined>>,
+): RunSettings | Wrong {
+  const file = readConfigFile(config);
+  if ('wrong' in file) return file;
+  const said: Written[] = [];
+  for (const pair of set) {
+    const [name = '', ...rest] = pair.split('=');
+    const key = findKey(name);
+    if (key === undefined) return { wrong: `--set ${pair}: there is no key '${name}'; pvcontrol conf ls shows all` };
+    if (rest.length === 0) return { wrong: `--set ${pair}: has no value; write ${key}=value` };
+    const one: Written = { key, value: rest.join('='), origin: 'command' };
+    const [problem] = createSettings([one]).problems;
+    if (problem !== undefined) return { wrong: `--set ${pair}: ${problem.message}` };
+    said.push(one);
+  }
+  const { settings, problems } = createSettings([...file.written, ...readEnvironment(env), ...said]);
+  const warnings = [...file.problems, ...problems].map(({ message }) => message);
+  const words = [...(config === undefined ? [] : ['--config', config]), ...said.flatMap(wordsOf)];
+  return { settings, warnings, words };
+}
+
+function wordsOf({ key, value }: Written): readonly string[] {
+  return ['--set', `${key}=${value}`];
+}
+
+function readConfigFile(named: string | undefined) {
+  const path = named ?? DEFAULT_CONFIG;
+  try {
+    return readConfigText(readFileSync(path, 'utf8'), path);
+  } catch (error) {
+    if (named === undefined) return { written: [], problems: [] };
+    return { wrong: `--config ${path}: ${error instanceof Error ? error.message : String(error)}` };
+  }
+}
