@@ -12,7 +12,7 @@ export const ctlContract = defineContract({
     umask: 0o027,
     permissionModel: { workers: false },
   },
-  files: { owns: ['<storage>/objects/incoming'], reads: [], writes: [] },
+  files: { owns: [], reads: ['<storage>/objects', '<storage>/trails'], writes: ['<storage>/objects/incoming'] },
   watch: { readyMs: 10_000, beatMs: 300, missedBeats: 10 },
   requests: {},
   events: {},

@@ -24,11 +24,16 @@ export async function writeAtomically(path: string, text: string): Promise<void>
     await unlink(beside).catch(() => undefined);
     throw error;
   }
-  const directory = await open(folder, 'r');
+  await syncPath(folder);
+}
+
+/** What was written into the file, or renamed, linked and removed in the folder, is on disk when it resolves. */
+export async function syncPath(path: string): Promise<void> {
+  const file = await open(path, 'r');
   try {
-    await directory.sync();
+    await file.sync();
   } finally {
-    await directory.close();
+    await file.close();
   }
 }
 
@@ -43,6 +48,6 @@ export async function readIfPresent(path: string): Promise<string | undefined> {
 }
 
 /** The errno name of a system error, `''` for any other. */
-function errorCode(error: unknown): string {
+export function errorCode(error: unknown): string {
   return error instanceof Error && 'code' in error && typeof error.code === 'string' ? error.code : '';
 }

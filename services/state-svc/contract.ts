@@ -3,7 +3,17 @@ import * as z from 'zod/mini';
 import { defineContract } from '../../shared/ipc/contract.ts';
 import { containerRow, groupRow } from '../../shared/schema/api.ts';
 import { healthRequest } from '../../shared/schema/health.ts';
-import { containerName } from '../../shared/schema/names.ts';
+import { containerName, revisionName, sha256 } from '../../shared/schema/names.ts';
+import { commandOp, objectRow, stepProgress, stepRow, uploadId } from '../../shared/schema/steps.ts';
+
+/** A page of a list in alphabetical order begins behind this name. */
+const pageParams = z.strictObject({ after: z.optional(z.string()) });
+const bytes = z.int().check(z.minimum(0));
+const noSpace = z.strictObject({ requiredBytes: bytes, availableBytes: bytes });
+const noSuchUpload = z.strictObject({});
+const noSuchStep = z.strictObject({ name: z.string() });
+/** `reason` is for people. */
+const storeFailed = z.strictObject({ reason: z.string() });
 
 export const stateContract = defineContract({
   service: 'state-svc',
@@ -20,6 +30,8 @@ export const stateContract = defineContract({
     owns: ['<storage>/boot', '<storage>/trails', '<storage>/objects', '<storage>/cache'],
     reads: [],
     writes: [],
+    // Uploads: ctl-svc writes into files that are made here.
+    shared: [{ path: '<storage>/objects/incoming', with: 'berth-ctl' }],
   },
   watch: { readyMs: 10_000, beatMs: 500, missedBeats: 6 },
   requests: {
@@ -61,6 +73,139 @@ export const stateContract = defineContract({
       idempotent: true,
       deadlineMs: 5_000,
     },
+    /** A page of the object store, in the order of their names. */
+    listObjects: {
+      callers: ['ctl-svc'],
+      params: pageParams,
+      result: z.strictObject({ objects: z.array(objectRow), next: z.optional(z.string()) }),
+      errors: {},
+      idempotent: true,
+      deadlineMs: 5_000,
+    },
+    /**
+     * An empty file for somebody else to write into and to hash while it does. `sha256`: what its content must have, absent for the
+     * JSON of a step. `bytes`: how many will come, as far as that is known. Room is made before it is said that there is none.
+     */
+    beginUpload: {
+      callers: ['ctl-svc'],
+      params: z.strictObject({ sha256: z.optional(sha256), bytes: z.optional(bytes) }),
+      result: z.discriminatedUnion('kind', [
+        /** The object is in the store: nothing needs to come. */
+        z.strictObject({ kind: z.literal('present'), bytes }),
+        /** At most `roomBytes` may be written to `path`; then it is finished, put as a step, or abandoned. */
+        z.strictObject({ kind: z.literal('upload'), id: uploadId, path: z.string(), roomBytes: bytes }),
+      ]),
+      errors: { NO_SPACE: noSpace, TOO_MANY_UPLOADS: z.strictObject({ limit: z.int() }), STORE_FAILED: storeFailed },
+      idempotent: false,
+      deadlineMs: 30_000,
+    },
+    /** All bytes are written and have the sha256: on disk and in the store when answered. */
+    finishUpload: {
+      callers: ['ctl-svc'],
+      params: z.strictObject({ id: uploadId }),
+      result: z.strictObject({}),
+      errors: { NO_SUCH_UPLOAD: noSuchUpload, NO_SPACE: noSpace, STORE_FAILED: storeFailed },
+      idempotent: false,
+      deadlineMs: 30_000,
+    },
+    /** Its file is removed. Unknown: a no-op. */
+    abandonUpload: {
+      callers: ['ctl-svc'],
+      params: z.strictObject({ id: uploadId }),
+      result: z.strictObject({}),
+      errors: {},
+      idempotent: true,
+      deadlineMs: 5_000,
+    },
+    /** ctl-svc starts: nobody writes any more into what was begun before. */
+    forgetUploads: {
+      callers: ['ctl-svc'],
+      params: z.strictObject({}),
+      result: z.strictObject({}),
+      errors: {},
+      idempotent: true,
+      deadlineMs: 5_000,
+    },
+    /**
+     * The uploaded JSON becomes revision `name`, NEW. It is checked whole first, objects hashed; nothing is kept of one that fails. The
+     * upload is gone in any case.
+     */
+    putStep: {
+      callers: ['ctl-svc'],
+      params: z.strictObject({ name: z.string(), id: uploadId }),
+      result: z.strictObject({}),
+      errors: {
+        NO_SUCH_UPLOAD: noSuchUpload,
+        /** Not `locals/<name>`, or no legal name. */
+        BAD_STEP_NAME: z.strictObject({ reason: z.string() }),
+        /** `text`: all of it on one line; `problems`: as many as fit. */
+        STATE_INVALID: z.strictObject({
+          text: z.string(),
+          problems: z.array(z.strictObject({ path: z.string(), code: z.string(), message: z.string() })),
+        }),
+        /** Another state has this name, and it runs, is tried, or is the one to roll back to. */
+        STEP_IN_USE: z.strictObject({ reason: z.string() }),
+        NO_SPACE: noSpace,
+        STORE_FAILED: storeFailed,
+      },
+      idempotent: false,
+      deadlineMs: 300_000,
+    },
+    /** A page of the revisions that are here, in alphabetical order. `current`: the one that runs. */
+    listSteps: {
+      callers: ['ctl-svc'],
+      params: pageParams,
+      result: z.strictObject({ steps: z.array(stepRow), current: z.string(), next: z.optional(z.string()) }),
+      errors: {},
+      idempotent: true,
+      deadlineMs: 5_000,
+    },
+    /** `name` may be `current`. The state itself is <storage>/trails/<revision>/.pvr/json. */
+    stepProgress: {
+      callers: ['ctl-svc'],
+      params: z.strictObject({ name: z.string() }),
+      result: z.strictObject({ revision: revisionName, progress: stepProgress }),
+      errors: { NO_SUCH_STEP: noSuchStep },
+      idempotent: true,
+      deadlineMs: 5_000,
+    },
+    setCommitMessage: {
+      callers: ['ctl-svc'],
+      params: z.strictObject({ name: z.string(), message: z.string() }),
+      result: z.strictObject({}),
+      errors: {
+        NO_SUCH_STEP: noSuchStep,
+        TOO_LONG: z.strictObject({ bytes, maxBytes: bytes }),
+        STORE_FAILED: storeFailed,
+      },
+      idempotent: true,
+      deadlineMs: 5_000,
+    },
+    /** Answered when it is accepted; what comes of it is told by events and in the step's progress. */
+    runCommand: {
+      callers: ['ctl-svc'],
+      params: z.strictObject({ op: commandOp, payload: z.string() }),
+      result: z.strictObject({}),
+      errors: {
+        /** One at a time. `doing` is for people. */
+        BUSY: z.strictObject({ doing: z.string(), retryAfterSeconds: z.int() }),
+        NO_SUCH_STEP: noSuchStep,
+        BAD_PAYLOAD: z.strictObject({ reason: z.string() }),
+        /** This build cannot do it, its configuration forbids it, or it makes no sense now. */
+        UNSUPPORTED: z.strictObject({ reason: z.string() }),
+      },
+      idempotent: false,
+      deadlineMs: 10_000,
+    },
+    /** Removes what neither runs, is tried, nor is needed for a rollback. */
+    collectGarbage: {
+      callers: ['ctl-svc'],
+      params: z.strictObject({}),
+      result: z.strictObject({ reclaimedBytes: bytes }),
+      errors: { STORE_FAILED: storeFailed },
+      idempotent: true,
+      deadlineMs: 60_000,
+    },
     /** Before a poweroff: stops every container in reverse group order and takes the network of the pools away. Goes on past errors, reports them all. */
     stopAll: {
       callers: ['supervisor'],
@@ -78,5 +223,10 @@ export const stateContract = defineContract({
     groupChanged: { subscribers: ['ctl-svc'], payload: z.strictObject({ group: groupRow }) },
     /** Another set of containers or groups: take both lists anew. */
     revisionChanged: { subscribers: ['ctl-svc'], payload: z.strictObject({ revision: z.string() }) },
+    /** The progress of an update, whenever it changes. Without `logs`. */
+    updateProgressed: {
+      subscribers: ['ctl-svc'],
+      payload: z.strictObject({ revision: revisionName, progress: stepProgress }),
+    },
   },
 });

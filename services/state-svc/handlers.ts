@@ -3,13 +3,15 @@ import { fail, type Handlers, ok } from '../../shared/ipc/contract.ts';
 import { type Clock, sleep } from './clock.ts';
 import type { stateContract } from './contract.ts';
 import type { RevisionRunner } from './revision-runner.ts';
+import type { StepDesk } from './step-desk.ts';
+import { createStepHandlers } from './step-handlers.ts';
 
 /** Milliseconds that a list waits for the adoption of what runs already; after that it tells what is known. */
 const LIST_PATIENCE_MS = 1000;
 /** The same for what cannot be answered without it; below the deadline of these requests (5 s). */
 const CONTROL_PATIENCE_MS = 4000;
 
-export function createHandlers(runner: RevisionRunner, clock: Clock): Handlers<typeof stateContract> {
+export function createHandlers(runner: RevisionRunner, desk: StepDesk, clock: Clock): Handlers<typeof stateContract> {
   const settledWithin = (patienceMs: number): Promise<void> => Promise.race([runner.settled, sleep(clock, patienceMs)]);
   return {
     async listContainers() {
@@ -39,6 +41,9 @@ export function createHandlers(runner: RevisionRunner, clock: Clock): Handlers<t
       const expected = await runner.find(container)?.signalReady();
       return expected === true ? ok({}) : fail({ code: 'SIGNAL_UNEXPECTED' });
     },
+    ...createStepHandlers(desk, () => runner.revision),
+    runCommand: () => fail({ code: 'UNSUPPORTED', reason: 'this build runs the revision that it boots, and no other' }),
+    collectGarbage: () => fail({ code: 'STORE_FAILED', reason: 'this build collects no garbage yet' }),
     async stopAll() {
       await settledWithin(CONTROL_PATIENCE_MS);
       const reasons = await runner.stopAll();

@@ -36,6 +36,8 @@ export interface RunnerContext {
 }
 
 export interface RevisionRunner {
+  /** `''` while none could be read. */
+  readonly revision: string;
   /** In alphabetical order. */
   containers(): readonly ContainerRow[];
   /** In start order. */
@@ -150,6 +152,7 @@ export async function runRevision(context: RunnerContext): Promise<RevisionRunne
   const find = (name: string): Container | undefined => containers.find((container) => container.plan.name === name);
 
   return {
+    revision: candidate.name ?? '',
     containers: () => containers.map((container) => container.row()),
     groups: () => announcer.groups(containers),
     find,

@@ -1,7 +1,8 @@
 // Makes the folders that contracts say a service owns, gives them to its user, and checks that it can get there at all.
-import { chownSync, lchownSync, lstatSync, mkdirSync, readdirSync, statSync } from 'node:fs';
+import { chmodSync, chownSync, lchownSync, lstatSync, mkdirSync, readdirSync, statSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import type { Contract } from '../../shared/ipc/contract.ts';
+import { resolveUid } from '../../shared/service/users.ts';
 import { expandPath, type Places } from './spawn-arguments.ts';
 
 const SEARCH_BY_OTHERS = 0o001;
@@ -34,6 +35,18 @@ function giveTree(path: string, uid: number, others: ReadonlySet<string>): void 
   }
 }
 
+/** Setgid: what is made in it belongs to the group that may write there. */
+const SHARED_MODE = 0o2770;
+
+/** A folder of `uid` that the group `gid` writes into. What is in it is left as it is. */
+function shareFolder(path: string, uid: number, gid: number): void {
+  mkdirSync(path, { recursive: true });
+  const stat = lstatSync(path);
+  if (stat.uid !== uid || stat.gid !== gid) lchownSync(path, uid, gid);
+  // After the owner: a change of owner clears the bit.
+  if ((lstatSync(path).mode & 0o7777) !== SHARED_MODE) chmodSync(path, SHARED_MODE);
+}
+
 /** Or the folder itself. */
 function isBelow(path: string, folder: string): boolean {
   return path === folder || path.startsWith(`${folder}/`);
@@ -45,11 +58,14 @@ export function prepareFolders(
   uidOf: (contract: Contract) => number,
   places: Places,
 ): void {
-  // Outer folders first: <storage>/objects belongs to another service than <storage>/objects/incoming.
+  const shared = contracts.flatMap((contract) =>
+    (contract.files.shared ?? []).map((each) => ({ ...each, path: expandPath(each.path, places), contract })),
+  );
+  // Outer folders first.
   const owned = contracts
     .flatMap((contract) => contract.files.owns.map((path) => ({ path: expandPath(path, places), contract })))
     .sort((a, b) => a.path.length - b.path.length);
-  const paths = new Set(owned.map(({ path }) => path));
+  const paths = new Set([...owned, ...shared].map(({ path }) => path));
   for (const { path, contract } of owned) {
     const [option, folder] = isBelow(path, places.rundir) ? ['--rundir', places.rundir] : ['--storage', places.storage];
     try {
@@ -58,6 +74,9 @@ export function prepareFolders(
       // namespaces, which nobody can own. Only the folder itself is given.
       if (option === '--rundir') chownSync(path, uidOf(contract), uidOf(contract));
       else giveTree(path, uidOf(contract), paths);
+      for (const each of shared.filter((one) => isBelow(one.path, path))) {
+        shareFolder(each.path, uidOf(contract), resolveUid(each.with));
+      }
     } catch (error) {
       const reason = error instanceof Error ? error.message : String(error);
       throw new Error(

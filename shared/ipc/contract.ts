@@ -65,6 +65,13 @@ export interface FileAccess {
   readonly reads: readonly string[];
   /** Written, but owned by somebody else. */
   readonly writes: readonly string[];
+  /** Folders of its own that another service's user writes into: they have that one's group (mode 2770), which new files inherit. */
+  readonly shared?: readonly SharedFolder[];
+}
+
+export interface SharedFolder {
+  readonly path: string;
+  readonly with: ServiceUser;
 }
 
 /** How the supervisor tells a healthy service from a hanging one. */

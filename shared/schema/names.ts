@@ -20,7 +20,10 @@ export const interfaceName = z
 export const revisionName = z
   .string()
   .check(
-    z.regex(/^(locals\/)?[A-Za-z0-9][A-Za-z0-9._-]{0,63}$/, 'a name of 1–64 of A-Z a-z 0-9 . _ -, or locals/<name>'),
+    z.regex(
+      /^(?!locals$)(locals\/)?[A-Za-z0-9][A-Za-z0-9._-]{0,63}$/,
+      'a name of 1–64 of A-Z a-z 0-9 . _ -, or locals/<name>',
+    ),
   );
 
 const octet = '(?:25[0-5]|2[0-4]\\d|1\\d\\d|[1-9]?\\d)';

@@ -15,6 +15,7 @@ import { stateContract } from '../../services/state-svc/contract.ts';
 import { createHandlers } from '../../services/state-svc/handlers.ts';
 import { openIntents } from '../../services/state-svc/intent-store.ts';
 import { openLeaseHolds } from '../../services/state-svc/lease-hold-store.ts';
+import { openDesk } from '../../services/state-svc/open-desk.ts';
 import { type RevisionRunner, runRevision } from '../../services/state-svc/revision-runner.ts';
 import { openRevisionStore } from '../../services/state-svc/revision-store.ts';
 import { supervisorContract } from '../../services/supervisor/contract.ts';
@@ -121,17 +122,23 @@ export async function createDevice(
     async boot() {
       await runner?.close();
       const channel = bus.connect('state-svc');
+      const store = openRevisionStore(storage, checksums);
       runner = await runRevision({
         channel,
         clock,
         log,
-        store: openRevisionStore(storage, checksums),
+        store,
         intents: await openIntents(join(storage, 'cache/containers.json'), log),
         leaseHolds: openLeaseHolds(join(storage, 'cache/lease-holds.json'), log),
         leaseHoldMs: LEASE_HOLD_MS,
         startLimit: 2,
       });
-      channel.serve(stateContract, createHandlers(runner, clock));
+      const { revision } = runner;
+      const desk = await openDesk({
+        ...{ storage, store, log, reservedPercent: 0 },
+        usedFor: (name) => (name === revision ? 'is running' : undefined),
+      });
+      channel.serve(stateContract, createHandlers(runner, desk, clock));
       channel.ready();
       return runner;
     },

@@ -35,13 +35,22 @@ describe('supervisor.folders', () => {
     assert.equal(statSync(join(folder, 'storage/ipam')).uid, resolveUid('berth-ipam'));
   });
 
-  it('changes nothing the second time, also where one service owns a folder inside another’s', () => {
-    const incoming = fileOf(0, 'storage/objects/incoming/half');
+  it('changes nothing the second time', () => {
+    const object = fileOf(0, 'storage/objects/cd');
     prepare();
-    const before = statSync(incoming);
-    assert.equal(before.uid, resolveUid('berth-ctl'));
+    const before = statSync(object);
+    const incoming = statSync(join(folder, 'storage/objects/incoming'));
     prepare();
-    assert.equal(statSync(incoming).ctimeMs, before.ctimeMs);
+    assert.equal(statSync(object).ctimeMs, before.ctimeMs);
+    assert.equal(statSync(join(folder, 'storage/objects/incoming')).ctimeMs, incoming.ctimeMs);
+  });
+
+  it('lets the group of another service write into a folder that is shared with it, also one that this service owned before', () => {
+    const half = fileOf(resolveUid('berth-ctl'), 'storage/objects/incoming/half');
+    chownSync(dirname(half), resolveUid('berth-ctl'), resolveUid('berth-ctl'));
+    prepare();
+    const { uid, gid, mode } = statSync(dirname(half));
+    assert.deepEqual([uid, gid, mode & 0o7777], [resolveUid('berth-state'), resolveUid('berth-ctl'), 0o2770]);
   });
 
   it('says which folder it cannot write, why, and what to do', () => {

@@ -1,0 +1,126 @@
+// Where revisions come in: an uploaded state is checked whole, as `berth check` does it, and becomes a revision or nothing at all.
+import type { Problem, Revision } from '../../shared/revision/revision.ts';
+import { parseState } from '../../shared/revision/validate.ts';
+import { revisionName } from '../../shared/schema/names.ts';
+import { errorCode } from './atomic-file.ts';
+import type { ObjectStore } from './object-store.ts';
+import { objectsOf, type RevisionStore } from './revision-store.ts';
+import type { StepStore } from './step-store.ts';
+import type { StorageRoom } from './storage-room.ts';
+import type { Uploads } from './uploads.ts';
+
+export type PutFailure =
+  | { readonly code: 'NO_SUCH_UPLOAD' }
+  | { readonly code: 'BAD_STEP_NAME'; readonly reason: string }
+  | { readonly code: 'STATE_INVALID'; readonly text: string; readonly problems: Problem[] }
+  | { readonly code: 'STEP_IN_USE'; readonly reason: string }
+  | { readonly code: 'NO_SPACE'; readonly requiredBytes: number; readonly availableBytes: number }
+  | { readonly code: 'STORE_FAILED'; readonly reason: string };
+
+export interface StepDesk {
+  readonly objects: ObjectStore;
+  readonly uploads: Uploads;
+  readonly steps: StepStore;
+  /** Undefined: it is a revision now. Never rejects. */
+  put(name: string, uploadId: string): Promise<PutFailure | undefined>;
+  /** Whatever is done to revisions' folders and objects happens one after the other. */
+  inTurn<T>(act: () => Promise<T>): Promise<T>;
+}
+
+export interface DeskContext {
+  readonly store: RevisionStore;
+  readonly objects: ObjectStore;
+  readonly uploads: Uploads;
+  readonly steps: StepStore;
+  readonly room: StorageRoom;
+  /** Why the revision must stay as it is; undefined: nobody needs it. */
+  usedFor(name: string): string | undefined;
+}
+
+/** A state of a thousand containers has one. */
+const MAX_STATE_BYTES = 4 * 1024 * 1024;
+/** Problems and bytes of text that fit into a message; all of them are in the log of `berth check`. */
+const MAX_PROBLEMS = 64;
+const MAX_TEXT = 400;
+
+export function createStepDesk(context: DeskContext): StepDesk {
+  const { store, objects, uploads, steps, room, usedFor } = context;
+  let turn: Promise<unknown> = Promise.resolve();
+  const inTurn = <T>(act: () => Promise<T>): Promise<T> => {
+    const mine = turn.then(act);
+    turn = mine.catch(() => undefined);
+    return mine;
+  };
+
+  const install = async (name: string, text: string): Promise<PutFailure | undefined> => {
+    const checked = await checkState(store, text);
+    if ('code' in checked) return checked;
+    const use = usedFor(name);
+    // The same again is what was asked for, whoever uses it.
+    if (use !== undefined && (await steps.stateText(name)) === text) return undefined;
+    if (use !== undefined) return { code: 'STEP_IN_USE', reason: `revision ${name} ${use}; take another name` };
+    try {
+      await steps.put(name, text, checked.objects);
+      return undefined;
+    } catch (error) {
+      if (errorCode(error) !== 'ENOSPC') return { code: 'STORE_FAILED', reason: String(error).slice(0, MAX_TEXT) };
+      return { code: 'NO_SPACE', requiredBytes: text.length, availableBytes: await room.availableBytes() };
+    }
+  };
+
+  return {
+    objects,
+    uploads,
+    steps,
+    inTurn,
+    async put(name, uploadId) {
+      try {
+        const wrong = nameProblem(name);
+        if (wrong !== undefined) {
+          await uploads.abandon(uploadId);
+          return { code: 'BAD_STEP_NAME', reason: wrong };
+        }
+        const taken = await uploads.takeText(uploadId, MAX_STATE_BYTES);
+        if (taken === undefined) return { code: 'NO_SUCH_UPLOAD' };
+        const { text } = taken;
+        if (text === undefined)
+          return invalid([{ path: '', code: 'TOO_LONG', message: `is longer than ${MAX_STATE_BYTES} bytes` }]);
+        return await inTurn(() => install(name, text));
+      } catch (error) {
+        return { code: 'STORE_FAILED', reason: String(error).slice(0, MAX_TEXT) };
+      }
+    },
+  };
+}
+
+/** Undefined when a step may be put there. */
+function nameProblem(name: string): string | undefined {
+  if (!name.startsWith('locals/')) return 'only revisions below locals/ can be put';
+  if (revisionName.safeParse(name).success) return undefined;
+  return 'a name has 1–64 of A-Z a-z 0-9 . _ -, starts with a letter or digit, and no further /';
+}
+
+async function checkState(store: RevisionStore, text: string): Promise<Revision | PutFailure> {
+  let document: unknown;
+  try {
+    document = JSON.parse(text);
+  } catch (error) {
+    return invalid([{ path: '', code: 'NOT_JSON', message: error instanceof Error ? error.message : String(error) }]);
+  }
+  const parsed = parseState(document, (_path, digest) => store.readObject(digest));
+  const damaged = await store.verifyObjects(objectsOf(document));
+  const problems = [...(parsed.ok ? [] : parsed.problems), ...damaged];
+  return parsed.ok && problems.length === 0 ? parsed.revision : invalid(problems);
+}
+
+function invalid(problems: readonly Problem[]): PutFailure {
+  const shown = problems.slice(0, MAX_PROBLEMS).map(({ path, code, message }) => ({
+    path: path.slice(0, 200),
+    code,
+    message: message.slice(0, MAX_TEXT),
+  }));
+  const [first] = shown;
+  const rest = problems.length > 1 ? ` (and ${problems.length - 1} more)` : '';
+  const where = first?.path === undefined || first.path === '' ? '' : `${first.path}: `;
+  return { code: 'STATE_INVALID', text: `${where}${first?.message ?? ''}${rest}`, problems: shown };
+}

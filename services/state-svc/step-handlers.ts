@@ -1,0 +1,96 @@
+// What ctl-svc may ask about objects, uploads and steps: one short function per request.
+import { fail, type Handlers, ok } from '../../shared/ipc/contract.ts';
+import { indexAfter, PAGE_BYTES, pageFrom } from '../../shared/ipc/page.ts';
+import { MAX_COMMITMSG_BYTES, type StepRow } from '../../shared/schema/steps.ts';
+import type { stateContract } from './contract.ts';
+import type { StepDesk } from './step-desk.ts';
+
+type StepHandlers = Pick<
+  Handlers<typeof stateContract>,
+  | 'listObjects'
+  | 'beginUpload'
+  | 'finishUpload'
+  | 'abandonUpload'
+  | 'forgetUploads'
+  | 'putStep'
+  | 'listSteps'
+  | 'stepProgress'
+  | 'setCommitMessage'
+>;
+
+/** Rows of a page before they are looked at; what a row of objects can weigh at most. */
+const OBJECTS_A_PAGE = Math.floor(PAGE_BYTES / 100);
+
+/** `current`: the name of the revision that runs. */
+export function createStepHandlers(desk: StepDesk, current: () => string): StepHandlers {
+  const { objects, uploads, steps } = desk;
+  const named = async (name: string): Promise<string | undefined> => {
+    const revision = name === 'current' ? current() : name;
+    return (await steps.has(revision)) ? revision : undefined;
+  };
+  return {
+    async listObjects({ after }) {
+      const names = await objects.list();
+      const from = indexAfter(names, after, (name) => name);
+      const page = names.slice(from, from + OBJECTS_A_PAGE);
+      const rows = (await Promise.all(page.map((name) => objects.find(name)))).flatMap((found) =>
+        found === undefined ? [] : { sha256: found.sha256, bytes: found.bytes },
+      );
+      const next = from + page.length < names.length ? page.at(-1) : undefined;
+      return ok({ objects: rows, ...(next === undefined ? {} : { next }) });
+    },
+    async beginUpload(wanted) {
+      const began = await uploads.begin(wanted);
+      return began.kind === 'refused' ? fail(began.error) : ok(began);
+    },
+    async finishUpload({ id }) {
+      const finished = await uploads.finish(id);
+      if (finished === undefined) return fail({ code: 'NO_SUCH_UPLOAD' });
+      return finished === 'done' ? ok({}) : fail(finished);
+    },
+    async abandonUpload({ id }) {
+      await uploads.abandon(id);
+      return ok({});
+    },
+    async forgetUploads() {
+      await uploads.abandonAll();
+      return ok({});
+    },
+    async putStep({ name, id }) {
+      const failure = await desk.put(name, id);
+      return failure === undefined ? ok({}) : fail(failure);
+    },
+    async listSteps({ after }) {
+      const names = await steps.list();
+      const rows: StepRow[] = [];
+      for (const name of names.slice(indexAfter(names, after, (each) => each))) {
+        const row = await steps.row(name);
+        if (row !== undefined) rows.push(row);
+        // The page is cut by its bytes; what can never be in it need not be read.
+        if (rows.length * MIN_ROW_BYTES > PAGE_BYTES) break;
+      }
+      const page = pageFrom(rows, 0, ({ name }) => name);
+      return ok({ steps: page.rows, current: current(), ...(page.next === undefined ? {} : { next: page.next }) });
+    },
+    async stepProgress({ name }) {
+      const revision = await named(name);
+      if (revision === undefined) return fail({ code: 'NO_SUCH_STEP', name });
+      return ok({ revision, progress: await steps.progress(revision) });
+    },
+    async setCommitMessage({ name, message }) {
+      const revision = await named(name);
+      if (revision === undefined) return fail({ code: 'NO_SUCH_STEP', name });
+      const bytes = Buffer.byteLength(message);
+      if (bytes > MAX_COMMITMSG_BYTES) return fail({ code: 'TOO_LONG', bytes, maxBytes: MAX_COMMITMSG_BYTES });
+      try {
+        await steps.setCommitMessage(revision, message);
+        return ok({});
+      } catch (error) {
+        return fail({ code: 'STORE_FAILED', reason: String(error).slice(0, 500) });
+      }
+    },
+  };
+}
+
+/** Of a row of steps as JSON: its keys and texts alone. */
+const MIN_ROW_BYTES = 150;

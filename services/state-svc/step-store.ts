@@ -1,0 +1,183 @@
+// Revisions as folders:
+//   <storage>/trails/<rev>/.pvr/json       the state, byte for byte as it came
+//   <storage>/trails/<rev>/.pv/progress    how far it has come; absent: it was never run
+//   <storage>/trails/<rev>/.pv/commitmsg
+//   <storage>/trails/<rev>/<path>          hard link to objects/<sha256>
+// <rev> is a name or locals/<name>. What is called .<name>.making is being made, .<name>.replaced has to make way for it.
+import { link, lstat, mkdir, readdir, rename, rm, stat, writeFile } from 'node:fs/promises';
+import { basename, dirname, join } from 'node:path';
+import type { Logger } from '../../shared/log/logger.ts';
+import { revisionName } from '../../shared/schema/names.ts';
+import { MAX_COMMITMSG_BYTES, type StepProgress, type StepRow } from '../../shared/schema/steps.ts';
+import { errorCode, readIfPresent, syncPath, writeAtomically } from './atomic-file.ts';
+import { parseProgress, progressAt, withoutLogs } from './step-progress.ts';
+
+export interface StepStore {
+  /** Finishes or takes back what was interrupted. Never rejects. */
+  open(): Promise<void>;
+  /** Names of all revisions that have a state, in alphabetical order. */
+  list(): Promise<readonly string[]>;
+  has(name: string): Promise<boolean>;
+  /** Undefined when it is gone. */
+  row(name: string): Promise<StepRow | undefined>;
+  progress(name: string): Promise<StepProgress>;
+  setProgress(name: string, progress: StepProgress): Promise<void>;
+  /** `''` when there is none. */
+  commitMessage(name: string): Promise<string>;
+  setCommitMessage(name: string, message: string): Promise<void>;
+  stateText(name: string): Promise<string | undefined>;
+  /** Epoch milliseconds of its arrival; undefined when it is gone. */
+  arrivedMs(name: string): Promise<number | undefined>;
+  /** All or nothing: a revision of that name is replaced. One at a time. Rejects with the system's error. */
+  put(name: string, text: string, objects: ReadonlyMap<string, string>): Promise<void>;
+  /** Another state for a revision that stays bootable at any moment; its links are put right by whoever runs it. */
+  replaceState(name: string, text: string): Promise<void>;
+  /** Answers the bytes of what nothing else links to. Not while one is put. */
+  remove(name: string): Promise<number>;
+}
+
+const MAKING = 'making';
+const REPLACED = 'replaced';
+
+/** The name that every revision without a folder of its own is below. */
+const LOCALS = 'locals';
+
+export function openStepStore(storage: string, log: Logger): StepStore {
+  const trails = join(storage, 'trails');
+  const trail = (name: string): string => join(trails, name);
+  const beside = (name: string, suffix: string): string => join(dirname(trail(name)), `.${basename(name)}.${suffix}`);
+  const folders = [trails, join(trails, LOCALS)];
+
+  const store: StepStore = {
+    async open() {
+      for (const folder of folders) {
+        await takeBack(folder).catch((error: unknown) => log.warn(`${folder} was not tidied up: ${String(error)}`));
+      }
+    },
+    async list() {
+      const names = [
+        ...(await entries(trails)),
+        ...(await entries(join(trails, LOCALS))).map((each) => `${LOCALS}/${each}`),
+      ];
+      const legal = names.filter((name) => revisionName.safeParse(name).success);
+      const there = await Promise.all(legal.map((name) => store.has(name)));
+      return legal.filter((_, index) => there[index] === true).sort();
+    },
+    has: async (name) => revisionName.safeParse(name).success && (await store.arrivedMs(name)) !== undefined,
+    async row(name) {
+      const arrivedMs = await store.arrivedMs(name);
+      if (arrivedMs === undefined) return undefined;
+      return {
+        name,
+        date: new Date(arrivedMs).toISOString().replace(/\.\d+Z$/, 'Z'),
+        commitmsg: await store.commitMessage(name),
+        progress: withoutLogs(await store.progress(name)),
+      };
+    },
+    async progress(name) {
+      const text = await readIfPresent(join(trail(name), '.pv/progress'));
+      return (text === undefined ? undefined : parseProgress(text)) ?? progressAt('ready');
+    },
+    setProgress: (name, progress) =>
+      writeAtomically(join(trail(name), '.pv/progress'), `${JSON.stringify(progress)}\n`),
+    async commitMessage(name) {
+      const text = (await readIfPresent(join(trail(name), '.pv/commitmsg'))) ?? '';
+      return text.trimEnd().slice(0, MAX_COMMITMSG_BYTES);
+    },
+    setCommitMessage: (name, message) => writeAtomically(join(trail(name), '.pv/commitmsg'), message),
+    stateText: (name) => readIfPresent(join(trail(name), '.pvr/json')),
+    async arrivedMs(name) {
+      const found = await stat(join(trail(name), '.pvr/json')).catch((error: unknown) => {
+        if (errorCode(error) === 'ENOENT' || errorCode(error) === 'ENOTDIR') return undefined;
+        throw error;
+      });
+      return found?.mtimeMs;
+    },
+    async put(name, text, objects) {
+      const fresh = beside(name, MAKING);
+      const old = beside(name, REPLACED);
+      try {
+        await rm(fresh, { recursive: true, force: true });
+        await makeCheckout(fresh, text, objects, join(storage, 'objects'));
+        const replaces = await exists(trail(name));
+        if (replaces) await rename(trail(name), old);
+        await rename(fresh, trail(name));
+        await syncPath(dirname(trail(name)));
+      } finally {
+        await takeBack(dirname(trail(name)));
+      }
+    },
+    replaceState: (name, text) => writeAtomically(join(trail(name), '.pvr/json'), text),
+    async remove(name) {
+      const gone = beside(name, MAKING);
+      await rm(gone, { recursive: true, force: true });
+      await rename(trail(name), gone);
+      await syncPath(dirname(gone));
+      const bytes = await ownBytes(gone);
+      await rm(gone, { recursive: true, force: true });
+      return bytes;
+    },
+  };
+  return store;
+}
+
+/** What is half made is removed; what was to be replaced and was not comes back. */
+async function takeBack(folder: string): Promise<void> {
+  for (const name of await entries(folder)) {
+    // Others make theirs here as well: berth pack.
+    const [, original, what] = /^\.(.+)\.(making|replaced)$/.exec(name) ?? [];
+    if (original === undefined) continue;
+    const isLost = what === REPLACED && !(await exists(join(folder, original)));
+    if (isLost) await rename(join(folder, name), join(folder, original));
+    else await rm(join(folder, name), { recursive: true, force: true });
+  }
+}
+
+/** Whole and on disk when it resolves. */
+async function makeCheckout(
+  folder: string,
+  text: string,
+  objects: ReadonlyMap<string, string>,
+  store: string,
+): Promise<void> {
+  const made = new Set([folder, join(folder, '.pvr'), join(folder, '.pv')]);
+  for (const path of objects.keys()) {
+    for (let parent = dirname(path); parent !== '.'; parent = dirname(parent)) made.add(join(folder, parent));
+  }
+  for (const each of [...made].sort()) await mkdir(each, { recursive: true });
+  for (const [path, digest] of objects) await link(join(store, digest), join(folder, path));
+  const files = [
+    ['.pvr/json', text],
+    ['.pv/progress', `${JSON.stringify(progressAt('ready'))}\n`],
+    ['.pv/commitmsg', ''],
+  ] as const;
+  for (const [path, content] of files) {
+    await writeFile(join(folder, path), content);
+    await syncPath(join(folder, path));
+  }
+  for (const each of made) await syncPath(each);
+}
+
+/** Sizes of files that have no other name. */
+async function ownBytes(folder: string): Promise<number> {
+  let bytes = 0;
+  for (const entry of await readdir(folder, { recursive: true, withFileTypes: true })) {
+    if (!entry.isFile()) continue;
+    const found = await lstat(join(entry.parentPath, entry.name));
+    if (found.nlink === 1) bytes += found.size;
+  }
+  return bytes;
+}
+
+async function entries(folder: string): Promise<readonly string[]> {
+  try {
+    return await readdir(folder);
+  } catch (error) {
+    if (errorCode(error) === 'ENOENT') return [];
+    throw error;
+  }
+}
+
+async function exists(path: string): Promise<boolean> {
+  return (await lstat(path).catch(() => undefined)) !== undefined;
+}

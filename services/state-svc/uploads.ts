@@ -1,0 +1,155 @@
+// Uploads under way: ctl-svc writes and hashes, the files are ours, so that nothing gets into the store but through here.
+//   <storage>/objects/incoming/<id>     made empty, mode 0660, in a folder whose group is ctl-svc's
+import { randomBytes } from 'node:crypto';
+import { mkdir, open, readdir, readFile, rm, stat } from 'node:fs/promises';
+import { join } from 'node:path';
+import type { Logger } from '../../shared/log/logger.ts';
+import { errorCode } from './atomic-file.ts';
+import type { ObjectStore } from './object-store.ts';
+import type { StorageRoom } from './storage-room.ts';
+
+export type StoreFailure =
+  | { readonly code: 'NO_SPACE'; readonly requiredBytes: number; readonly availableBytes: number }
+  | { readonly code: 'STORE_FAILED'; readonly reason: string };
+type UploadFailure = StoreFailure | { readonly code: 'TOO_MANY_UPLOADS'; readonly limit: number };
+
+export type BeganUpload =
+  | { readonly kind: 'present'; readonly bytes: number }
+  | { readonly kind: 'upload'; readonly id: string; readonly path: string; readonly roomBytes: number }
+  | { readonly kind: 'refused'; readonly error: UploadFailure };
+
+export interface Uploads {
+  /** What an earlier process left behind is removed. Never rejects. */
+  open(): Promise<void>;
+  begin(wanted: { readonly sha256?: string | undefined; readonly bytes?: number | undefined }): Promise<BeganUpload>;
+  /** Undefined: there is no such upload of an object. `'done'`: it is in the store. */
+  finish(id: string): Promise<'done' | StoreFailure | undefined>;
+  /** The text of an upload that was no object's; it is over with that, also when it was too long: then undefined. */
+  takeText(id: string, maxBytes: number): Promise<{ readonly text: string | undefined } | undefined>;
+  abandon(id: string): Promise<void>;
+  abandonAll(): Promise<void>;
+  /** Objects that are coming: not to be taken for garbage in the meantime. */
+  expected(): ReadonlySet<string>;
+}
+
+export interface UploadContext {
+  readonly storage: string;
+  readonly objects: ObjectStore;
+  readonly room: StorageRoom;
+  readonly log: Logger;
+  /** Tries to make that many bytes of room. Never rejects. */
+  makeRoom(bytes: number): Promise<void>;
+}
+
+/** At a time; more than ctl-svc serves at once. */
+const MAX_UPLOADS = 64;
+const UPLOAD_MODE = 0o660;
+
+interface Upload {
+  readonly sha256: string | undefined;
+  /** Bytes that were announced; 0 when nobody said. */
+  readonly bytes: number;
+}
+
+export function createUploads({ storage, objects, room, log, makeRoom }: UploadContext): Uploads {
+  const folder = join(storage, 'objects/incoming');
+  const uploads = new Map<string, Upload>();
+  const pathOf = (id: string): string => join(folder, id);
+
+  const drop = async (id: string): Promise<void> => {
+    uploads.delete(id);
+    await rm(pathOf(id), { force: true }).catch((error: unknown) => log.warn(`upload ${id} stays: ${String(error)}`));
+  };
+
+  /** What is free and not promised to another upload. */
+  const unpromised = async (): Promise<number> => {
+    let bytes = await room.availableBytes();
+    for (const [id, upload] of uploads) {
+      const written = await stat(pathOf(id)).catch(() => undefined);
+      bytes -= Math.max(0, upload.bytes - (written?.size ?? 0));
+    }
+    return Math.max(0, bytes);
+  };
+
+  const roomFor = async (bytes: number): Promise<number> => {
+    const before = await unpromised();
+    // Of one whose length nobody knows: there should be something at least.
+    if (before > bytes) return before;
+    await makeRoom(bytes - before + 1);
+    return unpromised();
+  };
+
+  return {
+    async open() {
+      try {
+        await mkdir(folder, { recursive: true });
+        for (const name of await readdir(folder)) await rm(join(folder, name), { recursive: true, force: true });
+      } catch (error) {
+        log.warn(`what is left of interrupted uploads in ${folder} stays: ${String(error)}`);
+      }
+    },
+    async begin({ sha256, bytes = 0 }) {
+      const refused = (error: UploadFailure): BeganUpload => ({ kind: 'refused', error });
+      try {
+        const present = sha256 === undefined ? undefined : await objects.find(sha256);
+        if (present !== undefined) return { kind: 'present', bytes: present.bytes };
+        if (uploads.size >= MAX_UPLOADS) return refused({ code: 'TOO_MANY_UPLOADS', limit: MAX_UPLOADS });
+        const id = randomBytes(16).toString('hex');
+        // Before the first wait: the next one has to count with it.
+        uploads.set(id, { sha256, bytes: 0 });
+        const availableBytes = await roomFor(bytes);
+        if (availableBytes < bytes || availableBytes === 0) {
+          uploads.delete(id);
+          return refused({ code: 'NO_SPACE', requiredBytes: bytes, availableBytes });
+        }
+        uploads.set(id, { sha256, bytes });
+        const file = await open(pathOf(id), 'wx', UPLOAD_MODE).catch((error: unknown) => {
+          uploads.delete(id);
+          throw error;
+        });
+        // The umask would keep the group out.
+        await file.chmod(UPLOAD_MODE).finally(() => file.close());
+        return { kind: 'upload', id, path: pathOf(id), roomBytes: availableBytes };
+      } catch (error) {
+        return refused(failureOf(error));
+      }
+    },
+    async finish(id) {
+      const upload = uploads.get(id);
+      if (upload?.sha256 === undefined) return undefined;
+      try {
+        await objects.adopt(pathOf(id), upload.sha256);
+        return 'done';
+      } catch (error) {
+        return failureOf(error);
+      } finally {
+        await drop(id);
+      }
+    },
+    async takeText(id, maxBytes) {
+      const upload = uploads.get(id);
+      if (upload === undefined || upload.sha256 !== undefined) return undefined;
+      try {
+        const { size } = await stat(pathOf(id));
+        return { text: size > maxBytes ? undefined : await readFile(pathOf(id), 'utf8') };
+      } finally {
+        await drop(id);
+      }
+    },
+    abandon: async (id) => {
+      if (uploads.has(id)) await drop(id);
+    },
+    async abandonAll() {
+      await Promise.all([...uploads.keys()].map(drop));
+    },
+    expected: () => new Set([...uploads.values()].flatMap((upload) => upload.sha256 ?? [])),
+  };
+}
+
+/** A disk that is full at the very end is full all the same. */
+function failureOf(error: unknown): StoreFailure {
+  if (errorCode(error) === 'ENOSPC' || errorCode(error) === 'EDQUOT') {
+    return { code: 'NO_SPACE', requiredBytes: 0, availableBytes: 0 };
+  }
+  return { code: 'STORE_FAILED', reason: String(error).slice(0, 500) };
+}

@@ -1,0 +1,257 @@
+// Objects, uploads and steps as ctl-svc asks for them.
+import assert from 'node:assert/strict';
+import { existsSync, readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { afterEach, describe, it } from 'node:test';
+import { createDevice, type Device, sha256, stateOf, writeRevision } from './device.ts';
+
+const APP = { group: 'app', auto_recovery: { policy: 'no' } };
+
+let device: Device | undefined;
+const open = async (): Promise<Device> => {
+  device = await createDevice({ web: APP }, {});
+  await device.boot();
+  return device;
+};
+afterEach(async () => {
+  await device?.close();
+  device = undefined;
+});
+
+type Wanted = { sha256?: string; bytes?: number };
+
+async function begin({ state }: Device, wanted: Wanted): Promise<{ id: string; path: string }> {
+  const began = await state.beginUpload(wanted);
+  assert.ok(began.ok && began.value.kind === 'upload', JSON.stringify(began));
+  return began.value;
+}
+
+async function putObject(it: Device, text: string) {
+  const { id, path } = await begin(it, { sha256: sha256(text), bytes: text.length });
+  writeFileSync(path, text);
+  return it.state.finishUpload({ id });
+}
+
+async function putState(it: Device, name: string, text: string) {
+  const { id, path } = await begin(it, {});
+  writeFileSync(path, text);
+  return it.state.putStep({ name, id });
+}
+
+const incoming = ({ storage }: Device): readonly string[] => readdirSync(join(storage, 'objects/incoming'));
+
+async function codeOf(answer: Promise<{ readonly ok: boolean; readonly error?: { readonly code: string } }>) {
+  const { ok, error } = await answer;
+  return ok ? 'ok' : error?.code;
+}
+
+describe('uploads', () => {
+  it('become objects, which nobody may write any more', async () => {
+    const it = await open();
+    assert.ok((await putObject(it, 'some bytes')).ok);
+    const path = join(it.storage, 'objects', sha256('some bytes'));
+    assert.equal(readFileSync(path, 'utf8'), 'some bytes');
+    assert.equal(statSync(path).mode & 0o777, 0o444);
+    assert.equal(statSync(path).nlink, 1);
+    assert.deepEqual(incoming(it), []);
+  });
+
+  it('are open to the group of the folder until then', async () => {
+    const it = await open();
+    const { path } = await begin(it, { sha256: sha256('x') });
+    assert.equal(statSync(path).mode & 0o777, 0o660);
+  });
+
+  it('need not come when the object is there', async () => {
+    const it = await open();
+    await putObject(it, 'some bytes');
+    const again = await it.state.beginUpload({ sha256: sha256('some bytes') });
+    assert.deepEqual(again, { ok: true, value: { kind: 'present', bytes: 10 } });
+  });
+
+  it('of one object may come side by side', async () => {
+    const it = await open();
+    const wanted = { sha256: sha256('twice') };
+    const both = [await begin(it, wanted), await begin(it, wanted)];
+    for (const { path } of both) writeFileSync(path, 'twice');
+    const finished = await Promise.all(both.map(({ id }) => it.state.finishUpload({ id })));
+    assert.deepEqual(
+      finished.map(({ ok }) => ok),
+      [true, true],
+    );
+    assert.deepEqual(incoming(it), []);
+  });
+
+  it('that are too large for the disk are refused, with how much there is', async () => {
+    const it = await open();
+    const answer = await it.state.beginUpload({ sha256: sha256('x'), bytes: Number.MAX_SAFE_INTEGER });
+    assert.ok(!answer.ok && answer.error.code === 'NO_SPACE');
+    assert.equal(answer.error.requiredBytes, Number.MAX_SAFE_INTEGER);
+    assert.ok(answer.error.availableBytes > 0);
+    assert.deepEqual(incoming(it), []);
+  });
+
+  it('leave nothing when they are abandoned, one or all', async () => {
+    const it = await open();
+    const { id } = await begin(it, { sha256: sha256('x') });
+    await begin(it, { sha256: sha256('y') });
+    await it.state.abandonUpload({ id });
+    assert.equal(await codeOf(it.state.finishUpload({ id })), 'NO_SUCH_UPLOAD');
+    assert.equal(incoming(it).length, 1);
+    await it.state.forgetUploads({});
+    assert.deepEqual(incoming(it), []);
+    assert.ok((await it.state.abandonUpload({ id })).ok);
+  });
+
+  it('that a restart of state-svc interrupted are gone', async () => {
+    const it = await open();
+    const { id } = await begin(it, { sha256: sha256('x') });
+    await it.boot();
+    assert.deepEqual(incoming(it), []);
+    assert.equal(await codeOf(it.state.finishUpload({ id })), 'NO_SUCH_UPLOAD');
+  });
+
+  it('are limited in number', async () => {
+    const it = await open();
+    const codes: (string | undefined)[] = [];
+    for (let count = 0; count < 65; count += 1) codes.push(await codeOf(it.state.beginUpload({})));
+    assert.deepEqual([...new Set(codes)], ['ok', 'TOO_MANY_UPLOADS']);
+  });
+});
+
+describe('objects', () => {
+  it('are listed in pages that fit a message', async () => {
+    const it = await open();
+    const texts = Array.from({ length: 1200 }, (_, index) => `object ${index}`);
+    for (const text of texts) writeFileSync(join(it.storage, 'objects', sha256(text)), text);
+    const seen: string[] = [];
+    let pages = 0;
+    for (let after: string | undefined; ; pages += 1) {
+      const page = await it.state.listObjects(after === undefined ? {} : { after });
+      assert.ok(page.ok);
+      seen.push(...page.value.objects.map((object) => object.sha256));
+      after = page.value.next;
+      if (after === undefined) break;
+    }
+    assert.ok(pages > 0);
+    // And the two of the revision that runs.
+    assert.deepEqual(seen, [...new Set(seen)].sort());
+    assert.equal(seen.length, texts.length + 2);
+  });
+});
+
+describe('steps', () => {
+  const next = stateOf({ web: APP, added: APP }, {});
+
+  it('become revisions: the state as it came, its objects linked, NEW', async () => {
+    const it = await open();
+    for (const text of next.objects) await putObjectIfMissing(it, text);
+    const text = JSON.stringify(next.document, undefined, 3);
+    assert.deepEqual(await putState(it, 'locals/next', text), { ok: true, value: {} });
+    const trail = join(it.storage, 'trails/locals/next');
+    assert.equal(readFileSync(join(trail, '.pvr/json'), 'utf8'), text);
+    assert.equal(
+      statSync(join(trail, 'added/root.squashfs')).ino,
+      statSync(join(it.storage, 'objects', sha256('root of added'))).ino,
+    );
+    const progress = await it.state.stepProgress({ name: 'locals/next' });
+    assert.deepEqual(progress.ok && progress.value.progress, {
+      status: 'NEW',
+      'status-msg': 'Update ready to be run',
+      progress: 0,
+      retries: 0,
+    });
+    assert.deepEqual(incoming(it), []);
+  });
+
+  it('are listed with date, message and progress; current is the one that runs', async () => {
+    const it = await open();
+    await writeRevision(it.storage, '7', next);
+    assert.ok((await it.state.setCommitMessage({ name: '7', message: 'seventh\n' })).ok);
+    const listed = await it.state.listSteps({});
+    assert.ok(listed.ok);
+    assert.equal(listed.value.current, '0');
+    assert.deepEqual(
+      listed.value.steps.map(({ name, commitmsg, progress }) => [name, commitmsg, progress.status]),
+      [
+        ['0', '', listed.value.steps[0]?.progress.status],
+        ['7', 'seventh', 'NEW'],
+      ],
+    );
+    assert.match(listed.value.steps[0]?.date ?? '', /^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ$/);
+    const current = await it.state.stepProgress({ name: 'current' });
+    assert.equal(current.ok && current.value.revision, '0');
+  });
+
+  it('with a message that is too long, or of a name that is not there, are told so', async () => {
+    const it = await open();
+    assert.equal(await codeOf(it.state.setCommitMessage({ name: '0', message: 'ä'.repeat(257) })), 'TOO_LONG');
+    assert.equal(await codeOf(it.state.setCommitMessage({ name: 'nope', message: '' })), 'NO_SUCH_STEP');
+    assert.equal(await codeOf(it.state.stepProgress({ name: '../0' })), 'NO_SUCH_STEP');
+  });
+
+  const wrong: readonly (readonly [string, string, RegExp])[] = [
+    ['that is no JSON', '{', /JSON/],
+    ['that is no state', '[]', /must be a JSON object/],
+    ['whose objects are missing', JSON.stringify(next.document), /is not in the store/],
+    [
+      'of an unknown pool',
+      JSON.stringify(stateOf({ web: { ...APP, network: { pool: 'no' } } }, {}).document),
+      /unknown pool/,
+    ],
+  ];
+  for (const [what, text, reason] of wrong) {
+    it(`${what} is refused, and nothing of it is kept`, async () => {
+      const it = await open();
+      const answer = await putState(it, 'locals/bad', text);
+      assert.ok(!answer.ok && answer.error.code === 'STATE_INVALID', JSON.stringify(answer));
+      assert.match(answer.error.text, reason);
+      assert.deepEqual(readdirSync(join(it.storage, 'trails')), ['0']);
+      assert.deepEqual(incoming(it), []);
+    });
+  }
+
+  it('whose object is damaged is refused', async () => {
+    const it = await open();
+    for (const text of next.objects) writeFileSync(join(it.storage, 'objects', sha256(text)), text);
+    writeFileSync(join(it.storage, 'objects', sha256('root of added')), 'rotten');
+    const answer = await putState(it, 'locals/bad', JSON.stringify(next.document));
+    assert.ok(!answer.ok && answer.error.code === 'STATE_INVALID');
+    assert.deepEqual(
+      answer.error.problems.map(({ code }) => code),
+      ['OBJECT_CORRUPT'],
+    );
+  });
+
+  for (const name of ['next', 'locals/', 'locals/a/b', 'locals/..', `locals/${'a'.repeat(65)}`, 'locals/ä']) {
+    it(`cannot be called ${JSON.stringify(name.slice(0, 20))}`, async () => {
+      const it = await open();
+      assert.equal(await codeOf(putState(it, name, '{}')), 'BAD_STEP_NAME');
+      assert.deepEqual(incoming(it), []);
+    });
+  }
+
+  it('may be put again while nobody uses them', async () => {
+    const it = await open();
+    for (const text of next.objects) await putObjectIfMissing(it, text);
+    assert.ok((await putState(it, 'locals/next', JSON.stringify(next.document))).ok);
+    const other = JSON.stringify(stateOf({ web: APP }, {}).document);
+    assert.ok((await putState(it, 'locals/next', other)).ok);
+    assert.ok(!existsSync(join(it.storage, 'trails/locals/next/added')));
+    assert.deepEqual(readdirSync(join(it.storage, 'trails/locals')), ['next']);
+  });
+
+  it('that were being made when the power went are gone, and what they would have replaced is back', async () => {
+    const it = await open();
+    await writeRevision(it.storage, 'locals/.half.making', next);
+    await writeRevision(it.storage, 'locals/.kept.replaced', next);
+    await writeRevision(it.storage, '.4711.new', next);
+    await it.boot();
+    assert.deepEqual(readdirSync(join(it.storage, 'trails/locals')), ['kept']);
+    assert.ok(existsSync(join(it.storage, 'trails/.4711.new')), 'somebody packs a revision right now');
+  });
+});
+
+async function putObjectIfMissing(it: Device, text: string): Promise<void> {
+  if (!existsSync(join(it.storage, 'objects', sha256(text)))) assert.ok((await putObject(it, text)).ok);
+}
