@@ -5,6 +5,7 @@ import type { Lease } from '../../shared/schema/network.ts';
 import { type HostView, liveView, lookUp, ownLinks, withHost } from './host-links.ts';
 import { changesInside, changesOutside, isPair, type Strictness } from './interface-plan.ts';
 import { attachmentAlias, hostInterfaceName, parseAttachmentAlias } from './link-names.ts';
+import { findLostNamespace } from './lost-namespace.ts';
 import { deleteMacvlans, ensureMacvlan } from './macvlan.ts';
 import { attempt, NetFailure, type Undo, undoingOnFailure } from './net-failure.ts';
 import { type NetlinkSocket, openNetlink, recording } from './netlink-socket.ts';
@@ -41,6 +42,10 @@ export interface AttachMode {
   readonly record: (step: string) => void;
   /** Of somebody who attaches many; without it, one of its own. */
   readonly view?: HostView;
+  /** The container was attached before: where its namespace has no file, it may live all the same. */
+  readonly wasAttached?: boolean;
+  /** The first process of a container that runs. Its namespace is found and bound to the file again; never is a fresh one made. */
+  readonly pid?: number | undefined;
   /** Pools whose leases name a parent link instead of a bridge; none unless told. */
   readonly isMacvlan?: (pool: string) => boolean;
 }
@@ -72,7 +77,7 @@ export function attach(
 ): Attachment {
   refuseBadLeases(container, leases);
   return undoingOnFailure((undo) => {
-    ensureNamespace(namespaces, container, mode, undo);
+    ensureNamespace(namespaces, container, leases, mode, undo);
     const { strictness, record, isMacvlan = () => false } = mode;
     withSockets(namespaces, container, mode.view, ({ host, find }, inside, namespaceFd) => {
       const both = { host: recording(host, record), find, inside: recording(inside, record) };
@@ -93,20 +98,41 @@ export function attach(
   });
 }
 
-function ensureNamespace(namespaces: Namespaces, container: string, mode: AttachMode, undo: Undo): void {
+function ensureNamespace(
+  namespaces: Namespaces,
+  container: string,
+  leases: readonly Lease[],
+  mode: AttachMode,
+  undo: Undo,
+): void {
   const step = `bind the namespace of ${container} again`;
   const lookUpStep = `look up the namespace of ${container}`;
   if (attempt(lookUpStep, () => namespaces.exists(container))) {
     attempt(lookUpStep, () => namespaces.hold(container));
-  } else if (attempt(step, () => namespaces.bindAgain(container))) {
+  } else if (attempt(step, () => namespaces.bindAgain(container) || bindLost(namespaces, container, leases, mode))) {
     mode.record(step);
-  } else if (mode.mayCreateNamespace) {
+  } else if (mode.mayCreateNamespace && mode.pid === undefined) {
     attempt(`create the namespace of ${container}`, () => namespaces.create(container));
     undo.add(`remove the namespace of ${container}`, () => namespaces.remove(container));
   } else {
-    const reason = 'its file lost its mount while net-svc was away; stop and start the container';
+    const reason = 'its file lost its mount, and no process is in a namespace with its interfaces; stop and start it';
     throw new NetFailure(step, reason);
   }
+}
+
+/** False when there is no namespace that is proven to be the container's. */
+function bindLost(namespaces: Namespaces, container: string, leases: readonly Lease[], mode: AttachMode): boolean {
+  const { isMacvlan = () => false, wasAttached = false, pid } = mode;
+  const lost = { container, leases, isMacvlan, wasAttached: wasAttached || pid !== undefined, pid };
+  const fd = withHost((host) => findLostNamespace(lost, host));
+  if (fd === undefined) return false;
+  try {
+    namespaces.bindLost(container, fd);
+  } catch (error) {
+    closeSync(fd);
+    throw error;
+  }
+  return true;
 }
 
 function refuseBadLeases(container: string, leases: readonly Lease[]): void {

@@ -2,7 +2,7 @@
 import * as z from 'zod/mini';
 import { defineContract } from '../../shared/ipc/contract.ts';
 import { healthRequest } from '../../shared/schema/health.ts';
-import { containerName, epochMs, interfaceName, ipv4Cidr, poolName } from '../../shared/schema/names.ts';
+import { containerName, epochMs, interfaceName, ipv4Cidr, pid, poolName } from '../../shared/schema/names.ts';
 import { bridgePool, lease } from '../../shared/schema/network.ts';
 
 /** `step` names what was tried (e.g. `create bridge pvbr0`), `reason` what the kernel or tool said. Everything done before it is undone. */
@@ -23,11 +23,12 @@ export const netContract = defineContract({
   job: 'Builds and keeps the network of pools and containers: bridges, namespaces, veth pairs, addresses, routes, NAT.',
   privileges: {
     user: 'berth-net',
-    capabilities: ['net_admin', 'net_broadcast', 'sys_admin'],
+    capabilities: ['net_admin', 'net_broadcast', 'sys_admin', 'sys_ptrace'],
     reasons: {
       net_admin: 'links, addresses, routes, nft rules and net.* sysctls',
       net_broadcast: 'to hear on one socket of changes in the namespaces of all containers (NETLINK_LISTEN_ALL_NSID)',
       sys_admin: 'unshare(CLONE_NEWNET), setns(2) into namespaces, and the bind mount that keeps one alive',
+      sys_ptrace: 'to open /proc/<pid>/ns/net of a running container whose namespace file lost its mount',
     },
     noNewPrivileges: true,
     umask: 0o022,
@@ -55,6 +56,8 @@ export const netContract = defineContract({
       params: z.strictObject({
         container: containerName,
         interfaces: z.array(lease).check(z.minLength(1)),
+        /** The first process of a container that runs: its own namespace is found where the file lost it, never a fresh one made. */
+        pid: z.optional(pid),
       }),
       result: attachment,
       errors: { NET_FAILED: netFailed },

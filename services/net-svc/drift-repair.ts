@@ -120,6 +120,7 @@ function repairAttachments(
     const mode = {
       strictness: 'enough',
       mayCreateNamespace: false,
+      wasAttached: true,
       record,
       view,
       isMacvlan: desired.isMacvlan,

@@ -36,11 +36,13 @@ export function netHandlers({ namespaces, host, desired, drift }: Domain): Handl
         return netFailed(error);
       }
     },
-    attach: ({ container, interfaces }) => {
+    attach: ({ container, interfaces, pid }) => {
       try {
         const { netns, interfaces: attached } = attach(namespaces, container, interfaces, {
           ...AS_ASKED,
           isMacvlan: desired.isMacvlan,
+          wasAttached: desired.attachments.has(container),
+          pid,
         });
         desired.setAttachment(container, interfaces);
         return ok({ container, netns, interfaces: [...attached] });

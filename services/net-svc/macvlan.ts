@@ -4,15 +4,8 @@ import { type HostView, liveView, withHost } from './host-links.ts';
 import { attachmentAlias, hostInterfaceName, parseAttachmentAlias } from './link-names.ts';
 import { NetFailure, type Undo } from './net-failure.ts';
 import type { NetlinkSocket } from './netlink-socket.ts';
-import {
-  changeLink,
-  createMacvlan,
-  decodeLink,
-  deleteLink,
-  dumpLinks,
-  type Link,
-  numberNamespace,
-} from './rtnetlink-link.ts';
+import { changeLink, createMacvlan, decodeLink, deleteLink, dumpLinks, type Link } from './rtnetlink-link.ts';
+import { numberNamespace } from './rtnetlink-namespace.ts';
 
 export interface MacvlanSession {
   readonly container: string;

@@ -27,12 +27,13 @@ const MSG_TRUNC = 0x20;
 const RECEIVE_BYTES = 64 * 1024;
 /** A dump that others' changes interrupt this often is given up. */
 const MAX_DUMPS = 10;
-const ENODEV = 19;
+/** No such process, no such link. */
+const MISSING = [3, 19];
 
 export interface NetlinkSocket {
   /** Sends all in one datagram. The kernel tries every one of them; the first that failed is thrown as NetFailure. */
   apply(steps: readonly Step[]): void;
-  /** The payload of the answer, undefined when there is no such link (ENODEV). */
+  /** The payload of the answer, undefined when there is no such link (ENODEV) or process (ESRCH). */
   get(step: string, message: MessageBody): Buffer | undefined;
   /** The payloads of all entries. */
   dump(step: string, message: MessageBody): Buffer[];
@@ -94,7 +95,7 @@ function conversation(fd: number): NetlinkSocket {
       const answer = receive(fd).find((candidate) => candidate.sequence === sequence);
       if (answer === undefined) continue;
       if (answer.type !== NLMSG_ERROR) return answer.payload;
-      if (decodeOutcome(answer).errno === ENODEV) return undefined;
+      if (MISSING.includes(decodeOutcome(answer).errno)) return undefined;
       throw failureOf(step, answer) ?? new NetFailure(step, 'the kernel acknowledged without an answer');
     }
   };

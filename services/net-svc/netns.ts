@@ -50,6 +50,8 @@ export interface Namespaces {
   hold(container: string): void;
   /** Binds the held namespace to its file again. False when none is held. Throws as `create`. */
   bindAgain(container: string): boolean;
+  /** As `bindAgain` for the namespace behind `fd`, which it is the holder of from now on. Throws as `create`; then `fd` is the caller's. */
+  bindLost(container: string, fd: number): void;
   /** Where none exists. It is held. Throws KernelError or Node's system errors, then nothing is left. Needs CAP_SYS_ADMIN. */
   create(container: string): void;
   /** The namespace itself ends when its last process and socket are gone. Nothing there: a no-op. */
@@ -127,6 +129,12 @@ export function openNamespaces(dir: string): Namespaces {
     return true;
   };
 
+  const bindLost = (container: string, fd: number): void => {
+    mountOnNewFile(container, () => bindMount(`/proc/self/fd/${fd}`, pathOf(container)));
+    release(container);
+    held.set(container, fd);
+  };
+
   const open = (container: string): number => openSync(pathOf(container), 'r');
 
   const list = (): string[] => {
@@ -134,7 +142,7 @@ export function openNamespaces(dir: string): Namespaces {
     return names.filter(exists).sort();
   };
 
-  return { pathOf, exists, hold, bindAgain, list, create, remove, open };
+  return { pathOf, exists, hold, bindAgain, bindLost, list, create, remove, open };
 }
 
 function isMissing(error: unknown): boolean {

@@ -10,25 +10,27 @@ import {
   readUint32,
   uint32,
 } from './netlink-message.ts';
+import {
+  AF_INET,
+  IFA_ADDRESS,
+  IFA_BROADCAST,
+  IFA_LOCAL,
+  RT_SCOPE_UNIVERSE,
+  RT_TABLE_LOCAL,
+  RT_TABLE_MAIN,
+  RTA_DST,
+  RTA_GATEWAY,
+  RTA_OIF,
+  RTA_PRIORITY,
+  RTM_DELADDR,
+  RTM_GETADDR,
+  RTM_GETROUTE,
+  RTM_NEWADDR,
+  RTM_NEWROUTE,
+  RTN_UNICAST,
+  RTPROT_STATIC,
+} from './rtnetlink-codes.ts';
 
-const RTM_NEWADDR = 20;
-const RTM_DELADDR = 21;
-const RTM_GETADDR = 22;
-const RTM_NEWROUTE = 24;
-const RTM_GETROUTE = 26;
-const IFA_ADDRESS = 1;
-const IFA_LOCAL = 2;
-const IFA_BROADCAST = 4;
-const RTA_DST = 1;
-const RTA_OIF = 4;
-const RTA_GATEWAY = 5;
-const RTA_PRIORITY = 6;
-const AF_INET = 2;
-const RT_TABLE_MAIN = 254;
-const RT_TABLE_LOCAL = 255;
-const RTPROT_STATIC = 4;
-const RT_SCOPE_UNIVERSE = 0;
-const RTN_UNICAST = 1;
 const ADDRESS_HEADER_BYTES = 8;
 const ROUTE_HEADER_BYTES = 12;
 

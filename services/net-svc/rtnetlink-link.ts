@@ -14,44 +14,44 @@ import {
   text,
   uint32,
 } from './netlink-message.ts';
+import {
+  AF_INET,
+  IFF_RUNNING,
+  IFF_UP,
+  IFLA_ADDRESS,
+  IFLA_AF_SPEC,
+  IFLA_EXT_MASK,
+  IFLA_GROUP,
+  IFLA_IFALIAS,
+  IFLA_IFNAME,
+  IFLA_INET_CONF,
+  IFLA_INFO_DATA,
+  IFLA_INFO_KIND,
+  IFLA_LINK,
+  IFLA_LINK_NETNSID,
+  IFLA_LINKINFO,
+  IFLA_MACVLAN_MODE,
+  IFLA_MASTER,
+  IFLA_NET_NS_FD,
+  IPV4_DEVCONF_ARP_NOTIFY,
+  MACVLAN_MODE_BRIDGE,
+  RTEXT_FILTER_SKIP_STATS,
+  RTM_DELLINK,
+  RTM_GETLINK,
+  RTM_NEWLINK,
+  RTM_SETLINK,
+  VETH_INFO_PEER,
+} from './rtnetlink-codes.ts';
+import { readNamespaceNumber } from './rtnetlink-namespace.ts';
 
-const RTM_NEWLINK = 16;
-const RTM_DELLINK = 17;
-const RTM_GETLINK = 18;
-const RTM_SETLINK = 19;
-/** linux/net_namespace.h */
-const RTM_NEWNSID = 88;
-const NETNSA_NSID = 1;
-const NETNSA_FD = 3;
-const IFLA_ADDRESS = 1;
-const IFLA_IFNAME = 3;
-const IFLA_LINK = 5;
-const IFLA_MASTER = 10;
-const IFLA_LINKINFO = 18;
-const IFLA_IFALIAS = 20;
-const IFLA_AF_SPEC = 26;
-const IFLA_GROUP = 27;
-const IFLA_NET_NS_FD = 28;
-const IFLA_EXT_MASK = 29;
-const IFLA_LINK_NETNSID = 37;
-const AF_INET = 2;
-const IFLA_INET_CONF = 1;
-/** linux/ip.h */
-const IPV4_DEVCONF_ARP_NOTIFY = 22;
-const IFLA_INFO_KIND = 1;
-const IFLA_INFO_DATA = 2;
-const VETH_INFO_PEER = 1;
-/** linux/if_link.h */
-const IFLA_MACVLAN_MODE = 1;
-const MACVLAN_MODE_BRIDGE = 4;
-const RTEXT_FILTER_SKIP_STATS = 8;
-const IFF_UP = 1;
 const HEADER_BYTES = 16;
 
 export interface Link {
   readonly index: number;
   readonly name: string;
   readonly up: boolean;
+  /** Up, and with a carrier. */
+  readonly running: boolean;
   /** Lower case, with colons; empty for links without an address. */
   readonly mac: string;
   /** `bridge`, `veth`, …; empty for physical links and lo. */
@@ -65,6 +65,8 @@ export interface Link {
   readonly group: number;
   /** Its peer lives in another namespace. */
   readonly peerElsewhere: boolean;
+  /** The number of that namespace in ours; undefined where the peer lives in ours, or in one without a number. */
+  readonly peerNamespace: number | undefined;
 }
 
 /** `index` 0: the link is named by an attribute. `up` undefined: as it is. */
@@ -144,15 +146,6 @@ export function createMacvlan({ name, mac, parentIndex, namespaceFd }: Macvlan):
   ]);
 }
 
-/**
- * Gives the namespace a number in ours, as a veth into it would: only what has one is heard of (kernel-watch.ts). EEXIST where it
- * has one already.
- */
-export function numberNamespace(namespaceFd: number): MessageBody {
-  const anyNumber = uint32(NETNSA_NSID, 0xffffffff);
-  return message(RTM_NEWNSID, 0, Buffer.alloc(4), [anyNumber, uint32(NETNSA_FD, namespaceFd)]);
-}
-
 /** The alias is not taken at creation; sent behind the creation in one datagram it is there before anybody else runs. */
 export function setAliasByName(name: string, alias: string): MessageBody {
   return message(RTM_SETLINK, 0, header(0, undefined), [text(IFLA_IFNAME, name), text(IFLA_IFALIAS, alias)]);
@@ -225,5 +218,7 @@ export function decodeLink(payload: Buffer): Link {
     peer: readUint32(attributes.get(IFLA_LINK)) ?? 0,
     group: readUint32(attributes.get(IFLA_GROUP)) ?? 0,
     peerElsewhere: attributes.has(IFLA_LINK_NETNSID),
+    peerNamespace: readNamespaceNumber(attributes.get(IFLA_LINK_NETNSID)),
+    running: (payload.readUInt32LE(8) & IFF_RUNNING) !== 0,
   };
 }

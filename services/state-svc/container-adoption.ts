@@ -48,7 +48,7 @@ async function adoptRun(core: ContainerCore, run: Run, ready: boolean): Promise<
   const known: Partial<Intent> = { recoveryDelayMs: null };
   if (ready) known.readyPid = run.pid;
   await core.remember(known);
-  const plumbing = await replumb(plan, core.context);
+  const plumbing = await replumb(plan, core.context, run.pid);
   if ('step' in plumbing) {
     core.fault('NETWORK_UNKNOWN', `runs, but its network could not be read: ${plumbing.step}: ${plumbing.reason}`);
   } else {

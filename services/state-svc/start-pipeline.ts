@@ -109,13 +109,14 @@ function stepRunner(ask: Ask, undos: Undo[]): Step {
   };
 }
 
-async function plumb(plan: ContainerPlan, peers: Peers, step: Step): Promise<Plumbing> {
+async function plumb(plan: ContainerPlan, peers: Peers, step: Step, pid?: number): Promise<Plumbing> {
   const { name: container, network } = plan;
   if (network.mode !== 'pool') return { leases: [], hostInterfaces: [], network: { kind: network.mode } };
   const interfaces = network.interfaces.map(allocationOf);
   const allocated = await step('ipam.allocate', () => peers.ipam.allocate({ container, interfaces }));
   const leases = allocated.leases.map(({ reused: _reused, ...lease }) => lease);
-  const attached = await step('net.attach', () => peers.net.attach({ container, interfaces: leases }), [
+  const running = pid === undefined ? {} : { pid };
+  const attached = await step('net.attach', () => peers.net.attach({ container, interfaces: leases, ...running }), [
     'net.detach',
     () => peers.net.detach({ container }),
   ]);
@@ -123,12 +124,16 @@ async function plumb(plan: ContainerPlan, peers: Peers, step: Step): Promise<Plu
 }
 
 /**
- * Leases and interfaces of a container that runs already: both requests leave alone what is right. Never rejects; a failure
+ * Leases and interfaces of a container that runs already, as `pid`: both requests leave alone what is right. Never rejects; a failure
  * is the container's network being unknown, not its end.
  */
-export async function replumb(plan: ContainerPlan, context: StartContext): Promise<Plumbing | StartFailure> {
+export async function replumb(
+  plan: ContainerPlan,
+  context: StartContext,
+  pid: number,
+): Promise<Plumbing | StartFailure> {
   try {
-    return await plumb(plan, context.peers, stepRunner(context.ask, []));
+    return await plumb(plan, context.peers, stepRunner(context.ask, []), pid);
   } catch (error) {
     return failureOf(error);
   }

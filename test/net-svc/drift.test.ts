@@ -234,32 +234,6 @@ describe('drift of the network', () => {
     assert.equal(statSync(WEB).ino, ino);
   });
 
-  it('under a container whose namespace nobody held makes no fresh one, and is a reason of health', async () => {
-    const { ino } = statSync(WEB);
-    await kill(child);
-    run(['umount', '-l', WEB]);
-    child = service.serve();
-    const reasons = async (): Promise<string[]> => {
-      const health = await service.ctlNet.health({});
-      return health.ok ? health.value.reasons.map(({ code, message }) => `${code} ${message}`) : [];
-    };
-    let found: string[] = [];
-    for (let tries = 0; found.length === 0 && tries < 200; tries++) {
-      await wait(10);
-      found = await reasons();
-    }
-    assert.match(found.join(), /^NETWORK_NOT_REPAIRED .*namespace of web.*stop and start the container/);
-    assert.notEqual(statSync(WEB).ino, ino);
-    assert.equal(link(hostName)?.master, 'pvbr0');
-    run(['mount', '--bind', `/proc/${tenant.pid}/ns/net`, WEB]);
-    await eventually('the inside', inside, 1_000);
-    for (let tries = 0; found.length > 0 && tries < 300; tries++) {
-      await wait(10);
-      found = await reasons();
-    }
-    assert.deepEqual(found, []);
-  });
-
   it('is repaired within a second: a macvlan’s flushed address, in a namespace that no veth leads into', async () => {
     run(['ip', 'link', 'add', 'parent0', 'type', 'veth', 'peer', 'name', 'parent1']);
     run(['ip', 'link', 'set', 'parent0', 'up']);

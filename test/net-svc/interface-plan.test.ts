@@ -16,6 +16,8 @@ const plain: Link = {
   peer: 0,
   group: 0,
   peerElsewhere: false,
+  running: true,
+  peerNamespace: undefined,
 };
 const eth0: Link = {
   ...plain,
