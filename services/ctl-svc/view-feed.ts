@@ -3,6 +3,7 @@
 import { Buffer } from 'node:buffer';
 import { setTimeout as wait } from 'node:timers/promises';
 import type { Channel } from '../../shared/ipc/contract.ts';
+import { allPages } from '../../shared/ipc/page.ts';
 import type { Logger } from '../../shared/log/logger.ts';
 import { stateContract } from '../state-svc/contract.ts';
 import { supervisorContract } from '../supervisor/contract.ts';
@@ -47,13 +48,18 @@ export function createViewFeed(channel: Channel, log: Logger): ViewFeed {
     const options = { deadlineMs: SNAPSHOT_DEADLINE_MS, signal: stopped.signal };
     try {
       const [containers, groups] = await Promise.all([
-        state.listContainers({}, options),
-        state.listGroups({}, options),
+        allPages(async (after) => {
+          const page = declared(await state.listContainers(after === undefined ? {} : { after }, options));
+          return { rows: page.containers, next: page.next };
+        }),
+        allPages(async (after) => {
+          const page = declared(await state.listGroups(after === undefined ? {} : { after }, options));
+          return { rows: page.groups, next: page.next };
+        }),
       ]);
-      if (!containers.ok || !groups.ok) throw new Error('an error that the contract does not declare');
       if (failures > 0) log.info(`state-svc answers again after ${failures} failed attempts`);
       failures = 0;
-      apply({ kind: 'snapshotTaken', containers: containers.value.containers, groups: groups.value.groups });
+      apply({ kind: 'snapshotTaken', containers, groups });
     } catch (error) {
       if (stopped.signal.aborted) return;
       if (failures++ === 0) log.warn(`no list of containers from state-svc: ${String(error)}; trying until it answers`);
@@ -96,6 +102,12 @@ export function createViewFeed(channel: Channel, log: Logger): ViewFeed {
     groupsJson: async () => groupsJson(view.rows ?? (await rows())),
     stop: () => stopped.abort(),
   };
+}
+
+/** These requests declare no errors. */
+function declared<T>(answer: { readonly ok: true; readonly value: T } | { readonly ok: false }): T {
+  if (!answer.ok) throw new Error('an error that the contract does not declare');
+  return answer.value;
 }
 
 async function firstWithin(first: Promise<void>, timeoutMs: number): Promise<void> {

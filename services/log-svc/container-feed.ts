@@ -1,6 +1,7 @@
 // Learns from lxc-svc which containers have raw log files, and where; lxc-svc may come later, go and come back.
 import { setTimeout as delay } from 'node:timers/promises';
 import type { Channel } from '../../shared/ipc/contract.ts';
+import { allPages } from '../../shared/ipc/page.ts';
 import type { Logger } from '../../shared/log/logger.ts';
 import { lxcContract } from '../lxc-svc/contract.ts';
 import type { ContainerTails } from './container-tails.ts';
@@ -32,10 +33,13 @@ export function feedFromLxc(channel: Channel, tails: ContainerTails, folder: str
     while (!signal.aborted) {
       try {
         mountedSince.clear();
-        const answer = await client.listContainers({}, { deadlineMs: SNAPSHOT_DEADLINE_MS, signal });
-        // It has no declared errors.
-        if (!answer.ok) return;
-        const mounted = answer.value.containers.filter((container) => container.mounted);
+        const known = await allPages(async (after) => {
+          const options = { deadlineMs: SNAPSHOT_DEADLINE_MS, signal };
+          const answer = await client.listContainers(after === undefined ? {} : { after }, options);
+          // It has no declared errors.
+          return answer.ok ? { rows: answer.value.containers, next: answer.value.next } : { rows: [], next: undefined };
+        });
+        const mounted = known.filter((container) => container.mounted);
         const names = new Set([...mounted.map(({ container }) => container), ...mountedSince]);
         for (const gone of tails.containers().filter((name) => !names.has(name))) tails.unfollow(gone);
         for (const { container, logs } of mounted) follow(container, logs);

@@ -141,10 +141,13 @@ export const lxcContract = defineContract({
       idempotent: true,
       deadlineMs: 30_000,
     },
-    /** What is: read from mounts, LXC and the exit records, not from memory of what was asked. */
+    /**
+     * What is: read from mounts, LXC and the exit records, not from memory of what was asked. In alphabetical order; `next`: ask
+     * again with it as `after` for what follows.
+     */
     listContainers: {
       callers: ['state-svc', 'log-svc'],
-      params: z.strictObject({}),
+      params: z.strictObject({ after: z.optional(z.string()) }),
       result: z.strictObject({
         containers: z.array(
           z.strictObject({
@@ -157,6 +160,7 @@ export const lxcContract = defineContract({
             logs: z.array(z.strictObject({ source: z.enum(['console', 'lxc']), path: z.string() })),
           }),
         ),
+        next: z.optional(z.string()),
       }),
       errors: {},
       idempotent: true,

@@ -1,5 +1,6 @@
 // One short function per request. Work on one container is done in the order in which it was asked for; containers do not wait for each other.
 import { type Client, fail, type Handlers, ok } from '../../shared/ipc/contract.ts';
+import { pageFrom } from '../../shared/ipc/page.ts';
 import type { LxcEntry } from '../../shared/lxc-config/parse.ts';
 import type { supervisorContract } from '../supervisor/contract.ts';
 import { ConfigInvalid, type ContainerMounts } from './container-mounts.ts';
@@ -102,25 +103,27 @@ export function lxcHandlers(parts: LxcParts): Handlers<typeof lxcContract> {
         }
       }),
 
-    listContainers: () =>
-      ok({
-        containers: knownContainers(lxcPath(places)).flatMap((container) => {
-          const its = containerPlaces(places, container);
-          const revision = readMountRecord(its.mountRecord)?.revision;
-          if (revision === undefined) return [];
-          const isMounted = mounts.mounted(container) !== undefined;
-          const run = runs.running(container);
-          const exit = run === undefined ? runs.lastExit(container) : undefined;
-          return {
-            container,
-            revision,
-            mounted: isMounted,
-            ...(run === undefined ? {} : { running: { pid: run.pid, startedMs: run.startedMs } }),
-            ...(exit === undefined ? {} : { exit }),
-            logs: isMounted ? logFiles(its) : [],
-          };
-        }),
-      }),
+    listContainers({ after = '' }) {
+      const following = knownContainers(lxcPath(places)).filter((container) => container > after);
+      const known = following.sort().flatMap((container) => {
+        const its = containerPlaces(places, container);
+        const revision = readMountRecord(its.mountRecord)?.revision;
+        if (revision === undefined) return [];
+        const isMounted = mounts.mounted(container) !== undefined;
+        const run = runs.running(container);
+        const exit = run === undefined ? runs.lastExit(container) : undefined;
+        return {
+          container,
+          revision,
+          mounted: isMounted,
+          ...(run === undefined ? {} : { running: { pid: run.pid, startedMs: run.startedMs } }),
+          ...(exit === undefined ? {} : { exit }),
+          logs: isMounted ? logFiles(its) : [],
+        };
+      });
+      const { rows, next } = pageFrom(known, 0, ({ container }) => container);
+      return ok({ containers: rows, ...(next === undefined ? {} : { next }) });
+    },
 
     health: () => ok({ reasons: hostReasons() }),
   };

@@ -11,7 +11,8 @@ import { groupRow } from './rows.ts';
 export interface Announcer {
   /** The revision stands, or is `refused`: subscribers take their lists, and changes are told from now on. */
   open(containers: readonly Container[], refused: boolean): void;
-  look(containers: readonly Container[]): void;
+  /** `changed` alone differs from what was told; undefined: any of them may. */
+  look(containers: readonly Container[], changed?: Container): void;
   groups(containers: readonly Container[]): readonly GroupRow[];
 }
 
@@ -32,18 +33,21 @@ export function createAnnouncer(
     return true;
   };
 
-  const rows = (containers: readonly Container[]): readonly GroupRow[] =>
-    groups.map((group) => groupRow(group, commonStatus(membersOf(containers, group.name))));
+  /** `only`: of this group; undefined: of all. */
+  const rows = (containers: readonly Container[], only?: string): readonly GroupRow[] =>
+    groups
+      .filter(({ name }) => only === undefined || name === only)
+      .map((group) => groupRow(group, commonStatus(membersOf(containers, group.name))));
 
-  const look = (containers: readonly Container[]): void => {
+  const look = (containers: readonly Container[], changed?: Container): void => {
     if (!isOpen) return;
-    for (const container of containers) {
+    for (const container of changed === undefined ? containers : [changed]) {
       const row = container.row();
       if (isNew(`container ${row.name}`, JSON.stringify(row))) {
         channel.publish(stateContract, 'containerChanged', { container: row });
       }
     }
-    for (const row of rows(containers)) {
+    for (const row of rows(containers, changed?.plan.group)) {
       if (!isNew(`group ${row.name}`, row.status)) continue;
       log.info(`group ${row.name} is ${row.status}`);
       channel.publish(stateContract, 'groupChanged', { group: row });
@@ -62,7 +66,7 @@ export function createAnnouncer(
       look(containers);
     },
     look,
-    groups: rows,
+    groups: (containers) => rows(containers),
   };
 }
 

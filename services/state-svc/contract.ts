@@ -35,18 +35,20 @@ export const stateContract = defineContract({
   },
   watch: { readyMs: 10_000, beatMs: 500, missedBeats: 6 },
   requests: {
+    /** In alphabetical order; `next`: ask again with it as `after` for what follows. */
     listContainers: {
       callers: ['ctl-svc'],
-      params: z.strictObject({}),
-      result: z.strictObject({ containers: z.array(containerRow) }),
+      params: z.strictObject({ after: z.optional(z.string()) }),
+      result: z.strictObject({ containers: z.array(containerRow), next: z.optional(z.string()) }),
       errors: {},
       idempotent: true,
       deadlineMs: 5_000,
     },
+    /** In start order, page by page as listContainers; from the beginning after a group that is not there any more. */
     listGroups: {
       callers: ['ctl-svc'],
-      params: z.strictObject({}),
-      result: z.strictObject({ groups: z.array(groupRow) }),
+      params: z.strictObject({ after: z.optional(z.string()) }),
+      result: z.strictObject({ groups: z.array(groupRow), next: z.optional(z.string()) }),
       errors: {},
       idempotent: true,
       deadlineMs: 5_000,

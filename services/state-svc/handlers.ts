@@ -1,5 +1,6 @@
 // What ctl-svc may ask: one short function per request.
 import { fail, type Handlers, ok } from '../../shared/ipc/contract.ts';
+import { indexAfter, pageFrom } from '../../shared/ipc/page.ts';
 import { type Clock, sleep } from './clock.ts';
 import type { stateContract } from './contract.ts';
 import type { RevisionRunner } from './revision-runner.ts';
@@ -11,16 +12,22 @@ const LIST_PATIENCE_MS = 1000;
 /** The same for what cannot be answered without it; below the deadline of these requests (5 s). */
 const CONTROL_PATIENCE_MS = 4000;
 
+const nameOf = ({ name }: { readonly name: string }): string => name;
+
 export function createHandlers(runner: RevisionRunner, desk: StepDesk, clock: Clock): Handlers<typeof stateContract> {
   const settledWithin = (patienceMs: number): Promise<void> => Promise.race([runner.settled, sleep(clock, patienceMs)]);
   return {
-    async listContainers() {
+    async listContainers({ after }) {
       await settledWithin(LIST_PATIENCE_MS);
-      return ok({ containers: [...runner.containers()] });
+      const all = runner.containers();
+      const { rows, next } = pageFrom(all, indexAfter(all, after, nameOf), nameOf);
+      return ok({ containers: rows, ...(next === undefined ? {} : { next }) });
     },
-    async listGroups() {
+    async listGroups({ after }) {
       await settledWithin(LIST_PATIENCE_MS);
-      return ok({ groups: [...runner.groups()] });
+      const all = runner.groups();
+      const { rows, next } = pageFrom(all, 1 + all.findIndex(({ name }) => name === after), nameOf);
+      return ok({ groups: rows, ...(next === undefined ? {} : { next }) });
     },
     async controlContainer({ container, action }) {
       await settledWithin(CONTROL_PATIENCE_MS);

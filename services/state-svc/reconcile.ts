@@ -1,4 +1,5 @@
 // Brings what state-svc believes in line with what is: after its own start from nothing, after lost events by difference.
+import { allPages } from '../../shared/ipc/page.ts';
 import type { Logger } from '../../shared/log/logger.ts';
 import type { Clock } from './clock.ts';
 import type { Container } from './container.ts';
@@ -80,8 +81,10 @@ function exitOf(actual: Actual | undefined): ExitEvent | undefined {
 }
 
 async function listActual({ ask, peers }: ResyncContext): Promise<readonly Actual[]> {
-  const answer = await ask(() => peers.lxc.listContainers({}));
-  return answer.ok ? answer.value.containers : [];
+  return await allPages(async (after) => {
+    const answer = await ask(() => peers.lxc.listContainers(after === undefined ? {} : { after }));
+    return answer.ok ? { rows: answer.value.containers, next: answer.value.next } : { rows: [], next: undefined };
+  });
 }
 
 async function listAttached({ ask, peers }: ReconcileContext): Promise<readonly string[]> {

@@ -82,9 +82,9 @@ export async function runRevision(context: RunnerContext): Promise<RevisionRunne
       requestReboot,
       revision: candidate.name ?? '',
       mayStart: (container) => boot?.mayStart(container) ?? Promise.resolve(),
-      changed: () => {
+      changed: (container) => {
         boot?.look();
-        announcer.look(containers);
+        announcer.look(containers, container);
       },
     }),
   );

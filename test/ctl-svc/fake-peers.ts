@@ -7,6 +7,7 @@ import { netContract } from '../../services/net-svc/contract.ts';
 import { stateContract } from '../../services/state-svc/contract.ts';
 import { supervisorContract } from '../../services/supervisor/contract.ts';
 import { type Channel, fail, ok, type Result, type ServiceName } from '../../shared/ipc/contract.ts';
+import { pageFrom } from '../../shared/ipc/page.ts';
 import type { ContainerRow, GroupRow } from '../../shared/schema/api.ts';
 import type { HealthReason } from '../../shared/schema/health.ts';
 import { containerRow, groupRow } from './rows.ts';
@@ -96,12 +97,24 @@ const statePart = {
   },
 };
 
+const nameOf = ({ name }: { readonly name: string }): string => name;
+const pageAfter = <R extends { readonly name: string }>(rows: readonly R[], after: string | undefined) =>
+  pageFrom(rows, 1 + rows.findIndex(({ name }) => name === after), nameOf);
+
 export function startState(world: World, channel: Channel): void {
   const here = <T>(answer: () => T) => unlessHanging(world, 'state-svc', answer);
   const find = (name: string) => world.containers.find((row) => row.name === name);
   channel.serve(statePart, {
-    listContainers: () => here(() => ok({ containers: world.containers })),
-    listGroups: () => here(() => ok({ groups: world.groups })),
+    listContainers: ({ after }) =>
+      here(() => {
+        const { rows, next } = pageAfter(world.containers, after);
+        return ok({ containers: rows, ...(next === undefined ? {} : { next }) });
+      }),
+    listGroups: ({ after }) =>
+      here(() => {
+        const { rows, next } = pageAfter(world.groups, after);
+        return ok({ groups: rows, ...(next === undefined ? {} : { next }) });
+      }),
     controlContainer: ({ container, action }) =>
       here(() => {
         const row = find(container);

@@ -22,6 +22,7 @@ import { supervisorContract } from '../../services/supervisor/contract.ts';
 import type { Client } from '../../shared/ipc/contract.ts';
 import { ok } from '../../shared/ipc/contract.ts';
 import { createMemoryBus } from '../../shared/ipc/memory-bus.ts';
+import { allPages } from '../../shared/ipc/page.ts';
 import type { Logger } from '../../shared/log/logger.ts';
 import type { ContainerRow, Status } from '../../shared/schema/api.ts';
 import { createWorld, type World } from './peers.ts';
@@ -143,16 +144,29 @@ export async function createDevice(
       return runner;
     },
     async rows() {
-      const answer = await state.listContainers({});
-      return answer.ok ? Object.fromEntries(answer.value.containers.map((row) => [row.name, row])) : {};
+      const all = await allPages(async (after) => {
+        const answer = await state.listContainers(after === undefined ? {} : { after });
+        return answer.ok ? { rows: answer.value.containers, next: answer.value.next } : { rows: [], next: undefined };
+      });
+      return Object.fromEntries(all.map((row) => [row.name, row]));
     },
     until: (condition) =>
       new Promise((resolve, reject) => {
+        let looking = false;
+        let again = false;
         const look = (): void => {
-          Promise.resolve(condition()).then((holds) => {
-            if (!holds || !waiting.delete(look)) return;
-            resolve();
-          }, reject);
+          again = looking;
+          if (looking) return;
+          const settle = (holds: boolean): void => {
+            looking = false;
+            if (holds && waiting.delete(look)) resolve();
+            else if (again) setImmediate(look);
+          };
+          const answer = condition();
+          // One question at a time: three hundred containers change faster than their list is read.
+          looking = typeof answer !== 'boolean';
+          if (typeof answer === 'boolean') settle(answer);
+          else answer.then(settle, reject);
         };
         waiting.add(look);
         look();

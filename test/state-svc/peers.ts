@@ -7,6 +7,7 @@ import { lxcContract } from '../../services/lxc-svc/contract.ts';
 import { netContract } from '../../services/net-svc/contract.ts';
 import { type Channel, fail, ok, type ServiceName } from '../../shared/ipc/contract.ts';
 import type { MemoryBus } from '../../shared/ipc/memory-bus.ts';
+import { indexAfter, pageFrom } from '../../shared/ipc/page.ts';
 import type { ExitStatus } from '../../shared/schema/exit.ts';
 import type { Reservation } from '../../shared/schema/network.ts';
 
@@ -59,6 +60,7 @@ const OVERLAPS = {
   code: 'POOL_OVERLAPS' as const,
   overlaps: [{ pool: 'internal', subnet: '10.0.5.0/24', with: 'route 10.0.0.0/8 by wg0' }],
 };
+const containerOf = ({ container }: { readonly container: string }): string => container;
 const lxcFailed = { step: 'test', reason: 'told to fail' };
 
 /** `onCall` runs after every call was written down. */
@@ -201,8 +203,12 @@ export function createWorld(nowMs: () => number, onCall: () => void): World {
         containers.delete(container);
         return ok({});
       },
-      listContainers: () =>
-        ok({ containers: [...containers].map(([container, each]) => ({ container, ...each, logs: [] })) }),
+      listContainers: ({ after }) => {
+        const names = [...containers.keys()].sort();
+        const known = names.map((container) => ({ container, ...kept(container), logs: [] }));
+        const { rows, next } = pageFrom(known, indexAfter(known, after, containerOf), containerOf);
+        return ok({ containers: rows, ...(next === undefined ? {} : { next }) });
+      },
       health: () => ok({ reasons: [] }),
     });
     channel?.ready();

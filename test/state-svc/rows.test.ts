@@ -1,7 +1,11 @@
 // The rows of containers and groups as the API has them.
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
+import { allPages } from '../../shared/ipc/page.ts';
 import { APP, POOLED, RETRY, useDevices } from './kit.ts';
+
+/** Far more rows than fit into one message of 64 KiB, state-svc's and lxc-svc's. */
+const MANY = 300;
 
 const open = useDevices();
 
@@ -30,5 +34,36 @@ describe('rows', () => {
       undefined,
       { max_retries: 5, stable_timeout: 30, backoff_policy: 'reboot' },
     ]);
+  });
+
+  it('come in pages when there are more than one message takes, and all of them are adopted after a restart', async () => {
+    const names = Array.from({ length: MANY }, (_, index) => `with-a-long-name-${index}`).sort();
+    const groups = names.map((name) => ({ name: `group-${'x'.repeat(25)}-of-${name}`, timeout: 1 }));
+    const specs = names.map((name) => [name, { group: groups[0]?.name, auto_recovery: RETRY }] as const);
+    const it = await open(Object.fromEntries(specs), { groups });
+    await it.boot();
+    await it.untilStatus(names.at(-1) ?? '', 'STARTED');
+    assert.deepEqual(Object.keys(await it.rows()), names);
+    const all = await allPages(async (after) => {
+      const page = await it.state.listGroups(after === undefined ? {} : { after });
+      return page.ok ? { rows: page.value.groups, next: page.value.next } : { rows: [], next: undefined };
+    });
+    assert.deepEqual(
+      all.map(({ name }) => name),
+      groups.map(({ name }) => name),
+    );
+    const pids = Object.values(await it.rows()).map(({ pid }) => pid);
+    await (await it.boot()).settled;
+    assert.deepEqual(
+      Object.values(await it.rows()).map(({ pid }) => pid),
+      pids,
+    );
+  });
+
+  it('of groups come from the beginning when the group to go on after is not there any more', async () => {
+    const it = await open({ web: APP });
+    await (await it.boot()).settled;
+    const page = await it.state.listGroups({ after: 'gone' });
+    assert.deepEqual(page.ok && page.value.groups.map(({ name }) => name), ['data', 'root', 'platform', 'app']);
   });
 });
