@@ -2,6 +2,7 @@
 import { writeFileSync } from 'node:fs';
 import { parseArgs } from 'node:util';
 import { brokerRows } from './broker.ts';
+import { containerRows } from './containers.ts';
 import { ipamRows } from './ipam.ts';
 import { journalRows } from './journal.ts';
 import { plumbingRows } from './plumbing.ts';
@@ -10,6 +11,7 @@ import { treeRows } from './tree.ts';
 
 const GROUPS: Readonly<Record<string, () => Promise<Row[]>>> = {
   tree: treeRows,
+  containers: containerRows,
   plumbing: plumbingRows,
   broker: brokerRows,
   journal: journalRows,

@@ -1,4 +1,5 @@
-// Makes a container's root filesystem: stages what a rootfs.list names, and packs the folder with mksquashfs(1).
+// Makes a container's root filesystem: stages what a rootfs.list names, and packs the folder with mksquashfs(1); a ready image is
+// taken as it is.
 import { chmodSync, copyFileSync, mkdirSync, symlinkSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { PackFailure, runProgram } from './pack-command.ts';
@@ -14,6 +15,11 @@ export async function makeRootfs(
   onProgress: ((fraction: number) => void) | undefined,
 ): Promise<string> {
   const squashfs = join(temporary, `${name}.squashfs`);
+  if (rootfs.kind === 'image') {
+    copyFileSync(rootfs.image, squashfs);
+    onProgress?.(1);
+    return squashfs;
+  }
   const folder = rootfs.kind === 'folder' ? rootfs.folder : join(temporary, name);
   if (rootfs.kind === 'list') stage(name, rootfs.entries, folder);
   const args = [folder, squashfs, ...REPRODUCIBLE];

@@ -1,6 +1,7 @@
-// Reads the folders that people write: device.json and containers/<name>/{args.json, rootfs/ or rootfs.list, config/, src.json}.
+// Reads the folders that people write: device.json and containers/<name>/{args.json, rootfs/, rootfs.list or
+// root.squashfs, config/, src.json}.
 import { accessSync, constants, type Dirent, readdirSync, readFileSync, statSync } from 'node:fs';
-import { join, resolve } from 'node:path';
+import { basename, join, resolve } from 'node:path';
 import type { Problem } from '../../shared/revision/revision.ts';
 import { containerName } from '../../shared/schema/names.ts';
 import { type ContainerArguments, readArguments } from './pack-arguments.ts';
@@ -13,6 +14,8 @@ export type FoundEntry =
 
 export type RootfsSource =
   | { readonly kind: 'folder'; readonly folder: string }
+  /** Made by somebody else; taken as it is. */
+  | { readonly kind: 'image'; readonly image: string }
   | { readonly kind: 'list'; readonly entries: readonly FoundEntry[] };
 
 export interface ContainerSource {
@@ -84,14 +87,19 @@ function readContainer(name: string, folder: string, problems: Problem[]): Conta
 function readRootfs(name: string, folder: string, problems: Problem[]): RootfsSource {
   const rootfs = join(folder, 'rootfs');
   const list = join(folder, 'rootfs.list');
+  const image = join(folder, 'root.squashfs');
   const path = `containers/${name}/rootfs`;
-  const [hasFolder, hasList] = [exists(rootfs), exists(list)];
-  if (hasFolder && hasList) {
-    problems.push(problem(path, 'TWO_ROOTFS', 'is there beside rootfs.list; remove one of them'));
-  } else if (!hasFolder && !hasList) {
-    problems.push(problem(path, 'NO_ROOTFS', 'is missing; make a folder rootfs/ or a rootfs.list'));
+  const there = [rootfs, list, image].filter(exists);
+  if (there.length > 1) {
+    const names = there.map((each) => basename(each)).join(' and ');
+    problems.push(problem(path, 'TWO_ROOTFS', `is there more than once, as ${names}; keep one of them`));
+  } else if (there.length === 0) {
+    problems.push(
+      problem(path, 'NO_ROOTFS', 'is missing; make a folder rootfs/, a rootfs.list, or put a root.squashfs there'),
+    );
   }
-  if (!hasList) return { kind: 'folder', folder: rootfs };
+  if (there[0] === image) return { kind: 'image', image };
+  if (!there.includes(list)) return { kind: 'folder', folder: rootfs };
   const text = readText(list, `${path}.list`, problems);
   const parsed = parseRootfsList(text ?? '', `${path}.list`);
   problems.push(...parsed.problems);

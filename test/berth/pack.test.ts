@@ -2,7 +2,17 @@
 import assert from 'node:assert/strict';
 import { execFileSync } from 'node:child_process';
 import { createHash } from 'node:crypto';
-import { existsSync, mkdirSync, readdirSync, readFileSync, statSync, symlinkSync, writeFileSync } from 'node:fs';
+import {
+  cpSync,
+  existsSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  statSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs';
 import { join } from 'node:path';
 import { after, before, describe, it } from 'node:test';
 import {
@@ -73,6 +83,18 @@ describe('berth pack into a storage', () => {
     assert.match(listing, /drwxrwxrwt root\/root +\d+ 1970-01-01 00:00 squashfs-root\/tmp\n/);
     assert.match(listing, /lrwxrwxrwx root\/root +7 1970-01-01 00:00 squashfs-root\/bin\/sh -> busybox\n/);
     assert.equal(execFileSync('unsquashfs', ['-cat', squashfs, 'init'], { encoding: 'utf8' }), '#!/bin/sh\n');
+  });
+
+  it('takes a root.squashfs that somebody else made as it is', async () => {
+    const source = scratch.write('image', soundSource());
+    await pack(source, '-o', out('image-first'));
+    const image = join(out('image-first'), 'trails/0/one/root.squashfs');
+    rmSync(join(source, 'containers/one/rootfs.list'));
+    cpSync(image, join(source, 'containers/one/root.squashfs'));
+    const ran = await pack(source, '-o', out('image-out'));
+    assert.equal(ran.exitCode, 0, ran.stderr);
+    assert.equal(sha256(join(out('image-out'), 'trails/0/one/root.squashfs')), sha256(image));
+    assert.equal(sha256(join(source, 'containers/one/root.squashfs')), sha256(image));
   });
 
   it('packs a rootfs/ folder, a configuration overlay and src.json as they are', async () => {
@@ -181,6 +203,11 @@ describe('berth pack refuses before it writes', () => {
       'a missing source file',
       { 'containers/one/rootfs.list': 'file /init nowhere|neither' },
       /^containers\/one\/rootfs\.list:1: no readable file for \/init: .*nowhere and .*neither are missing/m,
+    ],
+    [
+      'two root filesystems',
+      { 'containers/one/root.squashfs': 'x' },
+      /^containers\/one\/rootfs: is there more than once, as rootfs\.list and root\.squashfs; keep one of them/m,
     ],
     [
       'a file below a link, which would land outside',
