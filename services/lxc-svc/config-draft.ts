@@ -2,6 +2,7 @@
 import type { LxcEntry } from '../../shared/lxc-config/parse.ts';
 import type { ContainerNetwork } from '../../shared/schema/network.ts';
 import type { CgroupSupport } from './cgroup-keys.ts';
+import type { StorageRoots } from './volume-mounts.ts';
 
 export interface ConfigSettings {
   readonly container: string;
@@ -15,8 +16,8 @@ export interface ConfigSettings {
   /** First part of the names of its control groups. */
   readonly cgroup: string;
   readonly host: CgroupSupport;
-  /** The folder of a volume that the configuration binds from /volumes/<container>/<volume>. */
-  readonly volumeFolder: (volume: string) => string;
+  /** What the configuration calls /volumes and /exports. */
+  readonly storageRoots: StorageRoots;
 }
 
 /** A line of the container's own, or of Berth's, which stands in no file. */

@@ -2,14 +2,20 @@
 
 import type { FSWatcher } from 'node:fs';
 import { rmSync } from 'node:fs';
-import { dirname } from 'node:path';
+import { dirname, join } from 'node:path';
+import { isDeepStrictEqual } from 'node:util';
 import type { Logger } from '../../shared/log/logger.ts';
+import type { LxcEntry } from '../../shared/lxc-config/parse.ts';
+import { configFiles, prepareFiles } from './config-files.ts';
+import { mountTargets, mountVolumes, OVERLAY_VOLUME } from './container-volumes.ts';
+import { mountExports, removeMountPoints } from './exports.ts';
 import { type LogFile, logFiles, openLogFiles, watchLogFiles } from './log-files.ts';
 import { mountsBelow, readMountTable } from './mount-table.ts';
 import { readOwnConfig } from './own-config.ts';
-import { type ContainerPlaces, containerPlaces, type Places, trailPath, volumePath } from './places.ts';
+import { type ContainerPlaces, containerPlaces, type Places, storageDisk, storageRoots, trailPath } from './places.ts';
 import { type MountRecord, readMountRecord, removeRecord, writeMountRecord } from './record-store.ts';
-import { failingStep, isRootMounted, mountRoot, StepFailure, unmountRoot } from './root-mounts.ts';
+import { failingStep, mountOverlay, StepFailure, unmountBelow } from './root-mounts.ts';
+import { boundFolders } from './volume-mounts.ts';
 
 /** The container's own configuration cannot be used. */
 export class ConfigInvalid extends Error {
@@ -48,13 +54,9 @@ export interface MountContext {
   readonly events: MountEvents;
 }
 
+/** Also after a way through JSON, where the order of keys is theirs who wrote it. */
 function isSame(a: MountRecord, b: MountRecord): boolean {
-  return (
-    a.revision === b.revision &&
-    a.rootVolume === b.rootVolume &&
-    a.config === b.config &&
-    a.persistence === b.persistence
-  );
+  return isDeepStrictEqual({ ...a }, { ...b });
 }
 
 export function createContainerMounts({ places, readerGid, log, events }: MountContext): ContainerMounts {
@@ -67,20 +69,49 @@ export function createContainerMounts({ places, readerGid, log, events }: MountC
     watchers.get(container)?.close();
     watchers.delete(container);
   };
+  const isAnythingMounted = (its: ContainerPlaces): boolean => {
+    const table = readMountTable();
+    return [its.folder, its.exports].some((folder) => mountsBelow(table, folder).length > 0);
+  };
   const clear = async (container: string, its: ContainerPlaces): Promise<void> => {
-    const { detached, failures } = await unmountRoot(its);
+    const { detached, failures } = await unmountBelow([its.exports, its.folder]);
     for (const target of detached)
       log.warn(`${container}: ${target} was busy and is detached; it ends with its last user`);
+    for (const folder of [its.exports, its.rootfs, its.volumes]) removeMountPoints(folder);
+    if (!isAnythingMounted(its)) rmSync(its.files, { recursive: true, force: true });
     if (failures.length > 0) throw new StepFailure('unmount', failures.join('; '));
   };
   const mounted = (container: string): MountRecord | undefined => {
     const its = containerPlaces(places, container);
-    return isRootMounted(its) ? readMountRecord(its.mountRecord) : undefined;
+    const record = readMountRecord(its.mountRecord);
+    if (record === undefined) return undefined;
+    const targets = new Set(readMountTable().map(({ target }) => target));
+    return mountTargets(its, record).every((target) => targets.has(target)) ? record : undefined;
   };
 
   const isMountedAs = (container: string, wanted: MountRecord): boolean => {
     const present = mounted(container);
     return present !== undefined && isSame(present, wanted);
+  };
+
+  const mountAll = (
+    container: string,
+    its: ContainerPlaces,
+    wanted: MountRecord,
+    entries: readonly LxcEntry[],
+  ): void => {
+    mountVolumes({ places, its, container, diskRoot: () => storageDisk(places) }, wanted);
+    const lowers = [join(its.volumes, wanted.rootVolume)];
+    const files = failingStep('configuration files', () => {
+      const found = configFiles(places, wanted.revision, container);
+      if (found.length > 0) prepareFiles(found, its.files, lowers);
+      return found;
+    });
+    const layers = files.length > 0 ? [its.files, ...lowers] : lowers;
+    failingStep('overlay', () => mountOverlay(its.rootfs, layers, join(its.volumes, OVERLAY_VOLUME)));
+    const bound = boundFolders(entries, container, storageRoots(places));
+    const missing = failingStep('exports', () => mountExports(its, wanted.exports, bound));
+    for (const why of missing) log.warn(`${container}: ${why}`);
   };
 
   return {
@@ -89,10 +120,10 @@ export function createContainerMounts({ places, readerGid, log, events }: MountC
     async mount(container, wanted) {
       const its = containerPlaces(places, container);
       if (isMountedAs(container, wanted)) return its.rootfs;
-      const { config, revision, rootVolume, persistence } = wanted;
-      checkConfig(trailPath(places, revision, container, config));
+      const { config, revision } = wanted;
+      const entries = readEntries(trailPath(places, revision, container, config));
       // Another revision's, or what an interrupted mount left.
-      if (mountsBelow(readMountTable(), its.folder).length > 0) await clear(container, its);
+      if (isAnythingMounted(its)) await clear(container, its);
       try {
         failingStep('folder', () => openLogFiles(its, readerGid));
         failingStep('record', () => {
@@ -100,8 +131,7 @@ export function createContainerMounts({ places, readerGid, log, events }: MountC
           removeRecord(its.exitRecord);
           writeMountRecord(its.mountRecord, wanted);
         });
-        const layer = volumePath(places, { container, revision }, 'lxc-overlay', persistence);
-        mountRoot(its, trailPath(places, revision, container, rootVolume), layer);
+        mountAll(container, its, wanted, entries);
         failingStep('logs', () => follow(container, its));
       } catch (error) {
         await clear(container, its).catch((left: unknown) =>
@@ -115,7 +145,7 @@ export function createContainerMounts({ places, readerGid, log, events }: MountC
     },
     async unmount(container) {
       const its = containerPlaces(places, container);
-      if (mountsBelow(readMountTable(), its.folder).length === 0) return;
+      if (!isAnythingMounted(its)) return;
       await clear(container, its);
       unfollow(container);
       rmSync(its.config, { force: true });
@@ -131,9 +161,11 @@ export function createContainerMounts({ places, readerGid, log, events }: MountC
   };
 }
 
-function checkConfig(path: string): void {
-  const [problem] = failingStep('configuration', () => readOwnConfig(path)).problems;
-  if (problem === undefined) return;
+/** Throws ConfigInvalid. */
+function readEntries(path: string): readonly LxcEntry[] {
+  const { entries, problems } = failingStep('configuration', () => readOwnConfig(path));
+  const [problem] = problems;
+  if (problem === undefined) return entries;
   // An included file is of the same folder.
   throw new ConfigInvalid(problem.line, `${problem.source.replace(`${dirname(path)}/`, '')}: ${problem.reason}`);
 }

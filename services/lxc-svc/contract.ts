@@ -5,10 +5,8 @@ import { exitStatus } from '../../shared/schema/exit.ts';
 import { healthRequest } from '../../shared/schema/health.ts';
 import { containerName, epochMs, pid, revisionName } from '../../shared/schema/names.ts';
 import { containerNetwork } from '../../shared/schema/network.ts';
+import { artifactName, disk, insidePath, namedVolume } from '../../shared/schema/storage.ts';
 
-const fileName = z
-  .string()
-  .check(z.regex(/^[A-Za-z0-9_][A-Za-z0-9._-]{0,254}$/, 'a file name without "/", not starting with "." or "-"'));
 const stepFailed = z.strictObject({ step: z.string(), reason: z.string() });
 
 export const lxcContract = defineContract({
@@ -84,23 +82,33 @@ export const lxcContract = defineContract({
     permissionModel: undefined,
   },
   files: {
-    owns: ['<rundir>/lxc'],
+    owns: ['<rundir>/lxc', '<rundir>/exports', '<rundir>/disks'],
     reads: ['<storage>/trails', '<storage>/objects', '<rundir>/netns', '<rundir>/ctl'],
     writes: ['<storage>/disks'],
   },
   watch: { readyMs: 10_000, beatMs: 500, missedBeats: 12 },
   requests: {
-    /** Loop-mounts the root squashfs of <storage>/trails/<revision>/<container>/<rootVolume> and overlays a writable layer. Mounted already: untouched. */
+    /**
+     * Loop-mounts the squashfs files of <storage>/trails/<revision>/<container>, opens disks and binds volumes, lays the state's
+     * _config/<container> and the writable layer over the root, binds exports. Mounted already, just so: untouched.
+     */
     mount: {
       callers: ['state-svc'],
       params: z.strictObject({
         container: containerName,
         revision: revisionName,
-        rootVolume: fileName,
+        rootVolume: artifactName,
         /** The container's LXC configuration, a file of the same folder. */
-        config: fileName,
-        /** Where the writable layer lives: one for good, one per revision, or a tmpfs. */
-        persistence: z.enum(['permanent', 'revision', 'boot']),
+        config: artifactName,
+        /** Further ones, beside the root. */
+        squashfs: z.array(artifactName),
+        volumes: z
+          .array(namedVolume)
+          .check(z.refine((volumes) => volumes.some(({ name }) => name === 'lxc-overlay'), 'with a writable layer')),
+        /** Those that volumes name, and swap. */
+        disks: z.array(disk),
+        /** Paths inside the container. */
+        exports: z.array(insidePath),
       }),
       result: z.strictObject({ rootfs: z.string() }),
       errors: {
@@ -132,7 +140,7 @@ export const lxcContract = defineContract({
       idempotent: true,
       deadlineMs: 30_000,
     },
-    /** Takes the overlay, the squashfs and its loop device away. Goes on past errors, reports them all. Not mounted: a no-op. */
+    /** Takes away all that `mount` made but what is on disk. Goes on past errors, reports them all. Not mounted: a no-op. */
     unmount: {
       callers: ['state-svc'],
       params: z.strictObject({ container: containerName }),

@@ -2,25 +2,29 @@
 //
 // <rundir>/lxc/                     LXC's own path (lxc-start -P)
 //   <container>/mount.json          what is mounted, written before the first mount
-//              /lower/              its root squashfs
-//              /boot/               a tmpfs, for the writable layer with persistence `boot`
-//              /rootfs/             the overlay of both
+//              /volumes/<file>/     a squashfs of the revision, its root among them
+//              /volumes/<volume>/   what it writes: a folder of a disk, or a tmpfs for persistence `boot`
+//              /files/              what _config/<container> of the state lays over its root
+//              /rootfs/             the overlay of root, files and volumes/lxc-overlay
 //              /config              the generated LXC configuration
 //              /monitor.pid         LXC's: its monitor, removed by it at its end
 //              /run.json            the run under way, or one whose end was not recorded yet
 //              /exit.json           the end of the last run; stays until the next mount
 //              /logs/console.log    LXC rotates it to console.log.1
 //              /logs/lxc.log        of the run; the previous run's is lxc.log.1
-// <storage>/disks/permanent/<container>/<volume>/
+// <rundir>/exports/<container>/     what a container exports; /exports/<container> in LXC configurations
+// <rundir>/disks/<disk>/            mount point of a disk that has a file system of its own
+// <storage>/disks/permanent/<container>/<volume>/              and the same two on every other disk
 // <storage>/disks/revision/<revision>/<container>/<volume>/
 import { join } from 'node:path';
+import type { NamedVolume } from '../../shared/schema/storage.ts';
 import { cgroupPrefix } from './tree-name.ts';
-
-export type Persistence = 'permanent' | 'revision' | 'boot';
 
 export interface Places {
   readonly rundir: string;
   readonly storage: string;
+  /** Where exports appear; <rundir>/exports when absent. */
+  readonly exports?: string | undefined;
   /** Unlike that of any other tree on the machine; part of the names of control groups. */
   readonly tree: string;
 }
@@ -30,9 +34,10 @@ export interface ContainerPlaces {
   readonly mountRecord: string;
   readonly runRecord: string;
   readonly exitRecord: string;
-  readonly lower: string;
-  readonly boot: string;
+  readonly volumes: string;
+  readonly files: string;
   readonly rootfs: string;
+  readonly exports: string;
   readonly config: string;
   readonly monitorPid: string;
   readonly logs: string;
@@ -46,6 +51,29 @@ export function lxcPath({ rundir }: Places): string {
   return join(rundir, 'lxc');
 }
 
+/** What LXC configurations call /volumes and /exports. */
+export function storageRoots(places: Places): { readonly lxc: string; readonly exports: string } {
+  return { lxc: lxcPath(places), exports: exportsPath(places) };
+}
+
+export function exportsPath({ rundir, exports }: Places): string {
+  return exports ?? join(rundir, 'exports');
+}
+
+export function diskMountPoint({ rundir }: Places, disk: string): string {
+  return join(rundir, 'disks', disk);
+}
+
+/** Where volumes are that name no disk. */
+export function storageDisk({ storage }: Places): string {
+  return join(storage, 'disks');
+}
+
+/** A path as device.json writes it: /storage is the storage folder, wherever that is. */
+export function devicePlace({ storage }: Places, path: string): string {
+  return path === '/storage' || path.startsWith('/storage/') ? join(storage, path.slice('/storage'.length)) : path;
+}
+
 export function containerPlaces(places: Places, container: string): ContainerPlaces {
   const folder = join(lxcPath(places), container);
   const logs = join(folder, 'logs');
@@ -54,9 +82,10 @@ export function containerPlaces(places: Places, container: string): ContainerPla
     mountRecord: join(folder, 'mount.json'),
     runRecord: join(folder, 'run.json'),
     exitRecord: join(folder, 'exit.json'),
-    lower: join(folder, 'lower'),
-    boot: join(folder, 'boot'),
+    volumes: join(folder, 'volumes'),
+    files: join(folder, 'files'),
     rootfs: join(folder, 'rootfs'),
+    exports: join(exportsPath(places), container),
     config: join(folder, 'config'),
     monitorPid: join(folder, 'monitor.pid'),
     logs,
@@ -72,20 +101,10 @@ export function trailPath({ storage }: Places, revision: string, container: stri
   return join(storage, 'trails', revision, container, file);
 }
 
-/** Of a volume; `lxc-overlay` is the writable layer over the root filesystem. */
+/** Of a volume, inside its disk. */
 export function volumePath(
-  places: Places,
   { container, revision }: { readonly container: string; readonly revision: string },
-  volume: string,
-  persistence: Persistence,
+  { name, persistence }: NamedVolume & { readonly persistence: 'permanent' | 'revision' },
 ): string {
-  const disks = join(places.storage, 'disks');
-  switch (persistence) {
-    case 'permanent':
-      return join(disks, 'permanent', container, volume);
-    case 'revision':
-      return join(disks, 'revision', revision, container, volume);
-    case 'boot':
-      return join(containerPlaces(places, container).boot, volume);
-  }
+  return persistence === 'permanent' ? join('permanent', container, name) : join('revision', revision, container, name);
 }

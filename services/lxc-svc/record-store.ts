@@ -3,12 +3,17 @@ import { closeSync, fsyncSync, openSync, readdirSync, readFileSync, renameSync, 
 import * as z from 'zod/mini';
 import { exitStatus } from '../../shared/schema/exit.ts';
 import { containerName, epochMs, pid, revisionName } from '../../shared/schema/names.ts';
+import { artifactName, disk, insidePath, namedVolume } from '../../shared/schema/storage.ts';
 
-const mountRecord = z.strictObject({
+/** The lists are missing in records of builds before them, whose containers may run still. */
+const mountRecord = z.object({
   revision: revisionName,
   rootVolume: z.string(),
   config: z.string(),
-  persistence: z.enum(['permanent', 'revision', 'boot']),
+  squashfs: z._default(z.array(artifactName), []),
+  volumes: z._default(z.array(namedVolume), []),
+  disks: z._default(z.array(disk), []),
+  exports: z._default(z.array(insidePath), []),
 });
 /** No `pid` yet: lxc-start was called and its word is not in. */
 const runRecord = z.strictObject({

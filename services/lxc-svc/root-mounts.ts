@@ -1,13 +1,12 @@
-// Mounts of a container's root filesystem: the squashfs on a loop device, the writable layer, the overlay of both. Each function looks at
-// what is mounted first, so that it can be repeated after any interruption.
-import { mkdirSync, rmdirSync } from 'node:fs';
+// Mounting for containers: a squashfs on a loop device, a folder, a tmpfs, the overlay of several layers; and taking away whatever is
+// mounted in a place, so that any interruption can be cleaned up.
+import { mkdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { KernelError } from '../../shared/kernel/libc.ts';
 import { attachLoopDevice } from '../../shared/kernel/loop-device.ts';
-import { MS_RDONLY, mount, unmount } from '../../shared/kernel/mount.ts';
+import { MS_BIND, MS_RDONLY, mount, unmount } from '../../shared/kernel/mount.ts';
 import { mountsBelow, readMountTable } from './mount-table.ts';
-import type { ContainerPlaces } from './places.ts';
 
 /** A step that did not work. `reason` is for people. */
 export class StepFailure extends Error {
@@ -25,21 +24,14 @@ export function failingStep<T>(step: string, act: () => T): T {
   try {
     return act();
   } catch (error) {
+    if (error instanceof StepFailure) throw error;
     throw new StepFailure(step, error instanceof Error ? error.message : String(error));
   }
 }
 
-/** Of the container, and nothing else, is mounted what belongs to it. */
-export function isRootMounted(places: ContainerPlaces): boolean {
-  return readMountTable().some(({ target, type }) => target === places.rootfs && type === 'overlay');
-}
-
-/** Commas and colons separate options and layers in overlayfs (kernel: Documentation/filesystems/overlayfs.rst). */
-function escapeLayer(path: string): string {
-  return path.replace(/[\\:,]/g, '\\$&');
-}
-
-function mountSquashfs(file: string, target: string): void {
+/** `target` is made. Read-only; its loop device goes with its last user. */
+export function mountSquashfs(file: string, target: string): void {
+  mkdirSync(target, { recursive: true });
   const loop = attachLoopDevice(file);
   try {
     mount(loop.path, target, 'squashfs', MS_RDONLY);
@@ -48,27 +40,38 @@ function mountSquashfs(file: string, target: string): void {
   }
 }
 
-/**
- * `layer`: the folder of the writable layer, which gets `upper` and `work`; it is inside `places.boot` for a layer that lives in a
- * tmpfs. Throws StepFailure; what was mounted until then stays for unmountRoot.
- */
-export function mountRoot(places: ContainerPlaces, squashfs: string, layer: string): void {
-  for (const folder of [places.lower, places.rootfs])
-    failingStep('folders', () => mkdirSync(folder, { recursive: true }));
-  if (layer.startsWith(`${places.boot}/`)) {
-    failingStep('boot volume', () => {
-      mkdirSync(places.boot, { recursive: true });
-      // Not nodev or nosuid for what becomes a root filesystem; the overlay has its own flags.
-      mount('berth-boot', places.boot, 'tmpfs', 0, 'mode=0755');
-    });
-  }
+/** `target` is made. Not nodev or nosuid: it may become part of a root filesystem. */
+export function mountTmpfs(target: string): void {
+  mkdirSync(target, { recursive: true });
+  mount('berth-boot', target, 'tmpfs', 0, 'mode=0755');
+}
+
+/** Both are there, and of the same kind. */
+export function bindMount(source: string, target: string): void {
+  mount(source, target, 'none', MS_BIND);
+}
+
+/** Commas and colons separate options and layers in overlayfs (kernel: Documentation/filesystems/overlayfs.rst). */
+function escapeLayer(path: string): string {
+  return path.replace(/[\\:,]/g, '\\$&');
+}
+
+/** mount(2) takes a page of options, with a NUL at its end. */
+const MAX_OPTION_BYTES = 4095;
+
+/** `lowers`: the uppermost first. `layer`: the folder of the writable layer, which gets `upper` and `work`. */
+export function mountOverlay(target: string, lowers: readonly string[], layer: string): void {
   const [upper, work] = [join(layer, 'upper'), join(layer, 'work')];
-  failingStep('writable layer', () => {
-    for (const folder of [upper, work]) mkdirSync(folder, { recursive: true, mode: 0o755 });
-  });
-  failingStep('squashfs', () => mountSquashfs(squashfs, places.lower));
-  const options = `lowerdir=${escapeLayer(places.lower)},upperdir=${escapeLayer(upper)},workdir=${escapeLayer(work)}`;
-  failingStep('overlay', () => mount('berth-root', places.rootfs, 'overlay', 0, options));
+  for (const folder of [upper, work]) mkdirSync(folder, { recursive: true, mode: 0o755 });
+  mkdirSync(target, { recursive: true });
+  const lowerdir = lowers.map(escapeLayer).join(':');
+  const options = `lowerdir=${lowerdir},upperdir=${escapeLayer(upper)},workdir=${escapeLayer(work)}`;
+  const size = Buffer.byteLength(options);
+  if (size > MAX_OPTION_BYTES) {
+    const way = 'make it of fewer volumes, or give the tree a shorter --rundir';
+    throw new Error(`${lowers.length} layers take ${size} bytes, the kernel ${MAX_OPTION_BYTES} at most: ${way}`);
+  }
+  mount('berth-root', target, 'overlay', 0, options);
 }
 
 /** Milliseconds between tries of a busy mount, and how many there are. */
@@ -81,11 +84,13 @@ export interface Unmounted {
   readonly failures: readonly string[];
 }
 
-/** Everything mounted in the container's folder, the last first, whatever it is. Never rejects. */
-export async function unmountRoot(places: ContainerPlaces): Promise<Unmounted> {
+/** Everything mounted in these folders, the last first, whatever it is. Never rejects. */
+export async function unmountBelow(folders: readonly string[]): Promise<Unmounted> {
   const detached: string[] = [];
   const failures: string[] = [];
-  for (const { target } of mountsBelow(readMountTable(), places.folder).reverse()) {
+  const table = readMountTable();
+  const targets = table.filter((each) => folders.some((folder) => mountsBelow([each], folder).length > 0));
+  for (const { target } of targets.reverse()) {
     try {
       if (!(await unmountPatiently(target))) {
         unmount(target, true);
@@ -95,12 +100,11 @@ export async function unmountRoot(places: ContainerPlaces): Promise<Unmounted> {
       failures.push(String(error));
     }
   }
-  for (const folder of [places.rootfs, places.lower, places.boot]) removeMountPoint(folder);
   return { detached, failures };
 }
 
 /** False: busy to the end. */
-async function unmountPatiently(target: string): Promise<boolean> {
+export async function unmountPatiently(target: string): Promise<boolean> {
   for (let attempt = 1; attempt <= BUSY_TRIES; attempt += 1) {
     try {
       unmount(target);
@@ -111,12 +115,4 @@ async function unmountPatiently(target: string): Promise<boolean> {
     }
   }
   return false;
-}
-
-function removeMountPoint(folder: string): void {
-  try {
-    rmdirSync(folder);
-  } catch {
-    // Not there, or still mounted: it is in `failures` then.
-  }
 }

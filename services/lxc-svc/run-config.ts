@@ -1,5 +1,5 @@
 // Writes the configuration of a run: reads the container's own, generates ours, makes the folders and the host name that it needs.
-import { mkdirSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, writeFileSync } from 'node:fs';
 import type { Logger } from '../../shared/log/logger.ts';
 import { formatLxcConfig } from '../../shared/lxc-config/parse.ts';
 import type { ContainerNetwork } from '../../shared/schema/network.ts';
@@ -7,7 +7,7 @@ import { cgroupSupport } from './cgroup-tree.ts';
 import { containerConfig } from './container-config.ts';
 import { writeHostname } from './hostname-file.ts';
 import { readOwnConfig } from './own-config.ts';
-import { containerPlaces, type Places, trailPath, volumePath } from './places.ts';
+import { containerPlaces, type Places, storageRoots, trailPath } from './places.ts';
 import type { MountRecord } from './record-store.ts';
 import { failingStep } from './root-mounts.ts';
 
@@ -21,7 +21,6 @@ export interface RunSettings {
 /** Throws StepFailure. */
 export function writeRunConfig(places: Places, mounted: MountRecord, run: RunSettings, log: Logger): void {
   const its = containerPlaces(places, run.container);
-  const owner = { container: run.container, revision: mounted.revision };
   const own = failingStep('configuration', () =>
     readOwnConfig(trailPath(places, mounted.revision, run.container, mounted.config)),
   );
@@ -32,11 +31,12 @@ export function writeRunConfig(places: Places, mounted: MountRecord, run: RunSet
     lxcLog: its.lxcLog,
     cgroup: its.cgroup,
     host: cgroupSupport(),
-    volumeFolder: (volume) => volumePath(places, owner, volume, 'permanent'),
+    storageRoots: storageRoots(places),
   });
   for (const note of generated.notes) log.debug(`${run.container}: ${note}`);
   failingStep('volumes', () => {
-    for (const folder of generated.volumeFolders) mkdirSync(folder, { recursive: true });
+    // What is there may also be a file of a volume.
+    for (const folder of generated.volumeFolders) if (!existsSync(folder)) mkdirSync(folder, { recursive: true });
   });
   // Whoever has no network block keeps its image as it is.
   const unnamed = run.network.kind === 'legacy' ? undefined : writeHostname(its.rootfs, run.hostname);

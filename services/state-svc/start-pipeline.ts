@@ -154,7 +154,10 @@ function mountParams(plan: ContainerPlan, revision: string) {
     revision,
     rootVolume: plan.rootVolume,
     config: plan.config,
-    persistence: plan.overlayPersistence,
+    squashfs: [...plan.storage.squashfs],
+    volumes: [...plan.storage.volumes],
+    disks: [...plan.storage.disks],
+    exports: [...plan.storage.exports],
   };
 }
 

@@ -11,6 +11,7 @@ const cUmount2: (target: string, flags: number) => number = libc.func('int umoun
 
 /** linux/mount.h */
 export const MS_RDONLY = 1;
+export const MS_BIND = 4096;
 /** linux/fs.h */
 const MNT_DETACH = 2;
 

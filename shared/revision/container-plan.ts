@@ -8,6 +8,7 @@ import { recoveryOf } from './recovery-document.ts';
 import type { ContainerPlan, Group, NetworkPlan, Problem } from './revision.ts';
 import { hostName, RUN_REQUIRED, type RunDocument, runDocument } from './run-document.ts';
 import type { StateDocument } from './state-document.ts';
+import { planStorage, withoutVerity } from './storage-plan.ts';
 
 /** The text of an object, undefined when it cannot be read. `path`: inside the revision. */
 export type ReadObject = (path: string, sha256: string) => string | undefined;
@@ -52,7 +53,7 @@ export function readRun(name: string, state: StateDocument): NamedRun {
   return { name, run: value, problems: [...problems, ...missingKeys(written, RUN_REQUIRED, path)], ignored };
 }
 
-/** Codes: MISSING_OBJECT, BAD_CONFIG, UNKNOWN_DISK, and those of planNetwork; warnings NAME_DIFFERS, NOT_SUPPORTED. */
+/** Codes: MISSING_OBJECT, BAD_CONFIG, and those of planNetwork and planStorage; warnings NAME_DIFFERS, NOT_SUPPORTED. */
 export function planContainer(
   { name, run, problems, ignored }: NamedRun,
   group: Group | undefined,
@@ -68,6 +69,7 @@ export function planContainer(
   const config = run.config ?? DEFAULT_CONFIG;
   const volumes = [...(root === undefined ? [] : [root]), ...(run.volumes ?? [])].map(withoutVerity);
   const lxc = readConfig(name, config, state, readObject);
+  const storage = planStorage(name, run, device, lxc.entries);
   const baked = lxc.entries.filter(({ key }) => key.startsWith('lxc.net.'));
   const { plan: network, places, problems: networkProblems } = planNetwork(name, run.network, device, baked);
   const read = {
@@ -78,11 +80,11 @@ export function planContainer(
     problems: [
       ...problems,
       ...missingObjects(name, [...volumes, config], state),
-      ...unknownDisks(name, run, device.diskNames),
+      ...storage.problems,
       ...lxc.problems,
       ...networkProblems,
     ],
-    warnings: warningsOf(name, run),
+    warnings: [...warningsOf(name, run), ...storage.warnings],
     ignored,
   };
   if (group === undefined || root === undefined) return { ...read, plan: undefined };
@@ -94,16 +96,12 @@ export function planContainer(
     roles: run.roles === undefined || run.roles.length === 0 ? [DEFAULT_ROLE] : run.roles,
     rootVolume: withoutVerity(root),
     config,
-    overlayPersistence: run.storage?.['lxc-overlay']?.persistence ?? 'boot',
+    storage: storage.plan,
     hostname: run.network?.hostname ?? hostnameOf(name),
     network,
     autoRecovery: recoveryOf(run.auto_recovery) ?? group.autoRecovery,
   };
   return { ...read, plan };
-}
-
-function withoutVerity(volume: string): string {
-  return volume.replace(/^dm:/, '');
 }
 
 /** A container's name may have what a host name may not (RFC 1123): underscores, and dots and dashes anywhere. */
@@ -115,14 +113,6 @@ function legacyInterfaces(entries: readonly LxcEntry[]): readonly LegacyInterfac
   return legacyAddresses(entries).map((address) => {
     const link = entries.findLast(({ key }) => key === `lxc.net.${address.interfaceIndex}.link`)?.value;
     return { ...address, link: link === '' ? undefined : link };
-  });
-}
-
-function unknownDisks(name: string, { storage = {} }: RunDocument, known: ReadonlySet<string>): readonly Problem[] {
-  return Object.entries(storage).flatMap(([volume, { disk }]) => {
-    if (disk === undefined || known.has(disk)) return [];
-    const message = `volume '${volume}' of '${name}' is on disk '${disk}', which does not exist; there are: ${[...known].join(', ') || 'none'}`;
-    return [{ path: `${name}/run.json.storage.${volume}.disk`, code: 'UNKNOWN_DISK', message }];
   });
 }
 
@@ -166,7 +156,7 @@ function warningsOf(name: string, run: RunDocument): readonly Problem[] {
     const message = `is '${run.name}'; the container is named by its folder, '${name}'`;
     warnings.push({ path: `${path}.name`, code: 'NAME_DIFFERS', message });
   }
-  const later = { volumes: run.volumes, drivers: run.drivers, logs: run.logs, exports: run.exports };
+  const later = { drivers: run.drivers, logs: run.logs };
   for (const [key, value] of Object.entries(later)) {
     if (value === undefined || Object.keys(value).length === 0) continue;
     warnings.push({

@@ -3,10 +3,11 @@ import * as z from 'zod/mini';
 import { restartPolicy, statusGoal } from '../schema/api.ts';
 import { containerName } from '../schema/names.ts';
 import type { Pool } from '../schema/network.ts';
+import { diskDocument, readDisks } from './disk-rules.ts';
 import { missingKeys, readDocument } from './document.ts';
 import { checkPools, type PoolAt } from './pool-rules.ts';
 import { APP_RECOVERY, autoRecoveryDocument, recoveryOf } from './recovery-document.ts';
-import type { Group, Problem } from './revision.ts';
+import type { Group, PlacedDisk, Problem } from './revision.ts';
 
 // Strings here: the rules for addresses and names are pool-rules.ts's, which says more than a schema can.
 const poolDocument = z.object({
@@ -28,15 +29,6 @@ const groupDocument = z.object({
   auto_recovery: z.optional(autoRecoveryDocument),
 });
 
-const diskDocument = z.object({
-  name: z.optional(z.string().check(z.minLength(1, 'a name'))),
-  type: z.optional(z.enum(['volume-disk', 'swap-disk', 'dm-crypt-versatile', 'dm-crypt-caam', 'dm-crypt-dcp'])),
-  path: z.optional(z.string()),
-  format: z.optional(z.string()),
-  provision: z.optional(z.string()),
-  default: z.optional(z.enum(['yes', 'no'])),
-});
-
 const groups = z.optional(z.array(groupDocument));
 const disks = z.optional(z.array(diskDocument));
 const deviceDocument = z.object({
@@ -47,7 +39,6 @@ const deviceDocument = z.object({
 });
 type DeviceDocument = z.output<typeof deviceDocument>;
 type GroupDocument = z.output<typeof groupDocument>;
-type DiskDocument = z.output<typeof diskDocument>;
 
 export interface Device {
   readonly groups: readonly Group[];
@@ -56,7 +47,11 @@ export interface Device {
   readonly pools: readonly Pool[];
   /** Also those that broke a rule: who names one of these names no unknown pool. */
   readonly poolNames: ReadonlySet<string>;
+  readonly disks: readonly PlacedDisk[];
+  /** Also those that broke a rule. */
   readonly diskNames: ReadonlySet<string>;
+  /** Of volumes that name none; undefined: the storage folder itself. */
+  readonly defaultDisk: string | undefined;
   readonly problems: readonly Problem[];
   readonly ignored: readonly string[];
 }
@@ -80,7 +75,7 @@ const DEFAULT_GROUPS: readonly Group[] = [
 
 /**
  * `documents`: the inline documents of the state by path. Never throws; collects everything that is wrong. Codes beside those of
- * documents and pools: MISSING, NAT_ON_MACVLAN, DUPLICATE_GROUP, DUPLICATE_DISK.
+ * documents, pools and disks: MISSING, NAT_ON_MACVLAN, DUPLICATE_GROUP.
  */
 export function readDevice(documents: ReadonlyMap<string, unknown>): Device {
   const device = readDocument(deviceDocument, documents.get('device.json') ?? {}, 'device.json');
@@ -97,22 +92,26 @@ export function readDevice(documents: ReadonlyMap<string, unknown>): Device {
   const ownGroups = device.value.groups ?? [];
   const groupList =
     ownGroups.length > 0 ? readGroups(ownGroups, 'device.json.groups') : readGroups(olderGroups, 'groups.json');
-  const diskList = [
-    ...(device.value.disks ?? []).map((disk, index) => ({ disk, path: `device.json.disks.${index}` })),
-    ...older.flatMap(({ value }) => value.disks ?? []).map((disk, index) => ({ disk, path: `disks.json.${index}` })),
-  ];
+  const diskList = readDisks([
+    ...(device.value.disks ?? []).map((document, index) => ({ document, path: `device.json.disks.${index}` })),
+    ...older
+      .flatMap(({ value }) => value.disks ?? [])
+      .map((document, index) => ({ document, path: `disks.json.${index}` })),
+  ]);
   return {
     groups: groupList.groups,
     hasDefaultGroups: ownGroups.length + olderGroups.length === 0,
     pools: pools.pools,
     poolNames: new Set(namesOf(documents.get('device.json'))),
-    diskNames: new Set(diskList.flatMap(({ disk }) => disk.name ?? [])),
+    disks: diskList.disks,
+    diskNames: diskList.names,
+    defaultDisk: diskList.defaultName,
     problems: [
       ...device.problems,
       ...older.flatMap(({ problems }) => problems),
       ...pools.problems,
       ...groupList.problems,
-      ...checkDisks(diskList),
+      ...diskList.problems,
     ],
     ignored: [...device.ignored, ...older.flatMap(({ ignored }) => ignored)],
   };
@@ -167,13 +166,4 @@ function readGroups(written: readonly GroupDocument[], base: string) {
     );
   }
   return { groups: read, problems };
-}
-
-function checkDisks(list: readonly { readonly disk: DiskDocument; readonly path: string }[]): Problem[] {
-  return list.flatMap(({ disk, path }, index) => {
-    const missing = missingKeys(disk, ['name', 'type'], path);
-    if (disk.name === undefined || list.findIndex((other) => other.disk.name === disk.name) === index) return missing;
-    const message = `disk '${disk.name}' is there already`;
-    return [...missing, { path: `${path}.name`, code: 'DUPLICATE_DISK', message }];
-  });
 }

@@ -1,6 +1,7 @@
 // A revision after validation: what the documents of reference formats mean, in our own words and with every default filled in.
 import type { RestartPolicy, Role, StatusGoal } from '../schema/api.ts';
 import type { Pool, Reservation } from '../schema/network.ts';
+import type { Disk, NamedVolume } from '../schema/storage.ts';
 
 /** One thing that is wrong. `path` is a JSON path such as `device.json.network.pools.internal.gateway`, or `<container>/lxc.container.conf:12`. */
 export interface Problem {
@@ -9,6 +10,12 @@ export interface Problem {
   readonly code: string;
   /** Names the thing, the value and the way out. */
   readonly message: string;
+}
+
+export interface PlacedDisk {
+  readonly disk: Disk;
+  /** JSON path. */
+  readonly path: string;
 }
 
 export interface AutoRecovery {
@@ -46,6 +53,17 @@ export type NetworkPlan =
   | { readonly mode: 'none' }
   | { readonly mode: 'legacy' };
 
+export interface StoragePlan {
+  /** File names of further squashfs volumes in the container's folder, without a `dm:` prefix. */
+  readonly squashfs: readonly string[];
+  /** What it writes; `lxc-overlay`, the writable layer over its root filesystem, is always among them. */
+  readonly volumes: readonly NamedVolume[];
+  /** Those under its volumes, and all swap. */
+  readonly disks: readonly Disk[];
+  /** Paths inside the container that others may mount. */
+  readonly exports: readonly string[];
+}
+
 export interface ContainerPlan {
   readonly name: string;
   readonly group: string;
@@ -56,8 +74,7 @@ export interface ContainerPlan {
   readonly rootVolume: string;
   /** File name of the LXC configuration in the container's folder. */
   readonly config: string;
-  /** Of the writable layer (`lxc-overlay`). */
-  readonly overlayPersistence: 'permanent' | 'revision' | 'boot';
+  readonly storage: StoragePlan;
   readonly hostname: string;
   readonly network: NetworkPlan;
   readonly autoRecovery: AutoRecovery | undefined;
@@ -67,6 +84,8 @@ export interface Revision {
   /** In start order. */
   readonly groups: readonly Group[];
   readonly pools: readonly Pool[];
+  /** With the JSON paths at which they are written. */
+  readonly disks: readonly PlacedDisk[];
   /** In alphabetical order. */
   readonly containers: readonly ContainerPlan[];
   /** Statics and legacy addresses of all containers, running or not. */

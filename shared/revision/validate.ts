@@ -45,6 +45,7 @@ export function parseState(document: unknown, readObject: ReadObject): ParsedRev
     revision: {
       groups: device.groups,
       pools: device.pools,
+      disks: device.disks,
       containers: read.flatMap(({ plan }) => plan ?? []),
       reservations: claims.reservations,
       objects: state.objects,

@@ -325,7 +325,7 @@ describe('ipam rule 7: fail fast', () => {
     const { entries } = containerConfig(parseLxcConfig(files[CONF] ?? '', 'conf').entries, {
       ...{ container: 'a', hostname: 'a', network: { kind: 'netns', path: '/run/netns/a' }, rootfs: '/r' },
       ...{ pantavisorFolder: '/p', consoleLog: '/c', lxcLog: '/l', cgroup: 'berth.0.a' },
-      ...{ host: { v1: new Set<string>(), v2: new Set<string>() }, volumeFolder: (volume) => `/v/${volume}` },
+      ...{ host: { v1: new Set<string>(), v2: new Set<string>() }, storageRoots: { lxc: '/l', exports: '/e' } },
     });
     const kept = entries.filter(({ key }) => key === 'lxc.namespace.keep').flatMap(({ value }) => value.split(' '));
     assert.ok(!kept.includes('net') && kept.includes('ipc'), kept.join(' '));

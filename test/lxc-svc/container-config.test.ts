@@ -14,7 +14,7 @@ const SETTINGS: ConfigSettings = {
   lxcLog: '/run/berth/lxc/app/logs/lxc.log',
   cgroup: 'berth.0.app',
   host: { v1: new Set(['devices', 'memory']), v2: new Set() },
-  volumeFolder: (volume) => `/storage/disks/permanent/app/${volume}`,
+  storageRoots: { lxc: '/run/berth/lxc', exports: '/run/berth/exports' },
 };
 /** As the stock packager writes it. */
 const STOCK = `
@@ -93,17 +93,34 @@ describe('lxc configuration', () => {
   it('binds its volumes from where they are kept, and /pantavisor read-only', () => {
     const mounts = valuesOf(STOCK, 'lxc.mount.entry');
     assert.equal(mounts[0], '/etc/resolv.conf etc/resolv.conf none bind,ro,create=file 0 0');
-    assert.equal(mounts[2], '/storage/disks/permanent/app/docker--var-lib var/lib/x none bind,rw,create=dir 0 0');
+    assert.equal(mounts[2], '/run/berth/lxc/app/volumes/docker--var-lib var/lib/x none bind,rw,create=dir 0 0');
     assert.match(mounts[3] ?? '', /^\/run\/berth\/ctl\/app pantavisor none bind,ro,.*create=dir 0 0$/);
-    assert.deepEqual(generate(STOCK).volumeFolders, ['/storage/disks/permanent/app/docker--var-lib']);
+    assert.deepEqual(generate(STOCK).volumeFolders, ['/run/berth/lxc/app/volumes/docker--var-lib']);
   });
 
-  it('lets no volume lead out of the container’s own', () => {
+  it('finds volumes and exports of others, and makes no folder in them', () => {
+    const lines = ['/volumes/data/media media none bind', '/exports/data/var/run/x\\040y x none bind,create=file'];
+    const { volumeFolders, entries } = generate(lines.map((line) => `lxc.mount.entry = ${line} 0 0`).join('\n'));
+    assert.deepEqual(volumeFolders, []);
+    assert.deepEqual(
+      entries.slice(0, 2).map(({ value }) => value),
+      [
+        '/run/berth/lxc/data/volumes/media media none bind 0 0',
+        '/run/berth/exports/data/var/run/x\\040y x none bind,create=file 0 0',
+      ],
+    );
+  });
+
+  it('leaves alone what would lead out of volumes and exports, and what only looks like one', () => {
+    const sources = ['/volumes/app/../other', '/exports/app/a/../../b', '/volumes/../etc', '/volumes', '/volumesx/a/b'];
     const { volumeFolders, entries } = generate(
-      'lxc.mount.entry = /volumes/app/../other x none bind 0 0\nlxc.mount.entry = /volumes/other/v y none bind 0 0',
+      sources.map((source) => `lxc.mount.entry = ${source} x none bind 0 0`).join('\n'),
     );
     assert.deepEqual(volumeFolders, []);
-    assert.equal(entries.filter(({ value }) => value.startsWith('/storage')).length, 0);
+    assert.deepEqual(
+      entries.slice(0, sources.length).map(({ value }) => value),
+      sources.map((source) => `${source} x none bind 0 0`),
+    );
   });
 
   it('does not let the container mount something else as /pantavisor', () => {

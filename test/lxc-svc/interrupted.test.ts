@@ -30,7 +30,7 @@ function value<T>(
 
 /** As a service leaves it that dies after the squashfs and before the overlay. */
 function mountHalf(container: string): void {
-  const lower = join(RUNDIR, 'lxc', container, 'lower');
+  const lower = join(RUNDIR, 'lxc', container, 'volumes/root.squashfs');
   mkdirSync(lower, { recursive: true });
   const loop = attachLoopDevice(join(STORAGE, 'trails/0', container, 'root.squashfs'));
   mount(loop.path, lower, 'squashfs', MS_RDONLY);
@@ -44,7 +44,7 @@ describe('lxc after an interrupted mount', () => {
     mountHalf('half');
     assert.equal(traces().mounts, clean.mounts + 1);
     value(await rig.lxc.mount(mountOf('half')));
-    assert.equal(traces().mounts, clean.mounts + 2);
+    assert.equal(traces().mounts, clean.mounts + 3);
     value(await rig.lxc.unmount({ container: 'half' }));
     assert.deepEqual(traces(), clean);
   });

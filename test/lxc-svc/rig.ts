@@ -1,5 +1,5 @@
 // A real lxc-svc process with the privileges of its contract, its peers played by the test, and root filesystems of busybox.
-import { type ChildProcess, execFileSync, spawn } from 'node:child_process';
+import { type ChildProcess, execFileSync, spawn, spawnSync } from 'node:child_process';
 import { createHash } from 'node:crypto';
 import { once } from 'node:events';
 import {
@@ -102,7 +102,10 @@ export const mountOf = (container: string, persistence: 'permanent' | 'revision'
   revision: '0',
   rootVolume: 'root.squashfs',
   config: 'lxc.container.conf',
-  persistence,
+  squashfs: [],
+  volumes: [{ name: 'lxc-overlay', persistence }],
+  disks: [],
+  exports: [],
 });
 export const startOf = (container: string) => ({ container, hostname: container, network: { kind: 'none' as const } });
 
@@ -226,10 +229,14 @@ function treeId(): string {
 /** What must not grow: mounts of this namespace, our control groups in every hierarchy, loop devices of this storage. */
 export function traces(): { readonly mounts: number; readonly cgroups: number; readonly loops: number } {
   const mounts = readFileSync('/proc/self/mountinfo', 'utf8').split('\n').length;
-  const cgroups = execFileSync('find', ['/sys/fs/cgroup', '-type', 'd', '-name', `berth.${treeId()}.*`], {
+  // It fails when a folder of somebody else's goes while it looks.
+  const { stdout: cgroups } = spawnSync('find', ['/sys/fs/cgroup', '-type', 'd', '-name', `berth.${treeId()}.*`], {
     encoding: 'utf8',
   });
-  const loops = execFileSync('losetup', ['--list', '--noheadings', '--output', 'BACK-FILE'], { encoding: 'utf8' });
-  const count = (text: string, part: string): number => text.split('\n').filter((line) => line.includes(part)).length;
-  return { mounts, cgroups: count(cgroups, '/berth.'), loops: count(loops, STORAGE) };
+  const listed = ['--list', '--noheadings', '--output', 'BACK-MAJ:MIN'];
+  const loops = execFileSync('losetup', listed, { encoding: 'utf8' });
+  // By file system: other trees have the same paths in namespaces of their own.
+  const { dev } = statSync(STORAGE);
+  const own = loops.split('\n').filter((line) => line.trim() === `${(dev >> 8) & 0xfff}:${dev & 0xff}`);
+  return { mounts, cgroups: cgroups.split('\n').filter((line) => line.includes('/berth.')).length, loops: own.length };
 }

@@ -19,7 +19,12 @@ describe('revision.parseState', () => {
       roles: ['nobody'],
       rootVolume: 'root.squashfs',
       config: 'lxc.container.conf',
-      overlayPersistence: 'boot',
+      storage: {
+        squashfs: [],
+        volumes: [{ name: 'lxc-overlay', persistence: 'boot' }],
+        disks: [],
+        exports: [],
+      },
       hostname: 'b',
       network: { mode: 'legacy' },
       autoRecovery: undefined,
@@ -43,7 +48,7 @@ describe('revision.parseState', () => {
     assert.equal(plan?.restartPolicy, 'system');
     assert.deepEqual(plan?.roles, ['mgmt']);
     assert.equal(plan?.rootVolume, 'root.squashfs');
-    assert.equal(plan?.overlayPersistence, 'permanent');
+    assert.deepEqual(plan?.storage.volumes, [{ name: 'lxc-overlay', persistence: 'permanent' }]);
     assert.equal(plan?.hostname, 'front.local');
     assert.equal(plan?.autoRecovery?.maxRetries, 5);
   });

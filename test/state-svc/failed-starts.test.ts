@@ -37,7 +37,8 @@ const interfaceIn = (pool: string, name: string): PoolInterface => ({
 });
 const planOf = (name: string, interfaces: readonly PoolInterface[]): ContainerPlan => ({
   ...{ name, group: 'app', statusGoal: 'STARTED', restartPolicy: 'container', roles: ['nobody'], hostname: name },
-  ...{ rootVolume: 'root.squashfs', config: 'lxc.container.conf', overlayPersistence: 'boot' },
+  ...{ rootVolume: 'root.squashfs', config: 'lxc.container.conf' },
+  storage: { squashfs: [], volumes: [{ name: 'lxc-overlay', persistence: 'boot' }], disks: [], exports: [] },
   ...{ network: { mode: 'pool', interfaces }, autoRecovery: undefined },
 });
 

@@ -16,7 +16,7 @@ const plan: ContainerPlan = {
   roles: ['nobody'],
   rootVolume: 'root.squashfs',
   config: 'lxc.container.conf',
-  overlayPersistence: 'boot',
+  storage: { squashfs: [], volumes: [{ name: 'lxc-overlay', persistence: 'boot' }], disks: [], exports: [] },
   hostname: 'web',
   network: { mode: 'none' },
   autoRecovery: undefined,

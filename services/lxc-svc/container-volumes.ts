@@ -1,0 +1,58 @@
+// A container's volumes, each at <its folder>/volumes/<name>: squashfs files of the revision read-only, folders of disks, and tmpfs.
+import { mkdirSync, realpathSync } from 'node:fs';
+import { join } from 'node:path';
+import type { NamedVolume } from '../../shared/schema/storage.ts';
+import { type ContainerPlaces, type Places, trailPath, volumePath } from './places.ts';
+import type { MountRecord } from './record-store.ts';
+import { bindMount, failingStep, mountSquashfs, mountTmpfs } from './root-mounts.ts';
+
+/** The writable layer over the root filesystem. */
+export const OVERLAY_VOLUME = 'lxc-overlay';
+
+/** Where everything of `wanted` is mounted, the root's overlay last. */
+export function mountTargets(its: ContainerPlaces, wanted: MountRecord): readonly string[] {
+  const names = [...wanted.squashfs, ...wanted.volumes.map(({ name }) => name)];
+  return [...names.map((name) => join(its.volumes, name)), its.rootfs];
+}
+
+export interface VolumeContext {
+  readonly places: Places;
+  readonly its: ContainerPlaces;
+  readonly container: string;
+  /** The root folder of a disk that is open; of the storage folder for none. */
+  readonly diskRoot: (disk: string | undefined) => string;
+}
+
+/** Throws StepFailure, whose step names the volume; what was mounted until then stays. */
+export function mountVolumes(context: VolumeContext, wanted: MountRecord): void {
+  const { places, its, container } = context;
+  const { revision, rootVolume, squashfs, volumes } = wanted;
+  for (const file of [rootVolume, ...squashfs]) {
+    const step = file === rootVolume ? 'squashfs' : `squashfs ${file}`;
+    failingStep(step, () => mountSquashfs(trailPath(places, revision, container, file), join(its.volumes, file)));
+  }
+  for (const volume of volumes) {
+    const target = join(its.volumes, volume.name);
+    failingStep(`volume ${volume.name}`, () => mountVolume(context, { container, revision }, volume, target));
+  }
+}
+
+function mountVolume(
+  { diskRoot }: VolumeContext,
+  owner: { readonly container: string; readonly revision: string },
+  { persistence, ...volume }: NamedVolume,
+  target: string,
+): void {
+  if (persistence === 'boot') {
+    mountTmpfs(target);
+    return;
+  }
+  const root = diskRoot(volume.disk);
+  const folder = volumePath(owner, { ...volume, persistence });
+  mkdirSync(join(root, folder), { recursive: true, mode: 0o755 });
+  const real = realpathSync(join(root, folder));
+  // Whoever else writes to the disk must not choose what is bound into a container.
+  if (real !== join(realpathSync(root), folder)) throw new Error(`${join(root, folder)} leads to ${real}`);
+  mkdirSync(target, { recursive: true });
+  bindMount(real, target);
+}

@@ -1,0 +1,74 @@
+// What a container shows to others: each path of `exports` in its run.json is bound to <exports>/<container>/<path>, which the LXC
+// configurations of others call /exports/<container>/<path>.
+import { lstatSync, mkdirSync, readdirSync, rmdirSync, statSync, unlinkSync, writeFileSync } from 'node:fs';
+import { dirname, join } from 'node:path';
+import { resolveInside, usingInside } from './inside-path.ts';
+import { mountsBelow, readMountTable } from './mount-table.ts';
+import { bindMount } from './root-mounts.ts';
+
+/** A folder that LXC will mount into the container: what is exported below `target` is found there. */
+export interface BoundFolder {
+  /** Inside the container, relative. */
+  readonly target: string;
+  readonly folder: string;
+}
+
+/** Answers why a path could not be exported, in words; throws what mount(2) says. Its parents come first, whatever the order. */
+export function mountExports(
+  { rootfs, exports: place }: { readonly rootfs: string; readonly exports: string },
+  paths: readonly string[],
+  bound: readonly BoundFolder[],
+): readonly string[] {
+  return [...paths].sort().flatMap((path) => {
+    const { root, inside } = sourceOf(path, rootfs, bound);
+    try {
+      usingInside(root, resolveInside([root], inside), (source) => {
+        const target = join(place, path);
+        makeMountPoint(target, statSync(source).isDirectory());
+        bindMount(source, target);
+      });
+      return [];
+    } catch (error) {
+      if (error instanceof Error && 'code' in error && (error.code === 'ENOENT' || error.code === 'ENOTDIR')) {
+        return [`/${path} is not exported: it has no such file or folder when it is mounted`];
+      }
+      throw error;
+    }
+  });
+}
+
+/** A volume where LXC mounts one there, otherwise the root filesystem. */
+function sourceOf(path: string, rootfs: string, bound: readonly BoundFolder[]): { root: string; inside: string } {
+  const over = bound.filter(({ target }) => path === target || path.startsWith(`${target}/`));
+  const [nearest] = over.sort((a, b) => b.target.length - a.target.length);
+  if (nearest === undefined) return { root: rootfs, inside: path };
+  return { root: nearest.folder, inside: path.slice(nearest.target.length) };
+}
+
+function makeMountPoint(target: string, isFolder: boolean): void {
+  mkdirSync(isFolder ? target : dirname(target), { recursive: true });
+  if (!isFolder && lstatSync(target, { throwIfNoEntry: false }) === undefined) writeFileSync(target, '');
+}
+
+/**
+ * Mount points in `folder`, and it: empty folders and empty files go, anything else stays. Nothing at all is touched while something is
+ * mounted there. Never throws.
+ */
+export function removeMountPoints(folder: string): void {
+  if (mountsBelow(readMountTable(), folder).length > 0) return;
+  try {
+    removeEmpty(folder);
+  } catch {
+    // Not there, or somebody put something there.
+  }
+}
+
+function removeEmpty(path: string): void {
+  const stats = lstatSync(path);
+  if (!stats.isDirectory()) {
+    if (stats.isFile() && stats.size === 0) unlinkSync(path);
+    return;
+  }
+  for (const name of readdirSync(path)) removeEmpty(join(path, name));
+  rmdirSync(path);
+}

@@ -1,0 +1,116 @@
+// What a container keeps, mounts and shares: `volumes`, `storage` and `exports` of its run.json, with the disks under them. Pure.
+import type { LxcEntry } from '../lxc-config/parse.ts';
+import { type Disk, insidePath, type NamedVolume, volumeName } from '../schema/storage.ts';
+import type { Device } from './device-document.ts';
+import type { Problem, StoragePlan } from './revision.ts';
+import type { RunDocument } from './run-document.ts';
+import { shown } from './schema-problems.ts';
+
+/** The writable layer over the root filesystem. */
+const OVERLAY = 'lxc-overlay';
+
+export interface PlannedStorage {
+  readonly plan: StoragePlan;
+  readonly problems: readonly Problem[];
+  readonly warnings: readonly Problem[];
+}
+
+/** `entries`: of its LXC configuration. Codes: BAD_VALUE, UNKNOWN_DISK, DISK_IS_SWAP, VOLUME_CONFLICT; warning VOLUME_UNDECLARED. */
+export function planStorage(
+  container: string,
+  run: RunDocument,
+  device: Device,
+  entries: readonly LxcEntry[],
+): PlannedStorage {
+  const path = `${container}/run.json`;
+  const root = withoutVerity(run['root-volume'] ?? '');
+  const squashfs = [...new Set((run.volumes ?? []).map(withoutVerity))].filter((file) => file !== root);
+  const problems = [
+    ...badNames(path, run, [root, ...squashfs]),
+    ...badDisks(container, run, device),
+    ...badExports(path, run),
+  ];
+  const declared = { [OVERLAY]: {}, ...run.storage };
+  const undeclared = undeclaredVolumes(container, entries, [root, ...squashfs, ...Object.keys(declared)]);
+  const storage = { ...declared, ...Object.fromEntries(undeclared.map(({ volume }) => [volume, {}])) };
+  const volumes = Object.entries(storage).map(([name, written]) => namedVolume(name, written, device));
+  const plan = { squashfs, volumes, disks: disksOf(volumes, device), exports: (run.exports ?? []).map(relative) };
+  const warnings = undeclared.map(({ volume, entry: { source, line } }) => ({
+    path: `${source}:${line}`,
+    code: 'VOLUME_UNDECLARED',
+    message: `mounts volume '${volume}', which 'storage' in run.json does not name; it is kept for good, as 'permanent'`,
+  }));
+  return { plan, problems, warnings };
+}
+
+/** The first line that mounts each volume of the container's which is not `known`. */
+function undeclaredVolumes(container: string, entries: readonly LxcEntry[], known: readonly string[]) {
+  const found = new Map<string, LxcEntry>();
+  for (const entry of entries) {
+    if (entry.key !== 'lxc.mount.entry') continue;
+    const [source = ''] = entry.value.split(/\s+/);
+    const [, root, owner, volume = ''] = source.split('/');
+    if (root !== 'volumes' || owner !== container || source.split('/').includes('..')) continue;
+    if (volumeName.safeParse(volume).success && !known.includes(volume) && !found.has(volume)) found.set(volume, entry);
+  }
+  return [...found].map(([volume, entry]) => ({ volume, entry }));
+}
+
+export function withoutVerity(volume: string): string {
+  return volume.replace(/^dm:/, '');
+}
+
+type Written = NonNullable<RunDocument['storage']>[string];
+
+/** What nobody says how to keep is kept, except the writable layer, which starts afresh as stock packagers have it. */
+function namedVolume(name: string, { persistence, disk }: Written, device: Device): NamedVolume {
+  const kept = persistence ?? (name === OVERLAY ? 'boot' : 'permanent');
+  const on = kept === 'boot' ? undefined : (disk ?? device.defaultDisk);
+  return { name, persistence: kept, ...(on === undefined ? {} : { disk: on }) };
+}
+
+/** Swap is everybody's: it is on as long as anybody is mounted. */
+function disksOf(volumes: readonly NamedVolume[], device: Device): readonly Disk[] {
+  const used = new Set(volumes.flatMap(({ disk }) => disk ?? []));
+  return device.disks.map(({ disk }) => disk).filter(({ name, kind }) => kind === 'swap' || used.has(name));
+}
+
+function badNames(path: string, run: RunDocument, files: readonly string[]): readonly Problem[] {
+  return Object.keys(run.storage ?? {}).flatMap((name) => {
+    const at = `${path}.storage.${name}`;
+    const rule = 'a name of printable ASCII characters without "/", and neither "." nor ".."';
+    if (!volumeName.safeParse(name).success) {
+      return [{ path: at, code: 'BAD_VALUE', message: `volume ${shown(name)}: a volume has ${rule}` }];
+    }
+    if (!files.includes(name)) return [];
+    const message = `volume '${name}' has the name of a file of 'volumes' or 'root-volume'; both would be at /volumes/…/${name}`;
+    return [{ path: at, code: 'VOLUME_CONFLICT', message }];
+  });
+}
+
+function badDisks(container: string, { storage = {} }: RunDocument, device: Device): readonly Problem[] {
+  return Object.entries(storage).flatMap(([volume, { disk }]) => {
+    if (disk === undefined) return [];
+    const path = `${container}/run.json.storage.${volume}.disk`;
+    const what = `volume '${volume}' of '${container}' is on disk '${disk}'`;
+    if (!device.diskNames.has(disk)) {
+      const message = `${what}, which does not exist; there are: ${[...device.diskNames].join(', ') || 'none'}`;
+      return [{ path, code: 'UNKNOWN_DISK', message }];
+    }
+    const isSwap = device.disks.some(({ disk: { name, kind } }) => name === disk && kind === 'swap');
+    return isSwap ? [{ path, code: 'DISK_IS_SWAP', message: `${what}, which is swap: no volume can live on it` }] : [];
+  });
+}
+
+/** A path inside the container may be written as it is seen there. */
+function relative(path: string): string {
+  return path.replace(/^\/+|\/+$/g, '');
+}
+
+function badExports(path: string, { exports = [] }: RunDocument): readonly Problem[] {
+  return exports.flatMap((each, index) => {
+    if (insidePath.safeParse(relative(each)).success) return [];
+    const message = `is ${shown(each)}; must be a path inside the container, without empty, "." or ".." parts`;
+    return [{ path: `${path}.exports.${index}`, code: 'BAD_VALUE', message }];
+  });
+}
