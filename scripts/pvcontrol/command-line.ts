@@ -1,14 +1,17 @@
 // What was asked for, from the command line. Pure; says what it expected where it does not understand.
 import { parseArgs } from 'node:util';
 
-export type View = 'containers' | 'groups' | 'services' | 'leases' | 'pools' | 'health';
+export type View = 'containers' | 'groups' | 'services' | 'leases' | 'pools' | 'health' | 'usrmeta' | 'devmeta';
+export type MetadataView = 'usrmeta' | 'devmeta';
 export type ContainerAction = 'start' | 'stop' | 'restart';
 
 export type Command =
   | { readonly kind: 'help' }
   | { readonly kind: 'show'; readonly view: View }
   | { readonly kind: 'control'; readonly action: ContainerAction; readonly name: string }
-  | { readonly kind: 'signal'; readonly type: string };
+  | { readonly kind: 'signal'; readonly type: string }
+  | { readonly kind: 'saveMetadata'; readonly of: MetadataView; readonly key: string; readonly value: string }
+  | { readonly kind: 'deleteMetadata'; readonly of: MetadataView; readonly key: string };
 
 export type Format = 'json' | 'table' | 'auto';
 
@@ -53,7 +56,7 @@ function parseOptions(args: readonly string[]) {
   }
 }
 
-const COMMANDS = ['ls', 'containers', 'groups', 'services', 'ipam', 'health', 'signal', 'help'];
+const COMMANDS = ['ls', 'containers', 'groups', 'services', 'ipam', 'health', 'signal', 'usrmeta', 'devmeta', 'help'];
 
 /** A command, or what is wrong with it. */
 function parseCommand([word, ...rest]: readonly string[]): Command | string {
@@ -76,6 +79,9 @@ function parseCommand([word, ...rest]: readonly string[]): Command | string {
       return parseIpam(rest);
     case 'signal':
       return parseSignal(rest);
+    case 'usrmeta':
+    case 'devmeta':
+      return parseMetadata(word, rest);
     default:
       return `unknown command '${word}': expected one of ${COMMANDS.join(', ')}`;
   }
@@ -112,6 +118,26 @@ function parseSignal([type, surplus]: readonly string[]): Command | string {
   // `alive` is the stock client's; whether it means anything is the server's to say.
   if (type !== 'ready' && type !== 'alive') return expected('signal', 'ready', type);
   return surplus === undefined ? { kind: 'signal', type } : `signal ${type} takes nothing more, it got '${surplus}'`;
+}
+
+function parseMetadata(of: MetadataView, [word, key, value, surplus]: readonly string[]): Command | string {
+  switch (word) {
+    case 'ls':
+      return show(`${of} ls`, of, key === undefined ? [] : [key]);
+    case 'save':
+      if (key === undefined || key === '') return `${of} save: the KEY is missing`;
+      // An empty value is one.
+      if (value === undefined) return `${of} save ${key}: the VALUE is missing`;
+      if (surplus === undefined) return { kind: 'saveMetadata', of, key, value };
+      return `${of} save takes one KEY and one VALUE, it got '${surplus}' as well: put quotes around a value with blanks`;
+    case 'delete':
+      if (key === undefined || key === '') return `${of} delete: the KEY is missing`;
+      return value === undefined
+        ? { kind: 'deleteMetadata', of, key }
+        : `${of} delete takes one KEY, it got '${value}' as well`;
+    default:
+      return expected(of, 'ls, save KEY VALUE or delete KEY', word);
+  }
 }
 
 function show(command: string, view: View, rest: readonly string[]): Command | string {

@@ -41,12 +41,12 @@ function isSocket(path: string): boolean {
   }
 }
 
-/** Rejects with NoAnswer. */
-export function ask(socket: string, method: string, path: string, body?: unknown): Promise<Answer> {
-  const bytes = body === undefined ? undefined : Buffer.from(JSON.stringify(body));
+/** `body`: a text is sent as it is, an object as JSON. Rejects with NoAnswer. */
+export function ask(socket: string, method: string, path: string, body?: string | object): Promise<Answer> {
+  const bytes = body === undefined ? undefined : Buffer.from(typeof body === 'string' ? body : JSON.stringify(body));
+  const type = typeof body === 'string' ? 'text/plain' : 'application/json';
   return new Promise((resolve, reject) => {
-    const headers =
-      bytes === undefined ? {} : { 'Content-Type': 'application/json', 'Content-Length': String(bytes.length) };
+    const headers = bytes === undefined ? {} : { 'Content-Type': type, 'Content-Length': String(bytes.length) };
     const outgoing = request({ socketPath: socket, method, path, headers, agent: false }, (incoming) => {
       const chunks: Buffer[] = [];
       incoming.on('data', (chunk: Buffer) => chunks.push(chunk));

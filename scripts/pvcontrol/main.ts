@@ -1,7 +1,7 @@
 #!/usr/bin/env node
 // pvcontrol: the command line of the control API. Tables for people, the API's JSON for programs, exit codes for scripts.
 import process from 'node:process';
-import { type Command, type Format, parseCommandLine, type View } from './command-line.ts';
+import { type Command, type Format, type MetadataView, parseCommandLine, type View } from './command-line.ts';
 import { type Answer, ask, findSocket, NoAnswer } from './control-socket.ts';
 import { EXIT, type ExitCode, failureOf, printable } from './failure.ts';
 import { USAGE } from './usage.ts';
@@ -13,6 +13,8 @@ const PATHS: Readonly<Record<View, string>> = {
   leases: '/ipam/leases',
   pools: '/ipam/pools',
   health: '/health',
+  usrmeta: '/user-meta',
+  devmeta: '/device-meta',
 };
 
 async function run(args: readonly string[]): Promise<ExitCode> {
@@ -39,7 +41,15 @@ async function perform(command: Exclude<Command, { kind: 'help' }>, socket: stri
       return await control(socket, command.action, command.name);
     case 'signal':
       return conclude(await ask(socket, 'POST', '/signal', { type: command.type, payload: '' }));
+    case 'saveMetadata':
+      return conclude(await ask(socket, 'PUT', keyPath(command), command.value));
+    case 'deleteMetadata':
+      return conclude(await ask(socket, 'DELETE', keyPath(command)));
   }
+}
+
+function keyPath({ of, key }: { readonly of: MetadataView; readonly key: string }): string {
+  return `${PATHS[of]}/${encodeURIComponent(key)}`;
 }
 
 async function show(view: View, answer: Answer, format: Format): Promise<ExitCode> {

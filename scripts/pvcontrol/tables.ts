@@ -20,6 +20,9 @@ export function renderView(view: View, body: string, style: TableStyle, nowMs: n
       return renderRows(pools, poolColumns, value, style, 'no pools');
     case 'health':
       return renderHealth(value, style);
+    case 'usrmeta':
+    case 'devmeta':
+      return renderMetadata(value, style);
   }
 }
 
@@ -187,4 +190,17 @@ function renderHealth(value: unknown, style: TableStyle): string | undefined {
   const { status, reasons } = parsed.data;
   const head = `${paint({ text: status, tone: status === 'ok' ? 'good' : 'bad' }, style.colour)}\n`;
   return reasons.length === 0 ? head : head + renderTable(reasonColumns, reasons, style);
+}
+
+const metadata = z.record(z.string(), z.unknown());
+const metadataColumns: readonly Column<readonly [string, unknown]>[] = [
+  { title: 'KEY', cell: ([key]) => key },
+  { title: 'VALUE', cell: ([, value]) => (typeof value === 'string' ? value : JSON.stringify(value)) },
+];
+
+function renderMetadata(value: unknown, style: TableStyle): string | undefined {
+  const parsed = metadata.safeParse(value);
+  if (!parsed.success) return undefined;
+  const rows = Object.entries(parsed.data);
+  return rows.length === 0 ? 'no metadata\n' : renderTable(metadataColumns, rows, style);
 }

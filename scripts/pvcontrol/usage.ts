@@ -20,6 +20,12 @@ The device
   services                      Berth's own services: state, restarts, memory
   signal ready                  from inside a container: "I am ready"
 
+Metadata
+  usrmeta ls                    what users told the device
+  usrmeta save KEY VALUE        tell it something
+  usrmeta delete KEY            forget it
+  devmeta ls|save|delete        the same of what the device says about itself
+
 Options
   -s PATH, --socket PATH        the socket; without it the first of
                                 /run/pantavisor/pv/pv-ctrl, /pv/pv-ctrl,

@@ -42,7 +42,7 @@ export function createDispatch(router: Router, sources: Sources, log: Logger): D
     caller: Caller,
     incoming: Incoming,
   ): Promise<Reply> => {
-    const body = endpoint.bodySchema === undefined ? NO_BODY : await incoming.readBody();
+    const body = endpoint.readsBody ? await incoming.readBody() : NO_BODY;
     if (!Buffer.isBuffer(body)) return body;
     return await endpoint.run(
       { caller, params, body, lastEventId: incoming.lastEventId, signal: incoming.signal },

@@ -53,7 +53,9 @@ interface EndpointBase {
 }
 
 export interface Endpoint extends EndpointBase {
-  /** Undefined: a body is not looked at. */
+  /** Otherwise it is not looked at. */
+  readonly readsBody: boolean;
+  /** Of a JSON body; undefined where there is none, or it may be any text. */
   readonly bodySchema: Schema | undefined;
   readonly run: (request: EndpointRequest<Buffer>, sources: Sources) => Promise<Reply> | Reply;
 }
@@ -61,6 +63,7 @@ export interface Endpoint extends EndpointBase {
 export function endpoint(base: EndpointBase, handler: Handler<undefined>): Endpoint {
   return {
     ...base,
+    readsBody: false,
     bodySchema: undefined,
     run: (request, sources) => handler({ ...request, body: undefined }, sources),
   };
@@ -73,6 +76,7 @@ export function endpointWithBody<S extends Schema>(
 ): Endpoint {
   return {
     ...base,
+    readsBody: true,
     bodySchema: body.schema,
     run(request, sources) {
       const parsed = parseJsonBody(request.body, body.schema);
@@ -82,7 +86,30 @@ export function endpointWithBody<S extends Schema>(
   };
 }
 
+/** The body is the value: any text, also none. */
+export function endpointWithText(base: EndpointBase, handler: Handler<string>): Endpoint {
+  return {
+    ...base,
+    readsBody: true,
+    bodySchema: undefined,
+    run(request, sources) {
+      const body = textOf(request.body);
+      if (body === undefined) return refuse(400, 'Request body is not text: it has to be UTF-8');
+      return handler({ ...request, body }, sources);
+    },
+  };
+}
+
 const utf8 = new TextDecoder('utf-8', { fatal: true });
+const rawUtf8 = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true });
+
+function textOf(bytes: Buffer): string | undefined {
+  try {
+    return rawUtf8.decode(bytes);
+  } catch {
+    return undefined;
+  }
+}
 
 type ParsedBody<T> = { readonly ok: true; readonly value: T } | { readonly ok: false; readonly problem: BodyProblem };
 

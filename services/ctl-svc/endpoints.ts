@@ -5,6 +5,7 @@ import { healthReason } from '../../shared/schema/health.ts';
 import { ipamContract } from '../ipam-svc/contract.ts';
 import { supervisorContract } from '../supervisor/contract.ts';
 import { type BodyProblem, type Endpoint, endpoint, endpointWithBody } from './endpoint.ts';
+import { METADATA_ENDPOINTS } from './endpoints-metadata.ts';
 import * as handlers from './handlers.ts';
 import { leaseRow } from './leases.ts';
 
@@ -73,4 +74,5 @@ export const ENDPOINTS: readonly Endpoint[] = [
     },
     handlers.health,
   ),
+  ...METADATA_ENDPOINTS,
 ];

@@ -34,6 +34,7 @@ export function createEventFeed(channel: Channel): EventFeed {
   });
   channel.subscribe(stateContract, 'groupChanged', { onEvent: ({ group }) => tell('group', group), onLost });
   channel.subscribe(stateContract, 'revisionChanged', { onEvent: (revision) => tell('revision', revision), onLost });
+  channel.subscribe(stateContract, 'metadataChanged', { onEvent: (change) => tell('metadata', change), onLost });
   channel.subscribe(netContract, 'networkRepaired', {
     onEvent: ({ what, atMs }) => tell('network', { repaired: what, at: new Date(atMs).toISOString() }),
     onLost,

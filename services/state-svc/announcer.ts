@@ -2,7 +2,7 @@
 import type { Channel } from '../../shared/ipc/contract.ts';
 import type { Logger } from '../../shared/log/logger.ts';
 import type { Group } from '../../shared/revision/revision.ts';
-import type { GroupRow } from '../../shared/schema/api.ts';
+import type { GroupRow, Status } from '../../shared/schema/api.ts';
 import type { Container } from './container.ts';
 import { stateContract } from './contract.ts';
 import { commonStatus, type Member } from './group-status.ts';
@@ -14,6 +14,8 @@ export interface Announcer {
   /** `changed` alone differs from what was told; undefined: any of them may. */
   look(containers: readonly Container[], changed?: Container): void;
   groups(containers: readonly Container[]): readonly GroupRow[];
+  /** Of the revision. */
+  status(containers: readonly Container[]): Status;
 }
 
 export function createAnnouncer(
@@ -39,6 +41,8 @@ export function createAnnouncer(
       .filter(({ name }) => only === undefined || name === only)
       .map((group) => groupRow(group, commonStatus(membersOf(containers, group.name))));
 
+  const status = (containers: readonly Container[]): Status => commonStatus(membersOf(containers, undefined));
+
   const look = (containers: readonly Container[], changed?: Container): void => {
     if (!isOpen) return;
     for (const container of changed === undefined ? containers : [changed]) {
@@ -54,8 +58,8 @@ export function createAnnouncer(
     }
     // Of a refused one nothing runs: that no goal is missed would be no news.
     if (isRefused) return;
-    const status = commonStatus(membersOf(containers, undefined));
-    if (isNew('revision', status)) log.info(`revision ${revision ?? '?'} is ${status}`);
+    const now = status(containers);
+    if (isNew('revision', now)) log.info(`revision ${revision ?? '?'} is ${now}`);
   };
 
   return {
@@ -67,6 +71,7 @@ export function createAnnouncer(
     },
     look,
     groups: (containers) => rows(containers),
+    status,
   };
 }
 

@@ -4,12 +4,11 @@ import { dirname } from 'node:path';
 
 /**
  * After it resolves the file holds `text`, whatever happens next; before that it holds what it held.
- * One writer per path at a time. FileHandle.sync, because Node's permission model disables fs.fsync.
+ * One writer per path at a time, and per `beside`. FileHandle.sync, because Node's permission model disables fs.fsync.
  */
-export async function writeAtomically(path: string, text: string): Promise<void> {
+export async function writeAtomically(path: string, text: string, beside = `${path}.new`): Promise<void> {
   const folder = dirname(path);
   await mkdir(folder, { recursive: true });
-  const beside = `${path}.new`;
   try {
     const file = await open(beside, 'w', 0o644);
     try {

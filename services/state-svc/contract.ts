@@ -3,6 +3,7 @@ import * as z from 'zod/mini';
 import { defineContract } from '../../shared/ipc/contract.ts';
 import { containerRow, groupRow } from '../../shared/schema/api.ts';
 import { healthRequest } from '../../shared/schema/health.ts';
+import { metadataKey, metadataKind, metadataValue } from '../../shared/schema/metadata.ts';
 import { containerName, revisionName, sha256 } from '../../shared/schema/names.ts';
 import { commandOp, objectRow, stepProgress, stepRow, uploadId } from '../../shared/schema/steps.ts';
 
@@ -14,6 +15,9 @@ const noSuchUpload = z.strictObject({});
 const noSuchStep = z.strictObject({ name: z.string() });
 /** `reason` is for people. */
 const storeFailed = z.strictObject({ reason: z.string() });
+
+const keptByBerth = { KEPT_BY_BERTH: z.strictObject({}) };
+const writeFailed = { WRITE_FAILED: z.strictObject({ full: z.boolean(), reason: z.string() }) };
 
 export const stateContract = defineContract({
   service: 'state-svc',
@@ -28,7 +32,8 @@ export const stateContract = defineContract({
   },
   files: {
     owns: ['<storage>/boot', '<storage>/trails', '<storage>/objects', '<storage>/cache'],
-    reads: [],
+    // For sysinfo of device-meta.
+    reads: ['/proc/meminfo', '/proc/loadavg'],
     writes: [],
     // Uploads: ctl-svc writes into files that are made here.
     shared: [{ path: '<storage>/objects/incoming', with: 'berth-ctl' }],
@@ -217,12 +222,50 @@ export const stateContract = defineContract({
       idempotent: true,
       deadlineMs: 60_000,
     },
+    /** In the order of the keys; `next`: there is more after that key. */
+    listMetadata: {
+      callers: ['ctl-svc'],
+      params: z.strictObject({ kind: metadataKind, after: z.optional(metadataKey) }),
+      result: z.strictObject({
+        entries: z.array(z.strictObject({ key: metadataKey, value: z.string() })),
+        next: z.optional(metadataKey),
+      }),
+      errors: {},
+      idempotent: true,
+      deadlineMs: 5_000,
+    },
+    /** Answers when it is on disk. */
+    setMetadata: {
+      callers: ['ctl-svc'],
+      params: z.strictObject({ kind: metadataKind, key: metadataKey, value: metadataValue }),
+      result: z.strictObject({}),
+      errors: {
+        ...keptByBerth,
+        ...writeFailed,
+        LIMIT_REACHED: z.strictObject({ what: z.enum(['keys', 'bytes']), limit: z.int() }),
+      },
+      idempotent: true,
+      deadlineMs: 5_000,
+    },
+    deleteMetadata: {
+      callers: ['ctl-svc'],
+      params: z.strictObject({ kind: metadataKind, key: metadataKey }),
+      result: z.strictObject({}),
+      errors: { ...keptByBerth, ...writeFailed, KEY_NOT_FOUND: z.strictObject({}) },
+      idempotent: false,
+      deadlineMs: 5_000,
+    },
     health: healthRequest,
   },
   events: {
     /** The whole row of a container that changed. */
     containerChanged: { subscribers: ['ctl-svc'], payload: z.strictObject({ container: containerRow }) },
     groupChanged: { subscribers: ['ctl-svc'], payload: z.strictObject({ group: groupRow }) },
+    /** A key was set or deleted; who needs the value asks for it. */
+    metadataChanged: {
+      subscribers: ['ctl-svc'],
+      payload: z.strictObject({ kind: metadataKind, key: metadataKey }),
+    },
     /** Another set of containers or groups: take both lists anew. */
     revisionChanged: { subscribers: ['ctl-svc'], payload: z.strictObject({ revision: z.string() }) },
     /** The progress of an update, whenever it changes. Without `logs`. */

@@ -3,6 +3,8 @@ import { fail, type Handlers, ok } from '../../shared/ipc/contract.ts';
 import { indexAfter, pageFrom } from '../../shared/ipc/page.ts';
 import { type Clock, sleep } from './clock.ts';
 import type { stateContract } from './contract.ts';
+import type { Metadata } from './metadata.ts';
+import { metadataHandlers } from './metadata-handlers.ts';
 import type { RevisionRunner } from './revision-runner.ts';
 import type { StepDesk } from './step-desk.ts';
 import { createStepHandlers } from './step-handlers.ts';
@@ -14,7 +16,12 @@ const CONTROL_PATIENCE_MS = 4000;
 
 const nameOf = ({ name }: { readonly name: string }): string => name;
 
-export function createHandlers(runner: RevisionRunner, desk: StepDesk, clock: Clock): Handlers<typeof stateContract> {
+export function createHandlers(
+  runner: RevisionRunner,
+  desk: StepDesk,
+  metadata: Metadata,
+  clock: Clock,
+): Handlers<typeof stateContract> {
   const settledWithin = (patienceMs: number): Promise<void> => Promise.race([runner.settled, sleep(clock, patienceMs)]);
   return {
     async listContainers({ after }) {
@@ -56,6 +63,7 @@ export function createHandlers(runner: RevisionRunner, desk: StepDesk, clock: Cl
       const reasons = await runner.stopAll();
       return reasons.length === 0 ? ok({}) : fail({ code: 'STOP_INCOMPLETE', reasons: [...reasons] });
     },
+    ...metadataHandlers(metadata),
     health: () => ok({ reasons: [...runner.health()] }),
   };
 }

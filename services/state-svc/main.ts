@@ -6,11 +6,13 @@ import { runService } from '../../shared/service/run-service.ts';
 import { createChecksums } from './checksum-pool.ts';
 import { systemClock } from './clock.ts';
 import { stateContract } from './contract.ts';
+import { createOwnMetadata } from './device-readings.ts';
 import { createHandlers } from './handlers.ts';
 import { openIntents } from './intent-store.ts';
 import { openLeaseHolds } from './lease-hold-store.ts';
+import { openMetadata } from './metadata.ts';
 import { openDesk } from './open-desk.ts';
-import { runRevision } from './revision-runner.ts';
+import { type RevisionRunner, runRevision } from './revision-runner.ts';
 import { openRevisionStore } from './revision-store.ts';
 
 void runService(stateContract, 'state', async ({ channel, launch, log }) => {
@@ -18,25 +20,31 @@ void runService(stateContract, 'state', async ({ channel, launch, log }) => {
   const checksums = createChecksums(join(__dirname, 'checksum-worker.js'));
   const store = openRevisionStore(launch.storage, checksums);
   const settings = settingsOf(launch);
-  const runner = await runRevision({
+  let runner: RevisionRunner | undefined;
+  const cache = join(launch.storage, 'cache');
+  const own = createOwnMetadata(cache, settings.value('PV_STORAGE_GC_RESERVED'), () => runner?.standing());
+  const metadata = await openMetadata(cache, own, log);
+  metadata.onChange((kind, key) => channel.publish(stateContract, 'metadataChanged', { kind, key }));
+  const running = await runRevision({
     channel,
     log,
     clock: systemClock,
     store,
-    intents: await openIntents(join(launch.storage, 'cache/containers.json'), log),
-    leaseHolds: openLeaseHolds(join(launch.storage, 'cache/lease-holds.json'), log),
+    intents: await openIntents(join(cache, 'containers.json'), log),
+    leaseHolds: openLeaseHolds(join(cache, 'lease-holds.json'), log),
     leaseHoldMs: settings.value('BERTH_LEASE_HOLD') * 1000,
     // Mounting and starting waits for the kernel more than it computes: two at a time also on one core.
     startLimit: Math.max(2, availableParallelism()),
   });
+  runner = running;
   const desk = await openDesk({
     ...{ storage: launch.storage, store, log },
     reservedPercent: settings.value('PV_STORAGE_GC_RESERVED'),
-    usedFor: (name) => (name === runner.revision ? 'is running' : undefined),
+    usedFor: (name) => (name === running.revision ? 'is running' : undefined),
   });
-  channel.serve(stateContract, createHandlers(runner, desk, systemClock));
+  channel.serve(stateContract, createHandlers(running, desk, metadata, systemClock));
   return async () => {
-    await runner.close();
+    await running.close();
     await checksums.close();
   };
 });

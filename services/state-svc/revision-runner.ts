@@ -10,6 +10,7 @@ import { createAnnouncer } from './announcer.ts';
 import { type Boot, createBoot } from './boot.ts';
 import { type Clock, sleep } from './clock.ts';
 import { type Container, createContainer } from './container.ts';
+import type { Standing } from './device-readings.ts';
 import type { IntentStore } from './intent-store.ts';
 import type { LeaseHoldStore } from './lease-hold-store.ts';
 import { createLeaseReturn } from './lease-return.ts';
@@ -43,6 +44,8 @@ export interface RevisionRunner {
   /** In start order. */
   groups(): readonly GroupRow[];
   find(name: string): Container | undefined;
+  /** Name and status of the revision. */
+  standing(): Standing;
   health(): readonly HealthReason[];
   /** Verifies, reconciles, starts. Resolves when what ran already is adopted, or the revision is refused; never rejects. */
   readonly settled: Promise<void>;
@@ -156,6 +159,7 @@ export async function runRevision(context: RunnerContext): Promise<RevisionRunne
     containers: () => containers.map((container) => container.row()),
     groups: () => announcer.groups(containers),
     find,
+    standing: () => ({ revision: candidate.name ?? '', status: announcer.status(containers) }),
     health: () => [
       ...bounded(problems),
       ...unconfigured,

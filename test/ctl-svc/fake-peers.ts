@@ -5,16 +5,22 @@ import { logContract } from '../../services/log-svc/contract.ts';
 import { lxcContract } from '../../services/lxc-svc/contract.ts';
 import { netContract } from '../../services/net-svc/contract.ts';
 import { stateContract } from '../../services/state-svc/contract.ts';
+import { pageOf } from '../../services/state-svc/metadata-limits.ts';
 import { supervisorContract } from '../../services/supervisor/contract.ts';
 import { type Channel, fail, ok, type Result, type ServiceName } from '../../shared/ipc/contract.ts';
 import { pageFrom } from '../../shared/ipc/page.ts';
 import type { ContainerRow, GroupRow } from '../../shared/schema/api.ts';
 import type { HealthReason } from '../../shared/schema/health.ts';
+import type { MetadataKind } from '../../shared/schema/metadata.ts';
 import { containerRow, groupRow } from './rows.ts';
 
 type IpamLease = Result<(typeof ipamContract)['requests']['listLeases']>['leases'][number];
 type Pool = Result<(typeof ipamContract)['requests']['listPools']>['pools'][number];
 type Service = Result<(typeof supervisorContract)['requests']['listServices']>['services'][number];
+
+type MetadataRefusal =
+  | { readonly code: 'KEPT_BY_BERTH' }
+  | { readonly code: 'WRITE_FAILED'; readonly full: boolean; readonly reason: string };
 
 export interface World {
   containers: ContainerRow[];
@@ -26,6 +32,9 @@ export interface World {
   sockets: { container: string; fd: number }[];
   /** Names of those that answer nothing, as after SIGSTOP. */
   hanging: Set<ServiceName>;
+  readonly metadata: Readonly<Record<MetadataKind, Map<string, string>>>;
+  /** What state-svc answers to the next changes of metadata. */
+  metadataRefusal: MetadataRefusal | undefined;
   /** `<container> <action>` and `<container> ready`, in the order they came. */
   readonly asked: string[];
 }
@@ -44,6 +53,8 @@ export function newWorld(): World {
     reasons: new Map(),
     sockets: [],
     hanging: new Set(),
+    metadata: { user: new Map(), device: new Map() },
+    metadataRefusal: undefined,
     asked: [],
   };
 }
@@ -93,6 +104,9 @@ const statePart = {
     listGroups: stateContract.requests.listGroups,
     controlContainer: stateContract.requests.controlContainer,
     signalReady: stateContract.requests.signalReady,
+    listMetadata: stateContract.requests.listMetadata,
+    setMetadata: stateContract.requests.setMetadata,
+    deleteMetadata: stateContract.requests.deleteMetadata,
     health: stateContract.requests.health,
   },
 };
@@ -131,6 +145,22 @@ export function startState(world: World, channel: Channel): void {
         if (find(container)?.status_goal !== 'READY') return fail({ code: 'SIGNAL_UNEXPECTED' });
         world.asked.push(`${container} ready`);
         return ok({});
+      }),
+    listMetadata: ({ kind, after }) =>
+      here(() => {
+        const { entries, next } = pageOf(world.metadata[kind], after);
+        return ok({ entries: [...entries], ...(next === undefined ? {} : { next }) });
+      }),
+    setMetadata: ({ kind, key, value }) =>
+      here(() => {
+        if (world.metadataRefusal !== undefined) return fail(world.metadataRefusal);
+        world.metadata[kind].set(key, value);
+        return ok({});
+      }),
+    deleteMetadata: ({ kind, key }) =>
+      here(() => {
+        if (world.metadataRefusal !== undefined) return fail(world.metadataRefusal);
+        return world.metadata[kind].delete(key) ? ok({}) : fail({ code: 'KEY_NOT_FOUND' });
       }),
     health: healthOf(world, 'state-svc'),
   });

@@ -15,6 +15,7 @@ import { stateContract } from '../../services/state-svc/contract.ts';
 import { createHandlers } from '../../services/state-svc/handlers.ts';
 import { openIntents } from '../../services/state-svc/intent-store.ts';
 import { openLeaseHolds } from '../../services/state-svc/lease-hold-store.ts';
+import { openMetadata } from '../../services/state-svc/metadata.ts';
 import { openDesk } from '../../services/state-svc/open-desk.ts';
 import { type RevisionRunner, runRevision } from '../../services/state-svc/revision-runner.ts';
 import { openRevisionStore } from '../../services/state-svc/revision-store.ts';
@@ -139,7 +140,8 @@ export async function createDevice(
         ...{ storage, store, log, reservedPercent: 0 },
         usedFor: (name) => (name === revision ? 'is running' : undefined),
       });
-      channel.serve(stateContract, createHandlers(runner, desk, clock));
+      const metadata = await openMetadata(join(storage, 'cache'), { has: () => false, entries: () => new Map() }, log);
+      channel.serve(stateContract, createHandlers(runner, desk, metadata, clock));
       channel.ready();
       return runner;
     },

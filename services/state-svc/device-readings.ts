@@ -1,0 +1,58 @@
+// Asks the machine what device-meta says about it. Nothing here needs more than the files that the contract names.
+import { readFileSync, statfsSync } from 'node:fs';
+import { arch, cpus, endianness, hostname, machine, networkInterfaces, release, type, uptime, version } from 'node:os';
+import manifest from '../../package.json' with { type: 'json' };
+import { type DeviceReadings, deviceFacts, isOwnKey } from './device-facts.ts';
+import type { OwnMetadata } from './metadata.ts';
+
+export interface Standing {
+  readonly revision: string;
+  readonly status: string;
+}
+
+/** `storage`: any folder of its file system that may be asked. `standing`: undefined while nothing is known of it yet. */
+export function createOwnMetadata(
+  storage: string,
+  reservedPercent: number,
+  standing: () => Standing | undefined,
+): OwnMetadata {
+  // Neither changes while the machine runs, and asking for the first costs a file of a few KiB for each core.
+  const cpuModel = cpus()[0]?.model;
+  const kernel = { name: type(), release: release(), version: version() };
+  const bits = arch().includes('64') ? 64 : 32;
+  const read = (): DeviceReadings => ({
+    ...(standing() ?? { revision: '', status: '' }),
+    version: manifest.version,
+    machine: machine(),
+    bits,
+    endianness: endianness(),
+    cpuModel,
+    kernel,
+    hostname: hostname(),
+    interfaces: networkInterfaces(),
+    storage: spaceOf(storage),
+    reservedPercent,
+    nowMs: Date.now(),
+    uptimeSeconds: uptime(),
+    meminfo: textOf('/proc/meminfo'),
+    loadavg: textOf('/proc/loadavg'),
+  });
+  return { has: isOwnKey, entries: () => deviceFacts(read()) };
+}
+
+function spaceOf(path: string): DeviceReadings['storage'] {
+  try {
+    const { bsize, blocks, bfree } = statfsSync(path);
+    return { total: bsize * blocks, free: bsize * bfree };
+  } catch {
+    return undefined;
+  }
+}
+
+function textOf(path: string): string {
+  try {
+    return readFileSync(path, 'utf8');
+  } catch {
+    return '';
+  }
+}

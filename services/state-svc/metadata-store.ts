@@ -1,0 +1,116 @@
+// One kind of metadata on disk, and in memory what is on disk:
+//   <folder>/<key>   the value, as it was sent
+//   <folder>/.new    a value that is being written
+import { mkdir, open, readdir, readFile, rm, unlink } from 'node:fs/promises';
+import { join } from 'node:path';
+import { TextDecoder } from 'node:util';
+import type { Logger } from '../../shared/log/logger.ts';
+import { keyProblem, valueProblem } from '../../shared/schema/metadata.ts';
+import { errorCode, syncPath, writeAtomically } from './atomic-file.ts';
+import { type Entries, type LimitReached, limitReached } from './metadata-limits.ts';
+
+export type WriteFailed = { readonly code: 'WRITE_FAILED'; readonly full: boolean; readonly reason: string };
+export type SetOutcome = LimitReached | WriteFailed | undefined;
+export type DeleteOutcome = { readonly code: 'KEY_NOT_FOUND' } | WriteFailed | undefined;
+
+export interface MetadataStore {
+  /** What is on disk, in no order. */
+  readonly entries: Entries;
+  /** Undefined: it is on disk. Otherwise nothing changed. `key` and `value` are legal. */
+  set(key: string, value: string): Promise<SetOutcome>;
+  delete(key: string): Promise<DeleteOutcome>;
+}
+
+const utf8 = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true });
+
+/** What is in the folder and no metadata is told, left alone and not shown. */
+export async function openMetadataStore(
+  folder: string,
+  log: Logger,
+  changed: (key: string) => void,
+): Promise<MetadataStore> {
+  await mkdir(folder, { recursive: true });
+  const entries = await load(folder, log);
+  // One after the other: there is one `.new`, and limits hold over all keys.
+  let turn: Promise<unknown> = Promise.resolve();
+  const inTurn = <T>(act: () => Promise<T>): Promise<T> => {
+    const done = turn.then(act);
+    turn = done.catch(() => undefined);
+    return done;
+  };
+  return {
+    entries,
+    set: (key, value) =>
+      inTurn(async () => {
+        if (entries.get(key) === value) return undefined;
+        const limit = limitReached(entries, key, value);
+        if (limit !== undefined) return limit;
+        try {
+          await writeAtomically(join(folder, key), value, join(folder, '.new'));
+        } catch (error) {
+          return writeFailed(error);
+        }
+        entries.set(key, value);
+        changed(key);
+        return undefined;
+      }),
+    delete: (key) =>
+      inTurn(async () => {
+        if (!entries.has(key)) return { code: 'KEY_NOT_FOUND' };
+        try {
+          await unlink(join(folder, key)).catch((error: unknown) => {
+            // Somebody was faster; what was asked for holds.
+            if (errorCode(error) !== 'ENOENT') throw error;
+          });
+          await syncPath(folder);
+        } catch (error) {
+          return writeFailed(error);
+        }
+        entries.delete(key);
+        changed(key);
+        return undefined;
+      }),
+  };
+}
+
+function writeFailed(error: unknown): WriteFailed {
+  const code = errorCode(error);
+  const reason = error instanceof Error ? error.message : String(error);
+  return { code: 'WRITE_FAILED', full: code === 'ENOSPC' || code === 'EDQUOT', reason };
+}
+
+async function load(folder: string, log: Logger): Promise<Map<string, string>> {
+  // Written by half when the power went.
+  await rm(join(folder, '.new'), { force: true });
+  const entries = new Map<string, string>();
+  for (const key of (await readdir(folder)).sort()) {
+    try {
+      const problem = keyProblem(key);
+      if (problem !== undefined) throw new Error(`the key is not valid: ${problem}`);
+      const value = await readValue(join(folder, key));
+      const limit = limitReached(entries, key, value);
+      if (limit !== undefined) throw new Error(`more than ${limit.limit} ${limit.what}`);
+      entries.set(key, value);
+    } catch (error) {
+      log.warn(`metadata ${join(folder, key)} is left out: ${error instanceof Error ? error.message : String(error)}`);
+    }
+  }
+  return entries;
+}
+
+async function readValue(path: string): Promise<string> {
+  const file = await open(path, 'r');
+  try {
+    const { size } = await file.stat();
+    // Not read into memory to find out.
+    if (size > MAX_READ_BYTES) throw new Error(`the value is not valid: it has ${size} bytes`);
+    const value = utf8.decode(await readFile(file));
+    const problem = valueProblem(value);
+    if (problem !== undefined) throw new Error(`the value is not valid: ${problem}`);
+    return value;
+  } finally {
+    await file.close();
+  }
+}
+
+const MAX_READ_BYTES = 1024 * 1024;

@@ -1,0 +1,51 @@
+// All metadata of the device: what users and containers stored, and under device-meta what Berth itself says.
+import { join } from 'node:path';
+import type { Logger } from '../../shared/log/logger.ts';
+import { METADATA_KINDS, type MetadataKind } from '../../shared/schema/metadata.ts';
+import type { ReadonlyEntries } from './metadata-limits.ts';
+import { type DeleteOutcome, type MetadataStore, openMetadataStore, type SetOutcome } from './metadata-store.ts';
+
+export type KeptByBerth = { readonly code: 'KEPT_BY_BERTH' };
+
+export interface Metadata {
+  /** A value of user-meta; undefined when there is none. */
+  user(key: string): string | undefined;
+  entries(kind: MetadataKind): ReadonlyEntries;
+  /** Undefined: done, and on disk. */
+  set(kind: MetadataKind, key: string, value: string): Promise<SetOutcome | KeptByBerth>;
+  delete(kind: MetadataKind, key: string): Promise<DeleteOutcome | KeptByBerth>;
+  /** Told after every change of a stored key. */
+  onChange(listener: (kind: MetadataKind, key: string) => void): void;
+}
+
+/** What Berth says about the device: asked each time, because most of it changes by itself. */
+export interface OwnMetadata {
+  /** A key of Berth's: nobody else's to set. */
+  has(key: string): boolean;
+  entries(): ReadonlyEntries;
+}
+
+/** As the stock runtime names them by default (PV_CACHE_USRMETADIR, PV_CACHE_DEVMETADIR). */
+const FOLDERS: Readonly<Record<MetadataKind, string>> = { user: 'usrmeta', device: 'devmeta' };
+
+/** `cache`: <storage>/cache. */
+export async function openMetadata(cache: string, own: OwnMetadata, log: Logger): Promise<Metadata> {
+  const listeners: ((kind: MetadataKind, key: string) => void)[] = [];
+  const open = (kind: MetadataKind): Promise<MetadataStore> =>
+    openMetadataStore(join(cache, FOLDERS[kind]), log, (key) => {
+      log.debug(`${kind}-meta ${key} changed`);
+      for (const listener of listeners) listener(kind, key);
+    });
+  const [user, device] = await Promise.all(METADATA_KINDS.map(open));
+  if (user === undefined || device === undefined) throw new Error('unreachable: there are two kinds');
+  const stores: Readonly<Record<MetadataKind, MetadataStore>> = { user, device };
+  const isOwn = (kind: MetadataKind, key: string): boolean => kind === 'device' && own.has(key);
+  const keptByBerth: KeptByBerth = { code: 'KEPT_BY_BERTH' };
+  return {
+    user: (key) => user.entries.get(key),
+    entries: (kind) => (kind === 'user' ? user.entries : new Map([...device.entries, ...own.entries()])),
+    set: async (kind, key, value) => (isOwn(kind, key) ? keptByBerth : await stores[kind].set(key, value)),
+    delete: async (kind, key) => (isOwn(kind, key) ? keptByBerth : await stores[kind].delete(key)),
+    onChange: (listener) => void listeners.push(listener),
+  };
+}

@@ -1,0 +1,43 @@
+// Metadata on a whole tree: behind state-svc's fences, over the control socket, over kills.
+import assert from 'node:assert/strict';
+import { after, before, describe, it } from 'node:test';
+import * as z from 'zod/mini';
+import { curl } from '../ctl-svc/rig.ts';
+import { get } from '../kit/api.ts';
+import { openTree, packExample, type Tree } from '../kit/tree.ts';
+
+const deviceMeta = z.looseObject({
+  storage: z.looseObject({ total: z.number() }),
+  sysinfo: z.looseObject({ totalram: z.number(), procs: z.number() }),
+  interfaces: z.record(z.string(), z.array(z.string())),
+  'pantavisor.status': z.string(),
+  'pantavisor.revision': z.string(),
+});
+
+describe('metadata on a device', () => {
+  let tree: Tree;
+  before(async () => {
+    tree = await openTree(packExample('01-basic'));
+    tree.start();
+    await tree.up();
+  });
+  after(() => tree.close());
+
+  it('says what Berth knows about the device', async () => {
+    const facts = await get(tree.socket, '/device-meta', deviceMeta);
+    assert.equal(facts['pantavisor.revision'], '0');
+    assert.equal(facts['pantavisor.status'], 'READY');
+    assert.ok(facts.storage.total > 0);
+    assert.ok(facts.sysinfo.totalram > 0 && facts.sysinfo.procs > 0);
+    assert.deepEqual(facts.interfaces['pvbr0.ipv4'], ['10.0.5.1']);
+  });
+
+  it('keeps what users say over the death of the whole tree', async () => {
+    const put = await curl(tree.socket, '/user-meta/k1', ['-X', 'PUT', '-d', 'v1']);
+    assert.equal(put.status, 200);
+    await tree.killSupervisor();
+    tree.start();
+    await tree.up();
+    assert.deepEqual(await get(tree.socket, '/user-meta', z.looseObject({})), { k1: 'v1' });
+  });
+});

@@ -1,0 +1,59 @@
+// pvcontrol usrmeta and devmeta against the real ctl-svc.
+import assert from 'node:assert/strict';
+import { after, before, describe, it } from 'node:test';
+import { type Rig, startRig } from '../ctl-svc/rig.ts';
+import { bundleProgram, type Program } from './program.ts';
+
+describe('pvcontrol usrmeta and devmeta', () => {
+  let program: Program;
+  let rig: Rig;
+  before(async () => {
+    program = await bundleProgram();
+    rig = await startRig();
+  });
+  after(() => {
+    rig.stop();
+    program.remove();
+  });
+  const run = (...args: string[]) => program.run('-s', rig.host, ...args);
+
+  it('saves, lists and deletes', async () => {
+    for (const word of ['usrmeta', 'devmeta']) {
+      assert.deepEqual(await run(word, 'save', 'a b.c', '{"x": 1}'), { exitCode: 0, stdout: '', stderr: '' });
+      assert.deepEqual(await run(word, 'save', 'empty', ''), { exitCode: 0, stdout: '', stderr: '' });
+    }
+    assert.equal((await run('usrmeta', 'ls')).stdout, '{"a b.c":"{\\"x\\": 1}","empty":""}\n');
+    assert.equal((await run('devmeta', 'ls')).stdout, '{"a b.c":{"x": 1},"empty":""}\n');
+    assert.equal((await run('devmeta', 'ls', '--table')).stdout, 'KEY    VALUE\na b.c  {"x":1}\nempty\n');
+    assert.equal((await run('usrmeta', 'delete', 'a b.c')).exitCode, 0);
+    const gone = await run('usrmeta', 'delete', 'a b.c');
+    assert.deepEqual([gone.exitCode, gone.stderr], [255, "pvcontrol: Metadata key 'a b.c' not found\n"]);
+    await run('usrmeta', 'delete', 'empty');
+    assert.equal((await run('usrmeta', 'ls', '--table')).stdout, 'no metadata\n');
+  });
+
+  it('takes a value that starts with a dash after --', async () => {
+    assert.equal((await run('usrmeta', 'save', '--', 'dash', '-v')).exitCode, 0);
+    assert.equal(rig.world.metadata.user.get('dash'), '-v');
+  });
+
+  const wrong: readonly (readonly [string[], RegExp])[] = [
+    [['usrmeta'], /expected ls, save KEY VALUE or delete KEY/],
+    [['usrmeta', 'put'], /not 'put'/],
+    [['usrmeta', 'save'], /the KEY is missing/],
+    [['usrmeta', 'save', ''], /the KEY is missing/],
+    [['usrmeta', 'save', 'k'], /save k: the VALUE is missing/],
+    [['usrmeta', 'save', 'k', 'a', 'b'], /it got 'b' as well: put quotes/],
+    [['devmeta', 'delete'], /the KEY is missing/],
+    [['devmeta', 'delete', 'k', 'l'], /it got 'l' as well/],
+    [['devmeta', 'ls', 'k'], /takes nothing more, it got 'k'/],
+    [['usrmeta', 'save', '../k', 'v'], /'\.\.\/k' is not valid: it has a "\/"/],
+  ];
+  for (const [args, message] of wrong) {
+    it(`refuses '${args.join(' ')}' and says what it wants`, async () => {
+      const { exitCode, stderr } = await run(...args);
+      assert.equal(exitCode, 255);
+      assert.match(stderr, message);
+    });
+  }
+});
