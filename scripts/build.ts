@@ -29,6 +29,7 @@ const EXTERNAL = ['koffi', 'piscina'];
 const ENTRIES: Readonly<Record<string, string>> = {
   ...Object.fromEntries(SERVICES.map((name) => [name, `services/${name}/main.ts`])),
   'checksum-worker': 'services/state-svc/checksum-worker.ts',
+  'compress-worker': 'services/log-svc/compress-worker.ts',
   'outside-host': 'scripts/sandbox/outside-host.ts',
   berth: 'scripts/berth/main.ts',
   pvcontrol: 'scripts/pvcontrol/main.ts',

@@ -1,9 +1,8 @@
 // One output file: appended to, rotated at a size, and never a reason to fail. What cannot be written is dropped and counted.
-import { closeSync, fstatSync, mkdirSync, openSync, renameSync, writeSync } from 'node:fs';
-import { dirname } from 'node:path';
+import { closeSync, fstatSync, mkdirSync, openSync, readdirSync, renameSync, writeSync } from 'node:fs';
+import { basename, dirname } from 'node:path';
+import { parseRotatedName, rotatedName } from './rotated-name.ts';
 
-/** A file of this size is renamed to `.1`, replacing the one before: so much twice is what one source can fill. */
-export const MAX_FILE_BYTES = 1024 * 1024;
 /** Between two attempts at a file that could not be written. */
 const RETRY_MS = 1_000;
 const NEWLINE = 0x0a;
@@ -24,16 +23,24 @@ export interface BoundedFile {
   loss(): Loss | undefined;
   /** The next append opens it anew: somebody may have moved or removed it. */
   release(): void;
+  /** What is in it becomes a rotated file now, whatever its size. Throws what the file system throws. */
+  rotate(): void;
 }
 
-export interface LossListener {
+export interface FileListener {
   onLoss(path: string, reason: string): void;
   /** It can be written again, and this is missing. */
   onRecovered(path: string, loss: Loss): void;
+  onRotated(path: string): void;
 }
 
-/** `nowMs` is a monotonic clock. */
-export function createBoundedFile(path: string, nowMs: () => number, listener: LossListener): BoundedFile {
+/** `maxBytes`: a file that would grow beyond it is rotated. `nowMs` is a monotonic clock. */
+export function createBoundedFile(
+  path: string,
+  maxBytes: () => number,
+  nowMs: () => number,
+  listener: FileListener,
+): BoundedFile {
   let file: { readonly fd: number; size: number } | undefined;
   let loss: Loss | undefined;
   let retryAtMs = 0;
@@ -47,11 +54,16 @@ export function createBoundedFile(path: string, nowMs: () => number, listener: L
     const fd = openSync(path, 'a', FILE_MODE);
     return { fd, size: fstatSync(fd).size };
   };
+  const rotate = (): void => {
+    release();
+    const rotated = rotatedName(path, nextNumber(path));
+    renameSync(path, rotated);
+    listener.onRotated(rotated);
+  };
   const makeRoom = (bytes: number): { readonly fd: number; size: number } => {
     file ??= open();
-    if (file.size === 0 || file.size + bytes <= MAX_FILE_BYTES) return file;
-    release();
-    renameSync(path, `${path}.1`);
+    if (file.size === 0 || file.size + bytes <= maxBytes()) return file;
+    rotate();
     file = open();
     return file;
   };
@@ -95,7 +107,18 @@ export function createBoundedFile(path: string, nowMs: () => number, listener: L
     },
     loss: () => loss,
     release,
+    rotate,
   };
+}
+
+/** One more than the highest there is: while one of them is left, no number is given twice. */
+function nextNumber(path: string): number {
+  const base = basename(path);
+  const numbers = readdirSync(dirname(path)).map((name) => {
+    const rotated = parseRotatedName(name);
+    return rotated?.base === base ? rotated.number : 0;
+  });
+  return Math.max(0, ...numbers) + 1;
 }
 
 function countLines(bytes: Buffer): number {

@@ -14,7 +14,7 @@ export const logContract = defineContract({
     noNewPrivileges: true,
     umask: 0o022,
     // `current` is a symbolic link.
-    permissionModel: { workers: false, anyPath: true },
+    permissionModel: { workers: true, anyPath: true },
   },
   files: { owns: ['<storage>/logs', '<rundir>/log'], reads: ['<rundir>/lxc'], writes: [] },
   watch: { readyMs: 10_000, beatMs: 500, missedBeats: 6 },

@@ -1,15 +1,16 @@
 // The cursors of all followed files on disk, so that a killed log-svc goes on where it was.
 //
-// <rundir>/log/cursors.json: { "revision"?: "<rev>", "tails": { "<path>": { container, source, inode, offset, head } } },
+// <rundir>/log/cursors.json: { "revision"?: "<rev>", "tails": { "<path>": { container, source, inode, offset, head } }, "pending" },
 // written beside and renamed: always whole. No fsync: it has to outlive the process, and the files it speaks of die with the machine.
 import { readFileSync, renameSync, writeFileSync } from 'node:fs';
 import * as z from 'zod/mini';
+import { containerLogSource } from '../../shared/schema/logs.ts';
 import { containerName, revisionName } from '../../shared/schema/names.ts';
 import { tailCursor } from './tail-cursor.ts';
 
 const followed = z.strictObject({
   container: containerName,
-  source: z.enum(['console', 'lxc']),
+  source: containerLogSource,
   /** Missing until something was read. */
   cursor: z.optional(tailCursor),
 });
@@ -19,6 +20,8 @@ const cursorFile = z.strictObject({
   /** The revision that was open. */
   revision: z.optional(revisionName),
   tails: z.record(z.string(), followed),
+  /** Beginnings of lines that were read and wait for their end, base64, by container and source. */
+  pending: z.optional(z.record(z.string(), z.string())),
 });
 export type Cursors = z.output<typeof cursorFile>;
 

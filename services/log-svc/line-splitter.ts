@@ -4,6 +4,8 @@ export interface LineSplitter {
   push(chunk: Buffer): string[];
   /** Bytes held back because their line is not complete. */
   readonly pendingBytes: number;
+  /** These bytes, base64. */
+  pending(): string;
 }
 
 const NEWLINE = 0x0a;
@@ -46,5 +48,6 @@ export function createLineSplitter(maxLineBytes: number): LineSplitter {
     get pendingBytes() {
       return pendingBytes;
     },
+    pending: () => Buffer.concat(pending).toString('base64'),
   };
 }

@@ -1,5 +1,6 @@
 // The two sides of the service: what every source of log text hands on, and what every output takes.
 import type { HealthReason } from '../../shared/schema/health.ts';
+import type { ContainerLogSource } from '../../shared/schema/logs.ts';
 
 export type Level = 'TRACE' | 'DEBUG' | 'INFO' | 'WARN' | 'ERROR' | 'FATAL';
 
@@ -25,7 +26,7 @@ export interface LogMessage {
 /** A log of a container that is carried along as it is, byte by byte. */
 export interface ContainerLog {
   readonly container: string;
-  readonly source: 'console' | 'lxc';
+  readonly source: ContainerLogSource;
 }
 
 /** Both return when everything is handed to the kernel, or given up and counted: the caller may forget it. Neither throws. */

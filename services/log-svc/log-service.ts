@@ -3,37 +3,48 @@ import { join } from 'node:path';
 import type { Channel } from '../../shared/ipc/contract.ts';
 import type { Logger } from '../../shared/log/logger.ts';
 import type { HealthReason } from '../../shared/schema/health.ts';
-import type { Launch } from '../../shared/service/launch.ts';
+import { type Launch, settingsOf } from '../../shared/service/launch.ts';
 import { createCollector } from './collector.ts';
 import { feedFromLxc } from './container-feed.ts';
 import { createContainerTails } from './container-tails.ts';
 import { logContract } from './contract.ts';
 import { readCurrent } from './current-link.ts';
 import { type Cursors, readCursors, writeCursors } from './cursor-store.ts';
-import { createFileTree } from './file-tree.ts';
 import { logHandlers } from './handlers.ts';
+import { logSettings } from './log-settings.ts';
+import { openOutputs } from './outputs.ts';
 import { createServicePipe } from './service-pipe.ts';
 
 /** After that, lines go where they went before the last boot: better in the wrong folder than in none. */
 const REVISION_WAIT_MS = 10_000;
 
-/** Returns once requests can be answered. The result ends it, in order. */
-export function serveLogs(channel: Channel, launch: Launch, log: Logger): () => void {
+/** `compressWorker`: compress-worker.js. Returns once requests can be answered. The result ends it, in order. */
+export function serveLogs(channel: Channel, launch: Launch, log: Logger, compressWorker: string): () => void {
   const root = join(launch.storage, 'logs');
   const folder = join(launch.rundir, 'log');
   const before = readCursors(join(folder, 'cursors.json'));
   const cursors = cursorKeeper(join(folder, 'cursors.json'), before);
 
-  const tails = createContainerTails(before.tails, (all) => cursors.update({ tails: all }));
+  const outputs = openOutputs(
+    logSettings(settingsOf(launch), (problem) => log.warn(problem)),
+    {
+      root,
+      compressWorker,
+      stdoutFd: launch.stdoutFd,
+      pending: before.pending ?? {},
+      listener: {
+        onLoss: (path, reason) => log.error(`cannot write ${path}, dropping its lines: ${reason}`),
+        onRecovered: (path, { lines, bytes, reason }) =>
+          log.warn(`dropped ${lines} lines (${bytes} bytes) of ${path}, which can be written again: ${reason}`),
+        onNote: (line) => log.info(line),
+      },
+    },
+  );
+  const tails = createContainerTails(before.tails, (all) => cursors.update({ tails: all, pending: outputs.pending() }));
   const pipes = (launch.logPipes ?? []).map(({ source, fd }) =>
     createServicePipe({ origin: source, fd, acceptedPath: join(folder, `${source}.accepted`) }),
   );
-  const files = createFileTree(root, {
-    onLoss: (path, reason) => log.error(`cannot write ${path}, dropping its lines: ${reason}`),
-    onRecovered: (path, { lines, bytes, reason }) =>
-      log.warn(`dropped ${lines} lines (${bytes} bytes) of ${path}, which can be written again: ${reason}`),
-  });
-  const collector = createCollector([...pipes, tails], [files]);
+  const collector = createCollector([...pipes, tails], [outputs]);
   const openRevision = (revision: string) => {
     clearTimeout(patience);
     cursors.update({ revision });

@@ -3,6 +3,7 @@ import * as z from 'zod/mini';
 import { defineContract } from '../../shared/ipc/contract.ts';
 import { exitStatus } from '../../shared/schema/exit.ts';
 import { healthRequest } from '../../shared/schema/health.ts';
+import { containerLogSource } from '../../shared/schema/logs.ts';
 import { containerName, epochMs, pid, revisionName } from '../../shared/schema/names.ts';
 import { containerNetwork } from '../../shared/schema/network.ts';
 import { artifactName, disk, insidePath, namedVolume } from '../../shared/schema/storage.ts';
@@ -165,7 +166,7 @@ export const lxcContract = defineContract({
             running: z.optional(z.strictObject({ pid, startedMs: epochMs })),
             /** Of the last run, when it is over. */
             exit: z.optional(z.strictObject({ pid, status: exitStatus, atMs: epochMs })),
-            logs: z.array(z.strictObject({ source: z.enum(['console', 'lxc']), path: z.string() })),
+            logs: z.array(z.strictObject({ source: containerLogSource, path: z.string() })),
           }),
         ),
         next: z.optional(z.string()),
@@ -188,7 +189,7 @@ export const lxcContract = defineContract({
       payload: z.strictObject({
         container: containerName,
         revision: revisionName,
-        logs: z.array(z.strictObject({ source: z.enum(['console', 'lxc']), path: z.string() })),
+        logs: z.array(z.strictObject({ source: containerLogSource, path: z.string() })),
       }),
     },
     /** Nothing will be written to its raw log files any more; they are removed with the container's folder. */

@@ -4,9 +4,10 @@ import { closeSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import type { ServiceName } from '../../shared/ipc/contract.ts';
 import { listenUnix, pipe2NonBlocking } from '../../shared/kernel/unix-sockets.ts';
-import { BROKER_FD, type Launch } from '../../shared/service/launch.ts';
+import { BROKER_FD, type Launch, settingsOf } from '../../shared/service/launch.ts';
 import { resolveUid } from '../../shared/service/users.ts';
 import { type ControlSockets, createControlSockets } from './control-sockets.ts';
+import { openStdout } from './held-stdout.ts';
 import type { Places } from './spawn-arguments.ts';
 
 export interface Inheritance {
@@ -49,6 +50,7 @@ export function holdDescriptors(
   const hostSocketFd = listenUnix(hostSocketPath, HOST_SOCKET);
   const controlSockets = createControlSockets(join(rundir, 'ctl'), FIRST_OWN_FD + 1);
   const pipes = new Map(services.map((service) => [service, pipe2NonBlocking()]));
+  const stdout = wantsStdout(settings) ? openStdout() : undefined;
 
   const own = (service: ServiceName): { readonly launch: Partial<Launch>; readonly fds: readonly number[] } => {
     switch (service) {
@@ -57,8 +59,11 @@ export function holdDescriptors(
         return { launch: { hostSocketFd: FIRST_OWN_FD }, fds: [hostSocketFd, ...controlSockets.fds] };
       case 'log-svc':
         return {
-          launch: { logPipes: [...pipes.keys()].map((source, index) => ({ source, fd: FIRST_OWN_FD + index })) },
-          fds: [...pipes.values()].map(({ readFd }) => readFd),
+          launch: {
+            logPipes: [...pipes.keys()].map((source, index) => ({ source, fd: FIRST_OWN_FD + index })),
+            ...(stdout === undefined ? {} : { stdoutFd: FIRST_OWN_FD + pipes.size }),
+          },
+          fds: [...[...pipes.values()].map(({ readFd }) => readFd), ...(stdout === undefined ? [] : [stdout.fd])],
         };
       case 'lxc-svc':
         return { launch: { logUid: resolveUid('berth-log') }, fds: [] };
@@ -81,8 +86,15 @@ export function holdDescriptors(
     close() {
       // A client finds no socket then, instead of one that refuses it.
       rmSync(hostSocketPath, { force: true });
+      stdout?.close();
       const pipeFds = [...pipes.values()].flatMap(({ readFd, writeFd }) => [readFd, writeFd]);
       for (const fd of [hostSocketFd, lockFd, ...controlSockets.fds, ...pipeFds]) closeSync(fd);
     },
   };
+}
+
+function wantsStdout(settings: NonNullable<Launch['settings']>): boolean {
+  return settingsOf({ settings })
+    .value('PV_LOG_SERVER_OUTPUTS')
+    .some((output) => output.startsWith('stdout'));
 }

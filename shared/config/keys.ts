@@ -18,16 +18,19 @@ function key<T>(kind: Kind<T>, standard: string, more: Omit<Key<T>, 'kind' | 'st
   return { kind, standard, ...more };
 }
 
-/** Bits of `log.server.outputs`. */
+/** Bits of `log.server.outputs`, as Pantavisor's clients know them. */
 const OUTPUTS = {
-  singlefile: 1,
-  nullsink: 2,
+  nullsink: 1,
+  singlefile: 2,
   filetree: 4,
   stdout: 8,
-  stdout_direct: 16,
-  'stdout.containers': 32,
-  'stdout.pantavisor': 128,
+  'stdout.containers': 16,
+  'stdout.pantavisor': 32,
+  stdout_direct: 64,
 } as const;
+
+/** Pantavisor's own, which takes what a failed update says about itself; always there. */
+const UPDATE_OUTPUT = 128;
 
 const ERRORS_TO_TRACE = ['fatal', 'error', 'warn', 'info', 'debug', 'trace'] as const;
 const LEVELS = ['fatal', 'error', 'warn', 'wall', 'info', 'debug', 'trace'] as const;
@@ -71,19 +74,45 @@ export const KEYS = {
 
   PV_LOG_AUTO_DEVLOG: key(flag, '1'),
   PV_LOG_BUF_NITEMS: key(count, '128', { alias: 'log.buf_nitems' }),
-  PV_LOG_CAPTURE: key(flag, '1', { alias: 'log.capture' }),
+  PV_LOG_CAPTURE: key(flag, '1', { alias: 'log.capture', job: 'whether logs of containers are kept' }),
   PV_LOG_CAPTURE_DMESG: key(flag, '0', { alias: 'log.capture.dmesg' }),
   PV_LOG_DIR: key(text, '/var/pantavisor/storage/logs', { alias: 'log.dir' }),
-  PV_LOG_DIR_MAXSIZE: key(size, '0', { userMeta: true }),
-  PV_LOG_FILETREE_TIMESTAMP_FORMAT: key(text, '', { alias: 'log.filetree.timestamp.format', userMeta: true }),
-  PV_LOG_HYSTERESIS_FACTOR: key(count, '4', { userMeta: true }),
-  PV_LOG_LEVEL: key(choice(LEVELS), 'info', { alias: 'log.level', userMeta: true }),
+  PV_LOG_DIR_MAXSIZE: key(size, '0', {
+    userMeta: true,
+    job: 'what the log folder may hold; 0 is a tenth of its disk, or all of a tmpfs',
+  }),
+  PV_LOG_FILETREE_TIMESTAMP_FORMAT: key(text, '', {
+    alias: 'log.filetree.timestamp.format',
+    userMeta: true,
+    job: '`strftime:<format>` or `golang:<layout>` for lines of messages',
+  }),
+  PV_LOG_HYSTERESIS_FACTOR: key(count, '4', {
+    userMeta: true,
+    job: 'above 90 % of that the oldest goes, down to one part of so many below it',
+  }),
+  PV_LOG_LEVEL: key(choice(LEVELS), 'info', {
+    alias: 'log.level',
+    userMeta: true,
+    job: 'the least that a message must be',
+  }),
   PV_LOG_LOGGERS: key(flag, '1', { alias: 'log.loggers' }),
   PV_LOG_PUSH: key(flag, '0', { alias: 'log.push' }),
-  PV_LOG_ROTATE_FACTOR: key(count, '5', { userMeta: true }),
-  PV_LOG_SERVER_OUTPUTS: key(wordSet(OUTPUTS), 'filetree', { alias: 'log.server.outputs', userMeta: true }),
-  PV_LOG_SINGLEFILE_TIMESTAMP_FORMAT: key(text, '', { alias: 'log.singlefile.timestamp.format', userMeta: true }),
-  PV_LOG_STDOUT_TIMESTAMP_FORMAT: key(text, '', { alias: 'log.stdout.timestamp.format', userMeta: true }),
+  PV_LOG_ROTATE_FACTOR: key(count, '5', { userMeta: true, job: 'a file is rotated at a part of so many of that part' }),
+  PV_LOG_SERVER_OUTPUTS: key(wordSet(OUTPUTS, UPDATE_OUTPUT), 'filetree', {
+    alias: 'log.server.outputs',
+    userMeta: true,
+    job: 'where logs go: any of the outputs, parted by commas',
+  }),
+  PV_LOG_SINGLEFILE_TIMESTAMP_FORMAT: key(text, '', {
+    alias: 'log.singlefile.timestamp.format',
+    userMeta: true,
+    job: 'the same for `ts` in pv.log',
+  }),
+  PV_LOG_STDOUT_TIMESTAMP_FORMAT: key(text, '', {
+    alias: 'log.stdout.timestamp.format',
+    userMeta: true,
+    job: 'the same for lines on stdout',
+  }),
   PV_LXC_LOG_LEVEL: key(choice(ERRORS_TO_TRACE), 'warn', { alias: 'lxc.log.level' }),
 
   PV_NET_BRADDRESS4: key(text, '10.0.3.1', { alias: 'net.braddress4' }),

@@ -102,8 +102,8 @@ export function word<const W extends string>(words: readonly W[]): Kind<W> {
   return placed(words, (value) => value);
 }
 
-/** Several of some words, parted by commas; shown as the sum of their bits, as Pantavisor does. */
-export function wordSet<const W extends string>(bits: Readonly<Record<W, number>>): Kind<readonly W[]> {
+/** Several of some words, parted by commas; shown as the sum of their bits, as Pantavisor does. `always`: bits that no word stands for. */
+export function wordSet<const W extends string>(bits: Readonly<Record<W, number>>, always = 0): Kind<readonly W[]> {
   const known = (part: string): part is W => Object.hasOwn(bits, part);
   return kind(
     refined((written): readonly W[] | undefined => {
@@ -118,7 +118,7 @@ export function wordSet<const W extends string>(bits: Readonly<Record<W, number>
       return found.length > 0 && found.length === chosen.size ? found : undefined;
     }),
     `some of ${Object.keys(bits).join(', ')}, parted by commas`,
-    (value) => value.reduce((sum, each) => sum | bits[each], 0),
+    (value) => value.reduce((sum, each) => sum | bits[each], always),
   );
 }
 

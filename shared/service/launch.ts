@@ -31,6 +31,8 @@ export const launch = z.strictObject({
   hostSocketFd: z.optional(fd),
   /** log-svc: read ends of the pipes that services write their logs to, one JSON object a line. */
   logPipes: z.optional(z.array(z.strictObject({ source: z.enum(SERVICE_NAMES), fd }))),
+  /** log-svc: the supervisor's own stdout; writing to it does not block. */
+  stdoutFd: z.optional(fd),
   /** lxc-svc: uid that must be able to read the raw log files of containers. */
   logUid: z.optional(z.int()),
   /** Configuration that is not as the defaults have it: one value per key. */

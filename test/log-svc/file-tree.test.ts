@@ -1,11 +1,23 @@
 import assert from 'node:assert/strict';
-import { existsSync, mkdirSync, readFileSync, readlinkSync, rmSync, statSync, symlinkSync } from 'node:fs';
+import {
+  existsSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  readlinkSync,
+  rmSync,
+  statSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs';
 import { dirname } from 'node:path';
 import { afterEach, beforeEach, describe, it } from 'node:test';
-import { MAX_FILE_BYTES } from '../../services/log-svc/bounded-file.ts';
 import { createFileTree } from '../../services/log-svc/file-tree.ts';
-import type { LogMessage, LogOutput } from '../../services/log-svc/log-flow.ts';
-import { makePlace, type Place, readGenerations } from './log-rig.ts';
+import type { LogMessage, LogSink } from '../../services/log-svc/log-flow.ts';
+import { type LogFolder, openLogFolder } from '../../services/log-svc/log-folder.ts';
+import { makePlace, type Place, readGenerations, retentionOf } from './log-rig.ts';
+
+const FILE_BYTES = 256 * 1024;
 
 const console_ = { container: 'web', source: 'console' } as const;
 const message = (text: string): LogMessage => ({
@@ -19,29 +31,34 @@ const message = (text: string): LogMessage => ({
 
 describe('log-svc.fileTree', () => {
   let place: Place;
-  let tree: LogOutput;
+  let folder: LogFolder;
+  let tree: LogSink;
   let nowMs = 0;
   const said: string[] = [];
 
   beforeEach(() => {
     place = makePlace();
     said.length = 0;
-    tree = createFileTree(
-      place.log(),
-      {
+    folder = openLogFolder({
+      root: place.log(),
+      retention: retentionOf(FILE_BYTES),
+      compressWorker: undefined,
+      listener: {
         onLoss: (path, reason) => said.push(`lost ${path}: ${reason.slice(0, 6)}`),
         onRecovered: (path, { lines, bytes }) => said.push(`back ${path}: ${lines} lines, ${bytes} bytes`),
+        onNote: () => undefined,
       },
-      () => nowMs,
-    );
+      nowMs: () => nowMs,
+    });
+    tree = createFileTree(folder);
   });
   afterEach(() => {
-    tree.close();
+    folder.close();
     place.remove();
   });
 
   it('lays down messages and bytes by revision and source', () => {
-    assert.deepEqual(tree.openRevision('locals/x'), { ok: true });
+    assert.deepEqual(folder.openRevision('locals/x'), { ok: true });
     tree.messages([message('one'), message('two')]);
     tree.messages([{ ...message('hello'), origin: { kind: 'container', name: 'web' }, src: '../sshd' }]);
     tree.bytes(console_, Buffer.from('login: '));
@@ -60,50 +77,74 @@ describe('log-svc.fileTree', () => {
   });
 
   it('moves the link to the running revision, relative', () => {
-    tree.openRevision('0');
+    folder.openRevision('0');
     assert.equal(readlinkSync(place.log('current')), '0');
-    tree.openRevision('locals/x');
+    folder.openRevision('locals/x');
     tree.bytes(console_, Buffer.from('new\n'));
     assert.equal(readlinkSync(place.log('current')), 'locals/x');
     assert.ok(!existsSync(place.log('0/web')));
   });
 
   it('refuses a revision that would take the name of the link, and a folder in its place', () => {
-    assert.equal(tree.openRevision('current').ok, false);
+    assert.equal(folder.openRevision('current').ok, false);
     rmSync(place.log('current'), { force: true, recursive: true });
     mkdirSync(place.log('current'));
-    const opened = tree.openRevision('1');
+    const opened = folder.openRevision('1');
     assert.ok(!opened.ok && opened.path === place.log('1'));
     assert.deepEqual(
-      tree.troubles().map(({ code, subject }) => [code, subject]),
+      folder.troubles().map(({ code, subject }) => [code, subject]),
       [['LOG_UNWRITABLE', place.log('1')]],
     );
     rmSync(place.log('current'), { recursive: true });
-    tree.refresh();
-    assert.deepEqual(tree.troubles(), []);
+    folder.refresh();
+    assert.deepEqual(folder.troubles(), []);
     assert.equal(readlinkSync(place.log('current')), '1');
   });
 
-  it('keeps a file and one older generation, each within the bound', () => {
-    tree.openRevision('0');
+  it('rotates a file at its size, by numbers that sort and are not given twice', () => {
+    folder.openRevision('0');
     const chunk = Buffer.from(`${'x'.repeat(64 * 1024 - 1)}\n`);
-    for (let count = 0; count < 50; count++) tree.bytes(console_, chunk);
+    for (let count = 0; count < 9; count++) tree.bytes(console_, chunk);
     const path = place.log('0/web/console.log');
-    assert.equal(statSync(`${path}.1`).size, MAX_FILE_BYTES);
-    assert.ok(statSync(path).size <= MAX_FILE_BYTES);
-    assert.ok(!existsSync(`${path}.2`));
-    assert.equal(readGenerations(path).length % chunk.length, 0);
+    assert.deepEqual(readdirSync(dirname(path)).sort(), ['console.log', 'console.log.000001', 'console.log.000002']);
+    assert.equal(statSync(`${path}.000001`).size, FILE_BYTES);
+    assert.equal(statSync(path).size, chunk.length);
+    assert.equal(readGenerations(path).length, 9 * chunk.length);
+    rmSync(`${path}.000001`);
+    for (let count = 0; count < 4; count++) tree.bytes(console_, chunk);
+    assert.ok(existsSync(`${path}.000003`));
+  });
+
+  it('keeps the path of a file of a container, and leaves neither the container’s folder nor our names to it', () => {
+    folder.openRevision('0');
+    const file = (path: string) => tree.bytes({ container: 'web', source: `file:/${path}` }, Buffer.from(`${path}\n`));
+    for (const path of ['var/log/messages', 'console.log', '../../../up', 'var/log/messages.000001', '//']) file(path);
+    assert.equal(readFileSync(place.log('0/web/var/log/messages'), 'utf8'), 'var/log/messages\n');
+    assert.equal(readFileSync(place.log('0/web/syslog/console.log'), 'utf8'), 'console.log\n');
+    assert.equal(readFileSync(place.log('0/web/syslog/up'), 'utf8'), '../../../up\n');
+    assert.ok(existsSync(place.log('0/web/var/log/messages.000001_')));
+    assert.ok(existsSync(place.log('0/web/syslog/unknown-src')));
+  });
+
+  it('loses nothing when something else lies where a file was', () => {
+    folder.openRevision('0');
+    mkdirSync(place.log('0/web'), { recursive: true });
+    writeFileSync(place.log('0/web/var'), '');
+    tree.bytes({ container: 'web', source: 'file:/var/log/a' }, Buffer.from('a\n'));
+    tree.bytes(console_, Buffer.from('b\n'));
+    assert.equal(readFileSync(place.log('0/web/console.log'), 'utf8'), 'b\n');
+    assert.match(folder.troubles()[0]?.message ?? '', /var\/log\/a cannot be written: .*1 lines dropped/);
   });
 
   it('counts what a full disk does not take, says so once, and what is missing when it is back', () => {
-    tree.openRevision('0');
+    folder.openRevision('0');
     const path = place.log('0/web/console.log');
     mkdirSync(dirname(path));
     symlinkSync('/dev/full', path);
     tree.bytes(console_, Buffer.from('a\n'));
     tree.bytes(console_, Buffer.from('b\nc\n'));
     assert.deepEqual(said, [`lost ${path}: ENOSPC`]);
-    const [reason] = tree.troubles();
+    const [reason] = folder.troubles();
     assert.equal(reason?.code, 'LOG_UNWRITABLE');
     assert.equal(reason.subject, path);
     assert.match(reason.message, /ENOSPC.*3 lines dropped/);
@@ -111,15 +152,15 @@ describe('log-svc.fileTree', () => {
     nowMs += 1_000;
     tree.bytes(console_, Buffer.from('d\n'));
     assert.deepEqual(said.slice(1), [`back ${path}: 3 lines, 6 bytes`]);
-    assert.deepEqual(tree.troubles(), []);
+    assert.deepEqual(folder.troubles(), []);
     assert.equal(readFileSync(path, 'utf8'), 'd\n');
   });
 
   it('makes a file anew that somebody removed', () => {
-    tree.openRevision('0');
+    folder.openRevision('0');
     tree.bytes(console_, Buffer.from('a\n'));
     rmSync(place.log('0'), { recursive: true });
-    tree.refresh();
+    folder.refresh();
     tree.bytes(console_, Buffer.from('b\n'));
     assert.equal(readFileSync(place.log('0/web/console.log'), 'utf8'), 'b\n');
   });

@@ -1,4 +1,6 @@
 // What the tests of log-svc stand on: a storage and a rundir in a folder of their own, real pipes, and the real process.
+
+import assert from 'node:assert/strict';
 import {
   chmodSync,
   chownSync,
@@ -6,16 +8,22 @@ import {
   existsSync,
   mkdirSync,
   mkdtempSync,
+  readdirSync,
   readFileSync,
   rmSync,
+  symlinkSync,
   watch,
 } from 'node:fs';
 import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { basename, dirname, join } from 'node:path';
+import { gunzipSync } from 'node:zlib';
 import { build } from 'esbuild';
 import { logContract } from '../../services/log-svc/contract.ts';
+import type { RetentionSettings } from '../../services/log-svc/retention.ts';
 import { lxcContract } from '../../services/lxc-svc/contract.ts';
 import { type ServiceProcess, spawnService } from '../../services/supervisor/spawn-service.ts';
+import type { KeyName } from '../../shared/config/keys.ts';
+import { findKey } from '../../shared/config/settings.ts';
 import { createBroker } from '../../shared/ipc/broker.ts';
 import { createChannel } from '../../shared/ipc/channel.ts';
 import type { Channel } from '../../shared/ipc/contract.ts';
@@ -28,6 +36,8 @@ import { resolveUid } from '../../shared/service/users.ts';
 
 export const CONTRACTS = [logContract, lxcContract];
 const HASH = 'test';
+const SERVICE = join(import.meta.dirname, '../../services/log-svc');
+export const COMPRESS_WORKER = join(SERVICE, 'compress-worker.ts');
 
 export interface Place {
   readonly root: string;
@@ -56,9 +66,36 @@ export function makePlace(uid?: number): Place {
   };
 }
 
-/** The file with its older generation before it. */
+/** The rotated files of `path`, by age; where both forms of one are there, the compressed one. */
+export function rotatedFiles(path: string): string[] {
+  const folder = dirname(path);
+  const names = existsSync(folder) ? readdirSync(folder).sort() : [];
+  return names
+    .filter((name) => name.startsWith(`${basename(path)}.`) && !names.includes(`${name}.gz`))
+    .map((name) => join(folder, name));
+}
+
+/** The file with its older generations before it. One that is renamed while it is looked for is looked for again. */
 export function readGenerations(path: string): string {
-  return [`${path}.1`, path].map((name) => (existsSync(name) ? readFileSync(name, 'utf8') : '')).join('');
+  for (;;) {
+    try {
+      const older = rotatedFiles(path).map((file) => {
+        const bytes = readFileSync(file);
+        return (file.endsWith('.gz') ? gunzipSync(bytes) : bytes).toString();
+      });
+      return [...older, existsSync(path) ? readFileSync(path, 'utf8') : ''].join('');
+    } catch (error) {
+      if (!(error instanceof Error && 'code' in error && error.code === 'ENOENT')) throw error;
+    }
+  }
+}
+
+/** Of a log folder that rotates at `fileBytes` and has room. */
+export function retentionOf(fileBytes: number, budgetBytes = fileBytes * 20): RetentionSettings {
+  return {
+    maxSize: { kind: 'bytes', bytes: budgetBytes },
+    factors: { hysteresis: 4, rotate: Math.round(budgetBytes / 4 / fileBytes) },
+  };
 }
 
 /** Resolves as soon as `holds` does, looked at whenever something below `folder` changes. */
@@ -95,8 +132,8 @@ export interface LogTree {
   connect(service: 'state-svc' | 'lxc-svc' | 'ctl-svc'): Channel;
   /** The write end of that service's log pipe. */
   writeFd(service: Piped): number;
-  /** Resolves when it says that it is ready. */
-  start(): Promise<LogProcess>;
+  /** With this configuration. Resolves when it says that it is ready. */
+  start(settings?: Readonly<Partial<Record<KeyName, string>>>): Promise<LogProcess>;
   close(): void;
 }
 
@@ -104,7 +141,11 @@ export interface LogTree {
 export async function makeLogTree(place: Place): Promise<LogTree> {
   const program = join(place.root, 'program');
   await build({
-    entryPoints: { 'log-svc': join(import.meta.dirname, '../../services/log-svc/main.ts') },
+    entryPoints: {
+      'log-svc': join(SERVICE, 'main.ts'),
+      'compress-worker': join(SERVICE, 'compress-worker.ts'),
+    },
+    external: ['piscina'],
     outdir: program,
     bundle: true,
     platform: 'node',
@@ -113,6 +154,7 @@ export async function makeLogTree(place: Place): Promise<LogTree> {
     define: { __CONTRACTS_HASH__: JSON.stringify(HASH) },
     logLevel: 'error',
   });
+  symlinkSync(join(SERVICE, '../../node_modules'), join(program, 'node_modules'));
   let onReady: () => void = () => undefined;
   const broker = createBroker({
     contracts: CONTRACTS,
@@ -129,13 +171,18 @@ export async function makeLogTree(place: Place): Promise<LogTree> {
   const alive = new Set<ServiceProcess>();
   const pipes = new Map(PIPED.map((source) => [source, pipe2NonBlocking()]));
   const writeFd = (service: Piped): number => pipes.get(service)?.writeFd ?? -1;
-  const startOne = async (): Promise<LogProcess> => {
+  const startOne: LogTree['start'] = async (settings = {}) => {
     const launch: Launch = {
       service: 'log-svc',
       rundir: place.rundir,
       storage: place.storage,
       mode: 'appengine',
       logPipes: PIPED.map((source, index) => ({ source, fd: BROKER_FD + 1 + index })),
+      settings: Object.entries(settings).map(([name, value]) => ({
+        key: findKey(name) ?? assert.fail(name),
+        value,
+        origin: 'command',
+      })),
     };
     let onGone: (code: number | null) => void = () => undefined;
     const gone = new Promise<number | null>((resolve) => {

@@ -49,7 +49,7 @@ describe('config.settings', () => {
   });
 
   it('shows values with the JSON types that clients know', () => {
-    assert.equal(row('PV_LOG_SERVER_OUTPUTS')?.shown, 4);
+    assert.equal(row('PV_LOG_SERVER_OUTPUTS')?.shown, 132);
     assert.equal(row('PV_LOG_LEVEL')?.shown, 4);
     assert.equal(row('PV_DEBUG_SSH')?.shown, false);
     assert.equal(row('PH_CREDS_ID')?.shown, null);

@@ -63,7 +63,7 @@ describe('supervisor.spawn-arguments', () => {
     );
     assert.deepEqual(
       args.filter((arg) => arg.startsWith('--allow')),
-      ['--allow-fs-read=*', '--allow-fs-write=*'],
+      ['--allow-worker', '--allow-fs-read=*', '--allow-fs-write=*'],
     );
   });
 

@@ -1,0 +1,58 @@
+// What lies below <storage>/logs, and tidying what a crash left there.
+import { readdirSync, rmdirSync, rmSync, statSync } from 'node:fs';
+import { dirname, join } from 'node:path';
+import { isPartName, parseRotatedName } from './rotated-name.ts';
+import type { StoredFile } from './size-budget.ts';
+
+/** All regular files, links not followed. What vanishes meanwhile, or cannot be read, is left out. */
+export function scanFolder(root: string): StoredFile[] {
+  return filesBelow(root, '').flatMap((path) => {
+    const stat = statSync(join(root, path), { throwIfNoEntry: false });
+    return stat === undefined ? [] : [{ path, bytes: stat.size, changedMs: stat.mtimeMs }];
+  });
+}
+
+function filesBelow(root: string, folder: string): string[] {
+  const entries = readFolder(join(root, folder));
+  return entries.flatMap((entry) => {
+    const path = folder === '' ? entry.name : `${folder}/${entry.name}`;
+    if (entry.isDirectory()) return filesBelow(root, path);
+    return entry.isFile() ? [path] : [];
+  });
+}
+
+function readFolder(path: string) {
+  try {
+    return readdirSync(path, { withFileTypes: true });
+  } catch {
+    return [];
+  }
+}
+
+/**
+ * After a crash in the middle of a compression: what is not whole goes, and where both the compressed file and its original are there, the
+ * original goes, because the compressed one got its name when it was whole. Answers the rotated files that are not compressed.
+ */
+export function tidyCompressions(root: string, files: readonly StoredFile[]): string[] {
+  const names = new Set(files.map(({ path }) => path));
+  const left: string[] = [];
+  for (const { path } of files) {
+    const name = path.slice(path.lastIndexOf('/') + 1);
+    const isPlain = parseRotatedName(name)?.compressed === false;
+    if (isPartName(name) || (isPlain && names.has(`${path}.gz`))) rmSync(join(root, path), { force: true });
+    else if (isPlain) left.push(join(root, path));
+  }
+  return left;
+}
+
+/** With the folders that are empty then, up to `root`. Throws what the file system throws. */
+export function removeFile(root: string, path: string): void {
+  rmSync(join(root, path), { force: true });
+  for (let folder = dirname(path); folder !== '.'; folder = dirname(folder)) {
+    try {
+      rmdirSync(join(root, folder));
+    } catch {
+      return;
+    }
+  }
+}

@@ -1,0 +1,133 @@
+// The folder that file outputs share: a folder per revision, the link to the running one, open files, rotation and budget.
+//
+// <storage>/logs/current              → <rev>
+// <storage>/logs/<rev>/…/<file>       being written
+// <storage>/logs/<rev>/…/<file>.000001.gz   rotated and compressed; without .gz until it is
+import { accessSync, constants, mkdirSync } from 'node:fs';
+import { join } from 'node:path';
+import { performance } from 'node:perf_hooks';
+import type { HealthReason } from '../../shared/schema/health.ts';
+import { type BoundedFile, createBoundedFile, type Loss } from './bounded-file.ts';
+import { CURRENT, writeCurrent } from './current-link.ts';
+import type { Opened } from './log-flow.ts';
+import { createRetention, type RetentionSettings } from './retention.ts';
+
+export interface FolderListener {
+  onLoss(path: string, reason: string): void;
+  onRecovered(path: string, loss: Loss): void;
+  /** Worth a line in the log. */
+  onNote(line: string): void;
+}
+
+export interface LogFolder {
+  openRevision(revision: string): Opened;
+  /** Below the running revision's folder; dropped while none is known. */
+  append(file: string, bytes: Buffer): void;
+  refresh(): void;
+  troubles(): readonly HealthReason[];
+  close(): void;
+}
+
+export interface FolderOptions {
+  /** <storage>/logs */
+  readonly root: string;
+  readonly retention: RetentionSettings;
+  readonly compressWorker: string | undefined;
+  readonly listener: FolderListener;
+  readonly nowMs?: () => number;
+}
+
+export function openLogFolder({
+  root,
+  retention: settings,
+  compressWorker,
+  listener,
+  nowMs = () => performance.now(),
+}: FolderOptions): LogFolder {
+  let revision: string | undefined;
+  let linkTrouble = '';
+  /** Written to since the budget was looked at. */
+  let isChanged = true;
+  const files = new Map<string, BoundedFile>();
+  const retention = createRetention({
+    root,
+    settings,
+    workerPath: compressWorker,
+    revision: () => revision,
+    rotate: (path) => fileOf(path).rotate(),
+    say: listener.onNote,
+  });
+  const fileOf = (path: string): BoundedFile => {
+    const known = files.get(path);
+    if (known !== undefined) return known;
+    const file = createBoundedFile(path, retention.maxFileBytes, nowMs, {
+      ...listener,
+      onRotated: retention.onRotated,
+      onLoss(lost, reason) {
+        listener.onLoss(lost, reason);
+        // What can be removed makes room.
+        setImmediate(retention.check);
+      },
+    });
+    files.set(path, file);
+    return file;
+  };
+  const releaseAll = (): void => {
+    for (const file of files.values()) file.release();
+  };
+  const link = (to: string): Opened => {
+    try {
+      if (to === CURRENT) throw new Error('this name belongs to the link; the revision needs another one');
+      const folder = join(root, to, 'pantavisor');
+      mkdirSync(folder, { recursive: true });
+      accessSync(folder, constants.W_OK);
+      writeCurrent(root, to);
+      linkTrouble = '';
+      return { ok: true };
+    } catch (error) {
+      linkTrouble = error instanceof Error ? error.message : String(error);
+      return { ok: false, path: join(root, to), reason: linkTrouble };
+    }
+  };
+  return {
+    append(file, bytes) {
+      if (revision === undefined) return;
+      isChanged = true;
+      fileOf(join(root, revision, file)).append(bytes);
+    },
+    openRevision(next) {
+      if (next !== revision) {
+        releaseAll();
+        files.clear();
+        revision = next;
+        isChanged = true;
+      }
+      return link(next);
+    },
+    refresh() {
+      // Also what nobody has written to for a while: closed until it is needed.
+      releaseAll();
+      if (linkTrouble !== '' && revision !== undefined) link(revision);
+      if (isChanged) retention.check();
+      isChanged = false;
+    },
+    troubles: () => [
+      ...(linkTrouble === '' ? [] : [unwritable(join(root, revision ?? ''), linkTrouble)]),
+      ...[...files.values()].flatMap(lossReason),
+      ...retention.troubles(),
+    ],
+    close() {
+      releaseAll();
+      retention.close();
+    },
+  };
+}
+
+function unwritable(path: string, detail: string): HealthReason {
+  return { code: 'LOG_UNWRITABLE', subject: path, message: `${path} cannot be written: ${detail}` };
+}
+
+function lossReason(file: BoundedFile): HealthReason[] {
+  const loss = file.loss();
+  return loss === undefined ? [] : [unwritable(file.path, `${loss.reason}; ${loss.lines} lines dropped so far`)];
+}

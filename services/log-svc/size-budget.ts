@@ -1,0 +1,127 @@
+// How much the log folder may hold, and what goes when it holds too much. Pure.
+import { parseRotatedName } from './rotated-name.ts';
+
+/** As PV_LOG_DIR_MAXSIZE is written. Bytes are bytes. */
+export type BudgetSize =
+  | { readonly kind: 'automatic' }
+  | { readonly kind: 'bytes'; readonly bytes: number }
+  /** Of the file system that the folder is on. */
+  | { readonly kind: 'percent'; readonly percent: number };
+
+export interface Disk {
+  readonly bytes: number;
+  /** In memory: there is nothing to share it with. */
+  readonly isTmpfs: boolean;
+}
+
+/** All in bytes. */
+export interface Marks {
+  readonly budget: number;
+  /** Above it, files go … */
+  readonly high: number;
+  /** … until no more than this is left. */
+  readonly low: number;
+  /** A file that would grow beyond it is rotated. */
+  readonly file: number;
+}
+
+export interface BudgetFactors {
+  /** The low mark is one part of so many below the budget (PV_LOG_HYSTERESIS_FACTOR). */
+  readonly hysteresis: number;
+  /** That part is so many files (PV_LOG_ROTATE_FACTOR). */
+  readonly rotate: number;
+}
+
+const AUTOMATIC_SHARE = 0.1;
+const HIGH_SHARE = 0.9;
+/** A rotated file is worth its name and its block; and it is compressed within a second or two on a small board. */
+const MIN_FILE_BYTES = 16 * 1024;
+const MAX_FILE_BYTES = 8 * 1024 * 1024;
+
+/** More than the disk has is what 0 gives, as in Pantavisor. */
+export function marksOf(size: BudgetSize, disk: Disk, { hysteresis, rotate }: BudgetFactors): Marks {
+  const automatic = disk.isTmpfs ? disk.bytes : disk.bytes * AUTOMATIC_SHARE;
+  const asked = wantedBytes(size, disk);
+  const budget = Math.floor(asked === undefined || asked > disk.bytes ? automatic : asked);
+  const gap = budget / Math.max(2, hysteresis);
+  const high = Math.floor(budget * HIGH_SHARE);
+  const low = Math.min(high, Math.floor(budget - gap));
+  const file = Math.min(MAX_FILE_BYTES, Math.max(MIN_FILE_BYTES, Math.floor(gap / Math.max(1, rotate))));
+  return { budget, high, low, file };
+}
+
+function wantedBytes(size: BudgetSize, disk: Disk): number | undefined {
+  switch (size.kind) {
+    case 'automatic':
+      return undefined;
+    case 'bytes':
+      return size.bytes;
+    case 'percent':
+      return (disk.bytes * size.percent) / 100;
+  }
+}
+
+/** A file below <storage>/logs. */
+export interface StoredFile {
+  /** Below <storage>/logs. */
+  readonly path: string;
+  readonly bytes: number;
+  readonly changedMs: number;
+}
+
+export interface Excess {
+  /** In the order in which they go. */
+  readonly remove: readonly string[];
+  /** Nothing more can go, and it is still too much: this file of the running revision is the largest that is being written. */
+  readonly rotate: string | undefined;
+}
+
+const NOTHING: Excess = { remove: [], rotate: undefined };
+
+/**
+ * First what other revisions left, the oldest first; then rotated files of the running one: the oldest of the folder that holds the
+ * most, so that a container that floods its log costs itself the past, not others. Never a file of the running revision that is no rotated one.
+ */
+export function excessOf(files: readonly StoredFile[], revision: string | undefined, marks: Marks): Excess {
+  let total = files.reduce((sum, { bytes }) => sum + bytes, 0);
+  if (total <= marks.high) return NOTHING;
+  const isOurs = ({ path }: StoredFile): boolean => revision !== undefined && path.startsWith(`${revision}/`);
+  const remove: string[] = [];
+  const take = (file: StoredFile): void => {
+    remove.push(file.path);
+    total -= file.bytes;
+  };
+  for (const file of files.filter((each) => !isOurs(each)).sort(byAge)) if (total > marks.low) take(file);
+  const ours = files.filter(isOurs);
+  const folders = foldersOf(ours, revision ?? '');
+  while (total > marks.low) {
+    const fullest = folders.filter(({ rotated }) => rotated.length > 0).sort((a, b) => b.bytes - a.bytes)[0];
+    const oldest = fullest?.rotated.shift();
+    if (fullest === undefined || oldest === undefined) break;
+    take(oldest);
+    fullest.bytes -= oldest.bytes;
+  }
+  const largest = ours.filter(({ path }) => !isRotated(path)).sort((a, b) => b.bytes - a.bytes)[0];
+  return { remove, rotate: total > marks.high && largest !== undefined ? largest.path : undefined };
+}
+
+function isRotated(path: string): boolean {
+  return parseRotatedName(path) !== undefined;
+}
+
+function byAge(a: StoredFile, b: StoredFile): number {
+  return a.changedMs - b.changedMs || (a.path < b.path ? -1 : 1);
+}
+
+function foldersOf(files: readonly StoredFile[], revision: string): { bytes: number; rotated: StoredFile[] }[] {
+  const folders = new Map<string, { bytes: number; rotated: StoredFile[] }>();
+  for (const file of files) {
+    const name = file.path.slice(revision.length + 1).split('/')[0] ?? '';
+    const folder = folders.get(name) ?? { bytes: 0, rotated: [] };
+    folder.bytes += file.bytes;
+    if (isRotated(file.path)) folder.rotated.push(file);
+    folders.set(name, folder);
+  }
+  for (const { rotated } of folders.values()) rotated.sort(byAge);
+  return [...folders.values()];
+}
