@@ -5,7 +5,7 @@ import type { Channel } from '../../shared/ipc/contract.ts';
 import type { Logger } from '../../shared/log/logger.ts';
 import { supervisorContract } from '../supervisor/contract.ts';
 import type { Dispatch } from './dispatch.ts';
-import { CONTAINER_LIMITS, createControlServer, HOST_LIMITS } from './http-server.ts';
+import { CONTAINER_LIMITS, type ControlServer, createControlServer, HOST_LIMITS } from './http-server.ts';
 
 const RETRY_MS = 200;
 
@@ -24,7 +24,7 @@ interface ControlSocket {
  */
 interface Slot {
   readonly container: string;
-  readonly server: Server;
+  readonly control: ControlServer;
   open: boolean;
 }
 
@@ -46,7 +46,7 @@ export async function serveControlSockets(
     for (const slot of slots.values()) {
       if (slot.container !== container || !slot.open) continue;
       slot.open = false;
-      slot.server.closeAllConnections();
+      slot.control.closeConnections();
       log.debug(`closed control socket of container '${container}'`);
     }
   };
@@ -62,8 +62,9 @@ export async function serveControlSockets(
       return;
     }
     close(container);
-    const server = createControlServer({ kind: 'container', container }, CONTAINER_LIMITS, dispatch);
-    const slot: Slot = { container, server, open: true };
+    const control = createControlServer({ kind: 'container', container }, CONTAINER_LIMITS, dispatch);
+    const { server } = control;
+    const slot: Slot = { container, control, open: true };
     server.prependListener('connection', (connection) => {
       if (!slot.open) connection.destroy();
     });
@@ -115,12 +116,12 @@ export async function serveControlSockets(
     onLost: reload,
   });
   const host = createControlServer({ kind: 'host' }, HOST_LIMITS, dispatch);
-  await listen(host, hostFd);
+  await listen(host.server, hostFd);
   reload();
   return {
     stop() {
       stopped.abort();
-      for (const server of [host, ...[...slots.values()].map((slot) => slot.server)]) end(server);
+      for (const control of [host, ...[...slots.values()].map((slot) => slot.control)]) end(control);
     },
   };
 }
@@ -137,7 +138,7 @@ function listen(server: Server, fd: number): Promise<void> {
   });
 }
 
-function end(server: Server): void {
+function end({ server, closeConnections }: ControlServer): void {
   server.close();
-  server.closeAllConnections();
+  closeConnections();
 }

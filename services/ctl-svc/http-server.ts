@@ -3,6 +3,7 @@ import { createServer, type IncomingMessage, type Server, type ServerResponse } 
 import type { Duplex } from 'node:stream';
 import type { Dispatch, Incoming } from './dispatch.ts';
 import type { Caller } from './endpoint.ts';
+import { readFirstBytes } from './first-bytes.ts';
 import { errorBody, type Reply, rawReply, refuse, tryLater, writeReply } from './reply.ts';
 import { hasBody, readBody } from './request-body.ts';
 
@@ -31,7 +32,12 @@ const TOO_LARGE = refuse(413, `Request body is larger than ${MAX_BODY_BYTES} byt
 const TOO_MANY = tryLater('Too many requests of this socket are waiting for an answer; try again');
 const NOT_HTTP = 'Request is not valid HTTP/1.1';
 
-export function createControlServer(caller: Caller, limits: ServerLimits, dispatch: Dispatch): Server {
+export interface ControlServer {
+  readonly server: Server;
+  closeConnections(): void;
+}
+
+export function createControlServer(caller: Caller, limits: ServerLimits, dispatch: Dispatch): ControlServer {
   const server = createServer({
     maxHeaderSize: MAX_HEADER_BYTES,
     headersTimeout: HEADERS_TIMEOUT_MS,
@@ -40,6 +46,9 @@ export function createControlServer(caller: Caller, limits: ServerLimits, dispat
     connectionsCheckingInterval: 1_000,
     requireHostHeader: false,
   });
+  const silent = readFirstBytes(server, HEADERS_TIMEOUT_MS, (socket) =>
+    endWith(socket, ...malformed('ERR_HTTP_REQUEST_TIMEOUT')),
+  );
   server.maxConnections = limits.maxConnections;
   server.timeout = IDLE_TIMEOUT_MS;
   /** Whole requests of a connection that wait for their answer: nothing else may be written there. */
@@ -90,7 +99,13 @@ export function createControlServer(caller: Caller, limits: ServerLimits, dispat
     if (error.code === 'ECONNRESET' || !socket.writable || due.has(socket)) socket.destroy();
     else endWith(socket, ...malformed(error.code));
   });
-  return server;
+  return {
+    server,
+    closeConnections() {
+      silent.closeAll();
+      server.closeAllConnections();
+    },
+  };
 }
 
 function malformed(code: string | undefined): [status: number, text: string] {

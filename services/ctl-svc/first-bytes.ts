@@ -1,0 +1,65 @@
+// Looks at what a connection sends first, and takes a header out of it that Node's parser refuses and Pantavisor's client sends.
+import { Buffer } from 'node:buffer';
+import type { Server } from 'node:http';
+import type { Socket } from 'node:net';
+
+const HEAD_END = '\r\n\r\n';
+/** The client tells curl `-H 'Transfer-Encoding: identity'` so that it does not send in chunks; it sends Content-Length beside it. */
+const IDENTITY = /\r\nTransfer-Encoding:[ \t]*identity[ \t]*(?=\r\n)/i;
+const CONTENT_LENGTH = /\r\nContent-Length:[ \t]*\d+[ \t]*(?=\r\n)/i;
+
+/**
+ * `identity` says that there is no transfer coding at all (RFC 2616, 3.6; gone since RFC 7230), so a head with a length means the same
+ * without it. Only a whole first head is looked at: each request of that client is a connection of its own, sent at once.
+ */
+export function withoutIdentity(first: Buffer): Buffer {
+  const end = first.indexOf(HEAD_END);
+  if (end === -1) return first;
+  const head = first.toString('latin1', 0, end + 2);
+  if (!IDENTITY.test(head) || !CONTENT_LENGTH.test(head)) return first;
+  const shorter = head.replace(IDENTITY, '');
+  return Buffer.concat([Buffer.from(shorter, 'latin1'), first.subarray(end + 2)]);
+}
+
+export interface SilentConnections {
+  /** Ends those that have sent nothing so far; the server itself knows all others. */
+  closeAll(): void;
+}
+
+/** From now on a connection reaches the server's parser with its first bytes. `onSilent`: one that sent none in `silentMs`. */
+export function readFirstBytes(
+  server: Server,
+  silentMs: number,
+  onSilent: (socket: Socket) => void,
+): SilentConnections {
+  const silent = new Set<Socket>();
+  const parse = server.listeners('connection');
+  server.removeAllListeners('connection');
+  server.on('connection', (socket: Socket) => {
+    silent.add(socket);
+    const patience = setTimeout(() => {
+      leave();
+      onSilent(socket);
+    }, silentMs);
+    const leave = (): void => {
+      clearTimeout(patience);
+      silent.delete(socket);
+      socket.off('readable', onReadable).off('close', leave).off('error', ignore);
+    };
+    const onReadable = (): void => {
+      const first: Buffer | null = socket.read();
+      // Its end, which the parser deals with as it does later on.
+      if (first === null && !socket.readableEnded && !socket.destroyed) return;
+      leave();
+      if (first !== null) socket.unshift(withoutIdentity(first));
+      for (const listener of parse) Reflect.apply(listener, server, [socket]);
+    };
+    const ignore = (): void => undefined;
+    socket.on('readable', onReadable).on('close', leave).on('error', ignore);
+  });
+  return {
+    closeAll() {
+      for (const socket of silent) socket.destroy();
+    },
+  };
+}
