@@ -57,19 +57,25 @@ export function advance(
   return { progress: current, passed, lookAgainMs: undefined };
 }
 
-/** Containers to start now: of groups whose turn has come, at most `limit` under way at a time, in alphabetical order. */
+/**
+ * Containers to start now: of groups whose turn has come, at most `limit` under way at a time, earlier groups first, in alphabetical
+ * order. Also those of a group whose time ran out before they could be started: the wait for them is over, their turn is not.
+ */
 export function startable(
   progress: BootProgress,
   groups: readonly OrderedGroup[],
   containers: readonly OrderedContainer[],
   limit: number,
 ): readonly string[] {
-  const open = new Set(groups.slice(0, progress.passed + 1).map((group) => group.name));
   const free = limit - containers.filter((container) => container.busy).length;
-  return containers
-    .filter((container) => open.has(container.group) && mayStart(container))
-    .map((container) => container.name)
-    .sort()
+  return groups
+    .slice(0, progress.passed + 1)
+    .flatMap(({ name }) =>
+      containers
+        .filter((container) => container.group === name && mayStart(container))
+        .map(nameOf)
+        .sort(),
+    )
     .slice(0, Math.max(free, 0));
 }
 
@@ -84,13 +90,17 @@ export function blockers(
 }
 
 function mayStart(container: OrderedContainer): boolean {
-  return container.status === 'INSTALLED' && !container.waived && !container.busy && !container.tried;
+  return container.status === 'INSTALLED' && !container.busy && !container.tried;
 }
 
 function unmet(group: string, containers: readonly OrderedContainer[]): readonly string[] {
   return containers
     .filter((container) => container.group === group && !container.waived && !goalMet(container))
-    .map((container) => container.name);
+    .map(nameOf);
+}
+
+function nameOf({ name }: OrderedContainer): string {
+  return name;
 }
 
 function indexOf(groups: readonly OrderedGroup[], name: string): number {

@@ -127,6 +127,22 @@ describe('a boot', () => {
     await it.untilStatus('c', 'STARTED');
   });
 
+  it('starts who had no turn at a start yet when the time of their group ran out', async () => {
+    const it = await open({ a: APP, b: APP, c: APP });
+    const release = it.world.hold('lxc.mount');
+    await it.boot();
+    await it.until(() => it.world.calls.includes('lxc.mount b'));
+    it.clock.advance(30_000);
+    release();
+    await it.untilStatus('c', 'STARTED');
+  });
+
+  it('starts the containers of a group that nobody waits for', async () => {
+    const it = await open({ a: { group: 'quick' } }, { groups: [{ name: 'quick', timeout: 0 }] });
+    await it.boot();
+    await it.untilStatus('a', 'STARTED');
+  });
+
   it('holds a mounted container as BLOCKED while an earlier goal is lost', async () => {
     const base = { group: 'platform', auto_recovery: RETRY };
     const it = await open({ base, late: APP });
