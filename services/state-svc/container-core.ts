@@ -139,6 +139,7 @@ export function createCore(plan: ContainerPlan, context: CoreContext, onRecovery
 }
 
 function watchUptime(plan: ContainerPlan, record: ContainerRecord, uptime: Uptime, nowMs: number): void {
+  if (record.status === 'MOUNTED' && plan.statusGoal !== 'MOUNTED') return;
   const upMs = record.run === undefined ? 0 : Math.max(0, nowMs - record.run.startedMs);
   uptime.started(upMs);
   if (!goalMet({ status: record.status, goal: plan.statusGoal })) return;

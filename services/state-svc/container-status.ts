@@ -29,7 +29,8 @@ export const CONTAINER_EVENTS = [
 export type ContainerEvent = (typeof CONTAINER_EVENTS)[number];
 
 /**
- * `watch`: uptime counts, towards the reset of the retry counter and, once the goal is met, towards stability.
+ * `watch`: uptime counts, towards the reset of the retry counter and, once the goal is met, towards stability; of a container that
+ * is only mounted so far, if that is its goal.
  * `unwatch`: it counts no more. `wait`: start again after auto-recovery's delay; `cancelWait`: do not.
  * `forget`: the pid belongs to a run that is over.
  */
@@ -38,7 +39,7 @@ export type ContainerEffect = 'watch' | 'unwatch' | 'wait' | 'cancelWait' | 'for
 type Row = readonly [from: Status, event: ContainerEvent, to: Status, effects: readonly ContainerEffect[]];
 
 export const TRANSITIONS: readonly Row[] = [
-  ['INSTALLED', 'mounted', 'MOUNTED', []],
+  ['INSTALLED', 'mounted', 'MOUNTED', ['watch']],
   ['MOUNTED', 'held', 'BLOCKED', []],
   ['MOUNTED', 'starting', 'STARTING', []],
   ['BLOCKED', 'starting', 'STARTING', []],
@@ -62,7 +63,7 @@ export const TRANSITIONS: readonly Row[] = [
   ['STOPPED', 'ended', 'STOPPED', ['forget']],
 
   ['INSTALLED', 'stop', 'STOPPING', []],
-  ['MOUNTED', 'stop', 'STOPPING', []],
+  ['MOUNTED', 'stop', 'STOPPING', ['unwatch']],
   ['BLOCKED', 'stop', 'STOPPING', []],
   ['STARTING', 'stop', 'STOPPING', []],
   ['STARTED', 'stop', 'STOPPING', ['unwatch']],
@@ -98,6 +99,7 @@ export const ALLOWED_FROM: Readonly<Record<ControlAction, readonly Status[]>> = 
 export function refusal(action: ControlAction, status: Status): string {
   if (status === 'STOPPING') return `it is being stopped; ask again when it is STOPPED`;
   if (action === 'start' && status === 'INSTALLED') return 'its start is under way or waits for its group’s turn';
+  if (action === 'start' && status === 'MOUNTED') return 'it is mounted already; ask for "restart" to mount it anew';
   if (action === 'start') return 'it runs already; ask for "restart" to run it anew';
   if (action === 'stop') return 'it is stopped already';
   return 'it was not started yet; its group’s turn has not come';

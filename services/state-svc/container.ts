@@ -11,6 +11,8 @@ import type { Run, Standing } from './standing.ts';
 
 export interface ContainerContext extends Omit<CoreContext, 'mayStart' | 'changed'> {
   mayStart(container: Container): Promise<void>;
+  /** Why nothing of the revision may be started; undefined: it may. */
+  notYet(): string | undefined;
   changed(container: Container): void;
 }
 
@@ -80,7 +82,7 @@ export function createContainer(plan: ContainerPlan, context: ContainerContext):
     },
     boot: () => begin(core, 'boot'),
     hold: () => void core.apply('held'),
-    control: (action) => control(core, action),
+    control: (action) => control(core, action, context.notYet()),
     signalReady: () => signalReady(core),
     exited: (event) => exited(core, event),
     adopt: (standing, exit) => adopt(core, standing, exit),
@@ -98,11 +100,12 @@ export function createContainer(plan: ContainerPlan, context: ContainerContext):
   return self;
 }
 
-async function control(core: ContainerCore, action: ControlAction): Promise<ControlAnswer> {
+async function control(core: ContainerCore, action: ControlAction, notYet: string | undefined): Promise<ControlAnswer> {
   const { plan, record } = core;
   const { status } = record;
   if (plan.restartPolicy === 'system') return { kind: 'system' };
   if (record.closing) return { kind: 'notAllowed', status, reason: 'everything is being stopped' };
+  if (action !== 'stop' && notYet !== undefined) return { kind: 'notAllowed', status, reason: notYet };
   if (!ALLOWED_FROM[action].includes(status)) return { kind: 'notAllowed', status, reason: refusal(action, status) };
   core.context.log.info(`container ${plan.name}: the user asked for ${action}`);
   const replacesPid = action === 'restart' ? (record.run?.pid ?? 0) : 0;

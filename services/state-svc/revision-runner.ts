@@ -85,6 +85,10 @@ export async function runRevision(context: RunnerContext): Promise<RevisionRunne
       requestReboot,
       revision: candidate.name ?? '',
       mayStart: (container) => boot?.mayStart(container) ?? Promise.resolve(),
+      notYet: () => {
+        if (problems.length > 0) return 'its revision was refused, GET /health says why';
+        return boot === undefined ? 'its revision is being verified; ask again in a moment' : undefined;
+      },
       changed: (container) => {
         boot?.look();
         announcer.look(containers, container);

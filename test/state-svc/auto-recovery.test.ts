@@ -70,6 +70,14 @@ describe('auto-recovery', () => {
     assert.equal((await it.untilStatus('web', 'STARTED')).auto_recovery?.current_retries, 0);
   });
 
+  it('calls a container stable that is only to be mounted, stable_timeout after it was', async () => {
+    const it = await open({ files: { ...APP, status_goal: 'MOUNTED', auto_recovery: RETRY } });
+    await it.boot();
+    assert.equal((await it.untilStatus('files', 'MOUNTED')).auto_recovery?.is_stable, 'false');
+    it.clock.advance(30_000);
+    assert.equal((await it.rows()).files?.auto_recovery?.is_stable, 'true');
+  });
+
   it('is called off by a stop, and a start clears the counter', async () => {
     const it = await start(RETRY);
     it.world.exit('web', FAILED);

@@ -56,9 +56,9 @@ describe('container status', () => {
     );
   });
 
-  it('stops counting uptime with every transition out of STARTED or READY that is no signal', () => {
+  it('stops counting uptime with every transition out of STARTED or READY that is no signal, and with a stop of what is mounted', () => {
     for (const [from, event, to, effects] of TRANSITIONS) {
-      const ran = from === 'STARTED' || from === 'READY';
+      const ran = from === 'STARTED' || from === 'READY' || (from === 'MOUNTED' && event === 'stop');
       const runs = to === 'STARTED' || to === 'READY';
       assert.equal(effects.includes('unwatch'), ran && !runs, `${from} ${event}`);
     }

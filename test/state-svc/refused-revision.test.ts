@@ -28,6 +28,21 @@ describe('a revision that is not whole', () => {
     assert.equal((await it.rows()).web?.status, 'INSTALLED');
   });
 
+  it('can be stopped container by container, and nothing of it started', async () => {
+    const it = await open({ web: APP });
+    await writeFile(join(it.storage, 'objects', sha256('root of web')), 'something else');
+    await (await it.boot()).settled;
+    const act = (action: 'start' | 'stop' | 'restart') => it.state.controlContainer({ container: 'web', action });
+    assert.ok((await act('stop')).ok);
+    await it.untilStatus('web', 'STOPPED');
+    for (const action of ['start', 'restart'] as const) {
+      const answer = await act(action);
+      const reason = !answer.ok && answer.error.code === 'NOT_ALLOWED' ? answer.error.reason : '';
+      assert.equal(reason, 'its revision was refused, GET /health says why');
+    }
+    assert.deepEqual(quiet(it), ['lxc.stop web', 'lxc.unmount web']);
+  });
+
   it('with an unknown pool is refused, and its damaged objects are told in the same go', async () => {
     const it = await open({ web: { ...APP, network: { pool: 'does-not-exist' } } });
     await rm(join(it.storage, 'objects', sha256('root of web')));
