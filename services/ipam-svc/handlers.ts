@@ -1,6 +1,7 @@
 // What ipam-svc answers: decide at once in the ledger, wait for the disk, then say so.
 import { fail, type Handlers, ok } from '../../shared/ipc/contract.ts';
 import type { Logger } from '../../shared/log/logger.ts';
+import type { Pool } from '../../shared/schema/network.ts';
 import type { ipamContract } from './contract.ts';
 import type { Configuration } from './journal-format.ts';
 import { type LeasePage, leasePage } from './lease-page.ts';
@@ -81,13 +82,22 @@ export function createHandlers({ store, log, now }: Deps): Handlers<typeof ipamC
         pools: await readSettled(() =>
           [...ledger.histories().values()]
             .flatMap((history) => history.active() ?? [])
-            .map(({ view, table }) => ({ ...view.pool, size: poolSize(view), leased: table.heldCount() })),
+            .map(({ view, table }) => ({
+              ...withoutHostAddresses(view.pool),
+              size: poolSize(view),
+              leased: table.heldCount(),
+            })),
         ),
       });
     },
 
     health: () => ok({ reasons: store.healthReasons() }),
   };
+}
+
+/** What the revision says of it. */
+function withoutHostAddresses({ hostAddresses: _, ...pool }: Pool): Pool {
+  return pool;
 }
 
 function logGranted(log: Logger, { lease, reused, previous }: Granted): void {

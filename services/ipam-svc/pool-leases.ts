@@ -5,7 +5,7 @@ import type { PoolLeases } from './allocator.ts';
 import { type Bitmap, createBitmap } from './bitmap.ts';
 import type { Entry, Origin } from './journal-format.ts';
 import { createLeaseTable, type LeaseTable, type Undo } from './lease-table.ts';
-import { holderOf, type PoolView, whyUnusable } from './pool.ts';
+import { holderOf, hostAddressesOf, type PoolView, whyUnusable } from './pool.ts';
 
 export interface PoolHistory {
   readonly table: LeaseTable;
@@ -81,7 +81,7 @@ function freshAddresses(view: PoolView, table: LeaseTable, quarantine: ReadonlyS
   const exclude = (address: Ipv4): void => {
     if (subnetContains(view.subnet, address)) fresh.delete(address - first);
   };
-  for (const address of [first, last, view.gateway]) exclude(address);
+  for (const address of [first, last, view.gateway, ...hostAddressesOf(view)]) exclude(address);
   for (let slot = 0; slot < table.count(); slot += 1) exclude(table.read(slot).address);
   for (const address of view.reservedBy.keys()) exclude(address);
   for (const address of quarantine) exclude(address);

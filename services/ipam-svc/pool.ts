@@ -34,9 +34,15 @@ export function viewPool(pool: Pool, reservations: readonly Reservation[]): Pool
   return { pool, subnet, gateway, reservedBy, reservedFor };
 }
 
-/** Addresses that containers may have: all but the network's, the broadcast's and the gateway's. 1 (/30) to 16,777,213 (/8). */
-export function poolSize(view: Pick<PoolView, 'subnet'>): number {
-  return subnetSize(view.subnet) - 3;
+/** Addresses of this machine in the subnet of a macvlan pool, beside the gateway. */
+export function hostAddressesOf({ pool, subnet, gateway }: Pick<PoolView, 'pool' | 'subnet' | 'gateway'>): Ipv4[] {
+  const addresses = new Set((pool.hostAddresses ?? []).map(mustParseIpv4));
+  return [...addresses].filter((address) => subnetContains(subnet, address) && address !== gateway);
+}
+
+/** Addresses that containers may have: all but the network's, the broadcast's, the gateway's and the machine's. Up to 16,777,213 (/8). */
+export function poolSize(view: Pick<PoolView, 'pool' | 'subnet' | 'gateway'>): number {
+  return subnetSize(view.subnet) - 3 - hostAddressesOf(view).length;
 }
 
 /** Why no container may ever have this address, as the end of a sentence; undefined when one may. */
@@ -45,6 +51,7 @@ export function whyUnusable(view: Pick<PoolView, 'pool' | 'subnet' | 'gateway'>,
   if (address === view.gateway) return `the gateway of pool '${view.pool.name}'`;
   if (address === view.subnet.first) return `the network address of ${view.pool.subnet}`;
   if (address === view.subnet.last) return `the broadcast address of ${view.pool.subnet}`;
+  if (hostAddressesOf(view).includes(address)) return `an address of this machine on '${view.pool.bridge}'`;
   return undefined;
 }
 

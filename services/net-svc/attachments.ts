@@ -2,7 +2,7 @@
 // that differs. Nothing is remembered: whose a link is says its alias.
 import { closeSync } from 'node:fs';
 import type { Lease } from '../../shared/schema/network.ts';
-import { type HostView, liveView, lookUp, ownLinks, withHost } from './host-links.ts';
+import { type HostView, linksWithin, listLinks, liveView, lookUp, ownLinks, withHost } from './host-links.ts';
 import { changesInside, changesOutside, isPair, type Strictness } from './interface-plan.ts';
 import { attachmentAlias, hostInterfaceName, parseAttachmentAlias } from './link-names.ts';
 import { findLostNamespace } from './lost-namespace.ts';
@@ -289,17 +289,32 @@ function withFullBridge(error: unknown, bridge: string): unknown {
 }
 
 /** All containers that have a namespace, with their interfaces, as the kernel has them. Throws NetFailure. */
-export function listAttachments(namespaces: Namespaces): Attachment[] {
+export function listAttachments(namespaces: Namespaces, mayHaveMacvlans = false): Attachment[] {
   return withHost((host) => {
-    const own = ownLinks(host);
+    const hostLinks = listLinks(host);
+    const own = ownLinks(hostLinks);
     const containers = attempt('list namespaces', () => namespaces.list());
-    return containers.map((container) => ({
-      container,
-      netns: namespaces.pathOf(container),
-      interfaces: own
+    return containers.map((container) => {
+      const pairs = own
         .filter((candidate) => candidate.container === container)
-        .map(({ link, interface: name }) => ({ interface: name, hostInterface: link.name }))
-        .sort((a, b) => a.interface.localeCompare(b.interface)),
-    }));
+        .map(({ link, interface: name }) => ({ interface: name, hostInterface: link.name }));
+      const macvlans = mayHaveMacvlans ? listMacvlans(namespaces, container, hostLinks) : [];
+      const interfaces = [...pairs, ...macvlans].sort((a, b) => a.interface.localeCompare(b.interface));
+      return { container, netns: namespaces.pathOf(container), interfaces };
+    });
   });
+}
+
+/** These have no other end: what the host has of one is its parent. */
+function listMacvlans(namespaces: Namespaces, container: string, hostLinks: readonly Link[]): AttachedInterface[] {
+  const fd = attempt(`enter the namespace of ${container}`, () => namespaces.open(container));
+  try {
+    return linksWithin(fd, container).flatMap((link) => {
+      const parent = hostLinks.find(({ index }) => index === link.peer)?.name;
+      const isOurs = link.kind === 'macvlan' && link.alias === attachmentAlias(container, link.name);
+      return isOurs && parent !== undefined ? [{ interface: link.name, hostInterface: parent }] : [];
+    });
+  } finally {
+    closeSync(fd);
+  }
 }

@@ -2,7 +2,7 @@
 import * as z from 'zod/mini';
 import { defineContract } from '../../shared/ipc/contract.ts';
 import { healthRequest } from '../../shared/schema/health.ts';
-import { containerName, epochMs, interfaceName, ipv4Cidr, pid, poolName } from '../../shared/schema/names.ts';
+import { containerName, epochMs, interfaceName, ipv4, ipv4Cidr, pid, poolName } from '../../shared/schema/names.ts';
 import { bridgePool, lease } from '../../shared/schema/network.ts';
 
 /** `step` names what was tried (e.g. `create bridge pvbr0`), `reason` what the kernel or tool said. Everything done before it is undone. */
@@ -79,6 +79,15 @@ export const netContract = defineContract({
       params: z.strictObject({}),
       result: z.strictObject({ attachments: z.array(attachment) }),
       errors: {},
+      idempotent: true,
+      deadlineMs: 2_000,
+    },
+    /** What the machine itself has on these links; none for a link that is not there. */
+    listHostAddresses: {
+      callers: ['state-svc'],
+      params: z.strictObject({ links: z.array(interfaceName) }),
+      result: z.strictObject({ addresses: z.array(z.strictObject({ link: interfaceName, address: ipv4 })) }),
+      errors: { NET_FAILED: netFailed },
       idempotent: true,
       deadlineMs: 2_000,
     },

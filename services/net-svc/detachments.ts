@@ -67,7 +67,7 @@ function deleteLinks(
   containers: readonly string[],
   note: (container: string, error: unknown) => void,
 ): void {
-  const doomed = ownLinks(host).filter(({ container }) => containers.includes(container));
+  const doomed = ownLinks(listLinks(host)).filter(({ container }) => containers.includes(container));
   if (doomed.length === 0) return;
   const group = unusedGroup(host);
   try {

@@ -7,6 +7,7 @@ import { createDetachQueue } from './detachments.ts';
 import type { DriftRepair } from './drift-repair.ts';
 import type { HostNetwork } from './host-network.ts';
 import { PoolsOverlap } from './host-overlap.ts';
+import { hostAddresses, parentHealth } from './macvlan-parents.ts';
 import { NetFailure } from './net-failure.ts';
 import type { Namespaces } from './netns.ts';
 
@@ -24,7 +25,8 @@ export interface Domain {
 }
 
 export function netHandlers({ namespaces, host, desired, drift }: Domain): Handlers<typeof netContract> {
-  const detach = createDetachQueue(namespaces, () => desired.pools.some(({ type }) => type === 'macvlan'));
+  const mayHaveMacvlans = (): boolean => desired.pools.some(({ type }) => type === 'macvlan');
+  const detach = createDetachQueue(namespaces, mayHaveMacvlans);
   return {
     configure: async ({ pools }) => {
       try {
@@ -62,11 +64,21 @@ export function netHandlers({ namespaces, host, desired, drift }: Domain): Handl
     },
     listAttachments: () =>
       ok({
-        attachments: listAttachments(namespaces).map((attachment) => ({
+        attachments: listAttachments(namespaces, mayHaveMacvlans()).map((attachment) => ({
           ...attachment,
           interfaces: [...attachment.interfaces],
         })),
       }),
-    health: () => ok({ reasons: [...host.healthReasons(), ...drift.healthReasons()] }),
+    listHostAddresses: ({ links }) => {
+      try {
+        return ok({ addresses: hostAddresses(links) });
+      } catch (error) {
+        return netFailed(error);
+      }
+    },
+    health: () => {
+      const parents = parentHealth(desired.pools, [...desired.attachments.values()].flat());
+      return ok({ reasons: [...host.healthReasons(), ...parents, ...drift.healthReasons()] });
+    },
   };
 }

@@ -2,6 +2,7 @@
 import { parseAttachmentAlias } from './link-names.ts';
 import { attempt } from './net-failure.ts';
 import { type NetlinkSocket, openNetlink, recording } from './netlink-socket.ts';
+import { withinNamespace } from './netns.ts';
 import { decodeLink, dumpLinks, getLinkByName, type Link } from './rtnetlink-link.ts';
 
 /** Runs `act` with a conversation in the namespace that the service itself is in. */
@@ -16,6 +17,17 @@ export function withHost<T>(act: (host: NetlinkSocket) => T): T {
 
 export function listLinks(host: NetlinkSocket): Link[] {
   return host.dump('list links', dumpLinks()).map(decodeLink);
+}
+
+/** The links inside the namespace behind `namespaceFd`. Throws NetFailure. */
+export function linksWithin(namespaceFd: number, container: string): Link[] {
+  const step = `list links of ${container}`;
+  const inside = attempt(step, () => withinNamespace(namespaceFd, openNetlink));
+  try {
+    return inside.dump(step, dumpLinks()).map(decodeLink);
+  } finally {
+    inside.close();
+  }
 }
 
 export function lookUp(host: NetlinkSocket, name: string): Link | undefined {
@@ -50,8 +62,8 @@ export interface OwnLink {
   readonly interface: string;
 }
 
-export function ownLinks(host: NetlinkSocket): OwnLink[] {
-  return listLinks(host).flatMap((link) => {
+export function ownLinks(links: readonly Link[]): OwnLink[] {
+  return links.flatMap((link) => {
     const owner = parseAttachmentAlias(link.alias);
     return owner === undefined ? [] : [{ link, ...owner }];
   });

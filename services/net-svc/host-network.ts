@@ -7,7 +7,7 @@ import type { DroppingChain, ForwardPassage, PassageReport } from './forward-pas
 import { ensureForwarding } from './forwarding.ts';
 import type { HostOverlaps } from './host-overlap.ts';
 import type { KernelArea } from './kernel-watch.ts';
-import { checkParents } from './macvlan.ts';
+import { checkParents } from './macvlan-parents.ts';
 import type { Nat, NatReport } from './nat.ts';
 import { natRules } from './nat-rules.ts';
 import { NetFailure, undoingOnFailure } from './net-failure.ts';
@@ -40,11 +40,12 @@ export function createHostNetwork(
   let last: Promise<unknown> = Promise.resolve();
 
   const letPass = async (pools: readonly Pool[]): Promise<PassageReport> => {
-    const report = (await passage?.apply(pools.filter(({ type }) => type === 'bridge'))) ?? {
+    const bridged = pools.filter(({ type }) => type === 'bridge');
+    const report = (await passage?.apply(bridged)) ?? {
       dropping: [],
       changed: false,
     };
-    passageHealth = report.dropping.map((dropped) => passageReason(dropped, pools));
+    passageHealth = report.dropping.map((dropped) => passageReason(dropped, bridged));
     return report;
   };
 
@@ -80,8 +81,6 @@ export function createHostNetwork(
       natHealth = natReasons(report, current);
       if ((await letPass(current)).changed) record('let the pools through the FORWARD chain');
     }
-    // Last: nothing of ours can bring a parent back, and the other pools need not wait for it.
-    if (areas.has('links')) checkParents(current);
   };
 
   const inTurn = <T>(act: () => Promise<T>): Promise<T> => {

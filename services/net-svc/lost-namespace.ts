@@ -6,13 +6,12 @@
 // namespace only.
 import { closeSync, openSync, readdirSync } from 'node:fs';
 import type { Lease } from '../../shared/schema/network.ts';
-import { liveView } from './host-links.ts';
+import { linksWithin, liveView } from './host-links.ts';
 import { isPair } from './interface-plan.ts';
 import { attachmentAlias, hostInterfaceName } from './link-names.ts';
-import { attempt, NetFailure } from './net-failure.ts';
-import { type NetlinkSocket, openNetlink } from './netlink-socket.ts';
-import { withinNamespace } from './netns.ts';
-import { decodeLink, dumpLinks, type Link } from './rtnetlink-link.ts';
+import { NetFailure } from './net-failure.ts';
+import type { NetlinkSocket } from './netlink-socket.ts';
+import type { Link } from './rtnetlink-link.ts';
 import { decodeNumber, getNumberByFd, getNumberByPid } from './rtnetlink-namespace.ts';
 
 export interface LostNamespace {
@@ -45,7 +44,7 @@ export function findLostNamespace(lost: LostNamespace, host: NetlinkSocket): num
   const found = inhabited(lost, host)
     .filter(({ number }) => numbers.size === 0 || (numbers.size === 1 && numbers.has(number)))
     .flatMap(({ number, pid }) => openOf(lost.container, number, pid, host) ?? []);
-  const proven = found.filter((fd) => attempt(stepOf(lost), () => isOurs(linksIn(fd, lost.container))));
+  const proven = found.filter((fd) => isOurs(linksWithin(fd, lost.container)));
   const [first, ...others] = proven;
   for (const fd of found) if (fd !== first || others.length > 0) closeSync(fd);
   if (others.length > 0) throw new NetFailure(stepOf(lost), `${proven.length} namespaces look like its own`);
@@ -101,13 +100,4 @@ function openOf(container: string, number: number, pid: number, host: NetlinkSoc
   if (answer !== undefined && decodeNumber(answer) === number) return fd;
   closeSync(fd);
   return undefined;
-}
-
-function linksIn(namespaceFd: number, container: string): Link[] {
-  const inside = withinNamespace(namespaceFd, openNetlink);
-  try {
-    return inside.dump(`list links of ${container}`, dumpLinks()).map(decodeLink);
-  } finally {
-    inside.close();
-  }
 }

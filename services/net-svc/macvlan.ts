@@ -1,7 +1,8 @@
 // A container's interface straight on a parent link of the host's (macvlan, bridge mode): no bridge and no address of ours.
-import type { Lease, Pool } from '../../shared/schema/network.ts';
-import { type HostView, liveView, withHost } from './host-links.ts';
+import type { Lease } from '../../shared/schema/network.ts';
+import type { HostView } from './host-links.ts';
 import { attachmentAlias, hostInterfaceName, parseAttachmentAlias } from './link-names.ts';
+import { findParent } from './macvlan-parents.ts';
 import { NetFailure, type Undo } from './net-failure.ts';
 import type { NetlinkSocket } from './netlink-socket.ts';
 import { changeLink, createMacvlan, decodeLink, deleteLink, dumpLinks, type Link } from './rtnetlink-link.ts';
@@ -14,26 +15,6 @@ export interface MacvlanSession {
   readonly inside: NetlinkSocket;
   readonly namespaceFd: number;
   readonly undo: Undo;
-}
-
-/** Throws NetFailure that names the pool where its parent is missing. */
-export function findParent(find: HostView['find'], parent: string, pool: string): Link {
-  const link = find(parent);
-  if (link === undefined) {
-    const reason = `there is no link ${parent} on this machine; plug it in or name another parent`;
-    throw new NetFailure(`find parent ${parent} of pool ${pool}`, reason);
-  }
-  return link;
-}
-
-/** As `findParent`, for all of them at once. */
-export function checkParents(allPools: readonly Pool[]): void {
-  const pools = allPools.filter(({ type }) => type === 'macvlan');
-  if (pools.length === 0) return;
-  withHost((host) => {
-    const { find } = liveView(host);
-    for (const { bridge, name } of pools) findParent(find, bridge, name);
-  });
 }
 
 /** The interface of one lease. Answers whether it had to be made. Throws NetFailure. */
@@ -58,7 +39,7 @@ export function ensureMacvlan(session: MacvlanSession, links: readonly Link[], l
     namespaceFd: session.namespaceFd,
   });
   host.apply([{ step, message }]);
-  const made = list(inside, container).find(({ name }) => name === firstName);
+  const made = linksInside(inside, container).find(({ name }) => name === firstName);
   if (made === undefined) throw new NetFailure(step, 'it is gone right after it was made');
   const undoStep = `delete macvlan ${lease.interface} of ${container}`;
   undo.add(undoStep, () => inside.apply([{ step: undoStep, message: deleteLink(made.index) }]));
@@ -77,7 +58,7 @@ function beHeardOf({ container, host, namespaceFd }: MacvlanSession): void {
 
 /** Those of ours that `keeps` does not name go; a container may have made more on top of them. At once: the namespace alone would take its time, and its MAC stays taken until then. */
 export function deleteMacvlans(inside: NetlinkSocket, container: string, keeps: (name: string) => boolean): void {
-  for (const link of list(inside, container)) {
+  for (const link of linksInside(inside, container)) {
     const isOurs = link.kind === 'macvlan' && parseAttachmentAlias(link.alias)?.container === container;
     if (!isOurs || keeps(link.name)) continue;
     const step = `delete macvlan ${link.name} of ${container}`;
@@ -85,6 +66,6 @@ export function deleteMacvlans(inside: NetlinkSocket, container: string, keeps: 
   }
 }
 
-function list(inside: NetlinkSocket, container: string): Link[] {
+export function linksInside(inside: NetlinkSocket, container: string): Link[] {
   return inside.dump(`list links of ${container}`, dumpLinks()).map(decodeLink);
 }

@@ -3,6 +3,7 @@
 import { type Overlap, overlapMessage } from '../../shared/revision/host-overlap.ts';
 import type { Problem, Revision } from '../../shared/revision/revision.ts';
 import type { HealthReason } from '../../shared/schema/health.ts';
+import type { Pool } from '../../shared/schema/network.ts';
 import { type Clock, sleep } from './clock.ts';
 import type { Container } from './container.ts';
 import type { Ask, Peers } from './peers.ts';
@@ -13,7 +14,8 @@ export interface Configured {
 }
 
 export async function configure(revision: Revision, peers: Peers, ask: Ask): Promise<Configured> {
-  const pools = [...revision.pools];
+  const pools = await withHostAddresses(revision.pools, peers, ask);
+  if ('reason' in pools) return { refused: [], reasons: [poolsReason(pools.reason)] };
   const leases = await ask(() => peers.ipam.configure({ pools, reservations: [...revision.reservations] }));
   if (!leases.ok) {
     switch (leases.error.code) {
@@ -36,6 +38,22 @@ export async function configure(revision: Revision, peers: Peers, ask: Ask): Pro
     case 'NET_FAILED':
       return { refused: [], reasons: [poolsReason(`${links.error.step}: ${links.error.reason}`)] };
   }
+}
+
+/** What the machine has on a macvlan's parent is in the pool's subnet, and must be nobody's lease. */
+async function withHostAddresses(
+  pools: readonly Pool[],
+  peers: Peers,
+  ask: Ask,
+): Promise<Pool[] | { readonly reason: string }> {
+  const parents = pools.filter(({ type }) => type === 'macvlan').map(({ bridge }) => bridge);
+  if (parents.length === 0) return [...pools];
+  const answer = await ask(() => peers.net.listHostAddresses({ links: [...new Set(parents)] }));
+  if (!answer.ok) return { reason: `${answer.error.step}: ${answer.error.reason}` };
+  return pools.map((pool) => {
+    const own = answer.value.addresses.filter(({ link }) => pool.type === 'macvlan' && link === pool.bridge);
+    return own.length === 0 ? pool : { ...pool, hostAddresses: own.map(({ address }) => address).sort() };
+  });
 }
 
 function overlapProblem(overlap: Overlap): Problem {

@@ -75,7 +75,7 @@ const DEFAULT_GROUPS: readonly Group[] = [
 
 /**
  * `documents`: the inline documents of the state by path. Never throws; collects everything that is wrong. Codes beside those of
- * documents, pools and disks: MISSING, NAT_ON_MACVLAN, DUPLICATE_GROUP.
+ * documents, pools and disks: MISSING, NAT_ON_MACVLAN, WRONG_LINK_KEY, DUPLICATE_GROUP.
  */
 export function readDevice(documents: ReadonlyMap<string, unknown>): Device {
   const device = readDocument(deviceDocument, documents.get('device.json') ?? {}, 'device.json');
@@ -131,6 +131,14 @@ function readPools(written: PoolDocuments) {
     if (type === 'macvlan' && nat) {
       const message = `pool '${name}' is macvlan: its containers are in the network of '${document.parent ?? ''}' itself, without NAT`;
       problems.push({ path: `${path}.nat`, code: 'NAT_ON_MACVLAN', message });
+    }
+    const other = type === 'macvlan' ? 'bridge' : 'parent';
+    if (document[other] !== undefined) {
+      const message =
+        type === 'macvlan'
+          ? `pool '${name}' is macvlan and has no bridge; remove 'bridge', or set "type": "bridge"`
+          : `pool '${name}' is a bridge pool and has no parent; remove 'parent', or set "type": "macvlan"`;
+      problems.push({ path: `${path}.${other}`, code: 'WRONG_LINK_KEY', message });
     }
     candidates.push({ path, pool: { name, type, bridge: document[on] ?? '', subnet, gateway, nat } });
   }

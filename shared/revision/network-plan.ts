@@ -1,6 +1,6 @@
 // A container's network block: which of its two spellings it uses, and what of it breaks a rule of its pools.
-import { formatIpv4, parseIpv4 } from '../ipv4/address.ts';
-import { parseSubnet, subnetContains } from '../ipv4/subnet.ts';
+import { formatIpv4, type Ipv4, parseIpv4 } from '../ipv4/address.ts';
+import { parseSubnet, type Subnet, subnetContains } from '../ipv4/subnet.ts';
 import type { LxcEntry } from '../lxc-config/parse.ts';
 import { interfaceName, unicastMac } from '../schema/names.ts';
 import type { Pool } from '../schema/network.ts';
@@ -156,7 +156,7 @@ function checkAddress(container: string, { path, address, addressKey }: Written,
   // The pool itself is reported where it stands.
   if (!parsed.ok) return [];
   const { subnet } = parsed;
-  const range = `${formatIpv4(subnet.first + 1)}–${formatIpv4(subnet.last - 1)}`;
+  const range = usableRange(subnet, parseIpv4(pool.gateway));
   if (!subnetContains(subnet, number)) {
     const message = `static address ${address} of '${container}' is outside ${pool.subnet} of pool '${pool.name}'; take one of ${range}`;
     return [{ path: at, code: 'ADDRESS_OUTSIDE', message }];
@@ -169,6 +169,15 @@ function checkAddress(container: string, { path, address, addressKey }: Written,
   if (taken === undefined) return [];
   const message = `static address ${address} of '${container}' is the ${taken} of pool '${pool.name}'; take another of ${range}`;
   return [{ path: at, code: 'ADDRESS_UNUSABLE', message }];
+}
+
+/** What containers may have, in words: the gateway is left out. */
+function usableRange({ first, last }: Subnet, gateway: Ipv4 | undefined): string {
+  const from = gateway === first + 1 ? first + 2 : first + 1;
+  const to = gateway === last - 1 ? last - 2 : last - 1;
+  const inside = gateway !== undefined && gateway > from && gateway < to;
+  const range = from === to ? formatIpv4(from) : `${formatIpv4(from)}–${formatIpv4(to)}`;
+  return inside ? `${range} but ${formatIpv4(gateway)}` : range;
 }
 
 /** `02:00:` and four octets is what the holder of that address gets (macOf), who need not be there yet. */

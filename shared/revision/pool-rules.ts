@@ -53,6 +53,10 @@ function checkNames({ path, pool }: PoolAt): Problem[] {
       message: `'${pool.bridge}' is no interface name: 1–15 of A-Z a-z 0-9 _ . -, and neither "." nor ".."`,
     });
   }
+  if (pool.bridge === 'lo') {
+    const message = `'lo' is the loopback interface and can be no ${linkKey(pool)}; name ${pool.type === 'macvlan' ? 'the link to the network, such as eth0' : 'another, such as pvbr0'}`;
+    problems.push({ path: `${path}.${linkKey(pool)}`, code: 'BAD_BRIDGE', message });
+  }
   return problems;
 }
 
@@ -103,9 +107,14 @@ function checkPair(earlier: PoolAt, later: PoolAt): Problem[] {
   if (name === later.pool.name) {
     problems.push({ path: later.path, code: 'DUPLICATE_POOL', message: `pool '${name}' is there already` });
   }
-  if (earlier.pool.bridge === later.pool.bridge) {
+  const bothMacvlan = earlier.pool.type === 'macvlan' && later.pool.type === 'macvlan';
+  if (earlier.pool.bridge === later.pool.bridge && !bothMacvlan) {
     const key = linkKey(later.pool);
-    const message = `${key} '${later.pool.bridge}' belongs to pool '${name}' already; every pool needs its own`;
+    const { bridge } = later.pool;
+    const message =
+      earlier.pool.type === later.pool.type
+        ? `bridge '${bridge}' belongs to pool '${name}' already; every pool needs its own`
+        : `'${bridge}' is the ${linkKey(earlier.pool)} of pool '${name}', and a macvlan's parent is a link of the machine's own; name another ${key}`;
     problems.push({ path: `${later.path}.${key}`, code: 'DUPLICATE_BRIDGE', message });
   }
   const a = parseSubnet(earlier.pool.subnet);

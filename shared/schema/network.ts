@@ -11,6 +11,8 @@ export const bridgePool = z.strictObject({
   subnet: ipv4Cidr,
   gateway: ipv4,
   nat: z.boolean(),
+  /** Of a macvlan pool: addresses that the machine itself has on the parent, to be given to nobody. */
+  hostAddresses: z.optional(z.array(ipv4)),
 });
 export type Pool = z.output<typeof bridgePool>;
 

@@ -54,6 +54,21 @@ describe('pool rules', () => {
     ]);
   });
 
+  it('lets macvlan pools share a parent, and nothing else', () => {
+    const lan: Pool = { ...internal, name: 'lan', type: 'macvlan', bridge: 'eth0', nat: false };
+    const other: Pool = { ...lan, name: 'other', subnet: '10.0.7.0/24', gateway: '10.0.7.1' };
+    assert.deepEqual(codes(lan, other), []);
+    assert.deepEqual(codes(lan, { ...other, subnet: lan.subnet, gateway: lan.gateway }), [
+      'pools[1].subnet OVERLAPPING_SUBNETS',
+    ]);
+    assert.deepEqual(codes(lan, { ...lab, bridge: 'eth0' }), ['pools[1].bridge DUPLICATE_BRIDGE']);
+    assert.deepEqual(codes(lab, { ...lan, bridge: lab.bridge }), ['pools[1].parent DUPLICATE_BRIDGE']);
+    assert.deepEqual(codes({ ...lan, bridge: 'lo' }, { ...lab, bridge: 'lo' }).slice(0, 2), [
+      'pools[0].parent BAD_BRIDGE',
+      'pools[1].bridge BAD_BRIDGE',
+    ]);
+  });
+
   it('reports everything that is wrong at once', () => {
     assert.deepEqual(
       codes(

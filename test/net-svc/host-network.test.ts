@@ -16,6 +16,7 @@ import {
   addresses,
   internal,
   lab,
+  lan,
   leaseOf,
   link,
   links,
@@ -308,8 +309,10 @@ describe('a FORWARD chain that somebody else lets drop', () => {
   it('is told with the way out where no rule of ours can override it', async () => {
     run(['nft', 'add', 'table', 'inet', 'fw']);
     run(['nft', 'add', 'chain', 'inet', 'fw', 'gate', '{ type filter hook forward priority 10; policy drop; }']);
+    run(['ip', 'link', 'add', lan.bridge, 'type', 'bridge']);
     const net = restart();
-    await net.configure([internal]);
+    await net.configure([internal, lan]);
+    run(['ip', 'link', 'del', lan.bridge]);
     const [reason, ...others] = net.healthReasons();
     assert.deepEqual(others, []);
     assert.equal(reason?.code, 'FORWARD_DROPPED');

@@ -130,6 +130,25 @@ export const lab: Pool = {
   nat: false,
 };
 
+/** On the link that `makeUplink` makes. */
+export const lan: Pool = {
+  name: 'lan',
+  type: 'macvlan',
+  bridge: 'uplink',
+  subnet: '192.0.2.0/24',
+  gateway: '192.0.2.1',
+  nat: false,
+};
+
+/** A link to a network that has a router of its own: the namespace `router` at the other end of a veth. */
+export function makeUplink(): void {
+  run(['ip', 'netns', 'add', 'router']);
+  run(['ip', 'link', 'add', 'uplink', 'type', 'veth', 'peer', 'name', 'lan0', 'netns', 'router']);
+  run(['ip', 'link', 'set', 'uplink', 'up']);
+  run(['ip', '-n', 'router', 'addr', 'add', '192.0.2.1/24', 'dev', 'lan0']);
+  run(['ip', '-n', 'router', 'link', 'set', 'lan0', 'up']);
+}
+
 /** The lease of the pool's host number `host` (1–254). */
 export function leaseOf(pool: Pool, container: string, host: number, containerInterface = 'eth0'): Lease {
   const address = pool.gateway.replace(/\d+$/, String(host));

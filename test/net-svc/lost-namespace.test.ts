@@ -4,20 +4,17 @@ import { once } from 'node:events';
 import { statSync } from 'node:fs';
 import { after, afterEach, before, beforeEach, describe, it } from 'node:test';
 import { hostInterfaceName } from '../../services/net-svc/link-names.ts';
-import type { Lease, Pool } from '../../shared/schema/network.ts';
+import type { Lease } from '../../shared/schema/network.ts';
 import { eventually } from '../kit/eventually.ts';
 import { reexecInNamespaces } from '../kit/namespaced.ts';
-import { addresses, internal, leaseOf, link, links, pings, run } from './kernel.ts';
+import { addresses, internal, lan, leaseOf, link, links, makeUplink, pings, run } from './kernel.ts';
 import { dir, kill, openService } from './service.ts';
 
 reexecInNamespaces(import.meta.filename);
 
 const SECONDS_10 = 10_000;
-const lan: Pool = { ...internal, name: 'lan', type: 'macvlan', bridge: 'uplink', subnet: '192.0.2.0/24', nat: false };
-const pools = [internal, { ...lan, gateway: '192.0.2.1' }];
+const pools = [internal, lan];
 const fileOf = (container: string): string => `${dir}/${container}`;
-const macvlanLease = (container: string, host: number): Lease =>
-  leaseOf({ ...lan, gateway: '192.0.2.1' }, container, host);
 
 let service: Awaited<ReturnType<typeof openService>>;
 let child: ChildProcess;
@@ -60,11 +57,7 @@ const boundAgain = (container: string, { inode }: Tenant) =>
 
 before(async () => {
   service = await openService();
-  run(['ip', 'netns', 'add', 'router']);
-  run(['ip', 'link', 'add', 'uplink', 'type', 'veth', 'peer', 'name', 'lan0', 'netns', 'router']);
-  run(['ip', 'link', 'set', 'uplink', 'up']);
-  run(['ip', '-n', 'router', 'addr', 'add', '192.0.2.1/24', 'dev', 'lan0']);
-  run(['ip', '-n', 'router', 'link', 'set', 'lan0', 'up']);
+  makeUplink();
 });
 beforeEach(async () => {
   child = service.serve();
@@ -101,16 +94,16 @@ describe('a namespace file that lost its mount while net-svc was dead', () => {
   });
 
   it('is bound again where there are only macvlans', async () => {
-    const mac = await live('mac', [macvlanLease('mac', 10)]);
-    await live('twin', [macvlanLease('twin', 11)]);
+    const mac = await live('mac', [leaseOf(lan, 'mac', 10)]);
+    await live('twin', [leaseOf(lan, 'twin', 11)]);
     await whileAway(() => unmount('mac'));
     await boundAgain('mac', mac);
     assert.ok(pings('192.0.2.1', fileOf('mac')));
   });
 
   it('is never bound to a namespace that only looks like its own', async () => {
-    const mac = await live('mac', [macvlanLease('mac', 10)]);
-    const twin = await live('twin', [macvlanLease('twin', 11)]);
+    const mac = await live('mac', [leaseOf(lan, 'mac', 10)]);
+    const twin = await live('twin', [leaseOf(lan, 'twin', 11)]);
     // Whoever is root inside can call its interface what it likes.
     const inside = ['nsenter', `--net=${fileOf('twin')}`, 'ip', 'link', 'set', 'eth0'];
     await whileAway(() => {
@@ -124,7 +117,7 @@ describe('a namespace file that lost its mount while net-svc was dead', () => {
     );
     const refused = await service.net.attach({
       container: 'mac',
-      interfaces: [macvlanLease('mac', 10)],
+      interfaces: [leaseOf(lan, 'mac', 10)],
       pid: twin.pid,
     });
     assert.ok(!refused.ok && refused.error.code === 'NET_FAILED');

@@ -134,6 +134,21 @@ describe('revision.parseDevice', () => {
     }
   });
 
+  it('refuses the link of the other type, and says what to do', () => {
+    const subnet = { subnet: '10.1.0.0/24', gateway: '10.1.0.1' };
+    const pools = {
+      a: { type: 'macvlan', parent: 'eth0', bridge: 'br0', ...subnet },
+      b: { bridge: 'br1', parent: 'eth0', subnet: '10.2.0.0/24', gateway: '10.2.0.1' },
+    };
+    const found = parseDevice({ network: { pools } });
+    assert.deepEqual(found.map(short), [
+      'device.json.network.pools.a.bridge WRONG_LINK_KEY',
+      'device.json.network.pools.b.parent WRONG_LINK_KEY',
+    ]);
+    assert.match(found[0]?.message ?? '', /remove 'bridge', or set "type": "bridge"$/);
+    assert.match(found[1]?.message ?? '', /remove 'parent', or set "type": "macvlan"$/);
+  });
+
   it('checks pools against each other', () => {
     const pools = {
       a: { bridge: 'br0', subnet: '10.0.0.0/16', gateway: '10.0.0.1' },

@@ -29,6 +29,19 @@ describe('revision.network', () => {
     assert.equal(interfacesOf({ hostname: 'x' }), 'legacy');
   });
 
+  it('offers only addresses that a container may have', () => {
+    const offer = (subnet: string, gateway: string): string | undefined => {
+      const device = { network: { pools: { p: { bridge: 'br0', subnet, gateway } } } };
+      const parsed = parse(state({ ...net('a', { pool: 'p', ip: '1.2.3.4' }), 'device.json': device }));
+      const outside = parsed.ok ? undefined : parsed.problems.find(({ code }) => code === 'ADDRESS_OUTSIDE');
+      return outside?.message.split('take one of ')[1];
+    };
+    assert.equal(offer('10.0.5.0/24', '10.0.5.1'), '10.0.5.2–10.0.5.254');
+    assert.equal(offer('10.0.5.0/24', '10.0.5.254'), '10.0.5.1–10.0.5.253');
+    assert.equal(offer('10.0.5.0/24', '10.0.5.9'), '10.0.5.1–10.0.5.254 but 10.0.5.9');
+    assert.equal(offer('10.0.5.0/30', '10.0.5.1'), '10.0.5.2');
+  });
+
   const REFUSED: readonly (readonly [string, unknown, string])[] = [
     ['an unknown pool', { pool: 'does-not-exist' }, 'network.pool UNKNOWN_POOL'],
     ['an unknown pool of an interface', { interfaces: [{ pool: 'x' }] }, 'network.interfaces.0.pool UNKNOWN_POOL'],

@@ -9,7 +9,7 @@ import { type Channel, fail, ok, type ServiceName } from '../../shared/ipc/contr
 import type { MemoryBus } from '../../shared/ipc/memory-bus.ts';
 import { indexAfter, pageFrom } from '../../shared/ipc/page.ts';
 import type { ExitStatus } from '../../shared/schema/exit.ts';
-import type { Reservation } from '../../shared/schema/network.ts';
+import type { Pool, Reservation } from '../../shared/schema/network.ts';
 
 interface Kept {
   revision: string;
@@ -36,6 +36,10 @@ export interface World {
   readonly diesAtOnce: Set<string>;
   /** ipam-svc says that a reserved address is somebody else's. */
   addressTaken: boolean;
+  /** As ipam-svc was told last. */
+  pools: readonly Pool[];
+  /** What the machine has on any link that is asked for. */
+  hostAddresses: readonly string[];
   /** net-svc says that a pool is in the way of something of the machine. */
   poolOverlaps: boolean;
   /** Starts and mounts wait here while they are held. */
@@ -104,6 +108,7 @@ export function createWorld(nowMs: () => number, onCall: () => void): World {
     channel?.serve(ipamContract, {
       configure: async ({ pools, reservations }) => {
         world.reservations = reservations;
+        world.pools = pools;
         const refused = await enter('ipam-svc', 'ipam.configure', String(pools.length));
         if (world.addressTaken) return fail(TAKEN);
         return refused ? fail({ code: 'JOURNAL_UNWRITABLE', reason: 'full' }) : ok({});
@@ -168,6 +173,8 @@ export function createWorld(nowMs: () => number, onCall: () => void): World {
         return ok({});
       },
       listAttachments: () => ok({ attachments: [...attachments].map(attachmentOf) }),
+      listHostAddresses: ({ links: [link = ''] }) =>
+        ok({ addresses: world.hostAddresses.map((address) => ({ link, address })) }),
       health: () => ok({ reasons: [] }),
     });
     channel?.ready();
@@ -240,6 +247,8 @@ export function createWorld(nowMs: () => number, onCall: () => void): World {
     leases,
     attachments,
     reservations: [],
+    pools: [],
+    hostAddresses: [],
     troubles,
     diesAtOnce,
     addressTaken: false,
