@@ -13,8 +13,8 @@ export const logContract = defineContract({
     reasons: {},
     noNewPrivileges: true,
     umask: 0o022,
-    // `current` is a symbolic link.
-    permissionModel: { workers: true, anyPath: true },
+    // `current` is a symbolic link. Containers’ sockets are read by native code: Node has no datagrams of AF_UNIX.
+    permissionModel: { workers: true, anyPath: true, addons: true },
   },
   files: { owns: ['<storage>/logs', '<rundir>/log'], reads: ['<rundir>/lxc'], writes: [] },
   watch: { readyMs: 10_000, beatMs: 500, missedBeats: 6 },

@@ -6,6 +6,7 @@ import type { HealthReason } from '../../shared/schema/health.ts';
 import { type Launch, settingsOf } from '../../shared/service/launch.ts';
 import { createCollector } from './collector.ts';
 import { feedFromLxc } from './container-feed.ts';
+import { createContainerSockets } from './container-sockets.ts';
 import { createContainerTails } from './container-tails.ts';
 import { logContract } from './contract.ts';
 import { readCurrent } from './current-link.ts';
@@ -14,6 +15,7 @@ import { logHandlers } from './handlers.ts';
 import { logSettings } from './log-settings.ts';
 import { openOutputs } from './outputs.ts';
 import { createServicePipe } from './service-pipe.ts';
+import { feedFromSupervisor } from './socket-feed.ts';
 
 /** After that, lines go where they went before the last boot: better in the wrong folder than in none. */
 const REVISION_WAIT_MS = 10_000;
@@ -44,7 +46,11 @@ export function serveLogs(channel: Channel, launch: Launch, log: Logger, compres
   const pipes = (launch.logPipes ?? []).map(({ source, fd }) =>
     createServicePipe({ origin: source, fd, acceptedPath: join(folder, `${source}.accepted`) }),
   );
-  const collector = createCollector([...pipes, tails], [outputs]);
+  const sockets = createContainerSockets({
+    acceptedPath: join(folder, 'sockets.accepted'),
+    loadKernel: async () => (await import('./socket-watch.ts')).socketKernel,
+  });
+  const collector = createCollector([...pipes, tails, sockets], [outputs]);
   const openRevision = (revision: string) => {
     clearTimeout(patience);
     cursors.update({ revision });
@@ -56,6 +62,7 @@ export function serveLogs(channel: Channel, launch: Launch, log: Logger, compres
   if (before.revision !== undefined) openRevision(before.revision);
 
   const stopFeed = feedFromLxc(channel, tails, join(launch.rundir, 'lxc'), log);
+  const stopSocketFeed = feedFromSupervisor(channel, sockets, log);
   channel.serve(
     logContract,
     logHandlers({ openRevision, troubles: () => [...collector.troubles(), ...cursors.troubles()] }),
@@ -63,6 +70,7 @@ export function serveLogs(channel: Channel, launch: Launch, log: Logger, compres
   return () => {
     clearTimeout(patience);
     stopFeed();
+    stopSocketFeed();
     collector.stop();
   };
 }

@@ -11,6 +11,8 @@ export interface ConfigSettings {
   readonly rootfs: string;
   /** Mounted read-only as /pantavisor. */
   readonly pantavisorFolder: string;
+  /** Whether /dev/log leads to log-svc. */
+  readonly devLog: boolean;
   readonly consoleLog: string;
   readonly lxcLog: string;
   /** First part of the names of its control groups. */

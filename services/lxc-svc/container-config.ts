@@ -3,6 +3,7 @@ import type { LxcEntry } from '../../shared/lxc-config/parse.ts';
 import { cgroupLimits, cgroupPlaces } from './cgroup-keys.ts';
 import type { ConfigDraft, ConfigPart, ConfigSettings } from './config-draft.ts';
 import { logging, terminals } from './console-keys.ts';
+import { devLog } from './dev-log.ts';
 import { pantavisorMount } from './mount-entries.ts';
 import { identity, network } from './network-keys.ts';
 import { withoutOwned } from './owned-keys.ts';
@@ -14,6 +15,7 @@ const PARTS: readonly ConfigPart[] = [
   cgroupLimits,
   volumeMounts,
   pantavisorMount,
+  devLog,
   network,
   terminals,
   identity,

@@ -126,6 +126,8 @@ export const lxcContract = defineContract({
         container: containerName,
         hostname: z.string().check(z.regex(/^[A-Za-z0-9]([A-Za-z0-9.-]{0,62}[A-Za-z0-9])?$/)),
         network: containerNetwork,
+        /** Whether there is a /dev/log in it that leads to log-svc. */
+        devLog: z.boolean(),
       }),
       result: z.strictObject({ pid, startedMs: epochMs }),
       errors: { NOT_MOUNTED: z.strictObject({}), START_FAILED: stepFailed },

@@ -15,12 +15,14 @@ import { knownContainers, readMountRecord } from './record-store.ts';
 import { StepFailure } from './root-mounts.ts';
 import type { RunSettings } from './run-config.ts';
 
+export type SupervisorClient = Client<typeof supervisorContract>;
+
 export interface LxcParts {
   readonly places: Places;
   readonly queue: KeyQueue;
   readonly mounts: ContainerMounts;
   readonly runs: ContainerRuns;
-  readonly supervisor: Client<typeof supervisorContract>;
+  readonly supervisor: SupervisorClient;
   readonly writeConfig: (run: RunSettings) => void;
   /** Of a container that runs, for its signals. Never throws. */
   readonly ownEntries: (container: string) => readonly LxcEntry[];
@@ -54,7 +56,7 @@ export function lxcHandlers(parts: LxcParts): Handlers<typeof lxcContract> {
         }
       }),
 
-    start: ({ container, hostname, network }, { signal }) =>
+    start: ({ container, hostname, network, devLog }, { signal }) =>
       queue.run(container, async () => {
         const dying = stopping.get(container);
         if (dying !== undefined) await Promise.race([dying.ended, givenUp(signal)]);
@@ -64,8 +66,8 @@ export function lxcHandlers(parts: LxcParts): Handlers<typeof lxcContract> {
         if (present !== undefined) return ok({ pid: present.pid, startedMs: present.startedMs });
         if (mounts.mounted(container) === undefined) return fail({ code: 'NOT_MOUNTED' });
         try {
-          const pantavisorFolder = await openSocketFolder(parts, container);
-          parts.writeConfig({ container, hostname, network, pantavisorFolder });
+          const pantavisorFolder = await openSocketFolder(parts.supervisor, container);
+          parts.writeConfig({ container, hostname, network, devLog, pantavisorFolder });
           const { pid, startedMs } = await runs.start(container);
           return ok({ pid, startedMs });
         } catch (error) {
@@ -97,6 +99,8 @@ export function lxcHandlers(parts: LxcParts): Handlers<typeof lxcContract> {
         if (run !== undefined) return fail({ code: 'RUNNING', pid: run.pid });
         try {
           await mounts.unmount(container);
+          // Nobody is left who could speak through them. The same container, mounted again, gets the same sockets.
+          await parts.supervisor.closeSockets({ container });
           return ok({});
         } catch (error) {
           return fail({ code: 'UNMOUNT_FAILED', ...stepOf(error) });
@@ -134,8 +138,9 @@ function givenUp(signal: AbortSignal): Promise<void> {
   return new Promise((resolve) => signal.addEventListener('abort', () => resolve(), { once: true }));
 }
 
-async function openSocketFolder({ supervisor }: LxcParts, container: string): Promise<string> {
-  const answer = await supervisor.openControlSocket({ container });
+/** Throws StepFailure, or the fault of a supervisor that does not answer. */
+export async function openSocketFolder(supervisor: SupervisorClient, container: string): Promise<string> {
+  const answer = await supervisor.openSockets({ container });
   if (answer.ok) return answer.value.folder;
-  throw new StepFailure('control socket', answer.error.reason);
+  throw new StepFailure('sockets', answer.error.reason);
 }

@@ -16,6 +16,7 @@ export interface RunSettings {
   readonly hostname: string;
   readonly network: ContainerNetwork;
   readonly pantavisorFolder: string;
+  readonly devLog: boolean;
 }
 
 /** Throws StepFailure. */

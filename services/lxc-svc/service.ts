@@ -6,7 +6,7 @@ import { supervisorContract } from '../supervisor/contract.ts';
 import { createContainerMounts } from './container-mounts.ts';
 import { createContainerRuns } from './container-runs.ts';
 import { lxcContract } from './contract.ts';
-import { lxcHandlers } from './handlers.ts';
+import { lxcHandlers, openSocketFolder } from './handlers.ts';
 import { createKeyQueue } from './key-queue.ts';
 import { readOwnConfig } from './own-config.ts';
 import { lxcPath, type Places, trailPath } from './places.ts';
@@ -54,6 +54,7 @@ export function startLxcService({ channel, rundir, storage, readerGid, log }: Lx
       return [];
     }
   };
+  const supervisor = channel.client(supervisorContract);
   channel.serve(
     lxcContract,
     lxcHandlers({
@@ -61,7 +62,7 @@ export function startLxcService({ channel, rundir, storage, readerGid, log }: Lx
       queue,
       mounts,
       runs,
-      supervisor: channel.client(supervisorContract),
+      supervisor,
       writeConfig: (run) => {
         const mounted = mounts.mounted(run.container);
         if (mounted === undefined) throw new StepFailure('configuration', 'it is not mounted any more');
@@ -75,10 +76,20 @@ export function startLxcService({ channel, rundir, storage, readerGid, log }: Lx
     void queue.run(container, () => adopt(container));
   }
 
+  /** A supervisor that was started anew has bound none: the container finds them in the folder that it has mounted. */
+  async function openSockets(container: string): Promise<void> {
+    try {
+      await openSocketFolder(supervisor, container);
+    } catch (error) {
+      log.error(`${container} is served by nobody until it is started again: no sockets: ${String(error)}`);
+    }
+  }
+
   async function adopt(container: string): Promise<void> {
     // Nothing can be told before the service is ready.
     await new Promise((resolve) => setImmediate(resolve));
     await runs.adopt(container);
+    if (runs.running(container) !== undefined) await openSockets(container);
     const last = runs.running(container) === undefined ? runs.lastExit(container) : undefined;
     // Told perhaps by the service before us, perhaps not: whoever knows it already tells it by pid and time.
     if (last !== undefined && mounts.mounted(container) !== undefined) {

@@ -83,7 +83,7 @@ export async function startContainer(
     if (!hooks.wanted()) return { kind: 'abandoned' };
     const started = await step(
       'lxc.start',
-      () => lxc.start({ container, hostname: plan.hostname, network: plumbing.network }),
+      () => lxc.start({ container, hostname: plan.hostname, network: plumbing.network, devLog: plan.devLog }),
       ['lxc.stop', () => lxc.stop({ container, graceMs: 0 })],
     );
     return { kind: 'started', pid: started.pid, startedMs: started.startedMs };

@@ -1,18 +1,32 @@
-// supervisor: starts, watches and restarts the services, routes their messages, and holds the listening sockets.
+// supervisor: starts, watches and restarts the services, routes their messages, and holds the sockets of containers.
 import * as z from 'zod/mini';
 import { defineContract } from '../../shared/ipc/contract.ts';
 import { healthRequest } from '../../shared/schema/health.ts';
 import { containerName, epochMs } from '../../shared/schema/names.ts';
 
+const inheritedFd = z.int().check(z.minimum(3));
+
 const controlSocket = z.strictObject({
   container: containerName,
   /** The descriptor under which ctl-svc inherited this listening socket. */
-  fd: z.int().check(z.minimum(3)),
+  fd: inheritedFd,
 });
+
+/** The descriptors under which log-svc inherited the sockets of a container. */
+const logSockets = z.strictObject({
+  container: containerName,
+  /** Datagrams: /dev/log. */
+  devLog: inheritedFd,
+  /** Datagrams: pv-ctrl-log. */
+  ctrlLog: inheritedFd,
+  /** Listening: pv-fd-log. */
+  fdLog: inheritedFd,
+});
+export type LogSockets = z.output<typeof logSockets>;
 
 export const supervisorContract = defineContract({
   service: 'supervisor',
-  job: 'Starts, watches and restarts the services, routes their messages, and holds the listening sockets.',
+  job: 'Starts, watches and restarts the services, routes their messages, and holds the sockets of containers.',
   privileges: {
     user: 'root',
     capabilities: ['all'],
@@ -52,8 +66,11 @@ export const supervisorContract = defineContract({
       idempotent: true,
       deadlineMs: 2_000,
     },
-    /** Makes the listening socket <rundir>/ctl/<container>/pv-ctrl and gives it to ctl-svc. Open already: the same again. */
-    openControlSocket: {
+    /**
+     * Makes a container's sockets in <rundir>/ctl/<container>: pv-ctrl for ctl-svc; dev-log, pv-ctrl-log and pv-fd-log for log-svc.
+     * Open already: the same again.
+     */
+    openSockets: {
       callers: ['lxc-svc'],
       params: z.strictObject({ container: containerName }),
       /** The folder that lxc-svc mounts as /pantavisor into the container. */
@@ -62,7 +79,8 @@ export const supervisorContract = defineContract({
       idempotent: true,
       deadlineMs: 5_000,
     },
-    closeControlSocket: {
+    /** Nobody in the container is served any more. Not open: a no-op. */
+    closeSockets: {
       callers: ['lxc-svc'],
       params: z.strictObject({ container: containerName }),
       result: z.strictObject({}),
@@ -74,6 +92,14 @@ export const supervisorContract = defineContract({
       callers: ['ctl-svc'],
       params: z.strictObject({}),
       result: z.strictObject({ sockets: z.array(controlSocket) }),
+      errors: {},
+      idempotent: true,
+      deadlineMs: 5_000,
+    },
+    listLogSockets: {
+      callers: ['log-svc'],
+      params: z.strictObject({}),
+      result: z.strictObject({ sockets: z.array(logSockets) }),
       errors: {},
       idempotent: true,
       deadlineMs: 5_000,
@@ -92,6 +118,8 @@ export const supervisorContract = defineContract({
   events: {
     controlSocketOpened: { subscribers: ['ctl-svc'], payload: controlSocket },
     controlSocketClosed: { subscribers: ['ctl-svc'], payload: z.strictObject({ container: containerName }) },
+    logSocketsOpened: { subscribers: ['log-svc'], payload: logSockets },
+    logSocketsClosed: { subscribers: ['log-svc'], payload: z.strictObject({ container: containerName }) },
     /** A service went up or down. */
     serviceChanged: {
       subscribers: ['ctl-svc'],

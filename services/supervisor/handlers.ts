@@ -1,41 +1,39 @@
 // What services may ask of the supervisor.
 import { fail, type Handlers, ok } from '../../shared/ipc/contract.ts';
 import type { HealthReason } from '../../shared/schema/health.ts';
+import type { ContainerSockets } from './container-sockets.ts';
 import type { supervisorContract } from './contract.ts';
-import type { ControlSockets } from './control-sockets.ts';
 import { proportionalMemory } from './process-record.ts';
 import type { Reboots } from './reboots.ts';
 import type { SupervisedService } from './supervised-service.ts';
 
 export interface Tree {
   readonly services: readonly SupervisedService[];
-  readonly sockets: ControlSockets;
+  readonly sockets: ContainerSockets;
   readonly reboots: Reboots;
   /** What was written as configuration and cannot be used. */
   readonly warnings: readonly string[];
   uidOf(service: SupervisedService): number;
   queueDepth(service: SupervisedService): number;
-  /** Makes it and tells ctl-svc, or restarts that one with a larger bank. Throws when it cannot be made. */
-  openSocket(container: string): void;
-  closeSocket(container: string): void;
 }
 
 export function createHandlers(tree: Tree): Handlers<typeof supervisorContract> {
   return {
     listServices: () => ok({ services: tree.services.map((service) => serviceRow(service, tree)) }),
-    openControlSocket: ({ container }) => {
+    openSockets: ({ container }) => {
       try {
-        tree.openSocket(container);
+        tree.sockets.open(container);
         return ok({ folder: tree.sockets.folderOf(container) });
       } catch (error) {
         return fail({ code: 'SOCKET_FAILED', reason: error instanceof Error ? error.message : String(error) });
       }
     },
-    closeControlSocket: ({ container }) => {
-      tree.closeSocket(container);
+    closeSockets: ({ container }) => {
+      tree.sockets.close(container);
       return ok({});
     },
-    listControlSockets: () => ok({ sockets: [...tree.sockets.list()] }),
+    listControlSockets: () => ok({ sockets: [...tree.sockets.controlSockets()] }),
+    listLogSockets: () => ok({ sockets: [...tree.sockets.logSockets()] }),
     reboot: (cause) => (tree.reboots.ask(cause) ? ok({}) : fail({ code: 'REBOOT_LOOP' })),
     health: () =>
       ok({

@@ -1,12 +1,12 @@
 // What the supervisor keeps open so that services can die without a caller or a log line noticing: the tree's lock, the
-// listening sockets, the log pipes; and which of it each service inherits under which number.
+// sockets, the log pipes; and which of it each service inherits under which number.
 import { closeSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import type { ServiceName } from '../../shared/ipc/contract.ts';
 import { listenUnix, pipe2NonBlocking } from '../../shared/kernel/unix-sockets.ts';
 import { BROKER_FD, type Launch, settingsOf } from '../../shared/service/launch.ts';
 import { resolveUid } from '../../shared/service/users.ts';
-import { type ControlSockets, createControlSockets } from './control-sockets.ts';
+import { type ContainerSockets, createContainerSockets } from './container-sockets.ts';
 import { openStdout } from './held-stdout.ts';
 import type { Places } from './spawn-arguments.ts';
 
@@ -17,7 +17,7 @@ export interface Inheritance {
 }
 
 export interface HeldDescriptors {
-  readonly controlSockets: ControlSockets;
+  readonly containerSockets: ContainerSockets;
   /** The write end of a service's log pipe; its read end is log-svc's. */
   logFdOf(service: ServiceName): number;
   /** To be asked anew at every start of the service. */
@@ -48,22 +48,30 @@ export function holdDescriptors(
   const { rundir, storage } = places;
   const hostSocketPath = join(rundir, 'pv-ctrl');
   const hostSocketFd = listenUnix(hostSocketPath, HOST_SOCKET);
-  const controlSockets = createControlSockets(join(rundir, 'ctl'), FIRST_OWN_FD + 1);
   const pipes = new Map(services.map((service) => [service, pipe2NonBlocking()]));
   const stdout = wantsStdout(settings) ? openStdout() : undefined;
+  const containerSockets = createContainerSockets(join(rundir, 'ctl'), {
+    control: FIRST_OWN_FD + 1,
+    log: FIRST_OWN_FD + pipes.size + (stdout === undefined ? 0 : 1),
+  });
 
   const own = (service: ServiceName): { readonly launch: Partial<Launch>; readonly fds: readonly number[] } => {
     switch (service) {
       case 'ctl-svc':
-        controlSockets.renew();
-        return { launch: { hostSocketFd: FIRST_OWN_FD }, fds: [hostSocketFd, ...controlSockets.fds] };
+        containerSockets.control.renew();
+        return { launch: { hostSocketFd: FIRST_OWN_FD }, fds: [hostSocketFd, ...containerSockets.control.fds] };
       case 'log-svc':
+        containerSockets.log.renew();
         return {
           launch: {
             logPipes: [...pipes.keys()].map((source, index) => ({ source, fd: FIRST_OWN_FD + index })),
             ...(stdout === undefined ? {} : { stdoutFd: FIRST_OWN_FD + pipes.size }),
           },
-          fds: [...[...pipes.values()].map(({ readFd }) => readFd), ...(stdout === undefined ? [] : [stdout.fd])],
+          fds: [
+            ...[...pipes.values()].map(({ readFd }) => readFd),
+            ...(stdout === undefined ? [] : [stdout.fd]),
+            ...containerSockets.log.fds,
+          ],
         };
       case 'lxc-svc':
         return { launch: { logUid: resolveUid('berth-log') }, fds: [] };
@@ -73,7 +81,7 @@ export function holdDescriptors(
   };
 
   return {
-    controlSockets,
+    containerSockets,
     logFdOf(service) {
       const pipe = pipes.get(service);
       if (pipe === undefined) throw new Error(`no log pipe for ${service}`);
@@ -88,7 +96,8 @@ export function holdDescriptors(
       rmSync(hostSocketPath, { force: true });
       stdout?.close();
       const pipeFds = [...pipes.values()].flatMap(({ readFd, writeFd }) => [readFd, writeFd]);
-      for (const fd of [hostSocketFd, lockFd, ...controlSockets.fds, ...pipeFds]) closeSync(fd);
+      const socketFds = [...containerSockets.control.fds, ...containerSockets.log.fds];
+      for (const fd of [hostSocketFd, lockFd, ...socketFds, ...pipeFds]) closeSync(fd);
     },
   };
 }

@@ -52,6 +52,7 @@ export function nodeArguments(
           // The model is announced as experimental on stderr, where only last words belong.
           '--no-warnings',
           ...(privileges.permissionModel.workers ? ['--allow-worker'] : []),
+          ...(privileges.permissionModel.addons === true ? ['--allow-addons'] : []),
           ...(privileges.permissionModel.anyPath === true ? NO_PATH_FENCES : pathFences(files, places)),
         ];
   return [

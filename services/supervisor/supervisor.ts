@@ -158,26 +158,23 @@ function serveRequests(
   reboots: Reboots,
   warnings: readonly string[],
 ): void {
-  const { controlSockets } = held;
+  const { containerSockets } = held;
+  containerSockets.listen({
+    controlOpened: (socket) => channel.publish(supervisorContract, 'controlSocketOpened', socket),
+    logOpened: (sockets) => channel.publish(supervisorContract, 'logSocketsOpened', sockets),
+    closed(container) {
+      channel.publish(supervisorContract, 'controlSocketClosed', { container });
+      channel.publish(supervisorContract, 'logSocketsClosed', { container });
+    },
+    usedUp: (service) => services.get(service)?.renew('more sockets of containers are needed'),
+  });
   const handlers = createHandlers({
     services: [...services.values()],
-    sockets: controlSockets,
+    sockets: containerSockets,
     reboots,
     warnings,
     uidOf: ({ contract }) => uidOf(contract),
     queueDepth: ({ contract }) => broker.queueDepth(contract.service),
-    openSocket(container) {
-      const opened = controlSockets.open(container);
-      if (opened?.isNew === true) channel.publish(supervisorContract, 'controlSocketOpened', opened.socket);
-      if (opened !== undefined) return;
-      // The bank is used up. ctl-svc asks for the list of sockets when it starts, with the larger bank in its hands.
-      controlSockets.renew();
-      controlSockets.open(container);
-      services.get('ctl-svc')?.renew('more control sockets are needed');
-    },
-    closeSocket(container) {
-      if (controlSockets.close(container)) channel.publish(supervisorContract, 'controlSocketClosed', { container });
-    },
   });
   channel.serve(supervisorContract, handlers);
   channel.ready();

@@ -44,6 +44,8 @@ export interface PermissionModel {
    * paths ("fs.symlink API requires full fs.read and fs.write permissions").
    */
   readonly anyPath?: boolean;
+  /** Whether native addons may be loaded. What they do is fenced by the user alone. */
+  readonly addons?: boolean;
 }
 
 export interface Privileges {
@@ -55,7 +57,7 @@ export interface Privileges {
   readonly reasons: Readonly<Record<Capability, string>>;
   readonly noNewPrivileges: boolean;
   readonly umask: number;
-  /** Node's permission model (no child processes, no addons, files by path); undefined where native code makes it no fence. */
+  /** Node's permission model (no child processes, no addons unless named, files by path); undefined where native code makes it no fence. */
   readonly permissionModel: PermissionModel | undefined;
 }
 

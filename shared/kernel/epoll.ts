@@ -24,7 +24,12 @@ const cWait: {
 /** sys/epoll.h, fcntl.h */
 export const EPOLLIN = 1;
 export const EPOLLPRI = 2;
+/** Told once; then it has to be watched again. */
+export const EPOLLONESHOT = 1 << 30;
 const EPOLL_CTL_ADD = 1;
+const EPOLL_CTL_DEL = 2;
+const EPOLL_CTL_MOD = 3;
+const EEXIST = 17;
 const O_NONBLOCK = 0o4000;
 const O_CLOEXEC = 0o2000000;
 /** struct epoll_event is packed on x86 only (sys/epoll.h). */
@@ -35,13 +40,17 @@ const MAX_EVENTS = 16;
 
 export interface Watched {
   readonly fd: number;
-  /** EPOLLIN, EPOLLPRI. Errors are always told. */
+  /** EPOLLIN, EPOLLPRI, with or without EPOLLONESHOT. Errors are always told. */
   readonly events: number;
 }
 
 export interface Poller {
   /** The descriptors that are ready; none after `timeoutMs` (-1: never) or `close`. One wait at a time. */
   wait(timeoutMs: number): Promise<readonly number[]>;
+  /** One more, or one of them anew; also during a wait. Throws KernelError (EPERM: what it is cannot be waited for). */
+  watch(watched: Watched): void;
+  /** To be called before the descriptor is closed. Not watched: a no-op. */
+  unwatch(fd: number): void;
   /** Ends a wait. The watched descriptors stay open: they are the caller's, to be closed when the wait has ended. */
   close(): void;
 }
@@ -55,13 +64,18 @@ export function openPoller(watched: readonly Watched[]): Poller {
   const events = Buffer.alloc(EVENT_BYTES * MAX_EVENTS);
   let closed = false;
   let waiting = false;
-  for (const { fd, events: wanted } of [...watched, { fd: readFd, events: EPOLLIN }]) {
+  const watch = ({ fd, events: wanted }: Watched): void => {
     const event = Buffer.alloc(EVENT_BYTES);
     event.writeUInt32LE(wanted, 0);
     event.writeUInt32LE(fd, DATA_OFFSET);
-    if (cControl(epollFd, EPOLL_CTL_ADD, fd, event) >= 0) continue;
-    const error = kernelError(koffi.errno(), 'epoll_ctl', `descriptor ${fd}`);
-    for (const each of own) closeSync(each);
+    if (cControl(epollFd, EPOLL_CTL_ADD, fd, event) >= 0) return;
+    if (koffi.errno() === EEXIST && cControl(epollFd, EPOLL_CTL_MOD, fd, event) >= 0) return;
+    throw kernelError(koffi.errno(), 'epoll_ctl', `descriptor ${fd}`);
+  };
+  try {
+    for (const each of [...watched, { fd: readFd, events: EPOLLIN }]) watch(each);
+  } catch (error) {
+    for (const fd of own) closeSync(fd);
     throw error;
   }
   const wake = (): void => {
@@ -92,6 +106,10 @@ export function openPoller(watched: readonly Watched[]): Poller {
           else resolve(closed ? [] : ready.filter((fd) => fd !== readFd));
         });
       }),
+    watch,
+    unwatch(fd) {
+      cControl(epollFd, EPOLL_CTL_DEL, fd, events);
+    },
     close() {
       if (closed) return;
       closed = true;

@@ -1,10 +1,11 @@
-// Pipes and listening Unix sockets as bare file descriptors, to be handed on to other processes.
+// Pipes and Unix sockets, listening ones and those for datagrams, as bare file descriptors, to be handed on to other processes.
 import { chmodSync, closeSync, rmSync } from 'node:fs';
 import { bind, KernelError, listen, pipe2, socket } from './libc.ts';
 
 // linux/un.h, linux/socket.h, asm-generic/fcntl.h: the same numbers on x86, arm and riscv.
 const AF_UNIX = 1;
 const SOCK_STREAM = 1;
+const SOCK_DGRAM = 2;
 const NONBLOCK = 0o4000;
 const CLOEXEC = 0o2000000;
 /** struct sockaddr_un is a u16 family and 108 bytes of path with its NUL. */
@@ -20,6 +21,11 @@ export function unboundUnixSocket(): number {
   return socket(AF_UNIX, SOCK_STREAM | NONBLOCK | CLOEXEC, 0);
 }
 
+/** For datagrams; closes on exec and does not block; the caller closes it. */
+export function unboundDatagramSocket(): number {
+  return socket(AF_UNIX, SOCK_DGRAM | NONBLOCK | CLOEXEC, 0);
+}
+
 export interface ListenOptions {
   /** Permission bits of the socket's file: writing is connecting (unix(7)). In force before anybody can connect. */
   readonly mode: number;
@@ -29,6 +35,18 @@ export interface ListenOptions {
 
 /** Binds to `path`, replacing what a predecessor left there, and listens. Throws KernelError; the descriptor stays the caller's. */
 export function bindAndListen(fd: number, path: string, { mode, backlog }: ListenOptions): void {
+  bindPath(fd, path);
+  chmodSync(path, mode);
+  listen(fd, backlog);
+}
+
+/** Binds a datagram socket to `path`, replacing what a predecessor left there; `mode` as of a listening one. Throws KernelError. */
+export function bindDatagram(fd: number, path: string, mode: number): void {
+  bindPath(fd, path);
+  chmodSync(path, mode);
+}
+
+function bindPath(fd: number, path: string): void {
   const bytes = Buffer.from(path);
   if (bytes.length > MAX_PATH_BYTES || bytes.includes(0)) {
     throw new KernelError(
@@ -42,8 +60,6 @@ export function bindAndListen(fd: number, path: string, { mode, backlog }: Liste
   address.writeUInt16LE(AF_UNIX, 0);
   address.set(bytes, 2);
   bind(fd, address, `bind ${path}`);
-  chmodSync(path, mode);
-  listen(fd, backlog);
 }
 
 /** A new socket that listens at `path`; nothing is left open when that fails. */

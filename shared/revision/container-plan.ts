@@ -98,6 +98,7 @@ export function planContainer(
     config,
     storage: storage.plan,
     hostname: run.network?.hostname ?? hostnameOf(name),
+    devLog: run['dev-log'] ?? true,
     network,
     autoRecovery: recoveryOf(run.auto_recovery) ?? group.autoRecovery,
   };

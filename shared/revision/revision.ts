@@ -76,6 +76,8 @@ export interface ContainerPlan {
   readonly config: string;
   readonly storage: StoragePlan;
   readonly hostname: string;
+  /** Whether its /dev/log leads to the log service. */
+  readonly devLog: boolean;
   readonly network: NetworkPlan;
   readonly autoRecovery: AutoRecovery | undefined;
 }

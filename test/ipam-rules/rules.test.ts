@@ -324,7 +324,7 @@ describe('ipam rule 7: fail fast', () => {
     assert.deepEqual(problems(state(container('a', { network: { pool: 'internal' } })), files), []);
     const { entries } = containerConfig(parseLxcConfig(files[CONF] ?? '', 'conf').entries, {
       ...{ container: 'a', hostname: 'a', network: { kind: 'netns', path: '/run/netns/a' }, rootfs: '/r' },
-      ...{ pantavisorFolder: '/p', consoleLog: '/c', lxcLog: '/l', cgroup: 'berth.0.a' },
+      ...{ pantavisorFolder: '/p', devLog: true, consoleLog: '/c', lxcLog: '/l', cgroup: 'berth.0.a' },
       ...{ host: { v1: new Set<string>(), v2: new Set<string>() }, storageRoots: { lxc: '/l', exports: '/e' } },
     });
     const kept = entries.filter(({ key }) => key === 'lxc.namespace.keep').flatMap(({ value }) => value.split(' '));

@@ -21,12 +21,14 @@ import { build } from 'esbuild';
 import { logContract } from '../../services/log-svc/contract.ts';
 import type { RetentionSettings } from '../../services/log-svc/retention.ts';
 import { lxcContract } from '../../services/lxc-svc/contract.ts';
+import { createContainerSockets } from '../../services/supervisor/container-sockets.ts';
+import { supervisorContract } from '../../services/supervisor/contract.ts';
 import { type ServiceProcess, spawnService } from '../../services/supervisor/spawn-service.ts';
 import type { KeyName } from '../../shared/config/keys.ts';
 import { findKey } from '../../shared/config/settings.ts';
 import { createBroker } from '../../shared/ipc/broker.ts';
 import { createChannel } from '../../shared/ipc/channel.ts';
-import type { Channel } from '../../shared/ipc/contract.ts';
+import { type Channel, ok } from '../../shared/ipc/contract.ts';
 import { memoryPorts } from '../../shared/ipc/memory-port.ts';
 import { socketPort } from '../../shared/ipc/socket-port.ts';
 import { pipe2NonBlocking } from '../../shared/kernel/unix-sockets.ts';
@@ -34,7 +36,13 @@ import { silentLogger } from '../../shared/log/logger.ts';
 import { BROKER_FD, type Launch } from '../../shared/service/launch.ts';
 import { resolveUid } from '../../shared/service/users.ts';
 
-export const CONTRACTS = [logContract, lxcContract];
+/** What is asked of the supervisor here. */
+const playedContract = {
+  ...supervisorContract,
+  requests: { listLogSockets: supervisorContract.requests.listLogSockets },
+};
+
+export const CONTRACTS = [logContract, lxcContract, playedContract];
 const HASH = 'test';
 const SERVICE = join(import.meta.dirname, '../../services/log-svc');
 export const COMPRESS_WORKER = join(SERVICE, 'compress-worker.ts');
@@ -130,6 +138,9 @@ type Piped = (typeof PIPED)[number];
 export interface LogTree {
   /** A peer of log-svc, on the same broker. */
   connect(service: 'state-svc' | 'lxc-svc' | 'ctl-svc'): Channel;
+  /** A container's sockets, as the supervisor makes them: the folder that is mounted as /pantavisor. */
+  openSockets(container: string): string;
+  closeSockets(container: string): void;
   /** The write end of that service's log pipe. */
   writeFd(service: Piped): number;
   /** With this configuration. Resolves when it says that it is ready. */
@@ -145,12 +156,12 @@ export async function makeLogTree(place: Place): Promise<LogTree> {
       'log-svc': join(SERVICE, 'main.ts'),
       'compress-worker': join(SERVICE, 'compress-worker.ts'),
     },
-    external: ['piscina'],
     outdir: program,
     bundle: true,
     platform: 'node',
     target: 'node20.19',
     format: 'cjs',
+    external: ['koffi', 'piscina'],
     define: { __CONTRACTS_HASH__: JSON.stringify(HASH) },
     logLevel: 'error',
   });
@@ -170,6 +181,24 @@ export async function makeLogTree(place: Place): Promise<LogTree> {
   });
   const alive = new Set<ServiceProcess>();
   const pipes = new Map(PIPED.map((source) => [source, pipe2NonBlocking()]));
+  const sockets = createContainerSockets(join(place.rundir, 'ctl'), {
+    control: 1_000,
+    log: BROKER_FD + 1 + PIPED.length,
+  });
+  const connect = (service: 'supervisor' | 'state-svc' | 'lxc-svc' | 'ctl-svc'): Channel => {
+    const [brokerEnd, serviceEnd] = memoryPorts();
+    broker.attach(service, brokerEnd);
+    return createChannel(serviceEnd, { contractsHash: HASH, log: silentLogger, beatMs: 0 });
+  };
+  const supervisor = connect('supervisor');
+  supervisor.serve(playedContract, { listLogSockets: () => ok({ sockets: [...sockets.logSockets()] }) });
+  supervisor.ready();
+  sockets.listen({
+    controlOpened: () => undefined,
+    logOpened: (one) => supervisor.publish(supervisorContract, 'logSocketsOpened', one),
+    closed: (container) => supervisor.publish(supervisorContract, 'logSocketsClosed', { container }),
+    usedUp: () => undefined,
+  });
   const writeFd = (service: Piped): number => pipes.get(service)?.writeFd ?? -1;
   const startOne: LogTree['start'] = async (settings = {}) => {
     const launch: Launch = {
@@ -199,7 +228,7 @@ export async function makeLogTree(place: Place): Promise<LogTree> {
         places: { rundir: place.rundir, storage: place.storage, program },
         launch,
         logFd: writeFd('log-svc'),
-        inheritedFds: [...pipes.values()].map(({ readFd }) => readFd),
+        inheritedFds: [...[...pipes.values()].map(({ readFd }) => readFd), ...sockets.log.fds],
       },
       ({ code }) => {
         alive.delete(child);
@@ -223,17 +252,19 @@ export async function makeLogTree(place: Place): Promise<LogTree> {
     };
   };
   return {
-    connect(service) {
-      const [brokerEnd, serviceEnd] = memoryPorts();
-      broker.attach(service, brokerEnd);
-      return createChannel(serviceEnd, { contractsHash: HASH, log: silentLogger, beatMs: 0 });
+    connect,
+    openSockets(container) {
+      sockets.open(container);
+      return sockets.folderOf(container);
     },
+    closeSockets: (container) => sockets.close(container),
     writeFd,
     start: startOne,
     close() {
       for (const child of alive) child.kill();
       broker.close();
       for (const { readFd, writeFd: fd } of pipes.values()) for (const end of [readFd, fd]) closeSync(end);
+      for (const fd of [...sockets.control.fds, ...sockets.log.fds]) closeSync(fd);
     },
   };
 }

@@ -10,6 +10,7 @@ const SETTINGS: ConfigSettings = {
   network: { kind: 'netns', path: '/run/netns/app' },
   rootfs: '/run/berth/lxc/app/rootfs',
   pantavisorFolder: '/run/berth/ctl/app',
+  devLog: true,
   consoleLog: '/run/berth/lxc/app/logs/console.log',
   lxcLog: '/run/berth/lxc/app/logs/lxc.log',
   cgroup: 'berth.0.app',
@@ -163,5 +164,14 @@ describe('lxc configuration on hosts with either version of control groups', () 
     assert.deepEqual(keysOn(['devices'], ['memory', 'devices']), keys);
     const { notes } = generate(LINES, { host: { v1: new Set(['devices']), v2: new Set(['memory']) } });
     assert.ok(notes.some((note) => note.startsWith('conf:2: lxc.cgroup.memory.limit_in_bytes dropped')));
+  });
+
+  it('links /dev/log into the tmpfs that LXC mounts, unless run.json or the configuration forbid it', () => {
+    const hooks = (own: string, settings: Partial<ConfigSettings> = {}) => valuesOf(own, 'lxc.hook.autodev', settings);
+    const [hook = ''] = hooks('lxc.autodev = 1');
+    assert.match(hook, /ln -sfn \/pantavisor\/dev-log "\$LXC_ROOTFS_MOUNT\/dev\/log"/);
+    assert.deepEqual(hooks('lxc.hook.autodev = /own'), ['/own', hook]);
+    assert.deepEqual(hooks('', { devLog: false }), []);
+    assert.deepEqual(hooks('lxc.autodev = 0'), []);
   });
 });

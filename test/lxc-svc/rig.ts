@@ -107,7 +107,12 @@ export const mountOf = (container: string, persistence: 'permanent' | 'revision'
   disks: [],
   exports: [],
 });
-export const startOf = (container: string) => ({ container, hostname: container, network: { kind: 'none' as const } });
+export const startOf = (container: string) => ({
+  container,
+  hostname: container,
+  network: { kind: 'none' as const },
+  devLog: true,
+});
 
 export async function openRig(): Promise<Rig> {
   mkdirSync(join(RUNDIR, 'lxc'), { recursive: true });
@@ -188,21 +193,23 @@ export async function openRig(): Promise<Rig> {
   };
 }
 
-/** The one request that lxc-svc asks of the supervisor. */
+/** The requests that lxc-svc asks of the supervisor. */
+const { openSockets, closeSockets } = supervisorContract.requests;
 const playedContract = {
   ...supervisorContract,
-  requests: { openControlSocket: supervisorContract.requests.openControlSocket },
+  requests: { openSockets, closeSockets },
   events: {},
 };
 
 function serveSupervisor(channel: Channel): void {
   channel.serve(playedContract, {
-    openControlSocket: ({ container }) => {
+    openSockets: ({ container }) => {
       const folder = join(RUNDIR, 'ctl', container);
       mkdirSync(folder, { recursive: true });
       writeFileSync(join(folder, 'hello'), 'from outside\n');
       return { ok: true, value: { folder } };
     },
+    closeSockets: () => ({ ok: true, value: {} }),
   });
   channel.ready();
 }

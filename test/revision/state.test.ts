@@ -26,6 +26,7 @@ describe('revision.parseState', () => {
         exports: [],
       },
       hostname: 'b',
+      devLog: true,
       network: { mode: 'legacy' },
       autoRecovery: undefined,
     });

@@ -18,6 +18,7 @@ const plan: ContainerPlan = {
   config: 'lxc.container.conf',
   storage: { squashfs: [], volumes: [{ name: 'lxc-overlay', persistence: 'boot' }], disks: [], exports: [] },
   hostname: 'web',
+  devLog: true,
   network: { mode: 'none' },
   autoRecovery: undefined,
 };

@@ -55,7 +55,7 @@ describe('supervisor.spawn-arguments', () => {
     );
   });
 
-  it('leaves paths to the user where the contract needs symbolic links', () => {
+  it('leaves paths to the user where the contract needs symbolic links, and addons where it names them', () => {
     const args = nodeArguments(
       { files: logContract.files, privileges: logContract.privileges },
       places,
@@ -63,7 +63,7 @@ describe('supervisor.spawn-arguments', () => {
     );
     assert.deepEqual(
       args.filter((arg) => arg.startsWith('--allow')),
-      ['--allow-worker', '--allow-fs-read=*', '--allow-fs-write=*'],
+      ['--allow-worker', '--allow-addons', '--allow-fs-read=*', '--allow-fs-write=*'],
     );
   });
 

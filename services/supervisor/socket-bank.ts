@@ -1,0 +1,111 @@
+// The sockets of containers. Their service inherits a bank of sockets that nothing is bound to yet; when a container needs its
+// row of them, they are bound here and named to the service by number: no descriptor has to travel to a running process.
+import { closeSync, mkdirSync } from 'node:fs';
+import { dirname } from 'node:path';
+import {
+  bindAndListen,
+  bindDatagram,
+  unboundDatagramSocket,
+  unboundUnixSocket,
+} from '../../shared/kernel/unix-sockets.ts';
+
+/** One socket that every container has. */
+export interface BankSocket {
+  readonly kind: 'stream' | 'datagram';
+  pathOf(container: string): string;
+}
+
+export interface ContainerRow {
+  readonly container: string;
+  /** The service's descriptors, not ours, in the order of the bank's sockets. */
+  readonly fds: readonly number[];
+}
+
+export interface SocketBank {
+  /** Ours, in the order in which the service must inherit them from `firstFd` on. */
+  readonly fds: readonly number[];
+  /** Answers the row and whether the service has to hear of it. Undefined: the bank is used up; `renew` it and restart the service. Throws KernelError. */
+  open(container: string): { readonly row: ContainerRow; readonly isNew: boolean } | undefined;
+  /** Nobody is to be served there; the sockets themselves are given up when the service starts anew. False when they were not open. */
+  close(container: string): boolean;
+  /** To be called before each start of the service: replaces what was closed or spoilt, adds room when the bank is used up. */
+  renew(): void;
+  list(): readonly ContainerRow[];
+}
+
+/** Rows at first, and how many more each time they are used up. A container needs one. */
+const BANK_ROWS = 32;
+const BACKLOG = 64;
+const CONTAINER_SOCKET_MODE = 0o666;
+
+interface Row {
+  readonly fds: readonly number[];
+  /** `spoilt`: bound in part, and good for nobody. */
+  state: 'free' | 'open' | 'closed' | 'spoilt';
+  container: string;
+}
+
+/** `firstFd`: the number under which the service inherits the first one. */
+export function createSocketBank(sockets: readonly BankSocket[], firstFd: number): SocketBank {
+  const rows: Row[] = [];
+  const freshRow = (): Row => ({ fds: sockets.map(unbound), state: 'free', container: '' });
+  const addRows = (): void => {
+    for (let count = 0; count < BANK_ROWS; count += 1) rows.push(freshRow());
+  };
+  addRows();
+  const rowOf = (index: number, container: string): ContainerRow => ({
+    container,
+    fds: sockets.map((_socket, place) => firstFd + index * sockets.length + place),
+  });
+  const find = (container: string): number =>
+    rows.findIndex((row) => row.container === container && (row.state === 'open' || row.state === 'closed'));
+
+  return {
+    get fds() {
+      return rows.flatMap(({ fds }) => fds);
+    },
+    open(container) {
+      const known = find(container);
+      const index = known === -1 ? rows.findIndex(({ state }) => state === 'free') : known;
+      const row = rows[index];
+      if (row === undefined) return undefined;
+      const isNew = row.state !== 'open';
+      if (row.state === 'free') bindRow(row, sockets, container);
+      row.state = 'open';
+      return { row: rowOf(index, container), isNew };
+    },
+    close(container) {
+      const row = rows[find(container)];
+      if (row?.state !== 'open') return false;
+      row.state = 'closed';
+      return true;
+    },
+    renew() {
+      for (const [index, row] of rows.entries()) {
+        if (row.state !== 'closed' && row.state !== 'spoilt') continue;
+        for (const fd of row.fds) closeSync(fd);
+        rows[index] = freshRow();
+      }
+      if (rows.every(({ state }) => state !== 'free')) addRows();
+    },
+    list: () => rows.flatMap(({ state, container }, index) => (state === 'open' ? [rowOf(index, container)] : [])),
+  };
+}
+
+function unbound({ kind }: BankSocket): number {
+  return kind === 'stream' ? unboundUnixSocket() : unboundDatagramSocket();
+}
+
+/** A socket can be bound once: after a failure the row is spoilt. */
+function bindRow(row: Row, sockets: readonly BankSocket[], container: string): void {
+  row.state = 'spoilt';
+  for (const [place, { kind, pathOf }] of sockets.entries()) {
+    const path = pathOf(container);
+    const fd = row.fds[place] ?? -1;
+    // 0755: the container may look, and only the supervisor may put a socket here.
+    mkdirSync(dirname(path), { recursive: true, mode: 0o755 });
+    if (kind === 'stream') bindAndListen(fd, path, { mode: CONTAINER_SOCKET_MODE, backlog: BACKLOG });
+    else bindDatagram(fd, path, CONTAINER_SOCKET_MODE);
+  }
+  row.container = container;
+}

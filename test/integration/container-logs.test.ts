@@ -1,0 +1,170 @@
+// What real containers say to /dev/log and pv-ctrl-log, over restarts of the container, of log-svc, and of the supervisor.
+import assert from 'node:assert/strict';
+import { spawnSync } from 'node:child_process';
+import { cpSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { after, before, describe, it } from 'node:test';
+import { ask, get, serviceRows } from '../kit/api.ts';
+import { eventually } from '../kit/eventually.ts';
+import { openTree, PATIENCE_MS, packExample, type Tree } from '../kit/tree.ts';
+
+/** Both C libraries say it in their own way; a machine without that compiler tries the other one only. */
+const LIBRARIES = [
+  { name: 'glibc', compiler: 'gcc' },
+  { name: 'musl', compiler: 'musl-gcc' },
+].filter(({ compiler }) => spawnSync(compiler, ['--version']).status === 0);
+
+/** A path as the dynamic linker names it, for the program and for each library that it needs. */
+function librariesOf(program: string): readonly string[] {
+  const { stdout } = spawnSync('ldd', [program], { encoding: 'utf8' });
+  return [...stdout.matchAll(/(\/\S+) \(0x/g)].flatMap(([, path]) => path ?? []);
+}
+
+function makeRevision(folder: string): void {
+  for (const container of ['talker', 'mute']) {
+    const its = join(folder, 'containers', container);
+    mkdirSync(its, { recursive: true });
+    cpSync(join(import.meta.dirname, 'talker/init'), join(its, 'init'));
+    const programs = LIBRARIES.map(({ name, compiler }) => {
+      const source = join(import.meta.dirname, 'talker/talk.c');
+      const { status, stderr } = spawnSync(compiler, ['-static', '-o', join(its, `talk.${name}`), source]);
+      assert.equal(status, 0, String(stderr));
+      return `file /bin/talk.${name} talk.${name} 0755`;
+    });
+    const list = [
+      ...['file /bin/busybox /usr/bin/busybox|/bin/busybox 0755', 'link /bin/sh busybox', 'file /init init 0755'],
+      ...['/usr/bin/logger', ...librariesOf('/usr/bin/logger')].map((path) => `file ${path} ${path} 0755`),
+      ...programs,
+      ...['dir /dev', 'dir /etc', 'dir /proc', 'dir /run', 'dir /sys', 'dir /tmp 1777'],
+    ];
+    writeFileSync(join(its, 'rootfs.list'), `${list.join('\n')}\n`);
+    const args = {
+      PV_RESTART_POLICY: 'container',
+      PV_LXC_NETWORK_TYPE: 'empty',
+      PV_LXC_EXTRA_CONF: 'lxc.signal.halt = SIGTERM',
+    };
+    writeFileSync(join(its, 'args.json'), JSON.stringify(args));
+  }
+  writeFileSync(join(folder, 'device.json'), '{}');
+}
+
+describe('integration.container-logs', () => {
+  let tree: Tree;
+  const source = mkdtempSync(join(tmpdir(), 'berth-talker-'));
+  before(async () => {
+    makeRevision(source);
+    const storage = packExample(source);
+    const state = join(storage, 'trails/0/.pvr/json');
+    const document = JSON.parse(readFileSync(state, 'utf8'));
+    document['mute/run.json']['dev-log'] = false;
+    writeFileSync(state, JSON.stringify(document));
+    tree = await openTree(storage);
+    tree.start();
+    await tree.up();
+  });
+  after(async () => {
+    await tree.close();
+    rmSync(source, { recursive: true, force: true });
+  });
+
+  const pidOf = async (container: string): Promise<number> => {
+    const row = (await tree.up()).find(({ name }) => name === container);
+    assert.ok(row !== undefined && row.pid !== null);
+    return row.pid;
+  };
+  /** In the container's mount namespace and root, as a process of it sees them. */
+  const say = async (container: string, ...command: readonly string[]): Promise<string> => {
+    const enter = ['nsenter', `--target=${await pidOf(container)}`, '--mount', '--root'];
+    const { status, stderr, stdout } = tree.inside([...enter, ...command]);
+    assert.equal(status, 0, stderr);
+    return stdout;
+  };
+  const found = (container: string, line: RegExp): Promise<RegExpMatchArray> =>
+    eventually(
+      `${line} of ${container}`,
+      PATIENCE_MS,
+      () => tree.readLog(`${container}/messages.log`).match(line) ?? undefined,
+    );
+  const [anyLibrary] = LIBRARIES;
+
+  it('has what init says when it starts', async () => {
+    await found('talker', /INFO {2}\[init\] process 1 started$/m);
+  });
+
+  it('keeps what busybox and util-linux log, in both forms', async () => {
+    await say('talker', '/bin/busybox', 'logger', '-p', 'daemon.crit', '-t', 'box', 'by busybox');
+    await found('talker', /^\[2\S+Z\] ERROR \[box\] by busybox$/m);
+    await say('talker', '/usr/bin/logger', '-t', 'old', '-i', 'by util-linux');
+    await found('talker', /INFO {2}\[old\] by util-linux pid=\d+$/m);
+    await say(
+      'talker',
+      '/usr/bin/logger',
+      '--socket',
+      '/dev/log',
+      '--rfc5424',
+      '-t',
+      'new',
+      '-p',
+      'user.warning',
+      'by number',
+    );
+    await found('talker', /WARN {2}\[new\] by number$/m);
+  });
+
+  for (const { name } of LIBRARIES) {
+    it(`keeps what syslog(3) of ${name} sends`, async () => {
+      await say('talker', `/bin/talk.${name}`, 'syslog', 'app', `from ${name}`);
+      await found('talker', new RegExp(`ERROR \\[app\\] from ${name} pid=\\d+$`, 'm'));
+    });
+  }
+
+  it('keeps what is sent to pv-ctrl-log', async () => {
+    const send = (text: string) =>
+      say('talker', `/bin/talk.${anyLibrary?.name}`, 'send', '/pantavisor/pv-ctrl-log', text);
+    await send('{"version":"0","level":"FATAL","src":"../../json","message":"one\\nline"}');
+    await found('talker', /FATAL \[\.\.\/\.\.\/json\] one\\nline$/m);
+    await send('level=warn src=pairs message="two words"');
+    await found('talker', /WARN {2}\[pairs\] two words$/m);
+  });
+
+  it('gives a container that does not want it no /dev/log, and it can speak all the same', async () => {
+    await say('mute', '/bin/busybox', 'test', '!', '-e', '/dev/log');
+    await say('mute', `/bin/talk.${anyLibrary?.name}`, 'send', '/pantavisor/dev-log', '<13>quiet: but here');
+    await found('mute', /INFO {2}\[quiet\] but here$/m);
+    assert.doesNotMatch(tree.readLog('mute/messages.log'), /process 1/);
+  });
+
+  const speaks = async (when: string): Promise<void> => {
+    await say('talker', '/bin/busybox', 'logger', '-t', 'box', when);
+    await found('talker', new RegExp(`INFO {2}\\[box\\] ${when}$`, 'm'));
+  };
+
+  it('goes on after log-svc was killed', async () => {
+    const socket = await say('talker', '/bin/busybox', 'stat', '-L', '-c', '%i', '/dev/log');
+    const victim = (await get(tree.socket, '/services', serviceRows)).find(({ name }) => name === 'log-svc');
+    assert.ok(victim);
+    tree.inside(['kill', '-KILL', String(victim.pid)]);
+    await speaks('while log-svc restarts');
+    assert.equal(await say('talker', '/bin/busybox', 'stat', '-L', '-c', '%i', '/dev/log'), socket);
+  });
+
+  it('goes on after the container was stopped and started', async () => {
+    const act = (action: string) => ask(tree.socket, 'PUT', '/containers/talker', { action });
+    const before = await pidOf('talker');
+    assert.equal((await act('restart')).status, 200);
+    assert.notEqual(await pidOf('talker'), before);
+    await speaks('after its restart');
+    assert.equal(tree.readLog('talker/messages.log').match(/process 1 started/g)?.length, 2);
+  });
+
+  it('goes on in a container that the next supervisor adopts', async () => {
+    const before = await pidOf('talker');
+    await tree.killSupervisor();
+    tree.start();
+    assert.equal(await pidOf('talker'), before);
+    await speaks('after its supervisor');
+    const signal = await ask(`${tree.rundir}/ctl/talker/pv-ctrl`, 'GET', '/containers');
+    assert.equal(signal.status, 403);
+  });
+});

@@ -1,0 +1,31 @@
+// Sends datagrams, which Node cannot: to a Unix socket by its path.
+import { closeSync } from 'node:fs';
+import koffi from 'koffi';
+import { kernelError } from '../../shared/kernel/libc.ts';
+import { unboundDatagramSocket } from '../../shared/kernel/unix-sockets.ts';
+
+const cSendto: (
+  fd: number,
+  bytes: Uint8Array,
+  length: number,
+  flags: number,
+  address: Uint8Array,
+  size: number,
+) => number = koffi
+  .load(null)
+  .func('long sendto(int fd, const void *bytes, size_t length, int flags, const void *address, uint32_t size)');
+
+const AF_UNIX = 1;
+
+/** Throws KernelError (EAGAIN: its queue is full). */
+export function sendDatagram(path: string, datagram: string | Buffer): void {
+  const bytes = Buffer.from(datagram);
+  const address = Buffer.concat([Buffer.from(Uint16Array.of(AF_UNIX).buffer), Buffer.from(`${path}\0`)]);
+  const fd = unboundDatagramSocket();
+  try {
+    if (cSendto(fd, bytes, bytes.length, 0, address, address.length) < 0)
+      throw kernelError(koffi.errno(), 'sendto', path);
+  } finally {
+    closeSync(fd);
+  }
+}

@@ -1,0 +1,161 @@
+// Real datagram sockets, read by the real kernel side; senders are real processes where they have to wait.
+import assert from 'node:assert/strict';
+import { type ChildProcess, spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { closeSync, existsSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { afterEach, beforeEach, describe, it } from 'node:test';
+import { type ContainerSockets, createContainerSockets } from '../../services/log-svc/container-sockets.ts';
+import type { LogMessage } from '../../services/log-svc/log-flow.ts';
+import type { Limits } from '../../services/log-svc/message-budget.ts';
+import { socketKernel } from '../../services/log-svc/socket-watch.ts';
+import { bindDatagram, unboundDatagramSocket } from '../../shared/kernel/unix-sockets.ts';
+import { sendDatagram } from '../kit/datagram.ts';
+import { eventually } from '../kit/eventually.ts';
+import { makePlace, type Place } from './log-rig.ts';
+
+const PATIENCE_MS = 20_000;
+const GENEROUS: Limits = { burstBytes: 1e9, bytesPerSecond: 1e9, reportMs: 50 };
+
+describe('log-svc.containerSockets', () => {
+  let place: Place;
+  let sockets: ContainerSockets;
+  let got: LogMessage[];
+  const fds: number[] = [];
+  const children: ChildProcess[] = [];
+
+  const pathOf = (container: string): string => join(place.root, `${container}.sock`);
+  const make = (limits: Limits = GENEROUS): ContainerSockets =>
+    createContainerSockets({
+      acceptedPath: join(place.rundir, 'log/sockets.accepted'),
+      loadKernel: async () => socketKernel,
+      limits,
+    });
+  const start = (): void => sockets.start({ messages: (batch) => got.push(...batch), bytes: () => undefined });
+  const bound = (container: string): number => {
+    const fd = unboundDatagramSocket();
+    fds.push(fd);
+    bindDatagram(fd, pathOf(container), 0o666);
+    return fd;
+  };
+  const open = (container: string): void => sockets.open({ container, fds: [bound(container)] });
+  /** util-linux, one datagram a line; it waits where the socket is full. */
+  const logger = (container: string, ...options: readonly string[]): ChildProcess => {
+    const child = spawn('logger', ['--socket', pathOf(container), ...options], { stdio: 'ignore' });
+    children.push(child);
+    return child;
+  };
+  const flood = (container: string, tag: string, lines: number): ChildProcess => {
+    const file = join(place.root, `${container}.${tag}.txt`);
+    writeFileSync(file, Array.from({ length: lines }, (_, index) => `${tag} ${index} ${'x'.repeat(80)}\n`).join(''));
+    return logger(container, '--tag', tag, '--file', file);
+  };
+  const from = (container: string, src: string) =>
+    got.filter(({ origin, src: said }) => origin.name === container && said === src);
+  const dropped = (container: string): number =>
+    from(container, 'log').reduce(
+      (sum, { text }) => sum + Number(/^(\d+) messages dropped in \d+ ms/.exec(text)?.[1]),
+      0,
+    );
+
+  beforeEach(() => {
+    place = makePlace();
+    got = [];
+    sockets = make();
+  });
+  afterEach(async () => {
+    for (const child of children.splice(0)) child.kill('SIGKILL');
+    sockets.stop();
+    for (const fd of fds.splice(0)) closeSync(fd);
+    place.remove();
+  });
+
+  it('reads what logger sends, before and after it is opened, and knows the container by the socket', async () => {
+    const fd = bound('web');
+    await once(logger('web', '--tag', 'early', 'waits'), 'exit');
+    start();
+    sockets.open({ container: 'web', fds: [fd] });
+    await once(logger('web', '--tag', 'db', '--priority', 'daemon.err', '--id=77', 'late'), 'exit');
+    await eventually('two messages', PATIENCE_MS, () => (got.length === 2 ? true : undefined));
+    const brief = got.map(({ origin, level, src, text, fields }) => [origin.name, level, src, text, fields]);
+    assert.deepEqual(brief, [
+      ['web', 'INFO', 'early', 'waits', {}],
+      ['web', 'ERROR', 'db', 'late', { pid: 77 }],
+    ]);
+  });
+
+  it('takes nothing before it is started, and what waits when it is stopped', async () => {
+    open('web');
+    await once(logger('web', 'one'), 'exit');
+    assert.deepEqual(got, []);
+    start();
+    await eventually('one message', PATIENCE_MS, () => got.at(0));
+    await once(logger('web', 'two'), 'exit');
+    sockets.stop();
+    assert.deepEqual(
+      got.map(({ text }) => text),
+      ['one', 'two'],
+    );
+  });
+
+  it('lays down every line of one container while another floods, and counts exactly what it drops', async () => {
+    sockets = make({ burstBytes: 200_000, bytesPerSecond: 50_000, reportMs: 20 });
+    start();
+    open('loud');
+    open('quiet');
+    const before = process.memoryUsage().rss;
+    const loud = ['a', 'b', 'c', 'd'].map((tag) => flood('loud', tag, 5_000));
+    const quiet = flood('quiet', 'q', 500);
+    await Promise.all([...loud, quiet].map((child) => once(child, 'exit')));
+    const kept = (): number => ['a', 'b', 'c', 'd'].reduce((sum, tag) => sum + from('loud', tag).length, 0);
+    await eventually('every message is there or counted', PATIENCE_MS, () =>
+      kept() + dropped('loud') >= 20_000 ? true : undefined,
+    );
+    assert.equal(kept() + dropped('loud'), 20_000);
+    assert.ok(dropped('loud') > 0, 'it was a flood');
+    assert.deepEqual(
+      from('quiet', 'q').map(({ text }) => text.split(' ')[1]),
+      Array.from({ length: 500 }, (_, n) => `${n}`),
+    );
+    assert.equal(dropped('quiet'), 0);
+    assert.ok(process.memoryUsage().rss - before < 64 * 1024 * 1024);
+  });
+
+  it('reads the last words of a container that is closed, and nothing of it afterwards', async () => {
+    start();
+    const fd = bound('web');
+    sockets.open({ container: 'web', fds: [fd] });
+    await once(logger('web', 'first'), 'exit');
+    await eventually('first', PATIENCE_MS, () => got.at(0));
+    await once(logger('web', 'last words'), 'exit');
+    sockets.close('web');
+    assert.equal(got.at(-1)?.text, 'last words');
+    await once(logger('web', 'from the grave'), 'exit');
+    assert.deepEqual(sockets.containers(), []);
+    sockets.open({ container: 'web', fds: [fd] });
+    await eventually('opened again', PATIENCE_MS, () => got.find(({ text }) => text === 'from the grave'));
+  });
+
+  it('survives datagrams of no length, of any bytes, and longer than any message', async () => {
+    start();
+    open('web');
+    sendDatagram(pathOf('web'), '');
+    sendDatagram(pathOf('web'), Buffer.from([0xff, 0xfe, 0]));
+    sendDatagram(pathOf('web'), `<13>long: ${'x'.repeat(100_000)}`);
+    await eventually('the long one', PATIENCE_MS, () => got.find(({ src }) => src === 'long'));
+    assert.equal(got.length, 2);
+    assert.match(got.at(-1)?.text ?? '', /^x{16384} … \(83616 bytes cut\)$/);
+  });
+
+  it('leaves nothing behind in the store when all is laid down', async () => {
+    start();
+    open('web');
+    await once(logger('web', 'one'), 'exit');
+    await eventually('one', PATIENCE_MS, () => got.at(0));
+    sockets.stop();
+    sockets = make();
+    start();
+    assert.equal(got.length, 1);
+    assert.ok(existsSync(join(place.rundir, 'log/sockets.accepted')));
+  });
+});

@@ -1,0 +1,97 @@
+// The real process, killed while containers log: their sockets outlive it, and what it has taken is not lost.
+import assert from 'node:assert/strict';
+import { type ChildProcess, spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { existsSync, readFileSync, statSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { afterEach, beforeEach, describe, it } from 'node:test';
+import { logContract } from '../../services/log-svc/contract.ts';
+import { resolveUid } from '../../shared/service/users.ts';
+import { sendDatagram } from '../kit/datagram.ts';
+import { type LogTree, makeLogTree, makePlace, type Place, readGenerations, whenFiles } from './log-rig.ts';
+
+describe('log-svc and the sockets of containers', () => {
+  let place: Place;
+  let tree: LogTree;
+  const children: ChildProcess[] = [];
+
+  beforeEach(async () => {
+    place = makePlace(resolveUid('berth-log'));
+    tree = await makeLogTree(place);
+  });
+  afterEach(async () => {
+    for (const child of children.splice(0)) child.kill('SIGKILL');
+    tree.close();
+    place.remove();
+  });
+
+  const openRevision = async (): Promise<void> => {
+    const state = tree.connect('state-svc');
+    state.ready();
+    await state.client(logContract).openRevision({ revision: '0' });
+  };
+  const logOf = (container: string): string => readGenerations(place.log('0', container, 'messages.log'));
+  const when = (container: string, text: string): Promise<void> =>
+    whenFiles(place.log(), () => logOf(container).includes(text));
+  /** As many lines, from a real logger that waits while nobody reads. */
+  const logger = (folder: string, lines: number): ChildProcess => {
+    const file = join(place.root, 'lines.txt');
+    writeFileSync(file, Array.from({ length: lines }, (_, index) => `line-${index}.\n`).join(''));
+    const child = spawn('logger', ['--socket', join(folder, 'dev-log'), '--tag', 'app', '--file', file], {
+      stdio: 'ignore',
+    });
+    children.push(child);
+    return child;
+  };
+
+  it('reads sockets that were there before it, and those that come later', async () => {
+    const web = tree.openSockets('web');
+    sendDatagram(join(web, 'dev-log'), '<11>Nov 21 14:00:00 sshd[7]: before');
+    await tree.start();
+    await openRevision();
+    await when('web', 'ERROR [sshd] before pid=7\n');
+    const db = tree.openSockets('db');
+    sendDatagram(join(db, 'pv-ctrl-log'), '{"version":"0","level":"WARN","src":"app","message":"later"}');
+    await when('db', 'WARN  [app] later\n');
+    tree.closeSockets('web');
+    tree.openSockets('web');
+    sendDatagram(join(web, 'dev-log'), '<14>again: opened');
+    await when('web', 'INFO  [again] opened\n');
+  });
+
+  it('loses no line of a container over SIGKILL, repeats one turn a kill at most, and nobody notices', async () => {
+    const web = tree.openSockets('web');
+    const inode = statSync(join(web, 'dev-log')).ino;
+    let log = await tree.start();
+    await openRevision();
+    const lines = 6_000;
+    const done = once(logger(web, lines), 'exit');
+    const kills = 6;
+    for (let kill = 1; kill <= kills; kill += 1) {
+      await when('web', `line-${Math.floor((lines * kill) / (kills + 2))}.`);
+      await log.kill();
+      log = await tree.start();
+    }
+    const [code] = await done;
+    assert.equal(code, 0, 'the logger was never refused');
+    await when('web', `line-${lines - 1}.`);
+    const found = logOf('web').match(/line-\d+\./g) ?? [];
+    assert.deepEqual(
+      [...new Set(found)],
+      Array.from({ length: lines }, (_, index) => `line-${index}.`),
+    );
+    assert.ok(found.length <= lines + kills * 65, `${found.length - lines} lines came twice`);
+    assert.equal(statSync(join(web, 'dev-log')).ino, inode);
+  });
+
+  it('loads no native code while there is no container', async () => {
+    const log = await tree.start();
+    await openRevision();
+    const isLoaded = (): boolean => readFileSync(`/proc/${log.pid}/maps`, 'utf8').includes('koffi');
+    assert.equal(isLoaded(), false);
+    sendDatagram(join(tree.openSockets('web'), 'dev-log'), 'x');
+    await when('web', '[unknown-app] x');
+    assert.equal(isLoaded(), true);
+    assert.ok(existsSync(join(place.rundir, 'log/sockets.accepted')));
+  });
+});

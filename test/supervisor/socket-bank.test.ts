@@ -1,0 +1,122 @@
+// Sockets outlive the service that serves them: a client that connects or sends meanwhile waits, and is served.
+import assert from 'node:assert/strict';
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { closeSync, mkdirSync, mkdtempSync, rmSync, statSync } from 'node:fs';
+import { connect } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { after, before, describe, it } from 'node:test';
+import { createContainerSockets } from '../../services/supervisor/container-sockets.ts';
+import { createSocketBank, type SocketBank } from '../../services/supervisor/socket-bank.ts';
+
+/** Serves its third descriptor: answers every connection with its own pid. */
+const SERVER = `require('node:net').createServer((c) => c.end(String(process.pid))).listen({ fd: 3 })`;
+
+describe('supervisor.socketBank', () => {
+  let folder = '';
+  const banks: SocketBank[] = [];
+  const streams = (firstFd: number): SocketBank => {
+    const bank = createSocketBank([{ kind: 'stream', pathOf: (name) => join(folder, name, 'pv-ctrl') }], firstFd);
+    banks.push(bank);
+    return bank;
+  };
+  before(() => {
+    folder = mkdtempSync(join(tmpdir(), 'berth-sockets-'));
+  });
+  after(() => {
+    for (const { fds } of banks) for (const fd of fds) closeSync(fd);
+    rmSync(folder, { recursive: true, force: true });
+  });
+
+  it('gives a container one socket that anybody inside may write to', () => {
+    const sockets = streams(6);
+    assert.deepEqual(sockets.open('web'), { row: { container: 'web', fds: [6] }, isNew: true });
+    assert.deepEqual(sockets.open('web'), { row: { container: 'web', fds: [6] }, isNew: false });
+    assert.deepEqual(sockets.open('db')?.row, { container: 'db', fds: [7] });
+    assert.equal(statSync(join(folder, 'web/pv-ctrl')).mode & 0o777, 0o666);
+    assert.equal(statSync(join(folder, 'web')).mode & 0o777, 0o755);
+  });
+
+  it('keeps the place of a closed one, and its inode, until the next start of its service', () => {
+    const sockets = streams(6);
+    sockets.open('web');
+    const inode = statSync(join(folder, 'web/pv-ctrl')).ino;
+    assert.equal(sockets.close('web'), true);
+    assert.equal(sockets.close('web'), false);
+    assert.deepEqual(sockets.list(), []);
+    assert.deepEqual(sockets.open('web'), { row: { container: 'web', fds: [6] }, isNew: true });
+    assert.equal(statSync(join(folder, 'web/pv-ctrl')).ino, inode);
+    sockets.close('web');
+    sockets.renew();
+    assert.deepEqual(sockets.open('other')?.row, { container: 'other', fds: [6] });
+  });
+
+  it('has room for more containers after a renewal when the bank is used up', () => {
+    const sockets = streams(6);
+    const size = sockets.fds.length;
+    for (let count = 0; count < size; count += 1) assert.ok(sockets.open(`c${count}`));
+    assert.equal(sockets.open('one-more'), undefined);
+    sockets.renew();
+    assert.deepEqual(sockets.open('one-more')?.row, { container: 'one-more', fds: [6 + size] });
+  });
+
+  it('never gives a row away that could be bound only in part', () => {
+    const bank = createSocketBank(
+      [
+        { kind: 'datagram', pathOf: (name) => join(folder, name, 'log') },
+        { kind: 'stream', pathOf: (name) => join(folder, name, 'blocked') },
+      ],
+      10,
+    );
+    banks.push(bank);
+    mkdirSync(join(folder, 'half/blocked'), { recursive: true });
+    assert.throws(() => bank.open('half'));
+    assert.deepEqual(bank.list(), []);
+    assert.equal(bank.close('half'), false);
+    rmSync(join(folder, 'half/blocked'), { recursive: true });
+    assert.deepEqual(bank.open('half')?.row.fds, [12, 13]);
+    bank.renew();
+    assert.deepEqual(bank.open('next')?.row.fds, [10, 11]);
+  });
+
+  it('lets a client that connects while nobody serves wait for the next server', async () => {
+    const sockets = streams(3);
+    sockets.open('waiting');
+    const client = connect(join(folder, 'waiting/pv-ctrl'));
+    await once(client, 'connect');
+    const [fd = -1] = sockets.fds;
+    const server = spawn(process.execPath, ['-e', SERVER], { stdio: ['ignore', 'ignore', 'inherit', fd] });
+    const [answer] = await once(client, 'data');
+    assert.equal(String(answer), String(server.pid));
+    server.kill();
+    await once(server, 'exit');
+  });
+
+  it('tells each service of its own sockets, and asks for a restart of whose bank is used up', () => {
+    const sockets = createContainerSockets(folder, { control: 5, log: 100 });
+    banks.push(sockets.control, sockets.log);
+    const told: string[] = [];
+    sockets.listen({
+      controlOpened: ({ container, fd }) => told.push(`control ${container} ${fd}`),
+      logOpened: ({ container, devLog, ctrlLog, fdLog }) => told.push(`log ${container} ${devLog} ${ctrlLog} ${fdLog}`),
+      closed: (container) => told.push(`closed ${container}`),
+      usedUp: (service) => told.push(`used up ${service}`),
+    });
+    sockets.open('web');
+    sockets.open('web');
+    sockets.close('web');
+    sockets.close('web');
+    assert.deepEqual(told.splice(0), ['log web 100 101 102', 'control web 5', 'closed web']);
+    const size = sockets.control.fds.length;
+    for (let count = 1; count < size; count += 1) sockets.open(`c${count}`);
+    assert.deepEqual(
+      sockets.controlSockets().map(({ fd }) => fd - 4),
+      Array.from({ length: size - 1 }, (_, index) => index + 2),
+    );
+    told.length = 0;
+    sockets.open('one-more');
+    assert.deepEqual(told, ['used up log-svc', 'used up ctl-svc']);
+    assert.deepEqual(sockets.logSockets().at(0), { container: 'one-more', devLog: 100, ctrlLog: 101, fdLog: 102 });
+  });
+});
