@@ -1,7 +1,8 @@
 // `lxc.cgroup.*` (version 1) and `lxc.cgroup2.*` lines as this host can use them, and where Berth puts the groups. Pure.
+import { namesOf } from '../../shared/lxc-config/owned-keys.ts';
 import { adding, type ConfigLine, type ConfigPart, placeOf } from './config-draft.ts';
 
-/** Controllers by name; `devices` is part of version 2 wherever it is mounted (a BPF program, no controller of its own). */
+/** Controllers by name; `devices` of version 2 is a BPF program, no controller of its own, and is there where LXC would use it. */
 export interface CgroupSupport {
   readonly v1: ReadonlySet<string>;
   readonly v2: ReadonlySet<string>;
@@ -18,7 +19,7 @@ export const cgroupLimits: ConfigPart = (draft, { host }) => {
   const has = (version: string, controller: string): boolean =>
     (version === 'cgroup' ? host.v1 : host.v2).has(controller);
   const ownDeviceRules = (version: string): boolean =>
-    draft.entries.some(({ key }) => key.startsWith(`lxc.${version}.devices.`));
+    ['allow', 'deny'].some((rule) => namesOf(draft.entries, `lxc.${version}.devices.${rule}`).length > 0);
   const entries = draft.entries.flatMap((entry): ConfigLine[] => {
     const [, version, controller = ''] = LIMIT_KEY.exec(entry.key) ?? [];
     if (version !== 'cgroup' && version !== 'cgroup2') return [entry];

@@ -35,7 +35,9 @@ export function cgroupSupport(mounts: readonly Mount[] = readMountTable()): Cgro
   const v1 = all.filter(({ version }) => version === 1).flatMap(({ controllers }) => controllers);
   const v2 = all
     .filter(({ version }) => version === 2)
-    .flatMap(({ folder }) => ['devices', 'cgroup', ...read(join(folder, 'cgroup.controllers')).trim().split(/\s+/)]);
+    .flatMap(({ folder }) => ['cgroup', ...read(join(folder, 'cgroup.controllers')).trim().split(/\s+/)]);
+  // LXC attaches the program that filters devices only where nothing of version 1 is mounted (src/lxc/cgroups/cgfsng.c).
+  if (all.every(({ version }) => version === 2) && v2.length > 0) v2.push('devices');
   return { v1: new Set(v1), v2: new Set(v2) };
 }
 

@@ -16,11 +16,11 @@ export const terminals = adding((_settings, { entries }) => {
   return asked > 0 ? [] : [{ key: 'lxc.pty.max', value: String(PTY_MAX) }];
 });
 
-export const logging = adding(({ consoleLog, lxcLog }) => [
-  { key: 'lxc.console.logfile', value: consoleLog },
+export const logging = adding((settings) => [
+  { key: 'lxc.console.logfile', value: settings.consoleLog },
   { key: 'lxc.console.size', value: String(CONSOLE_LOG_BYTES) },
   { key: 'lxc.console.rotate', value: '1' },
   // DEBUG has the line from which the end of a container's init is learnt (see exit-log.ts).
   { key: 'lxc.log.level', value: 'DEBUG' },
-  { key: 'lxc.log.file', value: lxcLog },
+  { key: 'lxc.log.file', value: settings.lxcLog },
 ]);

@@ -5,7 +5,11 @@ import { rmSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { isDeepStrictEqual } from 'node:util';
 import type { Logger } from '../../shared/log/logger.ts';
+import { initProblems } from '../../shared/lxc-config/init-command.ts';
+import { unknownKeys } from '../../shared/lxc-config/keys.ts';
+import { ownedConflicts } from '../../shared/lxc-config/owned-keys.ts';
 import type { LxcEntry } from '../../shared/lxc-config/parse.ts';
+import { rootLayers } from '../../shared/lxc-config/root-path.ts';
 import { configFiles, prepareFiles } from './config-files.ts';
 import { mountTargets, mountVolumes, OVERLAY_VOLUME } from './container-volumes.ts';
 import { mountExports, removeMountPoints } from './exports.ts';
@@ -101,7 +105,7 @@ export function createContainerMounts({ places, readerGid, log, events }: MountC
     entries: readonly LxcEntry[],
   ): void => {
     mountVolumes({ places, its, container, diskRoot: () => storageDisk(places) }, wanted);
-    const lowers = [join(its.volumes, wanted.rootVolume)];
+    const lowers = rootLayers(entries, container, wanted.rootVolume).map((volume) => join(its.volumes, volume));
     const files = failingStep('configuration files', () => {
       const found = configFiles(places, wanted.revision, container);
       if (found.length > 0) prepareFiles(found, its.files, lowers);
@@ -121,7 +125,7 @@ export function createContainerMounts({ places, readerGid, log, events }: MountC
       const its = containerPlaces(places, container);
       if (isMountedAs(container, wanted)) return its.rootfs;
       const { config, revision } = wanted;
-      const entries = readEntries(trailPath(places, revision, container, config));
+      const entries = readEntries(trailPath(places, revision, container, config), container, wanted);
       // Another revision's, or what an interrupted mount left.
       if (isAnythingMounted(its)) await clear(container, its);
       try {
@@ -162,9 +166,11 @@ export function createContainerMounts({ places, readerGid, log, events }: MountC
 }
 
 /** Throws ConfigInvalid. */
-function readEntries(path: string): readonly LxcEntry[] {
+function readEntries(path: string, container: string, { rootVolume, squashfs }: MountRecord): readonly LxcEntry[] {
   const { entries, problems } = failingStep('configuration', () => readOwnConfig(path));
-  const [problem] = problems;
+  // Networks and names are known when it starts.
+  const owner = { container, rootVolume, volumes: [rootVolume, ...squashfs], network: undefined, hostname: undefined };
+  const [problem] = [...problems, ...unknownKeys(entries), ...initProblems(entries), ...ownedConflicts(entries, owner)];
   if (problem === undefined) return entries;
   // An included file is of the same folder.
   throw new ConfigInvalid(problem.line, `${problem.source.replace(`${dirname(path)}/`, '')}: ${problem.reason}`);

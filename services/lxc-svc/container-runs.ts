@@ -31,8 +31,8 @@ export interface Run {
 export interface ContainerRuns {
   /** The run under way, as far as it is watched. */
   running(container: string): Run | undefined;
-  /** Its configuration is written. Not to be called while it runs. Throws StepFailure; then nothing of it is left. */
-  start(container: string): Promise<Run>;
+  /** Its configuration is written; `command` is its init with arguments, LXC's own without one. Not to be called while it runs. Throws StepFailure; then nothing of it is left. */
+  start(container: string, command: readonly string[]): Promise<Run>;
   /** Goes on with a run of an earlier service: watches it, or records how it ended meanwhile. */
   adopt(container: string): Promise<void>;
   lastExit(container: string): ExitRecord | undefined;
@@ -138,7 +138,7 @@ export function createContainerRuns({ places, readerGid, log, exited }: RunConte
   return {
     running: (container) => runs.get(container),
     lastExit: (container) => readExitRecord(containerPlaces(places, container).exitRecord),
-    async start(container) {
+    async start(container, command) {
       const its = containerPlaces(places, container);
       const calledMs = Date.now();
       failingStep('folder', () => {
@@ -147,7 +147,7 @@ export function createContainerRuns({ places, readerGid, log, exited }: RunConte
         removeCgroups(its.cgroup);
         writeRunRecord(its.runRecord, { startedMs: calledMs });
       });
-      const args = ['-d', '-n', container, '-P', path, '-f', its.config, '-p', its.monitorPid];
+      const args = ['-d', '-n', container, '-P', path, '-f', its.config, '-p', its.monitorPid, '--', ...command];
       const outcome = await runCommand('lxc-start', args, { timeoutMs: START_TIMEOUT_MS }).catch(String);
       const run = typeof outcome !== 'string' && outcome.exitCode === 0 ? await found(container, calledMs) : undefined;
       if (run !== undefined) {

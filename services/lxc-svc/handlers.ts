@@ -23,7 +23,8 @@ export interface LxcParts {
   readonly mounts: ContainerMounts;
   readonly runs: ContainerRuns;
   readonly supervisor: SupervisorClient;
-  readonly writeConfig: (run: RunSettings) => void;
+  /** Answers the command that it is started with. */
+  readonly writeConfig: (run: RunSettings) => readonly string[];
   /** Of a container that runs, for its signals. Never throws. */
   readonly ownEntries: (container: string) => readonly LxcEntry[];
 }
@@ -67,8 +68,8 @@ export function lxcHandlers(parts: LxcParts): Handlers<typeof lxcContract> {
         if (mounts.mounted(container) === undefined) return fail({ code: 'NOT_MOUNTED' });
         try {
           const pantavisorFolder = await openSocketFolder(parts.supervisor, container);
-          parts.writeConfig({ container, hostname, network, devLog, pantavisorFolder });
-          const { pid, startedMs } = await runs.start(container);
+          const command = parts.writeConfig({ container, hostname, network, devLog, pantavisorFolder });
+          const { pid, startedMs } = await runs.start(container, command);
           return ok({ pid, startedMs });
         } catch (error) {
           return fail({ code: 'START_FAILED', ...stepOf(error) });

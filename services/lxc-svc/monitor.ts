@@ -55,7 +55,10 @@ export function startClients(lxcPath: string, container: string): number[] {
   return findProcesses((command) => {
     const [program = ''] = command;
     return (
-      program.endsWith('lxc-start') && command[command.indexOf('-P') + 1] === lxcPath && command.includes(container)
+      // The arguments of a container's init come after ours.
+      program.endsWith('lxc-start') &&
+      command[command.indexOf('-P') + 1] === lxcPath &&
+      command[command.indexOf('-n') + 1] === container
     );
   });
 }

@@ -1,13 +1,10 @@
 // `lxc.mount.entry` lines (lxc.container.conf(5), fstab(5)), and Berth's own mount in every container. Pure.
+import { mountTarget } from '../../shared/lxc-config/owned-keys.ts';
 import type { ConfigPart } from './config-draft.ts';
 
 /** The part of an fstab line that a path with blanks is. */
 export function escapeBlanks(path: string): string {
   return path.replace(/[\s\\]/g, (blank) => `\\${blank.charCodeAt(0).toString(8).padStart(3, '0')}`);
-}
-
-function targetOf(mountEntry: string): string {
-  return (mountEntry.split(/\s+/)[1] ?? '').replace(/^\/+|\/+$/g, '');
 }
 
 /** /pantavisor is the control sockets', and nothing else is mounted there. */
@@ -17,6 +14,6 @@ export const pantavisorMount: ConfigPart = (draft, { pantavisorFolder }) => {
     key: 'lxc.mount.entry',
     value: `${escapeBlanks(pantavisorFolder)} pantavisor none ${options} 0 0`,
   };
-  const others = draft.entries.filter(({ key, value }) => key !== line.key || targetOf(value) !== 'pantavisor');
+  const others = draft.entries.filter(({ key, value }) => key !== line.key || mountTarget(value) !== 'pantavisor');
   return { ...draft, entries: [...others, line] };
 };

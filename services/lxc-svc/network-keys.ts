@@ -1,11 +1,16 @@
 // Lines that put a container into its network, and its name. Pure.
+import { namesOf } from '../../shared/lxc-config/owned-keys.ts';
 import type { ContainerNetwork } from '../../shared/schema/network.ts';
 import { adding, type ConfigLine, type ConfigPart } from './config-draft.ts';
 
-export const identity = adding(({ hostname, rootfs }) => [
-  { key: 'lxc.uts.name', value: hostname },
-  { key: 'lxc.rootfs.path', value: `dir:${rootfs}` },
-]);
+/** A container without a network block may name itself, as it brings its own network. */
+export const identity = adding(({ hostname, rootfs }, { entries }) => {
+  const isNamed = entries.findLast(({ key }) => key === 'lxc.uts.name')?.value;
+  return [
+    ...(isNamed ? [] : [{ key: 'lxc.uts.name', value: hostname }]),
+    { key: 'lxc.rootfs.path', value: `dir:${rootfs}` },
+  ];
+});
 
 export const network: ConfigPart = (draft, settings) => ({
   ...draft,
@@ -16,11 +21,10 @@ export const network: ConfigPart = (draft, settings) => ({
 function withNamespaces(entries: readonly ConfigLine[], { kind }: ContainerNetwork): readonly ConfigLine[] {
   if (kind === 'legacy') return entries;
   const isHost = kind === 'host';
-  const clones = entries.some(({ key, value }) => key === 'lxc.namespace.clone' && value !== '');
+  const clones = namesOf(entries, 'lxc.namespace.clone').length > 0;
   const listKey = clones ? 'lxc.namespace.clone' : 'lxc.namespace.keep';
   const others = entries.filter(({ key }) => key !== listKey);
-  const named = entries.filter(({ key }) => key === listKey).flatMap(({ value }) => value.split(/\s+/));
-  const list = new Set(named.filter((name) => name !== '' && name !== 'net'));
+  const list = new Set(namesOf(entries, listKey).filter((name) => name !== 'net'));
   if (isHost !== clones) list.add('net');
   return list.size === 0 ? others : [...others, { key: listKey, value: [...list].join(' ') }];
 }

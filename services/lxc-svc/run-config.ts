@@ -1,15 +1,19 @@
 // Writes the configuration of a run: reads the container's own, generates ours, makes the folders and the host name that it needs.
 import { existsSync, mkdirSync, writeFileSync } from 'node:fs';
+import { basename } from 'node:path';
 import type { Logger } from '../../shared/log/logger.ts';
+import { ownedConflicts } from '../../shared/lxc-config/owned-keys.ts';
 import { formatLxcConfig } from '../../shared/lxc-config/parse.ts';
 import type { ContainerNetwork } from '../../shared/schema/network.ts';
 import { cgroupSupport } from './cgroup-tree.ts';
 import { containerConfig } from './container-config.ts';
 import { writeHostname } from './hostname-file.ts';
+import { initCommand, initProblem } from './init-program.ts';
 import { readOwnConfig } from './own-config.ts';
+import { networkKind } from './owned-keys.ts';
 import { containerPlaces, type Places, storageRoots, trailPath } from './places.ts';
 import type { MountRecord } from './record-store.ts';
-import { failingStep } from './root-mounts.ts';
+import { failingStep, StepFailure } from './root-mounts.ts';
 
 export interface RunSettings {
   readonly container: string;
@@ -19,12 +23,24 @@ export interface RunSettings {
   readonly devLog: boolean;
 }
 
-/** Throws StepFailure. */
-export function writeRunConfig(places: Places, mounted: MountRecord, run: RunSettings, log: Logger): void {
+/** Answers the command that `lxc-start` is given: empty for its default. Throws StepFailure. */
+export function writeRunConfig(places: Places, mounted: MountRecord, run: RunSettings, log: Logger): readonly string[] {
   const its = containerPlaces(places, run.container);
   const own = failingStep('configuration', () =>
     readOwnConfig(trailPath(places, mounted.revision, run.container, mounted.config)),
   );
+  const [conflict] = ownedConflicts(own.entries, {
+    container: run.container,
+    rootVolume: mounted.rootVolume,
+    volumes: undefined,
+    network: networkKind(run.network),
+    hostname: run.hostname,
+  });
+  if (conflict !== undefined) {
+    throw new StepFailure('configuration', `${basename(conflict.source)}:${conflict.line}: ${conflict.reason}`);
+  }
+  const init = failingStep('init', () => initProblem(its.rootfs, own.entries));
+  if (init !== undefined) throw new StepFailure('init', init);
   const generated = containerConfig(own.entries, {
     ...run,
     rootfs: its.rootfs,
@@ -43,4 +59,5 @@ export function writeRunConfig(places: Places, mounted: MountRecord, run: RunSet
   const unnamed = run.network.kind === 'legacy' ? undefined : writeHostname(its.rootfs, run.hostname);
   if (unnamed !== undefined) log.warn(`${run.container}: /etc/hostname is not ${run.hostname}: ${unnamed}`);
   failingStep('configuration', () => writeFileSync(its.config, formatLxcConfig(generated.entries), { mode: 0o600 }));
+  return initCommand(own.entries);
 }

@@ -1,4 +1,4 @@
-// Reads LXC's configuration format (lxc.container.conf(5)) as LXC 5.0 does, keeping where each line came from. Pure.
+// Reads and writes LXC's configuration format (lxc.container.conf(5)) as LXC 5.0 does, keeping where each line came from. Pure.
 
 export interface LxcEntry {
   /** Starts with `lxc.`. */
@@ -7,7 +7,7 @@ export interface LxcEntry {
   readonly value: string;
   /** From 1, in `source`. */
   readonly line: number;
-  /** The file's name as given to the parser, or as an include named it. */
+  /** The file's name as given to the parser; an included file's is its path in the container's folder. */
   readonly source: string;
 }
 
@@ -23,55 +23,101 @@ export interface ParsedLxcConfig {
   readonly problems: readonly LxcProblem[];
 }
 
-/** The text of a file that `lxc.include` names; undefined when it does not exist or lies outside the container's folder. */
+/** The text of a file in the container's folder; `path` is relative to it and does not lead out of it. Undefined: there is none. */
 export type ReadInclude = (path: string) => string | undefined;
 
-/** Includes in all; a file that includes itself stops here. */
+/** Includes in all: files that include each other several times over multiply. */
 const MAX_INCLUDES = 32;
 /** Lines of a configuration with its includes; LXC has no limit, a device's memory has. */
 const MAX_ENTRIES = 10_000;
 
+interface Place {
+  readonly line: number;
+  readonly source: string;
+}
+
 /**
  * A line that does not start with `lxc.` after its blanks is no configuration: comments, empty lines, and the keys of others, which
- * LXC ignores too. `#` later in a line belongs to the value. Never throws.
+ * LXC ignores too. `#` later in a line belongs to the value. Blanks are spaces and tabs; a carriage return ends a line. Never throws.
+ * `source` ends in the file's name in the container's folder.
  */
 export function parseLxcConfig(text: string, source: string, readInclude?: ReadInclude): ParsedLxcConfig {
   const entries: LxcEntry[] = [];
   const problems: LxcProblem[] = [];
   let includes = 0;
-  readLines(text, source);
+  readLines(text, [source]);
   return { entries, problems };
 
-  function readLines(body: string, name: string): void {
-    for (const [index, written] of body.split('\n').entries()) {
+  /** `files`: the one that is read, after those that led to it. */
+  function readLines(body: string, files: readonly string[]): void {
+    const name = files.at(-1) ?? source;
+    for (const [index, row] of body.split('\n').entries()) {
       const place = { line: index + 1, source: name };
-      const trimmed = written.trim();
-      if (!trimmed.startsWith('lxc.')) continue;
-      const equals = trimmed.indexOf('=');
-      if (equals === -1) {
-        problems.push({ ...place, reason: `"${trimmed}" has no "=": write key = value` });
-        continue;
-      }
-      const key = trimmed.slice(0, equals).trimEnd();
-      const value = unquote(trimmed.slice(equals + 1).trimStart());
-      if (value.includes('\0')) problems.push({ ...place, reason: `the value of ${key} contains a NUL character` });
-      else if (key === 'lxc.include') includeFile(value, place);
-      else if (entries.length < MAX_ENTRIES) entries.push({ key, value, ...place });
-      else if (problems.length === 0) problems.push({ ...place, reason: `more than ${MAX_ENTRIES} lines` });
+      for (const written of row.split('\r')) readLine(written, place, files);
+      if (!row.includes('\0')) continue;
+      problems.push({ ...place, reason: 'holds a NUL character, where LXC stops reading: remove it' });
+      return;
     }
   }
 
-  function includeFile(path: string, place: { line: number; source: string }): void {
+  function readLine(written: string, place: Place, files: readonly string[]): void {
+    const trimmed = trimBlanks(written);
+    if (!trimmed.startsWith('lxc.')) {
+      // A byte order mark, a space of another script: it looks like a setting, and LXC passes over it without a word.
+      const hidden = written.trim().startsWith('lxc.') ? trimmed.charCodeAt(0).toString(16).toUpperCase() : undefined;
+      if (hidden === undefined) return;
+      const character = `U+${hidden.padStart(4, '0')}`;
+      problems.push({ ...place, reason: `starts with the invisible character ${character}: LXC skips the line` });
+      return;
+    }
+    const equals = trimmed.indexOf('=');
+    if (equals === -1) {
+      problems.push({ ...place, reason: `"${trimmed}" has no "=": write key = value` });
+      return;
+    }
+    const key = trimBlanks(trimmed.slice(0, equals));
+    const value = unquote(trimBlanks(trimmed.slice(equals + 1)));
+    if (key === 'lxc.include') includeFile(value, place, files);
+    else if (entries.length < MAX_ENTRIES) entries.push({ key, value, ...place });
+    else if (problems.length === 0) problems.push({ ...place, reason: `more than ${MAX_ENTRIES} lines` });
+  }
+
+  function includeFile(written: string, place: Place, files: readonly string[]): void {
     includes += 1;
-    const body = includes <= MAX_INCLUDES ? readInclude?.(path) : undefined;
-    if (body === undefined) {
-      const why =
-        includes <= MAX_INCLUDES ? 'no such file in the container’s own folder' : `more than ${MAX_INCLUDES} includes`;
-      problems.push({ ...place, reason: `lxc.include = ${path}: ${why}` });
+    const path = pathInFolder(written);
+    const body = path === undefined || includes > MAX_INCLUDES || isOpen(path, files) ? undefined : readInclude?.(path);
+    if (path !== undefined && body !== undefined) {
+      readLines(body, [...files, path]);
     } else {
-      readLines(body, path);
+      problems.push({ ...place, reason: `lxc.include = ${written}: ${refusal(path, files)}` });
     }
   }
+
+  function refusal(path: string | undefined, files: readonly string[]): string {
+    if (path === undefined) return 'leads out of the container’s own folder; put the file there and name it';
+    if (isOpen(path, files)) {
+      return `it includes itself, ${[...files.slice(1), path].join(' → ')}; remove one of these lines`;
+    }
+    if (includes > MAX_INCLUDES) return `more than ${MAX_INCLUDES} includes`;
+    return 'no such file in the container’s own folder';
+  }
+
+  /** The first file may have been given with a path before its name. */
+  function isOpen(path: string, files: readonly string[]): boolean {
+    return files.slice(1).includes(path) || source.split('/').at(-1) === path;
+  }
+}
+
+/** Relative to the container's folder; undefined when it leads out of it, or names nothing. */
+function pathInFolder(written: string): string | undefined {
+  const parts = written.split('/').filter((part) => part !== '.' && part !== '');
+  if (written.startsWith('/') || parts.includes('..') || parts.length === 0) return undefined;
+  return parts.join('/');
+}
+
+/** What LXC takes for blanks: lxc_char_left_gc() and lxc_char_right_gc() in src/lxc/parse.c. */
+function trimBlanks(text: string): string {
+  return text.replace(/^[ \t]+|[ \t]+$/g, '');
 }
 
 function unquote(value: string): string {
@@ -85,7 +131,7 @@ export function formatLxcConfig(entries: readonly Pick<LxcEntry, 'key' | 'value'
   const lines = entries.map(({ key, value }) => {
     if (/[\n\r\0]/.test(key + value)) throw new Error(`${key}: the value holds a line break`);
     // LXC takes one pair of quotes away, and blanks outside it.
-    const isExact = unquote(value.trim()) === value;
+    const isExact = unquote(trimBlanks(value)) === value;
     return `${key} = ${isExact ? value : `"${value}"`}\n`;
   });
   return lines.join('');

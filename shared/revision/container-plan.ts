@@ -1,6 +1,10 @@
 // One container: its run.json, its files, its group, its network, with every default filled in.
+
+import { initProblems } from '../lxc-config/init-command.ts';
+import { unknownKeys } from '../lxc-config/keys.ts';
 import { type LegacyAddress, legacyAddresses } from '../lxc-config/legacy-addresses.ts';
-import { type LxcEntry, parseLxcConfig } from '../lxc-config/parse.ts';
+import { ownedConflicts } from '../lxc-config/owned-keys.ts';
+import { type LxcEntry, type LxcProblem, parseLxcConfig } from '../lxc-config/parse.ts';
 import type { Device } from './device-document.ts';
 import { missingKeys, readDocument } from './document.ts';
 import { type InterfacePlace, planNetwork } from './network-plan.ts';
@@ -53,7 +57,10 @@ export function readRun(name: string, state: StateDocument): NamedRun {
   return { name, run: value, problems: [...problems, ...missingKeys(written, RUN_REQUIRED, path)], ignored };
 }
 
-/** Codes: MISSING_OBJECT, BAD_CONFIG, and those of planNetwork and planStorage; warnings NAME_DIFFERS, NOT_SUPPORTED. */
+/**
+ * Codes: MISSING_OBJECT, BAD_CONFIG, UNKNOWN_KEY, and those of ownedConflicts, planNetwork and planStorage; warnings NAME_DIFFERS,
+ * NOT_SUPPORTED.
+ */
 export function planContainer(
   { name, run, problems, ignored }: NamedRun,
   group: Group | undefined,
@@ -72,6 +79,8 @@ export function planContainer(
   const storage = planStorage(name, run, device, lxc.entries);
   const baked = lxc.entries.filter(({ key }) => key.startsWith('lxc.net.'));
   const { plan: network, places, problems: networkProblems } = planNetwork(name, run.network, device, baked);
+  const hostname = run.network?.hostname ?? hostnameOf(name);
+  const owner = { container: name, rootVolume: root && withoutVerity(root), volumes, network: network.mode, hostname };
   const read = {
     name,
     network,
@@ -82,6 +91,7 @@ export function planContainer(
       ...missingObjects(name, [...volumes, config], state),
       ...storage.problems,
       ...lxc.problems,
+      ...ownedConflicts(lxc.entries, owner).map(configProblem),
       ...networkProblems,
     ],
     warnings: [...warningsOf(name, run), ...storage.warnings],
@@ -97,7 +107,7 @@ export function planContainer(
     rootVolume: withoutVerity(root),
     config,
     storage: storage.plan,
-    hostname: run.network?.hostname ?? hostnameOf(name),
+    hostname,
     devLog: run['dev-log'] ?? true,
     network,
     autoRecovery: recoveryOf(run.auto_recovery) ?? group.autoRecovery,
@@ -141,13 +151,22 @@ function readConfig(
   const text = textOf(config);
   // Whoever has the objects reports a missing one.
   if (text === undefined) return { entries: [], problems: [] };
-  const parsed = parseLxcConfig(text, `${name}/${config}`, (path) => textOf(path.split('/').at(-1) ?? ''));
-  const problems = parsed.problems.map(({ source, line, reason }) => ({
-    path: `${source}:${line}`,
-    code: 'BAD_CONFIG',
-    message: reason,
-  }));
-  return { entries: parsed.entries, problems };
+  const parsed = parseLxcConfig(text, config, textOf);
+  const inRevision = <T extends { readonly source: string }>(each: T): T => ({
+    ...each,
+    source: `${name}/${each.source}`,
+  });
+  const entries = parsed.entries.map(inRevision);
+  const problems = [
+    ...parsed.problems.map(inRevision).map((problem) => configProblem({ code: 'BAD_CONFIG', ...problem })),
+    ...initProblems(entries).map((problem) => configProblem({ code: 'BAD_CONFIG', ...problem })),
+    ...unknownKeys(entries).map((problem) => configProblem({ code: 'UNKNOWN_KEY', ...problem })),
+  ];
+  return { entries, problems };
+}
+
+function configProblem({ code, source, line, reason }: LxcProblem & { readonly code: string }): Problem {
+  return { path: `${source}:${line}`, code, message: reason };
 }
 
 function warningsOf(name: string, run: RunDocument): readonly Problem[] {

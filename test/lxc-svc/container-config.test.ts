@@ -53,19 +53,27 @@ describe('lxc configuration', () => {
 
   it('sets what is Berth’s, once', () => {
     const own =
-      'lxc.uts.name = x\nlxc.log.level = 0\nlxc.console.logfile = /x\nlxc.namespace.share.net = 1\nlxc.cgroup.dir = x';
+      'lxc.uts.name = x\nlxc.log.level = 0\nlxc.console.path = none\nlxc.namespace.share.net = 1\nlxc.cgroup.dir = x';
     const both = `${STOCK}${own}`;
     assert.deepEqual(valuesOf(both, 'lxc.rootfs.path'), ['dir:/run/berth/lxc/app/rootfs']);
     assert.deepEqual(valuesOf(both, 'lxc.uts.name'), ['app-host']);
     assert.deepEqual(valuesOf(both, 'lxc.log.level'), ['DEBUG']);
     assert.deepEqual(valuesOf(both, 'lxc.namespace.share.net'), ['/run/netns/app']);
     assert.deepEqual(valuesOf(both, 'lxc.cgroup.dir'), []);
+    assert.deepEqual(valuesOf(both, 'lxc.console.path'), []);
+    assert.deepEqual(valuesOf('lxc.console.path = /dev/tty1', 'lxc.console.path'), ['/dev/tty1']);
     assert.ok(generate(both).notes.some((note) => note.startsWith('conf:16: lxc.uts.name')));
   });
 
   it('drops net from the kept namespaces', () => {
     assert.deepEqual(valuesOf(STOCK, 'lxc.namespace.keep'), ['user ipc']);
     assert.deepEqual(valuesOf('lxc.namespace.keep = net', 'lxc.namespace.keep'), []);
+  });
+
+  it('lets a container name itself that brings its own network', () => {
+    const named = 'lxc.uts.name = mine';
+    assert.deepEqual(valuesOf(named, 'lxc.uts.name', { network: { kind: 'legacy' } }), ['mine']);
+    assert.deepEqual(valuesOf('', 'lxc.uts.name', { network: { kind: 'legacy' } }), ['app-host']);
   });
 
   it('gives each kind of network its lines', () => {
@@ -84,8 +92,10 @@ describe('lxc configuration', () => {
   });
 
   it('takes net out of the cloned namespaces for the host’s network, and puts it in for none', () => {
-    const clone = 'lxc.namespace.clone = mount pid net';
-    assert.deepEqual(valuesOf(clone, 'lxc.namespace.clone', { network: { kind: 'host' } }), ['mount pid']);
+    const clone = 'lxc.namespace.clone = mnt pid net';
+    assert.deepEqual(valuesOf(clone, 'lxc.namespace.clone', { network: { kind: 'host' } }), ['mnt pid']);
+    const taken = 'lxc.namespace.clone = pid\nlxc.namespace.clone =\nlxc.namespace.keep = user net';
+    assert.deepEqual(valuesOf(taken, 'lxc.namespace.keep'), ['user']);
     assert.deepEqual(valuesOf('lxc.namespace.clone = pid', 'lxc.namespace.clone', { network: { kind: 'none' } }), [
       'pid net',
     ]);
@@ -157,6 +167,8 @@ describe('lxc configuration on hosts with either version of control groups', () 
     const both = 'lxc.cgroup.devices.allow = a\nlxc.cgroup2.devices.allow = c 1:3 rwm';
     assert.deepEqual(keysOn([], ['devices'], both), ['lxc.cgroup2.devices.allow']);
     assert.deepEqual(keysOn(['devices'], [], both), ['lxc.cgroup.devices.allow']);
+    const cleared = 'lxc.cgroup.devices.allow = a\nlxc.cgroup.devices.allow =\nlxc.cgroup2.devices.allow = c 1:3 rwm';
+    assert.equal(keysOn(['devices'], [], cleared).at(-1), 'lxc.cgroup.devices.allow');
   });
 
   it('takes each controller where a mixed host has it, and says what it drops', () => {

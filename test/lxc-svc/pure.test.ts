@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import fc from 'fast-check';
+import { cgroupSupport } from '../../services/lxc-svc/cgroup-tree.ts';
 import { commandSocketNames } from '../../services/lxc-svc/command-socket.ts';
 import { firstError, loggedExit, loggedStart } from '../../services/lxc-svc/exit-log.ts';
 import { haltSignal, signalNumber } from '../../services/lxc-svc/halt-signal.ts';
@@ -75,6 +76,29 @@ describe('lxc command socket', () => {
     const long = `/run/b${'x'.repeat(108)}/lxc`;
     // Seen in /proc/net/unix with LXC 5.0.2.
     assert.deepEqual(commandSocketNames(long, 'a'), ['lxc/5213bec0ee432160/command']);
+  });
+});
+
+describe('lxc control groups', () => {
+  const mount = (target: string, type: string, superOptions: string[] = ['rw']) => ({
+    target,
+    type,
+    source: type,
+    superOptions,
+  });
+  const unified = mount('/sys/fs/cgroup/nowhere', 'cgroup2');
+
+  it('filter devices by version 2 only where nothing of version 1 is mounted, as LXC does', () => {
+    const systemd = mount('/sys/fs/cgroup/systemd', 'cgroup', ['rw', 'name=systemd']);
+    const devices = mount('/sys/fs/cgroup/devices', 'cgroup', ['rw', 'devices']);
+    const versions = (mounts: Parameters<typeof cgroupSupport>[0]) => {
+      const { v1, v2 } = cgroupSupport(mounts);
+      return [v1.has('devices'), v2.has('devices')];
+    };
+    assert.deepEqual(versions([unified]), [false, true]);
+    assert.deepEqual(versions([unified, systemd]), [false, false]);
+    assert.deepEqual(versions([unified, devices]), [true, false]);
+    assert.deepEqual(versions([]), [false, false]);
   });
 });
 

@@ -49,11 +49,60 @@ describe('lxcConfig.parse', () => {
     assert.deepEqual(problems, []);
   });
 
-  it('reports an include that cannot be read, and one that includes itself', () => {
-    assert.equal(parseLxcConfig('lxc.include = /etc/x', 'conf').problems[0]?.line, 1);
-    const { problems } = parseLxcConfig('lxc.include = a', 'conf', () => 'lxc.include = a');
-    assert.match(problems[0]?.reason ?? '', /more than 32 includes/);
-    assert.equal(problems.length, 1);
+  const includeProblems = (text: string, files: Readonly<Record<string, string>>) =>
+    parseLxcConfig(text, 'app/conf', (path) => files[path]).problems.map(
+      ({ source, line, reason }) => `${source}:${line} ${reason}`,
+    );
+
+  it('names file and line of an include that is missing, also inside another', () => {
+    assert.deepEqual(includeProblems('\nlxc.include = a', { a: 'lxc.x = 1\nlxc.include = sub/./b' }), [
+      'a:2 lxc.include = sub/./b: no such file in the container’s own folder',
+    ]);
+    assert.deepEqual(includeProblems('lxc.include = sub/b', { 'sub/b': 'lxc.x = 1' }), []);
+  });
+
+  it('lets no include lead out of the container’s folder', () => {
+    for (const path of ['/etc/lxc/common.conf', '../other/conf', 'a/../../b', '.', '']) {
+      assert.match(includeProblems(`lxc.include = ${path}`, { [path]: '' })[0] ?? '', /leads out/, path);
+    }
+  });
+
+  it('names the way of a cycle, and reads a file twice that is none', () => {
+    const [cycle, ...more] = includeProblems('lxc.include = a', { a: 'lxc.include = b', b: '\nlxc.include = a' });
+    assert.match(cycle ?? '', /^b:2 lxc\.include = a: it includes itself, a → b → a; /);
+    assert.deepEqual(more, []);
+    assert.match(includeProblems('lxc.include = a', { a: 'lxc.include = conf' })[0] ?? '', /^a:1 .*a → conf;/);
+    assert.deepEqual(includeProblems('lxc.include = a\nlxc.include = a', { a: 'lxc.x = 1' }), []);
+  });
+
+  it('bounds includes that multiply', () => {
+    const twice = Object.fromEntries(
+      [...'abcdefgh'].map((name, at, all) => [name, `lxc.include = ${all[at + 1]}\n`.repeat(2)]),
+    );
+    assert.ok(includeProblems('lxc.include = a', twice).some((problem) => problem.includes('more than 32 includes')));
+  });
+
+  it('ends lines where LXC does, and takes for blanks what LXC does', () => {
+    assert.deepEqual(pairs('lxc.a = 1\rlxc.b = 2\r\n\tlxc.c = \u00a03\v'), [
+      ['lxc.a', '1'],
+      ['lxc.b', '2'],
+      ['lxc.c', '\u00a03\v'],
+    ]);
+  });
+
+  it('takes one pair of quotes away, and no other', () => {
+    assert.deepEqual(
+      pairs('lxc.a = " x "\nlxc.a = \'y"\nlxc.a = "\nlxc.a = ""z""\nlxc.a = ""').map(([, text]) => text),
+      [' x ', '\'y"', '"', '"z"', ''],
+    );
+  });
+
+  it('says where LXC would skip a line or stop reading', () => {
+    const reasons = (text: string) =>
+      parseLxcConfig(text, 'conf').problems.map(({ line, reason }) => `${line} ${reason}`);
+    assert.match(reasons('\ufefflxc.a = 1')[0] ?? '', /^1 starts with the invisible character U\+FEFF/);
+    assert.match(reasons('lxc.a = 1\n# \0\nlxc.b')[0] ?? '', /^2 holds a NUL character/);
+    assert.equal(reasons('lxc.a = 1\n# \0\nlxc.b').length, 1);
   });
 
   it('reads back what it writes', () => {
@@ -68,10 +117,23 @@ describe('lxcConfig.parse', () => {
   it('never throws and never invents entries', () => {
     fc.assert(
       fc.property(fc.string(), (text) => {
-        for (const { key, line } of parseLxcConfig(text, 'conf').entries) {
+        for (const { key, line } of parseLxcConfig(text, 'conf', () => undefined).entries) {
           assert.ok(key.startsWith('lxc.'));
           assert.ok(text.split('\n')[line - 1]?.includes(key));
         }
+      }),
+    );
+  });
+
+  it('writes what it has read as the same configuration', () => {
+    const line = fc.stringMatching(
+      /^[ \t]{0,2}(?:lxc\.[ab.]{1,4}|#|x)[ \t]?(?:=[ \t]{0,2}["' \t=#x\v\u00a0]{0,6})?\r?$/,
+    );
+    fc.assert(
+      fc.property(fc.array(line), (lines) => {
+        const read = pairs(lines.join('\n'));
+        const again = pairs(formatLxcConfig(read.map(([key = '', text = '']) => ({ key, value: text }))));
+        assert.deepEqual(again, read);
       }),
     );
   });

@@ -1,0 +1,174 @@
+// Keys of the LXC configuration that are Berth's, and what a container's own file may say about them all the same. Pure.
+import type { LxcEntry, LxcProblem } from './parse.ts';
+import { readRootPath } from './root-path.ts';
+
+export interface ConfigOwner {
+  readonly container: string;
+  /** Files that may be layers of its root; undefined: not known here. */
+  readonly volumes: readonly string[] | undefined;
+  readonly rootVolume: string | undefined;
+  /** Undefined: not known yet, and no rule about networks or names is applied. */
+  readonly network: NetworkKind | undefined;
+  readonly hostname: string | undefined;
+}
+export type NetworkKind = 'pool' | 'host' | 'none' | 'legacy';
+
+export interface OwnedConflict extends LxcProblem {
+  readonly code: 'OWNED_KEY' | 'BAD_ROOT_PATH' | 'BAD_NAMESPACE';
+}
+
+interface Rule {
+  readonly keys: RegExp;
+  /** Networks for which the key is Berth's; undefined: all. */
+  readonly networks?: readonly NetworkKind[];
+  /** Lines that ask for nothing else than what Berth does, or that say nothing to `lxc-start`. */
+  readonly agrees: (entry: LxcEntry, owner: ConfigOwner) => boolean;
+  /** What to do instead. */
+  readonly way: string;
+}
+
+const never = (): boolean => false;
+const always = (): boolean => true;
+const off = ({ value }: LxcEntry): boolean => value === '0';
+
+/** Every line with such a key is left out of what LXC is given; it is an error unless it agrees with what Berth does. */
+const RULES: readonly Rule[] = [
+  // readRootPath() says what is wrong with it.
+  { keys: /^lxc\.rootfs\.path$/, agrees: always, way: '' },
+  { keys: /^lxc\.rootfs\.mount$/, agrees: never, way: 'Berth mounts the root filesystem' },
+  {
+    keys: /^lxc\.uts\.name$/,
+    networks: ['pool', 'host', 'none'],
+    agrees: ({ value }, { container, hostname }) => value === hostname || value === container,
+    way: 'write the name as network.hostname in run.json',
+  },
+  // Packagers write lxc.log.file for debugging, and lxc.console.path = none in every container.
+  { keys: /^lxc\.log\..+$/, agrees: always, way: '' },
+  {
+    keys: /^lxc\.console\.(?:logfile|size|rotate)$/,
+    agrees: never,
+    way: 'Berth keeps the console’s log with the others',
+  },
+  { keys: /^lxc\.cgroup\.dir(?:\..+)?$/, agrees: never, way: 'Berth names the control groups' },
+  { keys: /^lxc\.cgroup\.relative$/, agrees: off, way: 'Berth names the control groups' },
+  {
+    keys: /^lxc\.namespace\.share\.net$/,
+    networks: ['pool', 'host', 'none'],
+    agrees: never,
+    way: 'the network block of run.json says which network it is in',
+  },
+  {
+    keys: /^lxc\.net(?:\..+)?$/,
+    networks: ['host', 'none'],
+    agrees: ({ key, value }, { network }) =>
+      /^lxc\.net\.\d+\.type$/.test(key) && value === (network === 'host' ? 'none' : 'empty'),
+    way: 'the network block of run.json says which network it is in: remove one of them',
+  },
+  // The rules of pools have their own words for it: POOL_AND_BAKED.
+  { keys: /^lxc\.net(?:\..+)?$/, networks: ['pool'], agrees: always, way: '' },
+  { keys: /^lxc\.ephemeral$/, agrees: off, way: 'storage in run.json says what is kept (persistence "boot": nothing)' },
+  {
+    keys: /^lxc\.monitor\.unshare$/,
+    agrees: off,
+    way: 'Berth unmounts the root filesystem when the container has ended',
+  },
+  // Of lxc-autostart and lxc-execute only.
+  { keys: /^lxc\.(?:start\..+|group|execute\.cmd)$/, agrees: always, way: '' },
+];
+
+function ruleOf({ key }: Pick<LxcEntry, 'key'>, network: NetworkKind | undefined): Rule | undefined {
+  return RULES.find(
+    ({ keys, networks }) =>
+      keys.test(key) && (networks === undefined || (network !== undefined && networks.includes(network))),
+  );
+}
+
+/** The line is not given to LXC: Berth sets that. */
+export function isOwned(entry: Pick<LxcEntry, 'key' | 'value'>, network: NetworkKind): boolean {
+  // Without a console nothing is logged; any other path is where the console goes as well.
+  if (entry.key === 'lxc.console.path') return entry.value === 'none';
+  return ruleOf(entry, network) !== undefined;
+}
+
+/** What a container's own lines ask for and Berth does not do. A line with an empty value only takes back, and is no conflict. */
+export function ownedConflicts(entries: readonly LxcEntry[], owner: ConfigOwner): readonly OwnedConflict[] {
+  return entries.flatMap((entry): OwnedConflict[] => {
+    const { key, value, line, source } = entry;
+    if (value === '') return [];
+    if (key === 'lxc.rootfs.path') return rootConflicts(entry, owner);
+    if (key === 'lxc.namespace.keep' || key === 'lxc.namespace.clone') return namespaceConflicts(entry, entries);
+    if (key === 'lxc.mount.entry') return mountConflicts(entry);
+    const rule = ruleOf(entry, owner.network);
+    if (rule === undefined || rule.agrees(entry, owner)) return [];
+    return [
+      {
+        line,
+        source,
+        code: 'OWNED_KEY',
+        reason: `"${key} = ${value}" is not for a container to say: ${rule.way}; remove the line`,
+      },
+    ];
+  });
+}
+
+function rootConflicts({ key, value, line, source }: LxcEntry, owner: ConfigOwner): OwnedConflict[] {
+  const refuse = (reason: string): OwnedConflict[] => [
+    { line, source, code: 'BAD_ROOT_PATH', reason: `${key}: ${reason}` },
+  ];
+  const root = readRootPath(value, owner.container);
+  if (!root.ok) return refuse(root.reason);
+  const { rootVolume, volumes } = owner;
+  if (rootVolume !== undefined && !root.layers.includes(rootVolume)) {
+    return refuse(
+      `${root.layers.join(' and ')} without root-volume ${rootVolume}; add it, or change root-volume in run.json`,
+    );
+  }
+  const unknown = volumes && root.layers.find((layer) => !volumes.includes(layer));
+  if (unknown === undefined) return [];
+  return refuse(`${unknown} is no volume of run.json, which has ${volumes?.join(', ')}; add it to volumes there`);
+}
+
+/** As /proc/<pid>/ns names them, which is how LXC 5 wants them. */
+const NAMESPACES = ['user', 'mnt', 'pid', 'uts', 'ipc', 'net', 'cgroup', 'time'];
+
+function namespaceConflicts({ key, value, line, source }: LxcEntry, entries: readonly LxcEntry[]): OwnedConflict[] {
+  const refuse = (reason: string): OwnedConflict[] => [
+    { line, source, code: 'BAD_NAMESPACE', reason: `${key}: ${reason}` },
+  ];
+  const names = value.split(/\s+/);
+  const unknown = names.find((name) => !NAMESPACES.includes(name));
+  if (unknown !== undefined) return refuse(`'${unknown}' is no namespace; there are ${NAMESPACES.join(', ')}`);
+  // Its root would be moved away under everything else on the machine.
+  const sharesMounts = key === 'lxc.namespace.keep' ? names.includes('mnt') : !namesOf(entries, key).includes('mnt');
+  if (sharesMounts) {
+    const way = key === 'lxc.namespace.keep' ? 'remove mnt from the line' : 'add mnt to the line';
+    return refuse(`a container has its own mounts; ${way}`);
+  }
+  const other = key === 'lxc.namespace.keep' ? 'lxc.namespace.clone' : 'lxc.namespace.keep';
+  if (key === 'lxc.namespace.clone' && namesOf(entries, other).length > 0) {
+    return refuse(`LXC takes this or ${other}, not both; remove one of them`);
+  }
+  return [];
+}
+
+/** Of all lines since the last that clears the list. */
+export function namesOf(entries: readonly Pick<LxcEntry, 'key' | 'value'>[], key: string): readonly string[] {
+  let names: string[] = [];
+  for (const entry of entries) {
+    if (entry.key !== key) continue;
+    names = entry.value === '' ? [] : [...names, ...entry.value.split(/\s+/)];
+  }
+  return names;
+}
+
+function mountConflicts({ value, line, source }: LxcEntry): OwnedConflict[] {
+  const target = mountTarget(value);
+  if (target !== 'pantavisor' && !target.startsWith('pantavisor/')) return [];
+  const reason = `mounts something at /${target}, where Berth has the control sockets and logs; choose another place`;
+  return [{ line, source, code: 'OWNED_KEY', reason }];
+}
+
+/** The second field of an fstab line, without slashes at its ends. */
+export function mountTarget(mountEntry: string): string {
+  return (mountEntry.trim().split(/\s+/)[1] ?? '').replace(/^\/+|\/+$/g, '');
+}

@@ -1,0 +1,47 @@
+import assert from 'node:assert/strict';
+import { describe, it } from 'node:test';
+import { container, DIGEST, parse, problems, state } from './states.ts';
+
+const APP = container('app', { group: 'app' });
+const CONF = 'app/lxc.container.conf';
+
+describe('an LXC configuration in a revision', () => {
+  it('is refused with container, file and line of what LXC or Berth would refuse', () => {
+    const text = 'lxc.tty.max = 4\nlxc.utsname = a\nlxc.cgroup.dir = x\nlxc.init.cmd = sh -c "x\nlxc.nonsense';
+    assert.deepEqual(problems(state(APP), { [CONF]: text }), [
+      `${CONF}:5 BAD_CONFIG`,
+      `${CONF}:4 BAD_CONFIG`,
+      `${CONF}:2 UNKNOWN_KEY`,
+      `${CONF}:3 OWNED_KEY`,
+    ]);
+  });
+
+  it('may include files of its own folder, and problems in them name them', () => {
+    const files = { [CONF]: 'lxc.include = sub/more.conf', 'app/sub/more.conf': '\nlxc.ephemeral = 1' };
+    const more = { 'app/sub/more.conf': DIGEST, 'app/more.conf': DIGEST };
+    assert.deepEqual(problems(state(APP, more), files), ['app/sub/more.conf:2 OWNED_KEY']);
+    assert.deepEqual(problems(state(APP), files), [`${CONF}:1 BAD_CONFIG`]);
+    assert.deepEqual(problems(state(APP, more), { [CONF]: 'lxc.include = /x/more.conf' }), [`${CONF}:1 BAD_CONFIG`]);
+  });
+
+  it('stacks only volumes that run.json names', () => {
+    const path = (layers: string) => ({
+      [CONF]: `lxc.rootfs.path = overlayfs:${layers}:/volumes/app/lxc-overlay/upper`,
+    });
+    const two = '/volumes/app/root.squashfs:/volumes/app/more.squashfs';
+    assert.deepEqual(problems(state(APP), path(two)), [`${CONF}:1 BAD_ROOT_PATH`]);
+    const both = container('app', { group: 'app', volumes: ['dm:more.squashfs'] });
+    assert.deepEqual(problems(state(both, { 'app/more.squashfs': DIGEST }), path(two)), []);
+  });
+
+  it('names the host name only where run.json does not', () => {
+    const named = { [CONF]: 'lxc.uts.name = other' };
+    assert.deepEqual(problems(state(APP), named), []);
+    const pool = container('app', { group: 'app', network: { pool: 'internal' } });
+    const parsed = parse(state(pool), named);
+    assert.match(
+      parsed.ok ? '' : (parsed.problems[0]?.message ?? ''),
+      /network\.hostname in run\.json; remove the line/,
+    );
+  });
+});

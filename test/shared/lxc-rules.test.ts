@@ -1,0 +1,189 @@
+// What a container's LXC configuration may say: the keys that LXC knows, those that are Berth's, the root path, the init command.
+import assert from 'node:assert/strict';
+import { describe, it } from 'node:test';
+import fc from 'fast-check';
+import koffi from 'koffi';
+import { splitCommand } from '../../shared/lxc-config/init-command.ts';
+import { EXACT_KEYS, unknownKeys } from '../../shared/lxc-config/keys.ts';
+import { type ConfigOwner, isOwned, ownedConflicts } from '../../shared/lxc-config/owned-keys.ts';
+import { parseLxcConfig } from '../../shared/lxc-config/parse.ts';
+import { readRootPath } from '../../shared/lxc-config/root-path.ts';
+
+const entriesOf = (text: string) => parseLxcConfig(text, 'conf').entries;
+
+describe('lxcConfig.keys', () => {
+  it('are those of the LXC that is installed', () => {
+    const isSupported = koffi.load('liblxc.so.1').func('bool lxc_config_item_is_supported(const char *key)');
+    assert.deepEqual(
+      [...EXACT_KEYS].filter((key) => !isSupported(key)),
+      [],
+    );
+  });
+
+  it('are named with line and new name when LXC would refuse them', () => {
+    const text =
+      'lxc.uts.name = a\nlxc.utsname = b\nlxc.net.0.type = veth\nlxc.network.link = x\nlxc.hook.pre-start = /x\nlxc.tty.maxx = 3';
+    assert.deepEqual(
+      unknownKeys(entriesOf(text)).map(({ line, reason }) => `${line} ${reason.split(': ').at(-1)}`),
+      ['2 write lxc.uts.name', '4 write lxc.net.0.link', '6 correct or remove the line'],
+    );
+  });
+});
+
+describe('lxcConfig.rootPath', () => {
+  const layers = (value: string) => {
+    const path = readRootPath(value, 'app');
+    return path.ok ? path.layers : path.reason;
+  };
+
+  it('is a stack of the container’s volumes below its writable layer', () => {
+    assert.deepEqual(layers('overlayfs:/volumes/app/root.squashfs:/volumes/app/lxc-overlay/upper'), ['root.squashfs']);
+    assert.deepEqual(layers('overlay:/volumes/app/a:/volumes/app/b:/volumes/app/c/:/volumes/app/lxc-overlay/upper/'), [
+      'a',
+      'b',
+      'c',
+    ]);
+    assert.deepEqual(layers('/volumes/app/root.squashfs'), ['root.squashfs']);
+    assert.deepEqual(layers('dir:/volumes/app/root.squashfs'), ['root.squashfs']);
+  });
+
+  it('names what is wrong with another', () => {
+    const upper = '/volumes/app/lxc-overlay/upper';
+    for (const [value, reason] of [
+      ['overlayfs:/volumes/app/root.squashfs', /no writable layer/],
+      [`overlayfs:/volumes/other/root.squashfs:${upper}`, /'\/volumes\/other\/root\.squashfs' is no volume of 'app'/],
+      [`overlayfs:/volumes/app/../x:${upper}`, /is no volume/],
+      [`overlayfs:/volumes/app/a:/volumes/app/a:${upper}`, /names a twice/],
+      ['overlayfs:/volumes/app/a:/tmp/upper', /does not end in/],
+      ['btrfs:/volumes/app/a', /is no stack/],
+      ['relative', /is no stack/],
+      ['/volumes/app/a:/volumes/app/b', /several layers/],
+    ] as const) {
+      assert.match(String(layers(value)), reason, value);
+    }
+  });
+});
+
+describe('lxcConfig.ownedConflicts', () => {
+  const OWNER: ConfigOwner = {
+    container: 'app',
+    volumes: ['root.squashfs', 'more.squashfs'],
+    rootVolume: 'root.squashfs',
+    network: 'pool',
+    hostname: 'app-host',
+  };
+  const conflicts = (text: string, changes: Partial<ConfigOwner> = {}) =>
+    ownedConflicts(entriesOf(text), { ...OWNER, ...changes }).map(
+      ({ code, line, reason }) => `${line} ${code} ${reason}`,
+    );
+
+  it('are none in what the stock packager writes', () => {
+    const stock = [
+      'lxc.tty.max = 8',
+      'lxc.log.file = /pv/logs/app.log',
+      'lxc.cgroup.devices.allow = a',
+      'lxc.rootfs.path = overlayfs:/volumes/app/root.squashfs:/volumes/app/lxc-overlay/upper',
+      'lxc.namespace.keep = user net ipc',
+      'lxc.console.path = none',
+      'lxc.mount.entry = /volumes/app/docker--data data none bind,rw,create=dir 0 0',
+      'lxc.uts.name = app',
+      'lxc.uts.name = app-host',
+      'lxc.start.auto = 1',
+    ];
+    for (const network of ['pool', 'host', 'none', 'legacy'] as const) {
+      assert.deepEqual(conflicts(stock.join('\n'), { network }), []);
+    }
+  });
+
+  it('name the line and what to do instead', () => {
+    for (const [line, expected] of [
+      ['lxc.uts.name = other', /OWNED_KEY .*network\.hostname in run\.json; remove the line/],
+      ['lxc.console.logfile = /x', /OWNED_KEY/],
+      ['lxc.cgroup.dir.container = x', /OWNED_KEY/],
+      ['lxc.namespace.share.net = 1', /OWNED_KEY/],
+      ['lxc.ephemeral = 1', /persistence/],
+      ['lxc.monitor.unshare = 1', /OWNED_KEY/],
+      ['lxc.rootfs.mount = /mnt', /OWNED_KEY/],
+      ['lxc.mount.entry = /x /pantavisor/logs none bind 0 0', /at \/pantavisor\/logs/],
+      ['lxc.namespace.keep = user mnt', /BAD_NAMESPACE .*remove mnt/],
+      ['lxc.namespace.clone = pid', /BAD_NAMESPACE .*add mnt/],
+      ['lxc.namespace.keep = users', /'users' is no namespace/],
+      [
+        'lxc.rootfs.path = overlayfs:/volumes/app/more.squashfs:/volumes/app/lxc-overlay/upper',
+        /without root-volume root\.squashfs/,
+      ],
+      [
+        'lxc.rootfs.path = overlayfs:/volumes/app/x.squashfs:/volumes/app/root.squashfs:/volumes/app/lxc-overlay/upper',
+        /x\.squashfs is no volume of run\.json, which has root\.squashfs, more\.squashfs/,
+      ],
+    ] as const) {
+      const [found, ...more] = conflicts(`# one\n${line}`);
+      assert.match(found ?? 'none', expected, line);
+      assert.match(found ?? '', /^2 /);
+      assert.deepEqual(more, [], line);
+    }
+  });
+
+  it('are two ways to choose namespaces, which LXC refuses together', () => {
+    assert.match(conflicts('lxc.namespace.keep = user\nlxc.namespace.clone = mnt')[0] ?? '', /^2 .*not both/);
+    assert.deepEqual(conflicts('lxc.namespace.keep = user\nlxc.namespace.keep =\nlxc.namespace.clone = mnt'), []);
+  });
+
+  it('are network lines beside a network block, unless both say the same', () => {
+    assert.equal(conflicts('lxc.net.0.type = veth', { network: 'host' }).length, 1);
+    assert.deepEqual(conflicts('lxc.net.0.type = none', { network: 'host' }), []);
+    assert.deepEqual(conflicts('lxc.net.0.type = empty', { network: 'none' }), []);
+    assert.deepEqual(conflicts('lxc.net.0.type = veth\nlxc.uts.name = own', { network: 'legacy' }), []);
+  });
+
+  it('never are lines that LXC is given', () => {
+    const lines = [
+      'lxc.uts.name = o',
+      'lxc.ephemeral = 1',
+      'lxc.cgroup.dir = x',
+      'lxc.net.0.type = veth',
+      'lxc.cap.drop = x',
+    ];
+    fc.assert(
+      fc.property(fc.constantFrom(...lines), fc.constantFrom('pool', 'host', 'none', 'legacy'), (line, network) => {
+        const [entry] = entriesOf(line);
+        assert.ok(entry !== undefined);
+        if (conflicts(line, { network }).length > 0) assert.ok(isOwned(entry, network));
+      }),
+    );
+  });
+});
+
+describe('lxcConfig.initCommand', () => {
+  const words = (text: string) => {
+    const command = splitCommand(text);
+    return command.ok ? command.words : command.reason;
+  };
+
+  it('is split as the stock runtime splits it', () => {
+    assert.deepEqual(words('nginx "-g" "daemon off;"'), ['nginx', '-g', 'daemon off;']);
+    assert.deepEqual(words('  sh -c \'a "b" c\' --opt="x y" "it\'s" a\\ b "q\\"r" ""'), [
+      'sh',
+      '-c',
+      'a "b" c',
+      '--opt=x y',
+      "it's",
+      'a b',
+      'q"r',
+    ]);
+    assert.deepEqual(words(''), []);
+  });
+
+  it('says what is not closed', () => {
+    assert.match(String(words('sh -c "x')), /not closed/);
+    assert.match(String(words('sh \\')), /backslash/);
+  });
+
+  it('is what LXC makes of it where no quotes are', () => {
+    fc.assert(
+      fc.property(fc.stringMatching(/^[a-z= /-]*$/), (text) => {
+        assert.deepEqual(words(text), text.split(' ').filter(Boolean));
+      }),
+    );
+  });
+});
