@@ -2,6 +2,7 @@
 import { Buffer } from 'node:buffer';
 import { Fault } from '../../shared/ipc/fault.ts';
 import type { Logger } from '../../shared/log/logger.ts';
+import type { BodyStream } from './body-stream.ts';
 import type { Caller, Endpoint, Sources } from './endpoint.ts';
 import { type Reply, refuse, unanswered } from './reply.ts';
 import type { Router } from './router.ts';
@@ -14,6 +15,8 @@ export interface Incoming {
   readonly signal: () => AbortSignal;
   /** Resolves to the whole body, or to why it is not taken. Called at most once, and only for endpoints that want one. */
   readonly readBody: () => Promise<Buffer | Reply>;
+  /** The same for endpoints that take it as it comes. */
+  readonly streamBody: () => BodyStream;
 }
 
 export type Dispatch = (caller: Caller, incoming: Incoming) => Promise<Reply>;
@@ -42,12 +45,13 @@ export function createDispatch(router: Router, sources: Sources, log: Logger): D
     caller: Caller,
     incoming: Incoming,
   ): Promise<Reply> => {
-    const body = endpoint.readsBody ? await incoming.readBody() : NO_BODY;
+    const { lastEventId, signal } = incoming;
+    if (endpoint.takes === 'stream') {
+      return await endpoint.run({ caller, params, body: incoming.streamBody(), lastEventId, signal }, sources);
+    }
+    const body = endpoint.takes === 'whole' ? await incoming.readBody() : NO_BODY;
     if (!Buffer.isBuffer(body)) return body;
-    return await endpoint.run(
-      { caller, params, body, lastEventId: incoming.lastEventId, signal: incoming.signal },
-      sources,
-    );
+    return await endpoint.run({ caller, params, body, lastEventId, signal }, sources);
   };
   return async (caller, incoming) => {
     try {

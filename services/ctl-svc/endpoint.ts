@@ -3,6 +3,7 @@ import type { Buffer } from 'node:buffer';
 import { TextDecoder } from 'node:util';
 import type * as z from 'zod/mini';
 import type { Schema } from '../../shared/ipc/contract.ts';
+import type { BodyStream } from './body-stream.ts';
 import type { EventFeed } from './event-feed.ts';
 import type { Peers } from './peers.ts';
 import { type Reply, refuse } from './reply.ts';
@@ -16,6 +17,8 @@ export interface Sources {
   readonly view: ViewFeed;
   readonly events: EventFeed;
   readonly peers: Peers;
+  /** <storage>, whose objects and states are read as files. */
+  readonly storage: string;
 }
 
 export interface EndpointRequest<B> {
@@ -52,18 +55,27 @@ interface EndpointBase {
   readonly answer: Schema | undefined;
 }
 
-export interface Endpoint extends EndpointBase {
-  /** Otherwise it is not looked at. */
-  readonly readsBody: boolean;
+interface WholeEndpoint extends EndpointBase {
+  /** `none`: it is not looked at. `whole`: in memory, so it is a small one. */
+  readonly takes: 'none' | 'whole';
   /** Of a JSON body; undefined where there is none, or it may be any text. */
   readonly bodySchema: Schema | undefined;
   readonly run: (request: EndpointRequest<Buffer>, sources: Sources) => Promise<Reply> | Reply;
 }
 
+interface StreamEndpoint extends EndpointBase {
+  /** Bytes of any number. */
+  readonly takes: 'stream';
+  readonly bodySchema: undefined;
+  readonly run: Handler<BodyStream>;
+}
+
+export type Endpoint = WholeEndpoint | StreamEndpoint;
+
 export function endpoint(base: EndpointBase, handler: Handler<undefined>): Endpoint {
   return {
     ...base,
-    readsBody: false,
+    takes: 'none',
     bodySchema: undefined,
     run: (request, sources) => handler({ ...request, body: undefined }, sources),
   };
@@ -76,7 +88,7 @@ export function endpointWithBody<S extends Schema>(
 ): Endpoint {
   return {
     ...base,
-    readsBody: true,
+    takes: 'whole',
     bodySchema: body.schema,
     run(request, sources) {
       const parsed = parseJsonBody(request.body, body.schema);
@@ -90,7 +102,7 @@ export function endpointWithBody<S extends Schema>(
 export function endpointWithText(base: EndpointBase, handler: Handler<string>): Endpoint {
   return {
     ...base,
-    readsBody: true,
+    takes: 'whole',
     bodySchema: undefined,
     run(request, sources) {
       const body = textOf(request.body);
@@ -98,6 +110,11 @@ export function endpointWithText(base: EndpointBase, handler: Handler<string>): 
       return handler({ ...request, body }, sources);
     },
   };
+}
+
+/** The handler takes the body as it comes, or discards it. */
+export function endpointWithStream(base: EndpointBase, run: Handler<BodyStream>): Endpoint {
+  return { ...base, takes: 'stream', bodySchema: undefined, run };
 }
 
 const utf8 = new TextDecoder('utf-8', { fatal: true });

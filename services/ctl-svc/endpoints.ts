@@ -6,6 +6,7 @@ import { ipamContract } from '../ipam-svc/contract.ts';
 import { supervisorContract } from '../supervisor/contract.ts';
 import { type BodyProblem, type Endpoint, endpoint, endpointWithBody } from './endpoint.ts';
 import { METADATA_ENDPOINTS } from './endpoints-metadata.ts';
+import { STEP_ENDPOINTS } from './endpoints-steps.ts';
 import * as handlers from './handlers.ts';
 import { leaseRow } from './leases.ts';
 
@@ -75,4 +76,5 @@ export const ENDPOINTS: readonly Endpoint[] = [
     handlers.health,
   ),
   ...METADATA_ENDPOINTS,
+  ...STEP_ENDPOINTS,
 ];

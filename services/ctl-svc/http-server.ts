@@ -1,6 +1,7 @@
 // One HTTP server per listening socket: the socket is the identity, and nobody's clients use up what others need.
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
 import type { Duplex } from 'node:stream';
+import { bodyStream } from './body-stream.ts';
 import type { Dispatch, Incoming } from './dispatch.ts';
 import type { Caller } from './endpoint.ts';
 import { readFirstBytes } from './first-bytes.ts';
@@ -12,8 +13,8 @@ const MAX_BODY_BYTES = 64 * 1024;
 const MAX_HEADER_BYTES = 16 * 1024;
 /** Milliseconds for the head of a request, also from connecting to its first byte: ends slow and silent clients. */
 const HEADERS_TIMEOUT_MS = 5_000;
-/** Milliseconds for a whole request. */
-const REQUEST_TIMEOUT_MS = 30_000;
+/** Milliseconds for a body that is read into memory. */
+const BODY_TIMEOUT_MS = 30_000;
 /** Milliseconds without any traffic: ends clients that do not read their answer. */
 const IDLE_TIMEOUT_MS = 60_000;
 const KEEP_ALIVE_MS = 5_000;
@@ -29,6 +30,7 @@ export const HOST_LIMITS: ServerLimits = { maxConnections: 1_024, maxInFlight: 1
 export const CONTAINER_LIMITS: ServerLimits = { maxConnections: 64, maxInFlight: 8 };
 
 const TOO_LARGE = refuse(413, `Request body is larger than ${MAX_BODY_BYTES} bytes`);
+const TOO_LATE = refuse(408, 'Request did not arrive in time');
 const TOO_MANY = tryLater('Too many requests of this socket are waiting for an answer; try again');
 const NOT_HTTP = 'Request is not valid HTTP/1.1';
 
@@ -41,7 +43,8 @@ export function createControlServer(caller: Caller, limits: ServerLimits, dispat
   const server = createServer({
     maxHeaderSize: MAX_HEADER_BYTES,
     headersTimeout: HEADERS_TIMEOUT_MS,
-    requestTimeout: REQUEST_TIMEOUT_MS,
+    // An upload takes as long as its client; one that stands still is idle.
+    requestTimeout: 0,
     keepAliveTimeout: KEEP_ALIVE_MS,
     connectionsCheckingInterval: 1_000,
     requireHostHeader: false,
@@ -64,12 +67,19 @@ export function createControlServer(caller: Caller, limits: ServerLimits, dispat
     };
     // A client that is told to go away must not be read to the end of what it sends.
     let unread = hasBody(request);
-    const take = async (): Promise<Buffer | Reply> => {
+    const proceed = (): void => {
       if (expectsContinue) response.writeContinue();
-      const body = await readBody(request, MAX_BODY_BYTES);
-      if (body.kind !== 'whole') return TOO_LARGE;
+    };
+    const onWhole = (): void => {
+      if (unread) whole(1);
       unread = false;
-      whole(1);
+    };
+    const take = async (): Promise<Buffer | Reply> => {
+      proceed();
+      const body = await readBody(request, { maxBytes: MAX_BODY_BYTES, timeoutMs: BODY_TIMEOUT_MS });
+      if (body.kind === 'late') return TOO_LATE;
+      if (body.kind !== 'whole') return TOO_LARGE;
+      onWhole();
       return body.bytes;
     };
     const incoming: Incoming = {
@@ -78,6 +88,7 @@ export function createControlServer(caller: Caller, limits: ServerLimits, dispat
       lastEventId: lastEventIdOf(request),
       signal: () => hangUpSignal(response),
       readBody: take,
+      streamBody: () => bodyStream(request, proceed, onWhole),
     };
     inFlight++;
     if (!unread) whole(1);

@@ -5,5 +5,5 @@ import { serveControl } from './serve.ts';
 
 void runService(ctlContract, 'ctl', async ({ channel, launch, log }) => {
   if (launch.hostSocketFd === undefined) throw new Error('the launch document names no hostSocketFd');
-  return await serveControl(channel, launch.hostSocketFd, log);
+  return await serveControl(channel, { hostFd: launch.hostSocketFd, storage: launch.storage }, log);
 });

@@ -1,6 +1,8 @@
 // What an endpoint answers, and the one place where it becomes bytes of HTTP.
 import { Buffer } from 'node:buffer';
+import type { FileHandle } from 'node:fs/promises';
 import type { ServerResponse } from 'node:http';
+import { pipeline } from 'node:stream';
 import type { Fault } from '../../shared/ipc/fault.ts';
 
 export interface ErrorReply {
@@ -8,12 +10,17 @@ export interface ErrorReply {
   readonly status: number;
   readonly text: string;
   readonly retryAfterSeconds?: number;
+  /** More than clients compare: each thing that is wrong, in a header that they do not look at. */
+  readonly problems?: readonly string[];
 }
 
 export type Reply =
   | { readonly kind: 'json'; readonly status: 200 | 503; readonly json: string | Uint8Array }
   /** 200 without a body: what a PUT, POST or DELETE answers when it went well. */
   | { readonly kind: 'empty' }
+  | { readonly kind: 'text'; readonly text: string }
+  /** The bytes of a file that is open; closed in any case. */
+  | { readonly kind: 'file'; readonly file: FileHandle; readonly bytes: number; readonly contentType: string }
   /** An answer that goes on until one side ends it; `start` is given the response once its head is sent. */
   | { readonly kind: 'stream'; readonly contentType: string; readonly start: (response: ServerResponse) => void }
   | ErrorReply;
@@ -31,8 +38,8 @@ export function jsonBytes(bytes: Uint8Array): Reply {
 
 export const DONE: Reply = { kind: 'empty' };
 
-export function refuse(status: number, text: string): ErrorReply {
-  return { kind: 'error', status, text };
+export function refuse(status: number, text: string, problems?: readonly string[]): ErrorReply {
+  return problems === undefined ? { kind: 'error', status, text } : { kind: 'error', status, text, problems };
 }
 
 export function tryLater(text: string): ErrorReply {
@@ -72,16 +79,53 @@ export function writeReply(response: ServerResponse, reply: Reply, lastOne: bool
     reply.start(response);
     return;
   }
-  const body = reply.kind === 'empty' ? '' : reply.kind === 'error' ? errorBody(reply.text) : reply.json;
+  if (reply.kind === 'file') {
+    writeFile(response, reply, lastOne);
+    return;
+  }
+  const body =
+    reply.kind === 'text'
+      ? reply.text
+      : reply.kind === 'empty'
+        ? ''
+        : reply.kind === 'error'
+          ? errorBody(reply.text)
+          : reply.json;
   const bytes = typeof body === 'string' ? Buffer.byteLength(body) : body.length;
   const headers: string[] = ['Content-Length', String(bytes)];
-  if (bytes > 0) headers.push('Content-Type', JSON_TYPE);
+  if (bytes > 0) headers.push('Content-Type', reply.kind === 'text' ? 'text/plain; charset=utf-8' : JSON_TYPE);
   if (reply.kind === 'error' && reply.retryAfterSeconds !== undefined) {
     headers.push('Retry-After', String(reply.retryAfterSeconds));
   }
+  if (reply.kind === 'error' && reply.problems !== undefined) headers.push(PROBLEMS_HEADER, ascii(reply.problems));
   if (lastOne) headers.push('Connection', 'close');
-  response.writeHead(reply.kind === 'empty' ? 200 : reply.status, headers);
+  response.writeHead(reply.kind === 'empty' || reply.kind === 'text' ? 200 : reply.status, headers);
   response.end(body);
+}
+
+/** A JSON array of texts. */
+export const PROBLEMS_HEADER = 'Berth-Problems';
+/** What clients take of a header, with room for others. */
+const MAX_PROBLEMS_CHARS = 6_000;
+
+function ascii(problems: readonly string[]): string {
+  const write = (list: readonly string[]): string =>
+    JSON.stringify(list).replaceAll(/[^ -~]/g, (char) => `\\u${char.charCodeAt(0).toString(16).padStart(4, '0')}`);
+  const list = [...problems];
+  while (list.length > 1 && write(list).length > MAX_PROBLEMS_CHARS) list.pop();
+  return write(list).length > MAX_PROBLEMS_CHARS ? '[]' : write(list);
+}
+
+function writeFile(
+  response: ServerResponse,
+  { file, bytes, contentType }: Extract<Reply, { kind: 'file' }>,
+  lastOne: boolean,
+): void {
+  const headers = ['Content-Length', String(bytes), 'Content-Type', contentType];
+  if (lastOne) headers.push('Connection', 'close');
+  response.writeHead(200, headers);
+  // Either side may end it early; the stream closes the file then as well.
+  pipeline(file.createReadStream({ start: 0, end: Math.max(0, bytes - 1) }), response, () => undefined);
 }
 
 const REASONS: Readonly<Record<number, string>> = {

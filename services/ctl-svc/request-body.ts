@@ -4,7 +4,7 @@ import type { IncomingMessage } from 'node:http';
 
 export type BodyRead =
   | { readonly kind: 'whole'; readonly bytes: Buffer }
-  | { readonly kind: 'tooLarge' }
+  | { readonly kind: 'tooLarge' | 'late' }
   /** The client hung up, or what followed was no HTTP. */
   | { readonly kind: 'aborted' };
 
@@ -13,16 +13,26 @@ export function hasBody(request: IncomingMessage): boolean {
   return request.headers['transfer-encoding'] !== undefined || (length !== undefined && Number(length) !== 0);
 }
 
-/** Stops reading as soon as more than `maxBytes` are announced or have come. */
-export function readBody(request: IncomingMessage, maxBytes: number): Promise<BodyRead> {
+export interface BodyLimits {
+  readonly maxBytes: number;
+  readonly timeoutMs: number;
+}
+
+/** Stops reading as soon as more than `maxBytes` are announced or have come, or it takes too long. */
+export function readBody(request: IncomingMessage, { maxBytes, timeoutMs }: BodyLimits): Promise<BodyRead> {
   if (Number(request.headers['content-length'] ?? 0) > maxBytes) return Promise.resolve({ kind: 'tooLarge' });
   return new Promise((resolve) => {
     const chunks: Buffer[] = [];
     let bytes = 0;
     const end = (read: BodyRead): void => {
+      clearTimeout(patience);
       request.off('data', onData).off('end', onEnd).off('close', onClose);
       resolve(read);
     };
+    const patience = setTimeout(() => {
+      request.pause();
+      end({ kind: 'late' });
+    }, timeoutMs);
     const onData = (chunk: Buffer): void => {
       bytes += chunk.length;
       chunks.push(chunk);

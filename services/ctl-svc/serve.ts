@@ -10,12 +10,24 @@ import { connectPeers } from './peers.ts';
 import { createRouter } from './router.ts';
 import { createViewFeed } from './view-feed.ts';
 
+export interface ServeOptions {
+  readonly hostFd: number;
+  readonly storage: string;
+}
+
 /** Resolves when the host's socket is served, to what ends it all. */
-export async function serveControl(channel: Channel, hostFd: number, log: Logger): Promise<() => void> {
+export async function serveControl(
+  channel: Channel,
+  { hostFd, storage }: ServeOptions,
+  log: Logger,
+): Promise<() => void> {
   channel.serve(ctlContract, {});
   const view = createViewFeed(channel, log);
   const events = createEventFeed(channel);
-  const dispatch = createDispatch(createRouter(ENDPOINTS), { view, events, peers: connectPeers(channel) }, log);
+  const peers = connectPeers(channel);
+  const dispatch = createDispatch(createRouter(ENDPOINTS), { view, events, peers, storage }, log);
+  // Whoever was uploading to the ctl-svc before this one has to start over. state-svc may not be there yet, and forgets by itself then.
+  peers.state.forgetUploads({}).catch((error: unknown) => log.debug(`uploads of before: ${String(error)}`));
   const sockets = await serveControlSockets(channel, hostFd, dispatch, log);
   return () => {
     sockets.stop();

@@ -1,7 +1,7 @@
 // Uploads under way: ctl-svc writes and hashes, the files are ours, so that nothing gets into the store but through here.
 //   <storage>/objects/incoming/<id>     made empty, mode 0660, in a folder whose group is ctl-svc's
 import { randomBytes } from 'node:crypto';
-import { mkdir, open, readdir, readFile, rm, stat } from 'node:fs/promises';
+import { chmod, mkdir, open, readdir, readFile, rm, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { Logger } from '../../shared/log/logger.ts';
 import { errorCode } from './atomic-file.ts';
@@ -103,12 +103,14 @@ export function createUploads({ storage, objects, room, log, makeRoom }: UploadC
           return refused({ code: 'NO_SPACE', requiredBytes: bytes, availableBytes });
         }
         uploads.set(id, { sha256, bytes });
-        const file = await open(pathOf(id), 'wx', UPLOAD_MODE).catch((error: unknown) => {
-          uploads.delete(id);
+        try {
+          await (await open(pathOf(id), 'wx', UPLOAD_MODE)).close();
+          // The umask would keep the group out. By its path: Node's permission model has no fchmod.
+          await chmod(pathOf(id), UPLOAD_MODE);
+        } catch (error) {
+          await drop(id);
           throw error;
-        });
-        // The umask would keep the group out.
-        await file.chmod(UPLOAD_MODE).finally(() => file.close());
+        }
         return { kind: 'upload', id, path: pathOf(id), roomBytes: availableBytes };
       } catch (error) {
         return refused(failureOf(error));

@@ -58,9 +58,9 @@ describe('ctl.endpoints', () => {
         leased: 1,
       },
     ];
-    for (const { method, path, answer } of ENDPOINTS.filter((endpoint) => endpoint.method === 'GET')) {
-      // A stream has no end; it has a test of its own.
-      if (path === '/events') continue;
+    // A stream has no end, and what has a name in its path is asked for by that: they have tests of their own.
+    const plain = ENDPOINTS.filter(({ path }) => path !== '/events' && !path.includes('{'));
+    for (const { method, path, answer } of plain.filter((endpoint) => endpoint.method === 'GET')) {
       const { status, body } = await curl(rig.host, path);
       assert.equal(status, 200, `${method} ${path}`);
       assert.ok(answer?.safeParse(JSON.parse(body)).success, `${method} ${path}: ${body}`);

@@ -12,6 +12,7 @@ import { pageFrom } from '../../shared/ipc/page.ts';
 import type { ContainerRow, GroupRow } from '../../shared/schema/api.ts';
 import type { HealthReason } from '../../shared/schema/health.ts';
 import type { MetadataKind } from '../../shared/schema/metadata.ts';
+import { type FakeStore, fakeSteps, newStore, stepRequests } from './fake-steps.ts';
 import { containerRow, groupRow } from './rows.ts';
 
 type IpamLease = Result<(typeof ipamContract)['requests']['listLeases']>['leases'][number];
@@ -37,6 +38,7 @@ export interface World {
   metadataRefusal: MetadataRefusal | undefined;
   /** `<container> <action>` and `<container> ready`, in the order they came. */
   readonly asked: string[];
+  readonly store: FakeStore;
 }
 
 export function newWorld(): World {
@@ -55,6 +57,7 @@ export function newWorld(): World {
     hanging: new Set(),
     metadata: { user: new Map(), device: new Map() },
     metadataRefusal: undefined,
+    store: newStore(),
     asked: [],
   };
 }
@@ -107,6 +110,7 @@ const statePart = {
     listMetadata: stateContract.requests.listMetadata,
     setMetadata: stateContract.requests.setMetadata,
     deleteMetadata: stateContract.requests.deleteMetadata,
+    ...stepRequests,
     health: stateContract.requests.health,
   },
 };
@@ -146,6 +150,7 @@ export function startState(world: World, channel: Channel): void {
         world.asked.push(`${container} ready`);
         return ok({});
       }),
+    ...fakeSteps(world.store),
     listMetadata: ({ kind, after }) =>
       here(() => {
         const { entries, next } = pageOf(world.metadata[kind], after);

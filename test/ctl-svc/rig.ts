@@ -62,7 +62,7 @@ export async function startRig(containers: readonly string[] = [], world: World 
   startPeers(world, connect);
   const host = join(folder, 'pv-ctrl');
   const ctl = connect('ctl-svc');
-  const stopControl = await serveControl(ctl, listenUnix(host, LISTEN), silentLogger);
+  const stopControl = await serveControl(ctl, { hostFd: listenUnix(host, LISTEN), storage: folder }, silentLogger);
   ctl.ready();
   const supervisor = channelOf(channels, 'supervisor');
   const rig: Rig = {
@@ -87,6 +87,7 @@ export async function startRig(containers: readonly string[] = [], world: World 
       stopControl();
       bus.close();
       rmSync(folder, { recursive: true });
+      world.store.remove();
     },
   };
   return rig;

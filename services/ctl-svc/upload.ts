@@ -1,0 +1,105 @@
+// Takes a body to disk: state-svc says where to, the bytes are hashed as they pass. Memory stays flat however large it is.
+import { createHash } from 'node:crypto';
+import { open } from 'node:fs/promises';
+import type { BodyStream } from './body-stream.ts';
+import type { Peers } from './peers.ts';
+import { type Reply, refuse, tryLater } from './reply.ts';
+
+/** These texts are what clients compare, to the letter. */
+export const NO_SPACE = refuse(507, 'Not enough disk space available');
+export const BAD_CHECKSUM = refuse(422, 'Object has bad checksum');
+
+export type Received =
+  /** It is there already, and the body was thrown away. */
+  | { readonly kind: 'present' }
+  /** All of it is in the file of this upload. */
+  | { readonly kind: 'written'; readonly id: string; readonly sha256: string }
+  | { readonly kind: 'refused'; readonly reply: Reply };
+
+/** `sha256`: of the object that it is to become; undefined for the JSON of a step. Whatever goes wrong, no upload is left. */
+export async function receive(body: BodyStream, sha256: string | undefined, { state }: Peers): Promise<Received> {
+  const { announcedBytes: bytes } = body;
+  const wanted = { ...(sha256 === undefined ? {} : { sha256 }), ...(bytes === undefined ? {} : { bytes }) };
+  const begun = await state.beginUpload(wanted);
+  if (!begun.ok) return await refused(body, beginRefusal(begun.error));
+  if (begun.value.kind === 'present') {
+    await body.discard();
+    return { kind: 'present' };
+  }
+  const { id, path, roomBytes } = begun.value;
+  try {
+    return { kind: 'written', id, sha256: await writeTo(path, body, roomBytes) };
+  } catch (error) {
+    // Not waited for: state-svc forgets it by itself when it has gone.
+    state.abandonUpload({ id }).catch(() => undefined);
+    return await refused(body, isFull(error) ? NO_SPACE : refuse(500, `Upload failed: ${reasonOf(error)}`));
+  }
+}
+
+async function refused(body: BodyStream, reply: Reply): Promise<Received> {
+  await body.discard();
+  return { kind: 'refused', reply };
+}
+
+export type StoreRefusal =
+  | { readonly code: 'NO_SPACE' | 'NO_SUCH_UPLOAD' }
+  | { readonly code: 'STORE_FAILED'; readonly reason: string };
+
+export function storeRefusal(error: StoreRefusal): Reply {
+  switch (error.code) {
+    case 'NO_SPACE':
+      return NO_SPACE;
+    case 'NO_SUCH_UPLOAD':
+      return tryLater('state-svc restarted while this was being uploaded; upload it again');
+    case 'STORE_FAILED':
+      return refuse(500, `Storage failed: ${error.reason}`);
+  }
+}
+
+function beginRefusal(
+  error:
+    | Exclude<StoreRefusal, { code: 'NO_SUCH_UPLOAD' }>
+    | { readonly code: 'TOO_MANY_UPLOADS'; readonly limit: number },
+): Reply {
+  if (error.code !== 'TOO_MANY_UPLOADS') return storeRefusal(error);
+  return tryLater(`There are ${error.limit} uploads under way, more are not taken at a time; try again`);
+}
+
+class Full extends Error {}
+
+/** Answers the sha256 of what came. */
+async function writeTo(path: string, body: BodyStream, roomBytes: number): Promise<string> {
+  const hash = createHash('sha256');
+  const file = await open(path, 'r+');
+  try {
+    let bytes = 0;
+    // The disk writes one piece while the next one is hashed.
+    let written: Promise<unknown> = Promise.resolve();
+    for await (const piece of body.pieces()) {
+      bytes += piece.length;
+      if (bytes > roomBytes) throw new Full();
+      hash.update(piece);
+      await written;
+      written = writeWhole(file, piece);
+      // It is waited for in the next round; until then nobody else may hear of it.
+      written.catch(() => undefined);
+    }
+    await written;
+    return hash.digest('hex');
+  } finally {
+    await file.close();
+  }
+}
+
+async function writeWhole(file: Awaited<ReturnType<typeof open>>, piece: Buffer): Promise<void> {
+  for (let done = 0; done < piece.length; ) done += (await file.write(piece, done)).bytesWritten;
+}
+
+function isFull(error: unknown): boolean {
+  if (error instanceof Full) return true;
+  return error instanceof Error && 'code' in error && (error.code === 'ENOSPC' || error.code === 'EDQUOT');
+}
+
+function reasonOf(error: unknown): string {
+  return error instanceof Error ? error.message : String(error);
+}
