@@ -23,10 +23,11 @@ export const netContract = defineContract({
   job: 'Builds and keeps the network of pools and containers: bridges, namespaces, veth pairs, addresses, routes, NAT.',
   privileges: {
     user: 'berth-net',
-    capabilities: ['net_admin', 'net_broadcast', 'sys_admin', 'sys_ptrace'],
+    capabilities: ['net_admin', 'net_broadcast', 'net_raw', 'sys_admin', 'sys_ptrace'],
     reasons: {
       net_admin: 'links, addresses, routes, nft rules and net.* sysctls',
       net_broadcast: 'to hear on one socket of changes in the namespaces of all containers (NETLINK_LISTEN_ALL_NSID)',
+      net_raw: 'iptables of the legacy kind opens a raw socket; net-svc itself opens none',
       sys_admin: 'unshare(CLONE_NEWNET), setns(2) into namespaces, and the bind mount that keeps one alive',
       sys_ptrace: 'to open /proc/<pid>/ns/net of a running container whose namespace file lost its mount',
     },

@@ -73,7 +73,7 @@ async function follow(context: DriftContext, watch: KernelWatch, state: State, s
       context.log.error(`somebody undoes repairs of the network, the last of: ${state.lastRepaired}; slowing down`);
     }
     await rest(restMs(state.pace, pass), signal);
-    const heard = await watch.next(retryMs(state.pace));
+    const heard = await watch.next(retryMs(state.pace), () => context.host.unheardTables());
     areas = failed ? new Set(ALL_AREAS) : heard;
   }
 }

@@ -9,6 +9,7 @@ import type { HostOverlaps } from './host-overlap.ts';
 import type { KernelArea } from './kernel-watch.ts';
 import { checkParents } from './macvlan-parents.ts';
 import type { Nat, NatReport } from './nat.ts';
+import { isLegacyIptables } from './nat-command.ts';
 import { natRules } from './nat-rules.ts';
 import { NetFailure, undoingOnFailure } from './net-failure.ts';
 
@@ -22,9 +23,14 @@ export interface HostNetwork {
   assume(pools: readonly Pool[]): void;
   /** Brings back what is gone of these areas; `record` hears what. Rejects with NetFailure. */
   repair(areas: ReadonlySet<KernelArea>, record: (step: string) => void): Promise<void>;
+  /** Tables of iptables' legacy kind that rules of ours depend on: nobody tells of their changes. As of the last `configure` or `repair`. */
+  unheardTables(): readonly string[];
   /** As of the last `configure` or `repair`. */
   healthReasons(): readonly HealthReason[];
 }
+
+/** Of masquerading, and of what lets it through. */
+const LEGACY_TABLES = ['nat', 'filter'];
 
 /** `log`'s lines are the ones that people grep for as `[ipam] …`. */
 export function createHostNetwork(
@@ -37,6 +43,7 @@ export function createHostNetwork(
   let natHealth: readonly HealthReason[] = [];
   let forwardingHealth: readonly HealthReason[] = [];
   let passageHealth: readonly HealthReason[] = [];
+  let unheardTables: readonly string[] = [];
   let last: Promise<unknown> = Promise.resolve();
 
   const letPass = async (pools: readonly Pool[]): Promise<PassageReport> => {
@@ -49,13 +56,20 @@ export function createHostNetwork(
     return report;
   };
 
+  const applyNat = async (pools: readonly Pool[]): Promise<NatReport> => {
+    const report = await nat.apply(natRules(pools));
+    if (report.used !== 'iptables') unheardTables = [];
+    else if (unheardTables.length === 0 && (await isLegacyIptables())) unheardTables = LEGACY_TABLES;
+    return report;
+  };
+
   const configure = async (pools: readonly Pool[]): Promise<NatReport['used']> => {
     overlaps?.refuse(pools);
     checkParents(pools);
     const { created } = undoingOnFailure((undo) => ensureBridges(pools, undo));
     for (const pool of created)
       log.info(`created bridge ${pool.bridge} with IP ${pool.gateway}/${prefixLengthOf(pool)}`);
-    const report = await nat.apply(natRules(pools));
+    const report = await applyNat(pools);
     logNat(report, pools, log);
     const needsForwarding = pools.some((pool) => pool.nat);
     natHealth = natReasons(report, pools);
@@ -76,7 +90,7 @@ export function createHostNetwork(
       if (current.some((pool) => pool.nat)) forwardingHealth = forwardingReasons(onSwitch, log);
     }
     if (areas.has('rules')) {
-      const report = await nat.apply(natRules(current));
+      const report = await applyNat(current);
       if (report.changed) record(`set up NAT (${report.used})`);
       natHealth = natReasons(report, current);
       if ((await letPass(current)).changed) record('let the pools through the FORWARD chain');
@@ -95,6 +109,7 @@ export function createHostNetwork(
       current = pools;
     },
     repair: (areas, record) => inTurn(() => repair(areas, record)),
+    unheardTables: () => unheardTables,
     healthReasons: () => [...natHealth, ...forwardingHealth, ...passageHealth, ...(overlaps?.reasons() ?? [])],
   };
 }

@@ -3,6 +3,7 @@
 import { closeSync, openSync } from 'node:fs';
 import { EPOLLIN, EPOLLPRI, openPoller, type Watched } from '../../shared/kernel/epoll.ts';
 import { bind, KernelError, recv, setsockopt, socket } from '../../shared/kernel/libc.ts';
+import { legacyTablesState } from './legacy-tables.ts';
 
 export type KernelArea = 'links' | 'rules' | 'mounts';
 export const ALL_AREAS: readonly KernelArea[] = ['links', 'rules', 'mounts'];
@@ -22,12 +23,18 @@ const RTNLGRP_IPV4_ROUTE = 7;
 const RTNLGRP_IPV4_NETCONF = 24;
 const NFNLGRP_NFTABLES = 7;
 
+/** Between two looks at tables of which nobody tells: with a pass after it, well within a second. */
+const LOOK_MS = 500;
+
 /** Events come in bursts: a deleted bridge is a dozen. */
 const SETTLE_MS = 10;
 
 export interface KernelWatch {
-  /** What changed since the last answer; nothing after `timeoutMs` (-1: never) or `close`. One call at a time. */
-  next(timeoutMs: number): Promise<ReadonlySet<KernelArea>>;
+  /**
+   * What changed since the last answer; nothing after `timeoutMs` (-1: never) or `close`. One call at a time. `unheardTables`, while
+   * there are any, are looked at every half second.
+   */
+  next(timeoutMs: number, unheardTables?: () => readonly string[]): Promise<ReadonlySet<KernelArea>>;
   /** What cannot be heard, and why. */
   readonly deaf: readonly { readonly area: KernelArea; readonly reason: string }[];
   close(): void;
@@ -76,6 +83,7 @@ export function watchKernel(): KernelWatch {
   });
   const poller = openPoller(sources);
   const buffer = Buffer.allocUnsafeSlow(64 * 1024);
+  let tablesState = '';
   let ended = false;
   let waiting = false;
 
@@ -83,12 +91,30 @@ export function watchKernel(): KernelWatch {
     for (const { fd } of sources) closeSync(fd);
   };
 
+  /** Descriptors that are ready, or word that tables changed which are looked at in between. */
+  const waitFor = async (
+    timeoutMs: number,
+    unheardTables: () => readonly string[],
+  ): Promise<{ readonly ready: readonly number[]; readonly tablesChanged: boolean }> => {
+    for (let leftMs = timeoutMs; ; leftMs = timeoutMs < 0 ? -1 : leftMs - LOOK_MS) {
+      const tables = unheardTables();
+      if (tables.length === 0) return { ready: await poller.wait(leftMs), tablesChanged: false };
+      const state = legacyTablesState(tables);
+      const tablesChanged = state !== tablesState;
+      tablesState = state;
+      const ready = tablesChanged ? [] : await poller.wait(leftMs < 0 ? LOOK_MS : Math.min(leftMs, LOOK_MS));
+      const isOver = timeoutMs >= 0 && leftMs <= LOOK_MS;
+      if (ready.length > 0 || tablesChanged || ended || isOver) return { ready, tablesChanged };
+    }
+  };
+
   return {
     deaf,
-    async next(timeoutMs) {
+    async next(timeoutMs, unheardTables = () => []) {
       if (ended) return new Set();
       waiting = true;
-      let ready = await poller.wait(timeoutMs);
+      const { tablesChanged, ...first } = await waitFor(timeoutMs, unheardTables);
+      let ready = first.ready;
       if (ready.length > 0) {
         await new Promise((resolve) => setTimeout(resolve, SETTLE_MS));
         ready = [...ready, ...(await poller.wait(0))];
@@ -100,7 +126,7 @@ export function watchKernel(): KernelWatch {
       }
       const heard = sources.filter(({ fd }) => ready.includes(fd));
       for (const { fd, area } of heard) if (area !== 'mounts') drain(fd, buffer);
-      return new Set(heard.map(({ area }) => area));
+      return new Set([...heard.map(({ area }) => area), ...(tablesChanged ? ['rules' as const] : [])]);
     },
     close() {
       if (ended) return;

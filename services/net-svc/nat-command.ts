@@ -1,4 +1,5 @@
 // The two programs that can do NAT, behind one interface. Each keeps exactly our rules in a place that is ours alone.
+import { accessSync, constants } from 'node:fs';
 import { CommandError, runCommand } from '../../shared/exec/run-command.ts';
 import {
   IPTABLES_CHAIN,
@@ -32,6 +33,27 @@ export interface NatBackend {
 /** A transaction over 20 pools takes 29 ms on a fast machine; a busy small device gets a hundred times that. */
 const TIMEOUT_MS = 3_000;
 
+const LEGACY_LOCK = '/run/xtables.lock';
+
+/**
+ * iptables of the legacy kind wants its lock, which is often root's alone: then it gets one that locks nobody out. The kernel refuses
+ * a table of another size than the one it was read with, so somebody who changes it at the same moment makes it fail, and be tried again.
+ */
+function lockEnvironment(): Readonly<Record<string, string>> {
+  try {
+    accessSync(LEGACY_LOCK, constants.R_OK);
+    return {};
+  } catch {
+    return { XTABLES_LOCKFILE: '/dev/null' };
+  }
+}
+
+/** Whether iptables here keeps tables of its own, of whose changes nobody is told, instead of nftables'. */
+export async function isLegacyIptables(): Promise<boolean> {
+  const answer = await run('iptables', ['--version']);
+  return 'stdout' in answer && !answer.stdout.includes('nf_tables');
+}
+
 /** stdout, or the failure as an outcome. */
 export async function run(
   file: string,
@@ -39,7 +61,11 @@ export async function run(
   input = '',
 ): Promise<{ stdout: string } | { reason: string }> {
   try {
-    const { exitCode, signal, stdout, stderr } = await runCommand(file, args, { timeoutMs: TIMEOUT_MS, input });
+    const { exitCode, signal, stdout, stderr } = await runCommand(file, args, {
+      timeoutMs: TIMEOUT_MS,
+      input,
+      env: lockEnvironment(),
+    });
     if (exitCode === 0) return { stdout };
     return { reason: `${file} ended with ${exitCode ?? signal}: ${stderr.trim()}` };
   } catch (error) {

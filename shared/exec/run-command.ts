@@ -7,6 +7,8 @@ export interface CommandOptions {
   readonly timeoutMs: number;
   /** Written to its stdin, which is closed after it; without it stdin is empty. */
   readonly input?: string | Uint8Array;
+  /** Beside the clean environment. */
+  readonly env?: Readonly<Record<string, string>>;
   /** Of stdout and of stderr, each. Default 1 MiB. */
   readonly maxOutputBytes?: number;
 }
@@ -67,7 +69,12 @@ export function runCommand(file: string, args: readonly string[], options: Comma
   const maxBytes = options.maxOutputBytes ?? DEFAULT_MAX_OUTPUT_BYTES;
   return new Promise((resolve, reject) => {
     // In a process group of its own, so that what it started is killed with it.
-    const child = spawn(file, args, { env: ENVIRONMENT, cwd: '/', stdio: 'pipe', detached: true });
+    const child = spawn(file, args, {
+      env: { ...ENVIRONMENT, ...options.env },
+      cwd: '/',
+      stdio: 'pipe',
+      detached: true,
+    });
     let failure: CommandError | undefined;
     const abort = (error: CommandError): void => {
       failure ??= error;

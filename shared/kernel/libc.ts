@@ -36,6 +36,8 @@ const cListen: (fd: number, backlog: number) => number = libc.func('int listen(i
 const cSetsockopt: (fd: number, level: number, name: number, value: Uint8Array, length: number) => number = libc.func(
   'int setsockopt(int fd, int level, int name, const void *value, uint32_t length)',
 );
+const cGetsockopt: (fd: number, level: number, name: number, value: Uint8Array, length: Uint32Array) => number =
+  libc.func('int getsockopt(int fd, int level, int name, _Inout_ void *value, _Inout_ uint32_t *length)');
 const cSend: (fd: number, bytes: Uint8Array, length: number, flags: number) => number = libc.func(
   'long send(int fd, const void *bytes, size_t length, int flags)',
 );
@@ -83,6 +85,11 @@ export function listen(fd: number, backlog: number): void {
 
 export function setsockopt(fd: number, level: number, name: number, value: Uint8Array): void {
   checked(cSetsockopt(fd, level, name, value, value.length), 'setsockopt');
+}
+
+/** Fills `value`, whose content the option may read first. */
+export function getsockopt(fd: number, level: number, name: number, value: Uint8Array): void {
+  checked(cGetsockopt(fd, level, name, value, Uint32Array.of(value.length)), 'getsockopt');
 }
 
 export function send(fd: number, bytes: Uint8Array): number {

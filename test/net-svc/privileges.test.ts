@@ -9,8 +9,8 @@ reexecInNamespaces(import.meta.filename);
 
 const dir = '/run/berth/netns';
 const hostname = readFileSync('/etc/hostname', 'utf8');
-/** CAP_NET_BROADCAST is bit 11, CAP_NET_ADMIN bit 12, CAP_SYS_PTRACE bit 19, CAP_SYS_ADMIN bit 21 (linux/capability.h). */
-const ONLY_OURS = (2 ** 11 + 2 ** 12 + 2 ** 19 + 2 ** 21).toString(16).padStart(16, '0');
+/** CAP_NET_BROADCAST is bit 11, CAP_NET_ADMIN bit 12, CAP_NET_RAW bit 13, CAP_SYS_PTRACE bit 19, CAP_SYS_ADMIN bit 21 (linux/capability.h). */
+const ONLY_OURS = (2 ** 11 + 2 ** 12 + 2 ** 13 + 2 ** 19 + 2 ** 21).toString(16).padStart(16, '0');
 
 describe('net-svc with nothing but its contract’s privileges', () => {
   for (const backend of ['nftables', 'iptables']) {
