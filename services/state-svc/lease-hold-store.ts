@@ -1,13 +1,12 @@
-// What is known of unknown containers' leases after a restart:
-//   <storage>/cache/lease-holds.json   {"<container>": <milliseconds for which no revision knew it>, …}; absent when there are none
+// What is known of unwanted leases after a restart:
+//   <storage>/cache/lease-holds.json   {"<container>/<pool>/<interface>": <milliseconds for which no revision wanted it>, …}; absent when there are none
 import { rm } from 'node:fs/promises';
 import * as z from 'zod/mini';
 import type { Logger } from '../../shared/log/logger.ts';
-import { containerName } from '../../shared/schema/names.ts';
 import { readIfPresent, writeAtomically } from './atomic-file.ts';
 import type { HoldTimes } from './lease-hold.ts';
 
-const document = z.record(containerName, z.int().check(z.minimum(0)));
+const document = z.record(z.string(), z.int().check(z.minimum(0)));
 
 export interface LeaseHoldStore {
   /** A damaged file is told and counts as empty: the leases are kept for longer. */

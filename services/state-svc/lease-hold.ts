@@ -1,4 +1,4 @@
-// For how long containers that no revision knows have held their leases, and whose time is up. Pure.
+// For how long leases have been held that no revision asks for, and whose time is up. Pure.
 //
 // The time is counted while state-svc runs and written down as a duration: a difference of wall clock times would be wrong on a
 // device whose clock starts in 1970, and a lease given back too early is an address lost. Time without power does not count.
@@ -9,32 +9,47 @@ export interface Held {
   readonly interface: string;
 }
 
-/** Container → milliseconds for which nobody knew it. */
+/** Names have no slash. */
+export const leaseName = ({ pool, container, interface: name }: Held): string => `${container}/${pool}/${name}`;
+
+/** What the revisions that may run ask for. */
+export interface Wanted {
+  readonly containers: ReadonlySet<string>;
+  /** `leaseName`s of these containers; one without any entry here keeps all that it has. */
+  readonly leases: ReadonlyMap<string, ReadonlySet<string>>;
+}
+
+export function isWanted(lease: Held, { containers, leases }: Wanted): boolean {
+  if (!containers.has(lease.container)) return false;
+  return leases.get(lease.container)?.has(leaseName(lease)) ?? true;
+}
+
+/** `leaseName` → milliseconds for which nobody wanted it. */
 export type HoldTimes = ReadonlyMap<string, number>;
 
 export interface HoldStep {
   readonly times: HoldTimes;
   /** Leases to be given back now. */
   readonly due: readonly Held[];
-  /** Until the next one is due; undefined when nothing is held for anybody unknown. */
+  /** Until the next one is due; undefined when nothing is held that nobody wants. */
   readonly nextMs: number | undefined;
 }
 
-/** `passedMs`: since the last step; 0 for the first one of this process. A container that is known again starts over at its next absence. */
+/** `passedMs`: since the last step; 0 for the first one of this process. What is wanted again starts over at its next absence. */
 export function countHolds(
   before: HoldTimes,
   leases: readonly Held[],
-  known: ReadonlySet<string>,
+  wanted: Wanted,
   passedMs: number,
   holdMs: number,
 ): HoldStep {
-  const unknown = leases.filter(({ container }) => !known.has(container));
+  const unknown = leases.filter((lease) => !isWanted(lease, wanted));
   const times = new Map<string, number>();
-  for (const { container } of unknown) {
-    const earlier = before.get(container);
-    times.set(container, earlier === undefined ? 0 : earlier + passedMs);
+  for (const name of unknown.map(leaseName)) {
+    const earlier = before.get(name);
+    times.set(name, earlier === undefined ? 0 : earlier + passedMs);
   }
-  const due = unknown.filter(({ container }) => (times.get(container) ?? 0) >= holdMs);
+  const due = unknown.filter((lease) => (times.get(leaseName(lease)) ?? 0) >= holdMs);
   const waiting = [...times.values()].filter((heldMs) => heldMs < holdMs);
   return { times, due, nextMs: waiting.length === 0 ? undefined : holdMs - Math.max(...waiting) };
 }

@@ -1,8 +1,10 @@
-// Gives leases back that belong to containers which neither the running nor the rollback revision has, after a hold time. Until
+// Gives leases back that neither the running nor the rollback revision asks for, be it the container or its interface, after a hold time. Until
 // updates exist the running revision is both. Looks once a boot, and again only while there is something to wait for.
+
 import type { Logger } from '../../shared/log/logger.ts';
+import type { ContainerPlan } from '../../shared/revision/revision.ts';
 import type { Clock } from './clock.ts';
-import { countHolds, type Held, type HoldTimes } from './lease-hold.ts';
+import { countHolds, type Held, type HoldTimes, isWanted, leaseName, type Wanted } from './lease-hold.ts';
 import type { LeaseHoldStore } from './lease-hold-store.ts';
 import type { Ask, Peers } from './peers.ts';
 
@@ -21,10 +23,26 @@ export interface LeaseReturnContext {
 }
 
 export interface LeaseReturn {
-  /** `known`: every container of the revisions that may run. Never rejects; what does not work is tried again later. */
-  open(known: ReadonlySet<string>): Promise<void>;
+  /**
+   * `known`: every container of the revisions that may run; `plans`, of those whose interfaces are known too: what they no longer name is
+   * given back as well. Never rejects; what does not work is tried again later.
+   */
+  open(known: ReadonlySet<string>, plans?: readonly NetworkOf[]): Promise<void>;
   /** Resolves when what was counted is written down. */
   close(): Promise<void>;
+}
+
+export type NetworkOf = Pick<ContainerPlan, 'name' | 'network'>;
+
+/** Of several revisions' plans of one container, all that any of them names. */
+function wantedOf(containers: ReadonlySet<string>, plans: readonly NetworkOf[]): Wanted {
+  const leases = new Map<string, Set<string>>();
+  for (const { name: container, network } of plans) {
+    const names = leases.get(container) ?? new Set();
+    leases.set(container, names);
+    for (const each of network.mode === 'pool' ? network.interfaces : []) names.add(leaseName({ ...each, container }));
+  }
+  return { containers, leases };
 }
 
 export function createLeaseReturn(context: LeaseReturnContext): LeaseReturn {
@@ -34,18 +52,18 @@ export function createLeaseReturn(context: LeaseReturnContext): LeaseReturn {
   let cancel: () => void = () => undefined;
   let isClosed = false;
 
-  const look = async (known: ReadonlySet<string>): Promise<void> => {
+  const look = async (wanted: Wanted): Promise<void> => {
     let nextMs: number | undefined = LOOK_MS;
     try {
       const leases = await heldLeases(context);
       const now = clock.elapsedMs();
       const before = times ?? (await store.load());
-      const step = countHolds(before, leases, known, times === undefined ? 0 : now - countedMs, holdMs);
-      tellNew(before, step.times, holdMs, log);
+      const step = countHolds(before, leases, wanted, times === undefined ? 0 : now - countedMs, holdMs);
+      tellNew(before, unwanted(leases, wanted), wanted, holdMs, log);
       times = step.times;
       countedMs = now;
       const kept = await giveBack(context, step.due);
-      times = new Map([...step.times].filter(([container, heldMs]) => heldMs < holdMs || kept.has(container)));
+      times = new Map([...step.times].filter(([name, heldMs]) => heldMs < holdMs || kept.has(name)));
       if (isClosed) return;
       if (times.size > 0 || before.size > 0) await store.save(times);
       nextMs = kept.size > 0 ? LOOK_MS : step.nextMs;
@@ -53,17 +71,17 @@ export function createLeaseReturn(context: LeaseReturnContext): LeaseReturn {
       log.warn(`leases of unknown containers could not be looked at: ${String(error)}`);
     }
     if (nextMs === undefined || isClosed) return;
-    cancel = clock.after(Math.min(nextMs, LOOK_MS), () => void look(known));
+    cancel = clock.after(Math.min(nextMs, LOOK_MS), () => void look(wanted));
   };
 
   return {
-    open: look,
+    open: (known, plans = []) => look(wantedOf(known, plans)),
     async close() {
       isClosed = true;
       cancel();
       if (times === undefined || times.size === 0) return;
       const passedMs = clock.elapsedMs() - countedMs;
-      const counted = new Map([...times].map(([container, heldMs]) => [container, heldMs + passedMs]));
+      const counted = new Map([...times].map(([name, heldMs]) => [name, heldMs + passedMs]));
       await store
         .save(counted)
         .catch((error: unknown) => log.warn(`hold times of leases are not kept: ${String(error)}`));
@@ -85,22 +103,29 @@ async function heldLeases({ peers, ask }: LeaseReturnContext): Promise<readonly 
   }
 }
 
-/** Answers the containers that kept one, since it could not be given back now. */
+const unwanted = (leases: readonly Held[], wanted: Wanted): Held[] =>
+  leases.filter((lease) => !isWanted(lease, wanted));
+
+/** Answers the names of those that could not be given back now. */
 async function giveBack({ peers, ask, log }: LeaseReturnContext, due: readonly Held[]): Promise<ReadonlySet<string>> {
   const kept = new Set<string>();
   for (const key of due) {
     const answer = await ask(() => peers.ipam.release({ ...key }));
     if (answer.ok) continue;
-    kept.add(key.container);
+    kept.add(leaseName(key));
     log.warn(`the lease of ${key.container} in pool ${key.pool} could not be given back: ${answer.error.reason}`);
   }
   return kept;
 }
 
-function tellNew(before: HoldTimes, after: HoldTimes, holdMs: number, log: Logger): void {
+function tellNew(before: HoldTimes, held: readonly Held[], wanted: Wanted, holdMs: number, log: Logger): void {
   const hours = Number((holdMs / 3_600_000).toFixed(2));
-  for (const container of after.keys()) {
-    if (!before.has(container))
-      log.info(`no revision has container ${container} any more: its leases are given back in ${hours} h`);
-  }
+  const lines = held
+    .filter((lease) => !before.has(leaseName(lease)))
+    .map(({ container, pool, interface: name }) =>
+      wanted.containers.has(container)
+        ? `container ${container} has no ${name} in pool ${pool} any more: its lease is given back in ${hours} h`
+        : `no revision has container ${container} any more: its leases are given back in ${hours} h`,
+    );
+  for (const line of new Set(lines)) log.info(line);
 }

@@ -132,7 +132,7 @@ export async function runRevision(context: RunnerContext): Promise<RevisionRunne
       log,
     );
     boot = createBoot(revision, containers, { clock, log, limit: context.startLimit });
-    void leaseReturn.open(new Set(revision.containers.map(({ name }) => name)));
+    void leaseReturn.open(new Set(revision.containers.map(({ name }) => name)), revision.containers);
   };
 
   const repairPools = async (revision: Revision): Promise<void> => {

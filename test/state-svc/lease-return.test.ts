@@ -94,7 +94,9 @@ describe('leases of containers that no revision has', () => {
       await leases.close();
       assert.deepEqual(clock.armed(), []);
     }
-    assert.deepEqual(JSON.parse(await readFile(join(folder, 'lease-holds.json'), 'utf8')), { gone: 23 * HOUR_MS });
+    assert.deepEqual(JSON.parse(await readFile(join(folder, 'lease-holds.json'), 'utf8')), {
+      'gone/internal/eth0': 23 * HOUR_MS,
+    });
     const last = start();
     await last.leases.open(new Set());
     await pass(last.clock, HOUR_MS - 1);
@@ -108,7 +110,7 @@ describe('leases of containers that no revision has', () => {
     const killed = start();
     await killed.leases.open(new Set());
     await pass(killed.clock, HOUR_MS + 599_000);
-    const { gone } = JSON.parse(await readFile(join(folder, 'lease-holds.json'), 'utf8'));
+    const { 'gone/internal/eth0': gone } = JSON.parse(await readFile(join(folder, 'lease-holds.json'), 'utf8'));
     assert.equal(gone, HOUR_MS);
   });
 
@@ -129,6 +131,30 @@ describe('leases of containers that no revision has', () => {
     assert.deepEqual(await holders(), ['prodigal']);
   });
 
+  it('are those of an interface that a container dropped, and not its others', async () => {
+    const interfaces = ['eth0', 'eth1'].map((name) => ({ interface: name, pool: 'internal' }));
+    assert.ok((await ipam.client.allocate({ container: 'web', interfaces })).ok);
+    const plan = (...names: string[]) => ({
+      name: 'web',
+      network: {
+        mode: 'pool' as const,
+        interfaces: names.map((name) => ({ interface: name, pool: 'internal', address: undefined, mac: undefined })),
+      },
+    });
+    const both = start();
+    // The revision that runs dropped one, the one to roll back to has both.
+    await both.leases.open(new Set(['web']), [plan('eth0'), plan('eth0', 'eth1')]);
+    assert.deepEqual(both.clock.armed(), []);
+    const { leases, clock } = start();
+    await leases.open(new Set(['web']), [plan('eth0')]);
+    await pass(clock, HOLD_MS - 1);
+    assert.deepEqual(await holders(), ['web', 'web']);
+    await pass(clock, 1);
+    assert.deepEqual(await holders(), ['web']);
+    assert.ok(ipam.lines.includes('released the lease of web (eth1) in pool internal'));
+    assert.ok(lines.includes('container web has no eth1 in pool internal any more: its lease is given back in 24 h'));
+  });
+
   it('start over when the file is damaged, and say so', async () => {
     await ask(ipam, INTERNAL, 'gone');
     await writeFile(join(folder, 'lease-holds.json'), '{"gone": 86400000');
@@ -147,7 +173,13 @@ describe('leases of containers that no revision has', () => {
         const absentMs = new Map<string, number>();
         let times: ReadonlyMap<string, number> = new Map();
         for (const { passedMs, known } of steps) {
-          const { due, ...next } = countHolds(times, ['a', 'b', 'c'].map(leaseOf), new Set(known), passedMs, 100);
+          const { due, ...next } = countHolds(
+            times,
+            ['a', 'b', 'c'].map(leaseOf),
+            { containers: new Set(known), leases: new Map() },
+            passedMs,
+            100,
+          );
           for (const name of ['a', 'b', 'c']) {
             if (known.includes(name)) absentMs.delete(name);
             else absentMs.set(name, absentMs.has(name) ? (absentMs.get(name) ?? 0) + passedMs : 0);
