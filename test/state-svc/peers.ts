@@ -87,6 +87,13 @@ export function createWorld(nowMs: () => number, onCall: () => void): World {
     containers.set(name, fresh);
     return fresh;
   };
+  const lastOf = new Map<string, Promise<unknown>>();
+  /** As lxc-svc works: one thing after the other with each container, whoever asked for it. */
+  const inTurn = async <T>(container: string, work: () => Promise<T>): Promise<T> => {
+    const mine = (lastOf.get(container) ?? Promise.resolve()).then(work, work);
+    lastOf.set(container, mine);
+    return await mine;
+  };
   /** Writes the call down; true when it is to be refused. After a `die` nobody hears the answer. */
   const enter = async (service: ServiceName, step: string, container: string): Promise<boolean> => {
     const call = `${step} ${container}`;
@@ -184,32 +191,36 @@ export function createWorld(nowMs: () => number, onCall: () => void): World {
     const channel = bus?.connect('lxc-svc');
     lxcChannel = channel;
     channel?.serve(lxcContract, {
-      mount: async ({ container, revision }) => {
-        if (await enter('lxc-svc', 'lxc.mount', container)) return fail({ code: 'MOUNT_FAILED', ...lxcFailed });
-        Object.assign(kept(container), { mounted: true, revision });
-        return ok({ rootfs: `/run/rootfs/${container}` });
-      },
-      start: async ({ container }) => {
-        if (await enter('lxc-svc', 'lxc.start', container)) return fail({ code: 'START_FAILED', ...lxcFailed });
-        const { mounted, running } = kept(container);
-        if (!mounted) return fail({ code: 'NOT_MOUNTED' });
-        const run = running ?? { pid: nextPid++, startedMs: nowMs() };
-        Object.assign(kept(container), { running: run, exit: undefined });
-        if (diesAtOnce.delete(container)) world.exit(container, { kind: 'code', code: 1 });
-        return ok(run);
-      },
-      stop: async ({ container }) => {
-        if (await enter('lxc-svc', 'lxc.stop', container)) return fail({ code: 'STOP_FAILED', ...lxcFailed });
-        world.exit(container, { kind: 'code', code: 0 });
-        return ok({});
-      },
-      unmount: async ({ container }) => {
-        if (await enter('lxc-svc', 'lxc.unmount', container)) return fail({ code: 'UNMOUNT_FAILED', ...lxcFailed });
-        const { running } = kept(container);
-        if (running !== undefined) return fail({ code: 'RUNNING', pid: running.pid });
-        containers.delete(container);
-        return ok({});
-      },
+      mount: ({ container, revision }) =>
+        inTurn(container, async () => {
+          if (await enter('lxc-svc', 'lxc.mount', container)) return fail({ code: 'MOUNT_FAILED', ...lxcFailed });
+          Object.assign(kept(container), { mounted: true, revision });
+          return ok({ rootfs: `/run/rootfs/${container}` });
+        }),
+      start: ({ container }) =>
+        inTurn(container, async () => {
+          if (await enter('lxc-svc', 'lxc.start', container)) return fail({ code: 'START_FAILED', ...lxcFailed });
+          const { mounted, running } = kept(container);
+          if (!mounted) return fail({ code: 'NOT_MOUNTED' });
+          const run = running ?? { pid: nextPid++, startedMs: nowMs() };
+          Object.assign(kept(container), { running: run, exit: undefined });
+          if (diesAtOnce.delete(container)) world.exit(container, { kind: 'code', code: 1 });
+          return ok(run);
+        }),
+      stop: ({ container }) =>
+        inTurn(container, async () => {
+          if (await enter('lxc-svc', 'lxc.stop', container)) return fail({ code: 'STOP_FAILED', ...lxcFailed });
+          world.exit(container, { kind: 'code', code: 0 });
+          return ok({});
+        }),
+      unmount: ({ container }) =>
+        inTurn(container, async () => {
+          if (await enter('lxc-svc', 'lxc.unmount', container)) return fail({ code: 'UNMOUNT_FAILED', ...lxcFailed });
+          const { running } = kept(container);
+          if (running !== undefined) return fail({ code: 'RUNNING', pid: running.pid });
+          containers.delete(container);
+          return ok({});
+        }),
       listContainers: ({ after }) => {
         const names = [...containers.keys()].sort();
         const known = names.map((container) => ({ container, ...kept(container), logs: [] }));
