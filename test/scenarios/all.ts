@@ -1,6 +1,8 @@
 // The scenarios, in the order of their folders in test/examples.
 
 import { basic, defaultPool, legacyCoexistence, natBackend, staticAddress, twoPools } from './addresses.ts';
+import { configOverlay, dataOnly, groupInheritance, readySignal } from './goals.ts';
+import { cleanExit, crashBackoff, deafStop, obedientStop, stabilise } from './life.ts';
 import { macvlan } from './macvlan.ts';
 import { collision, invalidAddress, poolAndBaked, unknownPool } from './refusals.ts';
 import type { Backend, Scenario } from './scenario.ts';
@@ -23,4 +25,13 @@ export const SCENARIOS: readonly Scenario[] = [
   { name: '10-ipam-invalid', backends: ONE, show: invalidAddress },
   { name: '11-ipam-collision', backends: ONE, show: collision },
   { name: '12-macvlan', backends: ONE, show: macvlan },
+  { name: '13-obedient-stop', backends: ONE, show: obedientStop },
+  { name: '14-deaf-stop', backends: ONE, show: deafStop },
+  { name: '15-clean-exit', backends: ONE, show: cleanExit },
+  { name: '16-crash-backoff', backends: ONE, show: crashBackoff },
+  { name: '17-stabilise', backends: ONE, show: stabilise },
+  { name: '18-group-inheritance', backends: ONE, show: groupInheritance },
+  { name: '19-ready-signal', backends: ONE, show: readySignal },
+  { name: '20-data-only', backends: ONE, show: dataOnly },
+  { name: '22-config-overlay', backends: ONE, show: configOverlay },
 ];

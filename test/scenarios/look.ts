@@ -1,6 +1,7 @@
 // What scenarios look at: addresses, pages, rules, logs, health.
 import assert from 'node:assert/strict';
-import type { ContainerRow } from '../../shared/schema/api.ts';
+import { existsSync } from 'node:fs';
+import type { ContainerRow, Status } from '../../shared/schema/api.ts';
 import { ask, containerRows, get, healthAnswer } from '../kit/api.ts';
 import { eventually } from '../kit/eventually.ts';
 import { PATIENCE_MS, type Tree } from '../kit/tree.ts';
@@ -12,6 +13,27 @@ export async function rowOf(tree: Tree, container: string): Promise<ContainerRow
   const row = (await get(tree.socket, '/containers', containerRows)).find(({ name }) => name === container);
   assert.ok(row, `there is no container ${container}`);
   return row;
+}
+
+/** A row of a container of which the condition holds; a tree that is only starting is waited for. */
+export function untilRow(tree: Tree, container: string, holds: (row: ContainerRow) => boolean): Promise<ContainerRow> {
+  let last = 'no answer';
+  const wait = eventually(`${container} as wanted`, PATIENCE_MS, async () => {
+    const rows = existsSync(tree.socket) ? await get(tree.socket, '/containers', containerRows).catch(() => []) : [];
+    const row = rows.find(({ name }) => name === container);
+    if (row !== undefined) last = JSON.stringify(row);
+    return row !== undefined && holds(row) ? row : undefined;
+  });
+  return wait.catch((error: Error) => Promise.reject(new Error(`${error.message}; it was ${last}`)));
+}
+
+export function untilStatus(tree: Tree, container: string, status: Status): Promise<ContainerRow> {
+  return untilRow(tree, container, (row) => row.status === status);
+}
+
+export async function act(tree: Tree, container: string, action: 'start' | 'stop' | 'restart'): Promise<void> {
+  const answer = await ask(tree.socket, 'PUT', `/containers/${container}`, { action });
+  assert.equal(answer.status, 200, `${action} of ${container}: ${answer.body}`);
 }
 
 /** As the API says, without its prefix. */

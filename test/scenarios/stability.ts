@@ -3,11 +3,8 @@ import assert from 'node:assert/strict';
 import { cpSync, readFileSync, renameSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import * as z from 'zod/mini';
-import type { ContainerRow } from '../../shared/schema/api.ts';
-import { ask } from '../kit/api.ts';
-import { eventually } from '../kit/eventually.ts';
-import { EXAMPLES, PATIENCE_MS, packInto, type Tree } from '../kit/tree.ts';
-import { addressOf, kernelAddresses, reaches, rowOf } from './look.ts';
+import { EXAMPLES, packInto, type Tree } from '../kit/tree.ts';
+import { act, addressOf, kernelAddresses, reaches, rowOf, untilRow, untilStatus } from './look.ts';
 import { type Stage, wholeLog } from './scenario.ts';
 
 const SERVER = 'net-server';
@@ -24,15 +21,15 @@ export async function leaseStability(stage: Stage): Promise<string> {
     assert.match(await reaches(tree, 'host', address), /hello from net-server/);
   };
 
-  await act(first, 'stop');
-  await reachesStatus(first, ({ status }) => status === 'STOPPED');
-  await act(first, 'start');
-  await reachesStatus(first, ({ status }) => status === 'STARTED');
+  await act(first, SERVER, 'stop');
+  await untilStatus(first, SERVER, 'STOPPED');
+  await act(first, SERVER, 'start');
+  await untilStatus(first, SERVER, 'STARTED');
   await isStable(first);
 
   const { pid } = await rowOf(first, SERVER);
   first.inside(['kill', '-KILL', String(pid)]);
-  const recovered = await reachesStatus(first, (row) => row.status === 'STARTED' && row.pid !== pid);
+  const recovered = await untilRow(first, SERVER, (row) => row.status === 'STARTED' && row.pid !== pid);
   await isStable(first);
 
   await first.endSupervisor('SIGTERM');
@@ -58,18 +55,6 @@ export async function leaseStability(stage: Stage): Promise<string> {
   assert.equal(count(/\[ipam\] allocated \S+ to net-server from pool internal/g), 1);
   assert.ok(reused >= 5, `the log says 'reusing existing lease' ${reused} times`);
   return `${address} over stop and start, kill -9, supervisor restart, power cut and update; allocated once, reused ${reused} times`;
-}
-
-async function act(tree: Tree, action: 'start' | 'stop'): Promise<void> {
-  const answer = await ask(tree.socket, 'PUT', `/containers/${SERVER}`, { action });
-  assert.equal(answer.status, 200, `${action}: ${answer.body}`);
-}
-
-function reachesStatus(tree: Tree, holds: (row: ContainerRow) => boolean): Promise<ContainerRow> {
-  return eventually(`${SERVER} as wanted`, PATIENCE_MS, async () => {
-    const row = await rowOf(tree, SERVER);
-    return holds(row) ? row : undefined;
-  });
 }
 
 const args = z.record(z.string(), z.unknown());
