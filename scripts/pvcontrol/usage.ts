@@ -22,7 +22,8 @@ The device
 
 Metadata
   usrmeta ls                    what users told the device
-  usrmeta save KEY VALUE        tell it something
+  usrmeta save KEY VALUE        tell it something; the container NAME finds
+                                NAME.KEY as /pantavisor/user-meta/KEY
   usrmeta delete KEY            forget it
   devmeta ls|save|delete        the same of what the device says about itself
 

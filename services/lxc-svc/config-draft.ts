@@ -2,6 +2,7 @@
 import type { LxcEntry } from '../../shared/lxc-config/parse.ts';
 import type { ContainerNetwork } from '../../shared/schema/network.ts';
 import type { CgroupSupport } from './cgroup-keys.ts';
+import type { PantavisorSources } from './pantavisor-mounts.ts';
 import type { StorageRoots } from './volume-mounts.ts';
 
 export interface ConfigSettings {
@@ -9,8 +10,7 @@ export interface ConfigSettings {
   readonly hostname: string;
   readonly network: ContainerNetwork;
   readonly rootfs: string;
-  /** Mounted read-only as /pantavisor. */
-  readonly pantavisorFolder: string;
+  readonly pantavisor: PantavisorSources;
   /** Whether /dev/log leads to log-svc. */
   readonly devLog: boolean;
   readonly consoleLog: string;

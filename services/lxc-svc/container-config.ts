@@ -4,9 +4,9 @@ import { cgroupLimits, cgroupPlaces } from './cgroup-keys.ts';
 import type { ConfigDraft, ConfigPart, ConfigSettings } from './config-draft.ts';
 import { logging, terminals } from './console-keys.ts';
 import { devLog } from './dev-log.ts';
-import { pantavisorMount } from './mount-entries.ts';
 import { identity, network } from './network-keys.ts';
 import { withoutOwned } from './owned-keys.ts';
+import { pantavisorMounts } from './pantavisor-mounts.ts';
 import { volumeMounts } from './volume-mounts.ts';
 
 /** In the order in which they are applied: each sees what those before it left. */
@@ -14,7 +14,7 @@ const PARTS: readonly ConfigPart[] = [
   withoutOwned,
   cgroupLimits,
   volumeMounts,
-  pantavisorMount,
+  pantavisorMounts,
   devLog,
   network,
   terminals,

@@ -1,6 +1,7 @@
 // lxc-svc: mounts, overlays, LXC configuration, start, stop and exits of containers.
 import * as z from 'zod/mini';
 import { defineContract } from '../../shared/ipc/contract.ts';
+import { role } from '../../shared/schema/api.ts';
 import { exitStatus } from '../../shared/schema/exit.ts';
 import { healthRequest } from '../../shared/schema/health.ts';
 import { containerLogSource } from '../../shared/schema/logs.ts';
@@ -84,8 +85,9 @@ export const lxcContract = defineContract({
   },
   files: {
     owns: ['<rundir>/lxc', '<rundir>/exports', '<rundir>/disks'],
-    reads: ['<storage>/trails', '<storage>/objects', '<rundir>/netns', '<rundir>/ctl'],
-    writes: ['<storage>/disks'],
+    reads: ['<storage>/trails', '<storage>/objects', '<rundir>/netns', '<rundir>/meta'],
+    // Mount points for what containers see, and the folders of their logs.
+    writes: ['<storage>/disks', '<rundir>/ctl', '<storage>/logs'],
   },
   watch: { readyMs: 10_000, beatMs: 500, missedBeats: 12 },
   requests: {
@@ -128,6 +130,8 @@ export const lxcContract = defineContract({
         network: containerNetwork,
         /** Whether there is a /dev/log in it that leads to log-svc. */
         devLog: z.boolean(),
+        /** What it sees under /pantavisor follows from them. */
+        roles: z.array(role),
       }),
       result: z.strictObject({ pid, startedMs: epochMs }),
       errors: { NOT_MOUNTED: z.strictObject({}), START_FAILED: stepFailed },

@@ -24,7 +24,7 @@ export interface LxcParts {
   readonly runs: ContainerRuns;
   readonly supervisor: SupervisorClient;
   /** Answers the command that it is started with. */
-  readonly writeConfig: (run: RunSettings) => readonly string[];
+  readonly writeConfig: (run: Omit<RunSettings, 'logUid'>) => readonly string[];
   /** Of a container that runs, for its signals. Never throws. */
   readonly ownEntries: (container: string) => readonly LxcEntry[];
 }
@@ -57,7 +57,7 @@ export function lxcHandlers(parts: LxcParts): Handlers<typeof lxcContract> {
         }
       }),
 
-    start: ({ container, hostname, network, devLog }, { signal }) =>
+    start: ({ container, ...run }, { signal }) =>
       queue.run(container, async () => {
         const dying = stopping.get(container);
         if (dying !== undefined) await Promise.race([dying.ended, givenUp(signal)]);
@@ -67,8 +67,8 @@ export function lxcHandlers(parts: LxcParts): Handlers<typeof lxcContract> {
         if (present !== undefined) return ok({ pid: present.pid, startedMs: present.startedMs });
         if (mounts.mounted(container) === undefined) return fail({ code: 'NOT_MOUNTED' });
         try {
-          const pantavisorFolder = await openSocketFolder(parts.supervisor, container);
-          const command = parts.writeConfig({ container, hostname, network, devLog, pantavisorFolder });
+          const socketFolder = await openSocketFolder(parts.supervisor, container);
+          const command = parts.writeConfig({ container, ...run, socketFolder });
           const { pid, startedMs } = await runs.start(container, command);
           return ok({ pid, startedMs });
         } catch (error) {

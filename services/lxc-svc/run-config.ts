@@ -4,6 +4,7 @@ import { basename } from 'node:path';
 import type { Logger } from '../../shared/log/logger.ts';
 import { ownedConflicts } from '../../shared/lxc-config/owned-keys.ts';
 import { formatLxcConfig } from '../../shared/lxc-config/parse.ts';
+import type { Role } from '../../shared/schema/api.ts';
 import type { ContainerNetwork } from '../../shared/schema/network.ts';
 import { cgroupSupport } from './cgroup-tree.ts';
 import { containerConfig } from './container-config.ts';
@@ -11,6 +12,8 @@ import { writeHostname } from './hostname-file.ts';
 import { initCommand, initProblem } from './init-program.ts';
 import { readOwnConfig } from './own-config.ts';
 import { networkKind } from './owned-keys.ts';
+import { preparePantavisor } from './pantavisor-folders.ts';
+import { pantavisorSources } from './pantavisor-mounts.ts';
 import { containerPlaces, type Places, storageRoots, trailPath } from './places.ts';
 import type { MountRecord } from './record-store.ts';
 import { failingStep, StepFailure } from './root-mounts.ts';
@@ -19,13 +22,18 @@ export interface RunSettings {
   readonly container: string;
   readonly hostname: string;
   readonly network: ContainerNetwork;
-  readonly pantavisorFolder: string;
   readonly devLog: boolean;
+  readonly roles: readonly Role[];
+  /** The folder of its control sockets. */
+  readonly socketFolder: string;
+  /** Who writes logs. */
+  readonly logUid: number | undefined;
 }
 
 /** Answers the command that `lxc-start` is given: empty for its default. Throws StepFailure. */
 export function writeRunConfig(places: Places, mounted: MountRecord, run: RunSettings, log: Logger): readonly string[] {
   const its = containerPlaces(places, run.container);
+  const owner = { container: run.container, revision: mounted.revision };
   const own = failingStep('configuration', () =>
     readOwnConfig(trailPath(places, mounted.revision, run.container, mounted.config)),
   );
@@ -41,8 +49,11 @@ export function writeRunConfig(places: Places, mounted: MountRecord, run: RunSet
   }
   const init = failingStep('init', () => initProblem(its.rootfs, own.entries));
   if (init !== undefined) throw new StepFailure('init', init);
+  const pantavisor = pantavisorSources(places, { ...owner, roles: run.roles }, run.socketFolder);
+  preparePantavisor(pantavisor, run.logUid);
   const generated = containerConfig(own.entries, {
     ...run,
+    pantavisor,
     rootfs: its.rootfs,
     consoleLog: its.consoleLog,
     lxcLog: its.lxcLog,

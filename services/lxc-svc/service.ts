@@ -66,7 +66,7 @@ export function startLxcService({ channel, rundir, storage, readerGid, log }: Lx
       writeConfig: (run) => {
         const mounted = mounts.mounted(run.container);
         if (mounted === undefined) throw new StepFailure('configuration', 'it is not mounted any more');
-        return writeRunConfig(places, mounted, run, log);
+        return writeRunConfig(places, mounted, { ...run, logUid: readerGid }, log);
       },
       ownEntries,
     }),

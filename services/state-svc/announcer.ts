@@ -23,6 +23,8 @@ export function createAnnouncer(
   log: Logger,
   revision: string | undefined,
   groups: readonly Group[],
+  /** The status of the revision changed. */
+  statusChanged: () => void,
 ): Announcer {
   const told = new Map<string, string>();
   let isOpen = false;
@@ -59,7 +61,9 @@ export function createAnnouncer(
     // Of a refused one nothing runs: that no goal is missed would be no news.
     if (isRefused) return;
     const now = status(containers);
-    if (isNew('revision', now)) log.info(`revision ${revision ?? '?'} is ${now}`);
+    if (!isNew('revision', now)) return;
+    log.info(`revision ${revision ?? '?'} is ${now}`);
+    statusChanged();
   };
 
   return {

@@ -31,7 +31,7 @@ export const stateContract = defineContract({
     permissionModel: { workers: true },
   },
   files: {
-    owns: ['<storage>/boot', '<storage>/trails', '<storage>/objects', '<storage>/cache'],
+    owns: ['<storage>/boot', '<storage>/trails', '<storage>/objects', '<storage>/cache', '<rundir>/meta'],
     // For sysinfo of device-meta.
     reads: ['/proc/meminfo', '/proc/loadavg'],
     writes: [],

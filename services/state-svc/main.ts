@@ -11,6 +11,7 @@ import { createHandlers } from './handlers.ts';
 import { openIntents } from './intent-store.ts';
 import { openLeaseHolds } from './lease-hold-store.ts';
 import { openMetadata } from './metadata.ts';
+import { openMetadataViews } from './metadata-views.ts';
 import { openDesk } from './open-desk.ts';
 import { type RevisionRunner, runRevision } from './revision-runner.ts';
 import { openRevisionStore } from './revision-store.ts';
@@ -25,6 +26,10 @@ void runService(stateContract, 'state', async ({ channel, launch, log }) => {
   const own = createOwnMetadata(cache, settings.value('PV_STORAGE_GC_RESERVED'), () => runner?.standing());
   const metadata = await openMetadata(cache, own, log);
   metadata.onChange((kind, key) => channel.publish(stateContract, 'metadataChanged', { kind, key }));
+  const views = openMetadataViews({
+    ...{ folder: join(launch.rundir, 'meta'), metadata, clock: systemClock, log },
+    intervalMs: Math.max(1, settings.value('PH_METADATA_DEVMETA_INTERVAL')) * 1000,
+  });
   const running = await runRevision({
     channel,
     log,
@@ -32,6 +37,7 @@ void runService(stateContract, 'state', async ({ channel, launch, log }) => {
     store,
     intents: await openIntents(join(cache, 'containers.json'), log),
     leaseHolds: openLeaseHolds(join(cache, 'lease-holds.json'), log),
+    views,
     leaseHoldMs: settings.value('BERTH_LEASE_HOLD') * 1000,
     // Mounting and starting waits for the kernel more than it computes: two at a time also on one core.
     startLimit: Math.max(2, availableParallelism()),
@@ -44,6 +50,7 @@ void runService(stateContract, 'state', async ({ channel, launch, log }) => {
   });
   channel.serve(stateContract, createHandlers(running, desk, metadata, systemClock));
   return async () => {
+    views.close();
     await running.close();
     await checksums.close();
   };

@@ -14,6 +14,7 @@ import type { Standing } from './device-readings.ts';
 import type { IntentStore } from './intent-store.ts';
 import type { LeaseHoldStore } from './lease-hold-store.ts';
 import { createLeaseReturn } from './lease-return.ts';
+import type { MetadataViews } from './metadata-views.ts';
 import { type Ask, connectPeers, createAsk, type Peers } from './peers.ts';
 import { configure, keepConfiguring, startWaiting } from './pool-setup.ts';
 import { createRebootRequest } from './reboot-request.ts';
@@ -30,6 +31,8 @@ export interface RunnerContext {
   readonly store: RevisionStore;
   readonly intents: IntentStore;
   readonly leaseHolds: LeaseHoldStore;
+  /** What containers see of the metadata. */
+  readonly views: MetadataViews;
   /** How long a container may be in no revision before its addresses are given back. */
   readonly leaseHoldMs: number;
   /** Starts under way at a time within the revision. */
@@ -76,7 +79,9 @@ export async function runRevision(context: RunnerContext): Promise<RevisionRunne
   let isEnding = false;
 
   const plans = candidate.revision?.containers ?? [];
-  const announcer = createAnnouncer(channel, log, candidate.name, candidate.revision?.groups ?? []);
+  const announcer = createAnnouncer(channel, log, candidate.name, candidate.revision?.groups ?? [], () =>
+    context.views.refresh(),
+  );
   const containers: readonly Container[] = plans.map((plan) =>
     createContainer(plan, {
       ...context,
@@ -120,6 +125,7 @@ export async function runRevision(context: RunnerContext): Promise<RevisionRunne
     const { revision } = candidate;
     if (found.length > 0 || revision === undefined) return refuse(found);
     log.info(`revision ${candidate.name}: ${revision.objects.size} objects verified`);
+    context.views.show(revision.containers);
     const configured = await configure(revision, peers, (call) => persist(call, ask, clock, log));
     if (configured.refused.length > 0) return refuse(configured.refused);
     unconfigured = configured.reasons;
@@ -167,6 +173,7 @@ export async function runRevision(context: RunnerContext): Promise<RevisionRunne
     health: () => [
       ...bounded(problems),
       ...unconfigured,
+      ...context.views.health(),
       ...unwrittenReasons(context.intents.unwritten()),
       ...[...containers.flatMap(({ problem }) => problem ?? []), ...(boot?.reasons() ?? [])].slice(0, MAX_REASONS),
     ],

@@ -83,7 +83,11 @@ export async function startContainer(
     if (!hooks.wanted()) return { kind: 'abandoned' };
     const started = await step(
       'lxc.start',
-      () => lxc.start({ container, hostname: plan.hostname, network: plumbing.network, devLog: plan.devLog }),
+      () =>
+        lxc.start({
+          ...{ container, hostname: plan.hostname, network: plumbing.network },
+          ...{ devLog: plan.devLog, roles: [...plan.roles] },
+        }),
       ['lxc.stop', () => lxc.stop({ container, graceMs: 0 })],
     );
     return { kind: 'started', pid: started.pid, startedMs: started.startedMs };

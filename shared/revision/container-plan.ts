@@ -58,8 +58,8 @@ export function readRun(name: string, state: StateDocument): NamedRun {
 }
 
 /**
- * Codes: MISSING_OBJECT, BAD_CONFIG, UNKNOWN_KEY, and those of ownedConflicts, planNetwork and planStorage; warnings NAME_DIFFERS,
- * NOT_SUPPORTED.
+ * Codes: RESERVED_NAME, MISSING_OBJECT, BAD_CONFIG, UNKNOWN_KEY, and those of ownedConflicts, planNetwork and planStorage; warnings
+ * NAME_DIFFERS, NOT_SUPPORTED.
  */
 export function planContainer(
   { name, run, problems, ignored }: NamedRun,
@@ -88,6 +88,7 @@ export function planContainer(
     legacy: network.mode === 'legacy' ? legacyInterfaces(lxc.entries) : [],
     problems: [
       ...problems,
+      ...reservedName(name),
       ...missingObjects(name, [...volumes, config], state),
       ...storage.problems,
       ...lxc.problems,
@@ -113,6 +114,15 @@ export function planContainer(
     autoRecovery: recoveryOf(run.auto_recovery) ?? group.autoRecovery,
   };
   return { ...read, plan };
+}
+
+/** Logs of Berth itself are in the folder of this name, beside those of containers; and a container may read its own. */
+const OWN_LOGS = 'pantavisor';
+
+function reservedName(name: string): readonly Problem[] {
+  if (name !== OWN_LOGS) return [];
+  const message = `'${OWN_LOGS}' is the name of Berth's own logs; name the container otherwise`;
+  return [{ path: `${name}/run.json`, code: 'RESERVED_NAME', message }];
 }
 
 /** A container's name may have what a host name may not (RFC 1123): underscores, and dots and dashes anywhere. */

@@ -9,6 +9,7 @@ import * as fc from 'fast-check';
 import { createJournalDisk } from '../../services/ipam-svc/journal-disk.ts';
 import { createLedger } from '../../services/ipam-svc/ledger.ts';
 import { containerConfig } from '../../services/lxc-svc/container-config.ts';
+import { pantavisorSources } from '../../services/lxc-svc/pantavisor-mounts.ts';
 import { formatIpv4 } from '../../shared/ipv4/address.ts';
 import { parseLxcConfig } from '../../shared/lxc-config/parse.ts';
 import { ask, INTERNAL, reserve, SMALL, startIpam, TINY, withFolder, withIpam } from '../ipam-svc/kit.ts';
@@ -324,7 +325,12 @@ describe('ipam rule 7: fail fast', () => {
     assert.deepEqual(problems(state(container('a', { network: { pool: 'internal' } })), files), []);
     const { entries } = containerConfig(parseLxcConfig(files[CONF] ?? '', 'conf').entries, {
       ...{ container: 'a', hostname: 'a', network: { kind: 'netns', path: '/run/netns/a' }, rootfs: '/r' },
-      ...{ pantavisorFolder: '/p', devLog: true, consoleLog: '/c', lxcLog: '/l', cgroup: 'berth.0.a' },
+      ...{ devLog: true, consoleLog: '/c', lxcLog: '/l', cgroup: 'berth.0.a' },
+      pantavisor: pantavisorSources(
+        { rundir: '/r', storage: '/s' },
+        { container: 'a', revision: '0', roles: [] },
+        '/p',
+      ),
       ...{ host: { v1: new Set<string>(), v2: new Set<string>() }, storageRoots: { lxc: '/l', exports: '/e' } },
     });
     const kept = entries.filter(({ key }) => key === 'lxc.namespace.keep').flatMap(({ value }) => value.split(' '));

@@ -137,9 +137,10 @@ describe('lxc.start', () => {
     const seen = join(RUNDIR, 'lxc/look/rootfs/seen');
     const lines = await eventually('what it saw', 5_000, () => {
       const text = existsSync(seen) ? readFileSync(seen, 'utf8').trim().split('\n') : [];
-      return text.length >= 7 && text;
+      return text.length >= 10 && text;
     });
-    assert.deepEqual(lines, ['hello', 'from outside', 'ro', 'look', 'look', 'lo', 'volume']);
+    assert.deepEqual(lines.slice(0, 4), ['device-meta', 'hello', 'logs', 'user-meta']);
+    assert.deepEqual(lines.slice(4), ['from outside', 'ro', 'look', 'look', 'lo', 'volume']);
     assert.equal(value(await rig.lxc.start(startOf('look'))).pid, pid);
     value(await rig.lxc.stop({ container: 'look', graceMs: 0 }));
     value(await rig.lxc.unmount({ container: 'look' }));

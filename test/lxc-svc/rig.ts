@@ -112,6 +112,7 @@ export const startOf = (container: string) => ({
   hostname: container,
   network: { kind: 'none' as const },
   devLog: true,
+  roles: [],
 });
 
 export async function openRig(): Promise<Rig> {
@@ -206,6 +207,9 @@ function serveSupervisor(channel: Channel): void {
     openSockets: ({ container }) => {
       const folder = join(RUNDIR, 'ctl', container);
       mkdirSync(folder, { recursive: true });
+      // As state-svc has made them by now.
+      for (const kind of ['user-meta', 'device-meta'])
+        mkdirSync(join(RUNDIR, 'meta', container, kind), { recursive: true });
       writeFileSync(join(folder, 'hello'), 'from outside\n');
       return { ok: true, value: { folder } };
     },

@@ -125,6 +125,10 @@ describe('revision.parseState', () => {
     }
   });
 
+  it('refuses a container with the name of Berth’s own logs, which it would read', () => {
+    assert.deepEqual(problems(state(container('pantavisor'))), ['pantavisor/run.json RESERVED_NAME']);
+  });
+
   it('refuses a container whose files the state does not have', () => {
     const run = { config: 'other.conf', 'root-volume': 'dm:other.squashfs', volumes: ['dm:more.squashfs'] };
     assert.deepEqual(problems(state(container('a', run))), [

@@ -16,6 +16,7 @@ import { createHandlers } from '../../services/state-svc/handlers.ts';
 import { openIntents } from '../../services/state-svc/intent-store.ts';
 import { openLeaseHolds } from '../../services/state-svc/lease-hold-store.ts';
 import { openMetadata } from '../../services/state-svc/metadata.ts';
+import { openMetadataViews } from '../../services/state-svc/metadata-views.ts';
 import { openDesk } from '../../services/state-svc/open-desk.ts';
 import { type RevisionRunner, runRevision } from '../../services/state-svc/revision-runner.ts';
 import { openRevisionStore } from '../../services/state-svc/revision-store.ts';
@@ -125,6 +126,12 @@ export async function createDevice(
       await runner?.close();
       const channel = bus.connect('state-svc');
       const store = openRevisionStore(storage, checksums);
+      const metadata = await openMetadata(join(storage, 'cache'), { has: () => false, entries: () => new Map() }, log);
+      await mkdir(join(storage, 'meta'), { recursive: true });
+      const views = openMetadataViews({
+        ...{ folder: join(storage, 'meta'), metadata, clock, log },
+        intervalMs: 10_000,
+      });
       runner = await runRevision({
         channel,
         clock,
@@ -132,6 +139,7 @@ export async function createDevice(
         store,
         intents: await openIntents(join(storage, 'cache/containers.json'), log),
         leaseHolds: openLeaseHolds(join(storage, 'cache/lease-holds.json'), log),
+        views,
         leaseHoldMs: LEASE_HOLD_MS,
         startLimit: 2,
       });
@@ -140,7 +148,6 @@ export async function createDevice(
         ...{ storage, store, log, reservedPercent: 0 },
         usedFor: (name) => (name === revision ? 'is running' : undefined),
       });
-      const metadata = await openMetadata(join(storage, 'cache'), { has: () => false, entries: () => new Map() }, log);
       channel.serve(stateContract, createHandlers(runner, desk, metadata, clock));
       channel.ready();
       return runner;

@@ -1,0 +1,57 @@
+// Makes what is to be mounted under a container's /pantavisor ready: mount points, and the folder of its logs. Owners of the folders
+// have fewer privileges than this service, so nothing that they put there is followed.
+import { closeSync, constants, existsSync, fchownSync, mkdirSync, openSync, readlinkSync, realpathSync } from 'node:fs';
+import { join } from 'node:path';
+import type { PantavisorSources, SourceFolder } from './pantavisor-mounts.ts';
+import { failingStep } from './root-mounts.ts';
+
+/** `logUid`: who writes logs. Throws StepFailure when a source is missing, or is not the folder that it should be. */
+export function preparePantavisor({ sockets, shown }: PantavisorSources, logUid: number | undefined): void {
+  failingStep('/pantavisor', () => {
+    for (const name of Object.keys(shown)) mkdirSync(join(sockets, name), { recursive: true, mode: 0o755 });
+    // Nothing was logged by it yet.
+    makeFolder(shown.logs, logUid);
+    for (const source of Object.values(shown)) checkFolder(source);
+  });
+}
+
+function makeFolder(source: SourceFolder, uid: number | undefined): void {
+  if (!existsSync(source.root)) mkdirSync(source.root, { recursive: true, mode: 0o755 });
+  walk(source, (parent, name) => {
+    try {
+      mkdirSync(`/proc/self/fd/${parent}/${name}`, { mode: 0o755 });
+    } catch (error) {
+      if (error instanceof Error && 'code' in error && error.code === 'EEXIST') return;
+      throw error;
+    }
+    const made = openFolder(`/proc/self/fd/${parent}/${name}`);
+    if (uid !== undefined) fchownSync(made, uid, uid);
+    closeSync(made);
+  });
+}
+
+function checkFolder(source: SourceFolder): void {
+  const found = walk(source, () => undefined);
+  const expected = [realpathSync(source.root), ...source.below].join('/');
+  if (found !== expected) throw new Error(`${expected} leads to ${found}`);
+}
+
+/** Opens one folder after the other, each through the one before; answers where that led. Throws at links and where there is none. */
+function walk({ root, below }: SourceFolder, before: (parent: number, name: string) => void): string {
+  let folder = openSync(root, constants.O_RDONLY | constants.O_DIRECTORY);
+  try {
+    for (const name of below) {
+      before(folder, name);
+      const next = openFolder(`/proc/self/fd/${folder}/${name}`);
+      closeSync(folder);
+      folder = next;
+    }
+    return readlinkSync(`/proc/self/fd/${folder}`);
+  } finally {
+    closeSync(folder);
+  }
+}
+
+function openFolder(path: string): number {
+  return openSync(path, constants.O_RDONLY | constants.O_DIRECTORY | constants.O_NOFOLLOW);
+}

@@ -1,0 +1,137 @@
+// Metadata as files that containers see under /pantavisor, kept as the store is; each container has folders of its own, so that
+// whatever happens in one reaches no other:
+//   <rundir>/meta/                          for Berth alone: what is below is reached through mounts
+//   <rundir>/meta/<container>/user-meta/    a file per key that it may see
+//   <rundir>/meta/<container>/device-meta/  the same
+//   <rundir>/meta/.new                      a file that is being written
+import { chmodSync, mkdirSync, readdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import type { Logger } from '../../shared/log/logger.ts';
+import type { HealthReason } from '../../shared/schema/health.ts';
+import { METADATA_KINDS, type MetadataKind } from '../../shared/schema/metadata.ts';
+import { errorCode } from './atomic-file.ts';
+import type { Clock } from './clock.ts';
+import type { Metadata } from './metadata.ts';
+import type { ReadonlyEntries } from './metadata-limits.ts';
+import { type Viewer, viewOf } from './metadata-view.ts';
+
+export interface MetadataViews {
+  /** Exactly these containers see metadata from now on. When it returns, their folders are there. */
+  show(viewers: readonly Viewer[]): void;
+  /** What Berth says about the device changed. */
+  refresh(): void;
+  health(): readonly HealthReason[];
+  close(): void;
+}
+
+export interface ViewsContext {
+  /** <rundir>/meta, which is there. */
+  readonly folder: string;
+  readonly metadata: Metadata;
+  /** Between looks at what Berth says about the device, which changes by itself; asked only while somebody sees it. */
+  readonly intervalMs: number;
+  readonly clock: Clock;
+  readonly log: Logger;
+}
+
+/** The container's root need not have a capability to read them; nobody in it may write to them. */
+const FILE_MODE = 0o444;
+const FOLDER_MODE = 0o755;
+
+export function openMetadataViews({ folder, metadata, intervalMs, clock, log }: ViewsContext): MetadataViews {
+  chmodSync(folder, 0o700);
+  let viewers: readonly Viewer[] = [];
+  /** What is in each folder, as far as it was written by us. */
+  const written = new Map<string, Map<string, string>>();
+  /** Why folders of a kind are not as they should be. */
+  const troubles = new Map<MetadataKind, string>();
+  let cancel: () => void = () => undefined;
+
+  const folderOf = (container: string, kind: MetadataKind): string => join(folder, container, `${kind}-meta`);
+  const fill = (path: string, wanted: ReadonlyEntries): void => {
+    const present = written.get(path) ?? readFolder(path);
+    written.set(path, present);
+    for (const name of present.keys()) {
+      if (wanted.has(name)) continue;
+      rmSync(join(path, name), { recursive: true, force: true });
+      present.delete(name);
+    }
+    for (const [name, value] of wanted) {
+      if (present.get(name) === value) continue;
+      // What was left by half can be read-only.
+      rmSync(join(folder, '.new'), { force: true });
+      writeFileSync(join(folder, '.new'), value, { mode: FILE_MODE });
+      renameSync(join(folder, '.new'), join(path, name));
+      present.set(name, value);
+    }
+  };
+  const fillAll = (kind: MetadataKind): void => {
+    const names = viewers.map(({ name }) => name);
+    const entries = metadata.entries(kind);
+    const before = troubles.get(kind);
+    troubles.delete(kind);
+    for (const viewer of viewers) {
+      const path = folderOf(viewer.name, kind);
+      try {
+        makeFolder(path);
+        fill(path, viewOf(entries, viewer, names));
+      } catch (error) {
+        troubles.set(kind, error instanceof Error ? error.message : String(error));
+      }
+    }
+    const trouble = troubles.get(kind);
+    if (trouble !== undefined && before === undefined) log.error(`containers see old ${kind}-meta: ${trouble}`);
+    look();
+  };
+  /** Also what could not be written is tried again then. */
+  const look = (): void => {
+    cancel();
+    if (troubles.size === 0 && !viewers.some(({ roles }) => roles.includes('mgmt'))) return;
+    cancel = clock.after(intervalMs, () => {
+      for (const kind of METADATA_KINDS) if (kind === 'device' || troubles.has(kind)) fillAll(kind);
+    });
+  };
+
+  metadata.onChange((kind) => fillAll(kind));
+  return {
+    show(next) {
+      viewers = next;
+      written.clear();
+      const names = new Set(viewers.map(({ name }) => name));
+      for (const left of readdirSync(folder)) {
+        if (!names.has(left)) rmSync(join(folder, left), { recursive: true, force: true });
+      }
+      for (const kind of METADATA_KINDS) fillAll(kind);
+    },
+    refresh: () => fillAll('device'),
+    health: () =>
+      [...troubles].map(([kind, reason]) => ({
+        code: 'METADATA_UNWRITABLE',
+        subject: `${kind}-meta`,
+        message: `containers see old ${kind}-meta, ${folder} cannot be written: ${reason}; make room there`,
+      })),
+    close: () => cancel(),
+  };
+}
+
+/** Never replaced while it is one: a container has it mounted. */
+function makeFolder(path: string): void {
+  try {
+    mkdirSync(path, { recursive: true, mode: FOLDER_MODE });
+  } catch (error) {
+    if (errorCode(error) !== 'EEXIST') throw error;
+    rmSync(path, { force: true });
+    mkdirSync(path, { mode: FOLDER_MODE });
+  }
+}
+
+/** What an earlier state-svc left there; what is no file goes. */
+function readFolder(path: string): Map<string, string> {
+  const found = new Map<string, string>();
+  for (const entry of readdirSync(path, { withFileTypes: true })) {
+    const name = join(path, entry.name);
+    if (entry.isFile()) found.set(entry.name, readFileSync(name, 'utf8'));
+    else rmSync(name, { recursive: true, force: true });
+  }
+  return found;
+}
