@@ -5,6 +5,7 @@ import { healthReason } from '../../shared/schema/health.ts';
 import { ipamContract } from '../ipam-svc/contract.ts';
 import { supervisorContract } from '../supervisor/contract.ts';
 import { type BodyProblem, type Endpoint, endpoint, endpointWithBody } from './endpoint.ts';
+import { DEVICE_ENDPOINTS } from './endpoints-device.ts';
 import { METADATA_ENDPOINTS } from './endpoints-metadata.ts';
 import { STEP_ENDPOINTS } from './endpoints-steps.ts';
 import * as handlers from './handlers.ts';
@@ -77,4 +78,5 @@ export const ENDPOINTS: readonly Endpoint[] = [
   ),
   ...METADATA_ENDPOINTS,
   ...STEP_ENDPOINTS,
+  ...DEVICE_ENDPOINTS,
 ];

@@ -51,6 +51,8 @@ export const supervisorContract = defineContract({
             uid: z.int(),
             capabilities: z.array(z.string()),
             state: z.enum(['starting', 'ready', 'backoff', 'stopped']),
+            /** False after an operator stopped it: it stays down until it is started. */
+            respawn: z.boolean(),
             restarts: z.int(),
             /** Why it was last restarted, e.g. `killed by SIGKILL`, `missed 6 heartbeats`; null when it never was. */
             last_exit: z.nullable(z.strictObject({ reason: z.string(), last_words: z.string(), at: z.string() })),
@@ -65,6 +67,19 @@ export const supervisorContract = defineContract({
       errors: {},
       idempotent: true,
       deadlineMs: 2_000,
+    },
+    /** For operators. `stop`: it ends and stays down. Answered when that is under way. */
+    controlService: {
+      callers: ['ctl-svc'],
+      params: z.strictObject({ service: z.string(), action: z.enum(['start', 'stop']) }),
+      result: z.strictObject({}),
+      errors: {
+        SERVICE_NOT_FOUND: z.strictObject({}),
+        /** Nobody could ask for its start any more. */
+        NOT_STOPPABLE: z.strictObject({ reason: z.string() }),
+      },
+      idempotent: true,
+      deadlineMs: 5_000,
     },
     /**
      * Makes a container's sockets in <rundir>/ctl/<container>: pv-ctrl for ctl-svc; dev-log, pv-ctrl-log and pv-fd-log for log-svc.

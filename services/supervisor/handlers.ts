@@ -20,6 +20,17 @@ export interface Tree {
 export function createHandlers(tree: Tree): Handlers<typeof supervisorContract> {
   return {
     listServices: () => ok({ services: tree.services.map((service) => serviceRow(service, tree)) }),
+    controlService: ({ service: name, action }) => {
+      const service = tree.services.find(({ contract }) => contract.service === name);
+      if (service === undefined) return fail({ code: 'SERVICE_NOT_FOUND' });
+      if (action === 'stop' && name === 'ctl-svc') {
+        return fail({ code: 'NOT_STOPPABLE', reason: 'without it nobody could ask for its start' });
+      }
+      // Its end takes as long as it takes; the list of services shows it.
+      if (action === 'stop') void service.stop();
+      else service.start();
+      return ok({});
+    },
     openSockets: ({ container }) => {
       try {
         tree.sockets.open(container);
@@ -50,6 +61,7 @@ function serviceRow(service: SupervisedService, tree: Tree) {
     uid: tree.uidOf(service),
     capabilities: [...contract.privileges.capabilities],
     state: state === 'stopping' ? ('stopped' as const) : state,
+    respawn: state !== 'stopping' && state !== 'stopped',
     restarts,
     last_exit:
       lastExit === undefined

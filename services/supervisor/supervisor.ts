@@ -73,6 +73,8 @@ export async function startSupervisor(options: SupervisorOptions): Promise<Super
     ready,
     rebootAsked: reboots.asked,
     async stop(containers) {
+      // What an operator stopped is needed to take things down in order.
+      if (containers === 'stop') for (const service of services.values()) service.start();
       const ending = containers === 'stop' ? await stopContainers(channel, options.say) : 'orderly';
       stopTicking();
       for (const service of [...services.values()].reverse()) await service.stop();

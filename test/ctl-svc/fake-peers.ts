@@ -86,6 +86,7 @@ const supervisorPart = {
   ...supervisorContract,
   requests: {
     listServices: supervisorContract.requests.listServices,
+    controlService: supervisorContract.requests.controlService,
     listControlSockets: supervisorContract.requests.listControlSockets,
     health: supervisorContract.requests.health,
   },
@@ -94,6 +95,12 @@ const supervisorPart = {
 function startSupervisor(world: World, channel: Channel): void {
   channel.serve(supervisorPart, {
     listServices: () => unlessHanging(world, 'supervisor', () => ok({ services: world.services })),
+    controlService({ service, action }) {
+      if (service === 'ctl-svc') return fail({ code: 'NOT_STOPPABLE', reason: 'nobody could start it' });
+      if (!world.services.some(({ name }) => name === service)) return fail({ code: 'SERVICE_NOT_FOUND' });
+      world.asked.push(`${service} ${action}`);
+      return ok({});
+    },
     listControlSockets: () => ok({ sockets: world.sockets }),
     health: healthOf(world, 'supervisor'),
   });

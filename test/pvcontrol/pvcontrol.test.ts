@@ -60,6 +60,7 @@ describe('pvcontrol', () => {
         uptime_seconds: 3_700,
         memory_bytes: 12_582_912,
         queue_depth: 0,
+        respawn: true,
       },
     ];
   });
