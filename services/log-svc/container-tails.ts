@@ -26,12 +26,16 @@ const BATCH_MS = 20;
 /** For folders that could not be watched (inotify's limits, not there yet), and events that the kernel dropped. */
 const SWEEP_MS = 5_000;
 
+/** More than a device has; containers of revisions that are gone must not add up. */
+const MAX_LEFT = 1_000;
+
 /** `onRead` is called after every turn that read something, with all cursors. */
 export function createContainerTails(
   resumeFrom: Readonly<Record<string, Followed>>,
   onRead: (tails: Record<string, Followed>) => void,
 ): ContainerTails {
-  const left = { ...resumeFrom };
+  /** Places in files that are not followed now: they lie there still when their container is mounted again. */
+  const left = new Map(Object.entries(resumeFrom));
   const tails = new Map<string, Tail>();
   const watchers = new Map<string, FSWatcher>();
   let sink: LogSink | undefined;
@@ -46,7 +50,7 @@ export function createContainerTails(
       const cursor = follower.cursor();
       return [path, { ...log, ...(cursor === undefined ? {} : { cursor }) }];
     });
-    onRead(Object.fromEntries(entries));
+    onRead(Object.fromEntries([...left, ...entries]));
   };
   const readTail = (tail: Tail, into: LogSink): boolean => {
     try {
@@ -90,7 +94,10 @@ export function createContainerTails(
     watchers.delete(folder);
   };
   const letGo = (path: string, tail: Tail): void => {
+    const cursor = tail.follower.cursor();
     tail.follower.close();
+    if (cursor !== undefined) left.set(path, { ...tail.log, cursor });
+    for (const oldest of left.keys()) if (left.size > MAX_LEFT) left.delete(oldest);
     tails.delete(path);
     changed = true;
     const folder = dirname(path);
@@ -114,9 +121,8 @@ export function createContainerTails(
       forget(dirname(path));
       watchFolder(dirname(path));
       if (!tails.has(path)) {
-        tails.set(path, { log, follower: followFile(path, left[path]?.cursor), unreadable: '' });
-        // Once: a container that is mounted again starts with new files.
-        delete left[path];
+        tails.set(path, { log, follower: followFile(path, left.get(path)?.cursor), unreadable: '' });
+        left.delete(path);
         changed = true;
       }
       schedule(0);

@@ -19,6 +19,7 @@ import { readOwnConfig } from './own-config.ts';
 import { type ContainerPlaces, containerPlaces, type Places, storageDisk, storageRoots, trailPath } from './places.ts';
 import { type MountRecord, readMountRecord, removeRecord, writeMountRecord } from './record-store.ts';
 import { failingStep, mountOverlay, StepFailure, unmountBelow } from './root-mounts.ts';
+import { type FileLog, fileLogs } from './tailed-files.ts';
 import { boundFolders } from './volume-mounts.ts';
 
 /** The container's own configuration cannot be used. */
@@ -34,7 +35,7 @@ export class ConfigInvalid extends Error {
 }
 
 export interface MountEvents {
-  mounted(container: string, revision: string, logs: LogFile[]): void;
+  mounted(container: string, revision: string, logs: (LogFile | FileLog)[]): void;
   unmounted(container: string): void;
 }
 
@@ -58,9 +59,9 @@ export interface MountContext {
   readonly events: MountEvents;
 }
 
-/** Also after a way through JSON, where the order of keys is theirs who wrote it. */
+/** Also after a way through JSON, where the order of keys is theirs who wrote it. Log files are read, not mounted. */
 function isSame(a: MountRecord, b: MountRecord): boolean {
-  return isDeepStrictEqual({ ...a }, { ...b });
+  return isDeepStrictEqual({ ...a, logFiles: [] }, { ...b, logFiles: [] });
 }
 
 export function createContainerMounts({ places, readerGid, log, events }: MountContext): ContainerMounts {
@@ -143,7 +144,7 @@ export function createContainerMounts({ places, readerGid, log, events }: MountC
         );
         throw error;
       }
-      events.mounted(container, revision, logFiles(its));
+      events.mounted(container, revision, [...logFiles(its), ...fileLogs(its, wanted.logFiles)]);
       log.info(`mounted ${container} of revision ${revision}`);
       return its.rootfs;
     },

@@ -4,7 +4,7 @@ import { defineContract } from '../../shared/ipc/contract.ts';
 import { role } from '../../shared/schema/api.ts';
 import { exitStatus } from '../../shared/schema/exit.ts';
 import { healthRequest } from '../../shared/schema/health.ts';
-import { containerLogSource } from '../../shared/schema/logs.ts';
+import { containerLogFile, containerLogSource } from '../../shared/schema/logs.ts';
 import { containerName, epochMs, pid, revisionName } from '../../shared/schema/names.ts';
 import { containerNetwork } from '../../shared/schema/network.ts';
 import { artifactName, disk, insidePath, namedVolume } from '../../shared/schema/storage.ts';
@@ -112,6 +112,8 @@ export const lxcContract = defineContract({
         disks: z.array(disk),
         /** Paths inside the container. */
         exports: z.array(insidePath),
+        /** What of it goes to the log while it runs. */
+        logFiles: z.array(containerLogFile).check(z.maxLength(32)),
       }),
       result: z.strictObject({ rootfs: z.string() }),
       errors: {

@@ -7,6 +7,7 @@ import { ConfigInvalid, type ContainerMounts } from './container-mounts.ts';
 import type { ContainerRuns, Run } from './container-runs.ts';
 import { endRun } from './container-stop.ts';
 import type { lxcContract } from './contract.ts';
+import type { FileTails } from './file-tails.ts';
 import { hostReasons } from './host-support.ts';
 import type { KeyQueue } from './key-queue.ts';
 import { logFiles } from './log-files.ts';
@@ -14,6 +15,7 @@ import { containerPlaces, lxcPath, type Places } from './places.ts';
 import { knownContainers, readMountRecord } from './record-store.ts';
 import { StepFailure } from './root-mounts.ts';
 import type { RunSettings } from './run-config.ts';
+import { fileLogs } from './tailed-files.ts';
 
 export type SupervisorClient = Client<typeof supervisorContract>;
 
@@ -22,6 +24,7 @@ export interface LxcParts {
   readonly queue: KeyQueue;
   readonly mounts: ContainerMounts;
   readonly runs: ContainerRuns;
+  readonly tails: FileTails;
   readonly supervisor: SupervisorClient;
   /** Answers the command that it is started with. */
   readonly writeConfig: (run: Omit<RunSettings, 'logUid'>) => readonly string[];
@@ -69,9 +72,12 @@ export function lxcHandlers(parts: LxcParts): Handlers<typeof lxcContract> {
         try {
           const socketFolder = await openSocketFolder(parts.supervisor, container);
           const command = parts.writeConfig({ container, ...run, socketFolder });
+          parts.tails.prepare(container);
           const { pid, startedMs } = await runs.start(container, command);
+          parts.tails.follow(container, pid, startedMs);
           return ok({ pid, startedMs });
         } catch (error) {
+          parts.tails.finish(container);
           return fail({ code: 'START_FAILED', ...stepOf(error) });
         }
       }),
@@ -112,7 +118,8 @@ export function lxcHandlers(parts: LxcParts): Handlers<typeof lxcContract> {
       const following = knownContainers(lxcPath(places)).filter((container) => container > after);
       const known = following.sort().flatMap((container) => {
         const its = containerPlaces(places, container);
-        const revision = readMountRecord(its.mountRecord)?.revision;
+        const record = readMountRecord(its.mountRecord);
+        const revision = record?.revision;
         if (revision === undefined) return [];
         const isMounted = mounts.mounted(container) !== undefined;
         const run = runs.running(container);
@@ -123,7 +130,7 @@ export function lxcHandlers(parts: LxcParts): Handlers<typeof lxcContract> {
           mounted: isMounted,
           ...(run === undefined ? {} : { running: { pid: run.pid, startedMs: run.startedMs } }),
           ...(exit === undefined ? {} : { exit }),
-          logs: isMounted ? logFiles(its) : [],
+          logs: isMounted ? [...logFiles(its), ...fileLogs(its, record?.logFiles ?? [])] : [],
         };
       });
       const { rows, next } = pageFrom(known, 0, ({ container }) => container);

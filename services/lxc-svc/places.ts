@@ -12,6 +12,8 @@
 //              /exit.json           the end of the last run; stays until the next mount
 //              /logs/console.log    LXC rotates it to console.log.1
 //              /logs/lxc.log        of the run; the previous run's is lxc.log.1
+//              /logs/file-<n>.log   what its files say; the older part is file-<n>.log.1
+//              /tails.json          how far these files were copied
 // <rundir>/exports/<container>/     what a container exports; /exports/<container> in LXC configurations
 // <rundir>/disks/<disk>/            mount point of a disk that has a file system of its own
 // <storage>/disks/permanent/<container>/<volume>/              and the same two on every other disk
@@ -43,6 +45,7 @@ export interface ContainerPlaces {
   readonly logs: string;
   readonly consoleLog: string;
   readonly lxcLog: string;
+  readonly tailRecord: string;
   /** The first part of the names of its control groups. */
   readonly cgroup: string;
 }
@@ -91,6 +94,7 @@ export function containerPlaces(places: Places, container: string): ContainerPla
     logs,
     consoleLog: join(logs, 'console.log'),
     lxcLog: join(logs, 'lxc.log'),
+    tailRecord: join(folder, 'tails.json'),
     // No folder is shared between containers, so nobody removes what somebody else is just about to use.
     cgroup: `${cgroupPrefix(places.tree)}${container}`,
   };

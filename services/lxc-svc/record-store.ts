@@ -2,8 +2,10 @@
 import { closeSync, fsyncSync, openSync, readdirSync, readFileSync, renameSync, rmSync, writeSync } from 'node:fs';
 import * as z from 'zod/mini';
 import { exitStatus } from '../../shared/schema/exit.ts';
+import { containerLogFile } from '../../shared/schema/logs.ts';
 import { containerName, epochMs, pid, revisionName } from '../../shared/schema/names.ts';
 import { artifactName, disk, insidePath, namedVolume } from '../../shared/schema/storage.ts';
+import { tailPlace } from './tail-place.ts';
 
 /** The lists are missing in records of builds before them, whose containers may run still. */
 const mountRecord = z.object({
@@ -14,6 +16,7 @@ const mountRecord = z.object({
   volumes: z._default(z.array(namedVolume), []),
   disks: z._default(z.array(disk), []),
   exports: z._default(z.array(insidePath), []),
+  logFiles: z._default(z.array(containerLogFile), []),
 });
 /** No `pid` yet: lxc-start was called and its word is not in. */
 const runRecord = z.strictObject({
@@ -25,6 +28,10 @@ const runRecord = z.strictObject({
 });
 const exitRecord = z.strictObject({ pid, status: exitStatus, atMs: epochMs });
 
+/** By the path inside the container. */
+const tailRecord = z.record(z.string(), tailPlace);
+
+export type TailRecord = z.output<typeof tailRecord>;
 export type MountRecord = z.output<typeof mountRecord>;
 export type RunRecord = z.output<typeof runRecord>;
 export type ExitRecord = z.output<typeof exitRecord>;
@@ -54,6 +61,8 @@ function readRecord<T extends z.ZodMiniType>(path: string, schema: T): z.output<
 export const readMountRecord = (path: string): MountRecord | undefined => readRecord(path, mountRecord);
 export const readRunRecord = (path: string): RunRecord | undefined => readRecord(path, runRecord);
 export const readExitRecord = (path: string): ExitRecord | undefined => readRecord(path, exitRecord);
+export const readTailRecord = (path: string): TailRecord => readRecord(path, tailRecord) ?? {};
+export const writeTailRecord = (path: string, record: TailRecord): void => writeRecord(path, record);
 export const writeMountRecord = (path: string, record: MountRecord): void => writeRecord(path, record);
 export const writeRunRecord = (path: string, record: RunRecord): void => writeRecord(path, record);
 export const writeExitRecord = (path: string, record: ExitRecord): void => writeRecord(path, record);

@@ -6,6 +6,7 @@ import { supervisorContract } from '../supervisor/contract.ts';
 import { createContainerMounts } from './container-mounts.ts';
 import { createContainerRuns } from './container-runs.ts';
 import { lxcContract } from './contract.ts';
+import { createFileTails } from './file-tails.ts';
 import { lxcHandlers, openSocketFolder } from './handlers.ts';
 import { createKeyQueue } from './key-queue.ts';
 import { readOwnConfig } from './own-config.ts';
@@ -21,11 +22,13 @@ export interface LxcServiceOptions {
   readonly storage: string;
   /** Group that may read the raw logs of containers. */
   readonly readerGid: number | undefined;
+  /** Whether files of containers are followed. */
+  readonly capture: boolean;
   readonly log: Logger;
 }
 
 /** <rundir>/lxc exists. Returns when requests can be answered; containers that are being adopted answer theirs after it. */
-export function startLxcService({ channel, rundir, storage, readerGid, log }: LxcServiceOptions): void {
+export function startLxcService({ channel, rundir, storage, readerGid, capture, log }: LxcServiceOptions): void {
   const places: Places = { rundir, storage, tree: treeOf(rundir) };
   const queue = createKeyQueue();
   const mounts = createContainerMounts({
@@ -42,7 +45,16 @@ export function startLxcService({ channel, rundir, storage, readerGid, log }: Lx
     places,
     readerGid,
     log,
-    exited: (container, exit) => channel.publish(lxcContract, 'containerExited', { container, ...exit }),
+    exited(container, exit) {
+      tails.finish(container);
+      channel.publish(lxcContract, 'containerExited', { container, ...exit });
+    },
+  });
+  const tails = createFileTails({
+    places,
+    readerGid,
+    log,
+    filesOf: (container) => (capture ? (mounts.mounted(container)?.logFiles ?? []) : []),
   });
   const ownEntries = (container: string): readonly LxcEntry[] => {
     const mounted = mounts.mounted(container);
@@ -62,6 +74,7 @@ export function startLxcService({ channel, rundir, storage, readerGid, log }: Lx
       queue,
       mounts,
       runs,
+      tails,
       supervisor,
       writeConfig: (run) => {
         const mounted = mounts.mounted(run.container);
@@ -89,8 +102,12 @@ export function startLxcService({ channel, rundir, storage, readerGid, log }: Lx
     // Nothing can be told before the service is ready.
     await new Promise((resolve) => setImmediate(resolve));
     await runs.adopt(container);
-    if (runs.running(container) !== undefined) await openSockets(container);
-    const last = runs.running(container) === undefined ? runs.lastExit(container) : undefined;
+    const running = runs.running(container);
+    if (running !== undefined) {
+      tails.follow(container, running.pid, running.startedMs);
+      await openSockets(container);
+    }
+    const last = running === undefined ? runs.lastExit(container) : undefined;
     // Told perhaps by the service before us, perhaps not: whoever knows it already tells it by pid and time.
     if (last !== undefined && mounts.mounted(container) !== undefined) {
       channel.publish(lxcContract, 'containerExited', { container, ...last });

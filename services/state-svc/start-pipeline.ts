@@ -162,6 +162,7 @@ function mountParams(plan: ContainerPlan, revision: string) {
     volumes: [...plan.storage.volumes],
     disks: [...plan.storage.disks],
     exports: [...plan.storage.exports],
+    logFiles: [...plan.logFiles],
   };
 }
 

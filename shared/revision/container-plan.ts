@@ -7,6 +7,7 @@ import { ownedConflicts } from '../lxc-config/owned-keys.ts';
 import { type LxcEntry, type LxcProblem, parseLxcConfig } from '../lxc-config/parse.ts';
 import type { Device } from './device-document.ts';
 import { missingKeys, readDocument } from './document.ts';
+import { logWarnings, planLogFiles } from './log-plan.ts';
 import { type InterfacePlace, planNetwork } from './network-plan.ts';
 import { recoveryOf } from './recovery-document.ts';
 import type { ContainerPlan, Group, NetworkPlan, Problem } from './revision.ts';
@@ -110,6 +111,7 @@ export function planContainer(
     storage: storage.plan,
     hostname,
     devLog: run['dev-log'] ?? true,
+    logFiles: planLogFiles(run.logs ?? []),
     network,
     autoRecovery: recoveryOf(run.auto_recovery) ?? group.autoRecovery,
   };
@@ -186,7 +188,7 @@ function warningsOf(name: string, run: RunDocument): readonly Problem[] {
     const message = `is '${run.name}'; the container is named by its folder, '${name}'`;
     warnings.push({ path: `${path}.name`, code: 'NAME_DIFFERS', message });
   }
-  const later = { drivers: run.drivers, logs: run.logs };
+  const later = { drivers: run.drivers };
   for (const [key, value] of Object.entries(later)) {
     if (value === undefined || Object.keys(value).length === 0) continue;
     warnings.push({
@@ -195,5 +197,5 @@ function warningsOf(name: string, run: RunDocument): readonly Problem[] {
       message: 'is kept, but this version does nothing with it',
     });
   }
-  return warnings;
+  return [...warnings, ...logWarnings(path, run.logs ?? [])];
 }

@@ -1,5 +1,6 @@
 // A revision after validation: what the documents of reference formats mean, in our own words and with every default filled in.
 import type { RestartPolicy, Role, StatusGoal } from '../schema/api.ts';
+import type { ContainerLogFile } from '../schema/logs.ts';
 import type { Pool, Reservation } from '../schema/network.ts';
 import type { Disk, NamedVolume } from '../schema/storage.ts';
 
@@ -78,6 +79,8 @@ export interface ContainerPlan {
   readonly hostname: string;
   /** Whether its /dev/log leads to the log service. */
   readonly devLog: boolean;
+  /** Of the container: what it writes to them is part of its log. */
+  readonly logFiles: readonly ContainerLogFile[];
   readonly network: NetworkPlan;
   readonly autoRecovery: AutoRecovery | undefined;
 }

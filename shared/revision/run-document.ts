@@ -1,6 +1,7 @@
 // run.json as written: a container's manifest, and that of the board support.
 import * as z from 'zod/mini';
 import { restartPolicy, role, statusGoal } from '../schema/api.ts';
+import { containerLogFile } from '../schema/logs.ts';
 import { autoRecoveryDocument } from './recovery-document.ts';
 
 const fileName = z
@@ -46,6 +47,21 @@ export type NetworkDocument = z.output<typeof networkDocument>;
 
 const names = z.array(z.string());
 
+/** Pantavisor's logs are pairs of texts; people write the JSON types that are meant. */
+const logDocument = z.object({
+  file: z.optional(containerLogFile.shape.path),
+  name: z.optional(z.string()),
+  truncate: z.optional(z.union([z.boolean(), z.enum(['true', 'false'])])),
+  maxsize: z.optional(
+    z.union([z.int().check(z.minimum(0)), z.string().check(z.regex(/^\d{1,15}$/, 'a number of bytes'))]),
+  ),
+  lxc: z.optional(z.string()),
+  console: z.optional(z.string()),
+});
+export type LogDocument = z.output<typeof logDocument>;
+/** Beside the two that every container has. */
+const MAX_LOGS = 30;
+
 /** Keys of run.json without which nothing can be run. */
 export const RUN_REQUIRED = ['#spec', 'root-volume'];
 
@@ -72,7 +88,7 @@ export const runDocument = z.object({
   drivers: z.optional(
     z.object({ required: z.optional(names), optional: z.optional(names), manual: z.optional(names) }),
   ),
-  logs: z.optional(z.array(z.unknown())),
+  logs: z.optional(z.array(logDocument).check(z.maxLength(MAX_LOGS))),
   'dev-log': z.optional(z.boolean()),
   exports: z.optional(names),
   auto_recovery: z.optional(autoRecoveryDocument),

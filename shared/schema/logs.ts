@@ -7,3 +7,16 @@ export const containerLogSource = z.union([
   z.templateLiteral(['file:/', z.string().check(z.maxLength(255))]),
 ]);
 export type ContainerLogSource = z.output<typeof containerLogSource>;
+
+/** A file that a container writes its log to, by the path that the file has there. */
+export const containerLogFile = z.strictObject({
+  path: z
+    .string()
+    .check(
+      z.regex(/^(?!.*\/\.{0,2}(?:\/|$))\/[^\p{Cc}]+$/u, 'an absolute path without empty, "." or ".." parts'),
+      z.maxLength(255, 'at most 255 characters'),
+    ),
+  /** It is emptied when it has grown beyond this and everything in it was read. */
+  truncateBytes: z.optional(z.int().check(z.minimum(4096))),
+});
+export type ContainerLogFile = z.output<typeof containerLogFile>;

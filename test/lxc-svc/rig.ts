@@ -106,6 +106,7 @@ export const mountOf = (container: string, persistence: 'permanent' | 'revision'
   volumes: [{ name: 'lxc-overlay', persistence }],
   disks: [],
   exports: [],
+  logFiles: [],
 });
 export const startOf = (container: string) => ({
   container,

@@ -27,6 +27,10 @@ describe('revision.parseState', () => {
       },
       hostname: 'b',
       devLog: true,
+      logFiles: [
+        { path: '/var/log/syslog', truncateBytes: 2 * 1024 * 1024 },
+        { path: '/var/log/messages', truncateBytes: 2 * 1024 * 1024 },
+      ],
       network: { mode: 'legacy' },
       autoRecovery: undefined,
     });
@@ -190,6 +194,43 @@ describe('revision.parseState', () => {
       'a/run.json.name NAME_DIFFERS',
       'a/run.json.drivers NOT_SUPPORTED',
     ]);
+  });
+
+  it('plans the files of a container that are part of its log: two of every container, and those of `logs`', () => {
+    const logs = [
+      { file: '/var/log/app.log', name: 'app', truncate: 'true', maxsize: '65536' },
+      { file: '/var/log/messages', truncate: 'false' },
+      { file: '/run/small.log', truncate: true, maxsize: 1 },
+      { console: 'enable' },
+    ];
+    assert.deepEqual(revisionOf(state(container('a', { logs }))).containers[0]?.logFiles, [
+      { path: '/var/log/syslog', truncateBytes: 2 * 1024 * 1024 },
+      { path: '/var/log/messages' },
+      { path: '/var/log/app.log', truncateBytes: 65536 },
+      { path: '/run/small.log', truncateBytes: 4096 },
+    ]);
+    assert.deepEqual(warnings(state(container('a', { logs }))), []);
+    assert.deepEqual(warnings(state(container('a', { logs: [{ lxc: 'disable' }] }))), [
+      'a/run.json.logs[0].lxc NOT_SUPPORTED',
+    ]);
+  });
+
+  it('refuses paths of log files that could mean another file, and too many', () => {
+    const refused = (file: unknown) => problems(state(container('a', { logs: [{ file }] })));
+    for (const file of [
+      'var/log/a',
+      '/var/../etc/shadow',
+      '/var//log',
+      '/',
+      '/a/',
+      '/a\nb',
+      7,
+      `/${'a'.repeat(255)}`,
+    ]) {
+      assert.match(refused(file).join(), /^a\/run\.json\.logs\.0\.file BAD_/, String(file));
+    }
+    const many = Array.from({ length: 31 }, (_, at) => ({ file: `/a${at}` }));
+    assert.deepEqual(problems(state(container('a', { logs: many }))), ['a/run.json.logs BAD_VALUE']);
   });
 
   it('asks for configurations with path and digest', () => {

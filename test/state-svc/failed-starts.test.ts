@@ -39,7 +39,7 @@ const planOf = (name: string, interfaces: readonly PoolInterface[]): ContainerPl
   ...{ name, group: 'app', statusGoal: 'STARTED', restartPolicy: 'container', roles: ['nobody'], hostname: name },
   ...{ rootVolume: 'root.squashfs', config: 'lxc.container.conf' },
   storage: { squashfs: [], volumes: [{ name: 'lxc-overlay', persistence: 'boot' }], disks: [], exports: [] },
-  ...{ devLog: true, network: { mode: 'pool', interfaces }, autoRecovery: undefined },
+  ...{ devLog: true, logFiles: [], network: { mode: 'pool', interfaces }, autoRecovery: undefined },
 });
 
 describe('10,000 failed starts', () => {

@@ -20,6 +20,7 @@ const plan: ContainerPlan = {
   hostname: 'web',
   devLog: true,
   network: { mode: 'none' },
+  logFiles: [],
   autoRecovery: undefined,
 };
 const run = { pid: 10, startedMs: 1 };

@@ -1,0 +1,78 @@
+// Opens a file of a container to read it, as the container's own root finds it, and refuses what must not be read.
+import { closeSync, constants, fstatSync, type Stats, statfsSync } from 'node:fs';
+import { KernelError } from '../../shared/kernel/libc.ts';
+import { openFromPlace, openPlaceInside } from '../../shared/kernel/open-inside.ts';
+
+export type OpenedFile =
+  | { readonly kind: 'file'; readonly fd: number; readonly stats: Stats }
+  | { readonly kind: 'missing' }
+  | { readonly kind: 'refused'; readonly reason: string };
+
+/**
+ * statfs(2): file systems that keep what was written to them, on this machine. Not among them: /proc, /sys and their like, whose files say
+ * what the container may not know or do something when they are read, and those that ask a process or another machine, which may never answer.
+ */
+const PLAIN_FILE_SYSTEMS = new Set([
+  0x01021994, // tmpfs
+  0x858458f6, // ramfs
+  0x794c7630, // overlay
+  0x73717368, // squashfs
+  0xe0f5e1e2, // erofs
+  0xef53, // ext2, ext3, ext4
+  0x58465342, // xfs
+  0x9123683e, // btrfs
+  0xf2f52010, // f2fs
+  0x24051905, // ubifs
+  0x72b6, // jffs2
+  0x4d44, // vfat
+  0x2011bab0, // exfat
+  0x2fc12fc1, // zfs
+  0xca451a4e, // bcachefs
+]);
+
+/** `path`: inside the root that `rootFd` is. */
+export function openContainerFile(rootFd: number, path: string): OpenedFile {
+  try {
+    const place = openPlaceInside(rootFd, path);
+    const reason = refusal(place);
+    if (reason !== undefined) {
+      closeSync(place);
+      return { kind: 'refused', reason };
+    }
+    const fd = openFromPlace(place, constants.O_RDONLY | constants.O_NONBLOCK | constants.O_NOCTTY);
+    return { kind: 'file', fd, stats: fstatSync(fd) };
+  } catch (error) {
+    if (error instanceof KernelError && ['ENOENT', 'ENOTDIR'].includes(error.errno)) return { kind: 'missing' };
+    return { kind: 'refused', reason: error instanceof Error ? error.message : String(error) };
+  }
+}
+
+/** What the path leads to right now; undefined: nothing that can be followed. */
+export function statInside(rootFd: number, path: string): Stats | undefined {
+  try {
+    const place = openPlaceInside(rootFd, path);
+    try {
+      return fstatSync(place);
+    } finally {
+      closeSync(place);
+    }
+  } catch {
+    return undefined;
+  }
+}
+
+function refusal(place: number): string | undefined {
+  const stats = fstatSync(place);
+  if (!stats.isFile()) return `it is ${kindOf(stats)}`;
+  const { type } = statfsSync(`/proc/self/fd/${place}`);
+  if (!PLAIN_FILE_SYSTEMS.has(type))
+    return `it is on a file system of type 0x${type.toString(16)}, which keeps no logs`;
+  return undefined;
+}
+
+function kindOf(stats: Stats): string {
+  if (stats.isDirectory()) return 'a directory';
+  if (stats.isFIFO()) return 'a FIFO';
+  if (stats.isSocket()) return 'a socket';
+  return stats.isBlockDevice() || stats.isCharacterDevice() ? 'a device' : 'no regular file';
+}

@@ -1,0 +1,154 @@
+// Follows the files of running containers: once a second, since inotify does not reach into another mount namespace by path, and what is
+// missing there cannot be watched at all.
+import { closeSync } from 'node:fs';
+import { openRoot } from '../../shared/kernel/open-inside.ts';
+import type { Logger } from '../../shared/log/logger.ts';
+import type { ContainerLogFile } from '../../shared/schema/logs.ts';
+import { createFileTail, type FileTail } from './file-tail.ts';
+import { containerPlaces, type Places } from './places.ts';
+import { isAlive, startTicksOf } from './process-table.ts';
+import { openRawLog } from './raw-log.ts';
+import { readTailRecord, writeTailRecord } from './record-store.ts';
+import { fileLogs } from './tailed-files.ts';
+
+export interface FileTails {
+  /** Before it starts: what is in its files now is not of this run. */
+  prepare(container: string): void;
+  /** From now on, while this process is its init, since `startedMs`, wall clock. Also without `prepare`. */
+  follow(container: string, pid: number, startedMs: number): void;
+  /** It has ended: what is left is read. Also when it was never followed. */
+  finish(container: string): void;
+}
+
+export interface FileTailsOptions {
+  readonly places: Places;
+  readonly readerGid: number | undefined;
+  readonly log: Logger;
+  /** What its run.json says; empty when nothing of it is mounted. */
+  readonly filesOf: (container: string) => readonly ContainerLogFile[];
+}
+
+/** A look at a container whose files do not change is a dozen system calls. */
+const LOOK_MS = 1_000;
+/** While one of them has more than a look takes. */
+const BUSY_LOOK_MS = 250;
+
+/** How far the time of a process's start and that of a file may be off, both counted in ticks. */
+const CLOCK_MS = 100;
+
+interface Followed {
+  readonly tails: readonly FileTail[];
+  init: { readonly pid: number; readonly startTicks: number | undefined } | undefined;
+  trouble: string;
+}
+
+export function createFileTails({ places, readerGid, log, filesOf }: FileTailsOptions): FileTails {
+  const followed = new Map<string, Followed>();
+  let timer: NodeJS.Timeout | undefined;
+
+  const open = (container: string, newSinceMs: number): Followed => {
+    const its = containerPlaces(places, container);
+    const files = filesOf(container);
+    const record = readTailRecord(its.tailRecord);
+    const tails = fileLogs(its, files).map(({ path: rawPath }, index) => {
+      const file = files[index] ?? { path: '' };
+      return createFileTail({
+        file,
+        raw: openRawLog(rawPath, readerGid),
+        place: record[file.path],
+        newSinceMs,
+        onPlace(place) {
+          record[file.path] = place;
+          writeTailRecord(its.tailRecord, record);
+        },
+        say: (text) => log.warn(`${container}: ${text}`),
+      });
+    });
+    return { tails, init: undefined, trouble: '' };
+  };
+  /** Whatever goes wrong costs the container its files' lines, never its start or its end. */
+  const attempt = (container: string, action: () => void): void => {
+    const its = followed.get(container);
+    try {
+      action();
+      if (its !== undefined) its.trouble = '';
+    } catch (error) {
+      const trouble = error instanceof Error ? error.message : String(error);
+      if (its?.trouble !== trouble) log.error(`${container}: its log files are not followed: ${trouble}`);
+      if (its !== undefined) its.trouble = trouble;
+    }
+  };
+  const usingRoot = <T>(path: string, use: (rootFd: number) => T): T => {
+    const root = openRoot(path);
+    try {
+      return use(root);
+    } finally {
+      closeSync(root);
+    }
+  };
+  const lookAt = ({ tails, init }: Followed): boolean => {
+    if (init === undefined) return false;
+    const { pid, startTicks } = init;
+    return usingRoot(`/proc/${pid}/root`, (root) => {
+      // Not before: the number may be somebody else's meanwhile.
+      if (!isAlive(pid, startTicks)) return false;
+      return tails.map((tail) => tail.look(root)).includes(true);
+    });
+  };
+  const lookAtAll = (): void => {
+    timer = undefined;
+    let isBusy = false;
+    for (const [container, its] of followed) {
+      if (!isOver(its)) attempt(container, () => (isBusy = lookAt(its) || isBusy));
+    }
+    schedule(isBusy ? BUSY_LOOK_MS : LOOK_MS);
+  };
+  const schedule = (delayMs: number): void => {
+    if (followed.size === 0) return;
+    timer ??= setTimeout(lookAtAll, delayMs);
+    // The service lives by its channel.
+    timer.unref();
+  };
+  const ensure = (container: string, newSinceMs: number): void => {
+    if (followed.has(container)) return;
+    const its = open(container, newSinceMs);
+    if (its.tails.length > 0) followed.set(container, its);
+  };
+  const rootfsOf = (container: string): string => containerPlaces(places, container).rootfs;
+
+  return {
+    prepare(container) {
+      attempt(container, () => {
+        ensure(container, Date.now());
+        const its = followed.get(container);
+        if (its === undefined) return;
+        usingRoot(rootfsOf(container), (root) => {
+          for (const tail of its.tails) tail.skipPresent(root);
+        });
+      });
+    },
+    follow(container, pid, startedMs) {
+      attempt(container, () => ensure(container, startedMs - CLOCK_MS));
+      const its = followed.get(container);
+      if (its === undefined) return;
+      its.init = { pid, startTicks: startTicksOf(pid) };
+      schedule(LOOK_MS);
+    },
+    finish(container) {
+      const its = followed.get(container);
+      if (its === undefined) return;
+      attempt(container, () =>
+        usingRoot(rootfsOf(container), (root) => {
+          for (const tail of its.tails) tail.finish(root);
+        }),
+      );
+      followed.delete(container);
+      for (const tail of its.tails) tail.close();
+    },
+  };
+}
+
+/** Its end is about to be told. */
+function isOver({ init }: Followed): boolean {
+  return init === undefined || !isAlive(init.pid, init.startTicks);
+}

@@ -1,0 +1,62 @@
+// A raw log that lxc-svc itself writes for the log service: appended to, and renamed to `.1` at a size, as LXC does with the console's.
+import { chownSync, closeSync, fchmodSync, fstatSync, openSync, renameSync, statSync, writeSync } from 'node:fs';
+
+/** As the console's (container-config.ts): both generations of it lie in a tmpfs. */
+export const MAX_RAW_BYTES = 256 * 1024;
+const LOG_MODE = 0o640;
+
+export interface RawLog {
+  readonly inode: number;
+  readonly bytes: number;
+}
+
+export interface RawWriter {
+  /** The file that is appended to, and how long it is. */
+  state(): RawLog;
+  /** The older generation; undefined: there is none. */
+  older(): RawLog | undefined;
+  /** Answers how many were written: fewer where there is no room. */
+  append(bytes: Buffer): number;
+  /** Makes room for `bytes` more; true: by starting a new file. */
+  makeRoom(bytes: number): boolean;
+  close(): void;
+}
+
+/** Throws what the file system throws. */
+export function openRawLog(path: string, readerGid: number | undefined): RawWriter {
+  const open = (): number => {
+    const fd = openSync(path, 'a', LOG_MODE);
+    fchmodSync(fd, LOG_MODE);
+    if (readerGid !== undefined) chownSync(path, 0, readerGid);
+    return fd;
+  };
+  let fd = open();
+  const state = (): RawLog => {
+    const { ino, size } = fstatSync(fd);
+    return { inode: ino, bytes: size };
+  };
+  return {
+    state,
+    older() {
+      const stat = statSync(`${path}.1`, { throwIfNoEntry: false });
+      return stat === undefined ? undefined : { inode: stat.ino, bytes: stat.size };
+    },
+    append(bytes) {
+      try {
+        return writeSync(fd, bytes);
+      } catch (error) {
+        if (error instanceof Error && 'code' in error && error.code === 'ENOSPC') return 0;
+        throw error;
+      }
+    },
+    makeRoom(bytes) {
+      const { bytes: present } = state();
+      if (present === 0 || present + bytes <= MAX_RAW_BYTES) return false;
+      renameSync(path, `${path}.1`);
+      closeSync(fd);
+      fd = open();
+      return true;
+    },
+    close: () => closeSync(fd),
+  };
+}
