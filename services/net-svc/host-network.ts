@@ -23,6 +23,8 @@ export interface HostNetwork {
   assume(pools: readonly Pool[]): void;
   /** Brings back what is gone of these areas; `record` hears what. Rejects with NetFailure. */
   repair(areas: ReadonlySet<KernelArea>, record: (step: string) => void): Promise<void>;
+  /** Compares the pools with what the machine uses anew, where the kernel had nothing to tell. Rejects with NetFailure. */
+  lookAround(): Promise<void>;
   /** Tables of iptables' legacy kind that rules of ours depend on: nobody tells of their changes. As of the last `configure` or `repair`. */
   unheardTables(): readonly string[];
   /** As of the last `configure` or `repair`. */
@@ -109,6 +111,7 @@ export function createHostNetwork(
       current = pools;
     },
     repair: (areas, record) => inTurn(() => repair(areas, record)),
+    lookAround: () => inTurn(async () => overlaps?.look(current)),
     unheardTables: () => unheardTables,
     healthReasons: () => [...natHealth, ...forwardingHealth, ...passageHealth, ...(overlaps?.reasons() ?? [])],
   };

@@ -26,7 +26,7 @@ import {
 import type { Link } from './rtnetlink-link.ts';
 
 /** The second is where systemd-resolved keeps what it was told; the first then names only itself. */
-const RESOLV_CONFS = ['/etc/resolv.conf', '/run/systemd/resolve/resolv.conf'];
+export const RESOLV_CONFS = ['/etc/resolv.conf', '/run/systemd/resolve/resolv.conf'];
 
 export interface HostOverlaps {
   /**

@@ -6,10 +6,11 @@ import { runService } from '../../shared/service/run-service.ts';
 import { netContract } from './contract.ts';
 import { openDesiredState } from './desired-state.ts';
 import { createDriftRepair } from './drift-repair.ts';
+import { watchFiles } from './file-watch.ts';
 import { createForwardPassage } from './forward-passage.ts';
 import { netHandlers } from './handlers.ts';
 import { createHostNetwork } from './host-network.ts';
-import { createHostOverlaps } from './host-overlap.ts';
+import { createHostOverlaps, RESOLV_CONFS } from './host-overlap.ts';
 import { createNat } from './nat.ts';
 import { iptables, nftables } from './nat-command.ts';
 import { openNamespaces } from './netns.ts';
@@ -37,7 +38,11 @@ void runService(netContract, 'net', ({ channel, launch, log }) => {
   host.assume(desired.pools);
   const drift = createDriftRepair({ namespaces, host, desired, log, announce });
   channel.serve(netContract, netHandlers({ namespaces, host, desired, drift }));
+  const nameServers = watchFiles(RESOLV_CONFS, () => {
+    host.lookAround().catch((error: unknown) => log.warn(`name servers could not be looked at: ${String(error)}`));
+  });
   return async () => {
+    nameServers.close();
     await drift.stop();
     ipamLog.flush();
   };

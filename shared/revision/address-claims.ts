@@ -40,7 +40,7 @@ export function collectClaims(containers: readonly Claimant[], pools: readonly P
   const claims = [...containers.flatMap(staticClaims), ...legacy.map(({ claim }) => claim)];
   return {
     reservations: claims.flatMap(({ reservation }) => reservation ?? []),
-    problems: [...addressConflicts(claims), ...macConflicts(containers)],
+    problems: [...addressConflicts(claims), ...macConflicts(containers, pools)],
     warnings: legacy.flatMap(({ warning }) => warning ?? []),
     ignored: legacy.flatMap(({ ignored }) => ignored ?? []),
   };
@@ -121,12 +121,14 @@ function addressConflicts(claims: readonly Claim[]): readonly Problem[] {
   });
 }
 
-function macConflicts(containers: readonly Claimant[]): readonly Problem[] {
+/** On one link, be it of several pools (macvlan). */
+function macConflicts(containers: readonly Claimant[], pools: readonly Pool[]): readonly Problem[] {
+  const linkOf = new Map(pools.map(({ name, bridge }) => [name, bridge]));
   const seen = new Map<string, string>();
   return containers.flatMap(({ name, network, places }) =>
     (network.mode === 'pool' ? network.interfaces : []).flatMap(({ pool, mac }, index) => {
       if (mac === undefined) return [];
-      const key = `${pool} ${mac}`;
+      const key = `${linkOf.get(pool) ?? pool} ${mac}`;
       const other = seen.get(key);
       seen.set(key, name);
       if (other === undefined) return [];

@@ -271,6 +271,20 @@ describe('ipam rule 6: MAC addresses', () => {
       assert.equal(await macOfFirst(ipam, 'c', '02:00:0a:fe:00:02'), 'MAC_TAKEN');
     }));
 
+  it('are unique on a parent that two macvlan pools share', () => {
+    const lan = { type: 'macvlan', parent: 'eth0', subnet: '192.0.2.0/24', gateway: '192.0.2.1' };
+    const pools = { lan, guests: { ...lan, subnet: '198.51.100.0/24', gateway: '198.51.100.1' } };
+    const wish = (pool: string) => ({ network: { pool, mac: '02:11:22:33:44:55' } });
+    const found = problems(
+      state({
+        ...container('a', wish('lan')),
+        ...container('b', wish('guests')),
+        'device.json': { network: { pools } },
+      }),
+    );
+    assert.deepEqual(found, ['b/run.json.network.mac MAC_CONFLICT']);
+  });
+
   it('must be unicast', () => {
     const wish = container('a', { network: { pool: 'internal', mac: '03:11:22:33:44:55' } });
     assert.deepEqual(problems(state(wish)), ['a/run.json.network.mac BAD_MAC']);

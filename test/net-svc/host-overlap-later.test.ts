@@ -1,6 +1,7 @@
 // An uplink that gains a pool's subnet while the pool runs, as DHCP may give it: net-svc as a process, told by the kernel.
 import assert from 'node:assert/strict';
 import type { ChildProcess } from 'node:child_process';
+import { mkdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { after, before, describe, it } from 'node:test';
 import { netContract } from '../../services/net-svc/contract.ts';
 import { reexecInNamespaces } from '../kit/namespaced.ts';
@@ -24,6 +25,11 @@ const reasons = async (): Promise<readonly string[]> => {
 let child: ChildProcess;
 
 before(async () => {
+  // A resolv.conf of our own, over that of the machine.
+  for (const folder of ['/run/etc', '/run/etc-work']) mkdirSync(folder);
+  run(['mount', '-t', 'overlay', '-o', 'lowerdir=/etc,upperdir=/run/etc,workdir=/run/etc-work', 'overlay', '/etc']);
+  rmSync('/etc/resolv.conf', { force: true });
+  writeFileSync('/etc/resolv.conf', '');
   run(['ip', 'link', 'add', 'uplink', 'type', 'veth', 'peer', 'name', 'outside']);
   run(['ip', 'link', 'set', 'uplink', 'up']);
   run(['ip', 'link', 'set', 'outside', 'up']);
@@ -52,6 +58,20 @@ describe('an uplink that gains the subnet of a running pool', () => {
     run(['ip', 'addr', 'del', '10.0.5.200/24', 'dev', 'uplink']);
     assert.deepEqual(await went, []);
     assert.deepEqual(await reasons(), []);
+  });
+
+  it('is told when resolv.conf names a server in it, of which the kernel has nothing to tell', async () => {
+    const before = readFileSync('/etc/resolv.conf', 'utf8');
+    const came = nextEvent();
+    writeFileSync('/etc/resolv.conf', `${before}\nnameserver 10.0.5.53\n`);
+    assert.deepEqual(
+      (await came).map((overlap) => overlap.with),
+      ['name server 10.0.5.53'],
+    );
+    const went = nextEvent();
+    writeFileSync('/etc/resolv.conf.new', before);
+    renameSync('/etc/resolv.conf.new', '/etc/resolv.conf');
+    assert.deepEqual(await went, []);
   });
 
   it('does not keep the pool from being configured again, while a new one is refused', async () => {

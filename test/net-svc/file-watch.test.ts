@@ -1,0 +1,65 @@
+import assert from 'node:assert/strict';
+import { mkdirSync, mkdtempSync, renameSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterEach, beforeEach, describe, it } from 'node:test';
+import { type FileWatch, watchFiles } from '../../services/net-svc/file-watch.ts';
+import { eventually } from '../kit/eventually.ts';
+
+const PATIENCE_MS = 10_000;
+let folder = '';
+let watching: FileWatch | undefined;
+let told = 0;
+const at = (name: string): string => join(folder, name);
+
+const follow = (...names: string[]): void => {
+  told = 0;
+  watching = watchFiles(names.map(at), () => {
+    told += 1;
+  });
+};
+const tells = async (act: () => void): Promise<void> => {
+  const before = told;
+  act();
+  await eventually('the change is told', PATIENCE_MS, () => told > before);
+};
+
+beforeEach(() => {
+  folder = mkdtempSync(join(tmpdir(), 'berth-watch-'));
+  for (const name of ['etc', 'run']) mkdirSync(at(name));
+});
+afterEach(() => {
+  watching?.close();
+  rmSync(folder, { recursive: true });
+});
+
+describe('watchFiles', () => {
+  it('tells of a file that comes, is written, is replaced and goes', async () => {
+    follow('etc/resolv.conf', 'absent/resolv.conf');
+    await tells(() => writeFileSync(at('etc/resolv.conf'), 'a'));
+    await tells(() => writeFileSync(at('etc/resolv.conf'), 'b'));
+    writeFileSync(at('etc/new'), 'c');
+    await tells(() => renameSync(at('etc/new'), at('etc/resolv.conf')));
+    await tells(() => rmSync(at('etc/resolv.conf')));
+  });
+
+  it('follows a link, also to another place', async () => {
+    writeFileSync(at('run/one'), '');
+    symlinkSync(at('run/one'), at('etc/resolv.conf'));
+    follow('etc/resolv.conf');
+    await tells(() => writeFileSync(at('run/one'), 'a'));
+    writeFileSync(at('run/two'), '');
+    symlinkSync(at('run/two'), at('etc/new'));
+    await tells(() => renameSync(at('etc/new'), at('etc/resolv.conf')));
+    await tells(() => writeFileSync(at('run/two'), 'b'));
+  });
+
+  it('tells nothing of other files, and once of a burst', async () => {
+    follow('etc/resolv.conf');
+    writeFileSync(at('etc/hosts'), '');
+    await tells(() => {
+      for (let round = 0; round < 50; round += 1) writeFileSync(at('etc/resolv.conf'), String(round));
+    });
+    assert.equal(told, 1);
+  });
+});
