@@ -12,12 +12,13 @@ import type { LxcEntry } from '../../shared/lxc-config/parse.ts';
 import { rootLayers } from '../../shared/lxc-config/root-path.ts';
 import { configFiles, prepareFiles } from './config-files.ts';
 import { mountTargets, mountVolumes, OVERLAY_VOLUME } from './container-volumes.ts';
+import type { Disks } from './disks.ts';
 import { mountExports, removeMountPoints } from './exports.ts';
 import { type LogFile, logFiles, openLogFiles, watchLogFiles } from './log-files.ts';
 import { mountsBelow, readMountTable } from './mount-table.ts';
 import { readOwnConfig } from './own-config.ts';
-import { type ContainerPlaces, containerPlaces, type Places, storageDisk, storageRoots, trailPath } from './places.ts';
-import { type MountRecord, readMountRecord, removeRecord, writeMountRecord } from './record-store.ts';
+import { type ContainerPlaces, containerPlaces, lxcPath, type Places, storageRoots, trailPath } from './places.ts';
+import { knownContainers, type MountRecord, readMountRecord, removeRecord, writeMountRecord } from './record-store.ts';
 import { failingStep, mountOverlay, StepFailure, unmountBelow } from './root-mounts.ts';
 import { type FileLog, fileLogs } from './tailed-files.ts';
 import { boundFolders } from './volume-mounts.ts';
@@ -42,8 +43,8 @@ export interface MountEvents {
 export interface ContainerMounts {
   /** Answers the root's path. Throws StepFailure or ConfigInvalid; then nothing is mounted. Not to be called while it runs. */
   mount(container: string, wanted: MountRecord): Promise<string>;
-  /** Throws StepFailure when something is left. Not to be called while it runs. */
-  unmount(container: string): Promise<void>;
+  /** Answers what was busy and is detached. Throws StepFailure when something is left. Not to be called while it runs. */
+  unmount(container: string): Promise<readonly string[]>;
   /** Of what is mounted; undefined: nothing is, or not all of it. */
   mounted(container: string): MountRecord | undefined;
   /** Exactly this is mounted. */
@@ -54,6 +55,7 @@ export interface ContainerMounts {
 
 export interface MountContext {
   readonly places: Places;
+  readonly disks: Disks;
   readonly readerGid: number | undefined;
   readonly log: Logger;
   readonly events: MountEvents;
@@ -64,7 +66,7 @@ function isSame(a: MountRecord, b: MountRecord): boolean {
   return isDeepStrictEqual({ ...a, logFiles: [] }, { ...b, logFiles: [] });
 }
 
-export function createContainerMounts({ places, readerGid, log, events }: MountContext): ContainerMounts {
+export function createContainerMounts({ places, disks, readerGid, log, events }: MountContext): ContainerMounts {
   const watchers = new Map<string, FSWatcher>();
   const follow = (container: string, its: ContainerPlaces): void => {
     watchers.get(container)?.close();
@@ -78,14 +80,30 @@ export function createContainerMounts({ places, readerGid, log, events }: MountC
     const table = readMountTable();
     return [its.folder, its.exports].some((folder) => mountsBelow(table, folder).length > 0);
   };
-  const clear = async (container: string, its: ContainerPlaces): Promise<void> => {
+  /** Disks of containers that are mounted, but of this one. */
+  const othersDisks = (container: string): ReadonlySet<string> => {
+    const table = readMountTable();
+    const others = knownContainers(lxcPath(places)).filter(
+      (other) => other !== container && mountsBelow(table, containerPlaces(places, other).folder).length > 0,
+    );
+    const records = others.map((other) => readMountRecord(containerPlaces(places, other).mountRecord));
+    return new Set(records.flatMap((record) => record?.disks.map(({ name }) => name) ?? []));
+  };
+  const clear = async (container: string, its: ContainerPlaces): Promise<readonly string[]> => {
+    const used = readMountRecord(its.mountRecord)?.disks ?? [];
     const { detached, failures } = await unmountBelow([its.exports, its.folder]);
     for (const target of detached)
       log.warn(`${container}: ${target} was busy and is detached; it ends with its last user`);
     for (const folder of [its.exports, its.rootfs, its.volumes]) removeMountPoints(folder);
     if (!isAnythingMounted(its)) rmSync(its.files, { recursive: true, force: true });
-    if (failures.length > 0) throw new StepFailure('unmount', failures.join('; '));
+    const open = await disks.release(container, used, () => othersDisks(container));
+    const left = [...failures, ...open];
+    if (left.length > 0) throw new StepFailure('unmount', left.join('; '));
+    return detached;
   };
+  /** Also where a service was killed between opening a disk and mounting something of it. */
+  const hasOpenDisks = (its: ContainerPlaces): boolean =>
+    readMountRecord(its.mountRecord)?.disks.some((disk) => disks.isOpen(disk)) === true;
   const mounted = (container: string): MountRecord | undefined => {
     const its = containerPlaces(places, container);
     const record = readMountRecord(its.mountRecord);
@@ -105,7 +123,9 @@ export function createContainerMounts({ places, readerGid, log, events }: MountC
     wanted: MountRecord,
     entries: readonly LxcEntry[],
   ): void => {
-    mountVolumes({ places, its, container, diskRoot: () => storageDisk(places) }, wanted);
+    const diskRoot = (name: string | undefined): string =>
+      disks.rootOf(wanted.disks.find((disk) => disk.name === name));
+    mountVolumes({ places, its, container, diskRoot }, wanted);
     const lowers = rootLayers(entries, container, wanted.rootVolume).map((volume) => join(its.volumes, volume));
     const files = failingStep('configuration files', () => {
       const found = configFiles(places, wanted.revision, container);
@@ -128,7 +148,7 @@ export function createContainerMounts({ places, readerGid, log, events }: MountC
       const { config, revision } = wanted;
       const entries = readEntries(trailPath(places, revision, container, config), container, wanted);
       // Another revision's, or what an interrupted mount left.
-      if (isAnythingMounted(its)) await clear(container, its);
+      if (isAnythingMounted(its) || hasOpenDisks(its)) await clear(container, its);
       try {
         failingStep('folder', () => openLogFiles(its, readerGid));
         failingStep('record', () => {
@@ -136,6 +156,7 @@ export function createContainerMounts({ places, readerGid, log, events }: MountC
           removeRecord(its.exitRecord);
           writeMountRecord(its.mountRecord, wanted);
         });
+        await disks.open(container, wanted.disks);
         mountAll(container, its, wanted, entries);
         failingStep('logs', () => follow(container, its));
       } catch (error) {
@@ -150,12 +171,13 @@ export function createContainerMounts({ places, readerGid, log, events }: MountC
     },
     async unmount(container) {
       const its = containerPlaces(places, container);
-      if (!isAnythingMounted(its)) return;
-      await clear(container, its);
+      if (!isAnythingMounted(its)) return hasOpenDisks(its) ? clear(container, its) : [];
+      const detached = await clear(container, its);
       unfollow(container);
       rmSync(its.config, { force: true });
       events.unmounted(container);
       log.info(`unmounted ${container}`);
+      return detached;
     },
     resume(container) {
       if (mounted(container) === undefined) return;

@@ -121,7 +121,8 @@ export const lxcContract = defineContract({
         CONFIG_INVALID: z.strictObject({ line: z.int(), reason: z.string() }),
       },
       idempotent: true,
-      deadlineMs: 30_000,
+      // A disk that is opened for the first time is filled and formatted.
+      deadlineMs: 120_000,
     },
     /** Answers when the container's init runs. Running already: its pid, nothing is started. */
     start: {
@@ -153,10 +154,20 @@ export const lxcContract = defineContract({
     unmount: {
       callers: ['state-svc'],
       params: z.strictObject({ container: containerName }),
-      result: z.strictObject({}),
+      /** `detached`: mounts that stayed busy; they end with their last user. */
+      result: z.strictObject({ detached: z.optional(z.array(z.string())) }),
       errors: { UNMOUNT_FAILED: stepFailed, RUNNING: z.strictObject({ pid }) },
       idempotent: true,
       deadlineMs: 30_000,
+    },
+    /** Why disks cannot be opened on this machine, whatever is on them; those that can are not in the answer. Changes nothing. */
+    checkDisks: {
+      callers: ['state-svc'],
+      params: z.strictObject({ disks: z.array(disk) }),
+      result: z.strictObject({ unavailable: z.array(z.strictObject({ disk: z.string(), reason: z.string() })) }),
+      errors: {},
+      idempotent: true,
+      deadlineMs: 5_000,
     },
     /**
      * What is: read from mounts, LXC and the exit records, not from memory of what was asked. In alphabetical order; `next`: ask

@@ -7,6 +7,7 @@ import { ConfigInvalid, type ContainerMounts } from './container-mounts.ts';
 import type { ContainerRuns, Run } from './container-runs.ts';
 import { endRun } from './container-stop.ts';
 import type { lxcContract } from './contract.ts';
+import { diskSupport, unavailable } from './disk-support.ts';
 import type { FileTails } from './file-tails.ts';
 import { hostReasons } from './host-support.ts';
 import type { KeyQueue } from './key-queue.ts';
@@ -105,14 +106,19 @@ export function lxcHandlers(parts: LxcParts): Handlers<typeof lxcContract> {
         const run = runs.running(container);
         if (run !== undefined) return fail({ code: 'RUNNING', pid: run.pid });
         try {
-          await mounts.unmount(container);
+          const detached = await mounts.unmount(container);
           // Nobody is left who could speak through them. The same container, mounted again, gets the same sockets.
           await parts.supervisor.closeSockets({ container });
-          return ok({});
+          return ok(detached.length > 0 ? { detached: [...detached] } : {});
         } catch (error) {
           return fail({ code: 'UNMOUNT_FAILED', ...stepOf(error) });
         }
       }),
+
+    checkDisks: ({ disks }) => {
+      const host = diskSupport();
+      return ok({ unavailable: disks.flatMap((disk) => unavailable(disk, host)) });
+    },
 
     listContainers({ after = '' }) {
       const following = knownContainers(lxcPath(places)).filter((container) => container > after);

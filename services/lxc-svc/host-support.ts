@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import type { HealthReason } from '../../shared/schema/health.ts';
 
 /** Where shared/exec looks for programs. */
-const PROGRAM_FOLDERS = ['/usr/local/sbin', '/usr/local/bin', '/usr/sbin', '/usr/bin', '/sbin', '/bin'];
+export const PROGRAM_FOLDERS = ['/usr/local/sbin', '/usr/local/bin', '/usr/sbin', '/usr/bin', '/sbin', '/bin'];
 
 function isThere(path: string, mode: number): boolean {
   try {

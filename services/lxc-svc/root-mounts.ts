@@ -92,10 +92,7 @@ export async function unmountBelow(folders: readonly string[]): Promise<Unmounte
   const targets = table.filter((each) => folders.some((folder) => mountsBelow([each], folder).length > 0));
   for (const { target } of targets.reverse()) {
     try {
-      if (!(await unmountPatiently(target))) {
-        unmount(target, true);
-        detached.push(target);
-      }
+      if (!(await unmountOrDetach(target))) detached.push(target);
     } catch (error) {
       failures.push(String(error));
     }
@@ -103,8 +100,15 @@ export async function unmountBelow(folders: readonly string[]): Promise<Unmounte
   return { detached, failures };
 }
 
+/** False: it was busy to the end, and is gone when its last user is. */
+export async function unmountOrDetach(target: string): Promise<boolean> {
+  if (await unmountPatiently(target)) return true;
+  unmount(target, true);
+  return false;
+}
+
 /** False: busy to the end. */
-export async function unmountPatiently(target: string): Promise<boolean> {
+async function unmountPatiently(target: string): Promise<boolean> {
   for (let attempt = 1; attempt <= BUSY_TRIES; attempt += 1) {
     try {
       unmount(target);

@@ -6,6 +6,8 @@ import { supervisorContract } from '../supervisor/contract.ts';
 import { createContainerMounts } from './container-mounts.ts';
 import { createContainerRuns } from './container-runs.ts';
 import { lxcContract } from './contract.ts';
+import { systemTools } from './disk-tools.ts';
+import { createDisks } from './disks.ts';
 import { createFileTails } from './file-tails.ts';
 import { lxcHandlers, openSocketFolder } from './handlers.ts';
 import { createKeyQueue } from './key-queue.ts';
@@ -33,6 +35,7 @@ export function startLxcService({ channel, rundir, storage, readerGid, capture, 
   const queue = createKeyQueue();
   const mounts = createContainerMounts({
     places,
+    disks: createDisks({ places, tools: systemTools, log }),
     readerGid,
     log,
     events: {

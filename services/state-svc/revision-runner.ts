@@ -11,6 +11,7 @@ import { type Boot, createBoot } from './boot.ts';
 import { type Clock, sleep } from './clock.ts';
 import { type Container, createContainer } from './container.ts';
 import type { Standing } from './device-readings.ts';
+import { checkDisks } from './disk-check.ts';
 import type { IntentStore } from './intent-store.ts';
 import type { LeaseHoldStore } from './lease-hold-store.ts';
 import { createLeaseReturn } from './lease-return.ts';
@@ -125,6 +126,8 @@ export async function runRevision(context: RunnerContext): Promise<RevisionRunne
     const { revision } = candidate;
     if (found.length > 0 || revision === undefined) return refuse(found);
     log.info(`revision ${candidate.name}: ${revision.objects.size} objects verified`);
+    const unavailable = await checkDisks(revision, peers, (call) => persist(call, ask, clock, log));
+    if (unavailable.length > 0) return refuse(unavailable);
     context.views.show(revision.containers);
     const configured = await configure(revision, peers, (call) => persist(call, ask, clock, log));
     if (configured.refused.length > 0) return refuse(configured.refused);

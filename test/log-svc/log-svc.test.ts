@@ -25,7 +25,8 @@ const lxcHandlers = (listContainers: Handlers<typeof lxcContract>['listContainer
   const unused = (): never => {
     throw new Error('not asked for here');
   };
-  return { listContainers, mount: unused, start: unused, stop: unused, unmount: unused, health: unused };
+  const others = { mount: unused, start: unused, stop: unused, unmount: unused, checkDisks: unused, health: unused };
+  return { listContainers, ...others };
 };
 
 describe('log-svc as a process', () => {

@@ -74,6 +74,7 @@ describe('10,000 failed starts', () => {
           mounted.delete(container);
           return ok({});
         },
+        checkDisks: () => ok({ unavailable: [] }),
         listContainers: () => ok({ containers: [] }),
         health: () => ok({ reasons: [] }),
       });

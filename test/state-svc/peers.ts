@@ -221,6 +221,7 @@ export function createWorld(nowMs: () => number, onCall: () => void): World {
           containers.delete(container);
           return ok({});
         }),
+      checkDisks: () => ok({ unavailable: [] }),
       listContainers: ({ after }) => {
         const names = [...containers.keys()].sort();
         const known = names.map((container) => ({ container, ...kept(container), logs: [] }));

@@ -1,0 +1,48 @@
+// Files under disks: images without holes, and keys; each is there as a whole or not at all.
+import { randomBytes } from 'node:crypto';
+import { existsSync } from 'node:fs';
+import { mkdir, open, rename, rm } from 'node:fs/promises';
+import { dirname } from 'node:path';
+
+const CHUNK_BYTES = 1024 * 1024;
+const KEY_BYTES = 32;
+
+/** Filled, so that a full disk is found now and not by who writes to the disk in it. Throws ENOSPC with nothing left. */
+export async function makeImage(path: string, mebibytes: number): Promise<void> {
+  const chunk = Buffer.alloc(CHUNK_BYTES);
+  await makeFile(path, mebibytes, () => chunk);
+}
+
+/** What is there stays: it may be all that opens a disk. */
+export async function makeKeyFile(path: string): Promise<void> {
+  if (!existsSync(path)) await makeFile(path, 1, () => randomBytes(KEY_BYTES));
+}
+
+export async function makeEmptyFile(path: string): Promise<void> {
+  await makeFile(path, 0, () => Buffer.alloc(0));
+}
+
+/** `chunks`: how often `chunkOf` is asked. */
+export async function makeFile(path: string, chunks: number, chunkOf: () => Uint8Array): Promise<void> {
+  await mkdir(dirname(path), { recursive: true, mode: 0o700 });
+  const beside = `${path}.new`;
+  try {
+    const file = await open(beside, 'w', 0o600);
+    try {
+      for (let written = 0; written < chunks; written += 1) await file.writeFile(chunkOf());
+      await file.sync();
+    } finally {
+      await file.close();
+    }
+    await rename(beside, path);
+  } catch (error) {
+    await rm(beside, { force: true });
+    throw error;
+  }
+  const folder = await open(dirname(path), 'r');
+  try {
+    await folder.sync();
+  } finally {
+    await folder.close();
+  }
+}

@@ -1,0 +1,158 @@
+// Disks of device.json, opened with the first container that has a volume on them and closed with the last. Swap is every container's.
+// What is open is read from mounts, mappings and /proc/swaps; kept in memory is only who is about to use a disk.
+import { existsSync, mkdirSync, rmdirSync, statSync } from 'node:fs';
+import { join } from 'node:path';
+import type { Logger } from '../../shared/log/logger.ts';
+import type { Disk } from '../../shared/schema/storage.ts';
+import type { BackingPlaces } from './backing.ts';
+import { dropBacking } from './backing.ts';
+import { type CryptPlaces, openCryptDisk, unmapDisk } from './crypt-disk.ts';
+import type { DiskTools } from './disk-tools.ts';
+import { createKeyQueue } from './key-queue.ts';
+import { readMountTable } from './mount-table.ts';
+import { devicePlace, diskMountPoint, type Places, storageDisk } from './places.ts';
+import { closeSwap, isSwapOn, openFileSystem, openSwap } from './plain-disk.ts';
+import { StepFailure, unmountOrDetach } from './root-mounts.ts';
+import { cgroupPrefix } from './tree-name.ts';
+import { withUndo } from './undo-stack.ts';
+
+export interface Disks {
+  /** Open already: untouched. Throws StepFailure that names the disk; what is open by then stays for `release`. */
+  open(container: string, disks: readonly Disk[]): Promise<void>;
+  /** Closes what nobody else uses; never rejects, answers what did not work. `others`: disks of containers that are mounted. */
+  release(container: string, disks: readonly Disk[], others: () => ReadonlySet<string>): Promise<readonly string[]>;
+  isOpen(disk: Disk): boolean;
+  /** Its folder for volumes; of the storage folder without one. */
+  rootOf(disk: Disk | undefined): string;
+}
+
+export interface DisksContext {
+  readonly places: Places;
+  readonly tools: DiskTools;
+  readonly log: Logger;
+}
+
+export function createDisks({ places, tools, log }: DisksContext): Disks {
+  const queue = createKeyQueue();
+  /** Container → disks that it has opened or is opening. */
+  const users = new Map<string, ReadonlySet<string>>();
+  const placesOf = (disk: Disk) => diskPlaces(places, disk);
+
+  const rootOf = (disk: Disk | undefined): string => {
+    if (disk === undefined) return storageDisk(places);
+    if (disk.kind !== 'folder') return diskMountPoint(places, disk.name);
+    return disk.path === undefined ? storageDisk(places) : devicePlace(places, disk.path);
+  };
+
+  const isOpen = (disk: Disk): boolean => {
+    const at = placesOf(disk);
+    switch (disk.kind) {
+      case 'folder':
+        return false;
+      case 'swap':
+        return isSwapOn(disk.backing, at, tools);
+      case 'fileSystem':
+        return isMounted(at.mountPoint);
+      case 'crypt':
+        return isMounted(at.mountPoint) || existsSync(join(tools.mapper, at.mapping));
+    }
+  };
+
+  const openOne = (disk: Disk): Promise<void> =>
+    withUndo(
+      async (undos) => {
+        const at = placesOf(disk);
+        switch (disk.kind) {
+          case 'folder':
+            return openFolder(disk, rootOf(disk));
+          case 'swap':
+            return openSwap(disk, at, tools, undos);
+          case 'fileSystem':
+            return isMounted(at.mountPoint) ? undefined : openFileSystem(disk, at, tools, undos);
+          case 'crypt':
+            return isMounted(at.mountPoint)
+              ? undefined
+              : openCryptDisk(disk, { ...at, image: devicePlace(places, disk.image) }, tools, undos);
+        }
+      },
+      (left) => log.error(`disk ${disk.name}: undoing its opening: ${String(left)}`),
+    );
+
+  const closeOne = async (disk: Disk): Promise<void> => {
+    const at = placesOf(disk);
+    if (disk.kind === 'folder') return;
+    if (disk.kind === 'swap') return closeSwap(disk, at, tools);
+    if (isMounted(at.mountPoint) && !(await unmountOrDetach(at.mountPoint))) {
+      log.warn(`disk ${disk.name}: ${at.mountPoint} was busy and is detached; it ends with its last user`);
+    }
+    if (disk.kind === 'crypt') await unmapDisk(disk, { ...at, image: devicePlace(places, disk.image) }, tools);
+    else await dropBacking(disk.backing, at.zramRecord, tools);
+    removeFolder(at.mountPoint);
+  };
+
+  const release: Disks['release'] = async (container, disks, others) => {
+    users.delete(container);
+    const failures: string[] = [];
+    for (const disk of disks) {
+      await queue.run(disk.name, async () => {
+        const used = others().has(disk.name) || [...users.values()].some((names) => names.has(disk.name));
+        if (used || !isOpen(disk)) return;
+        try {
+          await closeOne(disk);
+          log.info(`disk ${disk.name} is closed`);
+        } catch (error) {
+          failures.push(`disk ${disk.name}: ${error instanceof Error ? error.message : String(error)}`);
+        }
+      });
+    }
+    return failures;
+  };
+
+  return {
+    rootOf,
+    isOpen,
+    release,
+    async open(container, disks) {
+      users.set(container, new Set(disks.map(({ name }) => name)));
+      for (const disk of disks) {
+        await queue.run(disk.name, async () => {
+          if (disk.kind !== 'crypt' && isOpen(disk)) return;
+          try {
+            await openOne(disk);
+          } catch (error) {
+            throw new StepFailure(`disk ${disk.name}`, error instanceof Error ? error.message : String(error));
+          }
+        });
+      }
+    },
+  };
+}
+
+function diskPlaces(places: Places, { name }: Disk): BackingPlaces & Omit<CryptPlaces, 'image'> {
+  return {
+    placeOf: (path) => devicePlace(places, path),
+    zramRecord: `${diskMountPoint(places, name)}.zram`,
+    mountPoint: diskMountPoint(places, name),
+    mapping: `${cgroupPrefix(places.tree)}${name}`,
+  };
+}
+
+function isMounted(target: string): boolean {
+  return readMountTable().some((each) => each.target === target);
+}
+
+/** Folders of the storage are made; others are where somebody mounts something, and without that they are not the disk. */
+function openFolder({ name, path }: Extract<Disk, { kind: 'folder' }>, folder: string): void {
+  if (path === undefined || path.startsWith('/storage/')) mkdirSync(folder, { recursive: true, mode: 0o755 });
+  else if (statSync(folder, { throwIfNoEntry: false })?.isDirectory() !== true) {
+    throw new Error(`folder ${folder} of disk '${name}' is not there: mount it, or make it`);
+  }
+}
+
+function removeFolder(folder: string): void {
+  try {
+    rmdirSync(folder);
+  } catch {
+    // Not there, or still mounted.
+  }
+}

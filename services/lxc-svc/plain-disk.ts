@@ -1,0 +1,75 @@
+// Disks without a key: file systems on devices, images and zram, and swap.
+import { existsSync, readFileSync } from 'node:fs';
+import { mkdir } from 'node:fs/promises';
+import { mount } from '../../shared/kernel/mount.ts';
+import type { Disk } from '../../shared/schema/storage.ts';
+import { type BackingPlaces, dropBacking, formatEmpty, prepareBacking, zramDevice } from './backing.ts';
+import type { DiskTools } from './disk-tools.ts';
+import { unmountOrDetach } from './root-mounts.ts';
+import type { UndoStack } from './undo-stack.ts';
+
+type FileSystemDisk = Extract<Disk, { kind: 'fileSystem' }>;
+type SwapDisk = Extract<Disk, { kind: 'swap' }>;
+
+export async function openFileSystem(
+  { backing, format }: FileSystemDisk,
+  at: BackingPlaces & { readonly mountPoint: string },
+  tools: DiskTools,
+  undos: UndoStack,
+): Promise<void> {
+  undos.push(() => dropBacking(backing, at.zramRecord, tools));
+  const path = await prepareBacking(backing, at, tools);
+  // -F: an image is no block device, and that is right (mke2fs(8)).
+  await formatEmpty(path, format, () => tools.run(`mkfs.${format}`, ['-q', '-F', path]), tools);
+  await mkdir(at.mountPoint, { recursive: true });
+  if (backing.kind !== 'file') {
+    mount(path, at.mountPoint, format, 0);
+  } else {
+    const loop = (await tools.run('losetup', ['--find', '--show', path])).stdout.trim();
+    try {
+      mount(loop, at.mountPoint, format, 0);
+    } finally {
+      // The mount keeps it until it ends (loop(4), LO_FLAGS_AUTOCLEAR).
+      await tools.run('losetup', ['--detach', loop]);
+    }
+  }
+  undos.push(() => unmountOrDetach(at.mountPoint));
+}
+
+export async function openSwap(
+  { backing }: SwapDisk,
+  at: BackingPlaces,
+  tools: DiskTools,
+  undos: UndoStack,
+): Promise<void> {
+  if (isSwapOn(backing, at, tools)) return;
+  undos.push(() => dropBacking(backing, at.zramRecord, tools));
+  const path = await prepareBacking(backing, at, tools);
+  await formatEmpty(path, 'swap', () => tools.run('mkswap', [path]), tools);
+  await tools.run('swapon', [path]);
+}
+
+export async function closeSwap({ backing }: SwapDisk, at: BackingPlaces, tools: DiskTools): Promise<void> {
+  const path = swapPath(backing, at, tools);
+  if (path !== undefined && isSwapOn(backing, at, tools)) await tools.run('swapoff', [path]);
+  await dropBacking(backing, at.zramRecord, tools);
+}
+
+export function isSwapOn(backing: SwapDisk['backing'], at: BackingPlaces, tools: DiskTools): boolean {
+  const path = swapPath(backing, at, tools);
+  if (path === undefined || !existsSync(tools.swaps)) return false;
+  // The path is the first word of a line, with blanks as octal escapes (proc(5)).
+  const lines = readFileSync(tools.swaps, 'utf8').split('\n');
+  return lines.some((line) => line.split(/\s+/)[0] === path.replaceAll(' ', '\\040'));
+}
+
+function swapPath(backing: SwapDisk['backing'], at: BackingPlaces, tools: DiskTools): string | undefined {
+  switch (backing.kind) {
+    case 'zram':
+      return zramDevice(at.zramRecord, tools);
+    case 'file':
+      return at.placeOf(backing.path);
+    case 'device':
+      return backing.path;
+  }
+}

@@ -1,0 +1,255 @@
+// Disks under the volumes of containers: made once, opened with the first container and closed with the last, and nothing of them is ever
+// lost by a mistake.
+import assert from 'node:assert/strict';
+import { execFileSync } from 'node:child_process';
+import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { afterEach, before, beforeEach, describe, it } from 'node:test';
+import { type DiskSupport, unavailable } from '../../services/lxc-svc/disk-support.ts';
+import { StepFailure } from '../../services/lxc-svc/root-mounts.ts';
+import type { Disk } from '../../shared/schema/storage.ts';
+import { reexecInNamespaces } from '../kit/namespaced.ts';
+import { type DiskRig, openDiskRig } from './disk-rig.ts';
+import { makeContainer, mountOf, RUNDIR, STORAGE, traces } from './rig.ts';
+
+reexecInNamespaces(import.meta.filename);
+
+const CRYPT: Disk = {
+  ...{ kind: 'crypt', name: 'secret', keySource: 'file', key: 'key1' },
+  ...{ image: '/storage/crypt/disk1.img', mebibytes: 2 },
+};
+const SWAP: Disk = { kind: 'swap', name: 'swap', backing: { kind: 'file', path: '/storage/swap/file', mebibytes: 1 } };
+const IMAGE: Disk = {
+  ...{ kind: 'fileSystem', name: 'data', format: 'ext4' },
+  backing: { kind: 'file', path: '/storage/images/data.img', mebibytes: 2 },
+};
+const CRYPT_FOLDER = join(STORAGE, 'crypt');
+const OPEN = ['cryptsetup open', 'mkfs.ext4'];
+
+let rig: DiskRig;
+let clean: ReturnType<typeof traces>;
+before(() => {
+  for (const name of ['one', 'two']) makeContainer(name, 'deaf');
+});
+beforeEach(() => {
+  for (const folder of ['crypt', 'swap', 'images']) rmSync(join(STORAGE, folder), { recursive: true, force: true });
+  rig = openDiskRig();
+  clean = traces();
+});
+afterEach(async () => {
+  for (const name of ['one', 'two']) await rig.mounts.unmount(name);
+  assert.deepEqual(traces(), clean);
+});
+
+/** With a volume `kept` on the first disk. */
+function on(container: string, ...disks: readonly Disk[]) {
+  const { container: _container, ...mount } = mountOf(container, 'boot');
+  const [first] = disks;
+  const kept = {
+    name: 'kept',
+    persistence: 'permanent' as const,
+    ...(first === undefined ? {} : { disk: first.name }),
+  };
+  return { ...mount, volumes: [...mount.volumes, ...(first?.kind === 'swap' ? [] : [kept])], disks: [...disks] };
+}
+
+const mountOn = (container: string, ...disks: readonly Disk[]) => rig.mounts.mount(container, on(container, ...disks));
+const kept = (container: string): string => join(RUNDIR, 'lxc', container, 'volumes/kept/note');
+const failure = (step: RegExp) => (error: unknown) => {
+  assert.ok(error instanceof StepFailure, String(error));
+  assert.match(`${error.step}: ${error.reason}`, step);
+  return true;
+};
+
+describe('an encrypted disk', () => {
+  it('is made once, formatted once, and keeps what is written', async () => {
+    await mountOn('one', CRYPT);
+    const [open = ''] = rig.askedInFull();
+    assert.equal(
+      open,
+      'cryptsetup open --type plain --cipher aes-cbc-essiv:sha256 --key-size 256 ' +
+        `--key-file ${CRYPT_FOLDER}/key1.txt ${CRYPT_FOLDER}/disk1.img berth.rig.secret`,
+    );
+    assert.deepEqual(readdirSync(CRYPT_FOLDER).sort(), ['disk1.img', 'key1.init_done', 'key1.txt']);
+    assert.equal(statSync(join(CRYPT_FOLDER, 'key1.txt')).size, 32);
+    assert.equal(statSync(join(CRYPT_FOLDER, 'key1.txt')).mode & 0o777, 0o600);
+    writeFileSync(kept('one'), 'kept');
+    await rig.mounts.unmount('one');
+    assert.deepEqual(rig.asked(), ['cryptsetup close']);
+    assert.deepEqual(traces(), clean);
+    await mountOn('one', CRYPT);
+    assert.deepEqual(rig.asked(), ['cryptsetup open']);
+    assert.equal(readFileSync(kept('one'), 'utf8'), 'kept');
+  });
+
+  it('is closed with the last of its containers', async () => {
+    await mountOn('one', CRYPT);
+    await mountOn('two', CRYPT);
+    assert.deepEqual(rig.asked(), OPEN);
+    await rig.mounts.unmount('one');
+    assert.deepEqual(rig.asked(), []);
+    rig = rig.again();
+    await rig.mounts.unmount('two');
+    assert.deepEqual(rig.asked(), ['cryptsetup close']);
+  });
+
+  it('is closed again when a later step fails, and begins anew when it was not finished', async () => {
+    rig.failNext('mkfs.ext4');
+    await assert.rejects(mountOn('one', CRYPT), failure(/^disk secret: mkfs\.ext4 ended with 1: told to/));
+    assert.deepEqual(rig.asked(), [...OPEN, 'cryptsetup close']);
+    assert.deepEqual(traces(), clean);
+    const key = readFileSync(join(CRYPT_FOLDER, 'key1.txt'));
+    await mountOn('one', CRYPT);
+    assert.deepEqual(rig.asked(), OPEN);
+    assert.deepEqual(readFileSync(join(CRYPT_FOLDER, 'key1.txt')), key);
+    await rig.mounts.unmount('one');
+    const broken = { ...on('one', CRYPT), squashfs: ['nothing.squashfs'] };
+    await assert.rejects(rig.mounts.mount('one', broken), failure(/^squashfs nothing\.squashfs: ENOENT/));
+    assert.deepEqual(rig.asked(), ['cryptsetup close', 'cryptsetup open', 'cryptsetup close']);
+  });
+
+  it('is closed by the next service when one was killed before anything was mounted', async () => {
+    await mountOn('one', CRYPT);
+    await rig.mounts.unmount('one');
+    rig.asked();
+    execFileSync('ln', ['-s', '/dev/loop-control', '/run/disk-rig/mapper/berth.rig.secret']);
+    rig = rig.again();
+    rig.failNext('cryptsetup close');
+    await assert.rejects(rig.mounts.unmount('one'), failure(/^unmount: disk secret: cryptsetup ended with 1/));
+    rmSync('/run/disk-rig/mapper/berth.rig.secret');
+    assert.deepEqual(rig.asked(), ['cryptsetup close']);
+  });
+
+  it('is never made anew without its key or image, and never where somebody else’s image is', async () => {
+    await mountOn('one', CRYPT);
+    await rig.mounts.unmount('one');
+    const key = join(CRYPT_FOLDER, 'key1.txt');
+    const bytes = readFileSync(key);
+    rmSync(key);
+    await assert.rejects(mountOn('one', CRYPT), failure(/key1\.txt is missing, .*put it back, or remove .*init_done/));
+    assert.equal(existsSync(key), false);
+    writeFileSync(key, bytes);
+    rmSync(join(CRYPT_FOLDER, 'key1.init_done'));
+    writeFileSync(join(CRYPT_FOLDER, 'disk1.img'), Buffer.alloc(2 * 1024 * 1024, 'x'));
+    rig.asked();
+    await assert.rejects(mountOn('one', CRYPT), failure(/^disk secret: /));
+    assert.equal(rig.asked().includes('mkfs.ext4'), false);
+    assert.equal(readFileSync(join(CRYPT_FOLDER, 'disk1.img'), 'utf8').slice(0, 3), 'xxx');
+  });
+
+  it('says that there is no room for its image, and leaves nothing', async () => {
+    const big: Disk = { ...CRYPT, mebibytes: 8 };
+    mkdirSync(CRYPT_FOLDER, { recursive: true });
+    execFileSync('mount', ['-t', 'tmpfs', '-o', 'size=2m', 'small', CRYPT_FOLDER]);
+    try {
+      await assert.rejects(mountOn('one', big), failure(/^disk secret: ENOSPC: no space left on device/));
+      assert.deepEqual(readdirSync(CRYPT_FOLDER).sort(), ['key1.init_started', 'key1.txt']);
+    } finally {
+      execFileSync('umount', [CRYPT_FOLDER]);
+    }
+  });
+
+  it('takes its key from hardware, and no longer than it is needed', async () => {
+    const steps = async (disk: Disk): Promise<readonly string[]> => {
+      rmSync(CRYPT_FOLDER, { recursive: true, force: true });
+      await mountOn('one', disk);
+      const lines = rig.askedInFull().map((line) => line.replace(/\/dev\/loop\d+/g, 'LOOP'));
+      await rig.mounts.unmount('one');
+      assert.deepEqual(rig.asked(), ['dmsetup remove']);
+      return lines;
+    };
+    const table = (cipher: string, key: string) =>
+      `dmsetup create berth.rig.secret --table 0 4096 crypt ${cipher} ${key} 0 LOOP 0 1 sector_size:512`;
+    const image = join(CRYPT_FOLDER, 'disk1.img');
+    const opened = (...create: string[]) => [
+      `losetup --find --show ${image}`,
+      ...create,
+      'losetup --detach LOOP',
+      'keyctl unlink 4711 @u',
+      'mkfs.ext4 -q /run/disk-rig/mapper/berth.rig.secret',
+    ];
+    assert.deepEqual(await steps({ ...CRYPT, keySource: 'dcp-trusted' }), [
+      ...['keyctl add trusted berth.secret new 32 @u', 'keyctl pipe 4711', 'keyctl unlink 4711 @u'],
+      'keyctl add trusted berth.secret load abcdef0123 @u',
+      ...opened(table('capi:cbc(aes)-essiv:sha256', ':32:trusted:berth.secret')),
+    ]);
+    assert.equal(readFileSync(join(CRYPT_FOLDER, 'key1.bb'), 'utf8'), 'abcdef0123\n');
+    assert.deepEqual(await steps({ ...CRYPT, keySource: 'caam-tagged' }), [
+      'caam-keygen create key1 ecb -s 16',
+      'caam-keygen import /run/disk-rig/caam/key1.bb key1.import',
+      'keyctl padd logon logkey: @u',
+      ...opened(table('capi:tk(cbc(aes))-plain', ':36:logon:logkey:')),
+    ]);
+  });
+});
+
+describe('swap and plain disks', () => {
+  it('turns swap on with the first container and off with the last, and formats only what is empty', async () => {
+    await mountOn('one', SWAP);
+    await mountOn('two', SWAP);
+    assert.deepEqual(rig.asked(), ['blkid', 'mkswap', 'swapon']);
+    await rig.mounts.unmount('one');
+    await rig.mounts.unmount('two');
+    assert.deepEqual(rig.asked(), ['swapoff']);
+    await mountOn('one', SWAP);
+    assert.deepEqual(rig.asked(), ['blkid', 'swapon']);
+    await rig.mounts.unmount('one');
+    execFileSync('mkfs.ext4', ['-q', '-F', join(STORAGE, 'swap/file')]);
+    await assert.rejects(mountOn('one', SWAP), failure(/^disk swap: .*holds ext4, not swap: wipe it/));
+    assert.deepEqual(rig.asked(), ['swapoff', 'blkid']);
+  });
+
+  it('keeps volumes in a file system of an image', async () => {
+    await mountOn('one', IMAGE);
+    assert.deepEqual(rig.asked(), ['blkid', 'mkfs.ext4', 'losetup', 'losetup']);
+    writeFileSync(kept('one'), 'kept');
+    await rig.mounts.unmount('one');
+    assert.deepEqual(traces(), clean);
+    await mountOn('one', IMAGE);
+    assert.deepEqual(rig.asked(), ['blkid', 'losetup', 'losetup']);
+    assert.equal(readFileSync(kept('one'), 'utf8'), 'kept');
+  });
+
+  it('keeps volumes in a folder, which must be there outside of the storage', async () => {
+    const outside: Disk = { kind: 'folder', name: 'usb', path: '/run/usb' };
+    await assert.rejects(mountOn('one', outside), failure(/^disk usb: folder \/run\/usb .* is not there: mount it/));
+    mkdirSync('/run/usb');
+    await mountOn('one', outside);
+    writeFileSync(kept('one'), 'kept');
+    assert.equal(readFileSync('/run/usb/permanent/one/kept/note', 'utf8'), 'kept');
+    await rig.mounts.unmount('one');
+    await mountOn('one', { kind: 'folder', name: 'inside', path: '/storage/images/here' });
+    assert.equal(existsSync(join(STORAGE, 'images/here/permanent/one/kept')), true);
+  });
+
+  it('binds no folder that a link on the disk leads to', async () => {
+    const usb: Disk = { kind: 'folder', name: 'usb', path: '/run/planted' };
+    mkdirSync('/run/planted/permanent/one', { recursive: true });
+    execFileSync('ln', ['-s', '/etc', '/run/planted/permanent/one/kept']);
+    await assert.rejects(mountOn('one', usb), failure(/^volume kept: .*leads to \/etc/));
+  });
+
+  it('says what is no block device', async () => {
+    const backing = { kind: 'device' as const, path: '/dev/null' };
+    await assert.rejects(mountOn('one', { ...IMAGE, backing }), failure(/^disk data: \/dev\/null is no block device/));
+  });
+});
+
+describe('what a machine lacks for a disk', () => {
+  const all: DiskSupport = { hasProgram: () => true, hasDeviceMapper: true, hasSwap: true, hasZram: true };
+  const zram: Disk = { kind: 'swap', name: 'z', backing: { kind: 'zram', settings: [['disksize', '4M']] } };
+
+  it('is named per disk', () => {
+    for (const disk of [CRYPT, SWAP, IMAGE, zram]) assert.deepEqual(unavailable(disk, all), []);
+    const reason = (disk: Disk, host: Partial<DiskSupport>) => unavailable(disk, { ...all, ...host })[0]?.reason;
+    assert.match(reason(CRYPT, { hasDeviceMapper: false }) ?? '', /no device-mapper/);
+    assert.equal(reason(CRYPT, { hasProgram: (name) => name !== 'cryptsetup' }), 'cryptsetup not installed');
+    assert.match(reason(SWAP, { hasSwap: false }) ?? '', /no swap/);
+    assert.match(reason(zram, { hasZram: false }) ?? '', /no zram/);
+    assert.equal(
+      reason({ ...CRYPT, keySource: 'caam-tagged' }, { hasProgram: () => false })?.includes('caam-keygen'),
+      true,
+    );
+    assert.equal(reason({ kind: 'folder', name: 'f' }, { hasProgram: () => false, hasDeviceMapper: false }), undefined);
+  });
+});

@@ -1,0 +1,304 @@
+// What a container finds of its volumes, the state's files and the exports of others, and what is left of them afterwards.
+import assert from 'node:assert/strict';
+import { execFileSync } from 'node:child_process';
+import {
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readFileSync,
+  rmSync,
+  statSync,
+  truncateSync,
+  writeFileSync,
+} from 'node:fs';
+import { dirname, join } from 'node:path';
+import { after, before, describe, it } from 'node:test';
+import type { NamedVolume } from '../../shared/schema/storage.ts';
+import { eventually } from '../kit/eventually.ts';
+import { reexecInNamespaces } from '../kit/namespaced.ts';
+import { makeContainer, mountOf, openRig, type Rig, RUNDIR, STORAGE, startOf, traces } from './rig.ts';
+
+reexecInNamespaces(import.meta.filename);
+
+let rig: Rig;
+before(async () => {
+  rig = await openRig();
+  await rig.spawn();
+});
+after(async () => {
+  await rig.close();
+});
+
+function value<T>(
+  answer: { readonly ok: true; readonly value: T } | { readonly ok: false; readonly error: object },
+): T {
+  if (!answer.ok) assert.fail(`${JSON.stringify(answer.error)}\n${rig.output()}`);
+  return answer.value;
+}
+
+type Files = Readonly<Record<string, string>>;
+
+function writeFiles(folder: string, files: Files): void {
+  for (const [path, text] of Object.entries(files)) {
+    mkdirSync(dirname(join(folder, path)), { recursive: true });
+    writeFileSync(join(folder, path), text, { mode: 0o600 });
+  }
+}
+
+function makeSquashfs(container: string, file: string, files: Files): void {
+  const folder = mkdtempSync('/run/squash-');
+  writeFiles(folder, files);
+  const target = join(STORAGE, 'trails/0', container, file);
+  execFileSync('mksquashfs', [folder, target, '-quiet', '-no-progress', '-noappend', '-all-root'], { stdio: 'ignore' });
+  rmSync(folder, { recursive: true });
+}
+
+/** As a checkout has them: the state, and files that belong to another user. */
+function writeConfigFiles(container: string, files: Files, documents: Readonly<Record<string, object>> = {}): void {
+  const folder = join(STORAGE, 'trails/0/_config', container);
+  writeFiles(folder, files);
+  execFileSync('chown', ['-R', '60803:60803', folder]);
+  const key = (path: string): string => `_config/${container}/${path}`;
+  const state = {
+    '#spec': 'pantavisor-service-system@1',
+    ...Object.fromEntries(Object.keys(files).map((path) => [key(path), 'a'.repeat(64)])),
+    ...Object.fromEntries(Object.entries(documents).map(([path, document]) => [key(path), document])),
+  };
+  mkdirSync(join(STORAGE, 'trails/0/.pvr'), { recursive: true });
+  writeFileSync(join(STORAGE, 'trails/0/.pvr/json'), JSON.stringify(state));
+}
+
+/** A container whose init is a script of its volume tools.squashfs, mounted on /opt. */
+function makeScripted(name: string, script: string, entries: readonly string[]): void {
+  const lines = [`/volumes/${name}/tools.squashfs opt none bind,ro,create=dir 0 0`, ...entries];
+  makeContainer(name, 'deaf', lines.map((line) => `lxc.mount.entry = ${line}`).join('\n'));
+  const config = join(STORAGE, 'trails/0', name, 'lxc.container.conf');
+  const text = readFileSync(config, 'utf8');
+  writeFileSync(config, text.replace(/^lxc\.init\.cmd.*$/m, 'lxc.init.cmd = /bin/sh /opt/init.sh'));
+  makeSquashfs(name, 'tools.squashfs', { 'init.sh': `${script}\necho done\nwhile :; do sleep 1; done\n` });
+}
+
+const consoleOf = (container: string): string => {
+  const path = join(RUNDIR, 'lxc', container, 'logs/console.log');
+  return existsSync(path) ? readFileSync(path, 'utf8').replaceAll('\r', '') : '';
+};
+
+async function runToTheEnd(container: string, wanted: ReturnType<typeof allOf>): Promise<string> {
+  value(await rig.lxc.mount(wanted));
+  // Of the run before.
+  truncateSync(join(RUNDIR, 'lxc', container, 'logs/console.log'));
+  value(await rig.lxc.start(startOf(container)));
+  return eventually(`${container} is done`, 10_000, () => {
+    const text = consoleOf(container);
+    return text.includes('done\n') ? text : undefined;
+  });
+}
+
+async function end(container: string): Promise<void> {
+  value(await rig.lxc.stop({ container, graceMs: 0 }));
+  value(await rig.lxc.unmount({ container }));
+}
+
+function allOf(container: string, volumes: readonly NamedVolume[] = [], exports: readonly string[] = []) {
+  const mount = mountOf(container);
+  return {
+    ...mount,
+    squashfs: ['tools.squashfs'],
+    volumes: [...mount.volumes, ...volumes],
+    exports: [...exports],
+  };
+}
+
+const KEPT: readonly NamedVolume[] = [
+  { name: 'docker--good', persistence: 'permanent' },
+  { name: 'docker--rev', persistence: 'revision' },
+  { name: 'docker--boot', persistence: 'boot' },
+];
+const KEPT_ENTRIES = ['good', 'rev', 'boot'].map(
+  (name) => `/volumes/keeps/docker--${name} mnt/${name} none bind,rw,create=dir 0 0`,
+);
+
+describe('a container’s volumes', () => {
+  it('start empty, and are kept for good, for the revision and for the run', async () => {
+    const script = 'for v in good rev boot; do cat /mnt/$v/note; echo $v >/mnt/$v/note; done';
+    makeScripted('keeps', script, KEPT_ENTRIES);
+    execFileSync('cp', ['-r', join(STORAGE, 'trails/0'), join(STORAGE, 'trails/1')]);
+    const clean = traces();
+    const seenIn = async (revision: string): Promise<string[]> => {
+      const text = await runToTheEnd('keeps', { ...allOf('keeps', KEPT), revision });
+      await end('keeps');
+      assert.deepEqual(traces(), clean);
+      return text.split('\n').filter((line) => /^(good|rev|boot)$/.test(line));
+    };
+    assert.deepEqual(await seenIn('0'), []);
+    assert.deepEqual(await seenIn('0'), ['good', 'rev']);
+    assert.deepEqual(await seenIn('1'), ['good']);
+    assert.deepEqual(await seenIn('0'), ['good', 'rev']);
+  });
+
+  it('are seen by others that mount them', async () => {
+    makeScripted('giver', 'echo given >/mnt/x', ['/volumes/giver/media mnt none bind,create=dir 0 0']);
+    makeScripted('taker', 'cat /mnt/x', ['/volumes/giver/media mnt none bind,create=dir 0 0']);
+    await runToTheEnd('giver', allOf('giver', [{ name: 'media', persistence: 'boot' }]));
+    assert.match(await runToTheEnd('taker', allOf('taker')), /^given$/m);
+    for (const container of ['giver', 'taker']) await end(container);
+  });
+
+  it('are mounted anew when their list changes, and not while the container runs', async () => {
+    makeScripted('lists', 'true', []);
+    const clean = traces();
+    const one = allOf('lists', KEPT.slice(0, 1));
+    value(await rig.lxc.mount(one));
+    const before = traces();
+    value(await rig.lxc.mount(allOf('lists', KEPT)));
+    assert.equal(traces().mounts, before.mounts + 2);
+    value(await rig.lxc.start(startOf('lists')));
+    for (const changed of [
+      one,
+      { ...allOf('lists', KEPT), exports: ['etc'] },
+      { ...allOf('lists', KEPT), squashfs: [] },
+    ]) {
+      const answer = await rig.lxc.mount(changed);
+      assert.ok(!answer.ok && answer.error.code === 'MOUNT_FAILED');
+    }
+    await end('lists');
+    assert.deepEqual(traces(), clean);
+  });
+
+  it('make the container unmounted when one of them is gone', async () => {
+    makeScripted('holes', 'true', []);
+    const clean = traces();
+    value(await rig.lxc.mount(allOf('holes', KEPT)));
+    execFileSync('umount', [join(RUNDIR, 'lxc/holes/volumes/docker--rev')]);
+    const { containers } = value(await rig.lxc.listContainers({}));
+    assert.equal(containers.find(({ container }) => container === 'holes')?.mounted, false);
+    value(await rig.lxc.mount(allOf('holes', KEPT)));
+    assert.equal(traces().mounts, clean.mounts + 7);
+    value(await rig.lxc.unmount({ container: 'holes' }));
+    assert.deepEqual(traces(), clean);
+  });
+
+  it('name themselves when they cannot be mounted, and nothing is left', async () => {
+    makeScripted('broken', 'true', []);
+    writeFileSync(join(STORAGE, 'trails/0/broken/tools.squashfs'), 'no squashfs');
+    const clean = traces();
+    const answer = await rig.lxc.mount(allOf('broken', KEPT));
+    assert.ok(!answer.ok && answer.error.code === 'MOUNT_FAILED');
+    assert.equal(answer.error.step, 'squashfs tools.squashfs');
+    assert.deepEqual(traces(), clean);
+    assert.deepEqual(existsSync(join(RUNDIR, 'lxc/broken/volumes')), false);
+  });
+
+  it('say that the disk is full, and nothing is left', async () => {
+    makeScripted('full', 'true', []);
+    const place = join(STORAGE, 'disks/permanent/full');
+    mkdirSync(place, { recursive: true });
+    // Room for the folder of the writable layer, and for no more.
+    execFileSync('mount', ['-t', 'tmpfs', '-o', 'nr_inodes=2', 'full', place]);
+    try {
+      const clean = traces();
+      const answer = await rig.lxc.mount(allOf('full', KEPT));
+      assert.ok(!answer.ok && answer.error.code === 'MOUNT_FAILED');
+      assert.match(
+        `${answer.error.step} ${answer.error.reason}`,
+        /^volume docker--good ENOSPC: no space left on device/,
+      );
+      assert.deepEqual(traces(), clean);
+    } finally {
+      execFileSync('umount', [place]);
+    }
+  });
+});
+
+describe('the state’s files', () => {
+  it('lie over the image with its modes, are root’s, and give way to what the container writes', async () => {
+    const script =
+      'cat /etc/motd /etc/app/new.json /bin/app-exit0; ls -ln /etc/motd /bin/app-exit0; echo own >/etc/motd';
+    makeScripted('layered', script, []);
+    writeConfigFiles(
+      'layered',
+      { 'etc/motd': 'from the state\n', 'bin/app-exit0': '#!/bin/sh\n# replaced\n', 'tmp/x': '' },
+      { 'etc/app/new.json': { kept: true } },
+    );
+    // Of an interrupted checkout; no part of the state.
+    writeFileSync(join(STORAGE, 'trails/0/_config/layered/etc/motd.new'), 'torn');
+    const clean = traces();
+    const text = await runToTheEnd('layered', allOf('layered'));
+    assert.match(text, /^from the state$/m);
+    assert.match(text, /"kept": true/);
+    assert.match(text, /^-rw-r--r-- .* 0 +0 .*\/etc\/motd$/m);
+    assert.match(text, /^-rwxr-xr-x .* 0 +0 .*\/bin\/app-exit0$/m);
+    const root = join(RUNDIR, 'lxc/layered/rootfs');
+    assert.equal(existsSync(join(root, 'etc/motd.new')), false);
+    await end('layered');
+    value(await rig.lxc.mount(allOf('layered')));
+    assert.equal(readFileSync(join(root, 'etc/motd'), 'utf8'), 'own\n');
+    value(await rig.lxc.unmount({ container: 'layered' }));
+    assert.deepEqual(traces(), clean);
+    assert.equal(existsSync(join(RUNDIR, 'lxc/layered/files')), false);
+  });
+
+  it('follow the image’s links and keep the modes of its folders', async () => {
+    makeScripted('linked', 'true', []);
+    const image = mkdtempSync('/run/image-');
+    execFileSync('unsquashfs', ['-q', '-f', '-d', image, join(STORAGE, 'trails/0/linked/root.squashfs')], {
+      stdio: 'ignore',
+    });
+    execFileSync('sh', [
+      '-c',
+      `cd ${image} && mkdir -p usr/lib root && ln -s usr/lib lib && ln -s /../../../etc out && chmod 700 root && chmod 1777 tmp`,
+    ]);
+    const squashfs = join(STORAGE, 'trails/0/linked/root.squashfs');
+    execFileSync('mksquashfs', [image, squashfs, '-quiet', '-no-progress', '-noappend', '-all-root'], {
+      stdio: 'ignore',
+    });
+    writeConfigFiles('linked', { 'lib/mod.conf': 'm', 'root/.key': 'k', 'tmp/t': 't', 'out/inside': 'i' });
+    const { rootfs } = value(await rig.lxc.mount(allOf('linked')));
+    assert.equal(readFileSync(join(rootfs, 'usr/lib/mod.conf'), 'utf8'), 'm');
+    assert.equal(readFileSync(join(rootfs, 'etc/inside'), 'utf8'), 'i');
+    assert.equal(existsSync('/etc/inside'), false);
+    assert.deepEqual(
+      ['root', 'tmp', 'usr', 'root/.key'].map((path) => (statSync(join(rootfs, path)).mode & 0o7777).toString(8)),
+      ['700', '1777', '755', '644'],
+    );
+    value(await rig.lxc.unmount({ container: 'linked' }));
+  });
+});
+
+describe('exports', () => {
+  it('show others a path of the root, and a volume that is mounted there', async () => {
+    makeScripted('shows', 'mkdir -p /data/web; echo page >/data/web/index; echo vol >/srv/file; echo motd >/etc/motd', [
+      '/volumes/shows/docker--srv srv none bind,rw,create=dir 0 0',
+    ]);
+    makeScripted('reads', 'cat /mnt/web/index /mnt/srv/file /mnt/motd', [
+      '/exports/shows/data mnt none bind,create=dir 0 0',
+      '/exports/shows/srv mnt/srv none bind,create=dir 0 0',
+      '/exports/shows/etc/motd mnt/motd none bind,create=file 0 0',
+    ]);
+    writeConfigFiles('shows', { 'etc/motd': '' });
+    const clean = traces();
+    const volumes: NamedVolume[] = [{ name: 'docker--srv', persistence: 'permanent' }];
+    await runToTheEnd('shows', allOf('shows', volumes, ['data', 'srv', 'etc/motd', 'none/such']));
+    assert.match(rig.output(), /shows: \/none\/such is not exported/);
+    const text = await runToTheEnd('reads', allOf('reads'));
+    assert.match(text, /^page\nvol\nmotd$/m);
+    for (const container of ['shows', 'reads']) await end(container);
+    assert.deepEqual(traces(), clean);
+    assert.equal(existsSync(join(RUNDIR, 'exports/shows')), false);
+  });
+
+  it('follow no link out of the container', async () => {
+    makeScripted('escapes', 'ln -s /../../../../../../etc /data/out; ln -s loop /data/loop', []);
+    await runToTheEnd('escapes', allOf('escapes'));
+    await end('escapes');
+    value(await rig.lxc.mount(allOf('escapes', [], ['data/out'])));
+    const exported = join(RUNDIR, 'exports/escapes/data/out');
+    assert.equal(existsSync(join(exported, 'machine-id')) || existsSync(join(exported, 'passwd')), false);
+    value(await rig.lxc.unmount({ container: 'escapes' }));
+    const clean = traces();
+    const answer = await rig.lxc.mount(allOf('escapes', [], ['data/loop']));
+    assert.ok(!answer.ok && answer.error.code === 'MOUNT_FAILED');
+    assert.match(answer.error.reason, /symbolic links/);
+    assert.deepEqual(traces(), clean);
+  });
+});
