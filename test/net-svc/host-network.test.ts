@@ -1,17 +1,11 @@
 import assert from 'node:assert/strict';
-import { spawnSync } from 'node:child_process';
-import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { readFileSync } from 'node:fs';
 import { beforeEach, describe, it } from 'node:test';
 import { attach } from '../../services/net-svc/attachments.ts';
-import { detach } from '../../services/net-svc/detachments.ts';
-import { createForwardPassage } from '../../services/net-svc/forward-passage.ts';
-import { createHostNetwork } from '../../services/net-svc/host-network.ts';
-import { createNat } from '../../services/net-svc/nat.ts';
-import { iptables, type NatBackend, nftables } from '../../services/net-svc/nat-command.ts';
+import { iptables, nftables } from '../../services/net-svc/nat-command.ts';
 import { NetFailure } from '../../services/net-svc/net-failure.ts';
-import { openNamespaces } from '../../services/net-svc/netns.ts';
-import { type Logger, silentLogger } from '../../shared/log/logger.ts';
 import { reexecInNamespaces } from '../kit/namespaced.ts';
+import { clear, FORWARD, makeOutside, missing, namespaces, restart } from './host.ts';
 import {
   addresses,
   internal,
@@ -29,53 +23,9 @@ import {
 
 reexecInNamespaces(import.meta.filename);
 
-const dir = '/run/berth/netns';
-mkdirSync(dir, { recursive: true });
-const namespaces = openNamespaces(dir);
-const FORWARD = '/proc/sys/net/ipv4/ip_forward';
-const OUTSIDE = 'outside';
+const broken = missing('nftables', 'nft: not installed');
 
-/** A net-svc that starts anew: nothing but the kernel and the files are shared with the one before. */
-function restart(backends: readonly NatBackend[] = [nftables, iptables]) {
-  const lines: string[] = [];
-  const collect = (message: string): void => {
-    lines.push(message);
-  };
-  const log: Logger = { ...silentLogger, info: collect, warn: collect };
-  const nat = createNat(backends, [nftables, iptables], `${dir}/.nat`);
-  return { lines, ...createHostNetwork(nat, log, undefined, createForwardPassage(`${dir}/.forward`)) };
-}
-
-/** A host beyond an uplink that knows no way back to the pools: only what went through NAT gets answers. */
-function makeOutside(): string {
-  namespaces.create(OUTSIDE);
-  const path = namespaces.pathOf(OUTSIDE);
-  run(['ip', 'link', 'add', 'uplink', 'type', 'veth', 'peer', 'name', 'up0', 'netns', path]);
-  run(['ip', 'addr', 'add', '192.0.2.1/24', 'dev', 'uplink']);
-  run(['ip', 'link', 'set', 'uplink', 'up']);
-  run(['ip', 'addr', 'add', '192.0.2.2/24', 'dev', 'up0'], path);
-  run(['ip', 'link', 'set', 'up0', 'up'], path);
-  return '192.0.2.2';
-}
-
-const broken: NatBackend = {
-  name: 'nftables',
-  apply: async () => ({ kind: 'failed', reason: 'nft: not installed' }),
-  remove: async () => ({ kind: 'unchanged' }),
-};
-
-beforeEach(async () => {
-  for (const container of namespaces.list()) detach(namespaces, container);
-  await restart().configure([]);
-  run(['nft', 'flush', 'ruleset']);
-  for (;;) {
-    const [left] = links().filter(({ ifname }) => ifname !== 'lo');
-    if (left === undefined) break;
-    // One end of a veth takes the other one along, and a namespace that ends, in its own time, both.
-    spawnSync('ip', ['link', 'del', left.ifname]);
-  }
-  writeFileSync(FORWARD, '0');
-});
+beforeEach(clear);
 
 describe('net.configure', () => {
   it('makes the bridges, the rule of the pool with NAT, and forwarding, and says so in the words people grep for', async () => {
