@@ -15,8 +15,8 @@ export function feedFromSupervisor(channel: Channel, sockets: ContainerSockets, 
   let spokenOf = new Set<string>();
   let loading = Promise.resolve();
 
-  const open = ({ container, devLog, ctrlLog }: LogSockets): void => {
-    sockets.open({ container, fds: [devLog, ctrlLog] });
+  const open = ({ container, devLog, ctrlLog, fdLog }: LogSockets): void => {
+    sockets.open({ container, datagramFds: [devLog, ctrlLog], intakeFd: fdLog });
     log.debug(`reading the log sockets of container '${container}'`);
   };
   const settle = (listed: readonly LogSockets[]): void => {

@@ -1,7 +1,14 @@
 // The native side of reading containers' sockets, loaded when there is one: which are ready, and what is in them.
-
 import { dropDatagram, peekDatagram } from '../../shared/kernel/datagrams.ts';
+import {
+  acceptConnection,
+  kindOfDescriptor,
+  receiveDescriptor,
+  receiveWaiting,
+  spliceWaiting,
+} from '../../shared/kernel/descriptor-passing.ts';
 import { EPOLLIN, EPOLLONESHOT, openPoller } from '../../shared/kernel/epoll.ts';
+import { pipe2NonBlocking } from '../../shared/kernel/unix-sockets.ts';
 
 export interface SocketWatch {
   /** Tells once when there is something to read; to be added again after that. Throws KernelError. */
@@ -13,10 +20,34 @@ export interface SocketWatch {
 export interface SocketKernel {
   readonly peekDatagram: typeof peekDatagram;
   readonly dropDatagram: typeof dropDatagram;
+  readonly acceptConnection: typeof acceptConnection;
+  readonly kindOfDescriptor: typeof kindOfDescriptor;
+  readonly receiveDescriptor: typeof receiveDescriptor;
+  readonly receiveWaiting: typeof receiveWaiting;
+  readonly spliceWaiting: typeof spliceWaiting;
+  /** One for the process, empty between turns. */
+  readonly ownPipe: () => { readonly readFd: number; readonly writeFd: number };
   openWatch(onReady: (fd: number) => void): SocketWatch;
 }
 
-export const socketKernel: SocketKernel = { peekDatagram, dropDatagram, openWatch };
+let pipe: ReturnType<SocketKernel['ownPipe']> | undefined;
+
+export const socketKernel: SocketKernel = {
+  ...{
+    peekDatagram,
+    dropDatagram,
+    acceptConnection,
+    kindOfDescriptor,
+    receiveDescriptor,
+    receiveWaiting,
+    spliceWaiting,
+  },
+  ownPipe() {
+    pipe ??= pipe2NonBlocking();
+    return pipe;
+  },
+  openWatch,
+};
 
 function openWatch(onReady: (fd: number) => void): SocketWatch {
   const poller = openPoller([]);

@@ -131,8 +131,8 @@ export const lxcContract = defineContract({
         container: containerName,
         hostname: z.string().check(z.regex(/^[A-Za-z0-9]([A-Za-z0-9.-]{0,62}[A-Za-z0-9])?$/)),
         network: containerNetwork,
-        /** Whether there is a /dev/log in it that leads to log-svc. */
-        devLog: z.boolean(),
+        /** Whether there is a /dev/log in it that leads to log-svc; PV_LOG_AUTO_DEVLOG when absent. */
+        devLog: z.optional(z.boolean()),
         /** What it sees under /pantavisor follows from them. */
         roles: z.array(role),
       }),

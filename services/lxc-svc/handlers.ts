@@ -27,6 +27,7 @@ export interface LxcParts {
   readonly runs: ContainerRuns;
   readonly tails: FileTails;
   readonly supervisor: SupervisorClient;
+  readonly autoDevLog: boolean;
   /** Answers the command that it is started with. */
   readonly writeConfig: (run: Omit<RunSettings, 'logUid'>) => readonly string[];
   /** Of a container that runs, for its signals. Never throws. */
@@ -61,7 +62,7 @@ export function lxcHandlers(parts: LxcParts): Handlers<typeof lxcContract> {
         }
       }),
 
-    start: ({ container, ...run }, { signal }) =>
+    start: ({ container, devLog = parts.autoDevLog, ...run }, { signal }) =>
       queue.run(container, async () => {
         const dying = stopping.get(container);
         if (dying !== undefined) await Promise.race([dying.ended, givenUp(signal)]);
@@ -72,7 +73,7 @@ export function lxcHandlers(parts: LxcParts): Handlers<typeof lxcContract> {
         if (mounts.mounted(container) === undefined) return fail({ code: 'NOT_MOUNTED' });
         try {
           const socketFolder = await openSocketFolder(parts.supervisor, container);
-          const command = parts.writeConfig({ container, ...run, socketFolder });
+          const command = parts.writeConfig({ container, devLog, ...run, socketFolder });
           parts.tails.prepare(container);
           const { pid, startedMs } = await runs.start(container, command);
           parts.tails.follow(container, pid, startedMs);

@@ -6,8 +6,9 @@ import { startLxcService } from './service.ts';
 
 void runService(lxcContract, 'lxc', ({ channel, launch, log }) => {
   const { rundir, storage, logUid } = launch;
-  const capture = settingsOf(launch).value('PV_LOG_CAPTURE');
-  startLxcService({ channel, rundir, storage, readerGid: logUid, capture, log });
+  const settings = settingsOf(launch);
+  const [capture, autoDevLog] = [settings.value('PV_LOG_CAPTURE'), settings.value('PV_LOG_AUTO_DEVLOG')];
+  startLxcService({ channel, rundir, storage, readerGid: logUid, capture, autoDevLog, log });
   // Containers outlive the service: nothing is stopped.
   return undefined;
 });

@@ -26,11 +26,14 @@ export interface LxcServiceOptions {
   readonly readerGid: number | undefined;
   /** Whether files of containers are followed. */
   readonly capture: boolean;
+  /** Whether containers have a /dev/log where nobody says anything of it. */
+  readonly autoDevLog: boolean;
   readonly log: Logger;
 }
 
 /** <rundir>/lxc exists. Returns when requests can be answered; containers that are being adopted answer theirs after it. */
-export function startLxcService({ channel, rundir, storage, readerGid, capture, log }: LxcServiceOptions): void {
+export function startLxcService(options: LxcServiceOptions): void {
+  const { channel, rundir, storage, readerGid, capture, autoDevLog, log } = options;
   const places: Places = { rundir, storage, tree: treeOf(rundir) };
   const queue = createKeyQueue();
   const mounts = createContainerMounts({
@@ -79,6 +82,7 @@ export function startLxcService({ channel, rundir, storage, readerGid, capture, 
       runs,
       tails,
       supervisor,
+      autoDevLog,
       writeConfig: (run) => {
         const mounted = mounts.mounted(run.container);
         if (mounted === undefined) throw new StepFailure('configuration', 'it is not mounted any more');

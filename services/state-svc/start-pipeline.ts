@@ -86,7 +86,7 @@ export async function startContainer(
       () =>
         lxc.start({
           ...{ container, hostname: plan.hostname, network: plumbing.network },
-          ...{ devLog: plan.devLog, roles: [...plan.roles] },
+          ...{ roles: [...plan.roles], ...devLogOf(plan) },
         }),
       ['lxc.stop', () => lxc.stop({ container, graceMs: 0 })],
     );
@@ -94,6 +94,10 @@ export async function startContainer(
   } catch (error) {
     return { kind: 'failed', failure: failureOf(error), notUndone: await undoAll(undos, context.ask) };
   }
+}
+
+function devLogOf({ devLog }: ContainerPlan) {
+  return devLog === undefined ? {} : { devLog };
 }
 
 type Step = <T>(name: string, call: () => Promise<Outcome<T>>, undo?: Undo) => Promise<T>;

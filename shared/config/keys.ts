@@ -72,7 +72,9 @@ export const KEYS = {
   PV_LIBTHTTP_CERTSDIR: key(text, '/etc/thttp/certs', { alias: 'libthttp.certdir' }),
   PV_LIBTHTTP_LOG_LEVEL: key(count, '3', { alias: 'libthttp.log.level' }),
 
-  PV_LOG_AUTO_DEVLOG: key(flag, '1'),
+  PV_LOG_AUTO_DEVLOG: key(flag, '1', {
+    job: 'whether containers get a `/dev/log`, where `dev-log` in `run.json` says nothing',
+  }),
   PV_LOG_BUF_NITEMS: key(count, '128', { alias: 'log.buf_nitems' }),
   PV_LOG_CAPTURE: key(flag, '1', { alias: 'log.capture', job: 'whether logs of containers are kept' }),
   PV_LOG_CAPTURE_DMESG: key(flag, '0', { alias: 'log.capture.dmesg' }),

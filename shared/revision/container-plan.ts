@@ -110,7 +110,7 @@ export function planContainer(
     config,
     storage: storage.plan,
     hostname,
-    devLog: run['dev-log'] ?? true,
+    devLog: run['dev-log'],
     logFiles: planLogFiles(run.logs ?? []),
     network,
     autoRecovery: recoveryOf(run.auto_recovery) ?? group.autoRecovery,

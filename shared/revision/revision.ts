@@ -77,8 +77,8 @@ export interface ContainerPlan {
   readonly config: string;
   readonly storage: StoragePlan;
   readonly hostname: string;
-  /** Whether its /dev/log leads to the log service. */
-  readonly devLog: boolean;
+  /** Whether its /dev/log leads to the log service; undefined: as PV_LOG_AUTO_DEVLOG says. */
+  readonly devLog: boolean | undefined;
   /** Of the container: what it writes to them is part of its log. */
   readonly logFiles: readonly ContainerLogFile[];
   readonly network: NetworkPlan;

@@ -1,4 +1,4 @@
-// What real containers say to /dev/log and pv-ctrl-log, over restarts of the container, of log-svc, and of the supervisor.
+// What real containers say to /dev/log, pv-ctrl-log and pv-fd-log, over restarts of the container, of log-svc, and of the supervisor.
 import assert from 'node:assert/strict';
 import { spawnSync } from 'node:child_process';
 import { cpSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
@@ -127,6 +127,13 @@ describe('integration.container-logs', () => {
     await send('level=warn src=pairs message="two words"');
     await found('talker', /WARN {2}\[pairs\] two words$/m);
   });
+
+  for (const { name } of LIBRARIES) {
+    it(`keeps what comes out of a pipe that is handed to pv-fd-log (${name})`, async () => {
+      await say('talker', `/bin/talk.${name}`, 'fd', `stdout-${name}`, 'one line\nand the rest');
+      await found('talker', new RegExp(`WARN {2}\\[stdout-${name}\\] one line\n.*and the rest$`, 'm'));
+    });
+  }
 
   it('gives a container that does not want it no /dev/log, and it can speak all the same', async () => {
     await say('mute', '/bin/busybox', 'test', '!', '-e', '/dev/log');

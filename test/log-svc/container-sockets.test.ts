@@ -38,7 +38,8 @@ describe('log-svc.containerSockets', () => {
     bindDatagram(fd, pathOf(container), 0o666);
     return fd;
   };
-  const open = (container: string): void => sockets.open({ container, fds: [bound(container)] });
+  const open = (container: string): void =>
+    sockets.open({ container, datagramFds: [bound(container)], intakeFd: undefined });
   /** util-linux, one datagram a line; it waits where the socket is full. */
   const logger = (container: string, ...options: readonly string[]): ChildProcess => {
     const child = spawn('logger', ['--socket', pathOf(container), ...options], { stdio: 'ignore' });
@@ -74,7 +75,7 @@ describe('log-svc.containerSockets', () => {
     const fd = bound('web');
     await once(logger('web', '--tag', 'early', 'waits'), 'exit');
     start();
-    sockets.open({ container: 'web', fds: [fd] });
+    sockets.open({ container: 'web', datagramFds: [fd], intakeFd: undefined });
     await once(logger('web', '--tag', 'db', '--priority', 'daemon.err', '--id=77', 'late'), 'exit');
     await eventually('two messages', PATIENCE_MS, () => (got.length === 2 ? true : undefined));
     const brief = got.map(({ origin, level, src, text, fields }) => [origin.name, level, src, text, fields]);
@@ -124,7 +125,7 @@ describe('log-svc.containerSockets', () => {
   it('reads the last words of a container that is closed, and nothing of it afterwards', async () => {
     start();
     const fd = bound('web');
-    sockets.open({ container: 'web', fds: [fd] });
+    sockets.open({ container: 'web', datagramFds: [fd], intakeFd: undefined });
     await once(logger('web', 'first'), 'exit');
     await eventually('first', PATIENCE_MS, () => got.at(0));
     await once(logger('web', 'last words'), 'exit');
@@ -132,7 +133,7 @@ describe('log-svc.containerSockets', () => {
     assert.equal(got.at(-1)?.text, 'last words');
     await once(logger('web', 'from the grave'), 'exit');
     assert.deepEqual(sockets.containers(), []);
-    sockets.open({ container: 'web', fds: [fd] });
+    sockets.open({ container: 'web', datagramFds: [fd], intakeFd: undefined });
     await eventually('opened again', PATIENCE_MS, () => got.find(({ text }) => text === 'from the grave'));
   });
 

@@ -26,7 +26,7 @@ describe('revision.parseState', () => {
         exports: [],
       },
       hostname: 'b',
-      devLog: true,
+      devLog: undefined,
       logFiles: [
         { path: '/var/log/syslog', truncateBytes: 2 * 1024 * 1024 },
         { path: '/var/log/messages', truncateBytes: 2 * 1024 * 1024 },

@@ -1,0 +1,225 @@
+// Descriptors handed over through a real pv-fd-log, harmless and hostile ones.
+import assert from 'node:assert/strict';
+import { type ChildProcess, execFileSync, spawn } from 'node:child_process';
+import { once } from 'node:events';
+import {
+  closeSync,
+  constants,
+  mkdirSync,
+  openSync,
+  readdirSync,
+  readlinkSync,
+  writeFileSync,
+  writeSync,
+} from 'node:fs';
+import { join } from 'node:path';
+import { afterEach, beforeEach, describe, it } from 'node:test';
+import fc from 'fast-check';
+import { type ContainerSockets, createContainerSockets } from '../../services/log-svc/container-sockets.ts';
+import { MAX_DESCRIPTORS } from '../../services/log-svc/descriptor-intake.ts';
+import { parseHandover } from '../../services/log-svc/handover.ts';
+import type { LogMessage } from '../../services/log-svc/log-flow.ts';
+import { socketKernel } from '../../services/log-svc/socket-watch.ts';
+import { listenUnix, pipe2NonBlocking } from '../../shared/kernel/unix-sockets.ts';
+import { eventually } from '../kit/eventually.ts';
+import { connectUnix, handOver, handoverBytes, type Said } from '../kit/handover.ts';
+import { makePlace, type Place } from './log-rig.ts';
+
+const PATIENCE_MS = 20_000;
+
+describe('log-svc.descriptorIntake', () => {
+  let place: Place;
+  let sockets: ContainerSockets;
+  let got: LogMessage[];
+  let path: string;
+  const fds: number[] = [];
+  const children: ChildProcess[] = [];
+  const own = (fd: number): number => {
+    fds.push(fd);
+    return fd;
+  };
+  const disown = (fd: number): void => {
+    fds.splice(fds.indexOf(fd), 1);
+    closeSync(fd);
+  };
+  const pipe = () => {
+    const { readFd, writeFd } = pipe2NonBlocking();
+    return { readFd: own(readFd), writeFd: own(writeFd) };
+  };
+  const hand = (said: Said, ...descriptors: readonly number[]): void =>
+    handOver(path, handoverBytes(said), descriptors);
+  /** How many descriptors of this process lead there. */
+  const openCount = (target: string): number =>
+    readdirSync('/proc/self/fd').filter((fd) => {
+      try {
+        return readlinkSync(`/proc/self/fd/${fd}`) === target;
+      } catch {
+        return false;
+      }
+    }).length;
+  const said = (text: string): Promise<LogMessage> =>
+    eventually(text, PATIENCE_MS, () => got.find((message) => message.text.includes(text)));
+
+  beforeEach(async () => {
+    place = makePlace();
+    path = join(place.root, 'pv-fd-log');
+    got = [];
+    sockets = createContainerSockets({
+      acceptedPath: join(place.rundir, 'log/sockets.accepted'),
+      loadKernel: async () => socketKernel,
+    });
+    sockets.start({ messages: (batch) => got.push(...batch), bytes: () => undefined });
+    const intakeFd = own(listenUnix(path, { mode: 0o666, backlog: 64 }));
+    sockets.open({ container: 'web', datagramFds: [], intakeFd });
+  });
+  afterEach(() => {
+    for (const child of children.splice(0)) child.kill('SIGKILL');
+    sockets.stop();
+    for (const fd of fds.splice(0)) closeSync(fd);
+    place.remove();
+  });
+
+  it('reads lines from a pipe, in the name of its own container, and the last one when it ends', async () => {
+    const { readFd, writeFd } = pipe();
+    hand({ src: 'stdout', level: 1 }, readFd);
+    disown(readFd);
+    writeSync(writeFd, 'first\nsecond\nhalf');
+    await said('second');
+    assert.ok(!got.some(({ text }) => text === 'half'));
+    disown(writeFd);
+    await said('half');
+    const brief = got.map(({ origin, level, src, text }) => [origin.name, level, src, text]);
+    assert.deepEqual(
+      brief,
+      ['first', 'second', 'half'].map((text) => ['web', 'ERROR', 'stdout', text]),
+    );
+  });
+
+  it('reads from a connected socket as well', async () => {
+    const child = spawn('sh', ['-c', 'echo from a socket; read answer'], { stdio: ['pipe', 'pipe', 'ignore'] });
+    children.push(child);
+    const listening = own(listenUnix(join(place.root, 'peer'), { mode: 0o600, backlog: 1 }));
+    const client = own(connectUnix(join(place.root, 'peer')));
+    const server = own(socketKernel.acceptConnection(listening) ?? -1);
+    hand({ src: 'peer' }, server);
+    writeSync(client, 'over a socket\n');
+    await said('over a socket');
+  });
+
+  it('stops reading a source that is given up or replaced, and has read what was in it', async () => {
+    const [one, two] = [pipe(), pipe()];
+    hand({ src: 'app' }, one.readFd);
+    writeSync(one.writeFd, 'of one\n');
+    hand({ src: 'app' }, two.readFd);
+    writeSync(two.writeFd, 'of two\n');
+    await said('of two');
+    assert.deepEqual(
+      got.map(({ text }) => text),
+      ['of one', 'of two'],
+    );
+    hand({ src: 'app', action: 0 });
+    hand({ src: 'other' }, one.readFd);
+    writeSync(one.writeFd, 'of one again\n');
+    await said('of one again');
+    writeSync(two.writeFd, 'unread\n');
+    sockets.close('web');
+    assert.ok(!got.some(({ text }) => text === 'unread'));
+  });
+
+  it('refuses, with a word in the log, what one could wait for ever for, or that never ends', async () => {
+    mkdirSync(join(place.root, 'folder'));
+    writeFileSync(join(place.root, 'file'), 'x'.repeat(1_000_000));
+    const refused = [join(place.root, 'folder'), join(place.root, 'file'), '/dev/zero', '/dev/tty0', '/proc/self/mem'];
+    for (const [index, one] of refused.entries()) {
+      let fd: number;
+      try {
+        fd = openSync(one, 'r');
+      } catch {
+        continue;
+      }
+      hand({ src: `bad-${index}` }, fd);
+      closeSync(fd);
+      await said(`bad-${index} is not read: it is neither a pipe nor a socket`);
+    }
+    hand({ src: 'nothing' });
+    await said('nothing is not read: no descriptor came with it');
+    handOver(path, Buffer.from('hello'), []);
+    await said('5 bytes are no 108 bytes of a handover');
+    assert.deepEqual(refused.map(openCount), [0, 0, 0, 0, 0]);
+  });
+
+  it('never waits for a pipe that another reader empties, or that is said to block', async () => {
+    execFileSync('mkfifo', [join(place.root, 'fifo')]);
+    // Without O_NONBLOCK: a read of an empty one would hang this very process.
+    const fifo = own(openSync(join(place.root, 'fifo'), constants.O_RDWR));
+    hand({ src: 'idle' }, fifo);
+    const thief = spawn('cat', { stdio: [fifo, 'ignore', 'ignore'] });
+    children.push(thief);
+    for (let count = 0; count < 100; count += 1) writeSync(fifo, `somebody reads ${count}\n`);
+    const { readFd, writeFd } = pipe();
+    hand({ src: 'app' }, readFd);
+    writeSync(writeFd, 'goes on\n');
+    await said('goes on');
+  });
+
+  it('takes one descriptor of many, and so many for one container', async () => {
+    const [first, extra] = [pipe(), pipe()];
+    const links = [first, extra].map(({ readFd }) => readlinkSync(`/proc/self/fd/${readFd}`));
+    hand({ src: 'many' }, first.readFd, extra.readFd, extra.readFd);
+    writeSync(first.writeFd, 'the first\n');
+    await said('the first');
+    assert.deepEqual(links.map(openCount), [3, 2]);
+    for (let count = 1; count < MAX_DESCRIPTORS; count += 1) hand({ src: `s${count}` }, first.readFd);
+    hand({ src: 'too-much' }, first.readFd);
+    await said(`too-much is not read: ${MAX_DESCRIPTORS} descriptors are read already`);
+    hand({ src: 's1', action: 0 });
+    hand({ src: 'fits' }, extra.readFd);
+    writeSync(extra.writeFd, 'fits now\n');
+    await said('fits now');
+  });
+
+  it('serves who speaks, however many connect and say nothing', async () => {
+    const silent = Array.from({ length: 30 }, () => own(connectUnix(path)));
+    const { readFd, writeFd } = pipe();
+    hand({ src: 'app' }, readFd);
+    writeSync(writeFd, 'heard\n');
+    await said('heard');
+    assert.equal(silent.length, 30);
+  });
+
+  it('keeps what a flood through a pipe says within the budget, and counts the rest', async () => {
+    execFileSync('mkfifo', [join(place.root, 'fifo')]);
+    const fifo = own(openSync(join(place.root, 'fifo'), constants.O_RDWR));
+    hand({ src: 'flood' }, fifo);
+    const child = spawn('seq', ['1000000', '1299999'], { stdio: ['ignore', fifo, 'ignore'] });
+    children.push(child);
+    await once(child, 'exit');
+    const counted = (): number => {
+      const drops = got.filter(({ src }) => src === 'log').map(({ text }) => Number(/^\d+/.exec(text)?.[0] ?? 0));
+      return got.filter(({ src }) => src === 'flood').length + drops.reduce((sum, one) => sum + one, 0);
+    };
+    await eventually('every line is there or counted', PATIENCE_MS, () => (counted() >= 300_000 ? true : undefined));
+    assert.equal(counted(), 300_000);
+    assert.ok(got.filter(({ src }) => src === 'flood').length < 300_000);
+  });
+});
+
+describe('log-svc.parseHandover', () => {
+  it('knows the levels by number, and leaves the container’s name alone', () => {
+    const levels = [-1, 0, 1, 2, 3, 4, 5, 6, 7].map(
+      (level) => parseHandover(handoverBytes({ src: 'x', level }))?.level,
+    );
+    assert.deepEqual(levels, ['INFO', 'FATAL', 'ERROR', 'WARN', 'INFO', 'INFO', 'DEBUG', 'TRACE', 'INFO']);
+    assert.equal(parseHandover(handoverBytes({ src: '' }))?.src, 'unknown-src');
+    assert.equal(parseHandover(handoverBytes({ src: 'y'.repeat(60) }))?.src, 'y'.repeat(50));
+  });
+
+  it('never throws, and takes nothing of another length or with another action', () => {
+    fc.assert(
+      fc.property(fc.uint8Array({ maxLength: 200 }), (bytes) => {
+        const said = parseHandover(Buffer.from(bytes));
+        assert.equal(said !== undefined, bytes.length === 108 && [0, 1].includes(Buffer.from(bytes).readInt32LE(104)));
+      }),
+    );
+  });
+});
