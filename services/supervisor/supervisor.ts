@@ -4,12 +4,10 @@ import { type Broker, createBroker } from '../../shared/ipc/broker.ts';
 import { createChannel } from '../../shared/ipc/channel.ts';
 import type { Channel, Contract, ServiceName } from '../../shared/ipc/contract.ts';
 import { CONTRACTS_HASH } from '../../shared/ipc/contracts-hash.ts';
-import { Fault } from '../../shared/ipc/fault.ts';
 import { memoryPorts } from '../../shared/ipc/memory-port.ts';
 import { socketPort } from '../../shared/ipc/socket-port.ts';
 import { createLogger, type Logger } from '../../shared/log/logger.ts';
 import { resolveUid } from '../../shared/service/users.ts';
-import { stateContract } from '../state-svc/contract.ts';
 import { supervisorContract } from './contract.ts';
 import { ALL_CONTRACTS, SERVICE_CONTRACTS } from './contracts.ts';
 import { prepareFolders } from './folders.ts';
@@ -19,6 +17,7 @@ import type { RebootCause } from './reboot-policy.ts';
 import { createReboots, type Reboots } from './reboots.ts';
 import type { Places } from './spawn-arguments.ts';
 import { spawnService } from './spawn-service.ts';
+import { type Ending, stopContainers } from './stop-containers.ts';
 import { createSupervisedService, type SupervisedService } from './supervised-service.ts';
 import { lockTree } from './tree-lock.ts';
 
@@ -35,9 +34,6 @@ export interface Supervisor {
   /** Ends the services. `containers`: `keep` for an upgrade of Berth, `stop` before the machine goes down. */
   stop(containers: 'keep' | 'stop'): Promise<Ending>;
 }
-
-/** `incomplete`: containers that were to be stopped are there still, or something of them; why has been said. */
-export type Ending = 'orderly' | 'incomplete';
 
 type Services = ReadonlyMap<ServiceName, SupervisedService>;
 
@@ -75,7 +71,9 @@ export async function startSupervisor(options: SupervisorOptions): Promise<Super
     async stop(containers) {
       // What an operator stopped is needed to take things down in order.
       if (containers === 'stop') for (const service of services.values()) service.start();
-      const ending = containers === 'stop' ? await stopContainers(channel, options.say) : 'orderly';
+      const state = services.get('state-svc');
+      const wanted = containers === 'stop' && state !== undefined;
+      const ending = wanted ? await stopContainers(channel, state, options.say) : 'orderly';
       stopTicking();
       for (const service of [...services.values()].reverse()) await service.stop();
       log.flush();
@@ -191,24 +189,4 @@ function watchPulses(services: Services): () => void {
     last = now;
   }, TICK_MS);
   return () => clearInterval(timer);
-}
-
-/** How often state-svc may die while it stops containers; each time it comes back and goes on. */
-const STOP_ATTEMPTS = 5;
-
-async function stopContainers(channel: Channel, say: (line: string) => void): Promise<Ending> {
-  for (let attempt = 1; ; attempt += 1) {
-    try {
-      const answer = await channel.client(stateContract).stopAll({});
-      if (answer.ok) return 'orderly';
-      say(`not everything could be stopped: ${answer.error.reasons.join('; ')}`);
-      return 'incomplete';
-    } catch (error) {
-      if (error instanceof Fault && error.code === 'PEER_GONE' && attempt < STOP_ATTEMPTS) continue;
-      say(
-        `containers could not be stopped: ${error instanceof Error ? error.message : String(error)}; start Berth again to adopt them`,
-      );
-      return 'incomplete';
-    }
-  }
 }

@@ -80,9 +80,9 @@ function childrenOf(pid: number): readonly number[] {
   return text === '' ? [] : text.split(' ').map(Number);
 }
 
-/** `storage` becomes the tree's and is removed with it. Nothing runs yet: call `start`. */
-export async function openTree(storage: string): Promise<Tree> {
-  const sandbox = await openSandbox({ program: PROGRAM, storage });
+/** `storage` becomes the tree's and is removed with it. `program`: a folder with other bundles. Nothing runs yet: call `start`. */
+export async function openTree(storage: string, program = PROGRAM): Promise<Tree> {
+  const sandbox = await openSandbox({ program, storage });
   const rundir = join(sandbox.shared, 'run');
   const socket = join(rundir, 'pv-ctrl');
   let supervisor: ChildProcess | undefined;
