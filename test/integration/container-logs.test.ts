@@ -159,7 +159,16 @@ describe('integration.container-logs', () => {
   it('goes on after the container was stopped and started', async () => {
     const act = (action: string) => ask(tree.socket, 'PUT', '/containers/talker', { action });
     const before = await pidOf('talker');
-    assert.equal((await act('restart')).status, 200);
+    const answer = () => ask(`${tree.rundir}/ctl/talker/pv-ctrl`, 'GET', '/containers');
+    assert.equal((await answer()).status, 403);
+    assert.equal((await act('stop')).status, 200);
+    await eventually('nobody answers for it', PATIENCE_MS, () =>
+      answer().then(
+        () => undefined,
+        () => true,
+      ),
+    );
+    assert.equal((await act('start')).status, 200);
     assert.notEqual(await pidOf('talker'), before);
     await speaks('after its restart');
     assert.equal(tree.readLog('talker/messages.log').match(/process 1 started/g)?.length, 2);
@@ -173,5 +182,13 @@ describe('integration.container-logs', () => {
     await speaks('after its supervisor');
     const signal = await ask(`${tree.rundir}/ctl/talker/pv-ctrl`, 'GET', '/containers');
     assert.equal(signal.status, 403);
+  });
+
+  it('has no /dev/log where the configuration says so and run.json says nothing', async () => {
+    await tree.endSupervisor('SIGTERM');
+    tree.start(['--set', 'PV_LOG_AUTO_DEVLOG=0']);
+    await say('talker', '/bin/busybox', 'test', '-e', '/dev/log');
+    assert.equal((await ask(tree.socket, 'PUT', '/containers/talker', { action: 'restart' })).status, 200);
+    await say('talker', '/bin/busybox', 'test', '!', '-e', '/dev/log');
   });
 });

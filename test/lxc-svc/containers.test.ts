@@ -309,6 +309,19 @@ describe('lxc-svc killed', () => {
     assert.deepEqual(traces(), clean);
   });
 
+  it('opens the sockets of what it starts or finds running, and closes them when it is unmounted', async () => {
+    makeContainer('speaks', 'deaf');
+    const calls = () => rig.socketCalls.filter((call) => call.endsWith(' speaks'));
+    await run('speaks');
+    assert.deepEqual(calls(), ['open speaks']);
+    await rig.kill();
+    await rig.spawn();
+    await eventually('it is adopted', 5_000, () => calls().length === 2);
+    value(await rig.lxc.stop({ container: 'speaks', graceMs: 0 }));
+    value(await rig.lxc.unmount({ container: 'speaks' }));
+    assert.deepEqual(calls(), ['open speaks', 'open speaks', 'close speaks']);
+  });
+
   it('does not start a second one when it is killed in the middle of a start', async () => {
     makeContainer('middle', 'deaf');
     value(await rig.lxc.mount(mountOf('middle')));

@@ -42,6 +42,8 @@ export interface Rig {
   readonly exits: readonly Exited[];
   /** `mounted <container>`, `unmounted <container>`. */
   readonly mountEvents: readonly string[];
+  /** What it asked of the supervisor: `open web`, `close web`. */
+  readonly socketCalls: readonly string[];
   /** Of the service process. */
   pid(): number;
   /** What it logged, one JSON object a line. */
@@ -136,7 +138,8 @@ export async function openRig(): Promise<Rig> {
     broker.attach(service, brokerEnd);
     return createChannel(serviceEnd, { contractsHash: CONTRACTS_HASH, log: silentLogger, beatMs: 0 });
   };
-  serveSupervisor(play('supervisor'));
+  const socketCalls: string[] = [];
+  serveSupervisor(play('supervisor'), socketCalls);
   const exits: Exited[] = [];
   const mountEvents: string[] = [];
   const state = play('state-svc');
@@ -162,6 +165,7 @@ export async function openRig(): Promise<Rig> {
     lxc: state.client(lxcContract),
     exits,
     mountEvents,
+    socketCalls,
     pid: () => child?.pid ?? 0,
     output: () => output,
     async spawn() {
@@ -203,9 +207,10 @@ const playedContract = {
   events: {},
 };
 
-function serveSupervisor(channel: Channel): void {
+function serveSupervisor(channel: Channel, calls: string[]): void {
   channel.serve(playedContract, {
     openSockets: ({ container }) => {
+      calls.push(`open ${container}`);
       const folder = join(RUNDIR, 'ctl', container);
       mkdirSync(folder, { recursive: true });
       // As state-svc has made them by now.
@@ -214,7 +219,10 @@ function serveSupervisor(channel: Channel): void {
       writeFileSync(join(folder, 'hello'), 'from outside\n');
       return { ok: true, value: { folder } };
     },
-    closeSockets: () => ({ ok: true, value: {} }),
+    closeSockets: ({ container }) => {
+      calls.push(`close ${container}`);
+      return { ok: true, value: {} };
+    },
   });
   channel.ready();
 }
