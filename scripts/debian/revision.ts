@@ -37,21 +37,22 @@ const ARGUMENTS: Readonly<Record<string, unknown>> = {
   },
 };
 
-/** Every ten seconds it fetches the other container's page and says so in its own journal. */
+/** Every ten seconds it fetches the other container's page and logs it. */
 const FETCH_UNIT = `[Unit]
 Description=Fetch a page from the container ${WEB}
 [Service]
 ExecStart=/bin/sh -c 'while :; do curl -s -m 5 http://10.0.6.10/ | logger -t fetch; sleep 10; done'
-StandardOutput=journal+console
-[Install]
-WantedBy=multi-user.target
 `;
 
 const OVERLAYS: Readonly<Record<string, Readonly<Record<string, string>>>> = {
-  [WEB]: { 'var/www/html/index.html': 'a page of nginx on Debian\n' },
+  [WEB]: {
+    'var/www/html/index.html': 'a page of nginx on Debian\n',
+    'etc/nginx/conf.d/log.conf': 'access_log syslog:server=unix:/dev/log,nohostname;\n',
+  },
   [MACHINE]: {
     'etc/systemd/system/fetch.service': FETCH_UNIT,
-    'etc/systemd/system/multi-user.target.wants/fetch.service': FETCH_UNIT,
+    // Enabled without a symbolic link, which an overlay cannot hold.
+    'etc/systemd/system/multi-user.target.d/fetch.conf': '[Unit]\nWants=fetch.service\n',
   },
 };
 
