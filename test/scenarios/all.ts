@@ -1,7 +1,7 @@
 // The scenarios, in the order of their folders in test/examples.
 
 import { basic, defaultPool, legacyCoexistence, natBackend, staticAddress, twoPools } from './addresses.ts';
-import { configOverlay, dataOnly, groupInheritance, readySignal } from './goals.ts';
+import { configOverlay, dataOnly, groupInheritance, readySignal, roleMgmt } from './goals.ts';
 import { cleanExit, crashBackoff, deafStop, obedientStop, stabilise } from './life.ts';
 import { macvlan } from './macvlan.ts';
 import { collision, invalidAddress, poolAndBaked, unknownPool } from './refusals.ts';
@@ -33,5 +33,6 @@ export const SCENARIOS: readonly Scenario[] = [
   { name: '18-group-inheritance', backends: ONE, show: groupInheritance },
   { name: '19-ready-signal', backends: ONE, show: readySignal },
   { name: '20-data-only', backends: ONE, show: dataOnly },
+  { name: '21-role-mgmt', backends: ONE, show: roleMgmt },
   { name: '22-config-overlay', backends: ONE, show: configOverlay },
 ];

@@ -95,3 +95,19 @@ export async function configOverlay(stage: Stage): Promise<string> {
   assert.doesNotMatch(tree.readLog('greeter/console.log'), /hello from the image/);
   return 'the revision’s /etc/greeting lies over the image’s, again after a restart; what the container wrote is gone then';
 }
+
+export async function roleMgmt(stage: Stage): Promise<string> {
+  const tree = await stage.boot();
+  const worker = await untilRow(tree, 'worker', ({ restarts, status }) => restarts === 1 && status === 'STARTED');
+  assert.equal(worker.user_stopped, 'false');
+  await says(tree, 'inspector', /read in the log of worker: worker runs/);
+  await says(tree, 'inspector', /worker is STOPPED[\s\S]*worker is STARTED/);
+  await says(tree, 'worker', /may I see the others\? \{"Error":"Request not sent from a mgmt platform"\}/);
+  const foldersSeenBy = async (container: string): Promise<string> => {
+    const { pid } = await rowOf(tree, container);
+    return tree.inside(['find', `/proc/${pid}/root/pantavisor/logs`]).stdout;
+  };
+  assert.match(await foldersSeenBy('inspector'), /worker/);
+  assert.doesNotMatch(await foldersSeenBy('worker'), /inspector/);
+  return 'inspector reads worker’s log, stops it and starts it; worker is refused, and finds no log but its own';
+}
