@@ -1,11 +1,28 @@
 // What was asked for, from the command line. Pure; says what it expected where it does not understand.
 import { parseArgs } from 'node:util';
 
-export type View = 'containers' | 'groups' | 'services' | 'leases' | 'pools' | 'health' | 'usrmeta' | 'devmeta';
+export type View =
+  | 'containers'
+  | 'groups'
+  | 'services'
+  | 'leases'
+  | 'pools'
+  | 'health'
+  | 'usrmeta'
+  | 'devmeta'
+  | 'drivers';
 export type MetadataView = 'usrmeta' | 'devmeta';
 export type ContainerAction = 'start' | 'stop' | 'restart';
 
+/** Without a name: every manual driver. */
+export interface DriverCommand {
+  readonly kind: 'driver';
+  readonly action: 'load' | 'unload';
+  readonly name: string | undefined;
+}
+
 export type Command =
+  | DriverCommand
   | { readonly kind: 'help' }
   | { readonly kind: 'show'; readonly view: View }
   | { readonly kind: 'control'; readonly action: ContainerAction; readonly name: string }
@@ -56,7 +73,19 @@ function parseOptions(args: readonly string[]) {
   }
 }
 
-const COMMANDS = ['ls', 'containers', 'groups', 'services', 'ipam', 'health', 'signal', 'usrmeta', 'devmeta', 'help'];
+const COMMANDS = [
+  'ls',
+  'containers',
+  'groups',
+  'services',
+  'ipam',
+  'health',
+  'signal',
+  'usrmeta',
+  'devmeta',
+  'drivers',
+  'help',
+];
 
 /** A command, or what is wrong with it. */
 function parseCommand([word, ...rest]: readonly string[]): Command | string {
@@ -82,6 +111,8 @@ function parseCommand([word, ...rest]: readonly string[]): Command | string {
     case 'usrmeta':
     case 'devmeta':
       return parseMetadata(word, rest);
+    case 'drivers':
+      return parseDrivers(rest);
     default:
       return `unknown command '${word}': expected one of ${COMMANDS.join(', ')}`;
   }
@@ -137,6 +168,20 @@ function parseMetadata(of: MetadataView, [word, key, value, surplus]: readonly s
         : `${of} delete takes one KEY, it got '${value}' as well`;
     default:
       return expected(of, 'ls, save KEY VALUE or delete KEY', word);
+  }
+}
+
+function parseDrivers([word, name, surplus]: readonly string[]): Command | string {
+  switch (word) {
+    case 'ls':
+      return show('drivers ls', 'drivers', name === undefined ? [] : [name]);
+    case 'load':
+    case 'unload':
+      if (name === '') return `drivers ${word}: the NAME is empty; leave it out for all manual drivers`;
+      if (surplus !== undefined) return `drivers ${word} takes one NAME at most, it got '${surplus}' as well`;
+      return { kind: 'driver', action: word, name };
+    default:
+      return expected('drivers', 'ls, load [NAME] or unload [NAME]', word);
   }
 }
 

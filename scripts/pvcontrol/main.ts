@@ -1,7 +1,14 @@
 #!/usr/bin/env node
 // pvcontrol: the command line of the control API. Tables for people, the API's JSON for programs, exit codes for scripts.
 import process from 'node:process';
-import { type Command, type Format, type MetadataView, parseCommandLine, type View } from './command-line.ts';
+import {
+  type Command,
+  type DriverCommand,
+  type Format,
+  type MetadataView,
+  parseCommandLine,
+  type View,
+} from './command-line.ts';
 import { type Answer, ask, findSocket, NoAnswer } from './control-socket.ts';
 import { EXIT, type ExitCode, failureOf, printable } from './failure.ts';
 import { USAGE } from './usage.ts';
@@ -15,6 +22,7 @@ const PATHS: Readonly<Record<View, string>> = {
   health: '/health',
   usrmeta: '/user-meta',
   devmeta: '/device-meta',
+  drivers: '/drivers',
 };
 
 async function run(args: readonly string[]): Promise<ExitCode> {
@@ -41,11 +49,17 @@ async function perform(command: Exclude<Command, { kind: 'help' }>, socket: stri
       return await control(socket, command.action, command.name);
     case 'signal':
       return conclude(await ask(socket, 'POST', '/signal', { type: command.type, payload: '' }));
+    case 'driver':
+      return conclude(await ask(socket, 'PUT', driverPath(command)));
     case 'saveMetadata':
       return conclude(await ask(socket, 'PUT', keyPath(command), command.value));
     case 'deleteMetadata':
       return conclude(await ask(socket, 'DELETE', keyPath(command)));
   }
+}
+
+function driverPath({ action, name }: DriverCommand): string {
+  return name === undefined ? `/drivers/${action}` : `/drivers/${encodeURIComponent(name)}/${action}`;
 }
 
 function keyPath({ of, key }: { readonly of: MetadataView; readonly key: string }): string {

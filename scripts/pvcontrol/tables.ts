@@ -23,6 +23,9 @@ export function renderView(view: View, body: string, style: TableStyle, nowMs: n
     case 'usrmeta':
     case 'devmeta':
       return renderMetadata(value, style);
+    case 'drivers':
+      // The API's word for none is an empty object.
+      return renderRows(drivers, driverColumns, Array.isArray(value) ? value : [], style, 'no drivers');
   }
 }
 
@@ -191,6 +194,13 @@ function renderHealth(value: unknown, style: TableStyle): string | undefined {
   const head = `${paint({ text: status, tone: status === 'ok' ? 'good' : 'bad' }, style.colour)}\n`;
   return reasons.length === 0 ? head : head + renderTable(reasonColumns, reasons, style);
 }
+
+const drivers = z.array(z.object({ name: z.string(), type: z.string(), status: z.string() }));
+const driverColumns: readonly Column<z.output<typeof drivers>[number]>[] = [
+  { title: 'NAME', cell: ({ name }) => name },
+  { title: 'TYPE', cell: ({ type }) => type },
+  { title: 'STATUS', cell: ({ status }) => ({ text: status, tone: status === 'UNKNOWN' ? 'bad' : 'plain' }) },
+];
 
 const metadata = z.record(z.string(), z.unknown());
 const metadataColumns: readonly Column<readonly [string, unknown]>[] = [

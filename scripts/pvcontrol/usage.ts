@@ -20,6 +20,11 @@ The device
   services                      Berth's own services: state, restarts, memory
   signal ready                  from inside a container: "I am ready"
 
+Drivers
+  drivers ls                    drivers of containers, and which are loaded
+  drivers load [NAME]           load one, or all that are loaded on demand
+  drivers unload [NAME]         unload it, or them
+
 Metadata
   usrmeta ls                    what users told the device
   usrmeta save KEY VALUE        tell it something; the container NAME finds

@@ -6,6 +6,7 @@ import { ipamContract } from '../ipam-svc/contract.ts';
 import { supervisorContract } from '../supervisor/contract.ts';
 import { type BodyProblem, type Endpoint, endpoint, endpointWithBody } from './endpoint.ts';
 import { DEVICE_ENDPOINTS } from './endpoints-device.ts';
+import { DRIVER_ENDPOINTS } from './endpoints-drivers.ts';
 import { METADATA_ENDPOINTS } from './endpoints-metadata.ts';
 import { STEP_ENDPOINTS } from './endpoints-steps.ts';
 import * as handlers from './handlers.ts';
@@ -79,4 +80,5 @@ export const ENDPOINTS: readonly Endpoint[] = [
   ...METADATA_ENDPOINTS,
   ...STEP_ENDPOINTS,
   ...DEVICE_ENDPOINTS,
+  ...DRIVER_ENDPOINTS,
 ];

@@ -1,14 +1,21 @@
 // lxc-svc: mounts, overlays, LXC configuration, start, stop and exits of containers.
 import * as z from 'zod/mini';
 import { defineContract } from '../../shared/ipc/contract.ts';
+
 import { role } from '../../shared/schema/api.ts';
+
+import { board, kernelModule } from '../../shared/schema/drivers.ts';
+
 import { exitStatus } from '../../shared/schema/exit.ts';
+
 import { healthRequest } from '../../shared/schema/health.ts';
 import { containerLogFile, containerLogSource } from '../../shared/schema/logs.ts';
 import { containerName, epochMs, pid, revisionName } from '../../shared/schema/names.ts';
 import { containerNetwork } from '../../shared/schema/network.ts';
 import { artifactName, disk, insidePath, namedVolume } from '../../shared/schema/storage.ts';
 
+/** `reason`: modprobe's own words. */
+const modprobeFailed = z.strictObject({ module: z.string(), reason: z.string() });
 const stepFailed = z.strictObject({ step: z.string(), reason: z.string() });
 
 export const lxcContract = defineContract({
@@ -190,6 +197,33 @@ export const lxcContract = defineContract({
         ),
         next: z.optional(z.string()),
       }),
+      errors: {},
+      idempotent: true,
+      deadlineMs: 5_000,
+    },
+    /** In this order, those loaded already left as they are. The first that fails ends it; what was loaded until then stays. */
+    loadModules: {
+      callers: ['state-svc'],
+      params: z.strictObject({ modules: z.array(kernelModule).check(z.maxLength(64)) }),
+      result: z.strictObject({}),
+      errors: { MODPROBE_FAILED: modprobeFailed },
+      idempotent: true,
+      deadlineMs: 30_000,
+    },
+    /** The last first. */
+    unloadModules: {
+      callers: ['state-svc'],
+      params: z.strictObject({ modules: z.array(kernelModule.shape.name).check(z.maxLength(64)) }),
+      result: z.strictObject({}),
+      errors: { MODPROBE_FAILED: modprobeFailed },
+      idempotent: true,
+      deadlineMs: 30_000,
+    },
+    /** What the kernel has loaded, with `_` for `-`, and what the board is. */
+    listModules: {
+      callers: ['state-svc'],
+      params: z.strictObject({}),
+      result: z.strictObject({ modules: z.array(z.string()), board }),
       errors: {},
       idempotent: true,
       deadlineMs: 5_000,

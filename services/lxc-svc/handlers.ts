@@ -10,6 +10,7 @@ import type { lxcContract } from './contract.ts';
 import { diskSupport, unavailable } from './disk-support.ts';
 import type { FileTails } from './file-tails.ts';
 import { hostReasons } from './host-support.ts';
+import type { KernelModules } from './kernel-modules.ts';
 import type { KeyQueue } from './key-queue.ts';
 import { logFiles } from './log-files.ts';
 import { containerPlaces, lxcPath, type Places } from './places.ts';
@@ -26,6 +27,7 @@ export interface LxcParts {
   readonly mounts: ContainerMounts;
   readonly runs: ContainerRuns;
   readonly tails: FileTails;
+  readonly modules: KernelModules;
   readonly supervisor: SupervisorClient;
   readonly autoDevLog: boolean;
   /** Answers the command that it is started with. */
@@ -143,6 +145,18 @@ export function lxcHandlers(parts: LxcParts): Handlers<typeof lxcContract> {
       const { rows, next } = pageFrom(known, 0, ({ container }) => container);
       return ok({ containers: rows, ...(next === undefined ? {} : { next }) });
     },
+
+    async loadModules({ modules }) {
+      const failed = await parts.modules.load(modules);
+      return failed === undefined ? ok({}) : fail({ code: 'MODPROBE_FAILED', ...failed });
+    },
+
+    async unloadModules({ modules }) {
+      const failed = await parts.modules.unload(modules);
+      return failed === undefined ? ok({}) : fail({ code: 'MODPROBE_FAILED', ...failed });
+    },
+
+    listModules: () => ok({ modules: parts.modules.loaded(), board: parts.modules.board() }),
 
     health: () => ok({ reasons: hostReasons() }),
   };

@@ -10,6 +10,7 @@ import { systemTools } from './disk-tools.ts';
 import { createDisks } from './disks.ts';
 import { createFileTails } from './file-tails.ts';
 import { lxcHandlers, openSocketFolder } from './handlers.ts';
+import { createKernelModules, type ModuleContext } from './kernel-modules.ts';
 import { createKeyQueue } from './key-queue.ts';
 import { readOwnConfig } from './own-config.ts';
 import { lxcPath, type Places, trailPath } from './places.ts';
@@ -28,12 +29,13 @@ export interface LxcServiceOptions {
   readonly capture: boolean;
   /** Whether containers have a /dev/log where nobody says anything of it. */
   readonly autoDevLog: boolean;
+  readonly modules: ModuleContext;
   readonly log: Logger;
 }
 
 /** <rundir>/lxc exists. Returns when requests can be answered; containers that are being adopted answer theirs after it. */
 export function startLxcService(options: LxcServiceOptions): void {
-  const { channel, rundir, storage, readerGid, capture, autoDevLog, log } = options;
+  const { channel, rundir, storage, readerGid, capture, autoDevLog, modules, log } = options;
   const places: Places = { rundir, storage, tree: treeOf(rundir) };
   const queue = createKeyQueue();
   const mounts = createContainerMounts({
@@ -81,6 +83,7 @@ export function startLxcService(options: LxcServiceOptions): void {
       mounts,
       runs,
       tails,
+      modules: createKernelModules(modules),
       supervisor,
       autoDevLog,
       writeConfig: (run) => {

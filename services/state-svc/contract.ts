@@ -2,6 +2,7 @@
 import * as z from 'zod/mini';
 import { defineContract } from '../../shared/ipc/contract.ts';
 import { containerRow, groupRow } from '../../shared/schema/api.ts';
+import { driverRow } from '../../shared/schema/drivers.ts';
 import { healthRequest } from '../../shared/schema/health.ts';
 import { metadataKey, metadataKind, metadataValue } from '../../shared/schema/metadata.ts';
 import { containerName, revisionName, sha256 } from '../../shared/schema/names.ts';
@@ -254,6 +255,32 @@ export const stateContract = defineContract({
       errors: { ...keptByBerth, ...writeFailed, KEY_NOT_FOUND: z.strictObject({}) },
       idempotent: false,
       deadlineMs: 5_000,
+    },
+    /** Those that the container names, or all for the host; page by page as listGroups. */
+    listDrivers: {
+      callers: ['ctl-svc'],
+      params: z.strictObject({ container: z.optional(containerName), after: z.optional(z.string()) }),
+      result: z.strictObject({ drivers: z.array(driverRow), next: z.optional(z.string()) }),
+      errors: { NOT_NOW: storeFailed },
+      idempotent: true,
+      deadlineMs: 10_000,
+    },
+    /** The container's manual drivers, or one of them; for the host those of all containers, or any one of the board. */
+    setDrivers: {
+      callers: ['ctl-svc'],
+      params: z.strictObject({
+        action: z.enum(['load', 'unload']),
+        container: z.optional(containerName),
+        driver: z.optional(z.string()),
+      }),
+      result: z.strictObject({}),
+      errors: {
+        DRIVER_NOT_FOUND: z.strictObject({}),
+        MODPROBE_FAILED: z.strictObject({ driver: z.string(), module: z.string(), reason: z.string() }),
+        NOT_NOW: storeFailed,
+      },
+      idempotent: true,
+      deadlineMs: 30_000,
     },
     health: healthRequest,
   },

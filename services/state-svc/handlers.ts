@@ -3,6 +3,7 @@ import { fail, type Handlers, ok } from '../../shared/ipc/contract.ts';
 import { indexAfter, pageFrom } from '../../shared/ipc/page.ts';
 import { type Clock, sleep } from './clock.ts';
 import type { stateContract } from './contract.ts';
+import { driverHandlers } from './driver-handlers.ts';
 import type { Metadata } from './metadata.ts';
 import { metadataHandlers } from './metadata-handlers.ts';
 import type { RevisionRunner } from './revision-runner.ts';
@@ -64,6 +65,7 @@ export function createHandlers(
       return reasons.length === 0 ? ok({}) : fail({ code: 'STOP_INCOMPLETE', reasons: [...reasons] });
     },
     ...metadataHandlers(metadata),
+    ...driverHandlers(runner.drivers),
     health: () => ok({ reasons: [...runner.health()] }),
   };
 }

@@ -36,6 +36,7 @@ void runService(stateContract, 'state', async ({ channel, launch, log }) => {
     clock: systemClock,
     store,
     intents: await openIntents(join(cache, 'containers.json'), log),
+    meta: (kind, key) => (kind === 'user' ? metadata.user(key) : metadata.entries('device').get(key)),
     leaseHolds: openLeaseHolds(join(cache, 'lease-holds.json'), log),
     views,
     leaseHoldMs: settings.value('BERTH_LEASE_HOLD') * 1000,

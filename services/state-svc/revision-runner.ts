@@ -2,6 +2,7 @@
 // containers and groups until the end.
 import type { Channel } from '../../shared/ipc/contract.ts';
 import type { Logger } from '../../shared/log/logger.ts';
+import type { ReadMeta } from '../../shared/revision/driver-modules.ts';
 import type { Problem, Revision } from '../../shared/revision/revision.ts';
 import type { ContainerRow, GroupRow } from '../../shared/schema/api.ts';
 import type { HealthReason } from '../../shared/schema/health.ts';
@@ -12,6 +13,7 @@ import { type Clock, sleep } from './clock.ts';
 import { type Container, createContainer } from './container.ts';
 import type { Standing } from './device-readings.ts';
 import { checkDisks } from './disk-check.ts';
+import { createDrivers, type Drivers } from './drivers.ts';
 import type { IntentStore } from './intent-store.ts';
 import type { LeaseHoldStore } from './lease-hold-store.ts';
 import { createLeaseReturn } from './lease-return.ts';
@@ -31,6 +33,8 @@ export interface RunnerContext {
   readonly log: Logger;
   readonly store: RevisionStore;
   readonly intents: IntentStore;
+  /** For the options of drivers. */
+  readonly meta: ReadMeta;
   readonly leaseHolds: LeaseHoldStore;
   /** What containers see of the metadata. */
   readonly views: MetadataViews;
@@ -48,6 +52,7 @@ export interface RevisionRunner {
   /** In start order. */
   groups(): readonly GroupRow[];
   find(name: string): Container | undefined;
+  readonly drivers: Drivers;
   /** Name and status of the revision. */
   standing(): Standing;
   health(): readonly HealthReason[];
@@ -83,18 +88,22 @@ export async function runRevision(context: RunnerContext): Promise<RevisionRunne
   const announcer = createAnnouncer(channel, log, candidate.name, candidate.revision?.groups ?? [], () =>
     context.views.refresh(),
   );
+  const sections = candidate.revision?.drivers ?? [];
+  const notYet = (): string | undefined => {
+    if (problems.length > 0) return 'its revision was refused, GET /health says why';
+    return boot === undefined ? 'its revision is being verified; ask again in a moment' : undefined;
+  };
+  const drivers = createDrivers({ sections, plans, peers, ask, meta: context.meta, notYet, log });
   const containers: readonly Container[] = plans.map((plan) =>
     createContainer(plan, {
       ...context,
       peers,
       ask,
+      drivers,
       requestReboot,
       revision: candidate.name ?? '',
       mayStart: (container) => boot?.mayStart(container) ?? Promise.resolve(),
-      notYet: () => {
-        if (problems.length > 0) return 'its revision was refused, GET /health says why';
-        return boot === undefined ? 'its revision is being verified; ask again in a moment' : undefined;
-      },
+      notYet,
       changed: (container) => {
         boot?.look();
         announcer.look(containers, container);
@@ -172,6 +181,7 @@ export async function runRevision(context: RunnerContext): Promise<RevisionRunne
     containers: () => containers.map((container) => container.row()),
     groups: () => announcer.groups(containers),
     find,
+    drivers,
     standing: () => ({ revision: candidate.name ?? '', status: announcer.status(containers) }),
     health: () => [
       ...bounded(problems),

@@ -1,8 +1,9 @@
-// Starting one container: lxc.mount → ipam.allocate → net.attach → lxc.start. A failure undoes what was done, in reverse,
-// and names the step. Leases stay: the address is the container's for good.
+// Starting one container: lxc.mount → its drivers → ipam.allocate → net.attach → lxc.start. A failure undoes what was done, in
+// reverse, and names the step. Leases stay: the address is the container's for good.
 import { Fault } from '../../shared/ipc/fault.ts';
 import type { ContainerPlan, PoolInterface } from '../../shared/revision/revision.ts';
 import type { ContainerNetwork, Lease } from '../../shared/schema/network.ts';
+import type { Drivers } from './drivers.ts';
 import { type Ask, isPassing, type Peers } from './peers.ts';
 
 export interface HostInterface {
@@ -45,6 +46,7 @@ export interface StartContext {
   readonly peers: Peers;
   readonly ask: Ask;
   readonly revision: string;
+  readonly drivers: Pick<Drivers, 'loadFor'>;
 }
 
 class StepFailed extends Error {
@@ -78,6 +80,10 @@ export async function startContainer(
     await hooks.mayStart();
     if (!hooks.wanted()) return { kind: 'abandoned' };
     hooks.onStarting();
+    // They stay loaded when it stops, or fails to start: nobody knows who else uses them.
+    const driverless = await context.drivers.loadFor(plan);
+    if (driverless !== undefined) throw new StepFailed(driverless.step, driverless.reason, driverless.passing);
+    if (!hooks.wanted()) return { kind: 'abandoned' };
     const plumbing = await plumb(plan, context.peers, step);
     hooks.onPlumbed(plumbing);
     if (!hooks.wanted()) return { kind: 'abandoned' };

@@ -51,7 +51,10 @@ export const KEYS = {
   PH_UPDATER_INTERVAL: key(count, '5', { alias: 'updater.interval', userMeta: true }),
   PH_UPDATER_NETWORK_TIMEOUT: key(count, '120', { alias: 'updater.network_timeout', userMeta: true }),
 
-  PV_BOOTLOADER_FITCONFIG: key(text, '', { alias: 'bootloader.fitconfig' }),
+  PV_BOOTLOADER_FITCONFIG: key(text, '', {
+    alias: 'bootloader.fitconfig',
+    job: '`<device tree>#<overlay>…`: which sections of `bsp/drivers.json` count, beside those of the device tree’s model',
+  }),
   PV_BOOTLOADER_MTD_ENV: key(text, '', { alias: 'bootloader.mtd_env' }),
   PV_BOOTLOADER_MTD_ONLY: key(flag, '0', { alias: 'bootloader.mtd_only' }),
   PV_BOOTLOADER_TYPE: key(choice(['uboot', 'uboot-pvk', 'grub', 'rpiab', 'uboot-ab']), 'uboot', {
@@ -183,7 +186,10 @@ export const KEYS = {
   PV_WDT_TIMEOUT: key(count, '15', { alias: 'wdt.timeout' }),
   PV_XCONNECT_DBUS_SYSTEMBUS_ENABLED: key(flag, '0', { alias: 'xconnect.dbus.systembus.enabled' }),
 
-  BERTH_MODPROBE: key(text, 'modprobe'),
+  BERTH_MODPROBE: key(text, 'modprobe', { job: 'the program that loads and unloads the modules of drivers' }),
+  BERTH_PROC: key(text, '/proc', {
+    job: 'where loaded modules, the device tree and the kernel’s command line are read',
+  }),
   BERTH_CRYPTSETUP: key(text, 'cryptsetup'),
   BERTH_POOL_OVERLAP: key(word(['error', 'warning']), 'error', {
     job: 'what a pool is that hides an address, route or name server of the machine; `--pool-overlap`',

@@ -7,6 +7,7 @@ import { ownedConflicts } from '../lxc-config/owned-keys.ts';
 import { type LxcEntry, type LxcProblem, parseLxcConfig } from '../lxc-config/parse.ts';
 import type { Device } from './device-document.ts';
 import { missingKeys, readDocument } from './document.ts';
+import { planDrivers } from './driver-plan.ts';
 import { logWarnings, planLogFiles } from './log-plan.ts';
 import { type InterfacePlace, planNetwork } from './network-plan.ts';
 import { recoveryOf } from './recovery-document.ts';
@@ -59,13 +60,13 @@ export function readRun(name: string, state: StateDocument): NamedRun {
 }
 
 /**
- * Codes: RESERVED_NAME, MISSING_OBJECT, BAD_CONFIG, UNKNOWN_KEY, and those of ownedConflicts, planNetwork and planStorage; warnings
- * NAME_DIFFERS, NOT_SUPPORTED.
+ * Codes: RESERVED_NAME, MISSING_OBJECT, BAD_CONFIG, UNKNOWN_KEY, and those of ownedConflicts, planNetwork, planStorage and planDrivers;
+ * warnings NAME_DIFFERS, NOT_SUPPORTED.
  */
 export function planContainer(
   { name, run, problems, ignored }: NamedRun,
   group: Group | undefined,
-  device: Device,
+  { device, drivers: known }: { readonly device: Device; readonly drivers: ReadonlySet<string> },
   state: StateDocument,
   readObject: ReadObject,
 ): ReadContainer {
@@ -80,6 +81,7 @@ export function planContainer(
   const storage = planStorage(name, run, device, lxc.entries);
   const baked = lxc.entries.filter(({ key }) => key.startsWith('lxc.net.'));
   const { plan: network, places, problems: networkProblems } = planNetwork(name, run.network, device, baked);
+  const drivers = planDrivers(name, run.drivers, known);
   const hostname = run.network?.hostname ?? hostnameOf(name);
   const owner = { container: name, rootVolume: root && withoutVerity(root), volumes, network: network.mode, hostname };
   const read = {
@@ -95,8 +97,9 @@ export function planContainer(
       ...lxc.problems,
       ...ownedConflicts(lxc.entries, owner).map(configProblem),
       ...networkProblems,
+      ...drivers.problems,
     ],
-    warnings: [...warningsOf(name, run), ...storage.warnings],
+    warnings: [...warningsOf(name, run), ...storage.warnings, ...drivers.warnings],
     ignored,
   };
   if (group === undefined || root === undefined) return { ...read, plan: undefined };
@@ -110,6 +113,7 @@ export function planContainer(
     config,
     storage: storage.plan,
     hostname,
+    drivers: drivers.plan,
     devLog: run['dev-log'],
     logFiles: planLogFiles(run.logs ?? []),
     network,
@@ -183,19 +187,8 @@ function configProblem({ code, source, line, reason }: LxcProblem & { readonly c
 
 function warningsOf(name: string, run: RunDocument): readonly Problem[] {
   const path = `${name}/run.json`;
-  const warnings: Problem[] = [];
-  if (run.name !== undefined && run.name !== name) {
-    const message = `is '${run.name}'; the container is named by its folder, '${name}'`;
-    warnings.push({ path: `${path}.name`, code: 'NAME_DIFFERS', message });
-  }
-  const later = { drivers: run.drivers };
-  for (const [key, value] of Object.entries(later)) {
-    if (value === undefined || Object.keys(value).length === 0) continue;
-    warnings.push({
-      path: `${path}.${key}`,
-      code: 'NOT_SUPPORTED',
-      message: 'is kept, but this version does nothing with it',
-    });
-  }
-  return [...warnings, ...logWarnings(path, run.logs ?? [])];
+  const logs = logWarnings(path, run.logs ?? []);
+  if (run.name === undefined || run.name === name) return logs;
+  const message = `is '${run.name}'; the container is named by its folder, '${name}'`;
+  return [{ path: `${path}.name`, code: 'NAME_DIFFERS', message }, ...logs];
 }

@@ -65,6 +65,22 @@ export interface StoragePlan {
   readonly exports: readonly string[];
 }
 
+/** Of bsp/drivers.json: `all`, `dtb:<device tree>` or `ovl:<overlay>`. */
+export interface DriverSection {
+  readonly name: string;
+  /** Driver → lines with a module and its options. */
+  readonly drivers: ReadonlyMap<string, readonly string[]>;
+}
+
+/** Names of drivers. */
+export interface DriverNeeds {
+  /** Without one of these the container is not started. */
+  readonly required: readonly string[];
+  readonly optional: readonly string[];
+  /** Loaded when somebody asks. */
+  readonly manual: readonly string[];
+}
+
 export interface ContainerPlan {
   readonly name: string;
   readonly group: string;
@@ -77,6 +93,7 @@ export interface ContainerPlan {
   readonly config: string;
   readonly storage: StoragePlan;
   readonly hostname: string;
+  readonly drivers: DriverNeeds;
   /** Whether its /dev/log leads to the log service; undefined: as PV_LOG_AUTO_DEVLOG says. */
   readonly devLog: boolean | undefined;
   /** Of the container: what it writes to them is part of its log. */
@@ -91,6 +108,7 @@ export interface Revision {
   readonly pools: readonly Pool[];
   /** With the JSON paths at which they are written. */
   readonly disks: readonly PlacedDisk[];
+  readonly drivers: readonly DriverSection[];
   /** In alphabetical order. */
   readonly containers: readonly ContainerPlan[];
   /** Statics and legacy addresses of all containers, running or not. */

@@ -1,6 +1,7 @@
 // run.json as written: a container's manifest, and that of the board support.
 import * as z from 'zod/mini';
 import { restartPolicy, role, statusGoal } from '../schema/api.ts';
+import { driverName } from '../schema/drivers.ts';
 import { containerLogFile } from '../schema/logs.ts';
 import { autoRecoveryDocument } from './recovery-document.ts';
 
@@ -46,6 +47,7 @@ const networkDocument = z.object({
 export type NetworkDocument = z.output<typeof networkDocument>;
 
 const names = z.array(z.string());
+const driverList = z.array(driverName);
 
 /** Pantavisor's logs are pairs of texts; people write the JSON types that are meant. */
 const logDocument = z.object({
@@ -86,7 +88,11 @@ export const runDocument = z.object({
     ),
   ),
   drivers: z.optional(
-    z.object({ required: z.optional(names), optional: z.optional(names), manual: z.optional(names) }),
+    z.object({
+      required: z.optional(driverList),
+      optional: z.optional(driverList),
+      manual: z.optional(driverList),
+    }),
   ),
   logs: z.optional(z.array(logDocument).check(z.maxLength(MAX_LOGS))),
   'dev-log': z.optional(z.boolean()),
@@ -102,9 +108,4 @@ export const bspRunDocument = z.object({
   initrd: z.optional(z.string()),
   modules: z.optional(z.string()),
   firmware: z.optional(z.string()),
-});
-
-/** `all` → driver → its modules with their options; `dtb:<model>` and `ovl:<overlay>` beside it have the same form. */
-export const driversDocument = z.object({
-  all: z.optional(z.record(z.string(), z.array(z.string()))),
 });

@@ -3,8 +3,10 @@ import { collectClaims } from './address-claims.ts';
 import { type NamedRun, planContainer, type ReadObject, readRun } from './container-plan.ts';
 import { type Device, readDevice } from './device-document.ts';
 import { readDocument } from './document.ts';
+import { driverNames } from './driver-modules.ts';
+import { readDrivers } from './drivers-document.ts';
 import type { Group, ParsedRevision, Problem } from './revision.ts';
-import { bspRunDocument, driversDocument } from './run-document.ts';
+import { bspRunDocument } from './run-document.ts';
 import { printable, shown } from './schema-problems.ts';
 import { readStateDocument, type StateDocument } from './state-document.ts';
 
@@ -15,13 +17,12 @@ import { readStateDocument, type StateDocument } from './state-document.ts';
 export function parseState(document: unknown, readObject: ReadObject): ParsedRevision {
   const state = readStateDocument(document);
   const device = readDevice(state.documents);
-  const bsp = [
-    readDocument(bspRunDocument, state.documents.get('bsp/run.json') ?? {}, 'bsp/run.json'),
-    readDocument(driversDocument, state.documents.get('bsp/drivers.json') ?? {}, 'bsp/drivers.json'),
-  ];
+  const drivers = readDrivers(state.documents);
+  const bsp = [readDocument(bspRunDocument, state.documents.get('bsp/run.json') ?? {}, 'bsp/run.json'), drivers];
   const runs = state.containers.map((name) => readRun(name, state));
   const groups = assignGroups(runs, device);
-  const read = runs.map((run, index) => planContainer(run, groups[index]?.group, device, state, readObject));
+  const board = { device, drivers: driverNames(drivers.sections) };
+  const read = runs.map((run, index) => planContainer(run, groups[index]?.group, board, state, readObject));
   const claims = collectClaims(read, device.pools);
   const problems = [
     ...state.problems,
@@ -46,6 +47,7 @@ export function parseState(document: unknown, readObject: ReadObject): ParsedRev
       groups: device.groups,
       pools: device.pools,
       disks: device.disks,
+      drivers: drivers.sections,
       containers: read.flatMap(({ plan }) => plan ?? []),
       reservations: claims.reservations,
       objects: state.objects,

@@ -10,6 +10,7 @@ import { supervisorContract } from '../../services/supervisor/contract.ts';
 import { type Channel, fail, ok, type Result, type ServiceName } from '../../shared/ipc/contract.ts';
 import { pageFrom } from '../../shared/ipc/page.ts';
 import type { ContainerRow, GroupRow } from '../../shared/schema/api.ts';
+import type { DriverRow } from '../../shared/schema/drivers.ts';
 import type { HealthReason } from '../../shared/schema/health.ts';
 import type { MetadataKind } from '../../shared/schema/metadata.ts';
 import { type FakeStore, fakeSteps, newStore, stepRequests } from './fake-steps.ts';
@@ -18,6 +19,11 @@ import { containerRow, groupRow } from './rows.ts';
 type IpamLease = Result<(typeof ipamContract)['requests']['listLeases']>['leases'][number];
 type Pool = Result<(typeof ipamContract)['requests']['listPools']>['pools'][number];
 type Service = Result<(typeof supervisorContract)['requests']['listServices']>['services'][number];
+
+type DriverRefusal =
+  | { readonly code: 'DRIVER_NOT_FOUND' }
+  | { readonly code: 'NOT_NOW'; readonly reason: string }
+  | { readonly code: 'MODPROBE_FAILED'; readonly driver: string; readonly module: string; readonly reason: string };
 
 type MetadataRefusal =
   | { readonly code: 'KEPT_BY_BERTH' }
@@ -36,6 +42,9 @@ export interface World {
   readonly metadata: Readonly<Record<MetadataKind, Map<string, string>>>;
   /** What state-svc answers to the next changes of metadata. */
   metadataRefusal: MetadataRefusal | undefined;
+  /** By the container that names them; '' for the host. */
+  readonly drivers: Map<string, DriverRow[]>;
+  driverRefusal: DriverRefusal | undefined;
   /** `<container> <action>` and `<container> ready`, in the order they came. */
   readonly asked: string[];
   readonly store: FakeStore;
@@ -57,6 +66,8 @@ export function newWorld(): World {
     hanging: new Set(),
     metadata: { user: new Map(), device: new Map() },
     metadataRefusal: undefined,
+    drivers: new Map(),
+    driverRefusal: undefined,
     store: newStore(),
     asked: [],
   };
@@ -117,6 +128,8 @@ const statePart = {
     listMetadata: stateContract.requests.listMetadata,
     setMetadata: stateContract.requests.setMetadata,
     deleteMetadata: stateContract.requests.deleteMetadata,
+    listDrivers: stateContract.requests.listDrivers,
+    setDrivers: stateContract.requests.setDrivers,
     ...stepRequests,
     health: stateContract.requests.health,
   },
@@ -173,6 +186,18 @@ export function startState(world: World, channel: Channel): void {
       here(() => {
         if (world.metadataRefusal !== undefined) return fail(world.metadataRefusal);
         return world.metadata[kind].delete(key) ? ok({}) : fail({ code: 'KEY_NOT_FOUND' });
+      }),
+    listDrivers: ({ container = '', after }) =>
+      here(() => {
+        const refusal = world.driverRefusal;
+        if (refusal?.code === 'NOT_NOW') return fail(refusal);
+        const { rows, next } = pageAfter(world.drivers.get(container) ?? [], after);
+        return ok({ drivers: rows, ...(next === undefined ? {} : { next }) });
+      }),
+    setDrivers: ({ action, container = 'host', driver = 'all' }) =>
+      here(() => {
+        world.asked.push(`${container} ${action} ${driver}`);
+        return world.driverRefusal === undefined ? ok({}) : fail(world.driverRefusal);
       }),
     health: healthOf(world, 'state-svc'),
   });

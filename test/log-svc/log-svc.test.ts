@@ -25,8 +25,9 @@ const lxcHandlers = (listContainers: Handlers<typeof lxcContract>['listContainer
   const unused = (): never => {
     throw new Error('not asked for here');
   };
+  const modules = { loadModules: unused, unloadModules: unused, listModules: unused };
   const others = { mount: unused, start: unused, stop: unused, unmount: unused, checkDisks: unused, health: unused };
-  return { listContainers, ...others };
+  return { listContainers, ...modules, ...others };
 };
 
 describe('log-svc as a process', () => {

@@ -41,6 +41,7 @@ export interface Device {
   readonly world: World;
   readonly clock: TestClock;
   readonly storage: string;
+  readonly userMeta: Map<string, string>;
   readonly lines: readonly string[];
   /** As ctl-svc sees it. */
   readonly state: Client<typeof stateContract>;
@@ -77,9 +78,11 @@ export async function createDevice(
   containers: Readonly<Record<string, ContainerSpec>>,
   deviceJson: object = { network: { pools: { internal: POOL } } },
   checksums: Checksums = inProcess,
+  documents: Readonly<Record<string, object>> = {},
 ): Promise<Device> {
   const storage = await mkdtemp(join(tmpdir(), 'state-svc-'));
-  await writeRevision(storage, '0', stateOf(containers, deviceJson));
+  const { document, objects } = stateOf(containers, deviceJson);
+  await writeRevision(storage, '0', { document: { ...document, ...documents }, objects });
   const clock = createTestClock();
   const waiting = new Set<() => void>();
   const wake = (): void => {
@@ -100,6 +103,7 @@ export async function createDevice(
   supervisor.ready();
   const ctl = bus.connect('ctl-svc');
   const state = ctl.client(stateContract);
+  const userMeta = new Map<string, string>();
   const lines: string[] = [];
   const history = new Map<string, Status[]>();
   ctl.subscribe(stateContract, 'containerChanged', {
@@ -117,6 +121,7 @@ export async function createDevice(
     world,
     clock,
     storage,
+    userMeta,
     lines,
     state,
     supervisor: supervisor.client(stateContract),
@@ -138,6 +143,7 @@ export async function createDevice(
         log,
         store,
         intents: await openIntents(join(storage, 'cache/containers.json'), log),
+        meta: (kind, key) => (kind === 'user' ? userMeta.get(key) : undefined),
         leaseHolds: openLeaseHolds(join(storage, 'cache/lease-holds.json'), log),
         views,
         leaseHoldMs: LEASE_HOLD_MS,

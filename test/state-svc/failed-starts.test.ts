@@ -39,6 +39,7 @@ const planOf = (name: string, interfaces: readonly PoolInterface[]): ContainerPl
   ...{ name, group: 'app', statusGoal: 'STARTED', restartPolicy: 'container', roles: ['nobody'], hostname: name },
   ...{ rootVolume: 'root.squashfs', config: 'lxc.container.conf' },
   storage: { squashfs: [], volumes: [{ name: 'lxc-overlay', persistence: 'boot' }], disks: [], exports: [] },
+  drivers: { required: [], optional: [], manual: [] },
   ...{ devLog: true, logFiles: [], network: { mode: 'pool', interfaces }, autoRecovery: undefined },
 });
 
@@ -76,13 +77,17 @@ describe('10,000 failed starts', () => {
         },
         checkDisks: () => ok({ unavailable: [] }),
         listContainers: () => ok({ containers: [] }),
+        loadModules: () => ok({}),
+        unloadModules: () => ok({}),
+        listModules: () => ok({ modules: [], board: { deviceTrees: [], overlays: [] } }),
         health: () => ok({ reasons: [] }),
       });
       lxc.ready();
       const state = bus.connect('state-svc');
       state.ready();
       const peers = connectPeers(state);
-      const context = { peers, ask: <T>(call: () => Promise<T>) => call(), revision: '0' };
+      const drivers = { loadFor: async () => undefined };
+      const context = { peers, ask: <T>(call: () => Promise<T>) => call(), revision: '0', drivers };
       await peers.ipam.configure({ pools: [INTERNAL, TINY], reservations: [] });
       const hold = { container: 'holder', interfaces: [{ interface: 'eth0', pool: TINY.name }] };
       assert.ok((await peers.ipam.allocate(hold)).ok);

@@ -23,9 +23,13 @@ export function useDevices() {
     device = undefined;
   };
   afterEach(close);
-  return async (containers: Readonly<Record<string, ContainerSpec>>, deviceJson?: object): Promise<Device> => {
+  return async (
+    containers: Readonly<Record<string, ContainerSpec>>,
+    deviceJson?: object,
+    documents?: Readonly<Record<string, object>>,
+  ): Promise<Device> => {
     await close();
-    device = await createDevice(containers, deviceJson);
+    device = await createDevice(containers, deviceJson, undefined, documents);
     return device;
   };
 }

@@ -8,6 +8,7 @@ import { netContract } from '../../services/net-svc/contract.ts';
 import { type Channel, fail, ok, type ServiceName } from '../../shared/ipc/contract.ts';
 import type { MemoryBus } from '../../shared/ipc/memory-bus.ts';
 import { indexAfter, pageFrom } from '../../shared/ipc/page.ts';
+import type { Board } from '../../shared/schema/drivers.ts';
 import type { ExitStatus } from '../../shared/schema/exit.ts';
 import type { Pool, Reservation } from '../../shared/schema/network.ts';
 
@@ -28,6 +29,9 @@ export interface World {
   /** Container → address of its first interface. */
   readonly leases: Map<string, string>;
   readonly attachments: Set<string>;
+  /** Of the kernel. */
+  readonly loadedModules: Set<string>;
+  board: Board;
   /** As ipam-svc was told last. */
   reservations: readonly Reservation[];
   /** `<step> <container>` → what happens there; a `die` happens once. */
@@ -73,6 +77,7 @@ export function createWorld(nowMs: () => number, onCall: () => void): World {
   const containers = new Map<string, Kept>();
   const leases = new Map<string, string>();
   const attachments = new Set<string>();
+  const loadedModules = new Set<string>();
   const troubles = new Map<string, Trouble>();
   const diesAtOnce = new Set<string>();
   const holds = new Map<string, Promise<void>>();
@@ -228,6 +233,23 @@ export function createWorld(nowMs: () => number, onCall: () => void): World {
         const { rows, next } = pageFrom(known, indexAfter(known, after, containerOf), containerOf);
         return ok({ containers: rows, ...(next === undefined ? {} : { next }) });
       },
+      loadModules: async ({ modules }) => {
+        for (const { name, options } of modules) {
+          const refused = await enter('lxc-svc', 'lxc.loadModule', [name, ...options].join(' '));
+          if (refused) return fail({ code: 'MODPROBE_FAILED', module: name, reason: 'told to fail' });
+          loadedModules.add(name.replaceAll('-', '_'));
+        }
+        return ok({});
+      },
+      unloadModules: async ({ modules }) => {
+        for (const name of [...modules].reverse()) {
+          const refused = await enter('lxc-svc', 'lxc.unloadModule', name);
+          if (refused) return fail({ code: 'MODPROBE_FAILED', module: name, reason: 'told to fail' });
+          loadedModules.delete(name.replaceAll('-', '_'));
+        }
+        return ok({});
+      },
+      listModules: () => ok({ modules: [...loadedModules], board: world.board }),
       health: () => ok({ reasons: [] }),
     });
     channel?.ready();
@@ -254,6 +276,8 @@ export function createWorld(nowMs: () => number, onCall: () => void): World {
   };
 
   const world: World = {
+    loadedModules,
+    board: { deviceTrees: [], overlays: [] },
     calls,
     containers,
     leases,

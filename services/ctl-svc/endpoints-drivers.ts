@@ -1,0 +1,19 @@
+// The endpoints of drivers, as data.
+import * as z from 'zod/mini';
+import { driverRow } from '../../shared/schema/drivers.ts';
+import { listDrivers, setDrivers } from './drivers.ts';
+import { type Endpoint, endpoint } from './endpoint.ts';
+
+export const DRIVER_ENDPOINTS: readonly Endpoint[] = [
+  endpoint(
+    { method: 'GET', path: '/drivers', access: 'mgmt', answer: z.union([z.array(driverRow), z.strictObject({})]) },
+    listDrivers,
+  ),
+  ...(['load', 'unload'] as const).flatMap((action) => {
+    const base = { method: 'PUT', access: 'mgmt', answer: undefined } as const;
+    return [
+      endpoint({ ...base, path: `/drivers/${action}` }, setDrivers(action)),
+      endpoint({ ...base, path: `/drivers/{name}/${action}` }, setDrivers(action)),
+    ];
+  }),
+];
