@@ -74,11 +74,11 @@ export const netContract = defineContract({
       idempotent: true,
       deadlineMs: 10_000,
     },
-    /** What the kernel has, not what was asked for. */
+    /** What the kernel has, not what was asked for. In alphabetical order; `next`: ask again with it as `after` for what follows. */
     listAttachments: {
       callers: ['state-svc', 'ctl-svc'],
-      params: z.strictObject({}),
-      result: z.strictObject({ attachments: z.array(attachment) }),
+      params: z.strictObject({ after: z.optional(z.string()) }),
+      result: z.strictObject({ attachments: z.array(attachment), next: z.optional(z.string()) }),
       errors: {},
       idempotent: true,
       deadlineMs: 2_000,

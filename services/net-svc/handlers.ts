@@ -1,5 +1,6 @@
 // One short function per request: what is asked of the domain, and its expected failures as answers.
 import { fail, type Handlers, ok } from '../../shared/ipc/contract.ts';
+import { indexAfter, pageFrom } from '../../shared/ipc/page.ts';
 import { AS_ASKED, attach, listAttachments } from './attachments.ts';
 import type { netContract } from './contract.ts';
 import type { DesiredState } from './desired-state.ts';
@@ -10,6 +11,8 @@ import { PoolsOverlap } from './host-overlap.ts';
 import { hostAddresses, parentHealth } from './macvlan-parents.ts';
 import { NetFailure } from './net-failure.ts';
 import type { Namespaces } from './netns.ts';
+
+const containerOf = ({ container }: { readonly container: string }): string => container;
 
 /** Anything but a NetFailure is a bug and goes on up. */
 function netFailed(error: unknown) {
@@ -62,13 +65,13 @@ export function netHandlers({ namespaces, host, desired, drift }: Domain): Handl
         return netFailed(error);
       }
     },
-    listAttachments: () =>
-      ok({
-        attachments: listAttachments(namespaces, mayHaveMacvlans()).map((attachment) => ({
-          ...attachment,
-          interfaces: [...attachment.interfaces],
-        })),
-      }),
+    listAttachments({ after }) {
+      const all = listAttachments(namespaces, mayHaveMacvlans())
+        .map((attachment) => ({ ...attachment, interfaces: [...attachment.interfaces] }))
+        .sort((a, b) => (a.container < b.container ? -1 : 1));
+      const { rows, next } = pageFrom(all, indexAfter(all, after, containerOf), containerOf);
+      return ok({ attachments: rows, ...(next === undefined ? {} : { next }) });
+    },
     listHostAddresses: ({ links }) => {
       try {
         return ok({ addresses: hostAddresses(links) });

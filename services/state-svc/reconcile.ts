@@ -88,6 +88,9 @@ async function listActual({ ask, peers }: ResyncContext): Promise<readonly Actua
 }
 
 async function listAttached({ ask, peers }: ReconcileContext): Promise<readonly string[]> {
-  const answer = await ask(() => peers.net.listAttachments({}));
-  return answer.ok ? answer.value.attachments.map((attachment) => attachment.container) : [];
+  const all = await allPages(async (after) => {
+    const answer = await ask(() => peers.net.listAttachments(after === undefined ? {} : { after }));
+    return answer.ok ? { rows: answer.value.attachments, next: answer.value.next } : { rows: [], next: undefined };
+  });
+  return all.map((attachment) => attachment.container);
 }

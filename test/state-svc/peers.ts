@@ -184,7 +184,11 @@ export function createWorld(nowMs: () => number, onCall: () => void): World {
         attachments.delete(container);
         return ok({});
       },
-      listAttachments: () => ok({ attachments: [...attachments].map(attachmentOf) }),
+      listAttachments: ({ after }) => {
+        const all = [...attachments].sort().map(attachmentOf);
+        const { rows, next } = pageFrom(all, indexAfter(all, after, containerOf), containerOf);
+        return ok({ attachments: rows, ...(next === undefined ? {} : { next }) });
+      },
       listHostAddresses: ({ links: [link = ''] }) =>
         ok({ addresses: world.hostAddresses.map((address) => ({ link, address })) }),
       health: () => ok({ reasons: [] }),
