@@ -3,6 +3,7 @@
 import { existsSync, statSync } from 'node:fs';
 import { mkdir, rm } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
+import { attachLoopDevice } from '../../shared/kernel/loop-device.ts';
 import { mount } from '../../shared/kernel/mount.ts';
 import { type CryptDisk, keyFile, loadKey, makeKey } from './crypt-keys.ts';
 import { makeEmptyFile, makeImage } from './disk-files.ts';
@@ -75,14 +76,14 @@ async function mapDisk(disk: CryptDisk, at: CryptPlaces, folder: string, tools: 
   }
   const key = await loadKey(disk, folder, tools);
   try {
-    const loop = (await tools.run('losetup', ['--find', '--show', at.image])).stdout.trim();
+    // The mapping keeps it until it is removed.
+    const loop = attachLoopDevice(at.image, 'write');
     try {
       const sectors = disk.mebibytes * SECTORS_OF_MEBIBYTE;
-      const table = `0 ${sectors} crypt ${key.cipher} ${key.reference} 0 ${loop} 0 1 sector_size:512`;
+      const table = `0 ${sectors} crypt ${key.cipher} ${key.reference} 0 ${loop.path} 0 1 sector_size:512`;
       await tools.run('dmsetup', ['create', at.mapping, '--table', table]);
     } finally {
-      // The mapping keeps it until it is removed (loop(4), LO_FLAGS_AUTOCLEAR).
-      await tools.run('losetup', ['--detach', loop]);
+      loop.close();
     }
   } finally {
     await key.forget();

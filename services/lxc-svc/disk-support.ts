@@ -13,9 +13,9 @@ export interface DiskSupport {
 
 const PROGRAMS: Readonly<Record<Extract<Disk, { kind: 'crypt' }>['keySource'], readonly string[]>> = {
   file: ['cryptsetup'],
-  'caam-trusted': ['dmsetup', 'losetup', 'keyctl'],
-  'caam-tagged': ['dmsetup', 'losetup', 'keyctl', 'caam-keygen'],
-  'dcp-trusted': ['dmsetup', 'losetup', 'keyctl'],
+  'caam-trusted': ['dmsetup', 'keyctl'],
+  'caam-tagged': ['dmsetup', 'keyctl', 'caam-keygen'],
+  'dcp-trusted': ['dmsetup', 'keyctl'],
 };
 
 export function diskSupport(programFolders = PROGRAM_FOLDERS): DiskSupport {

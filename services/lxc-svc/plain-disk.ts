@@ -1,6 +1,7 @@
 // Disks without a key: file systems on devices, images and zram, and swap.
 import { existsSync, readFileSync } from 'node:fs';
 import { mkdir } from 'node:fs/promises';
+import { attachLoopDevice } from '../../shared/kernel/loop-device.ts';
 import { mount } from '../../shared/kernel/mount.ts';
 import type { Disk } from '../../shared/schema/storage.ts';
 import { type BackingPlaces, dropBacking, formatEmpty, prepareBacking, zramDevice } from './backing.ts';
@@ -25,12 +26,11 @@ export async function openFileSystem(
   if (backing.kind !== 'file') {
     mount(path, at.mountPoint, format, 0);
   } else {
-    const loop = (await tools.run('losetup', ['--find', '--show', path])).stdout.trim();
+    const loop = attachLoopDevice(path, 'write');
     try {
-      mount(loop, at.mountPoint, format, 0);
+      mount(loop.path, at.mountPoint, format, 0);
     } finally {
-      // The mount keeps it until it ends (loop(4), LO_FLAGS_AUTOCLEAR).
-      await tools.run('losetup', ['--detach', loop]);
+      loop.close();
     }
   }
   undos.push(() => unmountOrDetach(at.mountPoint));

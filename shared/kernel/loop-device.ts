@@ -1,4 +1,4 @@
-// Loop devices (linux/loop.h): a file as a read-only block device that detaches itself with its last user.
+// Loop devices (linux/loop.h): a file as a block device that detaches itself with its last user.
 import { closeSync, openSync } from 'node:fs';
 import koffi from 'koffi';
 import { KernelError, kernelError } from './libc.ts';
@@ -41,9 +41,11 @@ function writeU32(buffer: Buffer, value: number, offset: number): void {
   else buffer.writeUInt32BE(value, offset);
 }
 
-function infoOf(file: string): Buffer {
+export type LoopAccess = 'read' | 'write';
+
+function infoOf(file: string, access: LoopAccess): Buffer {
   const info = Buffer.alloc(INFO_BYTES);
-  writeU32(info, LO_FLAGS_READ_ONLY | LO_FLAGS_AUTOCLEAR, FLAGS_OFFSET);
+  writeU32(info, (access === 'read' ? LO_FLAGS_READ_ONLY : 0) | LO_FLAGS_AUTOCLEAR, FLAGS_OFFSET);
   // Only a label for losetup(8): cut where the kernel would cut it.
   info.set(Buffer.from(file).subarray(0, NAME_BYTES), NAME_OFFSET);
   return info;
@@ -60,8 +62,7 @@ function configureInSteps(device: number, backing: number, info: Buffer): void {
   }
 }
 
-function configure(device: number, backing: number, file: string): void {
-  const info = infoOf(file);
+function configure(device: number, backing: number, info: Buffer): void {
   const config = Buffer.alloc(CONFIG_BYTES);
   writeU32(config, backing, 0);
   config.set(info, 8);
@@ -74,15 +75,17 @@ function configure(device: number, backing: number, file: string): void {
 }
 
 /** Needs CAP_SYS_ADMIN and /dev/loop-control. Throws KernelError or Node's system errors. */
-export function attachLoopDevice(file: string): LoopDevice {
-  const backing = openSync(file, 'r');
+export function attachLoopDevice(file: string, access: LoopAccess = 'read'): LoopDevice {
+  const mode = access === 'read' ? 'r' : 'r+';
+  const info = infoOf(file, access);
+  const backing = openSync(file, mode);
   const control = openSync('/dev/loop-control', 'r+');
   try {
     for (let attempt = 1; ; attempt += 1) {
       const path = `/dev/loop${checked(cIoctl(control, LOOP_CTL_GET_FREE, 'int', 0), 'LOOP_CTL_GET_FREE')}`;
-      const device = openSync(path, 'r');
+      const device = openSync(path, mode);
       try {
-        configure(device, backing, file);
+        configure(device, backing, info);
         return { path, close: () => closeSync(device) };
       } catch (error) {
         closeSync(device);
