@@ -28,8 +28,13 @@ const SWAPS = join(PLACE, 'swaps');
 const CAAM = join(PLACE, 'caam');
 const shell = (program: string, ...args: string[]): string => execFileSync(program, args, { encoding: 'utf8' }).trim();
 
-export function openDiskRig(): DiskRig {
-  for (const folder of [MAPPER, CAAM, join(RUNDIR, 'lxc')]) mkdirSync(folder, { recursive: true });
+export interface DiskRigPlaces {
+  readonly rundir: string;
+  readonly storage: string;
+}
+
+export function openDiskRig({ rundir, storage }: DiskRigPlaces = { rundir: RUNDIR, storage: STORAGE }): DiskRig {
+  for (const folder of [MAPPER, CAAM, join(rundir, 'lxc')]) mkdirSync(folder, { recursive: true });
   if (!existsSync(SWAPS)) writeFileSync(SWAPS, 'Filename Type Size Used Priority\n');
   const lines: string[] = [];
   const failing = new Set<string>();
@@ -44,7 +49,7 @@ export function openDiskRig(): DiskRig {
       return standIn === undefined ? systemTools.run(program, args, options) : standIn(args);
     },
   };
-  const places = { rundir: RUNDIR, storage: STORAGE, tree: 'rig' };
+  const places = { rundir, storage, tree: 'rig' };
   const events = { mounted: () => undefined, unmounted: () => undefined };
   const disks = createDisks({ places, tools, log });
   return {
@@ -53,7 +58,7 @@ export function openDiskRig(): DiskRig {
     askedInFull: () => lines.splice(0),
     failNext: (call) => failing.add(call),
     warnings,
-    again: openDiskRig,
+    again: () => openDiskRig({ rundir, storage }),
   };
 }
 
