@@ -95,6 +95,8 @@ async function runInSandbox({ storage, mode, configuration }: RunOptions): Promi
       ...[NODE_INSIDE, `${PROGRAM_INSIDE}/berth.js`, 'run', '--storage', STORAGE_INSIDE],
       ...['--rundir', rundir, '--mode', mode],
       ...configuration.words,
+      // Its root is the machine's: nothing is put there.
+      ...['--set', 'PV_DISK_EXPORTSDIR='],
     ]);
     const child = spawn(command, args, { stdio: 'inherit', detached: true });
     for (const signal of ['SIGINT', 'SIGTERM'] as const) process.on(signal, () => sandbox.signal(child, signal));

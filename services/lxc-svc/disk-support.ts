@@ -18,9 +18,12 @@ const PROGRAMS: Readonly<Record<Extract<Disk, { kind: 'crypt' }>['keySource'], r
   'dcp-trusted': ['dmsetup', 'keyctl'],
 };
 
-export function diskSupport(programFolders = PROGRAM_FOLDERS): DiskSupport {
+/** `cryptsetup`: its path, or its name. */
+export function diskSupport(cryptsetup: string, programFolders = PROGRAM_FOLDERS): DiskSupport {
+  const isThere = (name: string): boolean =>
+    name.startsWith('/') ? isExecutable(name) : programFolders.some((folder) => isExecutable(join(folder, name)));
   return {
-    hasProgram: (name) => programFolders.some((folder) => isExecutable(join(folder, name))),
+    hasProgram: (name) => isThere(name === 'cryptsetup' ? cryptsetup : name),
     hasDeviceMapper: existsSync('/dev/mapper/control') || readText('/proc/misc').includes(' device-mapper\n'),
     hasSwap: existsSync('/proc/swaps'),
     // A module that is not loaded yet is loaded when it is used.

@@ -43,11 +43,14 @@ async function run(program: string, args: readonly string[], options: ToolOption
   throw new Error(`${program} ended with ${signal ?? exitCode}${words === '' ? '' : `: ${words}`}`);
 }
 
-export const systemTools: DiskTools = {
-  run,
-  mapper: '/dev/mapper',
-  sysfs: '/sys',
-  dev: '/dev',
-  swaps: '/proc/swaps',
-  caam: '/data/caam',
-};
+/** `cryptsetup`: its path, or its name where programs are. */
+export function systemTools(cryptsetup: string): DiskTools {
+  return {
+    run: (program, args, options) => run(program === 'cryptsetup' ? cryptsetup : program, args, options),
+    mapper: '/dev/mapper',
+    sysfs: '/sys',
+    dev: '/dev',
+    swaps: '/proc/swaps',
+    caam: '/data/caam',
+  };
+}

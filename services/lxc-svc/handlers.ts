@@ -23,6 +23,8 @@ export type SupervisorClient = Client<typeof supervisorContract>;
 
 export interface LxcParts {
   readonly places: Places;
+  /** The program: a path or a name. */
+  readonly cryptsetup: string;
   readonly queue: KeyQueue;
   readonly mounts: ContainerMounts;
   readonly runs: ContainerRuns;
@@ -119,7 +121,7 @@ export function lxcHandlers(parts: LxcParts): Handlers<typeof lxcContract> {
       }),
 
     checkDisks: ({ disks }) => {
-      const host = diskSupport();
+      const host = diskSupport(parts.cryptsetup);
       return ok({ unavailable: disks.flatMap((disk) => unavailable(disk, host)) });
     },
 

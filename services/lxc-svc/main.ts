@@ -2,18 +2,22 @@
 import { settingsOf } from '../../shared/service/launch.ts';
 import { runService } from '../../shared/service/run-service.ts';
 import { lxcContract } from './contract.ts';
+import { exportsFolder } from './exports-folder.ts';
 import { startLxcService } from './service.ts';
 
 void runService(lxcContract, 'lxc', ({ channel, launch, log }) => {
   const { rundir, storage, logUid } = launch;
   const settings = settingsOf(launch);
   const [capture, autoDevLog] = [settings.value('PV_LOG_CAPTURE'), settings.value('PV_LOG_AUTO_DEVLOG')];
+  const cryptsetup = settings.value('BERTH_CRYPTSETUP') || 'cryptsetup';
+  const exports = exportsFolder(launch);
   const modules = {
     modprobe: settings.value('BERTH_MODPROBE'),
     proc: settings.value('BERTH_PROC'),
     fitConfig: settings.value('PV_BOOTLOADER_FITCONFIG'),
   };
-  startLxcService({ channel, rundir, storage, readerGid: logUid, capture, autoDevLog, modules, log });
+  const own = { exports, cryptsetup, capture, autoDevLog, modules };
+  startLxcService({ channel, rundir, storage, readerGid: logUid, ...own, log });
   // Containers outlive the service: nothing is stopped.
   return undefined;
 });

@@ -23,6 +23,10 @@ export interface LxcServiceOptions {
   readonly channel: Channel;
   readonly rundir: string;
   readonly storage: string;
+  /** Undefined: <rundir>/exports. */
+  readonly exports: string | undefined;
+  /** The program: a path or a name. */
+  readonly cryptsetup: string;
   /** Group that may read the raw logs of containers. */
   readonly readerGid: number | undefined;
   /** Whether files of containers are followed. */
@@ -35,12 +39,12 @@ export interface LxcServiceOptions {
 
 /** <rundir>/lxc exists. Returns when requests can be answered; containers that are being adopted answer theirs after it. */
 export function startLxcService(options: LxcServiceOptions): void {
-  const { channel, rundir, storage, readerGid, capture, autoDevLog, modules, log } = options;
-  const places: Places = { rundir, storage, tree: treeOf(rundir) };
+  const { channel, rundir, storage, exports, cryptsetup, readerGid, capture, autoDevLog, modules, log } = options;
+  const places: Places = { rundir, storage, exports, tree: treeOf(rundir) };
   const queue = createKeyQueue();
   const mounts = createContainerMounts({
     places,
-    disks: createDisks({ places, tools: systemTools, log }),
+    disks: createDisks({ places, tools: systemTools(cryptsetup), log }),
     readerGid,
     log,
     events: {
@@ -79,6 +83,7 @@ export function startLxcService(options: LxcServiceOptions): void {
     lxcContract,
     lxcHandlers({
       places,
+      cryptsetup,
       queue,
       mounts,
       runs,

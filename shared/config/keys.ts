@@ -68,7 +68,10 @@ export const KEYS = {
   PV_DEBUG_SHELL_AUTOLOGIN: key(flag, '0', { alias: 'debug.shell.autologin' }),
   PV_DEBUG_SSH: key(flag, '0', { alias: 'debug.ssh' }),
   PV_DEBUG_SSH_AUTHORIZED_KEYS: key(text, '', { alias: 'debug.ssh_authorized_keys' }),
-  PV_DISK_EXPORTSDIR: key(text, '/exports', { alias: 'disk.exportsdir' }),
+  PV_DISK_EXPORTSDIR: key(text, '/exports', {
+    alias: 'disk.exportsdir',
+    job: 'where containers’ exports appear on the host, when it is set or with `--mode embedded`; `<rundir>/exports` otherwise',
+  }),
   PV_DISK_VOLDIR: key(text, '/volumes', { alias: 'disk.voldir' }),
   PV_DISK_WRITABLEDIR: key(text, '/var/run/pv/writable', { alias: 'disk.writabledir' }),
   PV_DROPBEAR_CACHE_DIR: key(text, '/var/pantavisor/storage/cache/dropbear', { alias: 'dropbear.cache.dir' }),
@@ -190,7 +193,7 @@ export const KEYS = {
   BERTH_PROC: key(text, '/proc', {
     job: 'where loaded modules, the device tree and the kernel’s command line are read',
   }),
-  BERTH_CRYPTSETUP: key(text, 'cryptsetup'),
+  BERTH_CRYPTSETUP: key(text, 'cryptsetup', { job: 'the program that opens encrypted disks: a name, or a path' }),
   BERTH_POOL_OVERLAP: key(word(['error', 'warning']), 'error', {
     job: 'what a pool is that hides an address, route or name server of the machine; `--pool-overlap`',
   }),

@@ -40,13 +40,14 @@ export function openDiskRig({ rundir, storage }: DiskRigPlaces = { rundir: RUNDI
   const failing = new Set<string>();
   const warnings: string[] = [];
   const log: Logger = { ...silentLogger, warn: (message) => warnings.push(message) };
+  const system = systemTools('cryptsetup');
   const tools: DiskTools = {
     ...{ mapper: MAPPER, swaps: SWAPS, caam: CAAM, sysfs: join(PLACE, 'sys'), dev: join(PLACE, 'dev') },
     async run(program, args, options) {
       lines.push([program, ...args].join(' '));
       if (failing.delete(nameOf(program, args))) throw new Error(`${program} ended with 1: told to`);
       const standIn = STAND_INS[program];
-      return standIn === undefined ? systemTools.run(program, args, options) : standIn(args);
+      return standIn === undefined ? system.run(program, args, options) : standIn(args);
     },
   };
   const places = { rundir, storage, tree: 'rig' };

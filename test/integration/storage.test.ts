@@ -1,0 +1,177 @@
+// A revision with everything that a container can keep, mount and share, through the whole tree; and one whose disk the machine cannot open.
+import assert from 'node:assert/strict';
+import { spawnSync } from 'node:child_process';
+import { createHash } from 'node:crypto';
+import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { dirname, join } from 'node:path';
+import { after, before, describe, it } from 'node:test';
+import { ask, containerRows, get, healthAnswer } from '../kit/api.ts';
+import { eventually } from '../kit/eventually.ts';
+import { openTree, PATIENCE_MS, packExample, type Tree } from '../kit/tree.ts';
+
+const CYCLES = 3;
+
+// Documents of any shape, taken apart by hand.
+// biome-ignore lint/suspicious/noExplicitAny: the packed state is changed where no packer would
+type Json = any;
+
+function changeState(storage: string, change: (state: Json) => void): void {
+  const path = join(storage, 'trails/0/.pvr/json');
+  const state = JSON.parse(readFileSync(path, 'utf8'));
+  change(state);
+  rmSync(path);
+  writeFileSync(path, JSON.stringify(state));
+}
+
+function addObject(storage: string, content: Buffer | string): string {
+  const digest = createHash('sha256').update(content).digest('hex');
+  writeFileSync(join(storage, 'objects', digest), content);
+  return digest;
+}
+
+function squashfsOf(files: Readonly<Record<string, string>>): Buffer {
+  const folder = mkdtempSync(join(tmpdir(), 'berth-squash-'));
+  for (const [path, text] of Object.entries(files)) {
+    mkdirSync(dirname(join(folder, 'root', path)), { recursive: true });
+    writeFileSync(join(folder, 'root', path), text);
+  }
+  const file = join(folder, 'x.squashfs');
+  spawnSync('mksquashfs', [join(folder, 'root'), file, '-quiet', '-no-progress', '-all-root']);
+  const content = readFileSync(file);
+  rmSync(folder, { recursive: true });
+  return content;
+}
+
+const DISKS = [
+  { name: 'data', type: 'volume-disk', path: '/storage/data', default: 'yes' },
+  {
+    name: 'image',
+    type: 'volume-disk',
+    provision: 'file',
+    provision_options: 'size=2M',
+    path: '/storage/images/x.img',
+  },
+];
+const STORAGE_KEYS = {
+  'lxc-overlay': { persistence: 'boot' },
+  'docker--good': { persistence: 'permanent' },
+  'docker--rev': { persistence: 'revision', disk: 'image' },
+  'docker--boot': { persistence: 'boot' },
+};
+
+function addEverything(storage: string): void {
+  changeState(storage, (state) => {
+    state['device.json'].disks = DISKS;
+    const config = readFileSync(join(storage, 'objects', state['net-server/lxc.container.conf']), 'utf8');
+    const entries = [
+      ...Object.keys(STORAGE_KEYS)
+        .slice(1)
+        .map((name) => `/volumes/net-server/${name} mnt/${name} none bind,create=dir 0 0`),
+      '/volumes/net-server/extra.squashfs mnt/extra none bind,ro,create=dir 0 0',
+    ];
+    const lines = entries.map((entry) => `lxc.mount.entry = ${entry}\n`).join('');
+    state['net-server/lxc.container.conf'] = addObject(storage, `${config}\n${lines}`);
+    state['net-server/extra.squashfs'] = addObject(storage, squashfsOf({ 'deep/file': 'from the volume\n' }));
+    Object.assign(state['net-server/run.json'], {
+      volumes: ['extra.squashfs'],
+      storage: STORAGE_KEYS,
+      exports: ['mnt/docker--good', 'etc'],
+    });
+    state['_config/net-server/etc/from-state'] = addObject(storage, 'from the state\n');
+    state['_config/net-server/etc/inline.json'] = { inline: true };
+  });
+}
+
+describe('integration.storage', () => {
+  let tree: Tree;
+  let atFirst: readonly string[];
+  before(async () => {
+    const storage = packExample('01-basic');
+    addEverything(storage);
+    tree = await openTree(storage);
+    tree.start();
+    await tree.up();
+    atFirst = counts();
+  });
+  after(() => tree.close());
+
+  const inside = (command: string): string => {
+    const attach = ['lxc-attach', '-n', 'net-server', '-P', join(tree.rundir, 'lxc'), '--'];
+    const { status, stdout, stderr } = tree.inside([...attach, '/bin/busybox', 'sh', '-c', command]);
+    assert.equal(status, 0, `${command}: ${stderr}`);
+    return stdout;
+  };
+  const counts = () =>
+    ['ip -o link | wc -l', `ls ${tree.rundir}/netns | wc -l`, 'wc -l < /proc/self/mounts', `ls ${tree.rundir}/disks`]
+      .map((command) => tree.inside(['sh', '-c', command]).stdout.trim())
+      .concat(String(tree.loopDevices().length));
+  /** Not at once: a start or stop may have a step left when its status is told. */
+  const asAtFirst = () =>
+    eventually('counts as at first', PATIENCE_MS, () => (`${counts()}` === `${atFirst}` ? true : undefined));
+  const act = async (action: 'stop' | 'start', status: string) => {
+    assert.equal((await ask(tree.socket, 'PUT', '/containers/net-server', { action })).status, 200);
+    await eventually(`net-server ${status}`, PATIENCE_MS, async () => {
+      const rows = await get(tree.socket, '/containers', containerRows);
+      return rows.find(({ name }) => name === 'net-server')?.status === status;
+    });
+  };
+
+  it('shows the container its volumes and the state’s files, and the host its exports', () => {
+    assert.equal(inside('cat /mnt/extra/deep/file /etc/from-state'), 'from the volume\nfrom the state\n');
+    assert.deepEqual(JSON.parse(inside('cat /etc/inline.json')), { inline: true });
+    inside('for v in good rev boot; do echo $v >/mnt/docker--$v/note; done');
+    assert.equal(readFileSync(join(tree.storage, 'data/permanent/net-server/docker--good/note'), 'utf8'), 'good\n');
+    const exported = join(tree.rundir, 'exports/net-server');
+    const seen = tree.inside(['cat', join(exported, 'mnt/docker--good/note'), join(exported, 'etc/from-state')]);
+    assert.equal(seen.stdout, 'good\nfrom the state\n');
+  });
+
+  it('keeps what is to be kept over stops, and counts constant', async () => {
+    for (let cycle = 0; cycle < CYCLES; cycle += 1) {
+      await act('stop', 'STOPPED');
+      assert.equal(
+        tree.inside(['sh', '-c', `ls ${tree.rundir}/disks ${tree.rundir}/exports`]).stdout.includes('net-server'),
+        false,
+      );
+      await act('start', 'STARTED');
+    }
+    await asAtFirst();
+    assert.equal(inside('cd /mnt; cat docker--*/note'), 'good\nrev\n');
+  });
+
+  it('takes it over when the supervisor was killed, and leaves nothing at the end', async () => {
+    await tree.killSupervisor();
+    tree.start();
+    await tree.up();
+    await asAtFirst();
+    assert.equal(inside('cat /mnt/docker--good/note'), 'good\n');
+    assert.equal(await tree.endSupervisor('SIGINT'), 0);
+    const mounts = tree.inside(['sh', '-c', `grep -c " ${tree.rundir}/" /proc/self/mounts`]).stdout.trim();
+    assert.equal(mounts, '0');
+    assert.deepEqual(tree.loopDevices(), []);
+  });
+});
+
+describe('integration.storage without what a disk needs', () => {
+  it('refuses the revision, with the place and the way out', async () => {
+    const storage = packExample('01-basic');
+    changeState(storage, (state) => {
+      state['device.json'].disks = [{ name: 'secret', type: 'dm-crypt-versatile', path: '/storage/crypt/x.img,8,key' }];
+    });
+    const tree = await openTree(storage);
+    try {
+      tree.start(['--set', 'BERTH_CRYPTSETUP=/no/such/cryptsetup']);
+      const reason = await eventually('the refusal', PATIENCE_MS, async () => {
+        const answer = await ask(tree.socket, 'GET', '/health').catch(() => undefined);
+        if (answer?.status !== 503) return undefined;
+        const { reasons } = healthAnswer.parse(JSON.parse(answer.body));
+        return reasons.find(({ code, message }) => code === 'REVISION_REFUSED' && message.includes('DISK_UNAVAILABLE'));
+      });
+      assert.equal(reason.subject, 'device.json.disks.0');
+      assert.match(reason.message, /disk 'secret' is not available on this device: .*(device-mapper|not installed)/);
+    } finally {
+      await tree.close();
+    }
+  });
+});
