@@ -10,7 +10,9 @@ export type View =
   | 'health'
   | 'usrmeta'
   | 'devmeta'
-  | 'drivers';
+  | 'drivers'
+  | 'config'
+  | 'conf';
 export type MetadataView = 'usrmeta' | 'devmeta';
 export type ContainerAction = 'start' | 'stop' | 'restart';
 
@@ -84,6 +86,8 @@ const COMMANDS = [
   'usrmeta',
   'devmeta',
   'drivers',
+  'config',
+  'conf',
   'help',
 ];
 
@@ -113,6 +117,9 @@ function parseCommand([word, ...rest]: readonly string[]): Command | string {
       return parseMetadata(word, rest);
     case 'drivers':
       return parseDrivers(rest);
+    case 'config':
+    case 'conf':
+      return rest[0] === 'ls' ? show(`${word} ls`, word, rest.slice(1)) : expected(word, 'ls', rest[0]);
     default:
       return `unknown command '${word}': expected one of ${COMMANDS.join(', ')}`;
   }

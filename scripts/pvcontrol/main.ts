@@ -23,6 +23,8 @@ const PATHS: Readonly<Record<View, string>> = {
   usrmeta: '/user-meta',
   devmeta: '/device-meta',
   drivers: '/drivers',
+  config: '/config',
+  conf: '/config2',
 };
 
 async function run(args: readonly string[]): Promise<ExitCode> {

@@ -22,7 +22,11 @@ export function renderView(view: View, body: string, style: TableStyle, nowMs: n
       return renderHealth(value, style);
     case 'usrmeta':
     case 'devmeta':
-      return renderMetadata(value, style);
+      return renderPairs(value, style, 'no metadata');
+    case 'config':
+      return renderPairs(value, style, 'no configuration');
+    case 'conf':
+      return renderRows(settings, settingColumns, value, style, 'no configuration');
     case 'drivers':
       // The API's word for none is an empty object.
       return renderRows(drivers, driverColumns, Array.isArray(value) ? value : [], style, 'no drivers');
@@ -202,15 +206,27 @@ const driverColumns: readonly Column<z.output<typeof drivers>[number]>[] = [
   { title: 'STATUS', cell: ({ status }) => ({ text: status, tone: status === 'UNKNOWN' ? 'bad' : 'plain' }) },
 ];
 
-const metadata = z.record(z.string(), z.unknown());
-const metadataColumns: readonly Column<readonly [string, unknown]>[] = [
+const pairs = z.record(z.string(), z.unknown());
+const pairColumns: readonly Column<readonly [string, unknown]>[] = [
   { title: 'KEY', cell: ([key]) => key },
-  { title: 'VALUE', cell: ([, value]) => (typeof value === 'string' ? value : JSON.stringify(value)) },
+  { title: 'VALUE', cell: ([, value]) => textOf(value) },
 ];
 
-function renderMetadata(value: unknown, style: TableStyle): string | undefined {
-  const parsed = metadata.safeParse(value);
+function textOf(value: unknown): string {
+  if (value === null) return '-';
+  return typeof value === 'string' ? value : JSON.stringify(value);
+}
+
+function renderPairs(value: unknown, style: TableStyle, none: string): string | undefined {
+  const parsed = pairs.safeParse(value);
   if (!parsed.success) return undefined;
   const rows = Object.entries(parsed.data);
-  return rows.length === 0 ? 'no metadata\n' : renderTable(metadataColumns, rows, style);
+  return rows.length === 0 ? `${none}\n` : renderTable(pairColumns, rows, style);
 }
+
+const settings = z.array(z.object({ key: z.string(), value: z.unknown(), modified: z.string() }));
+const settingColumns: readonly Column<z.output<typeof settings>[number]>[] = [
+  { title: 'KEY', cell: ({ key }) => key },
+  { title: 'VALUE', cell: ({ value }) => textOf(value) },
+  { title: 'FROM', cell: ({ modified }) => modified },
+];

@@ -32,6 +32,10 @@ Metadata
   usrmeta delete KEY            forget it
   devmeta ls|save|delete        the same of what the device says about itself
 
+Configuration
+  conf ls                       every key, its value, and who set it
+  config ls                     the same by older names, values only
+
 Options
   -s PATH, --socket PATH        the socket; without it the first of
                                 /run/pantavisor/pv/pv-ctrl, /pv/pv-ctrl,

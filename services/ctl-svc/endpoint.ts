@@ -2,6 +2,7 @@
 import type { Buffer } from 'node:buffer';
 import { TextDecoder } from 'node:util';
 import type * as z from 'zod/mini';
+import type { Written } from '../../shared/config/settings.ts';
 import type { Schema } from '../../shared/ipc/contract.ts';
 import type { BodyStream } from './body-stream.ts';
 import type { EventFeed } from './event-feed.ts';
@@ -19,6 +20,8 @@ export interface Sources {
   readonly peers: Peers;
   /** <storage>, whose objects and states are read as files. */
   readonly storage: string;
+  /** What the configuration was started with. */
+  readonly settings: readonly Written[];
 }
 
 export interface EndpointRequest<B> {

@@ -5,6 +5,7 @@ import { healthReason } from '../../shared/schema/health.ts';
 import { ipamContract } from '../ipam-svc/contract.ts';
 import { supervisorContract } from '../supervisor/contract.ts';
 import { type BodyProblem, type Endpoint, endpoint, endpointWithBody } from './endpoint.ts';
+import { CONFIG_ENDPOINTS } from './endpoints-config.ts';
 import { DEVICE_ENDPOINTS } from './endpoints-device.ts';
 import { DRIVER_ENDPOINTS } from './endpoints-drivers.ts';
 import { METADATA_ENDPOINTS } from './endpoints-metadata.ts';
@@ -78,6 +79,7 @@ export const ENDPOINTS: readonly Endpoint[] = [
     handlers.health,
   ),
   ...METADATA_ENDPOINTS,
+  ...CONFIG_ENDPOINTS,
   ...STEP_ENDPOINTS,
   ...DEVICE_ENDPOINTS,
   ...DRIVER_ENDPOINTS,

@@ -5,5 +5,6 @@ import { serveControl } from './serve.ts';
 
 void runService(ctlContract, 'ctl', async ({ channel, launch, log }) => {
   if (launch.hostSocketFd === undefined) throw new Error('the launch document names no hostSocketFd');
-  return await serveControl(channel, { hostFd: launch.hostSocketFd, storage: launch.storage }, log);
+  const { hostSocketFd: hostFd, storage, settings } = launch;
+  return await serveControl(channel, { hostFd, storage, settings }, log);
 });

@@ -1,4 +1,5 @@
 // Joins the parts of ctl-svc over a channel and the host's listening socket.
+import type { Written } from '../../shared/config/settings.ts';
 import type { Channel } from '../../shared/ipc/contract.ts';
 import type { Logger } from '../../shared/log/logger.ts';
 import { ctlContract } from './contract.ts';
@@ -13,19 +14,20 @@ import { createViewFeed } from './view-feed.ts';
 export interface ServeOptions {
   readonly hostFd: number;
   readonly storage: string;
+  readonly settings?: readonly Written[] | undefined;
 }
 
 /** Resolves when the host's socket is served, to what ends it all. */
 export async function serveControl(
   channel: Channel,
-  { hostFd, storage }: ServeOptions,
+  { hostFd, storage, settings = [] }: ServeOptions,
   log: Logger,
 ): Promise<() => void> {
   channel.serve(ctlContract, {});
   const view = createViewFeed(channel, log);
   const events = createEventFeed(channel);
   const peers = connectPeers(channel);
-  const dispatch = createDispatch(createRouter(ENDPOINTS), { view, events, peers, storage }, log);
+  const dispatch = createDispatch(createRouter(ENDPOINTS), { view, events, peers, storage, settings }, log);
   // Whoever was uploading to the ctl-svc before this one has to start over. state-svc may not be there yet, and forgets by itself then.
   peers.state.forgetUploads({}).catch((error: unknown) => log.debug(`uploads of before: ${String(error)}`));
   const sockets = await serveControlSockets(channel, hostFd, dispatch, log);

@@ -1,9 +1,10 @@
 // Puts the service together: which sources, which outputs, and which revision to go on with after a restart.
 import { join } from 'node:path';
+import { createSettings, type Written } from '../../shared/config/settings.ts';
 import type { Channel } from '../../shared/ipc/contract.ts';
 import type { Logger } from '../../shared/log/logger.ts';
 import type { HealthReason } from '../../shared/schema/health.ts';
-import { type Launch, settingsOf } from '../../shared/service/launch.ts';
+import type { Launch } from '../../shared/service/launch.ts';
 import { createCollector } from './collector.ts';
 import { feedFromLxc } from './container-feed.ts';
 import { createContainerSockets } from './container-sockets.ts';
@@ -12,9 +13,10 @@ import { logContract } from './contract.ts';
 import { readCurrent } from './current-link.ts';
 import { type Cursors, readCursors, writeCursors } from './cursor-store.ts';
 import { logHandlers } from './handlers.ts';
+import { openLiveOutputs } from './live-outputs.ts';
 import { logSettings } from './log-settings.ts';
-import { openOutputs } from './outputs.ts';
 import { createServicePipe } from './service-pipe.ts';
+import { feedSettings } from './settings-feed.ts';
 import { feedFromSupervisor } from './socket-feed.ts';
 
 /** After that, lines go where they went before the last boot: better in the wrong folder than in none. */
@@ -27,21 +29,20 @@ export function serveLogs(channel: Channel, launch: Launch, log: Logger, compres
   const before = readCursors(join(folder, 'cursors.json'));
   const cursors = cursorKeeper(join(folder, 'cursors.json'), before);
 
-  const outputs = openOutputs(
-    logSettings(settingsOf(launch), (problem) => log.warn(problem)),
-    {
-      root,
-      compressWorker,
-      stdoutFd: launch.stdoutFd,
-      pending: before.pending ?? {},
-      listener: {
-        onLoss: (path, reason) => log.error(`cannot write ${path}, dropping its lines: ${reason}`),
-        onRecovered: (path, { lines, bytes, reason }) =>
-          log.warn(`dropped ${lines} lines (${bytes} bytes) of ${path}, which can be written again: ${reason}`),
-        onNote: (line) => log.info(line),
-      },
+  const settingsNow = (overrides: readonly Written[]) =>
+    logSettings(createSettings([...(launch.settings ?? []), ...overrides]).settings, (problem) => log.warn(problem));
+  const outputs = openLiveOutputs(settingsNow([]), {
+    root,
+    compressWorker,
+    stdoutFd: launch.stdoutFd,
+    pending: before.pending ?? {},
+    listener: {
+      onLoss: (path, reason) => log.error(`cannot write ${path}, dropping its lines: ${reason}`),
+      onRecovered: (path, { lines, bytes, reason }) =>
+        log.warn(`dropped ${lines} lines (${bytes} bytes) of ${path}, which can be written again: ${reason}`),
+      onNote: (line) => log.info(line),
     },
-  );
+  });
   const tails = createContainerTails(before.tails, (all) => cursors.update({ tails: all, pending: outputs.pending() }));
   const pipes = (launch.logPipes ?? []).map(({ source, fd }) =>
     createServicePipe({ origin: source, fd, acceptedPath: join(folder, `${source}.accepted`) }),
@@ -63,6 +64,7 @@ export function serveLogs(channel: Channel, launch: Launch, log: Logger, compres
 
   const stopFeed = feedFromLxc(channel, tails, join(launch.rundir, 'lxc'), log);
   const stopSocketFeed = feedFromSupervisor(channel, sockets, log);
+  const stopSettingsFeed = feedSettings(channel, log, (overrides) => outputs.change(settingsNow(overrides)));
   channel.serve(
     logContract,
     logHandlers({ openRevision, troubles: () => [...collector.troubles(), ...cursors.troubles()] }),
@@ -71,6 +73,7 @@ export function serveLogs(channel: Channel, launch: Launch, log: Logger, compres
     clearTimeout(patience);
     stopFeed();
     stopSocketFeed();
+    stopSettingsFeed();
     collector.stop();
   };
 }

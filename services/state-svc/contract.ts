@@ -17,6 +17,8 @@ const noSuchStep = z.strictObject({ name: z.string() });
 /** `reason` is for people. */
 const storeFailed = z.strictObject({ reason: z.string() });
 
+const overrides = z.array(z.strictObject({ key: z.string(), value: z.string() }));
+
 const keptByBerth = { KEPT_BY_BERTH: z.strictObject({}) };
 const writeFailed = { WRITE_FAILED: z.strictObject({ full: z.boolean(), reason: z.string() }) };
 
@@ -223,6 +225,15 @@ export const stateContract = defineContract({
       idempotent: true,
       deadlineMs: 60_000,
     },
+    /** What user-meta says about the configuration: keys that allow it, with values that can be used. */
+    listOverrides: {
+      callers: ['ctl-svc', 'log-svc'],
+      params: z.strictObject({}),
+      result: z.strictObject({ overrides }),
+      errors: {},
+      idempotent: true,
+      deadlineMs: 5_000,
+    },
     /** In the order of the keys; `next`: there is more after that key. */
     listMetadata: {
       callers: ['ctl-svc'],
@@ -293,6 +304,8 @@ export const stateContract = defineContract({
       subscribers: ['ctl-svc'],
       payload: z.strictObject({ kind: metadataKind, key: metadataKey }),
     },
+    /** All of them. */
+    overridesChanged: { subscribers: ['log-svc'], payload: z.strictObject({ overrides }) },
     /** Another set of containers or groups: take both lists anew. */
     revisionChanged: { subscribers: ['ctl-svc'], payload: z.strictObject({ revision: z.string() }) },
     /** The progress of an update, whenever it changes. Without `logs`. */

@@ -10,12 +10,15 @@ export interface Standing {
   readonly status: string;
 }
 
-/** `storage`: any folder of its file system that may be asked. `standing`: undefined while nothing is known of it yet. */
-export function createOwnMetadata(
-  storage: string,
-  reservedPercent: number,
-  standing: () => Standing | undefined,
-): OwnMetadata {
+export interface OwnMetadataContext {
+  /** Any folder of its file system that may be asked. */
+  readonly storage: string;
+  readonly reservedPercent: () => number;
+  /** Undefined while nothing is known of it yet. */
+  readonly standing: () => Standing | undefined;
+}
+
+export function createOwnMetadata({ storage, reservedPercent, standing }: OwnMetadataContext): OwnMetadata {
   // Neither changes while the machine runs, and asking for the first costs a file of a few KiB for each core.
   const cpuModel = cpus()[0]?.model;
   const kernel = { name: type(), release: release(), version: version() };
@@ -31,7 +34,7 @@ export function createOwnMetadata(
     hostname: hostname(),
     interfaces: networkInterfaces(),
     storage: spaceOf(storage),
-    reservedPercent,
+    reservedPercent: reservedPercent(),
     nowMs: Date.now(),
     uptimeSeconds: uptime(),
     meminfo: textOf('/proc/meminfo'),

@@ -4,6 +4,7 @@ import { indexAfter, pageFrom } from '../../shared/ipc/page.ts';
 import { type Clock, sleep } from './clock.ts';
 import type { stateContract } from './contract.ts';
 import { driverHandlers } from './driver-handlers.ts';
+import type { LiveSettings } from './live-settings.ts';
 import type { Metadata } from './metadata.ts';
 import { metadataHandlers } from './metadata-handlers.ts';
 import type { RevisionRunner } from './revision-runner.ts';
@@ -21,6 +22,7 @@ export function createHandlers(
   runner: RevisionRunner,
   desk: StepDesk,
   metadata: Metadata,
+  settings: LiveSettings,
   clock: Clock,
 ): Handlers<typeof stateContract> {
   const settledWithin = (patienceMs: number): Promise<void> => Promise.race([runner.settled, sleep(clock, patienceMs)]);
@@ -64,8 +66,8 @@ export function createHandlers(
       const reasons = await runner.stopAll();
       return reasons.length === 0 ? ok({}) : fail({ code: 'STOP_INCOMPLETE', reasons: [...reasons] });
     },
-    ...metadataHandlers(metadata),
     ...driverHandlers(runner.drivers),
-    health: () => ok({ reasons: [...runner.health()] }),
+    ...metadataHandlers(metadata, settings),
+    health: () => ok({ reasons: [...runner.health(), ...settings.health()] }),
   };
 }

@@ -29,7 +29,7 @@ export interface ViewsContext {
   readonly folder: string;
   readonly metadata: Metadata;
   /** Between looks at what Berth says about the device, which changes by itself; asked only while somebody sees it. */
-  readonly intervalMs: number;
+  readonly intervalMs: () => number;
   readonly clock: Clock;
   readonly log: Logger;
 }
@@ -87,7 +87,7 @@ export function openMetadataViews({ folder, metadata, intervalMs, clock, log }: 
   const look = (): void => {
     cancel();
     if (troubles.size === 0 && !viewers.some(({ roles }) => roles.includes('mgmt'))) return;
-    cancel = clock.after(intervalMs, () => {
+    cancel = clock.after(intervalMs(), () => {
       for (const kind of METADATA_KINDS) if (kind === 'device' || troubles.has(kind)) fillAll(kind);
     });
   };

@@ -13,7 +13,7 @@ export interface DeskSettings {
   readonly store: RevisionStore;
   readonly log: Logger;
   /** Of the file system, kept free: storage.gc.reserved. */
-  readonly reservedPercent: number;
+  readonly reservedPercent: () => number;
   usedFor(name: string): string | undefined;
 }
 

@@ -9,11 +9,11 @@ export interface StorageRoom {
 }
 
 /** `reservedPercent` of the file system that `folder` is on stay free for logs, leases and what else must be written down. */
-export function createStorageRoom(folder: string, reservedPercent: number): StorageRoom {
+export function createStorageRoom(folder: string, reservedPercent: () => number): StorageRoom {
   return {
     async availableBytes() {
       const { bsize, blocks, bavail } = await statfs(folder);
-      return Math.max(0, Math.floor(bavail * bsize - (blocks * bsize * reservedPercent) / 100));
+      return Math.max(0, Math.floor(bavail * bsize - (blocks * bsize * reservedPercent()) / 100));
     },
     async usedPercent() {
       const { blocks, bavail } = await statfs(folder);

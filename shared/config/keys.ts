@@ -46,7 +46,11 @@ export const KEYS = {
   PH_CREDS_SECRET: key(text, '', { alias: 'creds.secret' }),
   PH_CREDS_TYPE: key(text, 'builtin', { alias: 'creds.type' }),
   PH_FACTORY_AUTOTOK: key(text, '', { alias: 'factory.autotok' }),
-  PH_METADATA_DEVMETA_INTERVAL: key(count, '10', { alias: 'metadata.devmeta.interval', userMeta: true }),
+  PH_METADATA_DEVMETA_INTERVAL: key(count, '10', {
+    alias: 'metadata.devmeta.interval',
+    userMeta: true,
+    job: 'seconds after which containers of role mgmt see in device-meta how the device is',
+  }),
   PH_METADATA_USRMETA_INTERVAL: key(count, '5', { alias: 'metadata.usrmeta.interval', userMeta: true }),
   PH_UPDATER_INTERVAL: key(count, '5', { alias: 'updater.interval', userMeta: true }),
   PH_UPDATER_NETWORK_TIMEOUT: key(count, '120', { alias: 'updater.network_timeout', userMeta: true }),

@@ -40,6 +40,7 @@ export interface World {
   /** Names of those that answer nothing, as after SIGSTOP. */
   hanging: Set<ServiceName>;
   readonly metadata: Readonly<Record<MetadataKind, Map<string, string>>>;
+  overrides: { key: string; value: string }[];
   /** What state-svc answers to the next changes of metadata. */
   metadataRefusal: MetadataRefusal | undefined;
   /** By the container that names them; '' for the host. */
@@ -65,6 +66,7 @@ export function newWorld(): World {
     sockets: [],
     hanging: new Set(),
     metadata: { user: new Map(), device: new Map() },
+    overrides: [],
     metadataRefusal: undefined,
     drivers: new Map(),
     driverRefusal: undefined,
@@ -125,6 +127,7 @@ const statePart = {
     listGroups: stateContract.requests.listGroups,
     controlContainer: stateContract.requests.controlContainer,
     signalReady: stateContract.requests.signalReady,
+    listOverrides: stateContract.requests.listOverrides,
     listMetadata: stateContract.requests.listMetadata,
     setMetadata: stateContract.requests.setMetadata,
     deleteMetadata: stateContract.requests.deleteMetadata,
@@ -171,6 +174,7 @@ export function startState(world: World, channel: Channel): void {
         return ok({});
       }),
     ...fakeSteps(world.store),
+    listOverrides: () => here(() => ok({ overrides: world.overrides })),
     listMetadata: ({ kind, after }) =>
       here(() => {
         const { entries, next } = pageOf(world.metadata[kind], after);

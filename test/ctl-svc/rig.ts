@@ -11,6 +11,7 @@ import { lxcContract } from '../../services/lxc-svc/contract.ts';
 import { netContract } from '../../services/net-svc/contract.ts';
 import { stateContract } from '../../services/state-svc/contract.ts';
 import { supervisorContract } from '../../services/supervisor/contract.ts';
+import type { Written } from '../../shared/config/settings.ts';
 import { runCommand } from '../../shared/exec/run-command.ts';
 import type { Channel, ServiceName } from '../../shared/ipc/contract.ts';
 import { createMemoryBus, type MemoryBus } from '../../shared/ipc/memory-bus.ts';
@@ -44,6 +45,12 @@ export interface Rig {
   readonly stop: () => void;
 }
 
+/** What Berth was started with. */
+const SETTINGS: readonly Written[] = [
+  { key: 'PV_LOG_LEVEL', value: 'warn', origin: 'pv conf file' },
+  { key: 'PV_LXC_LOG_LEVEL', value: '4', origin: 'env' },
+];
+
 const LISTEN = { mode: 0o600, backlog: 128 };
 
 /** `containers` have their sockets when ctl-svc starts. */
@@ -62,7 +69,11 @@ export async function startRig(containers: readonly string[] = [], world: World 
   startPeers(world, connect);
   const host = join(folder, 'pv-ctrl');
   const ctl = connect('ctl-svc');
-  const stopControl = await serveControl(ctl, { hostFd: listenUnix(host, LISTEN), storage: folder }, silentLogger);
+  const stopControl = await serveControl(
+    ctl,
+    { hostFd: listenUnix(host, LISTEN), storage: folder, settings: SETTINGS },
+    silentLogger,
+  );
   ctl.ready();
   const supervisor = channelOf(channels, 'supervisor');
   const rig: Rig = {

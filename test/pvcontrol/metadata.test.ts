@@ -1,10 +1,10 @@
-// pvcontrol usrmeta and devmeta against the real ctl-svc.
+// pvcontrol usrmeta, devmeta, config and conf against the real ctl-svc.
 import assert from 'node:assert/strict';
 import { after, before, describe, it } from 'node:test';
 import { type Rig, startRig } from '../ctl-svc/rig.ts';
 import { bundleProgram, type Program } from './program.ts';
 
-describe('pvcontrol usrmeta and devmeta', () => {
+describe('pvcontrol usrmeta, devmeta, config and conf', () => {
   let program: Program;
   let rig: Rig;
   before(async () => {
@@ -37,6 +37,17 @@ describe('pvcontrol usrmeta and devmeta', () => {
     assert.equal(rig.world.metadata.user.get('dash'), '-v');
   });
 
+  it('shows the configuration, by the older names or with who set it', async () => {
+    assert.equal(JSON.parse((await run('config', 'ls')).stdout)['log.level'], 2);
+    const rows: unknown[] = JSON.parse((await run('conf', 'ls')).stdout);
+    assert.deepEqual(
+      rows.find((row) => JSON.stringify(row).includes('"PV_LOG_LEVEL"')),
+      { key: 'PV_LOG_LEVEL', value: 'warn', modified: 'pv conf file' },
+    );
+    assert.match((await run('conf', 'ls', '--table')).stdout, /^PV_LOG_LEVEL +warn +pv conf file$/m);
+    assert.match((await run('config', 'ls', '--table')).stdout, /^creds\.id +-$/m);
+  });
+
   const wrong: readonly (readonly [string[], RegExp])[] = [
     [['usrmeta'], /expected ls, save KEY VALUE or delete KEY/],
     [['usrmeta', 'put'], /not 'put'/],
@@ -47,6 +58,9 @@ describe('pvcontrol usrmeta and devmeta', () => {
     [['devmeta', 'delete'], /the KEY is missing/],
     [['devmeta', 'delete', 'k', 'l'], /it got 'l' as well/],
     [['devmeta', 'ls', 'k'], /takes nothing more, it got 'k'/],
+    [['conf'], /conf: expected ls/],
+    [['config', 'get'], /config: expected ls, not 'get'/],
+    [['conf', 'ls', 'k'], /takes nothing more, it got 'k'/],
     [['usrmeta', 'save', '../k', 'v'], /'\.\.\/k' is not valid: it has a "\/"/],
   ];
   for (const [args, message] of wrong) {

@@ -104,7 +104,13 @@ describe('device facts', () => {
   });
 
   it('come from this machine', () => {
-    const facts = parsed(createOwnMetadata('/', 5, () => ({ revision: '7', status: 'STARTED' })).entries());
+    const facts = parsed(
+      createOwnMetadata({
+        storage: '/',
+        reservedPercent: () => 5,
+        standing: () => ({ revision: '7', status: 'STARTED' }),
+      }).entries(),
+    );
     assert.equal(facts['pantavisor.revision'], '7');
     assert.equal(facts['pantavisor.status'], 'STARTED');
     assert.deepEqual(Object.keys(facts).sort(), Object.keys(RECORDED).sort());

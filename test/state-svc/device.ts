@@ -15,6 +15,7 @@ import { stateContract } from '../../services/state-svc/contract.ts';
 import { createHandlers } from '../../services/state-svc/handlers.ts';
 import { openIntents } from '../../services/state-svc/intent-store.ts';
 import { openLeaseHolds } from '../../services/state-svc/lease-hold-store.ts';
+import { createLiveSettings } from '../../services/state-svc/live-settings.ts';
 import { openMetadata } from '../../services/state-svc/metadata.ts';
 import { openMetadataViews } from '../../services/state-svc/metadata-views.ts';
 import { openDesk } from '../../services/state-svc/open-desk.ts';
@@ -135,7 +136,7 @@ export async function createDevice(
       await mkdir(join(storage, 'meta'), { recursive: true });
       const views = openMetadataViews({
         ...{ folder: join(storage, 'meta'), metadata, clock, log },
-        intervalMs: 10_000,
+        intervalMs: () => 10_000,
       });
       runner = await runRevision({
         channel,
@@ -151,10 +152,13 @@ export async function createDevice(
       });
       const { revision } = runner;
       const desk = await openDesk({
-        ...{ storage, store, log, reservedPercent: 0 },
+        ...{ storage, store, log, reservedPercent: () => 0 },
         usedFor: (name) => (name === revision ? 'is running' : undefined),
       });
-      channel.serve(stateContract, createHandlers(runner, desk, metadata, clock));
+      channel.serve(
+        stateContract,
+        createHandlers(runner, desk, metadata, createLiveSettings([], metadata, log), clock),
+      );
       channel.ready();
       return runner;
     },

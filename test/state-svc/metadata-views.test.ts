@@ -34,7 +34,8 @@ describe('metadata views', () => {
   let clock: TestClock;
   let measured: string;
   const own = { has: (key: string) => key === 'time', entries: () => new Map([['time', measured]]) };
-  const open = (): MetadataViews => openMetadataViews({ folder, metadata, intervalMs: 1000, clock, log: silentLogger });
+  const open = (): MetadataViews =>
+    openMetadataViews({ folder, metadata, intervalMs: () => 1000, clock, log: silentLogger });
   const seen = (container: string, kind = 'user-meta'): Record<string, string> => {
     const path = join(folder, container, kind);
     return Object.fromEntries(readdirSync(path).map((name) => [name, readFileSync(join(path, name), 'utf8')]));

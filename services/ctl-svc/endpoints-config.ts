@@ -1,0 +1,54 @@
+// The endpoints of the configuration, as data, and what they do.
+import * as z from 'zod/mini';
+import { createSettings, findKey, type Settings, type Written } from '../../shared/config/settings.ts';
+import { type Endpoint, endpoint, type Handler, type Sources } from './endpoint.ts';
+import { json } from './reply.ts';
+
+const shown = z.union([z.string(), z.number(), z.boolean(), z.null()]);
+
+/** By the older, dotted names; a key that has none is not among them. */
+const showAliases: Handler<undefined> = async (request, sources) => {
+  const settings = await presentSettings(sources, request.signal());
+  const rows = settings.rows().flatMap(({ alias, shown: value }) => (alias === undefined ? [] : [[alias, value]]));
+  return json(Object.fromEntries(rows));
+};
+
+const showOrigins: Handler<undefined> = async (request, sources) => {
+  const settings = await presentSettings(sources, request.signal());
+  return json(
+    settings
+      .rows()
+      .map(({ key, text, origin }) => ({ key, value: shownValue(settings.value(key), text), modified: origin })),
+  );
+};
+
+/** As it was started with, and over it what user-meta says. */
+async function presentSettings({ settings, peers }: Sources, signal: AbortSignal): Promise<Settings> {
+  const answer = await peers.state.listOverrides({}, { signal });
+  const overrides = answer.ok ? answer.value.overrides : [];
+  const written = overrides.flatMap(({ key: name, value }): Written[] => {
+    const key = findKey(name);
+    return key === undefined ? [] : [{ key, value, origin: 'user meta' }];
+  });
+  return createSettings([...settings, ...written]).settings;
+}
+
+/** Words are shown as words, not as the numbers that stand for them. `text`: as it was written. */
+function shownValue(value: unknown, text: string): z.output<typeof shown> {
+  if (text === '') return null;
+  if (Array.isArray(value)) return value.join(',');
+  return typeof value === 'object' ? text : shown.parse(value);
+}
+
+export const CONFIG_ENDPOINTS: readonly Endpoint[] = [
+  endpoint({ method: 'GET', path: '/config', access: 'mgmt', answer: z.record(z.string(), shown) }, showAliases),
+  endpoint(
+    {
+      method: 'GET',
+      path: '/config2',
+      access: 'mgmt',
+      answer: z.array(z.strictObject({ key: z.string(), value: shown, modified: z.string() })),
+    },
+    showOrigins,
+  ),
+];
