@@ -1,4 +1,4 @@
-// Reads the folders that people write: device.json and containers/<name>/{args.json, rootfs/, rootfs.list or
+// Reads the folders that people write: device.json, bsp/drivers.json and containers/<name>/{args.json, rootfs/, rootfs.list or
 // root.squashfs, config/, src.json}.
 import { accessSync, constants, type Dirent, readdirSync, readFileSync, statSync } from 'node:fs';
 import { basename, join, resolve } from 'node:path';
@@ -31,6 +31,8 @@ export interface ContainerSource {
 export interface Source {
   /** The parsed device.json; undefined when no folder has one. */
   readonly device: unknown;
+  /** The parsed bsp/drivers.json; undefined when no folder has one. */
+  readonly drivers: unknown;
   /** In alphabetical order. */
   readonly containers: readonly ContainerSource[];
   readonly problems: readonly Problem[];
@@ -44,6 +46,7 @@ export function isSourceFolder(folder: string): boolean {
 export function readSources(folders: readonly string[]): Source {
   const problems: Problem[] = [];
   const devices: unknown[] = [];
+  const drivers: unknown[] = [];
   const containers = new Map<string, ContainerSource>();
   for (const folder of folders) {
     if (!isSourceFolder(folder)) {
@@ -54,6 +57,11 @@ export function readSources(folders: readonly string[]): Source {
     const device = readJson(devicePath, 'device.json', problems);
     if (device !== undefined && devices.push(device) > 1) {
       problems.push(problem(devicePath, 'DUPLICATE_DEVICE', 'is a second device.json; a revision has one'));
+    }
+    const driversPath = join(folder, 'bsp/drivers.json');
+    const driversHere = readJson(driversPath, 'bsp/drivers.json', problems);
+    if (driversHere !== undefined && drivers.push(driversHere) > 1) {
+      problems.push(problem(driversPath, 'DUPLICATE_DRIVERS', 'is a second bsp/drivers.json; a revision has one'));
     }
     for (const name of subfolders(join(folder, 'containers'), problems)) {
       const at = join(folder, 'containers', name);
@@ -68,7 +76,7 @@ export function readSources(folders: readonly string[]): Source {
     }
   }
   const inOrder = [...containers.values()].sort((a, b) => (a.name < b.name ? -1 : 1));
-  return { device: devices[0], containers: inOrder, problems };
+  return { device: devices[0], drivers: drivers[0], containers: inOrder, problems };
 }
 
 function readContainer(name: string, folder: string, problems: Problem[]): ContainerSource {

@@ -61,6 +61,7 @@ export function validateSource(source: Source): ParsedRevision {
 function stateDocument(source: Source, addText: (text: string) => string): Record<string, unknown> {
   const state: Record<string, unknown> = { '#spec': STATE_SPEC };
   if (source.device !== undefined) state['device.json'] = source.device;
+  if (source.drivers !== undefined) state['bsp/drivers.json'] = source.drivers;
   for (const { name, args, origin } of source.containers) {
     state[`${name}/run.json`] = runManifest(name, args);
     state[`${name}/${CONFIG_FILE}`] = addText(lxcConfig(name, args));

@@ -79,7 +79,9 @@ function overlaysOf(commandLine: string): readonly string[] {
 function complaint({ exitCode, signal, stderr, stdout }: CommandResult): string | undefined {
   if (exitCode === 0) return undefined;
   const [words = ''] = (stderr.trim() || stdout.trim()).split('\n');
-  return words === '' ? `modprobe ended with ${signal ?? `exit code ${exitCode}`}` : words;
+  // Whoever tells it says who said it.
+  const said = words.replace(/^modprobe: (?:FATAL: |ERROR: )?/, '');
+  return said === '' ? `it ended with ${signal ?? `exit code ${exitCode}`}` : said;
 }
 
 function failure(error: unknown): string {

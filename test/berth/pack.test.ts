@@ -114,6 +114,23 @@ describe('berth pack into a storage', () => {
     assert.equal(existsSync(join(trail, '.pv/progress')), false);
   });
 
+  it('takes bsp/drivers.json, and checks the drivers of containers against it', async () => {
+    const drivers = { all: { wifi: ['brcmfmac'] } };
+    const source = scratch.write('drivers', {
+      'bsp/drivers.json': drivers,
+      'containers/one/rootfs/etc/name': 'one\n',
+      'containers/one/args.json': { PV_DRIVERS_REQUIRED: ['wifi'] },
+    });
+    const ran = await pack(source, '-o', out('drivers-out'));
+    assert.equal(ran.exitCode, 0, ran.stderr);
+    assert.deepEqual(json(join(out('drivers-out'), 'trails/0/.pvr/json'))['bsp/drivers.json'], drivers);
+    rmSync(join(source, 'bsp'), { recursive: true });
+    assert.match(
+      (await pack(source, '-o', out('driverless'))).stderr,
+      /^one\/run\.json\.drivers\.required\.0: driver 'wifi'/m,
+    );
+  });
+
   it('changes nothing when the same content is packed again, and repairs what is damaged', async () => {
     const source = scratch.write('again', soundSource());
     const storage = out('again-out');

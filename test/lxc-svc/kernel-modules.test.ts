@@ -34,7 +34,7 @@ describe('lxc.kernelModules', () => {
     assert.equal(await modules().load([first, plain('two')]), undefined);
     assert.deepEqual(await modules().load([plain('bad'), plain('three')]), {
       module: 'bad',
-      reason: 'modprobe: FATAL: Module bad not found in directory /lib/modules',
+      reason: 'Module bad not found in directory /lib/modules',
     });
     assert.deepEqual(calls(), ['[one][a=1][b=$(reboot);`x`]', '[two]', '[bad]']);
   });
