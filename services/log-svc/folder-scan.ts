@@ -45,9 +45,13 @@ export function tidyCompressions(root: string, files: readonly StoredFile[]): st
   return left;
 }
 
-/** With the folders that are empty then, up to `root`. Throws what the file system throws. */
-export function removeFile(root: string, path: string): void {
+/**
+ * With the folders that are empty then, up to `root`; not those of the running `revision`, which containers have mounted. Throws what
+ * the file system throws.
+ */
+export function removeFile(root: string, path: string, revision: string | undefined): void {
   rmSync(join(root, path), { force: true });
+  if (revision !== undefined && path.startsWith(`${revision}/`)) return;
   for (let folder = dirname(path); folder !== '.'; folder = dirname(folder)) {
     try {
       rmdirSync(join(root, folder));

@@ -68,7 +68,7 @@ export function createRetention({ root, settings, workerPath, revision, rotate, 
       const { remove, rotate: largest } = excessOf(files, revision(), marks);
       const gone = remove.filter((path) => join(root, path) !== busy);
       for (const path of gone) {
-        removeFile(root, path);
+        removeFile(root, path, revision());
         failed.delete(join(root, path));
       }
       const bytes = sumOf(files, new Set(gone));

@@ -155,6 +155,11 @@ describe('roles', () => {
       const { stderr } = within('meek', tries);
       assert.equal(stderr.match(/Operation not permitted|Permission denied|must be superuser/gi)?.length, 3, stderr);
     }
+    // Root of a user namespace of its own has the capability there, and mounts that it inherited are locked (mount_namespaces(7)).
+    const remount = '/bin/busybox mount -o remount,bind,rw /pantavisor/user-meta && echo x > /pantavisor/user-meta/k';
+    const inside = within('meek', `/bin/busybox unshare -U -r -m /bin/sh -c '/bin/busybox id -u; ${remount}'`);
+    assert.match(inside.stdout, /^0$/m, inside.stderr);
+    assert.notEqual(inside.status, 0);
     expectations();
   });
 
