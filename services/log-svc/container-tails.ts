@@ -1,9 +1,11 @@
 // Source: the raw log files of containers (console and LXC's own log), followed by inotify.
 import { type FSWatcher, watch } from 'node:fs';
 import { dirname } from 'node:path';
+import { performance } from 'node:perf_hooks';
 import type { HealthReason } from '../../shared/schema/health.ts';
 import type { Followed } from './cursor-store.ts';
 import { type FileFollower, followFile } from './file-follower.ts';
+import { createFloodLimit, FLOOD_RATE_BYTES, type FloodLimit } from './flood-limit.ts';
 import type { ContainerLog, LogSink, LogSource } from './log-flow.ts';
 
 export interface ContainerTails extends LogSource {
@@ -18,6 +20,7 @@ export interface ContainerTails extends LogSource {
 interface Tail {
   readonly log: ContainerLog;
   readonly follower: FileFollower;
+  readonly limit: FloodLimit;
   unreadable: string;
 }
 
@@ -29,10 +32,12 @@ const SWEEP_MS = 5_000;
 /** More than a device has; containers of revisions that are gone must not add up. */
 const MAX_LEFT = 1_000;
 
-/** `onRead` is called after every turn that read something, with all cursors. */
+/** `onRead` is called after every turn that read something, with all cursors; `say` with what is worth a line in our own log. */
 export function createContainerTails(
   resumeFrom: Readonly<Record<string, Followed>>,
   onRead: (tails: Record<string, Followed>) => void,
+  say: (line: string) => void,
+  nowMs: () => number = () => performance.now(),
 ): ContainerTails {
   /** Places in files that are not followed now: they lie there still when their container is mounted again. */
   const left = new Map(Object.entries(resumeFrom));
@@ -52,12 +57,28 @@ export function createContainerTails(
     });
     onRead(Object.fromEntries([...left, ...entries]));
   };
+  /** In the log itself, where it is missing, and in ours. */
+  const tellGap = ({ log }: Tail, into: LogSink, what: string): void => {
+    into.bytes(log, Buffer.from(`\n[${what}]\n`));
+    say(`${log.container}, ${log.source}: ${what}`);
+  };
+  const tellLeftOut = (tail: Tail, into: LogSink, bytes: number | undefined): void => {
+    if (bytes === undefined) return;
+    tellGap(tail, into, `${bytes} bytes left out here: it writes more than ${FLOOD_RATE_BYTES / 1024} KiB a second`);
+  };
   const readTail = (tail: Tail, into: LogSink): boolean => {
     try {
-      const more = tail.follower.turn((bytes) => {
-        into.bytes(tail.log, bytes);
-        changed = true;
-      });
+      const more = tail.follower.turn(
+        (bytes) => {
+          changed = true;
+          tellLeftOut(tail, into, tail.limit.leftOut());
+          if (!tail.limit.take(bytes.length)) return;
+          into.bytes(tail.log, bytes);
+          // Now, not after the turn: a kill repeats this at most.
+          save();
+        },
+        () => tellGap(tail, into, 'some of it may be missing here: it was rotated more than once between two looks'),
+      );
       tail.unreadable = '';
       return more;
     } catch (error) {
@@ -111,7 +132,10 @@ export function createContainerTails(
         tailsOf.follow({ container, source }, path);
       }
       sweep = setInterval(() => {
-        for (const path of tails.keys()) watchFolder(dirname(path));
+        for (const [path, tail] of tails) {
+          watchFolder(dirname(path));
+          tellLeftOut(tail, to, tail.limit.leftOut());
+        }
         schedule();
       }, SWEEP_MS);
       schedule(0);
@@ -121,7 +145,12 @@ export function createContainerTails(
       forget(dirname(path));
       watchFolder(dirname(path));
       if (!tails.has(path)) {
-        tails.set(path, { log, follower: followFile(path, left.get(path)?.cursor), unreadable: '' });
+        tails.set(path, {
+          log,
+          follower: followFile(path, left.get(path)?.cursor),
+          limit: createFloodLimit(nowMs),
+          unreadable: '',
+        });
         left.delete(path);
         changed = true;
       }
@@ -130,7 +159,10 @@ export function createContainerTails(
     unfollow(container) {
       for (const [path, tail] of tails) {
         if (tail.log.container !== container) continue;
-        if (sink !== undefined) while (readTail(tail, sink));
+        if (sink !== undefined) {
+          while (readTail(tail, sink));
+          tellLeftOut(tail, sink, tail.limit.close());
+        }
         letGo(path, tail);
       }
       save();
@@ -140,7 +172,10 @@ export function createContainerTails(
       clearTimeout(timer);
       clearInterval(sweep);
       readAll();
-      for (const [path, tail] of tails) letGo(path, tail);
+      for (const [path, tail] of tails) {
+        if (sink !== undefined) tellLeftOut(tail, sink, tail.limit.close());
+        letGo(path, tail);
+      }
     },
     troubles: () => [...tails].flatMap(([path, tail]) => unreadable(path, tail)),
   };

@@ -3,15 +3,19 @@ import { closeSync, fstatSync, openSync, readSync, statSync } from 'node:fs';
 import { continues, type FoundFile, HEAD_BYTES, planResume, type TailCursor } from './tail-cursor.ts';
 
 export interface FileFollower {
-  /** Hands on at most MAX_TURN_BYTES, each time in a buffer that is reused afterwards; true when there may be more. Throws when the file is there and cannot be read. */
-  turn(onBytes: (bytes: Buffer) => void): boolean;
-  /** Undefined while nothing was ever read. */
+  /**
+   * Hands on at most MAX_TURN_BYTES, each time in a buffer that is reused afterwards; true when there may be more. `onGap`: a file came and went in
+   * between that nobody read. Throws when the file is there and cannot be read.
+   */
+  turn(onBytes: (bytes: Buffer) => void, onGap?: () => void): boolean;
+  /** Behind what was handed on last, or is being handed on. Undefined while nothing was ever read. */
   cursor(): TailCursor | undefined;
   close(): void;
 }
 
-const CHUNK_BYTES = 64 * 1024;
-const MAX_TURN_BYTES = 4 * CHUNK_BYTES;
+/** Also what a kill repeats at most: the cursor is kept after each. */
+const CHUNK_BYTES = 32 * 1024;
+const MAX_TURN_BYTES = 8 * CHUNK_BYTES;
 
 interface OpenFile {
   readonly fd: number;
@@ -32,13 +36,13 @@ export function followFile(path: string, from: TailCursor | undefined): FileFoll
     if (file.head.length < HEAD_BYTES) {
       file.head = Buffer.concat([file.head, chunk.subarray(0, Math.min(length, HEAD_BYTES - file.head.length))]);
     }
-    onBytes(chunk.subarray(0, length));
     file.offset += length;
     last = cursorOf(file);
+    onBytes(chunk.subarray(0, length));
     return length;
   };
   /** The next file to read when the first of the queue is at its end; false when there is none. */
-  const advance = (files: OpenFile[]): boolean => {
+  const advance = (files: OpenFile[], onGap: () => void): boolean => {
     const [file] = files;
     if (files.length > 1) {
       files.shift();
@@ -52,17 +56,18 @@ export function followFile(path: string, from: TailCursor | undefined): FileFoll
     const skipped = file === undefined || inodeOf(`${path}.1`) === file.inode ? undefined : tryOpen(`${path}.1`);
     // What was written between our last read and the rename is in the old one: it stays first in the queue.
     files.push(...(skipped === undefined ? [next] : [skipped, next]));
+    if (file !== undefined && skipped !== undefined && !follows(skipped.fd, file.fd)) onGap();
     return true;
   };
   return {
-    turn(onBytes) {
-      queue ??= resume(path, from);
+    turn(onBytes, onGap = () => undefined) {
+      queue ??= resume(path, from, onGap);
       let total = 0;
       while (total < MAX_TURN_BYTES) {
         const [file] = queue;
         const length = file === undefined ? 0 : readOne(file, onBytes);
         total += length;
-        if (length === 0 && !advance(queue)) return false;
+        if (length === 0 && !advance(queue, onGap)) return false;
       }
       return true;
     },
@@ -73,11 +78,25 @@ export function followFile(path: string, from: TailCursor | undefined): FileFoll
   };
 }
 
-function resume(path: string, cursor: TailCursor | undefined): OpenFile[] {
+/** Coarse clock of file times (CONFIG_HZ 100), milliseconds. */
+const CLOCK_MS = 10;
+
+/**
+ * Whether the one file came right after the other. When a file is replaced as `.1`, it loses its name and its change time says when: the next one
+ * was made long before that if it was the one that replaced it, and at that moment if there was another in between.
+ */
+function follows(nextFd: number, fd: number): boolean {
+  const { birthtimeMs } = fstatSync(nextFd);
+  const { ctimeMs, nlink } = fstatSync(fd);
+  return nlink > 0 || birthtimeMs === 0 || birthtimeMs < ctimeMs - CLOCK_MS;
+}
+
+function resume(path: string, cursor: TailCursor | undefined, onGap: () => void): OpenFile[] {
   const current = tryOpen(path);
   const previous = cursor === undefined ? undefined : tryOpen(`${path}.1`);
   const plan = planResume(cursor, current && found(current.fd), previous && found(previous.fd));
   const files: OpenFile[] = [];
+  if (plan.mayMiss) onGap();
   if (previous !== undefined) {
     if (plan.previousFrom === undefined) closeSync(previous.fd);
     else files.push(goTo(previous, plan.previousFrom));

@@ -3,7 +3,7 @@
 // <storage>/logs/current              → <rev>
 // <storage>/logs/<rev>/…/<file>       being written
 // <storage>/logs/<rev>/…/<file>.000001.gz   rotated and compressed; without .gz until it is
-import { accessSync, constants, mkdirSync } from 'node:fs';
+import { accessSync, constants, mkdirSync, statfsSync } from 'node:fs';
 import { join } from 'node:path';
 import { performance } from 'node:perf_hooks';
 import type { HealthReason } from '../../shared/schema/health.ts';
@@ -108,7 +108,9 @@ export function openLogFolder({
       // Also what nobody has written to for a while: closed until it is needed.
       releaseAll();
       if (linkTrouble !== '' && revision !== undefined) link(revision);
-      if (isChanged) retention.check();
+      // Whoever has nothing more to say would be in trouble for good.
+      if (hasRoom(root)) for (const file of files.values()) if (file.loss() !== undefined) file.append(NOTHING);
+      if (isChanged || retention.troubles().length > 0) retention.check();
       isChanged = false;
     },
     troubles: () => [
@@ -121,6 +123,18 @@ export function openLogFolder({
       retention.close();
     },
   };
+}
+
+const NOTHING = Buffer.alloc(0);
+const MIN_FREE_BYTES = 64 * 1024;
+
+function hasRoom(root: string): boolean {
+  try {
+    const { bavail, bsize } = statfsSync(root);
+    return bavail * bsize >= MIN_FREE_BYTES;
+  } catch {
+    return false;
+  }
 }
 
 function unwritable(path: string, detail: string): HealthReason {

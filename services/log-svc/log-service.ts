@@ -43,7 +43,11 @@ export function serveLogs(channel: Channel, launch: Launch, log: Logger, compres
       onNote: (line) => log.info(line),
     },
   });
-  const tails = createContainerTails(before.tails, (all) => cursors.update({ tails: all, pending: outputs.pending() }));
+  const tails = createContainerTails(
+    before.tails,
+    (all) => cursors.update({ tails: all, pending: outputs.pending() }),
+    (line) => log.warn(line),
+  );
   const pipes = (launch.logPipes ?? []).map(({ source, fd }) =>
     createServicePipe({ origin: source, fd, acceptedPath: join(folder, `${source}.accepted`) }),
   );

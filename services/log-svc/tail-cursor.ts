@@ -27,19 +27,20 @@ export function continues(file: FoundFile, { inode, offset, head }: TailCursor):
 
 /**
  * What to read, in order: `previous` is the generation that LXC renamed to `.1`, of which there is only one.
- * Without a cursor the previous one is left alone: it belongs to a time before ours.
+ * Without a cursor the previous one is left alone: it belongs to a time before ours. `mayMiss`: neither is the file of the cursor, so there may
+ * have been others that nobody read.
  */
 export function planResume(
   cursor: TailCursor | undefined,
   current: FoundFile | undefined,
   previous: FoundFile | undefined,
-): { readonly previousFrom: number | undefined; readonly currentFrom: number } {
-  if (cursor === undefined) return { previousFrom: undefined, currentFrom: 0 };
+): { readonly previousFrom: number | undefined; readonly currentFrom: number; readonly mayMiss: boolean } {
+  if (cursor === undefined) return { previousFrom: undefined, currentFrom: 0, mayMiss: false };
   if (current !== undefined && continues(current, cursor)) {
-    return { previousFrom: undefined, currentFrom: cursor.offset };
+    return { previousFrom: undefined, currentFrom: cursor.offset, mayMiss: false };
   }
-  if (previous === undefined) return { previousFrom: undefined, currentFrom: 0 };
-  if (continues(previous, cursor)) return { previousFrom: cursor.offset, currentFrom: 0 };
+  if (previous === undefined) return { previousFrom: undefined, currentFrom: 0, mayMiss: false };
+  if (continues(previous, cursor)) return { previousFrom: cursor.offset, currentFrom: 0, mayMiss: false };
   // Rotated more than once: all of the previous one is new. (Or cut short in place, and it is not: better twice than never.)
-  return { previousFrom: 0, currentFrom: 0 };
+  return { previousFrom: 0, currentFrom: 0, mayMiss: true };
 }

@@ -63,6 +63,40 @@ describe('log-svc.followFile', () => {
     assert.equal(readAll(follower), 'b\nc\nd\n');
   });
 
+  it('says when a file may have come and gone that nobody read, also over a restart', () => {
+    let gaps = 0;
+    const readOn = (follower: FileFollower): string => {
+      let text = '';
+      while (
+        follower.turn(
+          (bytes) => (text += bytes.toString()),
+          () => gaps++,
+        )
+      );
+      return text;
+    };
+    writeFileSync(path, 'a\n');
+    const follower = follow();
+    assert.equal(readOn(follower), 'a\n');
+    rotate();
+    writeFileSync(path, 'b\n');
+    assert.equal(readOn(follower), 'b\n');
+    assert.equal(gaps, 0, 'one rotation is none');
+    for (const text of ['lost\n', 'c\n', 'd\n']) {
+      rotate();
+      writeFileSync(path, text);
+    }
+    assert.equal(readOn(follower), 'c\nd\n');
+    assert.equal(gaps, 1);
+    const cursor = follower.cursor();
+    for (const text of ['lost\n', 'e\n', 'f\n']) {
+      rotate();
+      writeFileSync(path, text);
+    }
+    assert.equal(readOn(follow(cursor)), 'e\nf\n');
+    assert.equal(gaps, 2);
+  });
+
   it('starts over when the file is cut short, also when it has grown past the old place since', () => {
     writeFileSync(path, 'first\n');
     const follower = follow();

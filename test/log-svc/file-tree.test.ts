@@ -156,6 +156,19 @@ describe('log-svc.fileTree', () => {
     assert.equal(readFileSync(path, 'utf8'), 'd\n');
   });
 
+  it('is well again once there is room, also when there is nothing more to say', () => {
+    folder.openRevision('0');
+    const path = place.log('0/web/console.log');
+    mkdirSync(dirname(path));
+    symlinkSync('/dev/full', path);
+    tree.bytes(console_, Buffer.from('a\n'));
+    rmSync(path);
+    nowMs += 1_000;
+    folder.refresh();
+    assert.deepEqual(folder.troubles(), []);
+    assert.deepEqual(said.slice(1), [`back ${path}: 1 lines, 2 bytes`]);
+  });
+
   it('makes a file anew that somebody removed', () => {
     folder.openRevision('0');
     tree.bytes(console_, Buffer.from('a\n'));

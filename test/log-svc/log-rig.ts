@@ -28,7 +28,7 @@ import type { KeyName } from '../../shared/config/keys.ts';
 import { findKey } from '../../shared/config/settings.ts';
 import { createBroker } from '../../shared/ipc/broker.ts';
 import { createChannel } from '../../shared/ipc/channel.ts';
-import { type Channel, ok } from '../../shared/ipc/contract.ts';
+import { type Channel, type Handlers, ok } from '../../shared/ipc/contract.ts';
 import { memoryPorts } from '../../shared/ipc/memory-port.ts';
 import { socketPort } from '../../shared/ipc/socket-port.ts';
 import { pipe2NonBlocking } from '../../shared/kernel/unix-sockets.ts';
@@ -268,3 +268,15 @@ export async function makeLogTree(place: Place): Promise<LogTree> {
     },
   };
 }
+
+/** An lxc-svc of which nothing but its list is asked. */
+export const lxcHandlers = (
+  listContainers: Handlers<typeof lxcContract>['listContainers'],
+): Handlers<typeof lxcContract> => {
+  const unused = (): never => {
+    throw new Error('not asked for here');
+  };
+  const modules = { loadModules: unused, unloadModules: unused, listModules: unused };
+  const others = { mount: unused, start: unused, stop: unused, unmount: unused, checkDisks: unused, health: unused };
+  return { listContainers, ...modules, ...others };
+};
