@@ -6,7 +6,7 @@ import type { Places } from '../../services/supervisor/spawn-arguments.ts';
 import { startSupervisor } from '../../services/supervisor/supervisor.ts';
 import { runCommand } from '../../shared/exec/run-command.ts';
 
-type End = 'keep' | 'stop' | 'reboot' | 'refused' | 'incomplete';
+type End = 'keep' | 'stop' | 'reboot' | 'off' | 'refused' | 'incomplete';
 
 const REBOOT_COMMAND_MS = 30_000;
 
@@ -28,8 +28,9 @@ export async function runTree(places: Places, settings: LaunchSettings): Promise
   for (;;) {
     const end = await runOnce(places, settings, signalled);
     if (end === 'refused' || end === 'incomplete') return 1;
+    if (end === 'off' && settings.mode === 'embedded') return await endMachine('poweroff');
     if (end !== 'reboot') return 0;
-    if (settings.mode === 'embedded') return await rebootMachine();
+    if (settings.mode === 'embedded') return await endMachine('reboot');
     say('starting over');
   }
 }
@@ -42,9 +43,9 @@ async function runOnce(places: Places, settings: LaunchSettings, signalled: Prom
     return 'refused';
   }
   void supervisor.ready.then(() => say(`up, control socket ${join(places.rundir, 'pv-ctrl')}`));
-  const rebootAsked = supervisor.rebootAsked.then(({ code, message }): End => {
-    say(`reboot for ${code}: ${message}`);
-    return 'reboot';
+  const rebootAsked = supervisor.rebootAsked.then(({ code, message, off }): End => {
+    say(off ? `poweroff: ${message}` : `reboot for ${code}: ${message}`);
+    return off ? 'off' : 'reboot';
   });
   const end = await Promise.race([signalled, rebootAsked]);
   say(end === 'keep' ? 'ending, containers stay' : 'stopping containers');
@@ -53,8 +54,8 @@ async function runOnce(places: Places, settings: LaunchSettings, signalled: Prom
 }
 
 /** The init's own command; it ends this process in its own time. */
-async function rebootMachine(): Promise<number> {
-  const { exitCode, stderr } = await runCommand('reboot', [], { timeoutMs: REBOOT_COMMAND_MS });
-  if (exitCode !== 0) console.error(`berth: reboot ended with ${exitCode}: ${stderr.trim()}`);
+async function endMachine(command: 'reboot' | 'poweroff'): Promise<number> {
+  const { exitCode, stderr } = await runCommand(command, [], { timeoutMs: REBOOT_COMMAND_MS });
+  if (exitCode !== 0) console.error(`berth: ${command} ended with ${exitCode}: ${stderr.trim()}`);
   return exitCode === 0 ? 0 : 1;
 }

@@ -17,7 +17,10 @@ export interface Boot {
   mayStart(container: Container): Promise<void>;
   /** Goals that were given up at their group's timeout and are still not met. */
   reasons(): readonly HealthReason[];
+  /** No more turns. Who waits for one, and is stopped, is let go all the same. */
   close(): void;
+  /** The same, and everybody who waits is let go: somebody else has the turns now. */
+  handOver(): void;
 }
 
 export interface BootContext {
@@ -25,6 +28,8 @@ export interface BootContext {
   readonly log: Logger;
   /** Starts under way at a time. */
   readonly limit: number;
+  /** A group's time ran out before these of its containers had met their goals. */
+  onMissed(group: string, containers: readonly string[]): void;
 }
 
 interface Held {
@@ -40,6 +45,7 @@ export function createBoot(revision: Revision, containers: readonly Container[],
   const held = new Set<Held>();
   let progress: BootProgress | undefined;
   let cancelTimer: () => void = () => undefined;
+  let isClosed = false;
 
   const ordered = (): readonly OrderedContainer[] =>
     containers.map((container) => ({
@@ -53,13 +59,14 @@ export function createBoot(revision: Revision, containers: readonly Container[],
     }));
 
   const turn = (now: number): number | undefined => {
-    if (progress === undefined) return undefined;
+    if (progress === undefined || isClosed) return undefined;
     const step = advance(progress, groups, ordered(), now);
     progress = step.progress;
     for (const { name, missed } of step.passed) {
       for (const container of missed) dropped.add(container);
       if (missed.length > 0)
         log.warn(`group ${name}: goals not met in time by ${missed.join(', ')}; the next group goes on`);
+      if (missed.length > 0) context.onMissed(name, missed);
     }
     for (const name of startable(progress, groups, ordered(), context.limit)) {
       containers.find((container) => container.plan.name === name)?.boot();
@@ -87,6 +94,11 @@ export function createBoot(revision: Revision, containers: readonly Container[],
       waiting.go();
     }
     return next;
+  };
+
+  const close = (): void => {
+    isClosed = true;
+    cancelTimer();
   };
 
   let looking = false;
@@ -122,6 +134,11 @@ export function createBoot(revision: Revision, containers: readonly Container[],
           subject: each.name,
           message: `has not reached ${each.goal} within the timeout of its group ${each.group}; it is ${each.status}`,
         })),
-    close: () => cancelTimer(),
+    close,
+    handOver() {
+      close();
+      for (const waiting of held) waiting.go();
+      held.clear();
+    },
   };
 }

@@ -3,7 +3,7 @@
 export interface Clock {
   /** Milliseconds since 1970-01-01 UTC; may jump when the device's clock is set, so durations are never computed from it alone. */
   nowMs(): number;
-  /** Milliseconds since some moment before the start; never jumps. */
+  /** Milliseconds since some moment before the machine's boot; never jumps, and the same for every process until the next boot. */
   elapsedMs(): number;
   /** Runs `run` once after `delayMs`; the answer takes it back. Not touched by jumps of the wall clock. */
   after(delayMs: number, run: () => void): () => void;
@@ -14,7 +14,8 @@ export const MAX_DELAY_MS = 2_147_483_647;
 
 export const systemClock: Clock = {
   nowMs: () => Date.now(),
-  elapsedMs: () => performance.now(),
+  // CLOCK_MONOTONIC of clock_gettime(2), which performance.now() counts from the start of the process.
+  elapsedMs: () => Number(process.hrtime.bigint()) / 1e6,
   after(delayMs, run) {
     const timer = setTimeout(run, Math.min(Math.max(delayMs, 0), MAX_DELAY_MS));
     return () => clearTimeout(timer);

@@ -2,6 +2,7 @@
 import { fail, type Handlers, ok } from '../../shared/ipc/contract.ts';
 import { indexAfter, pageFrom } from '../../shared/ipc/page.ts';
 import { type Clock, sleep } from './clock.ts';
+import type { Commands } from './commands.ts';
 import type { stateContract } from './contract.ts';
 import { driverHandlers } from './driver-handlers.ts';
 import type { LiveSettings } from './live-settings.ts';
@@ -23,6 +24,7 @@ export function createHandlers(
   desk: StepDesk,
   metadata: Metadata,
   settings: LiveSettings,
+  commands: Commands,
   clock: Clock,
 ): Handlers<typeof stateContract> {
   const settledWithin = (patienceMs: number): Promise<void> => Promise.race([runner.settled, sleep(clock, patienceMs)]);
@@ -59,7 +61,10 @@ export function createHandlers(
       return expected === true ? ok({}) : fail({ code: 'SIGNAL_UNEXPECTED' });
     },
     ...createStepHandlers(desk, () => runner.revision),
-    runCommand: () => fail({ code: 'UNSUPPORTED', reason: 'this build runs the revision that it boots, and no other' }),
+    async runCommand({ op, payload }) {
+      const refused = await commands.run(op, payload);
+      return refused === undefined ? ok({}) : fail(refused);
+    },
     collectGarbage: () => fail({ code: 'STORE_FAILED', reason: 'this build collects no garbage yet' }),
     async stopAll() {
       await settledWithin(CONTROL_PATIENCE_MS);

@@ -1,5 +1,5 @@
-// Gives leases back that neither the running nor the rollback revision asks for, be it the container or its interface, after a hold time. Until
-// updates exist the running revision is both. Looks once a boot, and again only while there is something to wait for.
+// Gives leases back that no revision that may run asks for, be it the container or its interface, after a hold time. Looks once a
+// boot, with every update, and again only while there is something to wait for.
 
 import type { Logger } from '../../shared/log/logger.ts';
 import type { ContainerPlan } from '../../shared/revision/revision.ts';
@@ -24,7 +24,7 @@ export interface LeaseReturnContext {
 
 export interface LeaseReturn {
   /**
-   * `known`: every container of the revisions that may run; `plans`, of those whose interfaces are known too: what they no longer name is
+   * `known`: every container of the revisions that may run, from now on; `plans`, of those whose interfaces are known too: what they no longer name is
    * given back as well. Never rejects; what does not work is tried again later.
    */
   open(known: ReadonlySet<string>, plans?: readonly NetworkOf[]): Promise<void>;
@@ -51,8 +51,18 @@ export function createLeaseReturn(context: LeaseReturnContext): LeaseReturn {
   let countedMs = clock.elapsedMs();
   let cancel: () => void = () => undefined;
   let isClosed = false;
+  let wanted = wantedOf(new Set(), []);
+  let looking: Promise<void> = Promise.resolve();
 
-  const look = async (wanted: Wanted): Promise<void> => {
+  const look = (): Promise<void> => {
+    cancel();
+    // One after the other: each counts on from what the one before counted.
+    looking = looking.then(lookOnce);
+    return looking;
+  };
+
+  const lookOnce = async (): Promise<void> => {
+    if (isClosed) return;
     let nextMs: number | undefined = LOOK_MS;
     try {
       const leases = await heldLeases(context);
@@ -62,7 +72,9 @@ export function createLeaseReturn(context: LeaseReturnContext): LeaseReturn {
       tellNew(before, unwanted(leases, wanted), wanted, holdMs, log);
       times = step.times;
       countedMs = now;
-      const kept = await giveBack(context, step.due);
+      // Since the leases were listed an update may have brought their containers back.
+      const due = step.due.filter((lease) => !isWanted(lease, wanted));
+      const kept = await giveBack(context, due);
       times = new Map([...step.times].filter(([name, heldMs]) => heldMs < holdMs || kept.has(name)));
       if (isClosed) return;
       if (times.size > 0 || before.size > 0) await store.save(times);
@@ -71,11 +83,15 @@ export function createLeaseReturn(context: LeaseReturnContext): LeaseReturn {
       log.warn(`leases of unknown containers could not be looked at: ${String(error)}`);
     }
     if (nextMs === undefined || isClosed) return;
-    cancel = clock.after(Math.min(nextMs, LOOK_MS), () => void look(wanted));
+    cancel();
+    cancel = clock.after(Math.min(nextMs, LOOK_MS), () => void look());
   };
 
   return {
-    open: (known, plans = []) => look(wantedOf(known, plans)),
+    open(known, plans = []) {
+      wanted = wantedOf(known, plans);
+      return look();
+    },
     async close() {
       isClosed = true;
       cancel();

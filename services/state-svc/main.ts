@@ -2,8 +2,10 @@
 import { availableParallelism } from 'node:os';
 import { join } from 'node:path';
 import { runService } from '../../shared/service/run-service.ts';
+import { openBootStore } from './boot-store.ts';
 import { createChecksums } from './checksum-pool.ts';
 import { systemClock } from './clock.ts';
+import { createCommands } from './commands.ts';
 import { stateContract } from './contract.ts';
 import { createOwnMetadata } from './device-readings.ts';
 import { createHandlers } from './handlers.ts';
@@ -16,11 +18,14 @@ import { openMetadataViews } from './metadata-views.ts';
 import { openDesk } from './open-desk.ts';
 import { type RevisionRunner, runRevision } from './revision-runner.ts';
 import { openRevisionStore } from './revision-store.ts';
+import { openStepStore } from './step-store.ts';
 
 void runService(stateContract, 'state', async ({ channel, launch, log }) => {
   // The bundle is CommonJS, and the worker's bundle lies beside it.
   const checksums = createChecksums(join(__dirname, 'checksum-worker.js'));
   const store = openRevisionStore(launch.storage, checksums);
+  const steps = openStepStore(launch.storage, log);
+  await steps.open();
   let runner: RevisionRunner | undefined;
   const cache = join(launch.storage, 'cache');
   const own = createOwnMetadata({
@@ -48,14 +53,30 @@ void runService(stateContract, 'state', async ({ channel, launch, log }) => {
     leaseHoldMs: settings.value('BERTH_LEASE_HOLD') * 1000,
     // Mounting and starting waits for the kernel more than it computes: two at a time also on one core.
     startLimit: Math.max(2, availableParallelism()),
+    bootStore: openBootStore(launch.storage),
+    steps,
+    trial: {
+      get commitDelayMs() {
+        return settings.value('PV_UPDATER_COMMIT_DELAY') * 1000;
+      },
+      get goalsTimeoutMs() {
+        return settings.value('PV_UPDATER_GOALS_TIMEOUT') * 1000;
+      },
+    },
+    life: launch.life ?? '',
   });
   runner = running;
   const desk = await openDesk({
-    ...{ storage: launch.storage, store, log },
+    ...{ storage: launch.storage, store, steps, log },
     reservedPercent: () => settings.value('PV_STORAGE_GC_RESERVED'),
-    usedFor: (name) => (name === running.revision ? 'is running' : undefined),
+    usedFor: (name) => running.updates.usedFor(name),
   });
-  channel.serve(stateContract, createHandlers(running, desk, metadata, settings, systemClock));
+  const commands = createCommands({
+    ...{ updates: running.updates, reboots: running.reboots, settled: running.settled, steps, log },
+    current: () => running.revision,
+    collectGarbage: async () => undefined,
+  });
+  channel.serve(stateContract, createHandlers(running, desk, metadata, settings, commands, systemClock));
   return async () => {
     views.close();
     await running.close();

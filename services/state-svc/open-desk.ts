@@ -4,13 +4,14 @@ import type { Logger } from '../../shared/log/logger.ts';
 import { openObjectStore } from './object-store.ts';
 import type { RevisionStore } from './revision-store.ts';
 import { createStepDesk, type StepDesk } from './step-desk.ts';
-import { openStepStore } from './step-store.ts';
+import type { StepStore } from './step-store.ts';
 import { createStorageRoom } from './storage-room.ts';
 import { createUploads } from './uploads.ts';
 
 export interface DeskSettings {
   readonly storage: string;
   readonly store: RevisionStore;
+  readonly steps: StepStore;
   readonly log: Logger;
   /** Of the file system, kept free: storage.gc.reserved. */
   readonly reservedPercent: () => number;
@@ -18,12 +19,17 @@ export interface DeskSettings {
 }
 
 /** What was interrupted is tidied up when it resolves. */
-export async function openDesk({ storage, store, log, reservedPercent, usedFor }: DeskSettings): Promise<StepDesk> {
+export async function openDesk({
+  storage,
+  store,
+  steps,
+  log,
+  reservedPercent,
+  usedFor,
+}: DeskSettings): Promise<StepDesk> {
   const room = createStorageRoom(join(storage, 'objects'), reservedPercent);
   const objects = openObjectStore(storage);
   const uploads = createUploads({ storage, objects, room, log, makeRoom: async () => undefined });
-  const steps = openStepStore(storage, log);
   await uploads.open();
-  await steps.open();
   return createStepDesk({ store, objects, uploads, steps, room, usedFor });
 }

@@ -1,6 +1,7 @@
 // Brings what state-svc believes in line with what is: after its own start from nothing, after lost events by difference.
 import { allPages } from '../../shared/ipc/page.ts';
 import type { Logger } from '../../shared/log/logger.ts';
+import type { Carried } from './boot-state.ts';
 import type { Clock } from './clock.ts';
 import type { Container } from './container.ts';
 import type { ExitEvent } from './container-core.ts';
@@ -17,6 +18,7 @@ export interface ReconcileContext {
   readonly clock: Clock;
   readonly intents: IntentStore;
   readonly revision: string;
+  readonly carried: Carried;
   readonly containers: readonly Container[];
 }
 
@@ -25,11 +27,11 @@ export interface ReconcileContext {
  * net-svc cannot be asked.
  */
 export async function adoptAll(context: ReconcileContext): Promise<void> {
-  const { containers, intents, log, revision } = context;
+  const { carried, containers, intents, log, revision } = context;
   const actual = await listActual(context);
   const attached = await listAttached(context);
   const planned = new Set(containers.map((container) => container.plan.name));
-  const foreign = strangers(revision, planned, actual, attached);
+  const foreign = strangers(revision, carried, planned, actual, attached);
   for (const name of foreign) {
     log.warn(`container ${name} is not of revision ${revision}: it is stopped and removed`);
     const left = await tearDown(name, STOP_GRACE_MS, attached.includes(name), context);
@@ -48,6 +50,11 @@ export async function adoptAll(context: ReconcileContext): Promise<void> {
       return container.adopt(standing, exitOf(found));
     }),
   );
+}
+
+/** Whether anything of a revision is there: mounted, or running. Rejects when lxc-svc cannot be asked. */
+export async function somethingLives(context: Pick<ResyncContext, 'ask' | 'peers'>): Promise<boolean> {
+  return (await listActual(context)).some(({ mounted, running }) => mounted || running !== undefined);
 }
 
 export interface ResyncContext {
@@ -80,7 +87,7 @@ function exitOf(actual: Actual | undefined): ExitEvent | undefined {
   return actual?.exit;
 }
 
-async function listActual({ ask, peers }: ResyncContext): Promise<readonly Actual[]> {
+async function listActual({ ask, peers }: Pick<ResyncContext, 'ask' | 'peers'>): Promise<readonly Actual[]> {
   return await allPages(async (after) => {
     const answer = await ask(() => peers.lxc.listContainers(after === undefined ? {} : { after }));
     return answer.ok ? { rows: answer.value.containers, next: answer.value.next } : { rows: [], next: undefined };

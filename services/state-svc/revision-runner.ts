@@ -1,31 +1,32 @@
-// The running revision: verified, configured, reconciled with what runs already, then booted; afterwards it answers for its
-// containers and groups until the end.
+// What state-svc is: the revision that runs, the updates that replace it, and the lists and actions that others ask for.
 import type { Channel } from '../../shared/ipc/contract.ts';
 import type { Logger } from '../../shared/log/logger.ts';
 import type { ReadMeta } from '../../shared/revision/driver-modules.ts';
-import type { Problem, Revision } from '../../shared/revision/revision.ts';
 import type { ContainerRow, GroupRow } from '../../shared/schema/api.ts';
 import type { HealthReason } from '../../shared/schema/health.ts';
 import { lxcContract } from '../lxc-svc/contract.ts';
-import { createAnnouncer } from './announcer.ts';
-import { type Boot, createBoot } from './boot.ts';
+import type { BootStore } from './boot-store.ts';
 import { type Clock, sleep } from './clock.ts';
-import { type Container, createContainer } from './container.ts';
+import type { Container } from './container.ts';
+import { stateContract } from './contract.ts';
 import type { Standing } from './device-readings.ts';
-import { checkDisks } from './disk-check.ts';
-import { createDrivers, type Drivers } from './drivers.ts';
+import type { Drivers } from './drivers.ts';
 import type { IntentStore } from './intent-store.ts';
 import type { LeaseHoldStore } from './lease-hold-store.ts';
 import { createLeaseReturn } from './lease-return.ts';
+import { createLogTail } from './log-tail.ts';
 import type { MetadataViews } from './metadata-views.ts';
-import { type Ask, connectPeers, createAsk, type Peers } from './peers.ts';
-import { configure, keepConfiguring, startWaiting } from './pool-setup.ts';
-import { createRebootRequest } from './reboot-request.ts';
-import { adoptAll, type ReconcileContext, resync } from './reconcile.ts';
+import { connectPeers, createAsk } from './peers.ts';
+import { createReboots, type Reboots } from './reboot-request.ts';
+import { somethingLives } from './reconcile.ts';
 import type { RevisionStore } from './revision-store.ts';
-import { describe } from './start-pipeline.ts';
+import { createStage, type Stage } from './stage.ts';
+import { withoutLogs } from './step-progress.ts';
+import type { StepStore } from './step-store.ts';
 import { stopAll } from './stop-all.ts';
-import { type Candidate, readCandidate, verifyCandidate } from './verify-revision.ts';
+import type { TrialLimits } from './trial.ts';
+import { createUpdates, type Updates } from './updates.ts';
+import { refused } from './verify-revision.ts';
 
 export interface RunnerContext {
   readonly channel: Channel;
@@ -42,6 +43,12 @@ export interface RunnerContext {
   readonly leaseHoldMs: number;
   /** Starts under way at a time within the revision. */
   readonly startLimit: number;
+  readonly bootStore: BootStore;
+  readonly steps: StepStore;
+  /** How long a revision is tried. */
+  readonly trial: TrialLimits;
+  /** Of the tree: services of one life have restarted, the tree has not. */
+  readonly life: string;
 }
 
 export interface RevisionRunner {
@@ -56,6 +63,8 @@ export interface RevisionRunner {
   /** Name and status of the revision. */
   standing(): Standing;
   health(): readonly HealthReason[];
+  readonly updates: Updates;
+  readonly reboots: Reboots;
   /** Verifies, reconciles, starts. Resolves when what ran already is adopted, or the revision is refused; never rejects. */
   readonly settled: Promise<void>;
   /** Stops every container, groups in reverse, and takes the pools' network away. Answers what did not work, past it all. */
@@ -64,184 +73,114 @@ export interface RevisionRunner {
   close(): Promise<void>;
 }
 
-/** Problems and reasons told to others; a damaged document can have thousands. */
-const MAX_REASONS = 64;
+const ASK_AGAIN_MS = 5000;
 
-/** Reads the revision at once, so that lists can be answered; everything slow goes on behind it. */
-export async function runRevision(context: RunnerContext): Promise<RevisionRunner> {
-  const { channel, clock, log } = context;
+/** Reads the revision at once where it can, so that lists can be answered; everything slow goes on behind it. */
+export async function runRevision(given: RunnerContext): Promise<RevisionRunner> {
+  const { channel, clock } = given;
+  const tail = createLogTail(given.log, clock.nowMs);
+  const { log } = tail;
+  const context = { ...given, log };
   const peers = connectPeers(channel);
   const ask = createAsk(clock, log);
-  const requestReboot = createRebootRequest(channel, log);
+  const reboots = createReboots(channel, log);
   const leaseReturn = createLeaseReturn({
     ...{ peers, ask, clock, log },
     store: context.leaseHolds,
     holdMs: context.leaseHoldMs,
   });
-  const candidate = await readCandidate(context.store);
-  let problems: readonly Problem[] = candidate.problems;
-  let unconfigured: readonly HealthReason[] = [];
-  let boot: Boot | undefined;
-  let isEnding = false;
-
-  const plans = candidate.revision?.containers ?? [];
-  const announcer = createAnnouncer(channel, log, candidate.name, candidate.revision?.groups ?? [], () =>
-    context.views.refresh(),
-  );
-  const sections = candidate.revision?.drivers ?? [];
-  const notYet = (): string | undefined => {
-    if (problems.length > 0) return 'its revision was refused, GET /health says why';
-    return boot === undefined ? 'its revision is being verified; ask again in a moment' : undefined;
+  let stage: Stage | undefined;
+  const theStage = (): Stage => {
+    if (stage === undefined) throw new Error('nothing runs yet');
+    return stage;
   };
-  const drivers = createDrivers({ sections, plans, peers, ask, meta: context.meta, notYet, log });
-  const containers: readonly Container[] = plans.map((plan) =>
-    createContainer(plan, {
-      ...context,
-      peers,
-      ask,
-      drivers,
-      requestReboot,
-      revision: candidate.name ?? '',
-      mayStart: (container) => boot?.mayStart(container) ?? Promise.resolve(),
-      notYet,
-      changed: (container) => {
-        boot?.look();
-        announcer.look(containers, container);
-      },
-    }),
-  );
-  const reconciling: ReconcileContext = { ...context, peers, ask, revision: candidate.name ?? '', containers };
+  const updates = createUpdates({
+    ...{ clock, tail, reboots },
+    store: context.store,
+    bootStore: context.bootStore,
+    steps: context.steps,
+    limits: context.trial,
+    life: context.life,
+    stage: theStage,
+    publish: (revision, progress) =>
+      channel.publish(stateContract, 'updateProgressed', { revision, progress: withoutLogs(progress) }),
+    onKnown: (containers, plans) => void leaseReturn.open(containers, plans),
+  });
+
+  const loaded = await context.bootStore.load();
+  const inDoubt = loaded.ok && updates.leavesDoubt(loaded.value);
+  const first =
+    loaded.ok && !inDoubt
+      ? await updates.decide(loaded.value, false)
+      : refused(undefined, loaded.ok ? [] : loaded.problems);
+  stage = createStage(first, {
+    ...{ ...context, peers, ask },
+    // While a revision is tried, who gives up makes it go back, which is more than a reboot would do.
+    requestReboot: (code, message) => (updates.trying ? undefined : reboots.request(code, message)),
+    onChange: () => updates.look(),
+    onMissed: (group, containers) => updates.missed(group, containers),
+  });
+
+  const livesYet = async (): Promise<boolean> => {
+    for (;;) {
+      try {
+        return await somethingLives({ ask, peers });
+      } catch (error) {
+        log.error(`what runs is not known, asking again: ${String(error)}`);
+        await sleep(clock, ASK_AGAIN_MS);
+      }
+    }
+  };
+  const settle = async (): Promise<void> => {
+    if (loaded.ok && inDoubt) theStage().present(await updates.decide(loaded.value, await livesYet()));
+    await updates.settle();
+  };
+  const settled: Promise<void> = settle();
+  const current = () => theStage().current;
 
   channel.subscribe(lxcContract, 'containerExited', {
     onEvent: ({ container, ...exit }) => {
       // Before adoption there is nothing to compare with; listContainers tells it all the same.
-      void settled.then(() => find(container)?.exited(exit));
+      void settled.then(() => current().find(container)?.exited(exit));
     },
-    onLost: () => void settled.then(() => resync(reconciling)),
+    onLost: () => void settled.then(() => current().resync()),
   });
 
-  const refuse = (found: readonly Problem[]): void => {
-    problems = found;
-    for (const { path, code, message } of found)
-      log.error(`revision ${candidate.name ?? '?'} refused: ${path}: ${message} (${code})`);
-    requestReboot('REVISION_REFUSED', found[0]?.message ?? '');
-  };
-
-  const settle = async (): Promise<void> => {
-    openLog(peers, ask, candidate, log);
-    for (const { path, message } of candidate.warnings) log.warn(`${path}: ${message}`);
-    for (const key of candidate.revision?.ignored ?? []) log.debug(`${key} is not known and was ignored`);
-    const found = await verifyCandidate(context.store, candidate);
-    const { revision } = candidate;
-    if (found.length > 0 || revision === undefined) return refuse(found);
-    log.info(`revision ${candidate.name}: ${revision.objects.size} objects verified`);
-    const unavailable = await checkDisks(revision, peers, (call) => persist(call, ask, clock, log));
-    if (unavailable.length > 0) return refuse(unavailable);
-    context.views.show(revision.containers);
-    const configured = await configure(revision, peers, (call) => persist(call, ask, clock, log));
-    if (configured.refused.length > 0) return refuse(configured.refused);
-    unconfigured = configured.reasons;
-    for (const { message } of unconfigured) log.error(message);
-    if (unconfigured.length > 0) void settled.then(() => repairPools(revision));
-    await persist(
-      () => adoptAll(reconciling),
-      (call) => call(),
-      clock,
-      log,
-    );
-    boot = createBoot(revision, containers, { clock, log, limit: context.startLimit });
-    void leaseReturn.open(new Set(revision.containers.map(({ name }) => name)), revision.containers);
-  };
-
-  const repairPools = async (revision: Revision): Promise<void> => {
-    await keepConfiguring(
-      revision,
-      { peers, ask, clock },
-      () => !isEnding,
-      (reasons) => {
-        unconfigured = reasons;
-      },
-    );
-    if (isEnding) return;
-    log.info('the pools of the revision stand now, who waited for them is started');
-    startWaiting(containers);
-  };
-
-  const settled: Promise<void> = settle()
-    .catch((error: unknown) => refuse([{ path: '', code: 'INTERNAL', message: String(error) }]))
-    .then(() => {
-      announcer.open(containers, problems.length > 0);
-      boot?.open();
-    });
-
-  const find = (name: string): Container | undefined => containers.find((container) => container.plan.name === name);
-
   return {
-    revision: candidate.name ?? '',
-    containers: () => containers.map((container) => container.row()),
-    groups: () => announcer.groups(containers),
-    find,
-    drivers,
-    standing: () => ({ revision: candidate.name ?? '', status: announcer.status(containers) }),
-    health: () => [
-      ...bounded(problems),
-      ...unconfigured,
-      ...context.views.health(),
-      ...unwrittenReasons(context.intents.unwritten()),
-      ...[...containers.flatMap(({ problem }) => problem ?? []), ...(boot?.reasons() ?? [])].slice(0, MAX_REASONS),
-    ],
+    get revision() {
+      return current().name;
+    },
+    containers: () => current().containers.map((container) => container.row()),
+    groups: () => current().groups(),
+    find: (name) => current().find(name),
+    drivers: {
+      loadFor: (plan) => current().drivers.loadFor(plan),
+      list: (container) => current().drivers.list(container),
+      set: (action, container, driver) => current().drivers.set(action, container, driver),
+    },
+    standing: () => ({ revision: current().name, status: current().status() }),
+    health: () => [...current().health(), ...context.views.health(), ...unwrittenReasons(context.intents.unwritten())],
+    updates,
+    reboots,
     settled,
     stopAll: () => {
-      isEnding = true;
-      boot?.close();
-      return stopAll(containers, candidate.revision, peers, ask);
+      void updates.close();
+      current().close();
+      return stopAll(current().containers, current().candidate.revision, peers, ask);
     },
     async close() {
-      isEnding = true;
-      boot?.close();
-      for (const container of containers) container.close();
+      const closed = updates.close();
+      current().close();
+      for (const container of current().containers) container.close();
+      await closed;
       await leaseReturn.close();
       await context.intents.drained();
     },
   };
 }
 
-/** Not waited for: containers start without it, and log-svc keeps what comes before. */
-function openLog(peers: Peers, ask: Ask, { name }: Candidate, log: Logger): void {
-  if (name === undefined) return;
-  ask(() => peers.log.openRevision({ revision: name })).then(
-    (answer) => answer.ok || log.warn(`logs of revision ${name}: ${describe(answer.error)}`),
-    (error: unknown) => log.warn(`logs of revision ${name}: ${String(error)}`),
-  );
-}
-
 function unwrittenReasons(reason: string | undefined): readonly HealthReason[] {
   if (reason === undefined) return [];
   const message = `what containers are meant to be cannot be written down (${reason}); it holds until state-svc restarts`;
   return [{ code: 'ORDERS_UNWRITABLE', subject: 'cache/containers.json', message }];
-}
-
-const PERSIST_MS = 5000;
-
-/** For the steps without which nothing can go on: asked until there is an answer. */
-async function persist<T>(call: () => Promise<T>, ask: Ask, clock: Clock, log: Logger): Promise<T> {
-  for (;;) {
-    try {
-      return await ask(call);
-    } catch (error) {
-      log.error(`${String(error)}; trying again in ${PERSIST_MS} ms`);
-      await sleep(clock, PERSIST_MS);
-    }
-  }
-}
-
-function bounded(problems: readonly Problem[]): readonly HealthReason[] {
-  const shown = problems.slice(0, MAX_REASONS).map(({ path, code, message }) => ({
-    code: 'REVISION_REFUSED',
-    subject: path.slice(0, 200),
-    message: `${code}: ${message}`.slice(0, 500),
-  }));
-  const rest = problems.length - shown.length;
-  if (rest === 0) return shown;
-  return [...shown, { code: 'REVISION_REFUSED', subject: '', message: `and ${rest} problems more, see the log` }];
 }

@@ -1,5 +1,4 @@
 // Revisions on disk, read and put in order:
-//   <storage>/boot/current.json          {"revision":"0"}; absent: "0"
 //   <storage>/trails/<rev>/.pvr/json     the state
 //   <storage>/trails/<rev>/<path>        hard link to objects/<sha256>
 //   <storage>/objects/<sha256>           artifacts, shared between revisions
@@ -8,7 +7,7 @@ import { link, lstat, mkdir, rename, rm } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import * as z from 'zod/mini';
 import type { Problem } from '../../shared/revision/revision.ts';
-import { revisionName, sha256 } from '../../shared/schema/names.ts';
+import { sha256 } from '../../shared/schema/names.ts';
 import { readIfPresent } from './atomic-file.ts';
 import type { Checksums } from './checksum-pool.ts';
 
@@ -17,7 +16,6 @@ export type Read<T> =
   | { readonly ok: false; readonly problems: readonly Problem[] };
 
 export interface RevisionStore {
-  readCurrent(): Promise<Read<string>>;
   /** The parsed JSON of the revision's state; nothing about its content is known yet. */
   readState(revision: string): Promise<Read<unknown>>;
   /** An object as text; undefined when it is missing. For small ones: LXC configurations. */
@@ -28,7 +26,6 @@ export interface RevisionStore {
   checkOut(revision: string, objects: ReadonlyMap<string, string>): Promise<readonly Problem[]>;
 }
 
-const currentDocument = z.object({ revision: revisionName });
 const digests = z.record(z.string(), z.unknown());
 
 export function openRevisionStore(storage: string, checksums: Checksums): RevisionStore {
@@ -36,16 +33,6 @@ export function openRevisionStore(storage: string, checksums: Checksums): Revisi
   const trail = (revision: string): string => join(storage, 'trails', revision);
 
   return {
-    async readCurrent() {
-      const path = join(storage, 'boot/current.json');
-      const read = await readJson(path);
-      if (!read.ok) return read;
-      if (read.value === undefined) return { ok: true, value: '0' };
-      const parsed = currentDocument.safeParse(read.value);
-      if (parsed.success) return { ok: true, value: parsed.data.revision };
-      const found = JSON.stringify(read.value)?.slice(0, 100);
-      return refused(path, 'CURRENT_INVALID', `holds ${found}, expected {"revision":"<name>"}`);
-    },
     async readState(revision) {
       const path = join(trail(revision), '.pvr/json');
       const read = await readJson(path);

@@ -60,14 +60,20 @@ export function standingOf(
   return { kind: 'fresh', firstOfThisBoot: !mounted };
 }
 
-/** Containers and namespaces that the revision does not account for; they are stopped and taken away. */
+/**
+ * Containers and namespaces that the revision does not account for; they are stopped and taken away. `carried`: containers that run
+ * since an earlier revision, which has them exactly as this one.
+ */
 export function strangers(
   revision: string,
+  carried: Readonly<Record<string, readonly string[]>>,
   planned: ReadonlySet<string>,
   containers: readonly Actual[],
   attachments: readonly string[],
 ): readonly string[] {
-  const foreign = containers.filter((each) => !planned.has(each.container) || each.revision !== revision);
+  const isOurs = (each: Actual): boolean =>
+    each.revision === revision || (carried[each.container] ?? []).includes(each.revision);
+  const foreign = containers.filter((each) => !planned.has(each.container) || !isOurs(each));
   // A container that left only an exit record behind has nothing to be taken away.
   const present = foreign.filter((each) => each.mounted || each.running !== undefined).map((each) => each.container);
   return [...new Set([...present, ...attachments.filter((name) => !planned.has(name))])].sort();

@@ -45,7 +45,8 @@ export interface StartHooks {
 export interface StartContext {
   readonly peers: Peers;
   readonly ask: Ask;
-  readonly revision: string;
+  /** The one that runs now: containers can be handed on to another. */
+  revision(): string;
   readonly drivers: Pick<Drivers, 'loadFor'>;
 }
 
@@ -71,7 +72,7 @@ export async function startContainer(
   const { lxc } = context.peers;
   const { name: container } = plan;
   try {
-    await step('lxc.mount', () => lxc.mount(mountParams(plan, context.revision)), [
+    await step('lxc.mount', () => lxc.mount(mountParams(plan, context.revision())), [
       'lxc.unmount',
       () => lxc.unmount({ container }),
     ]);

@@ -3,7 +3,7 @@
 
 import type { Problem, Revision } from '../../shared/revision/revision.ts';
 import { parseState } from '../../shared/revision/validate.ts';
-import { objectsOf, type Read, type RevisionStore } from './revision-store.ts';
+import { objectsOf, type RevisionStore } from './revision-store.ts';
 
 export interface Candidate {
   /** `undefined` when not even its name could be read. */
@@ -15,12 +15,10 @@ export interface Candidate {
 }
 
 /** The quick part: names, documents, rules. Nothing is hashed or written. */
-export async function readCandidate(store: RevisionStore): Promise<Candidate> {
-  const current = await store.readCurrent();
-  if (!current.ok) return refused(undefined, current);
-  const state = await store.readState(current.value);
-  if (!state.ok) return refused(current.value, state);
-  const candidate = { name: current.value, document: state.value };
+export async function readCandidate(store: RevisionStore, name: string): Promise<Candidate> {
+  const state = await store.readState(name);
+  if (!state.ok) return refused(name, state.problems);
+  const candidate = { name, document: state.value };
   const parsed = parseState(state.value, (_path, digest) => store.readObject(digest));
   return parsed.ok
     ? { ...candidate, revision: parsed.revision, problems: [], warnings: parsed.warnings }
@@ -37,7 +35,7 @@ export async function verifyCandidate(store: RevisionStore, candidate: Candidate
   return store.checkOut(name, revision.objects);
 }
 
-function refused(name: string | undefined, read: Read<unknown>): Candidate {
-  const problems = read.ok ? [] : read.problems;
+/** Of which nothing else is known. */
+export function refused(name: string | undefined, problems: readonly Problem[]): Candidate {
   return { name, document: undefined, revision: undefined, problems, warnings: [] };
 }

@@ -119,12 +119,24 @@ export const supervisorContract = defineContract({
       idempotent: true,
       deadlineMs: 5_000,
     },
-    /** Embedded: the machine reboots; appengine: the tree starts over. Bounded: three for the same code in ten minutes. */
+    /**
+     * Embedded: the machine reboots; appengine: the tree starts over. Bounded: three for the same code in ten minutes, of those that
+     * are `counted`. Not counted are those that somebody asked for, which cannot follow from each other for ever.
+     */
     reboot: {
       callers: ['state-svc'],
-      params: z.strictObject({ code: z.string(), message: z.string() }),
+      params: z.strictObject({ code: z.string(), message: z.string(), counted: z.boolean() }),
       result: z.strictObject({}),
       errors: { REBOOT_LOOP: z.strictObject({}) },
+      idempotent: false,
+      deadlineMs: 5_000,
+    },
+    /** Embedded: the machine powers off; appengine: the tree ends, containers first. */
+    powerOff: {
+      callers: ['state-svc'],
+      params: z.strictObject({ message: z.string() }),
+      result: z.strictObject({}),
+      errors: {},
       idempotent: false,
       deadlineMs: 5_000,
     },

@@ -45,7 +45,11 @@ export function createHandlers(tree: Tree): Handlers<typeof supervisorContract> 
     },
     listControlSockets: () => ok({ sockets: [...tree.sockets.controlSockets()] }),
     listLogSockets: () => ok({ sockets: [...tree.sockets.logSockets()] }),
-    reboot: (cause) => (tree.reboots.ask(cause) ? ok({}) : fail({ code: 'REBOOT_LOOP' })),
+    reboot: ({ counted, ...cause }) => (tree.reboots.ask(cause, counted) ? ok({}) : fail({ code: 'REBOOT_LOOP' })),
+    powerOff: ({ message }) => {
+      tree.reboots.powerOff(message);
+      return ok({});
+    },
     health: () =>
       ok({
         reasons: [...tree.services.flatMap(healthOf), ...tree.reboots.health(), ...tree.warnings.map(configReason)],

@@ -1,5 +1,6 @@
 // What the supervisor keeps open so that services can die without a caller or a log line noticing: the tree's lock, the
 // sockets, the log pipes; and which of it each service inherits under which number.
+import { randomUUID } from 'node:crypto';
 import { closeSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import type { ServiceName } from '../../shared/ipc/contract.ts';
@@ -46,6 +47,7 @@ export function holdDescriptors(
   { mode, settings }: LaunchSettings,
 ): HeldDescriptors {
   const { rundir, storage } = places;
+  const life = randomUUID();
   const hostSocketPath = join(rundir, 'pv-ctrl');
   const hostSocketFd = listenUnix(hostSocketPath, HOST_SOCKET);
   const pipes = new Map(services.map((service) => [service, pipe2NonBlocking()]));
@@ -75,6 +77,8 @@ export function holdDescriptors(
         };
       case 'lxc-svc':
         return { launch: { logUid: resolveUid('berth-log') }, fds: [] };
+      case 'state-svc':
+        return { launch: { life }, fds: [] };
       default:
         return { launch: {}, fds: [] };
     }

@@ -4,17 +4,23 @@ import type { HealthReason } from '../../shared/schema/health.ts';
 import { decideReboot, MAX_REBOOTS, REBOOT_WINDOW_MS, type RebootCause } from './reboot-policy.ts';
 import { readReboots, writeReboots } from './reboot-store.ts';
 
+/** `off`: the machine, or the tree, is to be gone and not to come back by itself. */
+export interface AskedEnd extends RebootCause {
+  readonly off: boolean;
+}
+
 export interface Reboots {
   /** Resolves with the first one that is to be carried out. */
-  readonly asked: Promise<RebootCause>;
-  /** False when it would be one too many: everything stays up, and health says why. */
-  ask(cause: RebootCause): boolean;
+  readonly asked: Promise<AskedEnd>;
+  /** False when it would be one too many of those that count: everything stays up, and health says why. */
+  ask(cause: RebootCause, counted?: boolean): boolean;
+  powerOff(message: string): void;
   health(): readonly HealthReason[];
 }
 
 export function createReboots(path: string, log: Logger): Reboots {
-  let onAsked: (cause: RebootCause) => void = () => undefined;
-  const asked = new Promise<RebootCause>((resolve) => {
+  let onAsked: (end: AskedEnd) => void = () => undefined;
+  const asked = new Promise<AskedEnd>((resolve) => {
     onAsked = resolve;
   });
   let refused: RebootCause | undefined;
@@ -27,7 +33,12 @@ export function createReboots(path: string, log: Logger): Reboots {
 
   return {
     asked,
-    ask(cause) {
+    ask(cause, counted = true) {
+      if (!counted) {
+        log.warn(`rebooting for ${cause.code}: ${cause.message}`);
+        onAsked({ ...cause, off: false });
+        return true;
+      }
       const { allowed, past } = decideReboot(readReboots(path), cause, Date.now());
       if (!allowed) return refuse(cause, `${MAX_REBOOTS} reboots for it in ${REBOOT_WINDOW_MS / 60_000} minutes`);
       try {
@@ -36,8 +47,12 @@ export function createReboots(path: string, log: Logger): Reboots {
         return refuse(cause, `it cannot be counted: ${error instanceof Error ? error.message : String(error)}`);
       }
       log.warn(`rebooting for ${cause.code}: ${cause.message}`);
-      onAsked(cause);
+      onAsked({ ...cause, off: false });
       return true;
+    },
+    powerOff(message) {
+      log.warn(`powering off: ${message}`);
+      onAsked({ code: 'POWEROFF', message, off: true });
     },
     health: () =>
       refused === undefined

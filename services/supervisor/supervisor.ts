@@ -13,8 +13,7 @@ import { ALL_CONTRACTS, SERVICE_CONTRACTS } from './contracts.ts';
 import { prepareFolders } from './folders.ts';
 import { createHandlers } from './handlers.ts';
 import { type HeldDescriptors, holdDescriptors, type LaunchSettings } from './held-descriptors.ts';
-import type { RebootCause } from './reboot-policy.ts';
-import { createReboots, type Reboots } from './reboots.ts';
+import { type AskedEnd, createReboots, type Reboots } from './reboots.ts';
 import type { Places } from './spawn-arguments.ts';
 import { spawnService } from './spawn-service.ts';
 import { type Ending, stopContainers } from './stop-containers.ts';
@@ -29,8 +28,8 @@ export interface SupervisorOptions extends Places, LaunchSettings {
 export interface Supervisor {
   /** Resolves when every service has reported ready once. */
   readonly ready: Promise<void>;
-  /** Resolves when a service asked for a reboot that is to be carried out: `stop('stop')`, then start over. */
-  readonly rebootAsked: Promise<RebootCause>;
+  /** Resolves when a service asked for a reboot or poweroff that is to be carried out: `stop('stop')`, then start over or not. */
+  readonly rebootAsked: Promise<AskedEnd>;
   /** Ends the services. `containers`: `keep` for an upgrade of Berth, `stop` before the machine goes down. */
   stop(containers: 'keep' | 'stop'): Promise<Ending>;
 }

@@ -186,8 +186,15 @@ export const KEYS = {
   PV_SYSTEM_DISKSDIR: key(text, '/run/pantavisor/disks', { alias: 'system.disksdir' }),
   PV_SYSTEM_USRDIR: key(text, '/usr', { alias: 'system.usrdir' }),
 
-  PV_UPDATER_COMMIT_DELAY: key(count, '25', { alias: 'updater.commit.delay', userMeta: true }),
-  PV_UPDATER_GOALS_TIMEOUT: key(count, '120', { alias: 'updater.goals.timeout' }),
+  PV_UPDATER_COMMIT_DELAY: key(count, '25', {
+    alias: 'updater.commit.delay',
+    userMeta: true,
+    job: 'seconds for which everything must be well before an update is committed',
+  }),
+  PV_UPDATER_GOALS_TIMEOUT: key(count, '120', {
+    alias: 'updater.goals.timeout',
+    job: 'seconds within which the containers of an update must reach their goals',
+  }),
   PV_UPDATER_USE_TMP_OBJECTS: key(flag, '0', { alias: 'updater.use_tmp_objects', userMeta: true }),
   PV_WDT_MODE: key(choice(['disabled', 'shutdown', 'startup', 'always']), 'disabled', { alias: 'wdt.mode' }),
   PV_WDT_TIMEOUT: key(count, '15', { alias: 'wdt.timeout' }),

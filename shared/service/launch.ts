@@ -35,6 +35,8 @@ export const launch = z.strictObject({
   stdoutFd: z.optional(fd),
   /** lxc-svc: uid that must be able to read the raw log files of containers. */
   logUid: z.optional(z.int()),
+  /** state-svc: different for every tree, the same for all starts of a service within one. */
+  life: z.optional(z.string()),
   /** Configuration that is not as the defaults have it: one value per key. */
   settings: z.optional(z.array(writtenSetting)),
 });

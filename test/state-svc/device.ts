@@ -9,8 +9,10 @@ import { ipamContract } from '../../services/ipam-svc/contract.ts';
 import { logContract } from '../../services/log-svc/contract.ts';
 import { lxcContract } from '../../services/lxc-svc/contract.ts';
 import { netContract } from '../../services/net-svc/contract.ts';
+import { openBootStore } from '../../services/state-svc/boot-store.ts';
 import type { Checksums } from '../../services/state-svc/checksum-pool.ts';
 import { checksumFile } from '../../services/state-svc/checksum-worker.ts';
+import { createCommands } from '../../services/state-svc/commands.ts';
 import { stateContract } from '../../services/state-svc/contract.ts';
 import { createHandlers } from '../../services/state-svc/handlers.ts';
 import { openIntents } from '../../services/state-svc/intent-store.ts';
@@ -21,6 +23,7 @@ import { openMetadataViews } from '../../services/state-svc/metadata-views.ts';
 import { openDesk } from '../../services/state-svc/open-desk.ts';
 import { type RevisionRunner, runRevision } from '../../services/state-svc/revision-runner.ts';
 import { openRevisionStore } from '../../services/state-svc/revision-store.ts';
+import { openStepStore } from '../../services/state-svc/step-store.ts';
 import { supervisorContract } from '../../services/supervisor/contract.ts';
 import type { Client } from '../../shared/ipc/contract.ts';
 import { ok } from '../../shared/ipc/contract.ts';
@@ -50,8 +53,8 @@ export interface Device {
   readonly supervisor: Client<typeof stateContract>;
   /** Codes of the reboots that were asked for. */
   readonly reboots: readonly string[];
-  /** Starts state-svc; again: as after a SIGKILL. */
-  boot(): Promise<RevisionRunner>;
+  /** Starts state-svc; again: as after a SIGKILL; `cut`: as after a power cut, or a reboot. */
+  boot(how?: { readonly cut?: boolean }): Promise<RevisionRunner>;
   rows(): Promise<Readonly<Record<string, ContainerRow>>>;
   /** Resolves when the condition holds; looked at again after every event and log line. */
   until(condition: () => boolean | Promise<boolean>): Promise<void>;
@@ -64,14 +67,15 @@ export interface Device {
 export const POOL = { type: 'bridge', bridge: 'pvbr0', subnet: '10.0.5.0/24', gateway: '10.0.5.1', nat: true };
 
 export const LEASE_HOLD_MS = 3_600_000;
+export const TRIAL = { goalsTimeoutMs: 120_000, commitDelayMs: 25_000 };
 
 const inProcess: Checksums = { checksum: async (path) => checksumFile(path), close: async () => undefined };
 const CONTRACTS = [supervisorContract, logContract, ipamContract, netContract, lxcContract, stateContract, ctlContract];
 
-/** The one request that state-svc asks of the supervisor. */
+/** What state-svc asks of the supervisor. */
 const REBOOT_CONTRACT = {
   ...supervisorContract,
-  requests: { reboot: supervisorContract.requests.reboot },
+  requests: { reboot: supervisorContract.requests.reboot, powerOff: supervisorContract.requests.powerOff },
   events: {},
 };
 
@@ -100,6 +104,11 @@ export async function createDevice(
       wake();
       return ok({});
     },
+    powerOff: () => {
+      reboots.push('POWEROFF');
+      wake();
+      return ok({});
+    },
   });
   supervisor.ready();
   const ctl = bus.connect('ctl-svc');
@@ -115,8 +124,10 @@ export async function createDevice(
     },
     onLost: wake,
   });
+  ctl.subscribe(stateContract, 'updateProgressed', { onEvent: wake, onLost: wake });
   const log = capture(lines, wake);
   let runner: RevisionRunner | undefined;
+  let life = 'first';
 
   const device: Device = {
     world,
@@ -128,8 +139,12 @@ export async function createDevice(
     supervisor: supervisor.client(stateContract),
     reboots,
     history,
-    async boot() {
+    async boot(how = {}) {
       await runner?.close();
+      if (how.cut === true) {
+        world.cutPower();
+        life = `${life}+`;
+      }
       const channel = bus.connect('state-svc');
       const store = openRevisionStore(storage, checksums);
       const metadata = await openMetadata(join(storage, 'cache'), { has: () => false, entries: () => new Map() }, log);
@@ -138,7 +153,9 @@ export async function createDevice(
         ...{ folder: join(storage, 'meta'), metadata, clock, log },
         intervalMs: () => 10_000,
       });
-      runner = await runRevision({
+      const steps = openStepStore(storage, log);
+      await steps.open();
+      const started = await runRevision({
         channel,
         clock,
         log,
@@ -149,15 +166,24 @@ export async function createDevice(
         views,
         leaseHoldMs: LEASE_HOLD_MS,
         startLimit: 2,
+        bootStore: openBootStore(storage),
+        steps,
+        trial: TRIAL,
+        life,
       });
-      const { revision } = runner;
+      runner = started;
       const desk = await openDesk({
-        ...{ storage, store, log, reservedPercent: () => 0 },
-        usedFor: (name) => (name === revision ? 'is running' : undefined),
+        ...{ storage, store, steps, log, reservedPercent: () => 0 },
+        usedFor: (name) => started.updates.usedFor(name),
+      });
+      const commands = createCommands({
+        ...{ updates: started.updates, reboots: started.reboots, settled: started.settled, steps, log },
+        current: () => started.revision,
+        collectGarbage: async () => undefined,
       });
       channel.serve(
         stateContract,
-        createHandlers(runner, desk, metadata, createLiveSettings([], metadata, log), clock),
+        createHandlers(started, desk, metadata, createLiveSettings([], metadata, log), commands, clock),
       );
       channel.ready();
       return runner;

@@ -87,7 +87,7 @@ describe('10,000 failed starts', () => {
       state.ready();
       const peers = connectPeers(state);
       const drivers = { loadFor: async () => undefined };
-      const context = { peers, ask: <T>(call: () => Promise<T>) => call(), revision: '0', drivers };
+      const context = { peers, ask: <T>(call: () => Promise<T>) => call(), revision: () => '0', drivers };
       await peers.ipam.configure({ pools: [INTERNAL, TINY], reservations: [] });
       const hold = { container: 'holder', interfaces: [{ interface: 'eth0', pool: TINY.name }] };
       assert.ok((await peers.ipam.allocate(hold)).ok);

@@ -54,6 +54,8 @@ export interface World {
   /** A new connection of all four. */
   connect(bus: MemoryBus): void;
   restart(service: ServiceName): void;
+  /** Nothing runs, nothing is mounted, nothing is attached; leases stay. */
+  cutPower(): void;
 }
 
 const TAKEN = {
@@ -323,6 +325,10 @@ export function createWorld(nowMs: () => number, onCall: () => void): World {
     restart(service) {
       bus?.kill(service);
       connectors[service]?.();
+    },
+    cutPower() {
+      containers.clear();
+      attachments.clear();
     },
   };
   return world;

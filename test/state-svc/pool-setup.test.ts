@@ -9,7 +9,7 @@ describe('state-svc.configure', () => {
     const it = await createDevice({}, { network: { pools: { internal: POOL, lan: LAN } } });
     try {
       it.world.hostAddresses = ['192.0.2.7', '10.1.1.1'];
-      await it.boot();
+      await (await it.boot()).settled;
       assert.deepEqual(
         it.world.pools.map(({ name, hostAddresses }) => [name, hostAddresses]),
         [
@@ -26,7 +26,7 @@ describe('state-svc.configure', () => {
     const it = await createDevice({});
     try {
       it.world.hostAddresses = ['10.0.5.7'];
-      await it.boot();
+      await (await it.boot()).settled;
       assert.deepEqual(
         it.world.pools.map(({ hostAddresses }) => hostAddresses),
         [undefined],

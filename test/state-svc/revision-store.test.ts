@@ -7,6 +7,7 @@ import process from 'node:process';
 import { after, afterEach, before, beforeEach, describe, it } from 'node:test';
 import { promisify } from 'node:util';
 import { build } from 'esbuild';
+import { openBootStore } from '../../services/state-svc/boot-store.ts';
 import { type Checksums, createChecksums } from '../../services/state-svc/checksum-pool.ts';
 import { objectsOf, openRevisionStore, type RevisionStore } from '../../services/state-svc/revision-store.ts';
 import { sha256 } from './device.ts';
@@ -97,10 +98,11 @@ describe('revision store', () => {
   });
 
   it('reads revision 0 where nothing says otherwise', async () => {
-    assert.deepEqual(await store.readCurrent(), { ok: true, value: '0' });
+    const boot = openBootStore(storage);
+    assert.deepEqual(await boot.load(), { ok: true, value: { revision: '0' } });
     await mkdir(join(storage, 'boot'));
     await writeFile(join(storage, 'boot/current.json'), '{"revision":"locals/mine"}');
-    assert.deepEqual(await store.readCurrent(), { ok: true, value: 'locals/mine' });
+    assert.deepEqual(await boot.load(), { ok: true, value: { revision: 'locals/mine' } });
   });
 
   it('reads objects by digest only', () => {

@@ -86,11 +86,11 @@ describe('standing', () => {
   it('finds strangers by name, by revision and by namespace', () => {
     const of = (container: string, revision: string, mounted = true): Actual => ({ container, revision, mounted });
     const containers = [of('web', '0'), of('old', '0'), of('moved', '1'), of('record', '0', false)];
-    assert.deepEqual(strangers('0', new Set(['web', 'moved']), containers, ['web', 'ghost']), [
-      'ghost',
-      'moved',
-      'old',
-    ]);
+    const planned = new Set(['web', 'moved']);
+    assert.deepEqual(strangers('0', {}, planned, containers, ['web', 'ghost']), ['ghost', 'moved', 'old']);
+    // It runs since revision 1, which has it exactly as this one.
+    assert.deepEqual(strangers('0', { moved: ['1'] }, planned, containers, []), ['old']);
+    assert.deepEqual(strangers('0', { moved: ['2'] }, planned, containers, []), ['moved', 'old']);
   });
 });
 

@@ -56,10 +56,12 @@ describe('supervisor.reboots', () => {
     for (let count = 0; count < MAX_REBOOTS; count += 1) {
       const reboots = createReboots(path, silentLogger);
       assert.equal(reboots.ask(cause), true);
-      assert.deepEqual(await reboots.asked, cause);
+      assert.deepEqual(await reboots.asked, { ...cause, off: false });
       assert.deepEqual(reboots.health(), []);
     }
     const last = createReboots(path, silentLogger);
+    assert.equal(last.ask(cause, false), true, 'somebody asked for it');
+    assert.equal((await last.asked).code, cause.code);
     assert.equal(last.ask(cause), false);
     const [reason] = last.health();
     assert.equal(reason?.code, 'REBOOT_LOOP');

@@ -1,0 +1,145 @@
+// Which revision runs after the next start, whatever happens until then: a pure state machine over what is on disk. Between two
+// writes the power may go; each state alone names a revision that can be booted.
+//
+//   state                         | event                    → next
+//   any                           | began (by reboot)        → trying, not started
+//   any                           | began (live)             → trying, started in this life
+//   trying, not started           | booted                   → trying, started: runs, is tested
+//   trying, started               | booted, still alive      → the same: the test goes on
+//   trying, started               | booted, nothing alive    → done runs, what was tried has failed
+//   updated                       | booted, still alive      → the same
+//   updated                       | booted, nothing alive    → trying, started: a rollback point once it is committed
+//   updated once                  | booted, nothing alive    → done runs
+//   trying by reboot              | committed                → done is what was tried
+//   trying live, or once          | committed                → updated; done stays
+//   trying                        | failed                   → done runs, what was tried has failed
+import * as z from 'zod/mini';
+import { containerName, revisionName } from '../../shared/schema/names.ts';
+
+const milliseconds = z.number().check(z.minimum(0));
+
+const trying = z.object({
+  revision: revisionName,
+  /** Whether its first start is that of the whole tree; only then it may become the rollback point by itself. */
+  way: z.enum(['reboot', 'live']),
+  /** Never becomes the rollback point. */
+  once: z.boolean(),
+  /** Absent before its first start. Milliseconds of the kernel's clock, which every process of this boot shares. */
+  started: z.optional(z.object({ sinceMs: milliseconds, heldSinceMs: z.optional(milliseconds) })),
+});
+
+/** `revision` alone is what `berth pack` writes. */
+export const bootState = z.object({
+  /** The last DONE one: what to roll back to, and what runs where nothing below says otherwise. */
+  revision: revisionName,
+  /** Runs since a transition without reboot, and was found stable. */
+  updated: z.optional(z.object({ revision: revisionName, once: z.boolean() })),
+  trying: z.optional(trying),
+  /** The last ones that did not make it, latest last. Nothing here tries them again. */
+  failed: z.optional(z.array(revisionName)),
+  /** Containers that run since an earlier revision, which has them exactly as the running one: from which ones that may be. */
+  carried: z.optional(z.record(containerName, z.array(revisionName))),
+  /** The tree that wrote this last: services of one life have restarted, the tree has not. */
+  life: z.optional(z.string()),
+});
+export type BootState = z.output<typeof bootState>;
+export type Carried = NonNullable<BootState['carried']>;
+
+export type BootEvent =
+  | {
+      readonly kind: 'began';
+      readonly revision: string;
+      readonly way: 'reboot' | 'live';
+      readonly once: boolean;
+      readonly carried: Carried;
+      readonly nowMs: number;
+    }
+  /** state-svc starts. `alive`: of what ran before something runs still, or it is the same tree. */
+  | { readonly kind: 'booted'; readonly life: string; readonly alive: boolean; readonly nowMs: number }
+  /** Everything is as it should be since then; undefined: not any more. */
+  | { readonly kind: 'held'; readonly sinceMs: number | undefined }
+  | { readonly kind: 'committed' }
+  /** `carried`: containers of what was tried that run on in the revision that is rolled back to. */
+  | { readonly kind: 'failed'; readonly carried: Carried };
+
+export interface BootStep {
+  readonly state: BootState;
+  /** What failed with this event. */
+  readonly failed: string | undefined;
+}
+
+const MAX_FAILED = 16;
+
+/** What runs, or is to run at the next start. */
+export function runningOf({ revision, updated, trying: tried }: BootState): string {
+  return tried?.started === undefined ? (updated?.revision ?? revision) : tried.revision;
+}
+
+/** Revisions that somebody may want to boot: never to be removed or replaced. */
+export function neededBy({ revision, updated, trying: tried }: BootState): ReadonlySet<string> {
+  return new Set([
+    revision,
+    ...(updated === undefined ? [] : [updated.revision]),
+    ...(tried === undefined ? [] : [tried.revision]),
+  ]);
+}
+
+export function bootStep(state: BootState, event: BootEvent): BootStep {
+  switch (event.kind) {
+    case 'began': {
+      const { revision, way, once, carried, nowMs } = event;
+      const started = way === 'live' ? { started: { sinceMs: nowMs } } : {};
+      const next = { ...state, trying: { revision, way, once, ...started } };
+      return going(way === 'live' ? { ...next, carried } : next);
+    }
+    case 'booted':
+      return booted(state, event);
+    case 'held':
+      return going(held(state, event.sinceMs));
+    case 'committed':
+      return going(committed(state));
+    case 'failed':
+      return failed(state, event.carried);
+  }
+}
+
+const going = (state: BootState): BootStep => ({ state, failed: undefined });
+
+function booted(state: BootState, { life, alive, nowMs }: Extract<BootEvent, { kind: 'booted' }>): BootStep {
+  const { trying: tried, updated, ...rest } = state;
+  if (alive) return going({ ...state, life });
+  const { carried: _none, ...cold } = rest;
+  const started = { sinceMs: nowMs };
+  if (tried !== undefined) {
+    if (tried.started === undefined) return going({ ...cold, life, trying: { ...tried, started } });
+    const { state: back, failed: lost } = failed({ ...cold, trying: tried }, {});
+    return { state: { ...back, life }, failed: lost };
+  }
+  if (updated === undefined || updated.once) return going({ ...cold, life });
+  return going({ ...cold, life, trying: { revision: updated.revision, way: 'reboot', once: false, started } });
+}
+
+function held(state: BootState, sinceMs: number | undefined): BootState {
+  const { trying: tried } = state;
+  if (tried?.started === undefined) return state;
+  const started = { sinceMs: tried.started.sinceMs, ...(sinceMs === undefined ? {} : { heldSinceMs: sinceMs }) };
+  return { ...state, trying: { ...tried, started } };
+}
+
+function committed(state: BootState): BootState {
+  const { trying: tried, updated: _before, ...rest } = state;
+  if (tried === undefined) return state;
+  // What was the rollback point all along needs no other one.
+  if (tried.revision === rest.revision) return rest;
+  if (tried.way === 'live' || tried.once) {
+    return { ...rest, updated: { revision: tried.revision, once: tried.once } };
+  }
+  return { ...rest, revision: tried.revision };
+}
+
+function failed(state: BootState, carried: Carried): BootStep {
+  const { trying: tried, updated: _before, ...rest } = state;
+  if (tried === undefined) return going(state);
+  const lost = [...(rest.failed ?? []).filter((name) => name !== tried.revision), tried.revision];
+  return { state: { ...rest, carried, failed: lost.slice(-MAX_FAILED) }, failed: tried.revision };
+}

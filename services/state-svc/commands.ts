@@ -1,0 +1,124 @@
+// The commands of the control API: what each means, and when it is refused. One that changes what runs has to wait for no other.
+import type { Logger } from '../../shared/log/logger.ts';
+import { revisionName } from '../../shared/schema/names.ts';
+import type { CommandOp } from '../../shared/schema/steps.ts';
+import type { Reboots } from './reboot-request.ts';
+import type { StepStore } from './step-store.ts';
+import type { RunHow, Updates } from './updates.ts';
+
+export type CommandFailure =
+  | { readonly code: 'BUSY'; readonly doing: string; readonly retryAfterSeconds: number }
+  | { readonly code: 'NO_SUCH_STEP'; readonly name: string }
+  | { readonly code: 'BAD_PAYLOAD'; readonly reason: string }
+  | { readonly code: 'UNSUPPORTED'; readonly reason: string };
+
+export interface Commands {
+  /** Undefined: accepted. What comes of it is told in the progress of the step. */
+  run(op: CommandOp, payload: string): Promise<CommandFailure | undefined>;
+}
+
+export interface CommandContext {
+  readonly updates: Updates;
+  readonly reboots: Reboots;
+  readonly steps: StepStore;
+  readonly log: Logger;
+  /** The revision that runs. */
+  current(): string;
+  /** Until what ran already is adopted. */
+  readonly settled: Promise<void>;
+  /** Never rejects. */
+  collectGarbage(): Promise<void>;
+}
+
+const FACTORY = '0';
+const RETRY_AFTER_SECONDS = 5;
+
+const UNSUPPORTED: Partial<Readonly<Record<CommandOp, string>>> = {
+  ENABLE_SSH: 'this build brings no ssh server; run one in a container',
+  DISABLE_SSH: 'this build brings no ssh server',
+  GO_REMOTE: 'this build speaks to no remote hub',
+  UNCLAIM: 'this build speaks to no remote hub, so nobody has claimed the device',
+  UPDATE_METADATA: 'this build speaks to no remote hub; use the endpoints of metadata',
+  XCONNECT_GRAPH: 'this build links no services of containers',
+  DEFER_REBOOT: 'there is no debug shell whose time could run out',
+};
+
+const HOW: Partial<Readonly<Record<CommandOp, RunHow>>> = {
+  LOCAL_RUN: { once: false, commit: false },
+  LOCAL_RUN_COMMIT: { once: false, commit: true },
+  TRY_ONCE: { once: true, commit: false },
+};
+
+export function createCommands(context: CommandContext): Commands {
+  const { updates, reboots, steps, log, settled } = context;
+  /** Between the answer and the update's own word. */
+  let accepted: string | undefined;
+
+  const start = (doing: string, act: () => Promise<unknown>): undefined => {
+    accepted = doing;
+    log.info(`the user asked for ${doing}`);
+    const work = settled.then(act).catch((error: unknown) => log.error(`${doing}: ${String(error)}`));
+    void work.then(() => {
+      accepted = undefined;
+    });
+  };
+
+  /** The state of `source` becomes that of revision 0, which is run then. */
+  const makeFactory = async (source: string): Promise<void> => {
+    const text = await steps.stateText(source);
+    if (text === undefined) throw new Error(`revision ${source} is gone`);
+    if (await steps.has(FACTORY)) await steps.replaceState(FACTORY, text);
+    else await steps.put(FACTORY, text, new Map());
+    await updates.run(FACTORY, { once: false, commit: false });
+  };
+
+  const factoryFrom = async (payload: string): Promise<CommandFailure | undefined> => {
+    const source = payload === '' ? context.current() : payload;
+    const missing = await refusedName(source);
+    if (missing !== undefined) return missing;
+    const { status } = await steps.progress(source);
+    // What is rolled back to must have been seen to run.
+    if (status !== 'DONE' && status !== 'UPDATED') {
+      return { code: 'UNSUPPORTED', reason: `revision ${source} was not found to be stable yet; run it first` };
+    }
+    return start(`making revision ${source} the factory revision`, () =>
+      source === FACTORY ? updates.run(FACTORY, { once: false, commit: false }) : makeFactory(source),
+    );
+  };
+
+  const refusedName = async (name: string): Promise<CommandFailure | undefined> => {
+    if (!revisionName.safeParse(name).success) {
+      return { code: 'BAD_PAYLOAD', reason: 'the payload must name a revision: a number, a name or locals/<name>' };
+    }
+    return (await steps.has(name)) ? undefined : { code: 'NO_SUCH_STEP', name };
+  };
+
+  return {
+    async run(op, payload) {
+      const unsupported = UNSUPPORTED[op];
+      if (unsupported !== undefined) return { code: 'UNSUPPORTED', reason: unsupported };
+      if (op === 'RUN_GC') {
+        void context.collectGarbage();
+        return undefined;
+      }
+      const doing = accepted ?? updates.busy;
+      if (doing !== undefined) return { code: 'BUSY', doing, retryAfterSeconds: RETRY_AFTER_SECONDS };
+      if (op === 'REBOOT_DEVICE') return start('a reboot', () => reboots.carryOut('COMMAND', payload));
+      if (op === 'POWEROFF_DEVICE') return start('a poweroff', () => reboots.powerOff(payload));
+      // Before the first wait: a second command must meet it.
+      accepted = op;
+      const refused = op === 'MAKE_FACTORY' ? await factoryFrom(payload) : await refusedName(payload);
+      if (refused !== undefined || op === 'MAKE_FACTORY') {
+        if (refused !== undefined) accepted = undefined;
+        return refused;
+      }
+      const how = HOW[op];
+      if (how === undefined) return start(`the check of revision ${payload}`, () => updates.apply(payload));
+      if (how.once && payload === FACTORY) {
+        accepted = undefined;
+        return { code: 'UNSUPPORTED', reason: 'the factory revision cannot be tried once; run it' };
+      }
+      return start(`revision ${payload}`, () => updates.run(payload, how));
+    },
+  };
+}

@@ -1,0 +1,230 @@
+// One revision while it runs: its containers, their order, what is told of them, and why it is not as it should be.
+import type { Logger } from '../../shared/log/logger.ts';
+import type { Problem, Revision } from '../../shared/revision/revision.ts';
+import type { GroupRow, Status } from '../../shared/schema/api.ts';
+import type { HealthReason } from '../../shared/schema/health.ts';
+import type { Reservation } from '../../shared/schema/network.ts';
+import { createAnnouncer } from './announcer.ts';
+import { type Boot, createBoot } from './boot.ts';
+import type { Carried } from './boot-state.ts';
+import { type Clock, sleep } from './clock.ts';
+import type { Container } from './container.ts';
+import { checkDisks } from './disk-check.ts';
+import { createDrivers, type Drivers } from './drivers.ts';
+import type { Ask, Peers } from './peers.ts';
+import { configure, keepConfiguring, startWaiting } from './pool-setup.ts';
+import { adoptAll, type ReconcileContext, resync } from './reconcile.ts';
+import type { RunnerContext } from './revision-runner.ts';
+import { standingOf } from './standing.ts';
+import { describe } from './start-pipeline.ts';
+import { type Candidate, verifyCandidate } from './verify-revision.ts';
+
+export interface RunningRevision {
+  readonly candidate: Candidate;
+  /** `''` when not even that is known. */
+  readonly name: string;
+  /** In alphabetical order. */
+  readonly containers: readonly Container[];
+  find(name: string): Container | undefined;
+  groups(): readonly GroupRow[];
+  status(): Status;
+  readonly drivers: Drivers;
+  /** Why nothing of it may be started; undefined: it may. */
+  notYet(): string | undefined;
+  health(): readonly HealthReason[];
+  /** Verifies all of it, makes its pools, takes from where it stands what runs. Answers what it is refused for, then nothing was started. */
+  settle(carried: Carried, held: readonly Reservation[]): Promise<readonly Problem[]>;
+  /** In place of another, whose containers it has but for `fresh` ones, of which nothing is there. Verified before. */
+  takeOver(fresh: readonly string[], held: readonly Reservation[]): Promise<readonly Problem[]>;
+  /** Subscribers take their lists; groups get their turns, unless it was refused. */
+  open(): void;
+  /** A container changed, or any of them. */
+  look(changed?: Container): void;
+  mayStart(container: Container): Promise<void>;
+  /** Exits were lost. */
+  resync(): void;
+  /** Nothing is to be started any more. */
+  close(): void;
+  /** Another revision takes over: who waits for a turn asks that one. */
+  handOver(): void;
+}
+
+export interface RunningContext extends RunnerContext {
+  readonly peers: Peers;
+  readonly ask: Ask;
+  /** A group's time ran out. */
+  onMissed(group: string, containers: readonly string[]): void;
+}
+
+/** Problems and reasons told to others; a damaged document can have thousands. */
+const MAX_REASONS = 64;
+
+export function createRunning(
+  candidate: Candidate,
+  containers: readonly Container[],
+  context: RunningContext,
+): RunningRevision {
+  const { channel, peers, ask, clock, log, store } = context;
+  const name = candidate.name ?? '';
+  const announcer = createAnnouncer(channel, log, candidate.name, candidate.revision?.groups ?? [], () =>
+    context.views.refresh(),
+  );
+  let problems = candidate.problems;
+  let unconfigured: readonly HealthReason[] = [];
+  let boot: Boot | undefined;
+  let isOver = false;
+  const notYet = (): string | undefined => {
+    if (problems.length > 0) return 'its revision was refused, GET /health says why';
+    return boot === undefined ? 'its revision is being verified; ask again in a moment' : undefined;
+  };
+  const drivers = createDrivers({
+    ...{ peers, ask, log, notYet, meta: context.meta },
+    sections: candidate.revision?.drivers ?? [],
+    plans: candidate.revision?.containers ?? [],
+  });
+  const reconciling = (carried: Carried): ReconcileContext => ({ ...context, revision: name, carried, containers });
+
+  const refuse = (found: readonly Problem[]): readonly Problem[] => {
+    problems = found;
+    for (const { path, code, message } of found) {
+      log.error(`revision ${candidate.name ?? '?'} refused: ${path}: ${message} (${code})`);
+    }
+    return found;
+  };
+
+  /** Disks, metadata and pools that its containers need. */
+  const provide = async (revision: Revision, held: readonly Reservation[]): Promise<readonly Problem[]> => {
+    const unavailable = await checkDisks(revision, peers, (call) => persist(call, ask, clock, log));
+    if (unavailable.length > 0) return refuse(unavailable);
+    context.views.show(revision.containers);
+    const wanted = { ...revision, reservations: [...revision.reservations, ...held] };
+    const configured = await configure(wanted, peers, (call) => persist(call, ask, clock, log));
+    if (configured.refused.length > 0) return refuse(configured.refused);
+    unconfigured = configured.reasons;
+    for (const { message } of unconfigured) log.error(message);
+    if (unconfigured.length > 0) void repairPools(wanted);
+    return [];
+  };
+
+  const repairPools = async (revision: Revision): Promise<void> => {
+    await keepConfiguring(
+      revision,
+      { peers, ask, clock },
+      () => !isOver,
+      (reasons) => {
+        unconfigured = reasons;
+      },
+    );
+    if (isOver) return;
+    log.info('the pools of the revision stand now, who waited for them is started');
+    startWaiting(containers);
+  };
+
+  const order = (revision: Revision): void => {
+    const { startLimit: limit, onMissed } = context;
+    boot = createBoot(revision, containers, { clock, log, limit, onMissed });
+  };
+
+  const settle = async (carried: Carried, held: readonly Reservation[]): Promise<readonly Problem[]> => {
+    openLog(context, candidate);
+    for (const { path, message } of candidate.warnings) log.warn(`${path}: ${message}`);
+    for (const key of candidate.revision?.ignored ?? []) log.debug(`${key} is not known and was ignored`);
+    const found = await verifyCandidate(store, candidate);
+    const { revision } = candidate;
+    if (found.length > 0 || revision === undefined) return refuse(found);
+    log.info(`revision ${name}: ${revision.objects.size} objects verified`);
+    const unmade = await provide(revision, held);
+    if (unmade.length > 0) return unmade;
+    await persist(
+      () => adoptAll(reconciling(carried)),
+      (call) => call(),
+      clock,
+      log,
+    );
+    order(revision);
+    return [];
+  };
+
+  return {
+    candidate,
+    name,
+    containers,
+    find: (wanted) => containers.find((container) => container.plan.name === wanted),
+    groups: () => announcer.groups(containers),
+    status: () => announcer.status(containers),
+    notYet,
+    drivers,
+    health: () => [
+      ...bounded(problems),
+      ...unconfigured,
+      ...[...containers.flatMap(({ problem }) => problem ?? []), ...(boot?.reasons() ?? [])].slice(0, MAX_REASONS),
+    ],
+    settle: (carried, held) =>
+      settle(carried, held).catch((error: unknown) => refuse([{ path: '', code: 'INTERNAL', message: String(error) }])),
+    async takeOver(fresh, held) {
+      openLog(context, candidate);
+      const { revision } = candidate;
+      if (revision === undefined) return refuse(candidate.problems);
+      const unmade = await provide(revision, held);
+      if (unmade.length > 0) return unmade;
+      const newcomers = containers.filter(({ plan }) => fresh.includes(plan.name));
+      for (const { plan, adopt } of newcomers) {
+        await adopt(standingOf(plan, context.intents.get(plan.name), undefined, false), undefined);
+      }
+      order(revision);
+      return [];
+    },
+    open() {
+      announcer.open(containers, problems.length > 0);
+      boot?.open();
+    },
+    look(changed) {
+      boot?.look();
+      announcer.look(containers, changed);
+    },
+    mayStart: (container) => boot?.mayStart(container) ?? Promise.resolve(),
+    resync: () => void resync(reconciling({})),
+    close() {
+      isOver = true;
+      boot?.close();
+    },
+    handOver() {
+      isOver = true;
+      boot?.handOver();
+    },
+  };
+}
+
+/** Not waited for: containers start without it, and log-svc keeps what comes before. */
+function openLog({ peers, ask, log }: RunningContext, { name }: Candidate): void {
+  if (name === undefined) return;
+  ask(() => peers.log.openRevision({ revision: name })).then(
+    (answer) => answer.ok || log.warn(`logs of revision ${name}: ${describe(answer.error)}`),
+    (error: unknown) => log.warn(`logs of revision ${name}: ${String(error)}`),
+  );
+}
+
+const PERSIST_MS = 5000;
+
+/** For the steps without which nothing can go on: asked until there is an answer. */
+async function persist<T>(call: () => Promise<T>, ask: Ask, clock: Clock, log: Logger): Promise<T> {
+  for (;;) {
+    try {
+      return await ask(call);
+    } catch (error) {
+      log.error(`${String(error)}; trying again in ${PERSIST_MS} ms`);
+      await sleep(clock, PERSIST_MS);
+    }
+  }
+}
+
+function bounded(problems: readonly Problem[]): readonly HealthReason[] {
+  const shown = problems.slice(0, MAX_REASONS).map(({ path, code, message }) => ({
+    code: 'REVISION_REFUSED',
+    subject: path.slice(0, 200),
+    message: `${code}: ${message}`.slice(0, 500),
+  }));
+  const rest = problems.length - shown.length;
+  if (rest === 0) return shown;
+  return [...shown, { code: 'REVISION_REFUSED', subject: '', message: `and ${rest} problems more, see the log` }];
+}

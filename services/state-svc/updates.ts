@@ -1,0 +1,383 @@
+// Updates from the command to the commit or the rollback, and what a start of this service finds of them. What is decided here
+// is pure (boot-state.ts, transition.ts, trial.ts); this is what is done about it, always after it was written down.
+import type { Logger } from '../../shared/log/logger.ts';
+import type { ContainerPlan } from '../../shared/revision/revision.ts';
+import type { Reservation } from '../../shared/schema/network.ts';
+import type { StepProgress } from '../../shared/schema/steps.ts';
+import {
+  type BootEvent,
+  type BootState,
+  type BootStep,
+  bootStep,
+  type Carried,
+  neededBy,
+  runningOf,
+} from './boot-state.ts';
+import type { BootStore } from './boot-store.ts';
+import type { Clock } from './clock.ts';
+import { heldReservations } from './held-reservations.ts';
+import type { LogTail } from './log-tail.ts';
+import type { Reboots } from './reboot-request.ts';
+import { objectsOf, type RevisionStore } from './revision-store.ts';
+import type { Stage } from './stage.ts';
+import { type FailedStage, type Stage as ProgressStage, progressAt } from './step-progress.ts';
+import type { StepStore } from './step-store.ts';
+import { type Transition, transitionBetween } from './transition.ts';
+import type { TrialLimits } from './trial.ts';
+import { type TrialWatch, watchTrial } from './trial-watch.ts';
+import { installRevision, stageOf } from './update-install.ts';
+import { type Candidate, readCandidate, verifyCandidate } from './verify-revision.ts';
+
+export interface UpdateContext {
+  readonly clock: Clock;
+  readonly tail: LogTail;
+  readonly store: RevisionStore;
+  readonly bootStore: BootStore;
+  readonly steps: StepStore;
+  readonly reboots: Reboots;
+  readonly limits: TrialLimits;
+  /** Of the tree: services of one life have restarted, the tree has not. */
+  readonly life: string;
+  stage(): Stage;
+  publish(revision: string, progress: StepProgress): void;
+  /** The containers of all revisions that may run from now on, and the plans of those that can be read. */
+  onKnown(containers: ReadonlySet<string>, plans: readonly ContainerPlan[]): void;
+}
+
+export interface RunHow {
+  /** Never becomes the rollback point. */
+  readonly once: boolean;
+  /** By a reboot in any case, so that it becomes the rollback point at once. */
+  readonly commit: boolean;
+}
+
+export interface Updates {
+  /** Whether it must be known before `decide` if anything runs since before. */
+  leavesDoubt(state: BootState): boolean;
+  /** What this start runs, once it is written down. Never rejects. */
+  decide(state: BootState, alive: boolean): Promise<Candidate>;
+  /** Takes it from where it stands, and goes on with what was under way. Never rejects. */
+  settle(): Promise<void>;
+  /** Resolves when it runs and is tried, the reboot for it is asked for, or it was given up. Never rejects. */
+  run(revision: string, how: RunHow): Promise<void>;
+  /** Checks it and leaves it at that. */
+  apply(revision: string): Promise<void>;
+  /** A trial is under way, or a reboot for one. */
+  readonly busy: string | undefined;
+  /** Whether a container that gives up is the trial's to judge. */
+  readonly trying: boolean;
+  usedFor(revision: string): string | undefined;
+  /** Revisions that may be booted. */
+  needed(): ReadonlySet<string>;
+  look(): void;
+  missed(group: string, containers: readonly string[]): void;
+  /** Nothing new happens; resolves when what was to be written down is. */
+  close(): Promise<void>;
+}
+
+const COMMIT_AGAIN_MS = 5000;
+/** Of the revisions that a container may run since: it has not been mounted anew for that many updates. */
+const MAX_CARRIED = 8;
+
+export function createUpdates(context: UpdateContext): Updates {
+  const { clock, tail, store, bootStore, steps, reboots, limits, life } = context;
+  const log: Logger = tail.log;
+  let boot: BootState = { revision: '0' };
+  let turn: Promise<unknown> = Promise.resolve();
+  let trial: TrialWatch | undefined;
+  let busy: string | undefined;
+  let isClosed = false;
+  let tidied: Promise<void> = Promise.resolve();
+  let told: Promise<void> = Promise.resolve();
+
+  /** Rejects when it cannot be written down; then nothing has happened. */
+  const advance = (event: BootEvent): Promise<BootStep> => {
+    const step = turn.then(async () => {
+      const next = bootStep(boot, event);
+      if (JSON.stringify(next.state) !== JSON.stringify(boot)) await bootStore.save(next.state);
+      boot = next.state;
+      return next;
+    });
+    turn = step.catch(() => undefined);
+    return step;
+  };
+
+  /** For what holds also when the disk does not take it: another cut of the power leads to the same. */
+  const advanceAnyway = async (event: BootEvent): Promise<void> => {
+    await advance(event).catch((error: unknown) => {
+      log.error(`which revision runs cannot be written down: ${String(error)}`);
+      boot = bootStep(boot, event).state;
+    });
+  };
+
+  const setProgress = async (revision: string, progress: StepProgress): Promise<void> => {
+    log.info(`revision ${revision}: ${progress.status}, ${progress['status-msg']}`);
+    // In this order also on disk: the last word is the last.
+    told = told
+      .then(() => steps.setProgress(revision, progress))
+      .catch((error: unknown) =>
+        log.error(`progress of revision ${revision} cannot be written down: ${String(error)}`),
+      );
+    await told;
+    if (!isClosed) context.publish(revision, progress);
+  };
+  const reach = (revision: string, stage: ProgressStage): Promise<void> =>
+    setProgress(revision, progressAt(stage === 'done' && revision === '0' ? 'factory' : stage));
+  const fail = (revision: string, stage: FailedStage): Promise<void> =>
+    setProgress(revision, progressAt(stage, tail.text()));
+
+  const held = async (running: Candidate): Promise<readonly Reservation[]> => {
+    if (running.name === boot.revision || running.revision === undefined) return [];
+    const rollback = await readCandidate(store, boot.revision);
+    return rollback.revision === undefined ? [] : heldReservations(running.revision, rollback.revision);
+  };
+
+  const tellKnown = async (): Promise<void> => {
+    const { current } = context.stage();
+    const known = new Set(current.containers.map(({ plan }) => plan.name));
+    const plans = [...(current.candidate.revision?.containers ?? [])];
+    for (const name of neededBy(boot)) {
+      if (name === current.name) continue;
+      const { document, revision } = await readCandidate(store, name);
+      // Also of one that has become invalid: its containers are not forgotten for that.
+      for (const path of documentPaths(document)) known.add(path.split('/')[0] ?? '');
+      plans.push(...(revision?.containers ?? []));
+    }
+    context.onKnown(known, plans);
+  };
+
+  const openTrial = (): void => {
+    const { trying } = boot;
+    if (trying?.started === undefined || isClosed) return;
+    const { revision, way, once } = trying;
+    const awaiting = way === 'live' || once ? 'awaitingStability' : 'awaitingRollbackPoint';
+    trial = watchTrial({
+      ...{ clock, limits, ...trying.started, heldSinceMs: trying.started.heldSinceMs },
+      containers: () => context.stage().current.containers,
+      onStage: (stage) => void reach(revision, stage === 'stability' ? 'awaitingStable' : awaiting),
+      onHeld: (sinceMs) =>
+        void advance({ kind: 'held', sinceMs }).catch((error: unknown) =>
+          log.warn(`the time of a trial cannot be written down: ${String(error)}`),
+        ),
+      onCommit: () => void commit(revision),
+      onFailed: (stage, reason) => {
+        log.error(`revision ${revision}: ${reason}`);
+        void goBack(revision, stage);
+      },
+    });
+    trial.look();
+  };
+
+  const commit = async (revision: string): Promise<void> => {
+    if (isClosed) return;
+    try {
+      await advance({ kind: 'committed' });
+    } catch (error) {
+      log.error(`revision ${revision} cannot be committed, trying again: ${String(error)}`);
+      clock.after(COMMIT_AGAIN_MS, () => void commit(revision));
+      return;
+    }
+    trial = undefined;
+    busy = undefined;
+    await reach(revision, boot.revision === revision ? 'done' : 'updated');
+    await tellKnown();
+  };
+
+  /** From a revision that did not make it. `stood`: it was more than refused, so that what runs is known. */
+  const goBack = async (revision: string, stage: FailedStage, stood = true): Promise<void> => {
+    trial?.close();
+    trial = undefined;
+    busy = `going back from revision ${revision}`;
+    const back = await readCandidate(store, boot.revision);
+    log.warn(`revision ${revision} did not make it, going back to ${boot.revision}`);
+    const transition: Transition = stood
+      ? betweenCandidates(context.stage().current.candidate, back)
+      : { kind: 'reboot', reason: 'it was refused' };
+    const carried = transition.kind === 'live' ? carriedBy(transition.keep) : {};
+    await advanceAnyway({ kind: 'failed', carried });
+    const isBack = transition.kind === 'live' && (await returnTo(back, transition));
+    await fail(revision, stage);
+    if (isBack || isClosed) busy = undefined;
+    await tellKnown();
+    if (!isBack && !isClosed) await leave('UPDATE_ROLLED_BACK', `back from revision ${revision}`);
+  };
+
+  const returnTo = async (back: Candidate, transition: Extract<Transition, { kind: 'live' }>): Promise<boolean> => {
+    const problems = [
+      ...(await verifyCandidate(store, back)),
+      ...(await context.stage().replace(back, transition, [])),
+    ];
+    for (const { path, message } of problems) log.error(`revision ${back.name}: ${path}: ${message}`);
+    return problems.length === 0;
+  };
+
+  /** The reboot comes, or what was to come with it does not. */
+  const leave = async (code: string, message: string): Promise<boolean> => {
+    busy = 'rebooting';
+    const comes = await reboots.carryOut(code, message);
+    if (!comes) busy = undefined;
+    return comes;
+  };
+
+  const carriedBy = (keep: readonly string[]): Carried =>
+    Object.fromEntries(
+      keep.map((name) => {
+        const sources = [...(boot.carried?.[name] ?? []), runningOf(boot), context.stage().current.name];
+        return [name, [...new Set(sources)].slice(-MAX_CARRIED)];
+      }),
+    );
+
+  const install = async (revision: string): Promise<Candidate | undefined> => {
+    tail.restart();
+    busy = `installing revision ${revision}`;
+    const installed = await installRevision(store, revision);
+    if (installed.ok) return installed.candidate;
+    for (const { path, code, message } of installed.problems)
+      log.error(`revision ${revision}: ${path}: ${message} (${code})`);
+    await fail(revision, installed.stage);
+    busy = undefined;
+    return undefined;
+  };
+
+  const begin = async (next: Candidate, revision: string, { once, commit: byReboot }: RunHow): Promise<void> => {
+    const { candidate: before } = context.stage().current;
+    const transition: Transition = byReboot
+      ? { kind: 'reboot', reason: 'it is to become the rollback point' }
+      : betweenCandidates(before, next);
+    busy = `trying revision ${revision}`;
+    const way = transition.kind;
+    const carried = transition.kind === 'live' ? carriedBy(transition.keep) : {};
+    await reach(revision, 'installed');
+    await advance({ kind: 'began', revision, way, once, carried, nowMs: clock.elapsedMs() });
+    if (transition.kind === 'reboot') {
+      log.info(`revision ${revision} needs a reboot: ${transition.reason}`);
+      await reach(revision, 'rebooting');
+      if ((await leave('UPDATE', `to run revision ${revision}`)) || isClosed) return;
+      await advanceAnyway({ kind: 'failed', carried: boot.carried ?? {} });
+      return fail(revision, 'internal');
+    }
+    await reach(revision, 'transitioning');
+    const problems = await context.stage().replace(next, transition, await held(next));
+    await tellKnown();
+    if (problems.length > 0) return goBack(revision, stageOf(problems));
+    openTrial();
+  };
+
+  const whole = async (revision: string, act: () => Promise<void>): Promise<void> => {
+    try {
+      await tidied;
+      await act();
+    } catch (error) {
+      log.error(`update to revision ${revision}: ${String(error)}`);
+      if (boot.trying?.revision === revision) return goBack(revision, 'internal');
+      busy = undefined;
+      await fail(revision, 'internal');
+    }
+  };
+
+  /** What a cut of the power left in the middle of a word. */
+  const tidyProgress = async (): Promise<void> => {
+    for (const name of await steps.list()) {
+      if (isClosed) return;
+      const { status, 'status-msg': message } = await steps.progress(name);
+      const isUnderWay =
+        status === 'TESTING' || (status === 'INPROGRESS' && message !== progressAt('applied')['status-msg']);
+      if (isUnderWay && name !== boot.trying?.revision) await fail(name, 'rolledBack');
+    }
+    const runs = runningOf(boot);
+    if (runs !== boot.revision || boot.trying?.started !== undefined || !(await steps.has(runs))) return;
+    const { status } = await steps.progress(runs);
+    if (status !== 'DONE') await reach(runs, 'done');
+  };
+
+  return {
+    leavesDoubt: (state) =>
+      state.life !== life &&
+      (state.trying?.started !== undefined || state.updated !== undefined || state.carried !== undefined),
+    async decide(state, alive) {
+      boot = state;
+      const event: BootEvent = { kind: 'booted', life, alive: alive || state.life === life, nowMs: clock.elapsedMs() };
+      try {
+        const { failed } = await advance(event);
+        if (failed !== undefined)
+          log.error(`revision ${failed} was not committed before the restart, going back to ${boot.revision}`);
+      } catch (error) {
+        // To start what is to be tried now would be to try it again and again.
+        log.error(`which revision runs cannot be written down, so ${boot.revision} does: ${String(error)}`);
+        const { trying: _trying, updated: _updated, ...done } = boot;
+        boot = done;
+      }
+      return readCandidate(store, runningOf(boot));
+    },
+    async settle() {
+      const { trying } = boot;
+      try {
+        if (trying?.started !== undefined) {
+          busy = `trying revision ${trying.revision}`;
+          await reach(trying.revision, 'starting');
+        }
+        const stage = context.stage();
+        const problems = await stage.settle(boot.carried ?? {}, await held(stage.current.candidate));
+        stage.current.open();
+        if (problems.length > 0 && trying?.started !== undefined)
+          return await goBack(trying.revision, stageOf(problems), false);
+        if (problems.length > 0) return reboots.request('REVISION_REFUSED', problems[0]?.message ?? '');
+        openTrial();
+        // Containers are on their way; what is written down for people does not hold up whoever waits for them.
+        tidied = tellKnown()
+          .then(tidyProgress)
+          .catch((error: unknown) => log.error(`progress of revisions: ${String(error)}`));
+        // It was asked for before this service restarted.
+        if (trying !== undefined && trying.started === undefined)
+          await leave('UPDATE', `to run revision ${trying.revision}`);
+      } catch (error) {
+        log.error(`the revision could not be started: ${String(error)}`);
+        reboots.request('REVISION_REFUSED', String(error));
+      }
+    },
+    run: (revision, how) =>
+      whole(revision, async () => {
+        const next = await install(revision);
+        if (next !== undefined) await begin(next, revision, how);
+      }),
+    apply: (revision) =>
+      whole(revision, async () => {
+        if ((await install(revision)) === undefined) return;
+        busy = undefined;
+        await reach(revision, 'applied');
+      }),
+    get busy() {
+      return busy;
+    },
+    get trying() {
+      return boot.trying?.started !== undefined;
+    },
+    usedFor(revision) {
+      if (revision === context.stage().current.name) return 'is running';
+      return neededBy(boot).has(revision) ? 'is needed for an update or to go back to' : undefined;
+    },
+    needed: () => new Set([...neededBy(boot), context.stage().current.name]),
+    look: () => trial?.look(),
+    missed: (group, containers) => trial?.missed(group, containers),
+    async close() {
+      isClosed = true;
+      trial?.close();
+      await tidied;
+      await Promise.allSettled([turn, told]);
+    },
+  };
+}
+
+function betweenCandidates(before: Candidate, after: Candidate): Transition {
+  if (before.revision === undefined || after.revision === undefined)
+    return { kind: 'reboot', reason: 'one of them is refused' };
+  return transitionBetween(
+    { document: before.document, revision: before.revision },
+    { document: after.document, revision: after.revision },
+  );
+}
+
+function documentPaths(document: unknown): readonly string[] {
+  const documents = typeof document === 'object' && document !== null ? Object.keys(document) : [];
+  return [...documents.filter((path) => path.endsWith('/run.json')), ...objectsOf(document).keys()];
+}
