@@ -107,7 +107,13 @@ describe('log-svc.containerSockets', () => {
     const before = process.memoryUsage().rss;
     const loud = ['a', 'b', 'c', 'd'].map((tag) => flood('loud', tag, 5_000));
     const quiet = flood('quiet', 'q', 500);
-    await Promise.all([...loud, quiet].map((child) => once(child, 'exit')));
+    const floods = loud.map((child) => once(child, 'exit'));
+    await once(quiet, 'exit');
+    assert.ok(
+      loud.every(({ exitCode }) => exitCode === null),
+      'the flood goes on',
+    );
+    await Promise.all(floods);
     const kept = (): number => ['a', 'b', 'c', 'd'].reduce((sum, tag) => sum + from('loud', tag).length, 0);
     await eventually('every message is there or counted', PATIENCE_MS, () =>
       kept() + dropped('loud') >= 20_000 ? true : undefined,

@@ -35,8 +35,10 @@ describe('log-svc and the sockets of containers', () => {
     whenFiles(place.log(), () => logOf(container).includes(text));
   /** As many lines, from a real logger that waits while nobody reads. */
   const logger = (folder: string, lines: number): ChildProcess => {
-    const file = join(place.root, 'lines.txt');
-    writeFileSync(file, Array.from({ length: lines }, (_, index) => `line-${index}.\n`).join(''));
+    const file = join(place.root, `${lines}.txt`);
+    // Once: another logger may be reading it.
+    if (!existsSync(file))
+      writeFileSync(file, Array.from({ length: lines }, (_, index) => `line-${index}.\n`).join(''));
     const child = spawn('logger', ['--socket', join(folder, 'dev-log'), '--tag', 'app', '--file', file], {
       stdio: 'ignore',
     });
@@ -82,6 +84,29 @@ describe('log-svc and the sockets of containers', () => {
     );
     assert.ok(found.length <= lines + kills * 65, `${found.length - lines} lines came twice`);
     assert.equal(statSync(join(web, 'dev-log')).ino, inode);
+  });
+
+  it('lives through a flood without growing, and lays down what others say meanwhile', async () => {
+    const [loud, quiet] = [tree.openSockets('loud'), tree.openSockets('quiet')];
+    const { pid } = await tree.start();
+    await openRevision();
+    const peakKib = (): number => Number(/VmHWM:\s+(\d+)/.exec(readFileSync(`/proc/${pid}/status`, 'utf8'))?.[1]);
+    sendDatagram(join(quiet, 'dev-log'), '<13>first: hello');
+    await when('quiet', '[first] hello');
+    const before = peakKib();
+    const ended = Array.from({ length: 4 }, () => once(logger(loud, 5_000), 'exit'));
+    await once(logger(quiet, 300), 'exit');
+    await when('quiet', 'line-299.');
+    await Promise.all(ended);
+    const total = (): number => {
+      const said = logOf('loud');
+      const drops = [...said.matchAll(/(\d+) messages dropped in \d+ ms/g)].map(([, count]) => Number(count));
+      return (said.match(/line-\d+\./g)?.length ?? 0) + drops.reduce((sum, one) => sum + one, 0);
+    };
+    await whenFiles(place.log(), () => total() >= 20_000);
+    assert.equal(total(), 20_000);
+    assert.equal(logOf('quiet').match(/line-\d+\./g)?.length, 300);
+    assert.ok(peakKib() - before < 48 * 1024, `${peakKib() - before} KiB more`);
   });
 
   it('loads no native code while there is no container', async () => {
