@@ -146,7 +146,8 @@ export function createContainerMounts({ places, disks, readerGid, log, events }:
       const its = containerPlaces(places, container);
       if (isMountedAs(container, wanted)) return its.rootfs;
       const { config, revision } = wanted;
-      const entries = readEntries(trailPath(places, revision, container, config), container, wanted);
+      const path = config === undefined ? undefined : trailPath(places, revision, container, config);
+      const entries = path === undefined ? [] : readEntries(path, container, wanted);
       // Another revision's, or what an interrupted mount left.
       if (isAnythingMounted(its) || hasOpenDisks(its)) await clear(container, its);
       try {

@@ -108,8 +108,8 @@ export const lxcContract = defineContract({
         container: containerName,
         revision: revisionName,
         rootVolume: artifactName,
-        /** The container's LXC configuration, a file of the same folder. */
-        config: artifactName,
+        /** The container's LXC configuration, a file of the same folder; without one it can be mounted, and not started. */
+        config: z.optional(artifactName),
         /** Further ones, beside the root. */
         squashfs: z.array(artifactName),
         volumes: z

@@ -11,7 +11,7 @@ import { tailPlace } from './tail-place.ts';
 const mountRecord = z.object({
   revision: revisionName,
   rootVolume: z.string(),
-  config: z.string(),
+  config: z.optional(z.string()),
   squashfs: z._default(z.array(artifactName), []),
   volumes: z._default(z.array(namedVolume), []),
   disks: z._default(z.array(disk), []),

@@ -34,9 +34,11 @@ export interface RunSettings {
 export function writeRunConfig(places: Places, mounted: MountRecord, run: RunSettings, log: Logger): readonly string[] {
   const its = containerPlaces(places, run.container);
   const owner = { container: run.container, revision: mounted.revision };
-  const own = failingStep('configuration', () =>
-    readOwnConfig(trailPath(places, mounted.revision, run.container, mounted.config)),
-  );
+  const { config, revision } = mounted;
+  if (config === undefined) {
+    throw new StepFailure('configuration', 'it has none: write config in run.json, or the status goal MOUNTED');
+  }
+  const own = failingStep('configuration', () => readOwnConfig(trailPath(places, revision, run.container, config)));
   const [conflict] = ownedConflicts(own.entries, {
     container: run.container,
     rootVolume: mounted.rootVolume,

@@ -70,7 +70,7 @@ export function startLxcService(options: LxcServiceOptions): void {
   });
   const ownEntries = (container: string): readonly LxcEntry[] => {
     const mounted = mounts.mounted(container);
-    if (mounted === undefined) return [];
+    if (mounted?.config === undefined) return [];
     try {
       return readOwnConfig(trailPath(places, mounted.revision, container, mounted.config)).entries;
     } catch (error) {

@@ -168,7 +168,7 @@ function mountParams(plan: ContainerPlan, revision: string) {
     container: plan.name,
     revision,
     rootVolume: plan.rootVolume,
-    config: plan.config,
+    ...(plan.config === undefined ? {} : { config: plan.config }),
     squashfs: [...plan.storage.squashfs],
     volumes: [...plan.storage.volumes],
     disks: [...plan.storage.disks],

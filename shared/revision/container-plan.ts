@@ -75,9 +75,9 @@ export function planContainer(
     return { name, plan: undefined, network, places: [], legacy: [], problems, warnings: [], ignored };
   }
   const root = run['root-volume'];
-  const config = run.config ?? DEFAULT_CONFIG;
+  const config = configOf(name, run, group, state);
   const volumes = [...(root === undefined ? [] : [root]), ...(run.volumes ?? [])].map(withoutVerity);
-  const lxc = readConfig(name, config, state, readObject);
+  const lxc = config === undefined ? { entries: [], problems: [] } : readConfig(name, config, state, readObject);
   const storage = planStorage(name, run, device, lxc.entries);
   const baked = lxc.entries.filter(({ key }) => key.startsWith('lxc.net.'));
   const { plan: network, places, problems: networkProblems } = planNetwork(name, run.network, device, baked);
@@ -92,7 +92,7 @@ export function planContainer(
     problems: [
       ...problems,
       ...reservedName(name),
-      ...missingObjects(name, [...volumes, config], state),
+      ...missingObjects(name, config === undefined ? volumes : [...volumes, config], state),
       ...storage.problems,
       ...lxc.problems,
       ...ownedConflicts(lxc.entries, owner).map(configProblem),
@@ -129,6 +129,12 @@ function reservedName(name: string): readonly Problem[] {
   if (name !== OWN_LOGS) return [];
   const message = `'${OWN_LOGS}' is the name of Berth's own logs; name the container otherwise`;
   return [{ path: `${name}/run.json`, code: 'RESERVED_NAME', message }];
+}
+
+/** Who is only to be mounted needs none, and packagers write none for it. */
+function configOf(name: string, run: RunDocument, group: Group | undefined, state: StateDocument): string | undefined {
+  if (run.config !== undefined || state.objects.has(`${name}/${DEFAULT_CONFIG}`)) return run.config ?? DEFAULT_CONFIG;
+  return (run.status_goal ?? group?.statusGoal) === 'MOUNTED' ? undefined : DEFAULT_CONFIG;
 }
 
 /** A container's name may have what a host name may not (RFC 1123): underscores, and dots and dashes anywhere. */

@@ -89,8 +89,8 @@ export interface ContainerPlan {
   readonly roles: readonly Role[];
   /** File name in the container's folder, without a `dm:` prefix. */
   readonly rootVolume: string;
-  /** File name of the LXC configuration in the container's folder. */
-  readonly config: string;
+  /** File name of the LXC configuration in the container's folder; undefined: it is only mounted. */
+  readonly config: string | undefined;
   readonly storage: StoragePlan;
   readonly hostname: string;
   readonly drivers: DriverNeeds;

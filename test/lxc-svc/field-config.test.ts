@@ -146,6 +146,25 @@ describe('a stock configuration in a running container', () => {
   }
 });
 
+describe('a container without a configuration', () => {
+  it('is mounted, as packagers mean it who write none, and cannot be started', async () => {
+    makeContainer('unconfigured', 'obedient');
+    rmSync(configOf('unconfigured'));
+    const { config: _, ...wanted } = mountOf('unconfigured');
+    const clean = traces();
+    value(await rig.lxc.mount(wanted));
+    const mounted = traces();
+    value(await rig.lxc.mount(wanted));
+    assert.deepEqual(traces(), mounted);
+    const answer = await rig.lxc.start(startOf('unconfigured'));
+    assert.ok(!answer.ok && answer.error.code === 'START_FAILED');
+    assert.match(answer.error.reason, /has none/);
+    value(await rig.lxc.stop({ container: 'unconfigured', graceMs: 0 }));
+    value(await rig.lxc.unmount({ container: 'unconfigured' }));
+    assert.deepEqual(traces(), clean);
+  });
+});
+
 describe('the init program', () => {
   const refusal = async (container: string, lines: readonly string[]): Promise<string> => {
     makeContainer(container, 'obedient', lines.join('\n'));

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
-import { container, DIGEST, parse, problems, state } from './states.ts';
+import { container, DIGEST, parse, problems, revisionOf, state } from './states.ts';
 
 const APP = container('app', { group: 'app' });
 const CONF = 'app/lxc.container.conf';
@@ -32,6 +32,17 @@ describe('an LXC configuration in a revision', () => {
     assert.deepEqual(problems(state(APP), path(two)), [`${CONF}:1 BAD_ROOT_PATH`]);
     const both = container('app', { group: 'app', volumes: ['dm:more.squashfs'] });
     assert.deepEqual(problems(state(both, { 'app/more.squashfs': DIGEST }), path(two)), []);
+  });
+
+  it('may be missing of a container that is only mounted', () => {
+    const without = (run: object) => {
+      const { [CONF]: _, ...keys } = container('app', { ...run, config: undefined });
+      return state(JSON.parse(JSON.stringify(keys)));
+    };
+    assert.equal(revisionOf(without({ group: 'data' })).containers[0]?.config, undefined);
+    assert.equal(revisionOf(without({ group: 'app', status_goal: 'MOUNTED' })).containers[0]?.config, undefined);
+    assert.deepEqual(problems(without({ group: 'app' })), [`${CONF} MISSING_OBJECT`]);
+    assert.equal(revisionOf(state(container('app', { group: 'data' }))).containers[0]?.config, 'lxc.container.conf');
   });
 
   it('names the host name only where run.json does not', () => {
