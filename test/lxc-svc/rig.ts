@@ -257,6 +257,8 @@ export function traces(): { readonly mounts: number; readonly cgroups: number; r
   const loops = execFileSync('losetup', listed, { encoding: 'utf8' });
   // By file system: other trees have the same paths in namespaces of their own.
   const { dev } = statSync(STORAGE);
-  const own = loops.split('\n').filter((line) => line.trim() === `${(dev >> 8) & 0xfff}:${dev & 0xff}`);
+  // makedev(3).
+  const number = `${(dev >> 8) & 0xfff}:${(dev & 0xff) | ((dev >> 12) & 0xfff00)}`;
+  const own = loops.split('\n').filter((line) => line.trim() === number);
   return { mounts, cgroups: cgroups.split('\n').filter((line) => line.includes('/berth.')).length, loops: own.length };
 }
