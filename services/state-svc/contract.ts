@@ -35,8 +35,8 @@ export const stateContract = defineContract({
   },
   files: {
     owns: ['<storage>/boot', '<storage>/trails', '<storage>/objects', '<storage>/cache', '<rundir>/meta'],
-    // For sysinfo of device-meta.
-    reads: ['/proc/meminfo', '/proc/loadavg'],
+    // For sysinfo and interfaces of device-meta.
+    reads: ['/proc/meminfo', '/proc/loadavg', '/sys/class/net'],
     writes: [],
     // Uploads: ctl-svc writes into files that are made here.
     shared: [{ path: '<storage>/objects/incoming', with: 'berth-ctl' }],

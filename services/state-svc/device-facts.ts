@@ -15,6 +15,8 @@ export interface DeviceReadings {
   readonly hostname: string;
   /** As os.networkInterfaces() tells. */
   readonly interfaces: Readonly<Record<string, readonly NetworkInterfaceInfo[] | undefined>>;
+  /** Of every interface, also of those that have no address and are not among the above. */
+  readonly macs: ReadonlyMap<string, string>;
   /** Bytes, of the file system with the storage; undefined when it cannot be asked. */
   readonly storage: { readonly total: number; readonly free: number } | undefined;
   /** Percent of the storage that is kept free. */
@@ -54,7 +56,7 @@ export function deviceFacts(readings: DeviceReadings): ReadonlyMap<string, strin
   const { machine, bits, endianness, kernel } = readings;
   const facts: Readonly<Record<OwnKey, string | object | undefined>> = {
     storage: storageFact(readings),
-    interfaces: interfacesFact(readings.interfaces),
+    interfaces: interfacesFact(readings),
     sysinfo: sysinfoFact(readings),
     time: timeFact(readings.nowMs),
     'pantavisor.arch': `${machine}/${bits}/${endianness === 'LE' ? 'EL' : 'EB'}`,
@@ -89,11 +91,12 @@ function storageFact({ storage, reservedPercent }: DeviceReadings): object | und
 
 const NO_MAC = '00:00:00:00:00:00';
 
-function interfacesFact(interfaces: DeviceReadings['interfaces']): object {
-  const facts: Record<string, string | string[]> = {};
-  for (const [name, addresses = []] of Object.entries(interfaces)) {
-    const mac = addresses.find((address) => address.mac !== NO_MAC)?.mac;
-    if (mac !== undefined) facts[`${name}.mac`] = [mac];
+function interfacesFact({ interfaces, macs }: DeviceReadings): object {
+  const facts: Record<string, string[]> = {};
+  for (const name of new Set([...Object.keys(interfaces), ...macs.keys()])) {
+    const addresses = interfaces[name] ?? [];
+    const mac = macs.get(name) ?? addresses[0]?.mac ?? NO_MAC;
+    if (mac !== NO_MAC) facts[`${name}.mac`] = [mac];
     for (const family of ['IPv4', 'IPv6'] as const) {
       const its = addresses.filter((address) => address.family === family);
       if (its.length > 0) facts[`${name}.${family.toLowerCase()}`] = its.map((address) => textOf(name, address));

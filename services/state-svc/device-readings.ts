@@ -1,5 +1,5 @@
 // Asks the machine what device-meta says about it. Nothing here needs more than the files that the contract names.
-import { readFileSync, statfsSync } from 'node:fs';
+import { readdirSync, readFileSync, statfsSync } from 'node:fs';
 import { arch, cpus, endianness, hostname, machine, networkInterfaces, release, type, uptime, version } from 'node:os';
 import manifest from '../../package.json' with { type: 'json' };
 import { type DeviceReadings, deviceFacts, isOwnKey } from './device-facts.ts';
@@ -33,6 +33,7 @@ export function createOwnMetadata({ storage, reservedPercent, standing }: OwnMet
     kernel,
     hostname: hostname(),
     interfaces: networkInterfaces(),
+    macs: macsOf('/sys/class/net'),
     storage: spaceOf(storage),
     reservedPercent: reservedPercent(),
     nowMs: Date.now(),
@@ -50,6 +51,23 @@ function spaceOf(path: string): DeviceReadings['storage'] {
   } catch {
     return undefined;
   }
+}
+
+/** Node tells of interfaces with an address only; a bridge's ports have none. */
+function macsOf(folder: string): ReadonlyMap<string, string> {
+  try {
+    const names = readdirSync(folder);
+    return new Map(names.map((name) => [name, textOf(`${folder}/${name}/address`).trim()] as const).filter(isWhole));
+  } catch {
+    return new Map();
+  }
+}
+
+const MAC = /^[0-9a-f]{2}(:[0-9a-f]{2}){5}$/;
+
+/** Tunnels have addresses of other forms, and an interface may be gone by now. */
+function isWhole([, mac]: readonly [string, string]): boolean {
+  return MAC.test(mac);
 }
 
 function textOf(path: string): string {

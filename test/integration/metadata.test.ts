@@ -30,6 +30,9 @@ describe('metadata on a device', () => {
     assert.ok(facts.storage.total > 0);
     assert.ok(facts.sysinfo.totalram > 0 && facts.sysinfo.procs > 0);
     assert.deepEqual(facts.interfaces['pvbr0.ipv4'], ['10.0.5.1']);
+    // The host's ends of the containers' interfaces, which have no address.
+    const ports = Object.keys(facts.interfaces).filter((key) => /^bv.*\.mac$|^veth.*\.mac$/.test(key));
+    assert.equal(ports.length, 2, Object.keys(facts.interfaces).join(' '));
   });
 
   it('keeps what users say over the death of the whole tree', async () => {

@@ -13,6 +13,7 @@ const RECORDED: Readonly<Record<string, unknown>> = {
     'lxcbr0.mac': ['f6:9e:81:14:fc:82'],
     'lxcbr0.ipv4': ['10.0.3.1'],
     'lxcbr0.ipv6': ['fe80::f49e:81ff:fe14:fc82%lxcbr0'],
+    'veth57oyvT.mac': ['fe:dc:5f:08:c2:94'],
   },
   'pantavisor.status': 'READY',
   sysinfo: {
@@ -60,6 +61,11 @@ const READINGS: DeviceReadings = {
       { ...BRIDGE, address: 'fe80::f49e:81ff:fe14:fc82', family: 'IPv6', scopeid: 3 },
     ],
   },
+  macs: new Map([
+    ['lo', '00:00:00:00:00:00'],
+    ['lxcbr0', 'f6:9e:81:14:fc:82'],
+    ['veth57oyvT', 'fe:dc:5f:08:c2:94'],
+  ]),
   storage: { total: 270553174016, free: 243291545600 },
   reservedPercent: 5,
   nowMs: 1795189855667,
@@ -92,6 +98,7 @@ describe('device facts', () => {
       storage: undefined,
       cpuModel: undefined,
       interfaces: { gone: undefined },
+      macs: new Map<string, string>(),
       meminfo: '',
       loadavg: '',
     };
