@@ -57,8 +57,7 @@ export function createContainerSockets(options: ContainerSocketsOptions): Contai
       turns.add(fd, { read: () => keeper.turn(container, read), ...rest });
     }
     if (intakeFd === undefined) return;
-    const addTurn = (fd: number, read: () => boolean): void => turns.add(fd, { read, ...rest });
-    one.intake = createDescriptorIntake(intakeFd, container, { keeper, turns, kernel: from, addTurn });
+    one.intake = createDescriptorIntake(intakeFd, container, { keeper, turns, kernel: from, rest });
   };
   const load = (): void => {
     if (isLoading) return;

@@ -3,7 +3,7 @@ import { close, closeSync, readSync } from 'node:fs';
 import { HANDOVER_BYTES, type Handover, parseHandover } from './handover.ts';
 import { createLineSplitter } from './line-splitter.ts';
 import { type MessageKeeper, noteOf, type Turn } from './message-keeper.ts';
-import type { ReadingTurns } from './reading-turns.ts';
+import type { ReadingTurns, TurnOptions } from './reading-turns.ts';
 import type { SocketKernel } from './socket-watch.ts';
 
 export interface DescriptorIntake {
@@ -15,8 +15,8 @@ export interface IntakeParts {
   readonly keeper: MessageKeeper;
   readonly turns: ReadingTurns;
   readonly kernel: SocketKernel;
-  /** In turns, for this container. */
-  readonly addTurn: (fd: number, read: () => boolean) => void;
+  /** Of a turn for this container. */
+  readonly rest: Omit<TurnOptions, 'read'>;
 }
 
 /** Handed over and read from at the same time, for one container. */
@@ -38,7 +38,7 @@ const buffer = Buffer.allocUnsafeSlow(TURN_BYTES);
 
 /** `listeningFd` stays open. */
 export function createDescriptorIntake(listeningFd: number, container: string, parts: IntakeParts): DescriptorIntake {
-  const { keeper, turns, kernel, addTurn } = parts;
+  const { keeper, turns, kernel, rest } = parts;
   const sources = new Map<string, Source>();
   const connections: number[] = [];
   const note = (text: string): void => keeper.turn(container, (turn) => speak(turn, text));
@@ -60,7 +60,7 @@ export function createDescriptorIntake(listeningFd: number, container: string, p
     const [oldest] = connections;
     if (oldest !== undefined && connections.length >= MAX_CONNECTIONS) hangUp(oldest);
     connections.push(fd);
-    addTurn(fd, () => hear(fd));
+    turns.add(fd, { read: () => hear(fd), ...rest });
     return true;
   };
   /** One message a connection, as the stock runtime takes it. */
@@ -130,7 +130,7 @@ export function createDescriptorIntake(listeningFd: number, container: string, p
       keeper.turn(container, (turn) => keepLines(turn, splitter.push(bytes)));
       return true;
     };
-    addTurn(fd, readTurn);
+    turns.add(fd, { read: readTurn, ...rest });
     return {
       fd,
       end() {
@@ -141,7 +141,8 @@ export function createDescriptorIntake(listeningFd: number, container: string, p
     };
   };
 
-  addTurn(listeningFd, greet);
+  // Always: nobody needs to be heard sooner, and whoever connects and hangs up again and again costs next to nothing.
+  turns.add(listeningFd, { ...rest, read: greet, isPaced: () => true });
   return {
     close() {
       turns.readRest(listeningFd);
