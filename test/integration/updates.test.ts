@@ -1,0 +1,161 @@
+// Updates on real containers, over the control socket.
+import assert from 'node:assert/strict';
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterEach, describe, it } from 'node:test';
+import { ask, containerRows, get, leaseRows } from '../kit/api.ts';
+import { eventually } from '../kit/eventually.ts';
+import {
+  command,
+  installRevision,
+  progressReaches,
+  putRevision,
+  type SourceContainer,
+  STAYS,
+  writeSource,
+} from '../kit/step.ts';
+import { openTree, PATIENCE_MS, packExample, type Tree } from '../kit/tree.ts';
+
+const QUICK = ['--set', 'PV_UPDATER_COMMIT_DELAY=1', '--set', 'PV_UPDATER_GOALS_TIMEOUT=20'];
+const LONG = ['--set', 'PV_UPDATER_COMMIT_DELAY=600'];
+const POOL = {
+  network: { pools: { internal: { bridge: 'pvbr0', subnet: '10.0.5.0/24', gateway: '10.0.5.1', nat: false } } },
+};
+const POOLED: SourceContainer = { args: { PV_NETWORK_POOL: 'internal' } };
+const SYSTEM: SourceContainer = { args: { PV_GROUP: 'platform', PV_RESTART_POLICY: 'system' } };
+const OTHER = `# another one\n${STAYS}`;
+
+let tree: Tree | undefined;
+let folder = '';
+afterEach(async () => {
+  await tree?.close();
+  tree = undefined;
+  rmSync(folder, { recursive: true, force: true });
+});
+
+async function boot(
+  containers: Readonly<Record<string, SourceContainer>>,
+  options = QUICK,
+  device: object = POOL,
+): Promise<Tree> {
+  folder = mkdtempSync(join(tmpdir(), 'berth-update-'));
+  tree = await openTree(packExample(writeSource(join(folder, 'source'), containers, device)));
+  tree.start(options);
+  await tree.up();
+  return tree;
+}
+
+const next = (containers: Readonly<Record<string, SourceContainer>>, device: object = POOL): string =>
+  writeSource(join(folder, 'source'), containers, device);
+
+const rows = ({ socket }: Tree) => get(socket, '/containers', containerRows);
+const pids = async (it: Tree) => Object.fromEntries((await rows(it)).map(({ name, pid }) => [name, pid]));
+const addresses = async (it: Tree) =>
+  Object.fromEntries((await get(it.socket, '/ipam/leases', leaseRows)).map(({ owner, address }) => [owner, address]));
+
+const bootState = ({ storage }: Tree) => JSON.parse(readFileSync(join(storage, 'boot/current.json'), 'utf8'));
+
+describe('integration.updates', () => {
+  it('replaces one of three containers, adds one, removes one, and leaves the others alone', async () => {
+    const it = await boot({ a: POOLED, b: POOLED, c: POOLED });
+    const [before, held] = [await pids(it), await addresses(it)];
+    await installRevision(it.socket, next({ a: POOLED, b: { ...POOLED, init: OTHER }, d: POOLED }), 'next');
+    await command(it.socket, 'LOCAL_RUN', 'locals/next');
+    const progress = await progressReaches(it.socket, 'locals/next', 'UPDATED');
+    assert.equal(progress['status-msg'], 'Update finished, revision not set as rollback point');
+    const after = await pids(it);
+    assert.deepEqual(Object.keys(after), ['a', 'b', 'd']);
+    assert.equal(after.a, before.a);
+    assert.notEqual(after.b, before.b);
+    assert.ok(after.d);
+    const now = await addresses(it);
+    assert.deepEqual([now.a, now.b, now.c], [held.a, held.b, held.c], 'a lease was given back');
+    assert.doesNotMatch(it.inside(['cat', '/proc/self/mounts']).stdout, /lxc\/c\//);
+    // A supervisor that comes back takes them over, whatever revision they were started by.
+    await it.killSupervisor();
+    it.start(QUICK);
+    await it.up();
+    assert.deepEqual(await pids(it), after);
+    assert.equal((await progressReaches(it.socket, 'current', 'UPDATED')).status, 'UPDATED');
+  });
+
+  it('reboots for a container of the system, tests, and sets the rollback point', async () => {
+    const it = await boot({ s: SYSTEM, a: POOLED });
+    await installRevision(it.socket, next({ s: { ...SYSTEM, init: OTHER }, a: POOLED }), 'next');
+    await command(it.socket, 'LOCAL_RUN', 'locals/next');
+    const progress = await progressReaches(it.socket, 'locals/next', 'DONE');
+    assert.equal(progress['status-msg'], 'Update finished, revision set as rollback point');
+    assert.equal(it.output().split('berth: starting over').length - 1, 1);
+    assert.equal(bootState(it).revision, 'locals/next');
+    assert.equal((await ask(it.socket, 'GET', '/steps/current')).status, 200);
+  });
+
+  const failing: readonly (readonly [string, SourceContainer, string])[] = [
+    ['whose init fails', { init: 'exit 3\n' }, 'A container could not be started'],
+    ['that never says READY', { args: { PV_STATUS_GOAL: 'READY' } }, 'Status goal not reached'],
+  ];
+  for (const [what, container, message] of failing) {
+    it(`goes back from a container ${what}, says why, and costs no other container its pid`, async () => {
+      const it = await boot({ a: POOLED, b: POOLED }, ['--set', 'PV_UPDATER_GOALS_TIMEOUT=3']);
+      const before = await pids(it);
+      await installRevision(it.socket, next({ a: POOLED, b: container }), 'bad');
+      await command(it.socket, 'LOCAL_RUN', 'locals/bad');
+      const progress = await progressReaches(it.socket, 'locals/bad', 'ERROR');
+      assert.equal(progress['status-msg'], message);
+      assert.match(progress.logs ?? '', /"lvl":"ERROR".*\bb\b/);
+      await it.up();
+      const after = await pids(it);
+      assert.equal(after.a, before.a);
+      assert.equal(bootState(it).revision, '0');
+      assert.equal((await progressReaches(it.socket, 'current', 'DONE'))['status-msg'], 'Factory revision');
+    });
+  }
+
+  it('refuses what is wrong when it comes, and what became wrong when it is to run', async () => {
+    const it = await boot({ a: POOLED });
+    const before = await pids(it);
+    const unknown = (state: Readonly<Record<string, unknown>>) =>
+      JSON.parse(JSON.stringify(state).replaceAll('"pool":"internal"', '"pool":"does-not-exist"'));
+    assert.equal((await putRevision(it.socket, next({ a: POOLED }), 'nopool', unknown)).status, 422);
+    assert.equal((await ask(it.socket, 'GET', '/steps/locals/nopool')).status, 404);
+    await installRevision(it.socket, next({ a: { ...POOLED, init: OTHER } }), 'rotten');
+    const state = JSON.parse((await ask(it.socket, 'GET', '/steps/locals/rotten')).body);
+    const object = join(it.storage, 'objects', state['a/root.squashfs']);
+    writeFileSync(object, 'rotten');
+    await command(it.socket, 'LOCAL_RUN', 'locals/rotten');
+    const progress = await progressReaches(it.socket, 'locals/rotten', 'ERROR');
+    assert.equal(progress['status-msg'], 'Object validation went wrong');
+    assert.deepEqual(await pids(it), before);
+  });
+
+  it('goes back after a power cut in the middle of the test, for good, with every address kept', async () => {
+    const it = await boot({ a: POOLED, b: POOLED }, LONG);
+    const held = await addresses(it);
+    await installRevision(it.socket, next({ a: POOLED, b: { ...POOLED, init: OTHER } }), 'next');
+    await command(it.socket, 'LOCAL_RUN', 'locals/next');
+    await progressReaches(it.socket, 'locals/next', 'TESTING');
+    await eventually('the update is being tried', PATIENCE_MS, () => bootState(it).trying?.started !== undefined);
+    await it.sandbox.close();
+    const again = await openTree(it.storage);
+    tree = again;
+    again.start(LONG);
+    await again.up();
+    const progress = await progressReaches(again.socket, 'locals/next', 'ERROR');
+    assert.equal(progress['status-msg'], 'Unexpected rollback');
+    assert.equal(bootState(again).revision, '0');
+    assert.deepEqual(await addresses(again), held);
+  });
+
+  it('goes on with its test when state-svc, and when the supervisor is killed', async () => {
+    const it = await boot({ a: POOLED, b: POOLED }, ['--set', 'PV_UPDATER_COMMIT_DELAY=8']);
+    await installRevision(it.socket, next({ a: POOLED, b: { ...POOLED, init: OTHER } }), 'next');
+    await command(it.socket, 'LOCAL_RUN', 'locals/next');
+    await eventually('it holds', PATIENCE_MS, () => bootState(it).trying?.started?.heldSinceMs !== undefined);
+    const before = await pids(it);
+    await it.killSupervisor();
+    it.start(['--set', 'PV_UPDATER_COMMIT_DELAY=8']);
+    await progressReaches(it.socket, 'locals/next', 'UPDATED');
+    assert.deepEqual(await pids(it), before);
+  });
+});
