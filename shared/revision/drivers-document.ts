@@ -11,12 +11,7 @@ const SECTION = /^(?:all$|dtb:.|ovl:.)/;
 const LINE = new RegExp(`^\\s*${MODULE_NAME}(?:\\s+(?:[^$\\0]|\\$\\{(?:user|device)-meta:[^{}$\\s]+\\})*)?$`);
 const moduleLine = z
   .string()
-  .check(
-    z.regex(
-      LINE,
-      'a module’s name and its options, metadata as user-meta:KEY in braces after a dollar sign only in options',
-    ),
-  );
+  .check(z.regex(LINE, `a module’s name and its options, in which \${user-meta:KEY} may stand`));
 const section = z.record(z.string().check(z.regex(DRIVER_NAME, 'a driver’s name')), z.array(moduleLine));
 
 export interface ReadDrivers {
