@@ -2,6 +2,7 @@
 import { join } from 'node:path';
 import process from 'node:process';
 import type { LaunchSettings } from '../../services/supervisor/held-descriptors.ts';
+import { stdoutSpeaker } from '../../services/supervisor/held-stdout.ts';
 import type { Places } from '../../services/supervisor/spawn-arguments.ts';
 import { startSupervisor } from '../../services/supervisor/supervisor.ts';
 import { runCommand } from '../../shared/exec/run-command.ts';
@@ -10,7 +11,8 @@ type End = 'keep' | 'stop' | 'reboot' | 'off' | 'refused' | 'incomplete';
 
 const REBOOT_COMMAND_MS = 30_000;
 
-const say = (line: string): void => console.log(`berth: ${line}`);
+const speak = stdoutSpeaker();
+const say = (line: string): void => speak(`berth: ${line}`);
 
 /** Resolves with the exit code once a signal, or a reboot of the machine, has ended the tree; 1 when it could not start or not end. */
 export async function runTree(places: Places, settings: LaunchSettings): Promise<number> {

@@ -7,6 +7,7 @@ import { type FolderListener, openLogFolder } from './log-folder.ts';
 import type { RetentionSettings } from './retention.ts';
 import { createSingleFile } from './single-file.ts';
 import { createStdout } from './stdout-output.ts';
+import { stdoutWriter, type Writer } from './stdout-writer.ts';
 import type { TimeFormat } from './time-format.ts';
 
 export type OutputName = 'filetree' | 'singlefile' | 'stdout' | 'stdout.pantavisor' | 'stdout.containers' | 'nullsink';
@@ -56,7 +57,10 @@ export function openOutputs(settings: LogSettings, places: OutputPlaces): Output
   const lines: Lines[] = [];
   if (folder !== undefined && outputs.includes('singlefile')) lines.push(createSingleFile(folder, formats.singlefile));
   const shown = shownOnStdout(outputs);
-  const stdout = stdoutFd === undefined || shown === undefined ? undefined : createStdout(stdoutFd, formats.stdout);
+  const stdout =
+    stdoutFd === undefined || shown === undefined
+      ? undefined
+      : createStdout(stdoutFd, stdoutWriter(stdoutFd, loadSend), formats.stdout);
   if (stdout !== undefined) lines.push((batch) => stdout.messages(batch.filter((message) => shown?.(message))));
   const isWanted = ({ level, origin }: LogMessage): boolean =>
     LEVELS.indexOf(level) <= LEVELS.indexOf(settings.level) && (capture || origin.kind !== 'container');
@@ -88,6 +92,10 @@ export function openOutputs(settings: LogSettings, places: OutputPlaces): Output
       folder?.close();
     },
   };
+}
+
+async function loadSend(): Promise<Writer> {
+  return (await import('../../shared/kernel/libc.ts')).sendNow;
 }
 
 function toAll(outputs: readonly Lines[], batch: readonly LogMessage[]): void {

@@ -1,8 +1,8 @@
 // Output: the supervisor's own stdout, which whoever started Berth reads, or does not, or has closed: never waited for, bounded, counted.
-import { writeSync } from 'node:fs';
 import type { HealthReason } from '../../shared/schema/health.ts';
 import type { LogMessage } from './log-flow.ts';
 import { platformLine } from './message-line.ts';
+import type { Writer } from './stdout-writer.ts';
 import type { TimeFormat } from './time-format.ts';
 
 /** What waits for a reader; more is dropped. */
@@ -15,12 +15,8 @@ export interface StdoutOutput {
   close(): void;
 }
 
-/** `fd` does not block. `write` is writeSync but in tests. */
-export function createStdout(
-  fd: number,
-  format?: TimeFormat,
-  write: (fd: number, bytes: Buffer) => number = writeSync,
-): StdoutOutput {
+/** `write` never waits. */
+export function createStdout(fd: number, write: Writer, format?: TimeFormat): StdoutOutput {
   let waiting: Buffer[] = [];
   let waitingBytes = 0;
   let droppedLines = 0;
@@ -84,7 +80,9 @@ export function createStdout(
 
 const OWN = { origin: { kind: 'service', name: 'log-svc' }, src: 'log', fields: {} } as const;
 
+/** Node's errors have a `code`, those of shared/kernel an `errno`. */
 function codeOf(error: unknown): string {
   if (error instanceof Error && 'code' in error && typeof error.code === 'string') return error.code;
+  if (error instanceof Error && 'errno' in error && typeof error.errno === 'string') return error.errno;
   return String(error);
 }

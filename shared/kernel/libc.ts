@@ -96,6 +96,11 @@ export function send(fd: number, bytes: Uint8Array): number {
   return checked(cSend(fd, bytes, bytes.length, 0), 'send');
 }
 
+/** MSG_DONTWAIT and MSG_NOSIGNAL (linux/socket.h): for a socket whose flags are not ours to change. Throws EAGAIN where others would wait. */
+export function sendNow(fd: number, bytes: Uint8Array): number {
+  return checked(cSend(fd, bytes, bytes.length, 0x40 | 0x4000), 'send');
+}
+
 /** Bytes received into `into`; with MSG_TRUNC in `flags`, a datagram's whole length even where `into` is too small. */
 export function recv(fd: number, into: Uint8Array, flags: number): number {
   return checked(cRecv(fd, into, into.length, flags), 'recv');

@@ -176,7 +176,7 @@ describe('log-svc.stdout', () => {
   const closed = Object.assign(new Error('closed'), { code: 'EPIPE' });
   const rig = () => {
     const state = { text: '', room: Number.POSITIVE_INFINITY, error: full };
-    const out = createStdout(1, undefined, (_fd, bytes) => {
+    const out = createStdout(1, (_fd, bytes) => {
       if (state.room === 0) throw state.error;
       const taken = bytes.subarray(0, state.room);
       state.room -= taken.length;

@@ -1,0 +1,66 @@
+// Logs on the stdout of `berth run`: read, not read, and closed.
+import assert from 'node:assert/strict';
+import { once } from 'node:events';
+import { join } from 'node:path';
+import { after, before, describe, it } from 'node:test';
+import { NODE_INSIDE, PROGRAM_INSIDE, STORAGE_INSIDE } from '../../scripts/sandbox/sandbox.ts';
+import { ask, containerRows, get, healthAnswer } from '../kit/api.ts';
+import { eventually } from '../kit/eventually.ts';
+import { openTree, PATIENCE_MS, packExample, type Tree } from '../kit/tree.ts';
+
+const TO_STDOUT = ['--set', 'PV_LOG_SERVER_OUTPUTS=filetree,stdout'];
+
+describe('integration.log-stdout', () => {
+  let tree: Tree;
+  before(async () => {
+    tree = await openTree(packExample('01-basic'));
+  });
+  after(() => tree.close());
+  /** 503 is the answer of a tree that is not as it should be. */
+  const reasons = async () => {
+    const { body } = await ask(tree.socket, 'GET', '/health');
+    return healthAnswer.parse(JSON.parse(body)).reasons.filter(({ subject }) => subject === 'stdout');
+  };
+  const isAlive = async () => (await get(tree.socket, '/containers', containerRows)).length > 0;
+
+  it('shows services and containers to whoever started it', async () => {
+    tree.start(TO_STDOUT);
+    await tree.up();
+    await eventually('a console’s line', PATIENCE_MS, () =>
+      /\] INFO {2}\[net-client\] \[console\] server: hello/.test(tree.output()),
+    );
+    assert.match(tree.output(), /\] INFO {2}\[pantavisor\] \[state\] revision 0 is READY/);
+    assert.match(tree.output(), /^berth: /m, 'and its own lines still');
+    assert.equal(await tree.endSupervisor('SIGTERM'), 0);
+  });
+
+  it('lives with a reader that does not read, and with none, and says so', async () => {
+    const fifo = join(tree.rundir, '../out');
+    tree.inside(['mkfifo', fifo]);
+    const reader = tree.spawnInside(['sh', '-c', `exec sleep 600 < ${fifo}`]);
+    const run = [
+      NODE_INSIDE,
+      `${PROGRAM_INSIDE}/berth.js`,
+      'run',
+      '--storage',
+      STORAGE_INSIDE,
+      '--rundir',
+      tree.rundir,
+    ];
+    const supervisor = tree.spawnInside(['sh', '-c', `exec ${[...run, ...TO_STDOUT].join(' ')} > ${fifo}`]);
+    const gone = once(supervisor, 'exit');
+    const [row] = await tree.up();
+    const folder = `/proc/${row?.pid}/root/var/log`;
+    const fill = `mkdir -p ${folder} && yes 'one of many lines' | head -n 40000 > ${folder}/messages`;
+    assert.equal(tree.inside(['sh', '-c', fill]).status, 0);
+    await eventually('a reason', PATIENCE_MS, async () =>
+      /nobody reads it; \d+ lines dropped/.test((await reasons())[0]?.message ?? ''),
+    );
+    assert.ok(await isAlive());
+    tree.sandbox.signal(reader, 'SIGKILL');
+    await eventually('EPIPE', PATIENCE_MS, async () => /EPIPE/.test((await reasons())[0]?.message ?? ''));
+    assert.ok(await isAlive());
+    tree.sandbox.signal(supervisor, 'SIGINT');
+    assert.deepEqual(await gone, [0, null]);
+  });
+});
