@@ -42,8 +42,16 @@ async function prepareZram(
   const number = readFileSync(join(control, 'hot_add'), 'utf8').trim();
   await mkdir(dirname(record), { recursive: true });
   writeFileSync(record, number);
-  for (const [key, value] of settings) writeFileSync(join(tools.sysfs, 'block', `zram${number}`, key), value);
+  for (const [key, value] of settings) setAttribute(join(tools.sysfs, 'block', `zram${number}`, key), value);
   return join(tools.dev, `zram${number}`);
+}
+
+function setAttribute(path: string, value: string): void {
+  try {
+    writeFileSync(path, value);
+  } catch (error) {
+    throw new Error(`${path} does not take '${value}': ${error instanceof Error ? error.message : String(error)}`);
+  }
 }
 
 /** Nothing uses it any more. What is on devices and in images stays. */
