@@ -14,6 +14,7 @@ import { configFiles, prepareFiles } from './config-files.ts';
 import { mountTargets, mountVolumes, OVERLAY_VOLUME } from './container-volumes.ts';
 import type { Disks } from './disks.ts';
 import { mountExports, removeMountPoints } from './exports.ts';
+import { removeGoneRevisions } from './gone-revisions.ts';
 import { type LogFile, logFiles, openLogFiles, watchLogFiles } from './log-files.ts';
 import { mountsBelow, readMountTable } from './mount-table.ts';
 import { readOwnConfig } from './own-config.ts';
@@ -80,14 +81,30 @@ export function createContainerMounts({ places, disks, readerGid, log, events }:
     const table = readMountTable();
     return [its.folder, its.exports].some((folder) => mountsBelow(table, folder).length > 0);
   };
-  /** Disks of containers that are mounted, but of this one. */
-  const othersDisks = (container: string): ReadonlySet<string> => {
+  /** Of containers of which anything is mounted. */
+  const recordsInUse = (but?: string): readonly MountRecord[] => {
     const table = readMountTable();
-    const others = knownContainers(lxcPath(places)).filter(
-      (other) => other !== container && mountsBelow(table, containerPlaces(places, other).folder).length > 0,
-    );
-    const records = others.map((other) => readMountRecord(containerPlaces(places, other).mountRecord));
-    return new Set(records.flatMap((record) => record?.disks.map(({ name }) => name) ?? []));
+    return knownContainers(lxcPath(places)).flatMap((container) => {
+      const its = containerPlaces(places, container);
+      const isUsed = container !== but && mountsBelow(table, its.folder).length > 0;
+      return isUsed ? (readMountRecord(its.mountRecord) ?? []) : [];
+    });
+  };
+  const othersDisks = (container: string): ReadonlySet<string> =>
+    new Set(recordsInUse(container).flatMap((record) => record.disks.map(({ name }) => name)));
+  let collecting = Promise.resolve();
+  /** Behind what was asked for: nobody waits for it. */
+  const collect = (open: MountRecord['disks']): void => {
+    const roots = new Set([undefined, ...open].map((disk) => disks.rootOf(disk)));
+    collecting = collecting
+      .then(async () => {
+        for (const root of roots) {
+          const used = new Set(recordsInUse().map(({ revision }) => revision));
+          const gone = await removeGoneRevisions(places, root, used);
+          for (const revision of gone) log.info(`volumes of revision ${revision}, which is gone, are removed`);
+        }
+      })
+      .catch((error: unknown) => log.warn(`volumes of revisions that are gone stay: ${String(error)}`));
   };
   const clear = async (container: string, its: ContainerPlaces): Promise<readonly string[]> => {
     const used = readMountRecord(its.mountRecord)?.disks ?? [];
@@ -168,6 +185,7 @@ export function createContainerMounts({ places, disks, readerGid, log, events }:
       }
       events.mounted(container, revision, [...logFiles(its), ...fileLogs(its, wanted.logFiles)]);
       log.info(`mounted ${container} of revision ${revision}`);
+      collect(wanted.disks);
       return its.rootfs;
     },
     async unmount(container) {

@@ -5,6 +5,7 @@ import {
   existsSync,
   mkdirSync,
   mkdtempSync,
+  readdirSync,
   readFileSync,
   rmSync,
   statSync,
@@ -134,6 +135,30 @@ describe('a container’s volumes', () => {
     assert.deepEqual(await seenIn('0'), ['good', 'rev']);
     assert.deepEqual(await seenIn('1'), ['good']);
     assert.deepEqual(await seenIn('0'), ['good', 'rev']);
+  });
+
+  it('of a revision that is gone are removed, unless a container is mounted of it', async () => {
+    makeScripted('collects', 'true', []);
+    makeScripted('stays', 'true', []);
+    for (const revision of ['7', 'locals/x', '8']) {
+      const trail = join(STORAGE, 'trails', revision);
+      mkdirSync(dirname(trail), { recursive: true });
+      execFileSync('cp', ['-r', join(STORAGE, 'trails/0'), trail]);
+      value(await rig.lxc.mount({ ...allOf('collects', KEPT), revision }));
+    }
+    value(await rig.lxc.unmount({ container: 'collects' }));
+    value(await rig.lxc.mount({ ...allOf('stays', KEPT), revision: '7' }));
+    for (const revision of ['7', 'locals/x']) rmSync(join(STORAGE, 'trails', revision), { recursive: true });
+    const kept = join(STORAGE, 'disks/revision');
+    assert.ok(existsSync(join(kept, 'locals/x/collects')));
+    value(await rig.lxc.mount({ ...allOf('collects', KEPT), revision: '8' }));
+    await eventually('they are removed', 5_000, () => readdirSync(join(kept, 'locals')).length === 0);
+    await eventually('to the end', 5_000, () => readdirSync(kept).every((name) => !name.startsWith('.')));
+    assert.deepEqual(
+      ['7', '8'].map((name) => existsSync(join(kept, name))),
+      [true, true],
+    );
+    for (const container of ['collects', 'stays']) value(await rig.lxc.unmount({ container }));
   });
 
   it('are seen by others that mount them', async () => {
