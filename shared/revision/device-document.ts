@@ -8,6 +8,7 @@ import { missingKeys, readDocument } from './document.ts';
 import { checkPools, type PoolAt } from './pool-rules.ts';
 import { APP_RECOVERY, autoRecoveryDocument, recoveryOf } from './recovery-document.ts';
 import type { Group, PlacedDisk, Problem } from './revision.ts';
+import { checkVolumes, volumeDocuments } from './volume-rules.ts';
 
 // Strings here: the rules for addresses and names are pool-rules.ts's, which says more than a schema can.
 const poolDocument = z.object({
@@ -34,7 +35,8 @@ const disks = z.optional(z.array(diskDocument));
 const deviceDocument = z.object({
   groups,
   disks,
-  volumes: z.optional(z.record(z.string(), z.unknown())),
+  /** The runtime's own; Berth keeps what is its own in the storage folder. */
+  volumes: z.optional(volumeDocuments),
   network: z.optional(z.object({ pools: z.optional(z.record(z.string(), poolDocument)) })),
 });
 type DeviceDocument = z.output<typeof deviceDocument>;
@@ -98,13 +100,14 @@ export function readDevice(documents: ReadonlyMap<string, unknown>): Device {
       .flatMap(({ value }) => value.disks ?? [])
       .map((document, index) => ({ document, path: `disks.json.${index}` })),
   ]);
+  const volumes = device.value.volumes ?? {};
+  const known = { disks: diskList.disks, diskNames: diskList.names };
   return {
     groups: groupList.groups,
     hasDefaultGroups: ownGroups.length + olderGroups.length === 0,
     pools: pools.pools,
     poolNames: new Set(namesOf(documents.get('device.json'))),
-    disks: diskList.disks,
-    diskNames: diskList.names,
+    ...known,
     defaultDisk: diskList.defaultName,
     problems: [
       ...device.problems,
@@ -112,8 +115,13 @@ export function readDevice(documents: ReadonlyMap<string, unknown>): Device {
       ...pools.problems,
       ...groupList.problems,
       ...diskList.problems,
+      ...checkVolumes(volumes, 'device.json.volumes', 'of the device', known),
     ],
-    ignored: [...device.ignored, ...older.flatMap(({ ignored }) => ignored)],
+    ignored: [
+      ...device.ignored,
+      ...older.flatMap(({ ignored }) => ignored),
+      ...Object.keys(volumes).map((name) => `device.json.volumes.${name}`),
+    ],
   };
 }
 

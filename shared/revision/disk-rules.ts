@@ -54,7 +54,7 @@ export function readDisks(list: readonly DiskAt[]): ReadDisks {
   }
   const defaults = list.filter(({ document }) => document.default === 'yes');
   for (const { document, path } of defaults.slice(1)) {
-    const message = `disk '${document.name ?? '?'}' is a second default beside '${defaults[0]?.document.name ?? '?'}'; one may be`;
+    const message = `disk '${document.name ?? '?'}' is a second default beside '${defaults[0]?.document.name ?? '?'}'; only one may be`;
     problems.push({ path: `${path}.default`, code: 'TWO_DEFAULT_DISKS', message });
   }
   const [first] = defaults;
@@ -211,7 +211,8 @@ function keySourceOf(
   if (type === 'dm-crypt-versatile') return 'file';
   if (type === 'dm-crypt-caam') return mode === 'mainline' ? 'caam-trusted' : 'caam-tagged';
   if (mode === 'mainline') return 'dcp-trusted';
-  const message = `is ${shown(mode ?? 'nxp')}; DCP keys are the kernel's trusted keys here, write "mainline"`;
+  const found = mode === undefined ? 'is missing' : `is ${shown(mode)}`;
+  const message = `${found}; DCP keys are the kernel's trusted keys here, write "mainline"`;
   wrong.push({ path: `${path}.mode`, code: 'DISK_UNSUPPORTED', message });
   return undefined;
 }

@@ -4,6 +4,7 @@ import { restartPolicy, role, statusGoal } from '../schema/api.ts';
 import { driverName } from '../schema/drivers.ts';
 import { containerLogFile } from '../schema/logs.ts';
 import { autoRecoveryDocument } from './recovery-document.ts';
+import { volumeDocuments } from './volume-rules.ts';
 
 const fileName = z
   .string()
@@ -78,15 +79,7 @@ export const runDocument = z.object({
   status_goal: z.optional(statusGoal),
   restart_policy: z.optional(restartPolicy),
   roles: z.optional(z.array(role)),
-  storage: z.optional(
-    z.record(
-      z.string(),
-      z.object({
-        persistence: z.optional(z.enum(['permanent', 'revision', 'boot'])),
-        disk: z.optional(z.string()),
-      }),
-    ),
-  ),
+  storage: z.optional(volumeDocuments),
   drivers: z.optional(
     z.object({
       required: z.optional(driverList),

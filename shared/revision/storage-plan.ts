@@ -5,6 +5,7 @@ import type { Device } from './device-document.ts';
 import type { Problem, StoragePlan } from './revision.ts';
 import type { RunDocument } from './run-document.ts';
 import { shown } from './schema-problems.ts';
+import { checkVolumes } from './volume-rules.ts';
 
 /** The writable layer over the root filesystem. */
 const OVERLAY = 'lxc-overlay';
@@ -26,8 +27,8 @@ export function planStorage(
   const root = withoutVerity(run['root-volume'] ?? '');
   const squashfs = [...new Set((run.volumes ?? []).map(withoutVerity))].filter((file) => file !== root);
   const problems = [
-    ...badNames(path, run, [root, ...squashfs]),
-    ...badDisks(container, run, device),
+    ...checkVolumes(run.storage ?? {}, `${path}.storage`, `of '${container}'`, device),
+    ...conflicts(path, run, [root, ...squashfs]),
     ...badExports(path, run),
   ];
   const declared = { [OVERLAY]: {}, ...run.storage };
@@ -75,31 +76,14 @@ function disksOf(volumes: readonly NamedVolume[], device: Device): readonly Disk
   return device.disks.map(({ disk }) => disk).filter(({ name, kind }) => kind === 'swap' || used.has(name));
 }
 
-function badNames(path: string, run: RunDocument, files: readonly string[]): readonly Problem[] {
-  return Object.keys(run.storage ?? {}).flatMap((name) => {
-    const at = `${path}.storage.${name}`;
-    const rule = 'a name of printable ASCII characters without "/", and neither "." nor ".."';
-    if (!volumeName.safeParse(name).success) {
-      return [{ path: at, code: 'BAD_VALUE', message: `volume ${shown(name)}: a volume has ${rule}` }];
-    }
-    if (!files.includes(name)) return [];
-    const message = `volume '${name}' has the name of a file of 'volumes' or 'root-volume'; both would be at /volumes/…/${name}`;
-    return [{ path: at, code: 'VOLUME_CONFLICT', message }];
-  });
-}
-
-function badDisks(container: string, { storage = {} }: RunDocument, device: Device): readonly Problem[] {
-  return Object.entries(storage).flatMap(([volume, { disk }]) => {
-    if (disk === undefined) return [];
-    const path = `${container}/run.json.storage.${volume}.disk`;
-    const what = `volume '${volume}' of '${container}' is on disk '${disk}'`;
-    if (!device.diskNames.has(disk)) {
-      const message = `${what}, which does not exist; there are: ${[...device.diskNames].join(', ') || 'none'}`;
-      return [{ path, code: 'UNKNOWN_DISK', message }];
-    }
-    const isSwap = device.disks.some(({ disk: { name, kind } }) => name === disk && kind === 'swap');
-    return isSwap ? [{ path, code: 'DISK_IS_SWAP', message: `${what}, which is swap: no volume can live on it` }] : [];
-  });
+/** Both would be at /volumes/<container>/<name>. */
+function conflicts(path: string, run: RunDocument, files: readonly string[]): readonly Problem[] {
+  const names = Object.keys(run.storage ?? {}).filter((name) => files.includes(name));
+  return names.map((name) => ({
+    path: `${path}.storage.${name}`,
+    code: 'VOLUME_CONFLICT',
+    message: `volume '${name}' has the name of a file of 'volumes' or 'root-volume'; rename one of them`,
+  }));
 }
 
 /** A path inside the container may be written as it is seen there. */

@@ -165,6 +165,17 @@ describe('disks of device.json', () => {
     assert.deepEqual(refused({ name: '../x', type: 'volume-disk' }), [`${at}.name BAD_VALUE`]);
   });
 
+  it('may hold the runtime’s own volumes, which are kept and do nothing', () => {
+    const device = (volumes: unknown): Keys => ({ 'device.json': { ...DEVICE, disks: [DATA], volumes } });
+    const sound = { 'pv--devmeta': { persistence: 'permanent', disk: 'data' } };
+    assert.deepEqual(revisionOf(state(device(sound))).ignored, ['device.json.volumes.pv--devmeta']);
+    assert.deepEqual(problems(state(device({ x: { disk: 'nope' }, y: { persistence: 'ever' }, '../z': {} }))), [
+      'device.json.volumes.y.persistence BAD_VALUE',
+      'device.json.volumes.x.disk UNKNOWN_DISK',
+      'device.json.volumes.../z BAD_VALUE',
+    ]);
+  });
+
   it('have one default, which is no swap', () => {
     const sound = { ...DATA, default: 'yes' };
     const second = { name: 'b', type: 'directory', default: 'yes' };

@@ -1,0 +1,42 @@
+// Volumes by name, as run.json has them for a container and device.json for the runtime itself. Pure.
+import * as z from 'zod/mini';
+import { persistence, volumeName } from '../schema/storage.ts';
+import type { PlacedDisk, Problem } from './revision.ts';
+import { shown } from './schema-problems.ts';
+
+export const volumeDocuments = z.record(
+  z.string(),
+  z.object({ persistence: z.optional(persistence), disk: z.optional(z.string()) }),
+);
+type VolumeDocuments = z.output<typeof volumeDocuments>;
+
+export interface KnownDisks {
+  readonly disks: readonly PlacedDisk[];
+  /** Also those that broke a rule. */
+  readonly diskNames: ReadonlySet<string>;
+}
+
+/** `path`: JSON path of the list. `whose`: for messages. Codes: BAD_VALUE, UNKNOWN_DISK, DISK_IS_SWAP. */
+export function checkVolumes(
+  written: VolumeDocuments,
+  path: string,
+  whose: string,
+  { disks, diskNames }: KnownDisks,
+): readonly Problem[] {
+  return Object.entries(written).flatMap(([name, { disk }]): Problem[] => {
+    if (!volumeName.safeParse(name).success) {
+      const rule = 'a name of printable ASCII characters without "/", and neither "." nor ".."';
+      return [{ path: `${path}.${name}`, code: 'BAD_VALUE', message: `volume ${shown(name)}: a volume has ${rule}` }];
+    }
+    if (disk === undefined) return [];
+    const what = `volume '${name}' ${whose} is on disk '${disk}'`;
+    if (!diskNames.has(disk)) {
+      const message = `${what}, which does not exist; there are: ${[...diskNames].join(', ') || 'none'}`;
+      return [{ path: `${path}.${name}.disk`, code: 'UNKNOWN_DISK', message }];
+    }
+    const isSwap = disks.some(({ disk: each }) => each.name === disk && each.kind === 'swap');
+    if (!isSwap) return [];
+    const message = `${what}, which is swap: no volume can live on it`;
+    return [{ path: `${path}.${name}.disk`, code: 'DISK_IS_SWAP', message }];
+  });
+}
