@@ -1,205 +1,134 @@
-// What was asked for, from the command line. Pure; says what it expected where it does not understand.
+// What was asked for, from the command line and the table of commands. Pure; says what it expected where it does not understand.
 import { parseArgs } from 'node:util';
-
-export type View =
-  | 'containers'
-  | 'groups'
-  | 'services'
-  | 'leases'
-  | 'pools'
-  | 'health'
-  | 'usrmeta'
-  | 'devmeta'
-  | 'drivers'
-  | 'config'
-  | 'conf';
-export type MetadataView = 'usrmeta' | 'devmeta';
-export type ContainerAction = 'start' | 'stop' | 'restart';
-
-/** Without a name: every manual driver. */
-export interface DriverCommand {
-  readonly kind: 'driver';
-  readonly action: 'load' | 'unload';
-  readonly name: string | undefined;
-}
-
-export type Command =
-  | DriverCommand
-  | { readonly kind: 'help' }
-  | { readonly kind: 'show'; readonly view: View }
-  | { readonly kind: 'control'; readonly action: ContainerAction; readonly name: string }
-  | { readonly kind: 'signal'; readonly type: string }
-  | { readonly kind: 'saveMetadata'; readonly of: MetadataView; readonly key: string; readonly value: string }
-  | { readonly kind: 'deleteMetadata'; readonly of: MetadataView; readonly key: string };
 
 export type Format = 'json' | 'table' | 'auto';
 
-export interface CommandLine {
-  readonly command: Command;
+/** What an argument is, for the shell that completes it. */
+export type Completes = 'containers' | 'services' | 'steps' | 'files';
+
+export interface Argument {
+  /** As the help shows it: `NAME`. */
+  readonly name: string;
+  /** In a sentence: `the NAME of a container`. */
+  readonly what: string;
+  readonly optional?: true;
+  /** An empty text is one, too. */
+  readonly mayBeEmpty?: true;
+  readonly completes?: Completes;
+}
+
+export interface CommandWords {
+  /** `containers stop`. */
+  readonly words: string;
+  readonly args: readonly Argument[];
+}
+
+export interface CommandLine<C extends CommandWords> {
+  readonly command: C;
+  /** As many as its arguments; undefined for optional ones that are not there. */
+  readonly args: readonly (string | undefined)[];
   readonly socket: string | undefined;
   /** `auto`: a table on a terminal, the API's JSON elsewhere. */
   readonly format: Format;
+  readonly follow: boolean;
 }
 
 /** `message` is for people and complete. */
-export type ParsedCommandLine =
-  | { readonly ok: true; readonly commandLine: CommandLine }
-  | { readonly ok: false; readonly message: string };
+export type ParsedCommandLine<C extends CommandWords> =
+  | { readonly kind: 'command'; readonly line: CommandLine<C> }
+  | { readonly kind: 'help' }
+  | { readonly kind: 'wrong'; readonly message: string };
 
 const OPTIONS = {
   socket: { type: 'string', short: 's' },
   json: { type: 'boolean' },
   table: { type: 'boolean' },
+  follow: { type: 'boolean', short: 'f' },
   help: { type: 'boolean', short: 'h' },
 } as const;
 
-export function parseCommandLine(args: readonly string[]): ParsedCommandLine {
-  const options = parseOptions(args);
-  if (!options.ok) return options;
-  const { values, positionals } = options;
-  if (values.socket === '') return wrong('-s takes the path of a socket, it got an empty one');
-  const command = values.help === true ? ({ kind: 'help' } as const) : parseCommand(positionals);
-  if (typeof command === 'string') return wrong(command);
-  if (values.json === true && values.table === true) return wrong('--json and --table exclude each other');
-  const format = values.json === true ? 'json' : values.table === true ? 'table' : 'auto';
-  return { ok: true, commandLine: { command, socket: values.socket, format } };
+/** `-123`, as a path: that many bytes of standard input. No option starts with a digit. */
+const STDIN_BYTES = /^-(\d+)$/;
+const STDIN_PREFIX = 'stdin:';
+
+/** How many bytes of standard input an argument stands for; undefined: it is a path. */
+export function stdinBytes(argument: string): number | undefined {
+  return argument.startsWith(STDIN_PREFIX) ? Number(argument.slice(STDIN_PREFIX.length)) : undefined;
 }
 
-function parseOptions(args: readonly string[]) {
+export function parseCommandLine<C extends CommandWords>(
+  argv: readonly string[],
+  commands: readonly C[],
+): ParsedCommandLine<C> {
+  const options = parseOptions(argv.map((word) => word.replace(STDIN_BYTES, `${STDIN_PREFIX}$1`)));
+  if (typeof options === 'string') return { kind: 'wrong', message: options };
+  const { values, positionals } = options;
+  if (values.socket === '') return { kind: 'wrong', message: '-s takes the path of a socket, it got an empty one' };
+  if (values.help === true || positionals[0] === 'help') return { kind: 'help' };
+  if (values.json === true && values.table === true) {
+    return { kind: 'wrong', message: '--json and --table exclude each other' };
+  }
+  const found = findCommand(positionals, commands);
+  if (typeof found === 'string') return { kind: 'wrong', message: found };
+  const rest = positionals.slice(found.words.split(' ').length);
+  const problem = argumentProblem(found, rest);
+  if (problem !== undefined) return { kind: 'wrong', message: problem };
+  const format = values.json === true ? 'json' : values.table === true ? 'table' : 'auto';
+  const args = found.args.map((_, index) => rest[index]);
+  return {
+    kind: 'command',
+    line: { command: found, args, socket: values.socket, format, follow: values.follow === true },
+  };
+}
+
+function parseOptions(argv: readonly string[]) {
   try {
-    return { ok: true as const, ...parseArgs({ args: [...args], options: OPTIONS, allowPositionals: true }) };
+    return parseArgs({ args: [...argv], options: OPTIONS, allowPositionals: true });
   } catch (error) {
     // parseArgs names the option and, after a full stop, gives advice for other cases than ours.
     const [message = ''] = (error instanceof Error ? error.message : String(error)).split('. ', 1);
-    return wrong(`${message}; options are -s PATH, --json, --table and --help`);
+    return `${message}; options are -s PATH, --json, --table, -f and --help`;
   }
 }
 
-const COMMANDS = [
-  'ls',
-  'containers',
-  'groups',
-  'services',
-  'ipam',
-  'health',
-  'signal',
-  'usrmeta',
-  'devmeta',
-  'drivers',
-  'config',
-  'conf',
-  'help',
-];
-
-/** A command, or what is wrong with it. */
-function parseCommand([word, ...rest]: readonly string[]): Command | string {
-  switch (word) {
-    case undefined:
-      return `a command is missing: expected one of ${COMMANDS.join(', ')}`;
-    case 'help':
-      return { kind: 'help' };
-    case 'ls':
-      return show('ls', 'containers', rest);
-    case 'services':
-      return show('services', 'services', rest);
-    case 'health':
-      return show('health', 'health', rest);
-    case 'containers':
-      return parseContainers(rest);
-    case 'groups':
-      return rest[0] === 'ls' ? show('groups ls', 'groups', rest.slice(1)) : expected('groups', 'ls', rest[0]);
-    case 'ipam':
-      return parseIpam(rest);
-    case 'signal':
-      return parseSignal(rest);
-    case 'usrmeta':
-    case 'devmeta':
-      return parseMetadata(word, rest);
-    case 'drivers':
-      return parseDrivers(rest);
-    case 'config':
-    case 'conf':
-      return rest[0] === 'ls' ? show(`${word} ls`, word, rest.slice(1)) : expected(word, 'ls', rest[0]);
-    default:
-      return `unknown command '${word}': expected one of ${COMMANDS.join(', ')}`;
-  }
+/** The command, or what is wrong. */
+function findCommand<C extends CommandWords>([first, second]: readonly string[], commands: readonly C[]): C | string {
+  const firstWords = [...new Set(commands.map(({ words }) => words.split(' ', 1)[0] ?? ''))];
+  if (first === undefined) return `a command is missing: expected one of ${firstWords.join(', ')}`;
+  const single = commands.find(({ words }) => words === first);
+  if (single !== undefined) return single;
+  const family = commands.filter(({ words }) => words.startsWith(`${first} `));
+  if (family.length === 0) return `unknown command '${first}': expected one of ${firstWords.join(', ')}`;
+  const member = family.find(({ words }) => words === `${first} ${second}`);
+  if (member !== undefined) return member;
+  const forms = family.map((command) => formOf(command).slice(first.length + 1));
+  return `${first}: expected ${alternatives(forms)}${second === undefined ? '' : `, not '${second}'`}`;
 }
 
-function parseContainers([word, ...rest]: readonly string[]): Command | string {
-  switch (word) {
-    case 'ls':
-      return show('containers ls', 'containers', rest);
-    case 'start':
-    case 'stop':
-    case 'restart': {
-      const [name, surplus] = rest;
-      if (name === undefined || name === '') return `containers ${word}: the NAME of a container is missing`;
-      if (surplus !== undefined) return `containers ${word} takes one NAME, it got '${surplus}' as well`;
-      return { kind: 'control', action: word, name };
+function alternatives(forms: readonly string[]): string {
+  const last = forms.at(-1) ?? '';
+  return forms.length < 2 ? last : `${forms.slice(0, -1).join(', ')} or ${last}`;
+}
+
+/** `containers stop NAME`, `cmd reboot [MSG]`. */
+export function formOf({ words, args }: CommandWords): string {
+  return [words, ...args.map(({ name, optional }) => (optional ? `[${name}]` : name))].join(' ');
+}
+
+function argumentProblem({ words, args }: CommandWords, given: readonly string[]): string | undefined {
+  const surplus = given[args.length];
+  if (surplus !== undefined) {
+    const names = args.map(({ name, optional }) => (optional ? `[${name}]` : name)).join(' ');
+    if (names === '') return `${words} takes nothing more, it got '${surplus}'`;
+    return `${words} takes ${names} and nothing more, it got '${surplus}' as well; put quotes around what has blanks`;
+  }
+  for (const [index, { name, what, optional, mayBeEmpty }] of args.entries()) {
+    if (given[index] === undefined && optional !== true) return `${words}: ${what} is missing`;
+    if (given[index] === '' && mayBeEmpty !== true) {
+      return optional === true
+        ? `${words}: the ${name} is empty; leave it out, or name one`
+        : `${words}: ${what} is missing`;
     }
-    default:
-      return expected('containers', 'ls, start NAME, stop NAME or restart NAME', word);
   }
-}
-
-function parseIpam([word, ...rest]: readonly string[]): Command | string {
-  switch (word) {
-    case 'leases':
-    case 'pools':
-      return show(`ipam ${word}`, word, rest);
-    default:
-      return expected('ipam', 'leases or pools', word);
-  }
-}
-
-function parseSignal([type, surplus]: readonly string[]): Command | string {
-  // `alive` is the stock client's; whether it means anything is the server's to say.
-  if (type !== 'ready' && type !== 'alive') return expected('signal', 'ready', type);
-  return surplus === undefined ? { kind: 'signal', type } : `signal ${type} takes nothing more, it got '${surplus}'`;
-}
-
-function parseMetadata(of: MetadataView, [word, key, value, surplus]: readonly string[]): Command | string {
-  switch (word) {
-    case 'ls':
-      return show(`${of} ls`, of, key === undefined ? [] : [key]);
-    case 'save':
-      if (key === undefined || key === '') return `${of} save: the KEY is missing`;
-      // An empty value is one.
-      if (value === undefined) return `${of} save ${key}: the VALUE is missing`;
-      if (surplus === undefined) return { kind: 'saveMetadata', of, key, value };
-      return `${of} save takes one KEY and one VALUE, it got '${surplus}' as well: put quotes around a value with blanks`;
-    case 'delete':
-      if (key === undefined || key === '') return `${of} delete: the KEY is missing`;
-      return value === undefined
-        ? { kind: 'deleteMetadata', of, key }
-        : `${of} delete takes one KEY, it got '${value}' as well`;
-    default:
-      return expected(of, 'ls, save KEY VALUE or delete KEY', word);
-  }
-}
-
-function parseDrivers([word, name, surplus]: readonly string[]): Command | string {
-  switch (word) {
-    case 'ls':
-      return show('drivers ls', 'drivers', name === undefined ? [] : [name]);
-    case 'load':
-    case 'unload':
-      if (name === '') return `drivers ${word}: the NAME is empty; leave it out for all manual drivers`;
-      if (surplus !== undefined) return `drivers ${word} takes one NAME at most, it got '${surplus}' as well`;
-      return { kind: 'driver', action: word, name };
-    default:
-      return expected('drivers', 'ls, load [NAME] or unload [NAME]', word);
-  }
-}
-
-function show(command: string, view: View, rest: readonly string[]): Command | string {
-  return rest[0] === undefined ? { kind: 'show', view } : `${command} takes nothing more, it got '${rest[0]}'`;
-}
-
-function expected(command: string, what: string, got: string | undefined): string {
-  return `${command}: expected ${what}${got === undefined ? '' : `, not '${got}'`}`;
-}
-
-function wrong(message: string): { readonly ok: false; readonly message: string } {
-  return { ok: false, message };
+  return undefined;
 }

@@ -15,6 +15,8 @@ const MAX_PATH_BYTES = 107;
 export interface Answer {
   readonly status: number;
   readonly body: string;
+  /** What is wrong with what was sent, one thing each. */
+  readonly problems?: readonly string[];
 }
 
 /** The request got no answer. `message` names the socket and the way out. */
@@ -63,7 +65,8 @@ export function ask(socket: string, method: string, path: string, body?: string 
   });
 }
 
-function explain(socket: string, error: NodeJS.ErrnoException): NoAnswer {
+/** What became of a connection, in words that name the socket and the way out. */
+export function explain(socket: string, error: NodeJS.ErrnoException): NoAnswer {
   if (error instanceof NoAnswer) return error;
   switch (error.code) {
     case 'ENOENT':

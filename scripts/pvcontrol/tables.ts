@@ -1,8 +1,8 @@
 // Each answer of the API as a table for a terminal. Only what is shown is asked of the answer, so that newer servers may say more.
 import * as z from 'zod/mini';
-import type { View } from './command-line.ts';
 import { duration, elapsed, mebibytes } from './quantities.ts';
 import { type Column, paint, renderTable, type TableStyle, type Tone } from './table.ts';
+import type { View } from './view-commands.ts';
 
 /** Undefined when `body` is not what this view should be. `nowMs`: milliseconds since 1970-01-01 UTC. */
 export function renderView(view: View, body: string, style: TableStyle, nowMs: number): string | undefined {
@@ -27,9 +27,17 @@ export function renderView(view: View, body: string, style: TableStyle, nowMs: n
       return renderPairs(value, style, 'no configuration');
     case 'conf':
       return renderRows(settings, settingColumns, value, style, 'no configuration');
+    case 'daemons':
+      return renderRows(daemons, daemonColumns, value, style, 'no services');
+    case 'steps':
+      return renderRows(steps, stepColumns(nowMs), value, style, 'no revisions');
+    case 'objects':
+      return renderRows(objects, objectColumns, value, style, 'no objects');
     case 'drivers':
       // The API's word for none is an empty object.
       return renderRows(drivers, driverColumns, Array.isArray(value) ? value : [], style, 'no drivers');
+    case 'graph':
+      return renderRows(z.array(z.unknown()), linkColumns, value, style, 'no service links');
   }
 }
 
@@ -199,13 +207,6 @@ function renderHealth(value: unknown, style: TableStyle): string | undefined {
   return reasons.length === 0 ? head : head + renderTable(reasonColumns, reasons, style);
 }
 
-const drivers = z.array(z.object({ name: z.string(), type: z.string(), status: z.string() }));
-const driverColumns: readonly Column<z.output<typeof drivers>[number]>[] = [
-  { title: 'NAME', cell: ({ name }) => name },
-  { title: 'TYPE', cell: ({ type }) => type },
-  { title: 'STATUS', cell: ({ status }) => ({ text: status, tone: status === 'UNKNOWN' ? 'bad' : 'plain' }) },
-];
-
 const pairs = z.record(z.string(), z.unknown());
 const pairColumns: readonly Column<readonly [string, unknown]>[] = [
   { title: 'KEY', cell: ([key]) => key },
@@ -230,3 +231,48 @@ const settingColumns: readonly Column<z.output<typeof settings>[number]>[] = [
   { title: 'VALUE', cell: ({ value }) => textOf(value) },
   { title: 'FROM', cell: ({ modified }) => modified },
 ];
+
+const daemons = z.array(z.object({ name: z.string(), pid: z.number(), respawn: z.boolean() }));
+const daemonColumns: readonly Column<z.output<typeof daemons>[number]>[] = [
+  { title: 'NAME', cell: ({ name }) => name },
+  { title: 'PID', cell: ({ pid }) => (pid === 0 ? '-' : String(pid)), align: 'right' },
+  { title: 'RESPAWN', cell: ({ respawn }) => (respawn ? 'yes' : 'no') },
+];
+
+const steps = z.array(
+  z.object({
+    name: z.string(),
+    date: z.string(),
+    commitmsg: z.string(),
+    progress: z.object({ status: z.string(), 'status-msg': z.string() }),
+  }),
+);
+function stepColumns(nowMs: number): readonly Column<z.output<typeof steps>[number]>[] {
+  return [
+    { title: 'NAME', cell: ({ name }) => name },
+    { title: 'STATUS', cell: ({ progress }) => ({ text: progress.status, tone: stepTone(progress.status) }) },
+    { title: 'WHAT IT MEANS', cell: ({ progress }) => progress['status-msg'], dispensable: 2 },
+    { title: 'AGE', cell: ({ date }) => elapsed(date, nowMs), align: 'right' },
+    { title: 'MESSAGE', cell: ({ commitmsg }) => commitmsg, dispensable: 1 },
+  ];
+}
+
+function stepTone(status: string): Tone {
+  if (status === 'DONE' || status === 'UPDATED') return 'good';
+  return status === 'ERROR' || status === 'WONTGO' ? 'bad' : 'wait';
+}
+
+const objects = z.array(z.object({ sha256: z.string(), size: z.string() }));
+const objectColumns: readonly Column<z.output<typeof objects>[number]>[] = [
+  { title: 'SHA256', cell: ({ sha256 }) => sha256 },
+  { title: 'BYTES', cell: ({ size }) => size, align: 'right' },
+];
+
+const drivers = z.array(z.object({ name: z.string(), type: z.string(), status: z.string() }));
+const driverColumns: readonly Column<z.output<typeof drivers>[number]>[] = [
+  { title: 'NAME', cell: ({ name }) => name },
+  { title: 'TYPE', cell: ({ type }) => type },
+  { title: 'STATUS', cell: ({ status }) => ({ text: status, tone: status === 'UNKNOWN' ? 'bad' : 'plain' }) },
+];
+
+const linkColumns: readonly Column<unknown>[] = [{ title: 'LINK', cell: (link) => JSON.stringify(link) }];

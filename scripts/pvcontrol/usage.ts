@@ -1,50 +1,54 @@
-// The words of `pvcontrol --help`, at most 80 columns wide.
+// The words of `pvcontrol --help`, from the table of commands, at most 80 columns wide.
+import { formOf } from './command-line.ts';
+import type { Command } from './context.ts';
 
-export const USAGE = `Usage: pvcontrol [-s PATH] [--json | --table] COMMAND
+const WIDTH = 80;
+const HELP_COLUMN = 32;
+
+const HEAD = `Usage: pvcontrol [-s PATH] [--json | --table] COMMAND
 
 Looks at and controls the containers of this device over its pv-ctrl socket.
+`;
 
-Containers
-  ls, containers ls             status, goal, address, pid and uptime of each
-  containers start NAME         start a container
-  containers stop NAME          stop it; recovery leaves it alone
-  containers restart NAME       stop it and start it again
-  groups ls                     groups in start order, with goal and status
-
-Network
-  ipam leases                   which container has which address
-  ipam pools                    pools, their bridges, and how full they are
-
-The device
-  health                        what is not as it should be
-  services                      Berth's own services: state, restarts, memory
-  signal ready                  from inside a container: "I am ready"
-
-Drivers
-  drivers ls                    drivers of containers, and which are loaded
-  drivers load [NAME]           load one, or all that are loaded on demand
-  drivers unload [NAME]         unload it, or them
-
-Metadata
-  usrmeta ls                    what users told the device
-  usrmeta save KEY VALUE        tell it something; the container NAME finds
-                                NAME.KEY as /pantavisor/user-meta/KEY
-  usrmeta delete KEY            forget it
-  devmeta ls|save|delete        the same of what the device says about itself
-
-Configuration
-  conf ls                       every key, its value, and who set it
-  config ls                     the same by older names, values only
-
-Options
+const TAIL = `Options
   -s PATH, --socket PATH        the socket; without it the first of
                                 /run/pantavisor/pv/pv-ctrl, /pv/pv-ctrl,
                                 /pantavisor/pv-ctrl
   --json                        the API's JSON instead of a table, which is
                                 also what a pipe or a file gets
   --table                       a table also into a pipe or a file
+  -f, --follow                  of logs: go on with what comes
   -h, --help                    this text
 
 Exit codes: 0 done, 75 busy or not answering now (try again), 48 disk full,
 60 bad checksum, 70 state verification failed, 255 anything else.
 `;
+
+/** Sections in the order in which the table names them first. */
+export function usage(commands: readonly Command[]): string {
+  const told = commands.filter(({ help }) => help !== '');
+  const sections = [...new Set(told.map(({ section }) => section))];
+  const parts = sections.map((section) => {
+    const lines = told.filter((command) => command.section === section).map(commandLines);
+    return `${section}\n${lines.join('')}`;
+  });
+  return [HEAD, ...parts, TAIL].join('\n');
+}
+
+function commandLines(command: Command): string {
+  const form = `  ${formOf(command)}`;
+  const [first = '', ...rest] = wrap(command.help, WIDTH - HELP_COLUMN);
+  const indent = ' '.repeat(HELP_COLUMN);
+  const head = form.length < HELP_COLUMN ? form.padEnd(HELP_COLUMN) + first : `${form}\n${indent}${first}`;
+  return [head, ...rest.map((line) => indent + line)].map((line) => `${line}\n`).join('');
+}
+
+function wrap(text: string, width: number): readonly string[] {
+  const lines: string[] = [];
+  for (const word of text.split(' ')) {
+    const last = lines.at(-1);
+    if (last !== undefined && last.length + 1 + word.length <= width) lines[lines.length - 1] = `${last} ${word}`;
+    else lines.push(word);
+  }
+  return lines;
+}

@@ -24,7 +24,8 @@ export function bodyStream(request: IncomingMessage, proceed: () => void, onWhol
     announcedBytes: length === undefined ? undefined : Number(length),
     async *pieces() {
       proceed();
-      yield* request;
+      // Whoever stops reading half-way has an answer to give, over the same connection.
+      yield* request.iterator({ destroyOnReturn: false });
       onWhole();
     },
     discard() {

@@ -16,6 +16,8 @@ export interface Ran {
 export interface Program {
   readonly folder: string;
   readonly run: (...args: string[]) => Promise<Ran>;
+  /** With that on its standard input. */
+  readonly runWith: (input: string, ...args: string[]) => Promise<Ran>;
   /** On a pseudo-terminal of that many columns; stdout and stderr are one stream there. */
   readonly onTerminal: (columns: number, environment: Record<string, string>, ...args: string[]) => Promise<Ran>;
   readonly remove: () => void;
@@ -34,6 +36,7 @@ export async function bundleProgram(): Promise<Program> {
   return {
     folder,
     run: (...args) => collect(process.execPath, [program, ...args], {}),
+    runWith: (input, ...args) => collect(process.execPath, [program, ...args], {}, input),
     onTerminal(columns, environment, ...args) {
       const words = [process.execPath, program, ...args].map((word) => `'${word}'`).join(' ');
       // script(1) takes a shell's command; every word above is the test's own.
@@ -43,13 +46,20 @@ export async function bundleProgram(): Promise<Program> {
   };
 }
 
-async function collect(file: string, args: readonly string[], environment: Record<string, string>): Promise<Ran> {
+async function collect(
+  file: string,
+  args: readonly string[],
+  environment: Record<string, string>,
+  input?: string,
+): Promise<Ran> {
   const env = { PATH: process.env.PATH ?? '', TERM: 'xterm', ...environment };
-  const child = spawn(file, args, { stdio: ['ignore', 'pipe', 'pipe'], env });
+  const child = spawn(file, args, { stdio: [input === undefined ? 'ignore' : 'pipe', 'pipe', 'pipe'], env });
+  child.stdin?.end(input);
   const exited = new Promise<number | null>((resolve, reject) => {
     child.on('error', reject);
     child.on('close', resolve);
   });
+  if (child.stdout === null || child.stderr === null) throw new Error(`${file} has no pipes`);
   const [stdout, stderr, exitCode] = await Promise.all([text(child.stdout), text(child.stderr), exited]);
   return { exitCode, stdout, stderr };
 }

@@ -246,12 +246,12 @@ describe('pvcontrol without a server', () => {
       [['containers'], /^pvcontrol: containers: expected ls, start NAME, stop NAME or restart NAME\n/],
       [['containers', 'kill', 'web'], /, not 'kill'\n/],
       [['containers', 'stop'], /^pvcontrol: containers stop: the NAME of a container is missing\n/],
-      [['containers', 'stop', 'a', 'b'], /takes one NAME, it got 'b' as well/],
+      [['containers', 'stop', 'a', 'b'], /containers stop takes NAME and nothing more, it got 'b' as well/],
       [['groups'], /^pvcontrol: groups: expected ls\n/],
       [['ipam', 'routes'], /^pvcontrol: ipam: expected leases or pools, not 'routes'/],
-      [['signal', 'now'], /^pvcontrol: signal: expected ready, not 'now'/],
+      [['signal', 'now'], /^pvcontrol: signal: expected ready or alive, not 'now'/],
       [['ls', 'web'], /^pvcontrol: ls takes nothing more, it got 'web'/],
-      [['ls', '--jsn'], /^pvcontrol: Unknown option '--jsn'; options are -s PATH, --json, --table and --help/],
+      [['ls', '--jsn'], /^pvcontrol: Unknown option '--jsn'; options are -s PATH, --json, --table, -f and --help/],
       [['ls', '-s'], /^pvcontrol: .*argument missing; options are/],
     ];
     for (const [args, message] of wrong) {

@@ -1,0 +1,66 @@
+// What every command is given: the socket, how to print, how to end.
+import process from 'node:process';
+import type { CommandWords, Format } from './command-line.ts';
+import { type Answer, ask } from './control-socket.ts';
+import { EXIT, type ExitCode, failureOf, printable } from './failure.ts';
+
+export interface Context {
+  readonly socket: string;
+  readonly format: Format;
+  readonly follow: boolean;
+}
+
+export type Arguments = readonly (string | undefined)[];
+
+export interface Command extends CommandWords {
+  /** The heading of the help that it stands under. */
+  readonly section: string;
+  /** Empty: it works, and is not worth a line. */
+  readonly help: string;
+  /** False: it asks nobody. */
+  readonly needsSocket?: false;
+  readonly perform: (context: Context, args: Arguments) => Promise<ExitCode>;
+}
+
+export function asTable({ format }: Pick<Context, 'format'>): boolean {
+  return format === 'table' || (format === 'auto' && process.stdout.isTTY === true);
+}
+
+/** Sends a request whose success says nothing. */
+export async function tell(
+  { socket }: Context,
+  method: string,
+  path: string,
+  body?: string | object,
+): Promise<ExitCode> {
+  return conclude(await ask(socket, method, path, body));
+}
+
+export function conclude(answer: Answer): ExitCode {
+  if (answer.status === 200) return EXIT.ok;
+  const { text, exitCode } = failureOf(answer);
+  return complain([text, ...(answer.problems ?? []).map((problem) => `  ${printable(problem)}`)].join('\n'), exitCode);
+}
+
+export function complain(message: string, exitCode: ExitCode = EXIT.other): ExitCode {
+  process.stderr.write(`pvcontrol: ${message}\n`);
+  return exitCode;
+}
+
+/** Names of the rows of a list, for messages and completion; none when it cannot be had. */
+export async function namesOf(socket: string, path: string): Promise<readonly string[]> {
+  const { status, body } = await ask(socket, 'GET', path);
+  const rows: unknown = status === 200 ? JSON.parse(body) : [];
+  return Array.isArray(rows) ? rows.map(nameOf).filter((name) => name !== undefined) : [];
+}
+
+function nameOf(row: unknown): string | undefined {
+  if (typeof row !== 'object' || row === null || !('name' in row)) return undefined;
+  return typeof row.name === 'string' ? row.name : undefined;
+}
+
+/** For a 404 of something that has a name. */
+export async function whichExist(socket: string, path: string): Promise<string> {
+  const names = await namesOf(socket, path);
+  return names.length === 0 ? 'There are none.' : `There are: ${names.map(printable).join(', ')}.`;
+}

@@ -1,0 +1,134 @@
+// Commands that bring objects and revisions onto the device.
+import { createReadStream, statSync } from 'node:fs';
+import { basename } from 'node:path';
+import process from 'node:process';
+import { Readable } from 'node:stream';
+import { text } from 'node:stream/consumers';
+import { createGunzip } from 'node:zlib';
+import { createProgressBar } from '../berth/progress-bar.ts';
+import { stdinBytes } from './command-line.ts';
+import { type Arguments, type Command, type Context, complain, conclude } from './context.ts';
+import type { Answer } from './control-socket.ts';
+import { stepPath } from './device-commands.ts';
+import { EXIT, type ExitCode } from './failure.ts';
+import { BadArchive, tarEntries } from './tar-entries.ts';
+import { receive, send } from './transfer.ts';
+
+const SHA = { name: 'SHA', what: 'the SHA, the sha256 of the object,' } as const;
+const PATH = { name: 'PATH', what: 'the PATH of a file', completes: 'files' } as const;
+const LOCAL = { name: 'locals/NAME', what: 'the name of the revision, locals/NAME,' } as const;
+const ARCHIVE = { name: 'FILE.tgz', what: 'FILE.tgz, an archive of berth pack or pvr,', completes: 'files' } as const;
+
+const REVISIONS = 'Revisions';
+const OBJECT_ENTRY = /^objects\/([0-9a-f]{64})$/;
+
+/** A file, or so many bytes of standard input. */
+function source(path: string): { readonly stream: Readable; readonly bytes: number } {
+  const fromStdin = stdinBytes(path);
+  if (fromStdin !== undefined) return { stream: process.stdin, bytes: fromStdin };
+  // Before the stream, whose error nobody would wait for yet.
+  const { size } = statSync(path);
+  return { stream: createReadStream(path), bytes: size };
+}
+
+async function putFile(context: Context, path: string, target: string, name: string): Promise<ExitCode> {
+  const bar = createProgressBar(process.stderr, 1);
+  try {
+    const { stream, bytes } = source(path);
+    const onSent = (sent: number): void => bar.update(name, bytes === 0 ? 1 : sent / bytes);
+    const answer = await send(context.socket, target, { stream, bytes, onSent });
+    bar.clear();
+    return conclude(answer);
+  } catch (error) {
+    bar.clear();
+    return complainOf(path, error);
+  }
+}
+
+function complainOf(path: string, error: unknown): ExitCode {
+  if (error instanceof BadArchive) return complain(`${path}: ${error.message}; berth pack -o FILE.tgz makes one`);
+  // What Node says of files names them.
+  if (error instanceof Error && 'code' in error && 'syscall' in error) return complain(error.message);
+  if (error instanceof Error && 'code' in error) return complain(`${path}: ${error.message}`);
+  throw error;
+}
+
+async function getObject({ socket }: Context, [sha = '']: Arguments): Promise<ExitCode> {
+  const answer = await receive(socket, `/objects/${encodeURIComponent(sha)}`, process.stdout);
+  return answer.status === 200 ? EXIT.ok : conclude(answer);
+}
+
+/** `locals/` and the file's name, as far as that can be a revision's. */
+function defaultName(file: string): string {
+  const name = basename(file).replace(/\.(tgz|tar\.gz)$/, '');
+  return `locals/${name.replace(/[^A-Za-z0-9._-]+/g, '-').replace(/^[^A-Za-z0-9]+/, '')}`;
+}
+
+async function install(context: Context, [file = '', given]: Arguments): Promise<ExitCode> {
+  const name = given ?? defaultName(file);
+  const bar = createProgressBar(process.stderr, 1);
+  try {
+    const answer = await installArchive(context.socket, file, name, (what, fraction) => bar.update(what, fraction));
+    bar.clear();
+    if (answer.status === 200) process.stdout.write(`${name}\n`);
+    return conclude(answer);
+  } catch (error) {
+    bar.clear();
+    return complainOf(file, error);
+  }
+}
+
+/** Objects as they come, the state last: it is verified with all of them there. Stops at the first that is refused. */
+async function installArchive(
+  socket: string,
+  file: string,
+  name: string,
+  onProgress: (what: string, fraction: number) => void,
+): Promise<Answer> {
+  const { size } = statSync(file);
+  const raw = createReadStream(file);
+  let read = 0;
+  raw.on('data', (chunk) => {
+    read += chunk.length;
+    onProgress(basename(file), read / size);
+  });
+  const unpacked = raw.pipe(createGunzip());
+  raw.on('error', (error) => unpacked.destroy(error));
+  let state: string | undefined;
+  for await (const entry of tarEntries(unpacked)) {
+    const [, sha] = OBJECT_ENTRY.exec(entry.name) ?? [];
+    if (entry.name === 'json') state = await text(entry.content);
+    if (sha === undefined) continue;
+    const answer = await send(socket, `/objects/${sha}`, { stream: entry.content, bytes: entry.bytes });
+    if (answer.status !== 200) return answer;
+  }
+  if (state === undefined) throw new BadArchive('it holds no json, the state of the revision');
+  const stream = Readable.from([state], { objectMode: false });
+  return await send(socket, `/steps/${stepPath(name)}`, { stream, bytes: Buffer.byteLength(state) });
+}
+
+export const STEP_COMMANDS: readonly Command[] = [
+  {
+    section: REVISIONS,
+    words: 'steps install',
+    args: [ARCHIVE, { ...LOCAL, optional: true }],
+    help: 'bring a whole revision onto the device; cmd run runs it',
+    perform: install,
+  },
+  {
+    section: REVISIONS,
+    words: 'steps put',
+    args: [PATH, LOCAL],
+    help: 'a state JSON, whose objects are here',
+    perform: (context, [path = '', name = '']) => putFile(context, path, `/steps/${stepPath(name)}`, name),
+  },
+  {
+    section: REVISIONS,
+    words: 'objects put',
+    args: [PATH, SHA],
+    help: 'PATH -SIZE: so many bytes of standard input',
+    perform: (context, [path = '', sha = '']) =>
+      putFile(context, path, `/objects/${encodeURIComponent(sha)}`, sha.slice(0, 12)),
+  },
+  { section: REVISIONS, words: 'objects get', args: [SHA], help: 'to standard output', perform: getObject },
+];

@@ -1,0 +1,168 @@
+// pvcontrol brings objects and revisions to a real ctl-svc, and says what became of them.
+import assert from 'node:assert/strict';
+import { execFile, execFileSync } from 'node:child_process';
+import { createHash } from 'node:crypto';
+import { mkdirSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { after, before, beforeEach, describe, it } from 'node:test';
+import { promisify } from 'node:util';
+import { type Rig, startRig } from '../ctl-svc/rig.ts';
+import { bundleProgram, type Program } from './program.ts';
+
+const CONTENT = 'an object, with some bytes to it\n';
+const digestOf = (text: string): string => createHash('sha256').update(text).digest('hex');
+const SHA = digestOf(CONTENT);
+
+let program: Program;
+let rig: Rig;
+before(async () => {
+  program = await bundleProgram();
+  rig = await startRig();
+});
+after(() => {
+  rig.stop();
+  program.remove();
+});
+beforeEach(() => {
+  const { store } = rig.world;
+  store.objects.clear();
+  store.problems = [];
+  store.roomBytes = 1 << 30;
+  store.busy = undefined;
+});
+const run = (...args: string[]) => program.run('-s', rig.host, ...args);
+
+function file(name: string, text: string): string {
+  const path = join(program.folder, name);
+  writeFileSync(path, text);
+  return path;
+}
+
+/** As berth pack makes them; `extra` are entries that nobody asked for. */
+function archive(name: string, objects: readonly string[], extra: readonly string[] = []): string {
+  const folder = join(program.folder, `${name}.d`);
+  mkdirSync(join(folder, 'objects'), { recursive: true });
+  writeFileSync(join(folder, 'json'), '{"#spec":"pantavisor-service-system@1"}');
+  for (const text of objects) writeFileSync(join(folder, 'objects', digestOf(text)), text);
+  for (const each of extra) writeFileSync(join(folder, each), 'x');
+  const path = join(program.folder, name);
+  execFileSync('tar', ['-czf', path, '-C', folder, 'json', 'objects', ...extra]);
+  return path;
+}
+
+describe('pvcontrol objects', () => {
+  it('puts a file, and as many bytes of standard input as are said', async () => {
+    assert.deepEqual(await run('objects', 'put', file('object', CONTENT), SHA), {
+      exitCode: 0,
+      stdout: '',
+      stderr: '',
+    });
+    assert.equal(rig.world.store.objects.get(SHA)?.toString(), CONTENT);
+    rig.world.store.objects.clear();
+    const put = await program.runWith(CONTENT, '-s', rig.host, 'objects', 'put', `-${CONTENT.length}`, SHA);
+    assert.deepEqual(put, { exitCode: 0, stdout: '', stderr: '' });
+    assert.equal(rig.world.store.objects.get(SHA)?.toString(), CONTENT);
+  });
+
+  it('gets one to standard output', async () => {
+    mkdirSync(join(rig.folder, 'objects'), { recursive: true });
+    writeFileSync(join(rig.folder, 'objects', SHA), CONTENT);
+    assert.deepEqual(await run('objects', 'get', SHA), { exitCode: 0, stdout: CONTENT, stderr: '' });
+    assert.equal((await run('objects', 'get', 'f'.repeat(64))).stderr, 'pvcontrol: Object not found\n');
+  });
+
+  it('ends with the code of what went wrong', async () => {
+    const path = file('object', CONTENT);
+    assert.equal((await run('objects', 'put', path, 'f'.repeat(64))).exitCode, 60);
+    rig.world.store.roomBytes = 3;
+    assert.equal((await run('objects', 'put', path, SHA)).exitCode, 48);
+    const missing = await run('objects', 'put', '/nowhere/file', SHA);
+    assert.equal(missing.exitCode, 255);
+    assert.match(missing.stderr, /ENOENT: no such file or directory, .*'\/nowhere\/file'/);
+  });
+
+  it('shows on a terminal how far an upload is', async () => {
+    const path = file('object', CONTENT);
+    const { stdout } = await program.onTerminal(80, {}, '-s', rig.host, 'objects', 'put', path, SHA);
+    assert.match(stdout, /█{30} 100%/);
+  });
+});
+
+describe('pvcontrol steps', () => {
+  it('installs an archive: every object, then the state', async () => {
+    const path = archive('my app.tgz', [CONTENT, 'another']);
+    assert.deepEqual(await run('steps', 'install', path, 'locals/two'), {
+      exitCode: 0,
+      stdout: 'locals/two\n',
+      stderr: '',
+    });
+    assert.deepEqual([...rig.world.store.objects.keys()].sort(), [SHA, digestOf('another')].sort());
+    assert.ok(rig.world.store.steps.has('locals/two'));
+    assert.deepEqual(await run('steps', 'install', path), { exitCode: 0, stdout: 'locals/my-app\n', stderr: '' });
+  });
+
+  it('passes over what is no object, and takes nothing out of the archive onto the disk', async () => {
+    assert.equal((await run('steps', 'install', archive('more.tgz', [CONTENT], ['readme']))).exitCode, 0);
+  });
+
+  it('says all that is wrong with a state, and ends with 70', async () => {
+    rig.world.store.problems = [
+      { path: 'a/run.json', code: 'X', message: 'is wrong' },
+      { path: '', code: 'Y', message: 'and so is this' },
+    ];
+    assert.deepEqual(await run('steps', 'put', file('state', '{}'), 'locals/one'), {
+      exitCode: 70,
+      stdout: '',
+      stderr: 'pvcontrol: State verification has failed\n  a/run.json: is wrong\n  and so is this\n',
+    });
+  });
+
+  it('names an archive that is none', async () => {
+    const { exitCode, stderr } = await run('steps', 'install', file('plain.tgz', 'no gzip at all'));
+    assert.equal(exitCode, 255);
+    assert.match(stderr, /plain\.tgz: incorrect header check/);
+    const empty = join(program.folder, 'empty.tgz');
+    execFileSync('tar', ['-czf', empty, '-T', '/dev/null']);
+    assert.match((await run('steps', 'install', empty)).stderr, /holds no json, the state of the revision/);
+  });
+
+  it('runs one, and says who is in the way', async () => {
+    assert.equal((await run('cmd', 'run', '0')).exitCode, 0);
+    assert.equal((await run('cmd', 'reboot', 'for a change')).exitCode, 0);
+    assert.deepEqual(rig.world.store.commands.slice(-2), ['LOCAL_RUN 0', 'REBOOT_DEVICE for a change']);
+    rig.world.store.busy = 'an update is in progress';
+    const busy = await run('cmd', 'run', '0');
+    assert.deepEqual(
+      [busy.exitCode, busy.stderr],
+      [75, 'pvcontrol: LOCAL_RUN has to wait: an update is in progress\n'],
+    );
+    assert.match((await run('cmd', 'run')).stderr, /cmd run: the REV, the name of a revision, is missing/);
+  });
+
+  it('lists revisions and tells their progress', async () => {
+    const { stdout } = await program.onTerminal(100, { NO_COLOR: '1' }, '-s', rig.host, 'steps', 'ls');
+    assert.match(stdout, /^NAME +STATUS +WHAT IT MEANS +AGE +MESSAGE/m);
+    assert.match((await run('steps', 'show-progress', 'current')).stdout, /"status":"NEW"/);
+    assert.equal((await run('storage', 'gc')).stdout, '{"reclaimed":42}\n');
+    assert.match((await run('buildinfo')).stdout, /^berth /);
+  });
+});
+
+describe('pvcontrol completion', () => {
+  /** What bash would offer after these words. */
+  const offers = async (...words: string[]): Promise<readonly string[]> => {
+    const script = `pvcontrol() { "$NODE" "$PROGRAM" "$@"; }
+      source <(pvcontrol completion bash)
+      COMP_WORDS=(pvcontrol "$@"); COMP_CWORD=$#; _pvcontrol; printf '%s\\n' "\${COMPREPLY[@]}"`;
+    const env = { PATH: process.env.PATH, NODE: process.execPath, PROGRAM: join(program.folder, 'pvcontrol.cjs') };
+    const { stdout } = await promisify(execFile)('bash', ['-c', script, 'bash', ...words], { env });
+    return stdout.trim().split('\n');
+  };
+
+  it('offers commands, their forms, names and options', async () => {
+    assert.ok((await offers('')).includes('containers'));
+    assert.deepEqual(await offers('containers', 'st'), ['start', 'stop']);
+    assert.deepEqual(await offers('-s', rig.host, 'containers', 'stop', ''), ['web', 'base', 'waits']);
+    assert.deepEqual(await offers('ls', '--j'), ['--json']);
+  });
+});
