@@ -2,6 +2,7 @@
 import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import process from 'node:process';
+import { ENDPOINTS } from '../services/ctl-svc/endpoints.ts';
 import { ALL_CONTRACTS } from '../services/supervisor/contracts.ts';
 import { KEYS, type Key } from '../shared/config/keys.ts';
 import type { Contract } from '../shared/ipc/contract.ts';
@@ -53,7 +54,19 @@ function keysTable(): string {
   return ['| key | default | user-meta | what it does |', '|---|---|---|---|', ...rows].join('\n');
 }
 
-const TABLES: Readonly<Record<string, () => string>> = { services: servicesTable, keys: keysTable };
+/** Refusals of what is nobody's path are no endpoints to read about. */
+function endpointsTable(): string {
+  const rows = ENDPOINTS.filter(({ summary }) => !summary.startsWith('refused')).map(
+    ({ method, path, summary }) => `| \`${method} ${path}\` | ${summary} |`,
+  );
+  return ['| request | what it is for |', '|---|---|', ...rows].join('\n');
+}
+
+const TABLES: Readonly<Record<string, () => string>> = {
+  services: servicesTable,
+  keys: keysTable,
+  endpoints: endpointsTable,
+};
 
 /** The text with every marked table made anew; throws when a marker is missing. */
 export function withTables(text: string): string {

@@ -4,8 +4,8 @@ import { Fault } from '../../shared/ipc/fault.ts';
 import type { Logger } from '../../shared/log/logger.ts';
 import type { BodyStream } from './body-stream.ts';
 import type { Caller, Endpoint, Sources } from './endpoint.ts';
-import { type Reply, refuse, unanswered } from './reply.ts';
-import type { Router } from './router.ts';
+import { type Reply, refuse, statusOf, unanswered } from './reply.ts';
+import type { Route, Router } from './router.ts';
 import type { ViewFeed } from './view-feed.ts';
 
 export interface Incoming {
@@ -26,8 +26,7 @@ const WRONG_METHOD = refuse(400, 'Method not supported for this endpoint');
 const NO_BODY = Buffer.alloc(0);
 
 export function createDispatch(router: Router, sources: Sources, log: Logger): Dispatch {
-  const run = async (caller: Caller, incoming: Incoming): Promise<Reply> => {
-    const route = router(incoming.method, incoming.target);
+  const run = async (route: Route, caller: Caller, incoming: Incoming): Promise<Reply> => {
     const open = route.kind === 'found' && route.endpoint.access === 'everyone';
     if (!open && !(await hasMgmt(caller, sources.view))) return FORBIDDEN;
     switch (route.kind) {
@@ -53,14 +52,20 @@ export function createDispatch(router: Router, sources: Sources, log: Logger): D
     if (!Buffer.isBuffer(body)) return body;
     return await endpoint.run({ caller, params, body, lastEventId, signal }, sources);
   };
-  return async (caller, incoming) => {
+  const runSafely = async (route: Route, caller: Caller, incoming: Incoming): Promise<Reply> => {
     try {
-      return await run(caller, incoming);
+      return await run(route, caller, incoming);
     } catch (error) {
       if (error instanceof Fault) return unanswered(error);
       log.error(`${incoming.method} ${incoming.target.slice(0, 128)} failed: ${stackOf(error)}`);
       return refuse(500, 'Internal error of ctl-svc; its log says more');
     }
+  };
+  return async (caller, incoming) => {
+    const route = router(incoming.method, incoming.target);
+    const reply = await runSafely(route, caller, incoming);
+    sources.figures.countAnswer(route.kind === 'found' ? route.endpoint : undefined, statusOf(reply));
+    return reply;
   };
 }
 

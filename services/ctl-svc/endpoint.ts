@@ -1,4 +1,4 @@
-// The shape of an endpoint: declared once as data, from which routing, rights, parsing and (later) documentation follow.
+// The shape of an endpoint: declared once as data, from which routing, rights, parsing and documentation follow.
 import type { Buffer } from 'node:buffer';
 import { TextDecoder } from 'node:util';
 import type * as z from 'zod/mini';
@@ -6,6 +6,7 @@ import type { Written } from '../../shared/config/settings.ts';
 import type { Schema } from '../../shared/ipc/contract.ts';
 import type { BodyStream } from './body-stream.ts';
 import type { EventFeed } from './event-feed.ts';
+import type { Figures } from './figures.ts';
 import type { Peers } from './peers.ts';
 import { type Reply, refuse } from './reply.ts';
 import type { ViewFeed } from './view-feed.ts';
@@ -18,6 +19,7 @@ export interface Sources {
   readonly view: ViewFeed;
   readonly events: EventFeed;
   readonly peers: Peers;
+  readonly figures: Figures;
   /** <storage>, whose objects and states are read as files. */
   readonly storage: string;
   /** What the configuration was started with. */
@@ -54,8 +56,16 @@ interface EndpointBase {
   /** `/containers/{name}`; a `{name}` stands for one whole part. */
   readonly path: string;
   readonly access: Access;
-  /** Of the body that 200 carries; undefined where it carries none. */
+  /** What it does, as a phrase for people. */
+  readonly summary: string;
+  /** Of the JSON that 200 carries; undefined where it carries none. */
   readonly answer: Schema | undefined;
+  /** Of a 200 that carries something else than JSON. */
+  readonly contentType?: string;
+  /** The answer comes with this status, too. */
+  readonly alsoAt?: number;
+  /** Statuses of the errors that are its own; `errorsOf` adds those that follow from what it is. */
+  readonly errors?: readonly number[];
 }
 
 interface WholeEndpoint extends EndpointBase {
@@ -74,6 +84,13 @@ interface StreamEndpoint extends EndpointBase {
 }
 
 export type Endpoint = WholeEndpoint | StreamEndpoint;
+
+/** Every status but 200 that a request which reached the endpoint may get. */
+export function errorsOf({ access, takes, errors = [] }: Endpoint): readonly number[] {
+  const rights = access === 'mgmt' ? [403] : [];
+  const body = takes === 'none' ? [] : takes === 'whole' ? [400, 408, 413] : [408];
+  return [...new Set([...errors, ...rights, ...body, 500, 503])].sort((a, b) => a - b);
+}
 
 export function endpoint(base: EndpointBase, handler: Handler<undefined>): Endpoint {
   return {

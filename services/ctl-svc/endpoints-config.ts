@@ -41,13 +41,20 @@ function shownValue(value: unknown, text: string): z.output<typeof shown> {
 }
 
 export const CONFIG_ENDPOINTS: readonly Endpoint[] = [
-  endpoint({ method: 'GET', path: '/config', access: 'mgmt', answer: z.record(z.string(), shown) }, showAliases),
+  endpoint(
+    {
+      ...{ method: 'GET', path: '/config', access: 'mgmt', answer: z.record(z.string(), shown) },
+      summary: 'the configuration that holds, by dotted names',
+    },
+    showAliases,
+  ),
   endpoint(
     {
       method: 'GET',
       path: '/config2',
       access: 'mgmt',
       answer: z.array(z.strictObject({ key: z.string(), value: shown, modified: z.string() })),
+      summary: 'the same by key, with who said so',
     },
     showOrigins,
   ),

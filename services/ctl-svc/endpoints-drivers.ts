@@ -6,14 +6,20 @@ import { type Endpoint, endpoint } from './endpoint.ts';
 
 export const DRIVER_ENDPOINTS: readonly Endpoint[] = [
   endpoint(
-    { method: 'GET', path: '/drivers', access: 'mgmt', answer: z.union([z.array(driverRow), z.strictObject({})]) },
+    {
+      ...{ method: 'GET', path: '/drivers', access: 'mgmt', answer: z.union([z.array(driverRow), z.strictObject({})]) },
+      summary: 'drivers that the calling container names; for the host all',
+    },
     listDrivers,
   ),
   ...(['load', 'unload'] as const).flatMap((action) => {
     const base = { method: 'PUT', access: 'mgmt', answer: undefined } as const;
     return [
-      endpoint({ ...base, path: `/drivers/${action}` }, setDrivers(action)),
-      endpoint({ ...base, path: `/drivers/{name}/${action}` }, setDrivers(action)),
+      endpoint({ ...base, path: `/drivers/${action}`, summary: `${action}s all of them` }, setDrivers(action)),
+      endpoint(
+        { ...base, path: `/drivers/{name}/${action}`, summary: `${action}s one of them`, errors: [404] },
+        setDrivers(action),
+      ),
     ];
   }),
 ];

@@ -5,19 +5,31 @@ import { deleteMetadata, listMetadata, setMetadata } from './metadata.ts';
 
 export const METADATA_ENDPOINTS: readonly Endpoint[] = [
   endpoint(
-    { method: 'GET', path: '/user-meta', access: 'mgmt', answer: z.record(z.string(), z.string()) },
+    {
+      ...{ method: 'GET', path: '/user-meta', access: 'mgmt', answer: z.record(z.string(), z.string()) },
+      summary: 'what the user set, by key',
+    },
     listMetadata('user'),
   ),
   // A value that is itself a JSON document is shown as that.
   endpoint(
-    { method: 'GET', path: '/device-meta', access: 'mgmt', answer: z.record(z.string(), z.unknown()) },
+    {
+      ...{ method: 'GET', path: '/device-meta', access: 'mgmt', answer: z.record(z.string(), z.unknown()) },
+      summary: 'what the device says of itself, by key',
+    },
     listMetadata('device'),
   ),
   ...(['user', 'device'] as const).flatMap((kind) => {
     const base = { path: `/${kind}-meta/{key}`, access: 'mgmt', answer: undefined } as const;
     return [
-      endpointWithText({ ...base, method: 'PUT' }, setMetadata(kind)),
-      endpoint({ ...base, method: 'DELETE' }, deleteMetadata(kind)),
+      endpointWithText(
+        { ...base, method: 'PUT', summary: 'sets a key to the body', errors: [409, 507] },
+        setMetadata(kind),
+      ),
+      endpoint(
+        { ...base, method: 'DELETE', summary: 'removes a key', errors: [400, 404, 409, 507] },
+        deleteMetadata(kind),
+      ),
     ];
   }),
 ];

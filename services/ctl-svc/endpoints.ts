@@ -11,7 +11,10 @@ import { DRIVER_ENDPOINTS } from './endpoints-drivers.ts';
 import { METADATA_ENDPOINTS } from './endpoints-metadata.ts';
 import { STEP_ENDPOINTS } from './endpoints-steps.ts';
 import * as handlers from './handlers.ts';
-import { leaseRow } from './leases.ts';
+import { deleteLeases, leaseRow } from './leases.ts';
+import { getMetrics } from './metrics.ts';
+import { METRICS_TYPE } from './metrics-text.ts';
+import { jsonBytes } from './reply.ts';
 
 const ACTIONS = ['start', 'stop', 'restart'] as const;
 const actionBody = z.object({ action: z.enum(ACTIONS) });
@@ -31,52 +34,101 @@ function actionProblem(problem: BodyProblem): string {
   }
 }
 
+const healthAnswer = z.strictObject({ status: z.enum(['ok', 'degraded']), reasons: z.array(healthReason) });
 const signalBody = z.object({ type: z.string(), payload: z.optional(z.string()) });
+
+const mgmt = { access: 'mgmt' } as const;
+const { listServices } = supervisorContract.requests;
+const { listPools } = ipamContract.requests;
 
 export const ENDPOINTS: readonly Endpoint[] = [
   endpoint(
-    { method: 'GET', path: '/containers', access: 'mgmt', answer: z.array(containerRow) },
+    {
+      ...{ ...mgmt, method: 'GET', path: '/containers', answer: z.array(containerRow) },
+      summary: 'containers of the running revision: status, network, exit, restarts',
+    },
     handlers.listContainers,
   ),
   endpointWithBody(
-    { method: 'PUT', path: '/containers/{name}', access: 'mgmt', answer: undefined },
+    {
+      ...{ ...mgmt, method: 'PUT', path: '/containers/{name}', answer: undefined },
+      ...{ summary: 'starts, stops or restarts a container', errors: [404] },
+    },
     { schema: actionBody, problemText: actionProblem },
     handlers.controlContainer,
   ),
-  endpoint({ method: 'GET', path: '/groups', access: 'mgmt', answer: z.array(groupRow) }, handlers.listGroups),
+  endpoint(
+    {
+      ...{ ...mgmt, method: 'GET', path: '/groups', answer: z.array(groupRow) },
+      summary: 'groups in start order, with goal and status',
+    },
+    handlers.listGroups,
+  ),
   endpointWithBody(
-    { method: 'POST', path: '/signal', access: 'everyone', answer: undefined },
+    {
+      ...{ access: 'everyone', method: 'POST', path: '/signal', answer: undefined },
+      summary: 'the calling container is ready',
+    },
     { schema: signalBody, problemText: () => 'Signal has bad format' },
     handlers.signal,
   ),
   endpoint(
     {
-      method: 'GET',
-      path: '/services',
-      access: 'mgmt',
-      answer: supervisorContract.requests.listServices.result.shape.services,
+      ...{ ...mgmt, method: 'GET', path: '/services', answer: listServices.result.shape.services },
+      summary: 'Berth’s own processes: pid, user, capabilities, restarts, memory',
     },
     handlers.listServices,
   ),
-  endpoint({ method: 'GET', path: '/events', access: 'mgmt', answer: undefined }, handlers.streamEvents),
-  endpoint({ method: 'GET', path: '/ipam/leases', access: 'mgmt', answer: z.array(leaseRow) }, handlers.listLeases),
   endpoint(
     {
-      method: 'GET',
-      path: '/ipam/pools',
-      access: 'mgmt',
-      answer: ipamContract.requests.listPools.result.shape.pools,
+      ...{ ...mgmt, method: 'GET', path: '/events', answer: undefined, contentType: 'text/event-stream' },
+      summary:
+        'server-sent events: container, group, revision, update, lease, network, metadata, service; resumed with `Last-Event-ID`',
+    },
+    handlers.streamEvents,
+  ),
+  endpoint(
+    {
+      ...{ ...mgmt, method: 'GET', path: '/ipam/leases', answer: z.array(leaseRow) },
+      summary: 'leases of all pools: owner, address, MAC, state, since when',
+    },
+    handlers.listLeases,
+  ),
+  endpoint(
+    {
+      ...{ ...mgmt, method: 'DELETE', path: '/ipam/leases/{pool}/{container}', answer: undefined },
+      ...{ summary: 'gives back what a stopped container has in a pool', errors: [404, 409] },
+    },
+    deleteLeases,
+  ),
+  endpoint(
+    {
+      ...{ ...mgmt, method: 'GET', path: '/ipam/pools', answer: listPools.result.shape.pools },
+      summary: 'pools, with how many addresses they have and how many are held',
     },
     handlers.listPools,
   ),
   endpoint(
     {
-      method: 'GET',
-      path: '/health',
-      access: 'mgmt',
-      answer: z.strictObject({ status: z.enum(['ok', 'degraded']), reasons: z.array(healthReason) }),
+      ...{ ...mgmt, method: 'GET', path: '/health', answer: healthAnswer, alsoAt: 503 },
+      summary: '200 when all is well, or 503; with the reasons',
     },
     handlers.health,
+  ),
+  endpoint(
+    {
+      ...{ ...mgmt, method: 'GET', path: '/metrics', answer: undefined, contentType: METRICS_TYPE },
+      summary: 'figures for Prometheus',
+    },
+    getMetrics,
+  ),
+  endpoint(
+    {
+      ...{ ...mgmt, method: 'GET', path: '/openapi.json', answer: z.record(z.string(), z.unknown()) },
+      summary: 'this API as an OpenAPI 3.1 document',
+    },
+    // Not loaded before somebody asks.
+    async () => jsonBytes((await import('./openapi.ts')).openApiBytes(ENDPOINTS)),
   ),
   ...METADATA_ENDPOINTS,
   ...CONFIG_ENDPOINTS,

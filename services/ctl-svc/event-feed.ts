@@ -1,12 +1,16 @@
 // Everything that services tell, as one numbered sequence for whoever listens on GET /events.
 import type { Channel } from '../../shared/ipc/contract.ts';
+import { ipamContract } from '../ipam-svc/contract.ts';
 import { netContract } from '../net-svc/contract.ts';
 import { stateContract } from '../state-svc/contract.ts';
 import { supervisorContract } from '../supervisor/contract.ts';
 import { createEventLog, type EventLog, type NumberedEvent } from './event-log.ts';
+import { leaseEvent } from './leases.ts';
 
 export interface EventFeed {
   readonly log: EventLog;
+  /** Events told so far, by type. */
+  readonly counts: ReadonlyMap<string, number>;
   /** Answers how to stop listening. */
   listen(listener: (event: NumberedEvent) => void): () => void;
   /** Called when ctl-svc ends; streams end themselves. */
@@ -19,10 +23,12 @@ const firstIdOfThisProcess = (): number => Date.now() * 1000;
 
 export function createEventFeed(channel: Channel): EventFeed {
   const log = createEventLog(firstIdOfThisProcess());
+  const counts = new Map<string, number>();
   const listeners = new Set<(event: NumberedEvent) => void>();
   const stopListeners = new Set<() => void>();
   const tell = (type: string, value: unknown): void => {
     const event = log.append(type, value);
+    counts.set(type, (counts.get(type) ?? 0) + 1);
     for (const listener of listeners) listener(event);
   };
   /** The broker dropped some on their way here: whoever listens must take the lists anew. */
@@ -35,6 +41,15 @@ export function createEventFeed(channel: Channel): EventFeed {
   channel.subscribe(stateContract, 'groupChanged', { onEvent: ({ group }) => tell('group', group), onLost });
   channel.subscribe(stateContract, 'revisionChanged', { onEvent: (revision) => tell('revision', revision), onLost });
   channel.subscribe(stateContract, 'metadataChanged', { onEvent: (change) => tell('metadata', change), onLost });
+  channel.subscribe(stateContract, 'updateProgressed', { onEvent: (update) => tell('update', update), onLost });
+  channel.subscribe(ipamContract, 'leaseAllocated', {
+    onEvent: (lease) => tell('lease', leaseEvent('leased', lease)),
+    onLost,
+  });
+  channel.subscribe(ipamContract, 'leaseReleased', {
+    onEvent: (lease) => tell('lease', leaseEvent('released', lease)),
+    onLost,
+  });
   channel.subscribe(netContract, 'networkRepaired', {
     onEvent: ({ what, atMs }) => tell('network', { repaired: what, at: new Date(atMs).toISOString() }),
     onLost,
@@ -54,6 +69,7 @@ export function createEventFeed(channel: Channel): EventFeed {
   };
   return {
     log,
+    counts,
     listen: (listener) => register(listeners, listener),
     onStop: (listener) => register(stopListeners, listener),
     stop() {

@@ -1,7 +1,10 @@
-// GET /ipam/leases: all pages of ipam-svc's list as one, in the API's words.
+// Leases in the API's words: all pages of ipam-svc's list as one, those that changed, and how they are given back.
 import * as z from 'zod/mini';
 import type { Client, Result } from '../../shared/ipc/contract.ts';
+import { containerName, poolName } from '../../shared/schema/names.ts';
 import type { ipamContract } from '../ipam-svc/contract.ts';
+import type { Handler } from './endpoint.ts';
+import { DONE, type Reply, refuse } from './reply.ts';
 
 const PAGE_ROWS = 200;
 
@@ -34,6 +37,38 @@ export async function listAllLeases(
     after = page.value.leases.length === 0 ? undefined : page.value.next;
   } while (after !== undefined);
   return rows;
+}
+
+/** A lease that changed, in the words of its row. */
+export function leaseEvent<L extends { readonly container: string; readonly atMs: number }>(
+  state: LeaseRow['state'],
+  { container, atMs, ...lease }: L,
+) {
+  return { owner: container, ...lease, state, since: new Date(atMs).toISOString() };
+}
+
+export const deleteLeases: Handler<undefined> = async ({ params }, { peers }) => {
+  const pool = poolName.safeParse(params.pool);
+  const container = containerName.safeParse(params.container);
+  if (!pool.success || !container.success) return noLease(params.pool, params.container);
+  const answer = await peers.state.releaseLeases({ pool: pool.data, container: container.data });
+  if (answer.ok) return DONE;
+  const { error } = answer;
+  switch (error.code) {
+    case 'NO_LEASE':
+      return noLease(pool.data, container.data);
+    case 'NOT_STOPPED':
+      return refuse(
+        409,
+        `Container '${container.data}' is ${error.status}: its leases are given back only while it is STOPPED; stop it first`,
+      );
+    case 'RELEASE_FAILED':
+      return refuse(500, `Lease of '${container.data}' cannot be given back: ${error.reason}`);
+  }
+};
+
+function noLease(pool = '', container = ''): Reply {
+  return refuse(404, `Container '${container.slice(0, 64)}' has no lease in pool '${pool.slice(0, 64)}'`);
 }
 
 function toRow({ container, sinceMs, ...lease }: Lease): LeaseRow {

@@ -30,13 +30,14 @@ export const getObject: Handler<undefined> = async ({ params }, { storage }) => 
   }
 };
 
-export const putObject: Handler<BodyStream> = async ({ params, body }, { peers }) => {
+export const putObject: Handler<BodyStream> = async ({ params, body }, sources) => {
+  const { peers } = sources;
   const name = sha256.safeParse(params.sha256);
   if (!name.success) {
     await body.discard();
     return badName(params.sha256);
   }
-  const received = await receive(body, name.data, peers);
+  const received = await receive(body, name.data, sources);
   switch (received.kind) {
     case 'present':
       return DONE;

@@ -18,14 +18,16 @@ export type Reply =
   | { readonly kind: 'json'; readonly status: 200 | 503; readonly json: string | Uint8Array }
   /** 200 without a body: what a PUT, POST or DELETE answers when it went well. */
   | { readonly kind: 'empty' }
-  | { readonly kind: 'text'; readonly text: string }
+  /** `contentType`: of a text that is not plain. */
+  | { readonly kind: 'text'; readonly text: string; readonly contentType?: string }
   /** The bytes of a file that is open; closed in any case. */
   | { readonly kind: 'file'; readonly file: FileHandle; readonly bytes: number; readonly contentType: string }
   /** An answer that goes on until one side ends it; `start` is given the response once its head is sent. */
   | { readonly kind: 'stream'; readonly contentType: string; readonly start: (response: ServerResponse) => void }
   | ErrorReply;
 
-const JSON_TYPE = 'application/json';
+export const JSON_TYPE = 'application/json';
+export const TEXT_TYPE = 'text/plain; charset=utf-8';
 
 export function json(value: unknown, status: 200 | 503 = 200): Reply {
   return { kind: 'json', status, json: JSON.stringify(value) };
@@ -44,6 +46,10 @@ export function refuse(status: number, text: string, problems?: readonly string[
 
 export function tryLater(text: string): ErrorReply {
   return { kind: 'error', status: 503, text, retryAfterSeconds: 1 };
+}
+
+export function statusOf(reply: Reply): number {
+  return reply.kind === 'json' || reply.kind === 'error' ? reply.status : 200;
 }
 
 /** A message that got no answer of its contract: 503 that names the service, whichever fault it was. */
@@ -93,13 +99,13 @@ export function writeReply(response: ServerResponse, reply: Reply, lastOne: bool
           : reply.json;
   const bytes = typeof body === 'string' ? Buffer.byteLength(body) : body.length;
   const headers: string[] = ['Content-Length', String(bytes)];
-  if (bytes > 0) headers.push('Content-Type', reply.kind === 'text' ? 'text/plain; charset=utf-8' : JSON_TYPE);
+  if (bytes > 0) headers.push('Content-Type', reply.kind === 'text' ? (reply.contentType ?? TEXT_TYPE) : JSON_TYPE);
   if (reply.kind === 'error' && reply.retryAfterSeconds !== undefined) {
     headers.push('Retry-After', String(reply.retryAfterSeconds));
   }
   if (reply.kind === 'error' && reply.problems !== undefined) headers.push(PROBLEMS_HEADER, ascii(reply.problems));
   if (lastOne) headers.push('Connection', 'close');
-  response.writeHead(reply.kind === 'empty' || reply.kind === 'text' ? 200 : reply.status, headers);
+  response.writeHead(statusOf(reply), headers);
   response.end(body);
 }
 

@@ -7,6 +7,7 @@ import { serveControlSockets } from './control-sockets.ts';
 import { createDispatch } from './dispatch.ts';
 import { ENDPOINTS } from './endpoints.ts';
 import { createEventFeed } from './event-feed.ts';
+import { createFigures } from './figures.ts';
 import { connectPeers } from './peers.ts';
 import { createRouter } from './router.ts';
 import { createViewFeed } from './view-feed.ts';
@@ -27,7 +28,9 @@ export async function serveControl(
   const view = createViewFeed(channel, log);
   const events = createEventFeed(channel);
   const peers = connectPeers(channel);
-  const dispatch = createDispatch(createRouter(ENDPOINTS), { view, events, peers, storage, settings }, log);
+  const figures = createFigures();
+  const sources = { view, events, peers, figures, storage, settings };
+  const dispatch = createDispatch(createRouter(ENDPOINTS), sources, log);
   // Whoever was uploading to the ctl-svc before this one has to start over. state-svc may not be there yet, and forgets by itself then.
   peers.state.forgetUploads({}).catch((error: unknown) => log.debug(`uploads of before: ${String(error)}`));
   const sockets = await serveControlSockets(channel, hostFd, dispatch, log);

@@ -53,8 +53,9 @@ async function currentStep({ state }: Peers, signal: AbortSignal): Promise<strin
   return answer.ok ? answer.value.current : '';
 }
 
-export const putStep: Handler<BodyStream> = async (request, { peers }) => {
-  const received = await receive(request.body, undefined, peers);
+export const putStep: Handler<BodyStream> = async (request, sources) => {
+  const { peers } = sources;
+  const received = await receive(request.body, undefined, sources);
   if (received.kind === 'refused') return received.reply;
   // Only objects can be there already.
   if (received.kind === 'present') return DONE;

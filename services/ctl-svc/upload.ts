@@ -2,7 +2,8 @@
 import { createHash } from 'node:crypto';
 import { open } from 'node:fs/promises';
 import type { BodyStream } from './body-stream.ts';
-import type { Peers } from './peers.ts';
+import type { Sources } from './endpoint.ts';
+import type { Figures } from './figures.ts';
 import { type Reply, refuse, tryLater } from './reply.ts';
 
 /** These texts are what clients compare, to the letter. */
@@ -17,7 +18,11 @@ export type Received =
   | { readonly kind: 'refused'; readonly reply: Reply };
 
 /** `sha256`: of the object that it is to become; undefined for the JSON of a step. Whatever goes wrong, no upload is left. */
-export async function receive(body: BodyStream, sha256: string | undefined, { state }: Peers): Promise<Received> {
+export async function receive(
+  body: BodyStream,
+  sha256: string | undefined,
+  { peers: { state }, figures }: Pick<Sources, 'peers' | 'figures'>,
+): Promise<Received> {
   const { announcedBytes: bytes } = body;
   const wanted = { ...(sha256 === undefined ? {} : { sha256 }), ...(bytes === undefined ? {} : { bytes }) };
   const begun = await state.beginUpload(wanted);
@@ -28,7 +33,7 @@ export async function receive(body: BodyStream, sha256: string | undefined, { st
   }
   const { id, path, roomBytes } = begun.value;
   try {
-    return { kind: 'written', id, sha256: await writeTo(path, body, roomBytes) };
+    return { kind: 'written', id, sha256: await writeTo(path, body, roomBytes, figures) };
   } catch (error) {
     // Not waited for: state-svc forgets it by itself when it has gone.
     state.abandonUpload({ id }).catch(() => undefined);
@@ -68,7 +73,7 @@ function beginRefusal(
 class Full extends Error {}
 
 /** Answers the sha256 of what came. */
-async function writeTo(path: string, body: BodyStream, roomBytes: number): Promise<string> {
+async function writeTo(path: string, body: BodyStream, roomBytes: number, figures: Figures): Promise<string> {
   const hash = createHash('sha256');
   const file = await open(path, 'r+');
   try {
@@ -77,6 +82,7 @@ async function writeTo(path: string, body: BodyStream, roomBytes: number): Promi
     let written: Promise<unknown> = Promise.resolve();
     for await (const piece of body.pieces()) {
       bytes += piece.length;
+      figures.countUploaded(piece.length);
       if (bytes > roomBytes) throw new Full();
       hash.update(piece);
       await written;

@@ -107,5 +107,15 @@ export const ipamContract = defineContract({
     },
     health: healthRequest,
   },
-  events: {},
+  events: {
+    /** A container was given a lease that it did not have, or another address. On disk. */
+    leaseAllocated: {
+      subscribers: ['ctl-svc'],
+      payload: z.strictObject({ ...leaseKey, address: ipv4, mac: unicastMac, atMs: epochMs }),
+    },
+    leaseReleased: {
+      subscribers: ['ctl-svc'],
+      payload: z.strictObject({ ...leaseKey, address: ipv4, atMs: epochMs }),
+    },
+  },
 });

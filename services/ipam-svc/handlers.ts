@@ -1,4 +1,5 @@
 // What ipam-svc answers: decide at once in the ledger, wait for the disk, then say so.
+import type * as z from 'zod/mini';
 import { fail, type Handlers, ok } from '../../shared/ipc/contract.ts';
 import type { Logger } from '../../shared/log/logger.ts';
 import type { Pool } from '../../shared/schema/network.ts';
@@ -14,12 +15,23 @@ export interface Deps {
   readonly log: Logger;
   /** Milliseconds since 1970. */
   readonly now: () => number;
+  /** Hears of each change of a lease once it is on disk. */
+  readonly listener?: LeaseListener;
 }
+
+export interface LeaseListener {
+  allocated(lease: EventPayload<'leaseAllocated'>): void;
+  released(lease: EventPayload<'leaseReleased'>): void;
+}
+
+type EventPayload<E extends keyof (typeof ipamContract)['events']> = z.output<
+  (typeof ipamContract)['events'][E]['payload']
+>;
 
 /** Answers that depend on somebody else's write which failed are decided anew; this often before the failure is the answer. */
 const ATTEMPTS = 3;
 
-export function createHandlers({ store, log, now }: Deps): Handlers<typeof ipamContract> {
+export function createHandlers({ store, log, now, listener }: Deps): Handlers<typeof ipamContract> {
   const { ledger } = store;
   const announce = createAnnouncer(log);
 
@@ -48,7 +60,10 @@ export function createHandlers({ store, log, now }: Deps): Handlers<typeof ipamC
         if (!allocated.ok) return fail(allocated.error);
         const committed = await store.commit(allocated.change);
         if (committed.ok) {
-          for (const granted of allocated.granted) logGranted(log, granted);
+          for (const granted of allocated.granted) {
+            logGranted(log, granted);
+            if (!granted.reused || granted.previous !== undefined) listener?.allocated(allocatedEvent(granted, now()));
+          }
           return ok({ leases: allocated.granted.map(({ lease, reused }) => Object.assign(lease, { reused })) });
         }
         if (allocated.change.records.length > 0 || attempt === ATTEMPTS) {
@@ -62,8 +77,10 @@ export function createHandlers({ store, log, now }: Deps): Handlers<typeof ipamC
         const change = ledger.release(key, now());
         const committed = await store.commit(change);
         if (committed.ok) {
-          if (change.released)
+          if (change.released) {
             log.info(`released the lease of ${key.container} (${key.interface}) in pool ${key.pool}`);
+            listener?.released({ ...key, address: change.address, atMs: now() });
+          }
           return ok({ released: change.released });
         }
         if (change.records.length > 0 || attempt === ATTEMPTS) {
@@ -98,6 +115,11 @@ export function createHandlers({ store, log, now }: Deps): Handlers<typeof ipamC
 /** What the revision says of it. */
 function withoutHostAddresses({ hostAddresses: _, ...pool }: Pool): Pool {
   return pool;
+}
+
+function allocatedEvent({ lease }: Granted, atMs: number): EventPayload<'leaseAllocated'> {
+  const { pool, container, interface: name, address, mac } = lease;
+  return { pool, container, interface: name, address, mac, atMs };
 }
 
 function logGranted(log: Logger, { lease, reused, previous }: Granted): void {

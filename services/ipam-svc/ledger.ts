@@ -24,6 +24,8 @@ export interface InterfaceWish {
   readonly mac?: string | undefined;
 }
 
+export type Released = Change & ({ readonly released: true; readonly address: string } | { readonly released: false });
+
 export interface Granted {
   readonly lease: Lease;
   readonly reused: boolean;
@@ -66,7 +68,7 @@ export interface Ledger {
   configure(configuration: Configuration, ms: number): Configured;
   /** All interfaces or none. */
   allocate(container: string, wishes: readonly InterfaceWish[], ms: number): Allocated;
-  release(key: LeaseKey, ms: number): Change & { readonly released: boolean };
+  release(key: LeaseKey, ms: number): Released;
   /** How many entries a snapshot would have, about: used addresses and the configuration. */
   size(): number;
   /** Entries that make an equal ledger when replayed into an empty one. */
@@ -211,12 +213,13 @@ export function createLedger(): Ledger {
     return { ok: true, granted, change: { records: [entry], undo: apply(entry) } };
   }
 
-  function release(key: LeaseKey, ms: number): Change & { readonly released: boolean } {
+  function release(key: LeaseKey, ms: number): Released {
     const table = histories.get(key.pool)?.table;
     const slot = table?.heldBy(holderOf(key));
     if (table === undefined || slot === undefined) return { ...UNCHANGED, released: false };
-    const entry: Entry = { op: 'release', ...key, address: table.read(slot).address, ms };
-    return { records: [entry], undo: apply(entry), released: true };
+    const { address } = table.read(slot);
+    const entry: Entry = { op: 'release', ...key, address, ms };
+    return { records: [entry], undo: apply(entry), released: true, address: formatIpv4(address) };
   }
 
   return {

@@ -5,7 +5,7 @@ import { containerRow, groupRow } from '../../shared/schema/api.ts';
 import { driverRow } from '../../shared/schema/drivers.ts';
 import { healthRequest } from '../../shared/schema/health.ts';
 import { metadataKey, metadataKind, metadataValue } from '../../shared/schema/metadata.ts';
-import { containerName, revisionName, sha256 } from '../../shared/schema/names.ts';
+import { containerName, poolName, revisionName, sha256 } from '../../shared/schema/names.ts';
 import { commandOp, objectRow, stepProgress, stepRow, uploadId } from '../../shared/schema/steps.ts';
 
 /** A page of a list in alphabetical order begins behind this name. */
@@ -291,6 +291,22 @@ export const stateContract = defineContract({
         NOT_NOW: storeFailed,
       },
       idempotent: true,
+      deadlineMs: 30_000,
+    },
+    /**
+     * Gives back all leases that a container has in a pool, for good. Only while it is stopped, or in no revision that runs: an address
+     * in use would go to somebody else.
+     */
+    releaseLeases: {
+      callers: ['ctl-svc'],
+      params: z.strictObject({ pool: poolName, container: containerName }),
+      result: z.strictObject({ released: z.int() }),
+      errors: {
+        NO_LEASE: z.strictObject({}),
+        NOT_STOPPED: z.strictObject({ status: z.string() }),
+        RELEASE_FAILED: storeFailed,
+      },
+      idempotent: false,
       deadlineMs: 30_000,
     },
     health: healthRequest,

@@ -5,9 +5,11 @@ import { type Clock, sleep } from './clock.ts';
 import type { Commands } from './commands.ts';
 import type { stateContract } from './contract.ts';
 import { driverHandlers } from './driver-handlers.ts';
+import { leaseHandlers } from './lease-handlers.ts';
 import type { LiveSettings } from './live-settings.ts';
 import type { Metadata } from './metadata.ts';
 import { metadataHandlers } from './metadata-handlers.ts';
+import type { Peers } from './peers.ts';
 import type { RevisionRunner } from './revision-runner.ts';
 import type { StepDesk } from './step-desk.ts';
 import { createStepHandlers } from './step-handlers.ts';
@@ -25,6 +27,7 @@ export function createHandlers(
   metadata: Metadata,
   settings: LiveSettings,
   commands: Commands,
+  ipam: Peers['ipam'],
   clock: Clock,
 ): Handlers<typeof stateContract> {
   const settledWithin = (patienceMs: number): Promise<void> => Promise.race([runner.settled, sleep(clock, patienceMs)]);
@@ -73,6 +76,11 @@ export function createHandlers(
     },
     ...driverHandlers(runner.drivers),
     ...metadataHandlers(metadata, settings),
+    ...leaseHandlers({
+      ipam,
+      settled: () => settledWithin(CONTROL_PATIENCE_MS),
+      statusOf: (container) => runner.find(container)?.row().status,
+    }),
     health: () => ok({ reasons: [...runner.health(), ...settings.health()] }),
   };
 }

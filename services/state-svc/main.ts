@@ -2,6 +2,7 @@
 import { availableParallelism } from 'node:os';
 import { join } from 'node:path';
 import { runService } from '../../shared/service/run-service.ts';
+import { ipamContract } from '../ipam-svc/contract.ts';
 import { openBootStore } from './boot-store.ts';
 import { createChecksums } from './checksum-pool.ts';
 import { systemClock } from './clock.ts';
@@ -76,7 +77,8 @@ void runService(stateContract, 'state', async ({ channel, launch, log }) => {
     current: () => running.revision,
     collectGarbage: async () => undefined,
   });
-  channel.serve(stateContract, createHandlers(running, desk, metadata, settings, commands, systemClock));
+  const ipam = channel.client(ipamContract);
+  channel.serve(stateContract, createHandlers(running, desk, metadata, settings, commands, ipam, systemClock));
   return async () => {
     views.close();
     await running.close();

@@ -4,6 +4,7 @@ import { once } from 'node:events';
 import { type ClientRequest, request } from 'node:http';
 import { afterEach, beforeEach, describe, it } from 'node:test';
 import { createEventLog } from '../../services/ctl-svc/event-log.ts';
+import { ipamContract } from '../../services/ipam-svc/contract.ts';
 import { netContract } from '../../services/net-svc/contract.ts';
 import { stateContract } from '../../services/state-svc/contract.ts';
 import { supervisorContract } from '../../services/supervisor/contract.ts';
@@ -100,6 +101,25 @@ describe('ctl.events', () => {
     net.publish(netContract, 'overlapsChanged', { overlaps: [overlap], atMs: 0 });
     const blocks = await has(stream, 2);
     assert.match(blocks[1] ?? '', /\nevent: network\ndata: \{"overlaps":\[\{"pool":"internal",/);
+  });
+
+  it('says which leases are given and returned, and how far an update is', async () => {
+    const stream = await listen();
+    const ipam = rig.bus.connect('ipam-svc');
+    ipam.ready();
+    const key = { pool: 'internal', container: 'web', interface: 'eth0', address: '10.0.5.2' };
+    ipam.publish(ipamContract, 'leaseAllocated', { ...key, mac: '02:00:0a:00:05:02', atMs: 0 });
+    ipam.publish(ipamContract, 'leaseReleased', { ...key, atMs: 1 });
+    const progress = { status: 'TESTING', 'status-msg': 'Awaiting', progress: 50, retries: 0 } as const;
+    await has(stream, 3);
+    rig.state.publish(stateContract, 'updateProgressed', { revision: 'locals/a', progress });
+    const data = (await has(stream, 4)).slice(1).map((block) => block.split('\n').slice(1));
+    const row = '"owner":"web","pool":"internal","interface":"eth0","address":"10.0.5.2"';
+    assert.deepEqual(data, [
+      ['event: lease', `data: {${row},"mac":"02:00:0a:00:05:02","state":"leased","since":"1970-01-01T00:00:00.000Z"}`],
+      ['event: lease', `data: {${row},"state":"released","since":"1970-01-01T00:00:00.001Z"}`],
+      ['event: update', `data: ${JSON.stringify({ revision: 'locals/a', progress })}`],
+    ]);
   });
 
   it('resumes after the last event that a client has seen', async () => {

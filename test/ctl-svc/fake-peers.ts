@@ -133,6 +133,7 @@ const statePart = {
     deleteMetadata: stateContract.requests.deleteMetadata,
     listDrivers: stateContract.requests.listDrivers,
     setDrivers: stateContract.requests.setDrivers,
+    releaseLeases: stateContract.requests.releaseLeases,
     ...stepRequests,
     health: stateContract.requests.health,
   },
@@ -202,6 +203,17 @@ export function startState(world: World, channel: Channel): void {
       here(() => {
         world.asked.push(`${container} ${action} ${driver}`);
         return world.driverRefusal === undefined ? ok({}) : fail(world.driverRefusal);
+      }),
+    releaseLeases: ({ pool, container }) =>
+      here(() => {
+        const isOf = (lease: IpamLease) => lease.pool === pool && lease.container === container;
+        if (!world.leases.some(isOf)) return fail({ code: 'NO_LEASE' });
+        const status = find(container)?.status ?? 'STOPPED';
+        if (status !== 'STOPPED') return fail({ code: 'NOT_STOPPED', status });
+        const left = world.leases.filter((lease) => !isOf(lease));
+        const released = world.leases.length - left.length;
+        world.leases = left;
+        return ok({ released });
       }),
     health: healthOf(world, 'state-svc'),
   });

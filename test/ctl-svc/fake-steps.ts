@@ -81,6 +81,7 @@ export function fakeSteps(store: FakeStore): Handlers<typeof part> {
     rmSync(join(store.folder, id));
     return bytes;
   };
+  let begun = 0;
   return {
     listObjects: () => ok({ objects: [...store.objects].map(([sha256, { length: bytes }]) => ({ sha256, bytes })) }),
     beginUpload({ sha256, bytes = 0 }) {
@@ -89,7 +90,7 @@ export function fakeSteps(store: FakeStore): Handlers<typeof part> {
       if (bytes > store.roomBytes) {
         return fail({ code: 'NO_SPACE', requiredBytes: bytes, availableBytes: store.roomBytes });
       }
-      const id = String(store.uploads.size).padStart(32, '0');
+      const id = String(begun++).padStart(32, '0');
       store.uploads.set(id, sha256);
       writeFileSync(join(store.folder, id), '');
       return ok({ kind: 'upload', id, path: join(store.folder, id), roomBytes: store.roomBytes });

@@ -17,6 +17,7 @@ import type { Channel, ServiceName } from '../../shared/ipc/contract.ts';
 import { createMemoryBus, type MemoryBus } from '../../shared/ipc/memory-bus.ts';
 import { listenUnix } from '../../shared/kernel/unix-sockets.ts';
 import { silentLogger } from '../../shared/log/logger.ts';
+import { holdAgainstDocument } from '../kit/declared.ts';
 import { newWorld, startPeers, startState, type World } from './fake-peers.ts';
 
 export const ALL_CONTRACTS = [
@@ -129,8 +130,23 @@ export async function curl(
     input,
   });
   if (exitCode !== 0) throw new Error(`curl ended with ${exitCode}: ${stderr}`);
-  return parseAnswer(stdout);
+  const answer = parseAnswer(stdout);
+  const contentType = /^content-type: (.*)$/im.exec(answer.headers)?.[1]?.trim();
+  holdAgainstDocument({ ...answer, method: methodOf(args), target: targetOf(args) ?? path, contentType });
+  return answer;
 }
+
+const optionOf = (args: readonly string[], option: string): string | undefined =>
+  args.includes(option) ? args[args.indexOf(option) + 1] : undefined;
+
+/** As curl derives it. */
+function methodOf(args: readonly string[]): string {
+  if (args.includes('-I')) return 'HEAD';
+  const posts = ['-d', '--data', '--data-binary'].some((option) => args.includes(option));
+  return optionOf(args, '-X') ?? (args.includes('-T') ? 'PUT' : posts ? 'POST' : 'GET');
+}
+
+const targetOf = (args: readonly string[]): string | undefined => optionOf(args, '--request-target');
 
 export function parseAnswer(text: string): HttpAnswer {
   const final = text.replace(/^HTTP\/1\.1 100 Continue\r\n\r\n/, '');

@@ -3,6 +3,7 @@ import { request } from 'node:http';
 import { text } from 'node:stream/consumers';
 import * as z from 'zod/mini';
 import { containerRow } from '../../shared/schema/api.ts';
+import { holdAgainstDocument } from './declared.ts';
 
 export interface ApiAnswer {
   readonly status: number;
@@ -14,7 +15,13 @@ const ASK_TIMEOUT_MS = 10_000;
 export function ask(socketPath: string, method: string, path: string, body?: unknown): Promise<ApiAnswer> {
   return new Promise((resolve, reject) => {
     const outgoing = request({ socketPath, method, path, timeout: ASK_TIMEOUT_MS }, async (response) => {
-      resolve({ status: response.statusCode ?? 0, body: await text(response) });
+      const answer = { status: response.statusCode ?? 0, body: await text(response) };
+      try {
+        holdAgainstDocument({ ...answer, method, target: path, contentType: response.headers['content-type'] });
+        resolve(answer);
+      } catch (error) {
+        reject(error);
+      }
     });
     outgoing.on('timeout', () => outgoing.destroy(new Error(`${method} ${path}: no answer`)));
     outgoing.on('error', reject);

@@ -181,10 +181,9 @@ export async function createDevice(
         current: () => started.revision,
         collectGarbage: async () => undefined,
       });
-      channel.serve(
-        stateContract,
-        createHandlers(started, desk, metadata, createLiveSettings([], metadata, log), commands, clock),
-      );
+      const settings = createLiveSettings([], metadata, log);
+      const ipam = channel.client(ipamContract);
+      channel.serve(stateContract, createHandlers(started, desk, metadata, settings, commands, ipam, clock));
       channel.ready();
       return runner;
     },
