@@ -112,6 +112,20 @@ esac
     assert.equal((await put('/drivers/nosuch/load')).status, 404);
   });
 
+  it('answers a container about its own, and lets it change the manual ones', async () => {
+    const able = `${tree.rundir}/ctl/able/pv-ctrl`;
+    const own = async () => {
+      const rows: { name: string; status: string }[] = JSON.parse((await ask(able, 'GET', '/drivers')).body);
+      return rows.map(({ name, status: loaded }) => `${name} ${loaded}`);
+    };
+    assert.deepEqual(await own(), ['wifi LOADED', 'gone UNLOADED', 'spare UNLOADED']);
+    assert.equal((await ask(able, 'PUT', '/drivers/load')).status, 200);
+    assert.deepEqual(await own(), ['wifi LOADED', 'gone UNLOADED', 'spare LOADED']);
+    assert.equal((await ask(able, 'PUT', '/drivers/wifi/unload')).status, 200);
+    assert.equal((await ask(able, 'PUT', '/drivers/unload')).status, 200);
+    assert.deepEqual(await own(), ['wifi LOADED', 'gone UNLOADED', 'spare UNLOADED']);
+  });
+
   it('gives options from user-meta at the next start, and leaves modules loaded at a stop', async () => {
     tree.inside([
       'curl',
