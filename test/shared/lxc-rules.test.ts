@@ -172,6 +172,7 @@ describe('lxcConfig.initCommand', () => {
       'q"r',
     ]);
     assert.deepEqual(words(''), []);
+    assert.deepEqual(words('"a"b c"d e"f "" g'), ['a', 'b', 'cd e', 'f', 'g']);
   });
 
   it('says what is not closed', () => {
