@@ -1,6 +1,6 @@
 // The cursors of all followed files on disk, so that a killed log-svc goes on where it was.
 //
-// <rundir>/log/cursors.json: { "revision"?: "<rev>", "tails": { "<path>": { container, source, inode, offset, head } }, "pending" },
+// <rundir>/log/cursors.json: { "revision"?: "<rev>", "tails": { "<path>": { container, source, inode, offset, head } }, "pending", "kernelSequence" },
 // written beside and renamed: always whole. No fsync: it has to outlive the process, and the files it speaks of die with the machine.
 import { readFileSync, renameSync, writeFileSync } from 'node:fs';
 import * as z from 'zod/mini';
@@ -22,6 +22,8 @@ const cursorFile = z.strictObject({
   tails: z.record(z.string(), followed),
   /** Beginnings of lines that were read and wait for their end, base64, by container and source. */
   pending: z.optional(z.record(z.string(), z.string())),
+  /** Of the kernel's log: the last record that was read. The file dies with the boot that it counts in. */
+  kernelSequence: z.optional(z.int()),
 });
 export type Cursors = z.output<typeof cursorFile>;
 

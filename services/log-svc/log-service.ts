@@ -13,6 +13,7 @@ import { logContract } from './contract.ts';
 import { readCurrent } from './current-link.ts';
 import { type Cursors, readCursors, writeCursors } from './cursor-store.ts';
 import { logHandlers } from './handlers.ts';
+import { createKernelLog } from './kernel-log.ts';
 import { openLiveOutputs } from './live-outputs.ts';
 import { logSettings } from './log-settings.ts';
 import { createServicePipe } from './service-pipe.ts';
@@ -55,7 +56,17 @@ export function serveLogs(channel: Channel, launch: Launch, log: Logger, compres
     acceptedPath: join(folder, 'sockets.accepted'),
     loadKernel: async () => (await import('./socket-watch.ts')).socketKernel,
   });
-  const collector = createCollector([...pipes, tails, sockets], [outputs]);
+  const kernel =
+    launch.kernelLogFd === undefined
+      ? []
+      : [
+          createKernelLog({
+            fd: launch.kernelLogFd,
+            after: before.kernelSequence,
+            onRead: (kernelSequence) => cursors.update({ kernelSequence }),
+          }),
+        ];
+  const collector = createCollector([...pipes, tails, sockets, ...kernel], [outputs]);
   const openRevision = (revision: string) => {
     clearTimeout(patience);
     cursors.update({ revision });

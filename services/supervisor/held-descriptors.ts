@@ -8,6 +8,7 @@ import { listenUnix, pipe2NonBlocking } from '../../shared/kernel/unix-sockets.t
 import { BROKER_FD, type Launch, settingsOf } from '../../shared/service/launch.ts';
 import { resolveUid } from '../../shared/service/users.ts';
 import { type ContainerSockets, createContainerSockets } from './container-sockets.ts';
+import { openKernelLog } from './held-kernel-log.ts';
 import { openStdout } from './held-stdout.ts';
 import type { Places } from './spawn-arguments.ts';
 
@@ -45,6 +46,7 @@ export function holdDescriptors(
   services: readonly ServiceName[],
   places: Places,
   { mode, settings }: LaunchSettings,
+  say: (line: string) => void,
 ): HeldDescriptors {
   const { rundir, storage } = places;
   const life = randomUUID();
@@ -52,9 +54,12 @@ export function holdDescriptors(
   const hostSocketFd = listenUnix(hostSocketPath, HOST_SOCKET);
   const pipes = new Map(services.map((service) => [service, pipe2NonBlocking()]));
   const stdout = wantsStdout(settings) ? openStdout() : undefined;
+  const isKernelLogWanted = settingsOf({ settings }).value('PV_LOG_CAPTURE_DMESG');
+  const kernelLogFd = isKernelLogWanted ? openKernelLog(say) : undefined;
+  const logFds = [...[...pipes.values()].map(({ readFd }) => readFd), ...defined(stdout?.fd), ...defined(kernelLogFd)];
   const containerSockets = createContainerSockets(join(rundir, 'ctl'), {
     control: FIRST_OWN_FD + 1,
-    log: FIRST_OWN_FD + pipes.size + (stdout === undefined ? 0 : 1),
+    log: FIRST_OWN_FD + logFds.length,
   });
 
   const own = (service: ServiceName): { readonly launch: Partial<Launch>; readonly fds: readonly number[] } => {
@@ -68,12 +73,9 @@ export function holdDescriptors(
           launch: {
             logPipes: [...pipes.keys()].map((source, index) => ({ source, fd: FIRST_OWN_FD + index })),
             ...(stdout === undefined ? {} : { stdoutFd: FIRST_OWN_FD + pipes.size }),
+            ...(kernelLogFd === undefined ? {} : { kernelLogFd: FIRST_OWN_FD + logFds.length - 1 }),
           },
-          fds: [
-            ...[...pipes.values()].map(({ readFd }) => readFd),
-            ...(stdout === undefined ? [] : [stdout.fd]),
-            ...containerSockets.log.fds,
-          ],
+          fds: [...logFds, ...containerSockets.log.fds],
         };
       case 'lxc-svc':
         return { launch: { logUid: resolveUid('berth-log') }, fds: [] };
@@ -101,9 +103,13 @@ export function holdDescriptors(
       stdout?.close();
       const pipeFds = [...pipes.values()].flatMap(({ readFd, writeFd }) => [readFd, writeFd]);
       const socketFds = [...containerSockets.control.fds, ...containerSockets.log.fds];
-      for (const fd of [hostSocketFd, lockFd, ...socketFds, ...pipeFds]) closeSync(fd);
+      for (const fd of [hostSocketFd, lockFd, ...socketFds, ...pipeFds, ...defined(kernelLogFd)]) closeSync(fd);
     },
   };
+}
+
+function defined(fd: number | undefined): readonly number[] {
+  return fd === undefined ? [] : [fd];
 }
 
 function wantsStdout(settings: NonNullable<Launch['settings']>): boolean {

@@ -47,7 +47,7 @@ export async function startSupervisor(options: SupervisorOptions): Promise<Super
   const lockFd = await lockTree(options.rundir, PREDECESSOR_MS);
   prepareFolders(ALL_CONTRACTS, uidOf, options);
   const names = ALL_CONTRACTS.map(({ service }) => service);
-  const held = holdDescriptors(lockFd, names, options, options);
+  const held = holdDescriptors(lockFd, names, options, options, options.say);
   const log = createLogger('supervisor', held.logFdOf('supervisor'));
   const services = new Map<ServiceName, SupervisedService>();
   const broker = createTreeBroker(services, log);

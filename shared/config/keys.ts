@@ -87,7 +87,10 @@ export const KEYS = {
   }),
   PV_LOG_BUF_NITEMS: key(count, '128', { alias: 'log.buf_nitems' }),
   PV_LOG_CAPTURE: key(flag, '1', { alias: 'log.capture', job: 'whether logs of containers are kept' }),
-  PV_LOG_CAPTURE_DMESG: key(flag, '0', { alias: 'log.capture.dmesg' }),
+  PV_LOG_CAPTURE_DMESG: key(flag, '0', {
+    alias: 'log.capture.dmesg',
+    job: 'whether the log of the kernel is kept, as `dmesg` in pantavisor.log',
+  }),
   PV_LOG_DIR: key(text, '/var/pantavisor/storage/logs', { alias: 'log.dir' }),
   PV_LOG_DIR_MAXSIZE: key(size, '0', {
     userMeta: true,

@@ -33,6 +33,8 @@ export const launch = z.strictObject({
   logPipes: z.optional(z.array(z.strictObject({ source: z.enum(SERVICE_NAMES), fd }))),
   /** log-svc: the supervisor's own stdout; writing to it does not block. */
   stdoutFd: z.optional(fd),
+  /** log-svc: /dev/kmsg, when it is to be kept; reading does not block. */
+  kernelLogFd: z.optional(fd),
   /** lxc-svc: uid that must be able to read the raw log files of containers. */
   logUid: z.optional(z.int()),
   /** state-svc: different for every tree, the same for all starts of a service within one. */
