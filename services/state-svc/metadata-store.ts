@@ -1,7 +1,7 @@
 // One kind of metadata on disk, and in memory what is on disk:
 //   <folder>/<key>   the value, as it was sent
 //   <folder>/.new    a value that is being written
-import { mkdir, open, readdir, readFile, rm, unlink } from 'node:fs/promises';
+import { chmod, mkdir, open, readdir, readFile, rm, unlink } from 'node:fs/promises';
 import { join } from 'node:path';
 import { TextDecoder } from 'node:util';
 import type { Logger } from '../../shared/log/logger.ts';
@@ -30,6 +30,8 @@ export async function openMetadataStore(
   changed: (key: string) => void,
 ): Promise<MetadataStore> {
   await mkdir(folder, { recursive: true });
+  // Passwords of networks and keys of people are among the values: nobody else on the device reads them here.
+  await chmod(folder, 0o700);
   const entries = await load(folder, log);
   // One after the other: there is one `.new`, and limits hold over all keys.
   let turn: Promise<unknown> = Promise.resolve();

@@ -6,7 +6,7 @@ reexecInNamespaces(import.meta.filename);
 import assert from 'node:assert/strict';
 import { execFileSync, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import process from 'node:process';
@@ -41,6 +41,7 @@ describe('metadata store', () => {
     }
     await store.set('k1', 'v2');
     assert.deepEqual(readdirSync(folder), ['bom', 'empty', 'k1', 'web.config']);
+    assert.equal(statSync(folder).mode & 0o777, 0o700);
     assert.deepEqual([...(await open()).entries].sort(), [...store.entries].sort());
     assert.equal((await open()).entries.get('k1'), 'v2');
     assert.equal((await open()).entries.get('bom'), '\ufeffx');
