@@ -4,8 +4,8 @@ import { join } from 'node:path';
 import { CommandError, type CommandResult, runCommand } from '../../shared/exec/run-command.ts';
 import type { Board, KernelModule } from '../../shared/schema/drivers.ts';
 
-/** A driver that waits for its firmware takes seconds; below the deadline of the requests. */
-const MODPROBE_TIMEOUT_MS = 25_000;
+/** For all modules of a request: a driver that waits for its firmware takes seconds. Below the deadline of the requests. */
+const PATIENCE_MS = 25_000;
 /** Of what modprobe said, for people. */
 const MAX_WORDS = 300;
 
@@ -16,6 +16,8 @@ export interface ModuleContext {
   readonly proc: string;
   /** PV_BOOTLOADER_FITCONFIG: `<device tree>#<overlay>#…`, as the boot loader was told. */
   readonly fitConfig: string;
+  /** Milliseconds for all modules of one request. */
+  readonly patienceMs?: number;
 }
 
 export interface ModuleFailure {
@@ -33,22 +35,30 @@ export interface KernelModules {
   board(): Board;
 }
 
-export function createKernelModules({ modprobe, proc, fitConfig }: ModuleContext): KernelModules {
-  const run = async (module: string, args: readonly string[]): Promise<ModuleFailure | undefined> => {
-    const reason = await runCommand(modprobe, args, { timeoutMs: MODPROBE_TIMEOUT_MS }).then(complaint, failure);
+export function createKernelModules({
+  modprobe,
+  proc,
+  fitConfig,
+  patienceMs = PATIENCE_MS,
+}: ModuleContext): KernelModules {
+  const run = async (module: string, args: readonly string[], endMs: number): Promise<ModuleFailure | undefined> => {
+    const timeoutMs = Math.max(1, endMs - performance.now());
+    const reason = await runCommand(modprobe, args, { timeoutMs }).then(complaint, failure);
     return reason === undefined ? undefined : { module, reason: reason.slice(0, MAX_WORDS) };
   };
   return {
     async load(modules) {
+      const endMs = performance.now() + patienceMs;
       for (const { name, options } of modules) {
-        const failed = await run(name, [name, ...options]);
+        const failed = await run(name, [name, ...options], endMs);
         if (failed !== undefined) return failed;
       }
       return undefined;
     },
     async unload(modules) {
+      const endMs = performance.now() + patienceMs;
       for (const name of [...modules].reverse()) {
-        const failed = await run(name, ['-r', name]);
+        const failed = await run(name, ['-r', name], endMs);
         if (failed !== undefined) return failed;
       }
       return undefined;

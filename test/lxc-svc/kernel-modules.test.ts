@@ -14,7 +14,7 @@ beforeEach(() => {
     `#!/bin/sh
 for word in "$@"; do printf '[%s]' "$word"; done >>${folder}/calls
 echo >>${folder}/calls
-case "$*" in *bad*) echo "modprobe: FATAL: Module bad not found in directory /lib/modules" >&2; exit 1;; *mute*) exit 3;; esac
+case "$*" in *bad*) echo "modprobe: FATAL: Module bad not found in directory /lib/modules" >&2; exit 1;; *mute*) exit 3;; *hangs*) exec sleep 60;; esac
 `,
     { mode: 0o755 },
   );
@@ -23,7 +23,7 @@ afterEach(() => {
   rmSync(folder, { recursive: true });
 });
 
-const modules = (changes: { modprobe?: string; fitConfig?: string } = {}) =>
+const modules = (changes: { modprobe?: string; fitConfig?: string; patienceMs?: number } = {}) =>
   createKernelModules({ modprobe: join(folder, 'modprobe'), proc: folder, fitConfig: '', ...changes });
 const calls = (): string[] => readFileSync(join(folder, 'calls'), 'utf8').trimEnd().split('\n');
 const plain = (name: string) => ({ name, options: [] });
@@ -47,6 +47,13 @@ describe('lxc.kernelModules', () => {
   it('says how a modprobe ended that says nothing, and where there is none', async () => {
     assert.match((await modules().load([plain('mute')]))?.reason ?? '', /exit code 3/);
     assert.match((await modules({ modprobe: '/nowhere/modprobe' }).load([plain('x')]))?.reason ?? '', /install kmod/);
+  });
+
+  it('gives up on a module that hangs, and on those after it', async () => {
+    const failed = await modules({ patienceMs: 3_000 }).load([plain('one'), plain('hangs'), plain('two')]);
+    assert.equal(failed?.module, 'hangs');
+    assert.match(failed?.reason ?? '', /took longer/);
+    assert.deepEqual(calls(), ['[one]', '[hangs]']);
   });
 
   it('lists what the kernel has loaded, and nothing for a kernel without modules', () => {
