@@ -5,6 +5,7 @@ import { delimiter, dirname, join } from 'node:path';
 import process from 'node:process';
 import { isClosedFolder, unreachableFolder } from '../../services/supervisor/folders.ts';
 import type { Places } from '../../services/supervisor/spawn-arguments.ts';
+import { createSettings, findKey, type Written } from '../../shared/config/settings.ts';
 import { NODE_INSIDE, openSandbox, PROGRAM_INSIDE, STORAGE_INSIDE } from '../sandbox/sandbox.ts';
 import { parseRunOptions, RUN_USAGE, type RunOptions } from './run-options.ts';
 
@@ -74,7 +75,22 @@ async function runHere({ storage, rundir, mode, configuration }: RunOptions): Pr
   }
   const { runTree } = await import('./run-tree.ts');
   const { settings, warnings } = configuration;
-  return await runTree(places, { mode, settings: [...settings.written()], warnings });
+  const written = [...settings.written(), ...said(storage, rundir, mode)];
+  return await runTree(places, { mode, settings: [...createSettings(written).settings.written()], warnings });
+}
+
+/** What is true of this run, whoever said it: clients look there for logs and sockets. */
+function said(storage: string, rundir: string, mode: string): readonly Written[] {
+  const values = {
+    PV_STORAGE_MNTPOINT: storage,
+    PV_LOG_DIR: join(storage, 'logs'),
+    PV_SYSTEM_RUNDIR: rundir,
+    PV_SYSTEM_INIT_MODE: mode,
+  } as const;
+  return Object.entries(values).flatMap(([name, value]) => {
+    const key = findKey(name);
+    return key === undefined ? [] : [{ key, value, origin: 'command' as const }];
+  });
 }
 
 async function runInSandbox({ storage, mode, configuration }: RunOptions): Promise<number> {

@@ -43,7 +43,7 @@ const details = z.object({
   restarts: z.number(),
   since: z.string(),
   netns: z.optional(z.nullable(z.string())),
-  mounts: z.optional(z.array(z.object({ target: z.string(), type: z.string(), source: z.string() }))),
+  mounts: z.optional(z.nullable(z.array(z.object({ target: z.string(), type: z.string(), source: z.string() })))),
 });
 type Details = z.output<typeof details>;
 

@@ -35,6 +35,14 @@ function actionProblem(problem: BodyProblem): string {
 }
 
 const healthAnswer = z.strictObject({ status: z.enum(['ok', 'degraded']), reasons: z.array(healthReason) });
+const shownContainer = z.strictObject({
+  ...containerRow.shape,
+  /** The file of its network namespace; null when it has none of ours. */
+  netns: z.nullable(z.string()),
+  /** As the machine sees them; null when nobody says. */
+  mounts: z.nullable(z.array(z.strictObject({ target: z.string(), type: z.string(), source: z.string() }))),
+});
+
 const signalBody = z.object({ type: z.string(), payload: z.optional(z.string()) });
 
 const mgmt = { access: 'mgmt' } as const;
@@ -48,6 +56,13 @@ export const ENDPOINTS: readonly Endpoint[] = [
       summary: 'containers of the running revision: status, network, exit, restarts',
     },
     handlers.listContainers,
+  ),
+  endpoint(
+    {
+      ...{ ...mgmt, method: 'GET', path: '/containers/{name}', answer: shownContainer },
+      ...{ summary: 'one container, with its network namespace and mounts', errors: [404] },
+    },
+    handlers.showContainer,
   ),
   endpointWithBody(
     {

@@ -1,9 +1,11 @@
 // What each endpoint does: one short function per request.
+import { allPages } from '../../shared/ipc/page.ts';
 import { containerName } from '../../shared/schema/names.ts';
 import type { Handler } from './endpoint.ts';
 import { sendEvents } from './event-stream.ts';
 import { collectReasons } from './health.ts';
 import { listAllLeases } from './leases.ts';
+import type { Peers } from './peers.ts';
 import { DONE, json, jsonBytes, type Reply, refuse, tryLater } from './reply.ts';
 
 const NO_VIEW = tryLater('state-svc has not said yet which containers there are; try again');
@@ -16,6 +18,30 @@ export const listContainers: Handler<undefined> = async (_request, { view }) => 
   const bytes = await view.containersJson();
   return bytes === undefined ? NO_VIEW : jsonBytes(bytes);
 };
+
+/** Its row, and what only lxc-svc and net-svc know; null where one of them does not say. */
+export const showContainer: Handler<undefined> = async ({ params, signal }, { view, peers }) => {
+  const rows = await view.rows();
+  if (rows === undefined) return NO_VIEW;
+  const row = rows.containers.get(params.name ?? '');
+  if (row === undefined) return NOT_FOUND;
+  const container = row.name;
+  const [mounts, netns] = await Promise.all([
+    peers.lxc
+      .listMounts({ container }, { signal: signal() })
+      .then((answer) => (answer.ok ? answer.value.mounts : null)),
+    namespaceOf(container, peers, signal()),
+  ]).catch(() => [null, null]);
+  return json({ ...row, netns, mounts });
+};
+
+async function namespaceOf(container: string, { net }: Peers, signal: AbortSignal): Promise<string | null> {
+  const attachments = await allPages(async (after) => {
+    const answer = await net.listAttachments(after === undefined ? {} : { after }, { signal });
+    return answer.ok ? { rows: answer.value.attachments, next: answer.value.next } : { rows: [], next: undefined };
+  });
+  return attachments.find((each) => each.container === container)?.netns ?? null;
+}
 
 export const listGroups: Handler<undefined> = async (_request, { view }) => {
   const bytes = await view.groupsJson();

@@ -201,6 +201,17 @@ export const lxcContract = defineContract({
       idempotent: true,
       deadlineMs: 5_000,
     },
+    /** What is mounted for the container, as the machine sees it, in the order of mounting; as many as fit. */
+    listMounts: {
+      callers: ['ctl-svc'],
+      params: z.strictObject({ container: containerName }),
+      result: z.strictObject({
+        mounts: z.array(z.strictObject({ target: z.string(), type: z.string(), source: z.string() })),
+      }),
+      errors: {},
+      idempotent: true,
+      deadlineMs: 2_000,
+    },
     /** In this order, those loaded already left as they are. The first that fails ends it; what was loaded until then stays. */
     loadModules: {
       callers: ['state-svc'],

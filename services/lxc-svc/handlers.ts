@@ -13,6 +13,7 @@ import { hostReasons } from './host-support.ts';
 import type { KernelModules } from './kernel-modules.ts';
 import type { KeyQueue } from './key-queue.ts';
 import { logFiles } from './log-files.ts';
+import { mountsBelow, readMountTable } from './mount-table.ts';
 import { containerPlaces, lxcPath, type Places } from './places.ts';
 import { knownContainers, readMountRecord } from './record-store.ts';
 import { StepFailure } from './root-mounts.ts';
@@ -159,6 +160,16 @@ export function lxcHandlers(parts: LxcParts): Handlers<typeof lxcContract> {
     },
 
     listModules: () => ok({ modules: parts.modules.loaded(), board: parts.modules.board() }),
+
+    listMounts: ({ container }) => {
+      const { folder } = containerPlaces(places, container);
+      const mounts = mountsBelow(readMountTable(), folder).map(({ target, type, source }) => ({
+        target,
+        type,
+        source,
+      }));
+      return ok({ mounts: pageFrom(mounts, 0, ({ target }) => target).rows });
+    },
 
     health: () => ok({ reasons: hostReasons() }),
   };

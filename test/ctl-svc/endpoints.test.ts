@@ -67,6 +67,13 @@ describe('ctl.endpoints', () => {
     }
   });
 
+  it('shows one container with its namespace and mounts, and 404 for none', async () => {
+    const shown = JSON.parse((await curl(rig.host, '/containers/web')).body);
+    const mounts = [{ target: '/run/lxc/web/rootfs', type: 'overlay', source: 'overlay' }];
+    assert.deepEqual(shown, { ...rig.world.containers[0], netns: '/run/netns/web', mounts });
+    assert.equal((await curl(rig.host, '/containers/none')).status, 404);
+  });
+
   it('lists groups as state-svc has them', async () => {
     assert.deepEqual(JSON.parse((await curl(rig.host, '/groups')).body), rig.world.groups);
   });
@@ -169,7 +176,6 @@ describe('ctl.endpoints', () => {
     for (const [method, path] of [
       ['POST', '/containers'],
       ['DELETE', '/containers/web'],
-      ['GET', '/containers/web'],
       ['OPTIONS', '/groups'],
       ['GET', '/signal'],
       ['PATCH', '/health'],

@@ -243,11 +243,31 @@ function startIpam(world: World, channel: Channel): void {
   channel.ready();
 }
 
+const MOUNT = { target: '/run/lxc/web/rootfs', type: 'overlay', source: 'overlay' };
+
 function startRest(world: World, connect: Connect): void {
-  for (const contract of [netContract, lxcContract, logContract]) {
-    const channel = connect(contract.service);
-    const requests = { health: contract.requests.health };
-    channel.serve({ ...contract, requests }, { health: healthOf(world, contract.service) });
-    channel.ready();
-  }
+  const net = connect('net-svc');
+  const { health: netHealth, listAttachments } = netContract.requests;
+  net.serve(
+    { ...netContract, requests: { health: netHealth, listAttachments } },
+    {
+      health: healthOf(world, 'net-svc'),
+      listAttachments: () => ok({ attachments: [{ container: 'web', netns: '/run/netns/web', interfaces: [] }] }),
+    },
+  );
+  net.ready();
+  const lxc = connect('lxc-svc');
+  const { health: lxcHealth, listMounts } = lxcContract.requests;
+  lxc.serve(
+    { ...lxcContract, requests: { health: lxcHealth, listMounts } },
+    {
+      health: healthOf(world, 'lxc-svc'),
+      listMounts: ({ container }) => ok({ mounts: container === 'web' ? [MOUNT] : [] }),
+    },
+  );
+  lxc.ready();
+  const log = connect('log-svc');
+  const { health } = logContract.requests;
+  log.serve({ ...logContract, requests: { health } }, { health: healthOf(world, 'log-svc') });
+  log.ready();
 }

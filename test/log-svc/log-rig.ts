@@ -276,7 +276,7 @@ export const lxcHandlers = (
   const unused = (): never => {
     throw new Error('not asked for here');
   };
-  const modules = { loadModules: unused, unloadModules: unused, listModules: unused };
+  const modules = { listMounts: unused, loadModules: unused, unloadModules: unused, listModules: unused };
   const others = { mount: unused, start: unused, stop: unused, unmount: unused, checkDisks: unused, health: unused };
   return { listContainers, ...modules, ...others };
 };

@@ -77,6 +77,7 @@ describe('10,000 failed starts', () => {
         },
         checkDisks: () => ok({ unavailable: [] }),
         listContainers: () => ok({ containers: [] }),
+        listMounts: () => ok({ mounts: [] }),
         loadModules: () => ok({}),
         unloadModules: () => ok({}),
         listModules: () => ok({ modules: [], board: { deviceTrees: [], overlays: [] } }),

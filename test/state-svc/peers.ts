@@ -239,6 +239,7 @@ export function createWorld(nowMs: () => number, onCall: () => void): World {
         const { rows, next } = pageFrom(known, indexAfter(known, after, containerOf), containerOf);
         return ok({ containers: rows, ...(next === undefined ? {} : { next }) });
       },
+      listMounts: () => ok({ mounts: [] }),
       loadModules: async ({ modules }) => {
         for (const { name, options } of modules) {
           const refused = await enter('lxc-svc', 'lxc.loadModule', [name, ...options].join(' '));

@@ -1,0 +1,45 @@
+// pvcontrol show: everything about one container.
+import assert from 'node:assert/strict';
+import { after, before, describe, it } from 'node:test';
+import { type Rig, startRig } from '../ctl-svc/rig.ts';
+import { bundleProgram, type Program } from './program.ts';
+
+let program: Program;
+let rig: Rig;
+before(async () => {
+  program = await bundleProgram();
+  rig = await startRig();
+});
+after(() => {
+  rig.stop();
+  program.remove();
+});
+
+describe('pvcontrol show', () => {
+  it('tells addresses, namespace, mounts, goal and restarts on a terminal', async () => {
+    const { exitCode, stdout } = await program.onTerminal(80, {}, '-s', rig.host, 'show', 'web');
+    assert.equal(exitCode, 0);
+    for (const line of [
+      /^name +web/m,
+      /^status +STARTED for .*, goal STARTED/m,
+      /^eth0 +10\.0\.5\.2\/24 of pool internal, gateway 10\.0\.5\.1, MAC /m,
+      /^ +host side \S+ in pvbr0/m,
+      /^netns +\/run\/netns\/web/m,
+      /^mount +\/run\/lxc\/web\/rootfs \(overlay, overlay\)/m,
+    ]) {
+      assert.match(stdout, line);
+    }
+  });
+
+  it('gives a pipe the JSON', async () => {
+    assert.equal(JSON.parse((await program.run('-s', rig.host, 'show', 'web')).stdout).name, 'web');
+  });
+
+  it('says which containers there are', async () => {
+    const { exitCode, stderr } = await program.run('-s', rig.host, 'show', 'wbe');
+    assert.deepEqual(
+      [exitCode, stderr],
+      [255, "pvcontrol: Container not found: 'wbe'. There are: web, base, waits.\n"],
+    );
+  });
+});
