@@ -46,6 +46,14 @@ export function createContainerSockets(options: ContainerSocketsOptions): Contai
   const troubles = new Map<string, string>();
 
   const listen = (one: Open, from: SocketKernel): void => {
+    try {
+      addTurns(one, from);
+    } catch (error) {
+      // Such as a descriptor that cannot be waited for: no sockets of this container, and a reason in health.
+      troubles.set(one.sockets.container, String(error));
+    }
+  };
+  const addTurns = (one: Open, from: SocketKernel): void => {
     const { container, datagramFds, intakeFd } = one.sockets;
     const rest = {
       isPaced: () => keeper.isOverBudget(container),

@@ -65,17 +65,15 @@ export function holdDescriptors(
   const own = (service: ServiceName): { readonly launch: Partial<Launch>; readonly fds: readonly number[] } => {
     switch (service) {
       case 'ctl-svc':
-        containerSockets.control.renew();
-        return { launch: { hostSocketFd: FIRST_OWN_FD }, fds: [hostSocketFd, ...containerSockets.control.fds] };
+        return { launch: { hostSocketFd: FIRST_OWN_FD }, fds: [hostSocketFd, ...containerSockets.control.inherit()] };
       case 'log-svc':
-        containerSockets.log.renew();
         return {
           launch: {
             logPipes: [...pipes.keys()].map((source, index) => ({ source, fd: FIRST_OWN_FD + index })),
             ...(stdout === undefined ? {} : { stdoutFd: FIRST_OWN_FD + pipes.size }),
             ...(kernelLogFd === undefined ? {} : { kernelLogFd: FIRST_OWN_FD + logFds.length - 1 }),
           },
-          fds: [...logFds, ...containerSockets.log.fds],
+          fds: [...logFds, ...containerSockets.log.inherit()],
         };
       case 'lxc-svc':
         return { launch: { logUid: resolveUid('berth-log') }, fds: [] };

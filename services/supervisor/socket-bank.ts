@@ -22,19 +22,26 @@ export interface ContainerRow {
 }
 
 export interface SocketBank {
-  /** Ours, in the order in which the service must inherit them from `firstFd` on. */
+  /** Ours, all of them. */
   readonly fds: readonly number[];
-  /** Answers the row and whether the service has to hear of it. Undefined: the bank is used up; `renew` it and restart the service. Throws KernelError. */
+  /** To be called for each start of the service: renews the bank, and answers what is inherited from `firstFd` on, in this order. */
+  inherit(): readonly number[];
+  /**
+   * Answers the row and whether the service has to hear of it: not of one that it did not inherit, whose numbers are something else in its
+   * hands; it asks for the list when it starts anew. Undefined: the bank is used up; `renew` it and restart the service. Throws KernelError.
+   */
   open(container: string): { readonly row: ContainerRow; readonly isNew: boolean } | undefined;
   /** Nobody is to be served there; the sockets themselves are given up when the service starts anew. False when they were not open. */
   close(container: string): boolean;
-  /** To be called before each start of the service: replaces what was closed or spoilt, adds room when the bank is used up. */
+  /** Replaces what was closed or spoilt, adds room when the bank is nearly used up; none of that is in the service's hands before its next start. */
   renew(): void;
   list(): readonly ContainerRow[];
 }
 
 /** Rows at first, and how many more each time they are used up. A container needs one. */
 const BANK_ROWS = 32;
+/** After a renewal: a service is not started anew for every container that comes. */
+const MIN_FREE_ROWS = 16;
 const BACKLOG = 64;
 const CONTAINER_SOCKET_MODE = 0o666;
 
@@ -43,12 +50,13 @@ interface Row {
   /** `spoilt`: bound in part, and good for nobody. */
   state: 'free' | 'open' | 'closed' | 'spoilt';
   container: string;
+  isInherited: boolean;
 }
 
 /** `firstFd`: the number under which the service inherits the first one. */
 export function createSocketBank(sockets: readonly BankSocket[], firstFd: number): SocketBank {
   const rows: Row[] = [];
-  const freshRow = (): Row => ({ fds: sockets.map(unbound), state: 'free', container: '' });
+  const freshRow = (): Row => ({ fds: sockets.map(unbound), state: 'free', container: '', isInherited: false });
   const addRows = (): void => {
     for (let count = 0; count < BANK_ROWS; count += 1) rows.push(freshRow());
   };
@@ -59,6 +67,14 @@ export function createSocketBank(sockets: readonly BankSocket[], firstFd: number
   });
   const find = (container: string): number =>
     rows.findIndex((row) => row.container === container && (row.state === 'open' || row.state === 'closed'));
+  const renew = (): void => {
+    for (const [index, row] of rows.entries()) {
+      if (row.state !== 'closed' && row.state !== 'spoilt') continue;
+      for (const fd of row.fds) closeSync(fd);
+      rows[index] = freshRow();
+    }
+    if (rows.filter(({ state }) => state === 'free').length < MIN_FREE_ROWS) addRows();
+  };
 
   return {
     get fds() {
@@ -69,7 +85,7 @@ export function createSocketBank(sockets: readonly BankSocket[], firstFd: number
       const index = known === -1 ? rows.findIndex(({ state }) => state === 'free') : known;
       const row = rows[index];
       if (row === undefined) return undefined;
-      const isNew = row.state !== 'open';
+      const isNew = row.state !== 'open' && row.isInherited;
       if (row.state === 'free') bindRow(row, sockets, container);
       row.state = 'open';
       return { row: rowOf(index, container), isNew };
@@ -80,14 +96,12 @@ export function createSocketBank(sockets: readonly BankSocket[], firstFd: number
       row.state = 'closed';
       return true;
     },
-    renew() {
-      for (const [index, row] of rows.entries()) {
-        if (row.state !== 'closed' && row.state !== 'spoilt') continue;
-        for (const fd of row.fds) closeSync(fd);
-        rows[index] = freshRow();
-      }
-      if (rows.every(({ state }) => state !== 'free')) addRows();
+    inherit() {
+      renew();
+      for (const row of rows) row.isInherited = true;
+      return rows.flatMap(({ fds }) => fds);
     },
+    renew,
     list: () => rows.flatMap(({ state, container }, index) => (state === 'open' ? [rowOf(index, container)] : [])),
   };
 }

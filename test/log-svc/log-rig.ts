@@ -228,7 +228,7 @@ export async function makeLogTree(place: Place): Promise<LogTree> {
         places: { rundir: place.rundir, storage: place.storage, program },
         launch,
         logFd: writeFd('log-svc'),
-        inheritedFds: [...[...pipes.values()].map(({ readFd }) => readFd), ...sockets.log.fds],
+        inheritedFds: [...[...pipes.values()].map(({ readFd }) => readFd), ...sockets.log.inherit()],
       },
       ({ code }) => {
         alive.delete(child);

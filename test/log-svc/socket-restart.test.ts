@@ -109,6 +109,27 @@ describe('log-svc and the sockets of containers', () => {
     assert.ok(peakKib() - before < 48 * 1024, `${peakKib() - before} KiB more`);
   });
 
+  it('reads the sockets of more containers than the bank had at first, after a start with the larger one', async () => {
+    const log = await tree.start();
+    await openRevision();
+    const names = Array.from({ length: 40 }, (_, index) => `c${index}`);
+    const folders = names.map((name) => tree.openSockets(name));
+    sendDatagram(join(folders[0] ?? '', 'dev-log'), '<13>a: before');
+    await when('c0', 'before');
+    await log.kill();
+    await tree.start();
+    for (const [index, folder] of folders.entries()) {
+      sendDatagram(join(folder, 'dev-log'), `<13>a: syslog ${names[index]}`);
+      sendDatagram(join(folder, 'pv-ctrl-log'), `src=b message="control ${names[index]}"`);
+    }
+    for (const name of names) {
+      await when(name, `control ${name}\n`);
+      await when(name, `syslog ${name}\n`);
+      // That of the killed one may have its first line twice.
+      if (name !== 'c0') assert.equal(logOf(name).split('\n').length, 3, logOf(name));
+    }
+  });
+
   it('loads no native code while there is no container', async () => {
     const log = await tree.start();
     await openRevision();

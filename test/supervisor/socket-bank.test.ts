@@ -19,6 +19,7 @@ describe('supervisor.socketBank', () => {
   const streams = (firstFd: number): SocketBank => {
     const bank = createSocketBank([{ kind: 'stream', pathOf: (name) => join(folder, name, 'pv-ctrl') }], firstFd);
     banks.push(bank);
+    bank.inherit();
     return bank;
   };
   before(() => {
@@ -96,6 +97,7 @@ describe('supervisor.socketBank', () => {
   it('tells each service of its own sockets, and asks for a restart of whose bank is used up', () => {
     const sockets = createContainerSockets(folder, { control: 5, log: 100 });
     banks.push(sockets.control, sockets.log);
+    for (const bank of [sockets.control, sockets.log]) bank.inherit();
     const told: string[] = [];
     sockets.listen({
       controlOpened: ({ container, fd }) => told.push(`control ${container} ${fd}`),
@@ -116,7 +118,15 @@ describe('supervisor.socketBank', () => {
     );
     told.length = 0;
     sockets.open('one-more');
-    assert.deepEqual(told, ['used up log-svc', 'used up ctl-svc']);
+    assert.deepEqual(told.splice(0), ['used up log-svc', 'used up ctl-svc']);
+    sockets.open('and-another');
+    assert.deepEqual(told.splice(0), [], 'it has no such descriptors yet, and asks when it has them');
+    for (const bank of [sockets.control, sockets.log]) bank.inherit();
+    sockets.open('later');
+    assert.deepEqual(
+      told.map((line) => line.replace(/ \d+/g, '')),
+      ['log later', 'control later'],
+    );
     assert.deepEqual(sockets.logSockets().at(0), { container: 'one-more', devLog: 100, ctrlLog: 101, fdLog: 102 });
   });
 });
