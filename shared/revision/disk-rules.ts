@@ -1,6 +1,8 @@
 // What a disk of device.json or disks.json is: its document against the rules of its type. Pure.
 import * as z from 'zod/mini';
-import { artifactName, type Backing, type Disk, devicePath, diskName } from '../schema/storage.ts';
+import { artifactName, type Disk, diskName } from '../schema/storage.ts';
+import { backingOf, mebibytesOf } from './disk-backing.ts';
+import { checkedPath, isBlockDevice, isImagePath, isInStorage } from './disk-paths.ts';
 import { missingKeys } from './document.ts';
 import type { PlacedDisk, Problem } from './revision.ts';
 import { shown } from './schema-problems.ts';
@@ -86,10 +88,6 @@ function diskOf(name: string, document: DiskDocument, path: string, wrong: Probl
   }
 }
 
-function isBlockDevice(path: string | undefined): boolean {
-  return path?.startsWith('/dev/') === true;
-}
-
 /** Where a folder would hide what the system or Berth keeps there. */
 const SYSTEM_FOLDERS = ['/proc', '/sys', '/dev', '/run', '/boot', '/etc', '/bin', '/sbin', '/lib', '/usr'];
 
@@ -120,59 +118,6 @@ function fileSystemDisk(name: string, document: DiskDocument, path: string, wron
   }
   const backing = backingOf(document, path, wrong);
   return backing === undefined ? undefined : { kind: 'fileSystem', name, backing, format };
-}
-
-function backingOf(document: DiskDocument, path: string, wrong: Problem[]): Backing | undefined {
-  const options = optionsOf(document, path, wrong);
-  if (options === undefined) return undefined;
-  if (document.provision === 'zram') {
-    if (options.some(([key]) => key === 'disksize')) return { kind: 'zram', settings: zramOrder(options) };
-    wrong.push(badOptions(path, document, 'must have disksize=<size> for zram, as in "disksize=128M"'));
-    return undefined;
-  }
-  const missing = missingKeys(document, ['path'], path);
-  wrong.push(...missing);
-  const at = missing.length > 0 ? undefined : checkedPath(document.path ?? '', `${path}.path`, wrong);
-  if (at === undefined) return undefined;
-  if (isBlockDevice(at)) return { kind: 'device', path: at };
-  const size = mebibytesOf(options.find(([key]) => key === 'size')?.[1]);
-  if (size === undefined) {
-    wrong.push(badOptions(path, document, 'must have size=<size> for a file, as in "size=64M"'));
-    return undefined;
-  }
-  return isImagePath(at, `${path}.path`, wrong) ? { kind: 'file', path: at, mebibytes: size } : undefined;
-}
-
-type Options = [string, string][];
-
-function optionsOf(document: DiskDocument, path: string, wrong: Problem[]): Options | undefined {
-  const text = document.provision_options ?? document.provision_ops ?? '';
-  const words = text.split(/\s+/).filter((word) => word !== '');
-  const pairs = words.flatMap((word): Options => {
-    const [, key, value] = /^([a-z_]{1,32})=([A-Za-z0-9._-]+)$/.exec(word) ?? [];
-    return key === undefined || value === undefined ? [] : [[key, value]];
-  });
-  if (pairs.length === words.length) return pairs;
-  wrong.push(badOptions(path, document, 'must be key=value pairs with blanks between them'));
-  return undefined;
-}
-
-function badOptions(path: string, document: DiskDocument, rule: string): Problem {
-  const key = document.provision_ops === undefined ? 'provision_options' : 'provision_ops';
-  return { path: `${path}.${key}`, code: 'DISK_OPTIONS', message: `is ${shown(document[key] ?? '')}; ${rule}` };
-}
-
-/** An algorithm cannot be changed once there is a size (kernel: Documentation/admin-guide/blockdev/zram.rst). */
-function zramOrder(options: Options): Options {
-  return [...options.filter(([key]) => key !== 'disksize'), ...options.filter(([key]) => key === 'disksize')];
-}
-
-const UNITS: Readonly<Record<string, number>> = { K: 1 / 1024, M: 1, G: 1024 };
-
-function mebibytesOf(text: string | undefined): number | undefined {
-  const [, digits, unit = 'M'] = /^(\d{1,8})([KMG]?)$/.exec(text ?? '') ?? [];
-  const size = Math.ceil(Number(digits) * (UNITS[unit === '' ? 'M' : unit] ?? Number.NaN));
-  return size >= 1 && size <= 16 * 1024 * 1024 ? size : undefined;
 }
 
 /** `<image>,<size in MiB>,<key>`, for CAAM after `-v2 `, which keeps older runtimes from opening it in another way. */
@@ -215,32 +160,4 @@ function keySourceOf(
   const message = `${found}; DCP keys are the kernel's trusted keys here, write "mainline"`;
   wrong.push({ path: `${path}.mode`, code: 'DISK_UNSUPPORTED', message });
   return undefined;
-}
-
-function checkedPath(text: string, path: string, wrong: Problem[]): string | undefined {
-  if (devicePath.safeParse(text).success) return text;
-  const message = `is ${shown(text)}; must be an absolute path without empty, "." or ".." parts, as in "/storage/data"`;
-  wrong.push({ path, code: 'DISK_PATH', message });
-  return undefined;
-}
-
-/** Folders of <storage> that have owners of their own. */
-const STORAGE_FOLDERS = ['boot', 'trails', 'objects', 'cache', 'logs', 'ipam', 'supervisor', 'disks'];
-
-/** Undefined: it is not below /storage at all. */
-function isInStorage(at: string, path: string, wrong: Problem[], owned = STORAGE_FOLDERS): boolean | undefined {
-  if (at !== '/storage' && !at.startsWith('/storage/')) return undefined;
-  const [folder = ''] = at.slice('/storage/'.length).split('/');
-  if (folder !== '' && !owned.includes(folder)) return true;
-  const message = `is ${shown(at)}, which is kept for Berth's own files; name another folder of /storage`;
-  wrong.push({ path, code: 'DISK_PATH', message });
-  return false;
-}
-
-/** Files are made by Berth, so only where nothing else of the system is. */
-function isImagePath(at: string, path: string, wrong: Problem[]): boolean {
-  const inStorage = isInStorage(at, path, wrong);
-  if (inStorage !== undefined) return inStorage;
-  wrong.push({ path, code: 'DISK_PATH', message: `is ${shown(at)}; an image must be below /storage` });
-  return false;
 }
