@@ -10,7 +10,7 @@ const skip = process.env.BERTH_DEBIAN === '1' ? false : 'set BERTH_DEBIAN=1 to r
 
 describe('integration.debian', () => {
   it('boots nginx and systemd, with addresses, a page between them, and their logs', { skip }, () => {
-    const { status, stdout, stderr } = spawnSync('scripts/debian-containers', {
+    const { status, stdout, stderr } = spawnSync('sh', ['scripts/debian-containers'], {
       cwd: join(import.meta.dirname, '../..'),
       encoding: 'utf8',
       timeout: TIMEOUT_MS,
