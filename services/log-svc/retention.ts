@@ -1,5 +1,5 @@
 // Keeps the log folder within its budget: rotated files are compressed, and the oldest go when it is too much.
-import { statfsSync } from 'node:fs';
+import { existsSync, statfsSync } from 'node:fs';
 import { join } from 'node:path';
 import type { HealthReason } from '../../shared/schema/health.ts';
 import { createCompression } from './compression.ts';
@@ -52,6 +52,8 @@ export function createRetention({ root, settings, workerPath, revision, rotate, 
             check();
           },
           onFailed(path, reason) {
+            // Removed meanwhile, or compressed by outputs that these replace.
+            if (!existsSync(path)) return void failed.delete(path);
             if (!failed.has(path)) say(`${path} stays as it is, not compressed: ${reason}`);
             failed.set(path, reason);
           },

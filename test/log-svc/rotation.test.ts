@@ -101,6 +101,19 @@ describe('log-svc.rotation', () => {
     ]);
   });
 
+  it('goes on with what outputs before it were compressing, and has nothing to complain of', async () => {
+    const written = fill(open(), 4);
+    // As when the configuration changes: the next ones open before the last ones are gone.
+    for (let change = 0; change < 3; change++) {
+      await turn();
+      folder?.close();
+      open();
+    }
+    await compressed(4);
+    assert.equal(readGenerations(path()), written);
+    assert.deepEqual(notes, []);
+  });
+
   it('leaves the original where it cannot be compressed', async () => {
     mkdirSync(dirname(path()), { recursive: true });
     writeFileSync(`${path()}.000001`, 'text\n');
