@@ -20,7 +20,7 @@ import { mountsBelow, readMountTable } from './mount-table.ts';
 import { readOwnConfig } from './own-config.ts';
 import { type ContainerPlaces, containerPlaces, lxcPath, type Places, storageRoots, trailPath } from './places.ts';
 import { knownContainers, type MountRecord, readMountRecord, removeRecord, writeMountRecord } from './record-store.ts';
-import { failingStep, mountOverlay, StepFailure, unmountBelow } from './root-mounts.ts';
+import { createTurns, failingStep, mountOverlay, StepFailure, unmountBelow } from './root-mounts.ts';
 import { type FileLog, fileLogs } from './tailed-files.ts';
 import { boundFolders } from './volume-mounts.ts';
 
@@ -47,11 +47,11 @@ export interface ContainerMounts {
   /** Answers what was busy and is detached. Throws StepFailure when something is left. Not to be called while it runs. */
   unmount(container: string): Promise<readonly string[]>;
   /** Of what is mounted; undefined: nothing is, or not all of it. */
-  mounted(container: string): MountRecord | undefined;
+  mounted(container: string, targets?: ReadonlySet<string>): MountRecord | undefined;
   /** Exactly this is mounted. */
   isMountedAs(container: string, wanted: MountRecord): boolean;
   /** Goes on with what an earlier service had mounted. */
-  resume(container: string): void;
+  resume(container: string, targets?: ReadonlySet<string>): void;
 }
 
 export interface MountContext {
@@ -69,6 +69,8 @@ function isSame(a: MountRecord, b: MountRecord): boolean {
 
 export function createContainerMounts({ places, disks, readerGid, log, events }: MountContext): ContainerMounts {
   const watchers = new Map<string, FSWatcher>();
+  // An unmount takes the kernel milliseconds, and hundreds of containers can go at once: heartbeats and answers must get through.
+  const turn = createTurns();
   const follow = (container: string, its: ContainerPlaces): void => {
     watchers.get(container)?.close();
     watchers.set(container, watchLogFiles(its, readerGid));
@@ -108,7 +110,7 @@ export function createContainerMounts({ places, disks, readerGid, log, events }:
   };
   const clear = async (container: string, its: ContainerPlaces): Promise<readonly string[]> => {
     const used = readMountRecord(its.mountRecord)?.disks ?? [];
-    const { detached, failures } = await unmountBelow([its.exports, its.folder]);
+    const { detached, failures } = await unmountBelow([its.exports, its.folder], turn);
     for (const target of detached)
       log.warn(`${container}: ${target} was busy and is detached; it ends with its last user`);
     for (const folder of [its.exports, its.rootfs, its.volumes]) removeMountPoints(folder);
@@ -121,11 +123,10 @@ export function createContainerMounts({ places, disks, readerGid, log, events }:
   /** Also where a service was killed between opening a disk and mounting something of it. */
   const hasOpenDisks = (its: ContainerPlaces): boolean =>
     readMountRecord(its.mountRecord)?.disks.some((disk) => disks.isOpen(disk)) === true;
-  const mounted = (container: string): MountRecord | undefined => {
+  const mounted = (container: string, targets = mountedTargets()): MountRecord | undefined => {
     const its = containerPlaces(places, container);
     const record = readMountRecord(its.mountRecord);
     if (record === undefined) return undefined;
-    const targets = new Set(readMountTable().map(({ target }) => target));
     return mountTargets(its, record).every((target) => targets.has(target)) ? record : undefined;
   };
 
@@ -198,13 +199,18 @@ export function createContainerMounts({ places, disks, readerGid, log, events }:
       log.info(`unmounted ${container}`);
       return detached;
     },
-    resume(container) {
-      if (mounted(container) === undefined) return;
+    resume(container, targets) {
+      if (mounted(container, targets) === undefined) return;
       const its = containerPlaces(places, container);
       openLogFiles(its, readerGid);
       follow(container, its);
     },
   };
+}
+
+/** Where something is mounted now: for whoever asks about many containers at once, each of which has several lines in that table. */
+export function mountedTargets(): ReadonlySet<string> {
+  return new Set(readMountTable().map(({ target }) => target));
 }
 
 /** Throws ConfigInvalid. */

@@ -3,7 +3,7 @@ import { type Client, fail, type Handlers, ok } from '../../shared/ipc/contract.
 import { pageFrom } from '../../shared/ipc/page.ts';
 import type { LxcEntry } from '../../shared/lxc-config/parse.ts';
 import type { supervisorContract } from '../supervisor/contract.ts';
-import { ConfigInvalid, type ContainerMounts } from './container-mounts.ts';
+import { ConfigInvalid, type ContainerMounts, mountedTargets } from './container-mounts.ts';
 import type { ContainerRuns, Run } from './container-runs.ts';
 import { endRun } from './container-stop.ts';
 import type { lxcContract } from './contract.ts';
@@ -128,12 +128,13 @@ export function lxcHandlers(parts: LxcParts): Handlers<typeof lxcContract> {
 
     listContainers({ after = '' }) {
       const following = knownContainers(lxcPath(places)).filter((container) => container > after);
+      const targets = mountedTargets();
       const known = following.sort().flatMap((container) => {
         const its = containerPlaces(places, container);
         const record = readMountRecord(its.mountRecord);
         const revision = record?.revision;
         if (revision === undefined) return [];
-        const isMounted = mounts.mounted(container) !== undefined;
+        const isMounted = mounts.mounted(container, targets) !== undefined;
         const run = runs.running(container);
         const exit = run === undefined ? runs.lastExit(container) : undefined;
         return {

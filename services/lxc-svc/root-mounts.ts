@@ -84,13 +84,23 @@ export interface Unmounted {
   readonly failures: readonly string[];
 }
 
-/** Everything mounted in these folders, the last first, whatever it is. Never rejects. */
-export async function unmountBelow(folders: readonly string[]): Promise<Unmounted> {
+/** Turns of the event loop, one for each who asks. */
+export function createTurns(): () => Promise<void> {
+  let last: Promise<void> = Promise.resolve();
+  return () => {
+    last = last.then(() => new Promise((resolve) => setImmediate(resolve)));
+    return last;
+  };
+}
+
+/** Everything mounted in these folders, the last first, whatever it is, each in a turn of its own. Never rejects. */
+export async function unmountBelow(folders: readonly string[], turn: () => Promise<void>): Promise<Unmounted> {
   const detached: string[] = [];
   const failures: string[] = [];
   const table = readMountTable();
   const targets = table.filter((each) => folders.some((folder) => mountsBelow([each], folder).length > 0));
   for (const { target } of targets.reverse()) {
+    await turn();
     try {
       if (!(await unmountOrDetach(target))) detached.push(target);
     } catch (error) {

@@ -3,7 +3,7 @@ import type { Channel } from '../../shared/ipc/contract.ts';
 import type { Logger } from '../../shared/log/logger.ts';
 import type { LxcEntry } from '../../shared/lxc-config/parse.ts';
 import { supervisorContract } from '../supervisor/contract.ts';
-import { createContainerMounts } from './container-mounts.ts';
+import { createContainerMounts, mountedTargets } from './container-mounts.ts';
 import { createContainerRuns } from './container-runs.ts';
 import { lxcContract } from './contract.ts';
 import { systemTools } from './disk-tools.ts';
@@ -99,8 +99,9 @@ export function startLxcService(options: LxcServiceOptions): void {
       ownEntries,
     }),
   );
+  const targets = mountedTargets();
   for (const container of knownContainers(lxcPath(places))) {
-    mounts.resume(container);
+    mounts.resume(container, targets);
     void queue.run(container, () => adopt(container));
   }
 

@@ -6,6 +6,7 @@ import type { Clock } from './clock.ts';
 import type { Container } from './container.ts';
 import type { ExitEvent } from './container-core.ts';
 import { STOP_GRACE_MS } from './container-life.ts';
+import { inTurns } from './in-turns.ts';
 import type { IntentStore } from './intent-store.ts';
 import type { Ask, Peers } from './peers.ts';
 import { type Actual, standingOf, strangers } from './standing.ts';
@@ -22,6 +23,9 @@ export interface ReconcileContext {
   readonly containers: readonly Container[];
 }
 
+/** Each asks for leases and interfaces; ipam-svc writes what comes together in one go. */
+const ADOPTIONS_AT_A_TIME = 32;
+
 /**
  * What runs and belongs stays untouched, what does not belong is taken away. Rejects, before anything was done, when lxc-svc or
  * net-svc cannot be asked.
@@ -37,19 +41,17 @@ export async function adoptAll(context: ReconcileContext): Promise<void> {
     const left = await tearDown(name, STOP_GRACE_MS, attached.includes(name), context);
     if (left.length > 0) log.error(`container ${name} could not be removed: ${left.join('; ')}`);
   }
-  await Promise.all(
-    containers.map((container) => {
-      const { name } = container.plan;
-      const found = foreign.includes(name) ? undefined : actual.find((each) => each.container === name);
-      const standing = standingOf(
-        container.plan,
-        intents.get(name),
-        found,
-        !foreign.includes(name) && attached.includes(name),
-      );
-      return container.adopt(standing, exitOf(found));
-    }),
-  );
+  await inTurns(containers, ADOPTIONS_AT_A_TIME, (container) => {
+    const { name } = container.plan;
+    const found = foreign.includes(name) ? undefined : actual.find((each) => each.container === name);
+    const standing = standingOf(
+      container.plan,
+      intents.get(name),
+      found,
+      !foreign.includes(name) && attached.includes(name),
+    );
+    return container.adopt(standing, exitOf(found));
+  });
 }
 
 /** Whether anything of a revision is there: mounted, or running. Rejects when lxc-svc cannot be asked. */
