@@ -146,6 +146,7 @@ export async function runRevision(given: RunnerContext): Promise<RevisionRunner>
     onLost: () => void settled.then(() => current().resync()),
   });
 
+  let ending: Promise<readonly string[]> | undefined;
   return {
     get revision() {
       return current().name;
@@ -164,9 +165,12 @@ export async function runRevision(given: RunnerContext): Promise<RevisionRunner>
     reboots,
     settled,
     stopAll: () => {
+      // Whoever asks again, because hundreds of containers take longer than a request may, waits for the same end.
+      if (ending !== undefined) return ending;
       void updates.close();
       current().close();
-      return stopAll(current().containers, current().candidate.revision, peers, ask);
+      ending = stopAll(current().containers, current().candidate.revision, peers, ask);
+      return ending;
     },
     async close() {
       const closed = updates.close();

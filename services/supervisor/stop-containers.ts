@@ -8,7 +8,7 @@ import type { SupervisedService } from './supervised-service.ts';
 /** `incomplete`: containers that were to be stopped are there still, or something of them; why has been said. */
 export type Ending = 'orderly' | 'incomplete';
 
-/** How often state-svc may die while it stops containers; each time it comes back and goes on. */
+/** How often state-svc may die, or need longer than a request may take (60 s), while it stops containers; each time it goes on. */
 const STOP_ATTEMPTS = 5;
 /** A service that ends at every start is tried every 5 s (restart-policy.ts): one try more, and it may take a second. */
 const STATE_BACK_MS = 6_000;
@@ -31,7 +31,11 @@ export async function stopContainers(
       say(`not everything could be stopped: ${answer.error.reasons.join('; ')}`);
       return 'incomplete';
     } catch (error) {
-      if (error instanceof Fault && error.code === 'PEER_GONE' && attempt < STOP_ATTEMPTS) continue;
+      const goesOn = error instanceof Fault && (error.code === 'PEER_GONE' || error.code === 'TIMEOUT');
+      if (goesOn && attempt < STOP_ATTEMPTS) {
+        if (error.code === 'TIMEOUT') say('still stopping containers');
+        continue;
+      }
       return refused(error instanceof Error ? error.message : String(error));
     }
   }

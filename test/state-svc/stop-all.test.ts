@@ -41,6 +41,22 @@ describe('stopAll', () => {
     await it.untilStatus('web', 'STARTED');
   });
 
+  it('goes on when its asker has waited long enough, and answers the next one with the same end', async () => {
+    const it = await open({ web: { ...APP, ...POOLED } });
+    await it.boot();
+    await it.untilStatus('web', 'STARTED');
+    const release = it.world.hold('lxc.stop');
+    const impatient = new AbortController();
+    const first = it.supervisor.stopAll({}, { signal: impatient.signal });
+    await it.until(() => it.world.calls.includes('lxc.stop web'));
+    impatient.abort();
+    await assert.rejects(first);
+    const second = it.supervisor.stopAll({});
+    release();
+    assert.ok((await second).ok);
+    assert.equal(it.world.calls.filter((call) => call === 'lxc.stop web').length, 1);
+  });
+
   it('reports what could not be stopped and goes on', async () => {
     const it = await open({ base: { group: 'root' }, web: APP });
     await it.boot();
