@@ -236,7 +236,7 @@ describe('lxc-svc.fileTail', () => {
   });
 
   it('knows its place after its raw log was rotated more than once', () => {
-    writeFileSync(inside(), 'x'.repeat(3 * MAX_RAW_BYTES));
+    writeFileSync(inside(), 'x'.repeat(3 * MAX_RAW_BYTES + 1_000));
     lookUntilQuiet();
     tail.close();
     appendFileSync(inside(), 'after\n');
