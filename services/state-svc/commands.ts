@@ -15,6 +15,8 @@ export type CommandFailure =
 export interface Commands {
   /** Undefined: accepted. What comes of it is told in the progress of the step. */
   run(op: CommandOp, payload: string): Promise<CommandFailure | undefined>;
+  /** Answers the bytes that it made free. Rejects when the storage cannot be read. */
+  collectGarbage(): Promise<number>;
 }
 
 export interface CommandContext {
@@ -26,8 +28,7 @@ export interface CommandContext {
   current(): string;
   /** Until what ran already is adopted. */
   readonly settled: Promise<void>;
-  /** Never rejects. */
-  collectGarbage(): Promise<void>;
+  collectGarbage(): Promise<number>;
 }
 
 const FACTORY = '0';
@@ -94,11 +95,14 @@ export function createCommands(context: CommandContext): Commands {
   };
 
   return {
+    collectGarbage: context.collectGarbage,
     async run(op, payload) {
       const unsupported = UNSUPPORTED[op];
       if (unsupported !== undefined) return { code: 'UNSUPPORTED', reason: unsupported };
       if (op === 'RUN_GC') {
-        void context.collectGarbage();
+        settled
+          .then(context.collectGarbage)
+          .catch((error: unknown) => log.error(`garbage cannot be collected: ${String(error)}`));
         return undefined;
       }
       const doing = accepted ?? updates.busy;

@@ -68,7 +68,14 @@ export function createHandlers(
       const refused = await commands.run(op, payload);
       return refused === undefined ? ok({}) : fail(refused);
     },
-    collectGarbage: () => fail({ code: 'STORE_FAILED', reason: 'this build collects no garbage yet' }),
+    async collectGarbage() {
+      await settledWithin(CONTROL_PATIENCE_MS);
+      try {
+        return ok({ reclaimedBytes: await commands.collectGarbage() });
+      } catch (error) {
+        return fail({ code: 'STORE_FAILED', reason: String(error).slice(0, 500) });
+      }
+    },
     async stopAll() {
       await settledWithin(CONTROL_PATIENCE_MS);
       const reasons = await runner.stopAll();

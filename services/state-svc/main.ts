@@ -17,6 +17,7 @@ import { openMetadata } from './metadata.ts';
 import { overrideRows } from './metadata-handlers.ts';
 import { openMetadataViews } from './metadata-views.ts';
 import { openDesk } from './open-desk.ts';
+import { openGarbage } from './open-garbage.ts';
 import { type RevisionRunner, runRevision } from './revision-runner.ts';
 import { openRevisionStore } from './revision-store.ts';
 import { openStepStore } from './step-store.ts';
@@ -71,16 +72,27 @@ void runService(stateContract, 'state', async ({ channel, launch, log }) => {
     ...{ storage: launch.storage, store, steps, log },
     reservedPercent: () => settings.value('PV_STORAGE_GC_RESERVED'),
     usedFor: (name) => running.updates.usedFor(name),
+    makeRoom: () => garbage.makeRoom(),
   });
+  const garbage = openGarbage({
+    ...{ desk, clock: systemClock, log, storage: launch.storage, needed: () => running.updates.needed() },
+    settings: () => ({
+      keepFactory: settings.value('PV_STORAGE_GC_KEEP_FACTORY'),
+      deferMs: settings.value('PV_STORAGE_GC_THRESHOLD_DEFERTIME') * 1000,
+      thresholdPercent: settings.value('PV_STORAGE_GC_THRESHOLD'),
+    }),
+  });
+  void running.settled.then(() => garbage.watch());
   const commands = createCommands({
     ...{ updates: running.updates, reboots: running.reboots, settled: running.settled, steps, log },
     current: () => running.revision,
-    collectGarbage: async () => undefined,
+    collectGarbage: garbage.collect,
   });
   const ipam = channel.client(ipamContract);
   channel.serve(stateContract, createHandlers(running, desk, metadata, settings, commands, ipam, systemClock));
   return async () => {
     views.close();
+    garbage.close();
     await running.close();
     await checksums.close();
   };

@@ -1,7 +1,7 @@
 // The artifacts that revisions share:
 //   <storage>/objects/<sha256>          read-only; linked into every revision that has it
 //   <storage>/objects/incoming/<id>     an upload under way, see uploads.ts
-import { chmod, link, readdir, stat, unlink } from 'node:fs/promises';
+import { chmod, link, readdir, stat, unlink, utimes } from 'node:fs/promises';
 import { join } from 'node:path';
 import { sha256 } from '../../shared/schema/names.ts';
 import type { ObjectRow } from '../../shared/schema/steps.ts';
@@ -21,6 +21,8 @@ export interface ObjectStore {
   /** The file becomes the object, on disk when it resolves; it keeps its own name too. One that is there already stays. */
   adopt(file: string, digest: string): Promise<void>;
   remove(digest: string): Promise<void>;
+  /** As if it had come just now: somebody is about to use it. */
+  touch(digest: string): Promise<void>;
 }
 
 const OBJECT_MODE = 0o444;
@@ -55,5 +57,6 @@ export function openObjectStore(storage: string): ObjectStore {
       await syncPath(folder);
     },
     remove: (digest) => unlink(path(digest)),
+    touch: (digest) => utimes(path(digest), new Date(), new Date()),
   };
 }

@@ -16,6 +16,8 @@ export interface DeskSettings {
   /** Of the file system, kept free: storage.gc.reserved. */
   readonly reservedPercent: () => number;
   usedFor(name: string): string | undefined;
+  /** Collects garbage. Never rejects. */
+  makeRoom(): Promise<void>;
 }
 
 /** What was interrupted is tidied up when it resolves. */
@@ -26,10 +28,11 @@ export async function openDesk({
   log,
   reservedPercent,
   usedFor,
+  makeRoom,
 }: DeskSettings): Promise<StepDesk> {
   const room = createStorageRoom(join(storage, 'objects'), reservedPercent);
   const objects = openObjectStore(storage);
-  const uploads = createUploads({ storage, objects, room, log, makeRoom: async () => undefined });
+  const uploads = createUploads({ storage, objects, room, log, makeRoom });
   await uploads.open();
   return createStepDesk({ store, objects, uploads, steps, room, usedFor });
 }

@@ -87,6 +87,8 @@ export function createUpdates(context: UpdateContext): Updates {
   let trial: TrialWatch | undefined;
   let busy: string | undefined;
   let isClosed = false;
+  /** Installed, or begun, right now. */
+  let handled: string | undefined;
   let tidied: Promise<void> = Promise.resolve();
   let told: Promise<void> = Promise.resolve();
 
@@ -264,6 +266,7 @@ export function createUpdates(context: UpdateContext): Updates {
   };
 
   const whole = async (revision: string, act: () => Promise<void>): Promise<void> => {
+    handled = revision;
     try {
       await tidied;
       await act();
@@ -272,6 +275,8 @@ export function createUpdates(context: UpdateContext): Updates {
       if (boot.trying?.revision === revision) return goBack(revision, 'internal');
       busy = undefined;
       await fail(revision, 'internal');
+    } finally {
+      handled = undefined;
     }
   };
 
@@ -354,9 +359,11 @@ export function createUpdates(context: UpdateContext): Updates {
     },
     usedFor(revision) {
       if (revision === context.stage().current.name) return 'is running';
+      if (revision === handled) return 'is being installed';
       return neededBy(boot).has(revision) ? 'is needed for an update or to go back to' : undefined;
     },
-    needed: () => new Set([...neededBy(boot), context.stage().current.name]),
+    needed: () =>
+      new Set([...neededBy(boot), context.stage().current.name, ...(handled === undefined ? [] : [handled])]),
     look: () => trial?.look(),
     missed: (group, containers) => trial?.missed(group, containers),
     async close() {

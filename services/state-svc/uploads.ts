@@ -37,8 +37,8 @@ export interface UploadContext {
   readonly objects: ObjectStore;
   readonly room: StorageRoom;
   readonly log: Logger;
-  /** Tries to make that many bytes of room. Never rejects. */
-  makeRoom(bytes: number): Promise<void>;
+  /** Tries to. Never rejects. */
+  makeRoom(): Promise<void>;
 }
 
 /** At a time; more than ctl-svc serves at once. */
@@ -75,7 +75,7 @@ export function createUploads({ storage, objects, room, log, makeRoom }: UploadC
     const before = await unpromised();
     // Of one whose length nobody knows: there should be something at least.
     if (before > bytes) return before;
-    await makeRoom(bytes - before + 1);
+    await makeRoom();
     return unpromised();
   };
 
@@ -92,7 +92,10 @@ export function createUploads({ storage, objects, room, log, makeRoom }: UploadC
       const refused = (error: UploadFailure): BeganUpload => ({ kind: 'refused', error });
       try {
         const present = sha256 === undefined ? undefined : await objects.find(sha256);
-        if (present !== undefined) return { kind: 'present', bytes: present.bytes };
+        if (present !== undefined) {
+          await objects.touch(present.sha256);
+          return { kind: 'present', bytes: present.bytes };
+        }
         if (uploads.size >= MAX_UPLOADS) return refused({ code: 'TOO_MANY_UPLOADS', limit: MAX_UPLOADS });
         const id = randomBytes(16).toString('hex');
         // Before the first wait: the next one has to count with it.

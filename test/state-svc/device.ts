@@ -21,6 +21,7 @@ import { createLiveSettings } from '../../services/state-svc/live-settings.ts';
 import { openMetadata } from '../../services/state-svc/metadata.ts';
 import { openMetadataViews } from '../../services/state-svc/metadata-views.ts';
 import { openDesk } from '../../services/state-svc/open-desk.ts';
+import { openGarbage } from '../../services/state-svc/open-garbage.ts';
 import { type RevisionRunner, runRevision } from '../../services/state-svc/revision-runner.ts';
 import { openRevisionStore } from '../../services/state-svc/revision-store.ts';
 import { openStepStore } from '../../services/state-svc/step-store.ts';
@@ -67,6 +68,7 @@ export interface Device {
 export const POOL = { type: 'bridge', bridge: 'pvbr0', subnet: '10.0.5.0/24', gateway: '10.0.5.1', nat: true };
 
 export const LEASE_HOLD_MS = 3_600_000;
+export const GARBAGE_DEFER_MS = 600_000;
 export const TRIAL = { goalsTimeoutMs: 120_000, commitDelayMs: 25_000 };
 
 const inProcess: Checksums = { checksum: async (path) => checksumFile(path), close: async () => undefined };
@@ -175,11 +177,16 @@ export async function createDevice(
       const desk = await openDesk({
         ...{ storage, store, steps, log, reservedPercent: () => 0 },
         usedFor: (name) => started.updates.usedFor(name),
+        makeRoom: () => garbage.makeRoom(),
+      });
+      const garbage = openGarbage({
+        ...{ desk, clock, log, storage, needed: () => started.updates.needed() },
+        settings: () => ({ keepFactory: false, deferMs: GARBAGE_DEFER_MS, thresholdPercent: 0 }),
       });
       const commands = createCommands({
         ...{ updates: started.updates, reboots: started.reboots, settled: started.settled, steps, log },
         current: () => started.revision,
-        collectGarbage: async () => undefined,
+        collectGarbage: garbage.collect,
       });
       const settings = createLiveSettings([], metadata, log);
       const ipam = channel.client(ipamContract);

@@ -1,0 +1,101 @@
+// Collects what nobody needs any more: on command, before an upload that lacks room, and when the storage is fuller than it may be.
+import type { Logger } from '../../shared/log/logger.ts';
+import type { Clock } from './clock.ts';
+import { type GarbageRules, garbageObjects, garbageSteps, type StoredStep } from './garbage.ts';
+import type { StoredObject } from './object-store.ts';
+import type { StepDesk } from './step-desk.ts';
+import type { StepStore } from './step-store.ts';
+import type { StorageRoom } from './storage-room.ts';
+
+export interface GarbageSettings {
+  readonly keepFactory: boolean;
+  readonly deferMs: number;
+  /** Of the storage, the part from which on it is collected by itself, 0–100; 0: never. */
+  readonly thresholdPercent: number;
+}
+
+export interface GarbageContext {
+  readonly desk: Pick<StepDesk, 'objects' | 'uploads' | 'steps' | 'inTurn'>;
+  readonly room: StorageRoom;
+  readonly clock: Clock;
+  readonly log: Logger;
+  settings(): GarbageSettings;
+  needed(): ReadonlySet<string>;
+}
+
+export interface GarbageCollector {
+  /** Answers the bytes that are free because of it. Rejects when the storage cannot be read. */
+  collect(): Promise<number>;
+  /** From now on it looks by itself how full the storage is. */
+  watch(): void;
+  close(): void;
+}
+
+const LOOK_MS = 30_000;
+
+export function createGarbageCollector(context: GarbageContext): GarbageCollector {
+  const { desk, room, clock, log } = context;
+  let cancel: () => void = () => undefined;
+  let isClosed = false;
+
+  const collectNow = async (): Promise<number> => {
+    const { keepFactory, deferMs } = context.settings();
+    const rules: GarbageRules = { needed: context.needed(), keepFactory, deferMs, nowMs: clock.nowMs() };
+    let bytes = 0;
+    for (const name of garbageSteps(await storedSteps(desk.steps), rules)) {
+      // An update to it may have been asked for while the others were removed.
+      if (context.needed().has(name)) continue;
+      // Its volumes are root's: lxc-svc removes those of revisions that are gone.
+      bytes += await desk.steps.remove(name);
+      log.info(`garbage: revision ${name} is gone`);
+    }
+    const objects = new Map((await storedObjects(desk)).map((object) => [object.sha256, object]));
+    for (const digest of garbageObjects([...objects.values()], desk.uploads.expected(), rules)) {
+      await desk.objects.remove(digest);
+      bytes += objects.get(digest)?.bytes ?? 0;
+    }
+    if (bytes > 0) log.info(`garbage: ${bytes} bytes are free again`);
+    return bytes;
+  };
+  const collect = (): Promise<number> => desk.inTurn(collectNow);
+
+  const look = async (): Promise<void> => {
+    const { thresholdPercent } = context.settings();
+    try {
+      if (thresholdPercent > 0 && (await room.usedPercent()) >= thresholdPercent) await collect();
+    } catch (error) {
+      log.warn(`garbage cannot be collected: ${String(error)}`);
+    }
+    if (!isClosed) cancel = clock.after(LOOK_MS, () => void look());
+  };
+
+  return {
+    collect,
+    watch() {
+      cancel = clock.after(LOOK_MS, () => void look());
+    },
+    close() {
+      isClosed = true;
+      cancel();
+    },
+  };
+}
+
+async function storedSteps(steps: StepStore): Promise<readonly StoredStep[]> {
+  const stored: StoredStep[] = [];
+  for (const name of await steps.list()) {
+    const arrivedMs = await steps.arrivedMs(name);
+    const { status } = await steps.progress(name);
+    if (arrivedMs !== undefined) stored.push({ name, arrivedMs, isNew: status === 'NEW' });
+  }
+  return stored;
+}
+
+async function storedObjects({ objects }: Pick<StepDesk, 'objects'>): Promise<readonly StoredObject[]> {
+  const found: StoredObject[] = [];
+  for (const digest of await objects.list()) {
+    const object = await objects.find(digest);
+    if (object !== undefined) found.push(object);
+  }
+  return found;
+}

@@ -1,0 +1,27 @@
+// Puts the garbage collector together.
+import { join } from 'node:path';
+import { createGarbageCollector, type GarbageCollector, type GarbageContext } from './garbage-collector.ts';
+import { createStorageRoom } from './storage-room.ts';
+
+export interface OpenGarbage extends GarbageCollector {
+  /** Whatever can be had. Never rejects. */
+  makeRoom(): Promise<void>;
+}
+
+export interface OpenGarbageContext extends Pick<GarbageContext, 'desk' | 'clock' | 'log' | 'settings' | 'needed'> {
+  readonly storage: string;
+}
+
+export function openGarbage({ storage, ...context }: OpenGarbageContext): OpenGarbage {
+  // Of the room only how much is used is asked: what is kept in reserve is no matter here.
+  const room = createStorageRoom(join(storage, 'objects'), () => 0);
+  const collector = createGarbageCollector({ ...context, room });
+  return {
+    ...collector,
+    makeRoom: () =>
+      collector.collect().then(
+        () => undefined,
+        (error: unknown) => context.log.warn(`no room could be made: ${String(error)}`),
+      ),
+  };
+}

@@ -1,0 +1,124 @@
+// What is collected, and what must never be.
+import assert from 'node:assert/strict';
+import { existsSync, readdirSync, statSync, utimesSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { afterEach, describe, it } from 'node:test';
+import fc from 'fast-check';
+import { garbageSteps } from '../../services/state-svc/garbage.ts';
+import { eventually } from '../kit/eventually.ts';
+import { createDevice, type Device, GARBAGE_DEFER_MS, sha256, stateOf, writeRevision } from './device.ts';
+
+const APP = { group: 'app', auto_recovery: { policy: 'no' } };
+
+let device: Device | undefined;
+afterEach(async () => {
+  await device?.close();
+  device = undefined;
+});
+
+async function open(): Promise<Device> {
+  device = await createDevice({ a: APP }, {});
+  await (await device.boot()).settled;
+  await device.untilStatus('a', 'STARTED');
+  return device;
+}
+
+/** As it came `ageMs` ago. */
+function age({ clock }: Device, path: string, ageMs: number): void {
+  const at = (clock.nowMs() - ageMs) / 1000;
+  utimesSync(path, at, at);
+}
+
+async function reclaimed({ state }: Device): Promise<number> {
+  const answer = await state.collectGarbage({});
+  assert.ok(answer.ok, JSON.stringify(answer));
+  return answer.value.reclaimedBytes;
+}
+
+const objects = ({ storage }: Device): readonly string[] =>
+  readdirSync(join(storage, 'objects')).filter((name) => name !== 'incoming');
+
+describe('garbage', () => {
+  it('is what no revision has, with its bytes', async () => {
+    const it = await open();
+    const before = objects(it);
+    const path = join(it.storage, 'objects', sha256('nobody has it'));
+    writeFileSync(path, 'nobody has it');
+    age(it, path, GARBAGE_DEFER_MS);
+    assert.equal(await reclaimed(it), 13);
+    assert.deepEqual(objects(it), before);
+    assert.equal(await reclaimed(it), 0);
+  });
+
+  it('is no object that has just come: its revision is on its way', async () => {
+    const it = await open();
+    const path = join(it.storage, 'objects', sha256('fresh'));
+    writeFileSync(path, 'fresh');
+    age(it, path, GARBAGE_DEFER_MS - 1000);
+    assert.equal(await reclaimed(it), 0);
+    assert.ok(existsSync(path));
+  });
+
+  it('is no object that somebody was told to be there', async () => {
+    const it = await open();
+    const path = join(it.storage, 'objects', sha256('old'));
+    writeFileSync(path, 'old');
+    age(it, path, 10 * GARBAGE_DEFER_MS);
+    const began = await it.state.beginUpload({ sha256: sha256('old') });
+    assert.equal(began.ok && began.value.kind, 'present');
+    assert.ok(statSync(path).mtimeMs > Date.now() - 60_000, 'it is as old as it was');
+  });
+
+  it('is a revision that nobody needs, with its objects; what runs and what is rolled back to stay', async () => {
+    const it = await open();
+    await writeRevision(it.storage, 'locals/left', stateOf({ a: APP, gone: APP }, {}));
+    await it.state.runCommand({ op: 'LOCAL_APPLY', payload: 'locals/left' });
+    await eventually('applied', 20_000, async () => {
+      const answer = await it.state.stepProgress({ name: 'locals/left' });
+      return answer.ok && answer.value.progress['status-msg'] === 'Update applied';
+    });
+    await writeRevision(it.storage, 'locals/next', stateOf({ a: APP, b: APP }, {}));
+    await it.state.runCommand({ op: 'LOCAL_RUN', payload: 'locals/next' });
+    await it.untilStatus('b', 'STARTED');
+    const bytes = await reclaimed(it);
+    assert.deepEqual(readdirSync(join(it.storage, 'trails')).sort(), ['0', 'locals']);
+    assert.deepEqual(readdirSync(join(it.storage, 'trails/locals')), ['next']);
+    assert.ok(!existsSync(join(it.storage, 'objects', sha256('root of gone'))));
+    assert.ok(existsSync(join(it.storage, 'objects', sha256('root of b'))));
+    assert.ok(bytes > 'root of gone'.length, `${bytes} bytes`);
+  });
+
+  it('is no revision that came just now and was not run yet', async () => {
+    const it = await open();
+    await writeRevision(it.storage, 'locals/new', stateOf({ a: APP }, {}));
+    const path = join(it.storage, 'trails/locals/new/.pvr/json');
+    age(it, path, 1000);
+    assert.equal(await reclaimed(it), 0);
+    age(it, path, GARBAGE_DEFER_MS);
+    assert.ok((await reclaimed(it)) > 0);
+    assert.ok(!existsSync(path));
+  });
+
+  it('is never what is needed, whatever else there is', () => {
+    const name = fc.constantFrom('0', '1', 'locals/a', 'locals/b');
+    const step = fc.record({ name, arrivedMs: fc.nat(2000), isNew: fc.boolean() });
+    const rules = fc.record({
+      needed: fc.array(name).map((names) => new Set(names)),
+      keepFactory: fc.boolean(),
+      deferMs: fc.nat(1000),
+      nowMs: fc.nat(2000),
+    });
+    fc.assert(
+      fc.property(fc.uniqueArray(step, { selector: (each) => each.name }), rules, (steps, rule) => {
+        const garbage = garbageSteps(steps, rule);
+        for (const each of steps) {
+          const isKept = !garbage.includes(each.name);
+          if (rule.needed.has(each.name)) assert.ok(isKept);
+          if (rule.keepFactory && each.name === '0') assert.ok(isKept);
+          const isFresh = each.isNew && rule.nowMs - each.arrivedMs < rule.deferMs;
+          assert.equal(isKept, rule.needed.has(each.name) || (rule.keepFactory && each.name === '0') || isFresh);
+        }
+      }),
+    );
+  });
+});
