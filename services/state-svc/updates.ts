@@ -198,7 +198,8 @@ export function createUpdates(context: UpdateContext): Updates {
     const carried = transition.kind === 'live' ? carriedBy(transition.keep) : {};
     await advanceAnyway({ kind: 'failed', carried });
     const isBack = transition.kind === 'live' && (await returnTo(back, transition));
-    await fail(revision, stage);
+    // It was installed: what it is refused for now is why its containers do not run.
+    await fail(revision, stage === 'badState' ? 'containerFailed' : stage);
     if (isBack || isClosed) busy = undefined;
     await tellKnown();
     if (!isBack && !isClosed) await leave('UPDATE_ROLLED_BACK', `back from revision ${revision}`);

@@ -155,14 +155,26 @@ export const KEYS = {
 
   PV_STORAGE_DEVICE: key(text, '', { alias: 'storage.device' }),
   PV_STORAGE_FSTYPE: key(text, '', { alias: 'storage.fstype' }),
-  PV_STORAGE_GC_KEEP_FACTORY: key(flag, '0', { alias: 'storage.gc.keep_factory', userMeta: true }),
+  PV_STORAGE_GC_KEEP_FACTORY: key(flag, '0', {
+    alias: 'storage.gc.keep_factory',
+    userMeta: true,
+    job: 'whether revision 0 is never garbage',
+  }),
   PV_STORAGE_GC_RESERVED: key(percent, '5', {
     alias: 'storage.gc.reserved',
     userMeta: true,
     job: 'of the storage, what uploads leave free',
   }),
-  PV_STORAGE_GC_THRESHOLD_DEFERTIME: key(count, '600', { alias: 'storage.gc.threshold.defertime', userMeta: true }),
-  PV_STORAGE_GC_THRESHOLD: key(percent, '0', { alias: 'storage.gc.threshold', userMeta: true }),
+  PV_STORAGE_GC_THRESHOLD_DEFERTIME: key(count, '600', {
+    alias: 'storage.gc.threshold.defertime',
+    userMeta: true,
+    job: 'seconds for which an object or a revision that has just come is no garbage',
+  }),
+  PV_STORAGE_GC_THRESHOLD: key(percent, '0', {
+    alias: 'storage.gc.threshold',
+    userMeta: true,
+    job: 'of the storage, the used part from which on garbage is collected by itself; 0: never',
+  }),
   PV_STORAGE_LOGTEMPSIZE: key(text, '', { alias: 'storage.logtempsize' }),
   PV_STORAGE_MNTPOINT: key(text, '', {
     alias: 'storage.mntpoint',

@@ -1,9 +1,11 @@
 // Revisions that are refused: by berth pack, and by a device that gets one all the same.
 import assert from 'node:assert/strict';
-import { existsSync } from 'node:fs';
+import { existsSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { containerRows, get } from '../kit/api.ts';
-import { EXAMPLES, packInto } from '../kit/tree.ts';
+import { eventually } from '../kit/eventually.ts';
+import { command, progressReaches } from '../kit/step.ts';
+import { EXAMPLES, openTree, PATIENCE_MS, packExample, packInto } from '../kit/tree.ts';
 import { LOG, logged, unhealthy } from './look.ts';
 import type { Stage } from './scenario.ts';
 
@@ -30,7 +32,38 @@ async function refused(stage: Stage, pattern: RegExp): Promise<void> {
 
 export async function unknownPool(stage: Stage): Promise<string> {
   await refused(stage, /container 'ipam-nopool' references unknown pool 'does-not-exist', refusing to start/);
-  return 'refused: unknown pool; net-server does not run either, no bridge was made; rebooted 3 times, then stays up and says why';
+  await rolledBack(stage.example);
+  return 'refused: unknown pool; net-server does not run either, no bridge was made; rebooted 3 times, then stays up and says why; as an update it is not installed, and when it is tried all the same, rolled back';
+}
+
+const BAD = 'locals/nopool';
+
+/** The same revision as an update of one that runs: refused by the command, and by a boot that was to try it. */
+async function rolledBack(example: string): Promise<void> {
+  const tree = await openTree(packExample('01-basic'));
+  try {
+    packInto(tree.storage, join(EXAMPLES, example), '--revision', BAD, '--unchecked');
+    tree.start();
+    const rows = await tree.up();
+    await command(tree.socket, 'LOCAL_RUN', BAD);
+    const refusal = await progressReaches(tree.socket, BAD, 'WONTGO');
+    assert.match(refusal.logs ?? '', /unknown pool 'does-not-exist'/);
+    assert.deepEqual(await get(tree.socket, '/containers', containerRows), rows, 'something was touched for it');
+
+    await tree.endSupervisor('SIGINT');
+    const trying = { revision: BAD, way: 'reboot', once: false };
+    writeFileSync(join(tree.storage, 'boot/current.json'), JSON.stringify({ revision: '0', trying }));
+    tree.start();
+    const progress = await progressReaches(tree.socket, BAD, 'ERROR');
+    assert.match(progress.logs ?? '', /unknown pool 'does-not-exist'/);
+    await eventually('it started over', PATIENCE_MS, () => tree.output().includes('berth: starting over'));
+    assert.deepEqual(
+      (await tree.up()).map(({ name }) => name),
+      rows.map(({ name }) => name),
+    );
+  } finally {
+    await tree.close();
+  }
 }
 
 export async function poolAndBaked(stage: Stage): Promise<string> {

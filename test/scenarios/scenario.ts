@@ -1,5 +1,5 @@
 // What a scenario is, and the stage on which it runs: an example's revision in a sandbox, with the NAT programs it is to have.
-import { mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
+import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { hidePrograms } from '../../scripts/sandbox/hide.ts';
@@ -101,8 +101,12 @@ export function wholeLog(storage: string): string {
   const logs = join(storage, 'logs');
   try {
     return readdirSync(logs, { withFileTypes: true })
-      .filter((entry) => entry.isDirectory())
-      .map(({ name }) => readFileSync(join(logs, name, 'pantavisor/pantavisor.log'), 'utf8'))
+      .flatMap(({ name }) =>
+        name === 'locals' ? readdirSync(join(logs, name)).map((each) => `locals/${each}`) : [name],
+      )
+      .map((name) => join(logs, name, 'pantavisor/pantavisor.log'))
+      .filter((path) => !path.startsWith(join(logs, 'current/')) && existsSync(path))
+      .map((path) => readFileSync(path, 'utf8'))
       .join('');
   } catch {
     // Nothing ran, or not for long enough.

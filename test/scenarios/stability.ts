@@ -1,9 +1,10 @@
 // One address for a container's whole life, whatever is done to it and to us.
 import assert from 'node:assert/strict';
-import { cpSync, readFileSync, renameSync, writeFileSync } from 'node:fs';
+import { cpSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import * as z from 'zod/mini';
-import { EXAMPLES, packInto, type Tree } from '../kit/tree.ts';
+import { command, installRevision, progressReaches, putBytes } from '../kit/step.ts';
+import { EXAMPLES, type Tree } from '../kit/tree.ts';
 import { act, addressOf, kernelAddresses, reaches, rowOf, untilRow, untilStatus } from './look.ts';
 import { type Stage, wholeLog } from './scenario.ts';
 
@@ -42,33 +43,50 @@ export async function leaseStability(stage: Stage): Promise<string> {
   await second.up();
   await isStable(second);
 
-  packUpdate(stage, second.storage);
-  await second.endSupervisor('SIGINT');
-  second.start();
+  await putBytes(second.socket, '/user-meta/PV_UPDATER_COMMIT_DELAY', Buffer.from('1'));
+  const { pid: steady } = await rowOf(second, SERVER);
+  await installRevision(second.socket, updateOf(stage), 'more');
+  await command(second.socket, 'LOCAL_RUN', 'locals/more');
+  await progressReaches(second.socket, 'locals/more', 'UPDATED');
+  assert.equal((await rowOf(second, SERVER)).pid, steady, 'an update of something else restarted the container');
+  await isStable(second);
+  const newcomer = await addressOf(second, NEWCOMER);
+  assert.notEqual(newcomer, address);
+
+  await command(second.socket, 'REBOOT_DEVICE', 'to move the rollback point');
+  await progressReaches(second.socket, 'locals/more', 'DONE');
+  await isStable(second);
+
+  await installRevision(second.socket, updateOf(stage, 'exit 1'), 'bad');
+  await command(second.socket, 'LOCAL_RUN', 'locals/bad');
+  await progressReaches(second.socket, 'locals/bad', 'ERROR');
   await second.up();
   await isStable(second);
-  assert.notEqual(await addressOf(second, NEWCOMER), address);
+  assert.equal(await addressOf(second, NEWCOMER), newcomer);
 
   const log = wholeLog(second.storage);
   const count = (pattern: RegExp): number => log.match(pattern)?.length ?? 0;
   const reused = count(/\[ipam\] reusing existing lease for net-server: /g);
   assert.equal(count(/\[ipam\] allocated \S+ to net-server from pool internal/g), 1);
   assert.ok(reused >= 5, `the log says 'reusing existing lease' ${reused} times`);
-  return `${address} over stop and start, kill -9, supervisor restart, power cut and update; allocated once, reused ${reused} times`;
+  return `${address} over stop and start, kill -9, supervisor restart, power cut, update, reboot and rollback; allocated once, reused ${reused} times`;
 }
 
 const args = z.record(z.string(), z.unknown());
 
-/** Revision 1: the same and a container more. It becomes the current one with the next start. */
-function packUpdate({ example, folder }: Stage, storage: string): void {
+/** The same and a container more, whose init is replaced when `init` says so. */
+function updateOf({ example, folder }: Stage, init?: string): string {
   const source = folder();
   cpSync(join(EXAMPLES, example), source, { recursive: true });
   const newcomer = join(source, 'containers', NEWCOMER);
   cpSync(join(source, 'containers', SERVER), newcomer, { recursive: true });
   const written = args.parse(JSON.parse(readFileSync(join(newcomer, 'args.json'), 'utf8')));
-  writeFileSync(join(newcomer, 'args.json'), JSON.stringify({ ...written, PV_NETWORK_HOSTNAME: NEWCOMER }));
-  packInto(storage, source, '--revision', '1');
-  const current = join(storage, 'boot/current.json');
-  writeFileSync(`${current}.new`, JSON.stringify({ revision: '1' }));
-  renameSync(`${current}.new`, current);
+  // So that a failure is one at once.
+  const recovery = init === undefined ? {} : { PV_AUTO_RECOVERY: { policy: 'no' } };
+  writeFileSync(
+    join(newcomer, 'args.json'),
+    JSON.stringify({ ...written, PV_NETWORK_HOSTNAME: NEWCOMER, ...recovery }),
+  );
+  if (init !== undefined) writeFileSync(join(newcomer, 'init'), `#!/bin/sh\n${init}\n`);
+  return source;
 }
