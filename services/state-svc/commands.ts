@@ -58,9 +58,15 @@ export function createCommands(context: CommandContext): Commands {
   const start = (doing: string, act: () => Promise<unknown>): undefined => {
     accepted = doing;
     log.info(`the user asked for ${doing}`);
-    const work = settled.then(act).catch((error: unknown) => log.error(`${doing}: ${String(error)}`));
+    const begin = (): Promise<unknown> => {
+      const done = act();
+      // From here on it is the update's own word, which ends with it.
+      if (updates.busy !== undefined) accepted = undefined;
+      return done;
+    };
+    const work = settled.then(begin).catch((error: unknown) => log.error(`${doing}: ${String(error)}`));
     void work.then(() => {
-      accepted = undefined;
+      if (accepted === doing) accepted = undefined;
     });
   };
 
@@ -107,8 +113,8 @@ export function createCommands(context: CommandContext): Commands {
       }
       const doing = accepted ?? updates.busy;
       if (doing !== undefined) return { code: 'BUSY', doing, retryAfterSeconds: RETRY_AFTER_SECONDS };
-      if (op === 'REBOOT_DEVICE') return start('a reboot', () => reboots.carryOut('COMMAND', payload));
-      if (op === 'POWEROFF_DEVICE') return start('a poweroff', () => reboots.powerOff(payload));
+      if (op === 'REBOOT_DEVICE') return start('a reboot', () => goingDown(reboots.carryOut('COMMAND', payload)));
+      if (op === 'POWEROFF_DEVICE') return start('a poweroff', () => goingDown(reboots.powerOff(payload)));
       // Before the first wait: a second command must meet it.
       accepted = op;
       const refused = op === 'MAKE_FACTORY' ? await factoryFrom(payload) : await refusedName(payload);
@@ -125,4 +131,9 @@ export function createCommands(context: CommandContext): Commands {
       return start(`revision ${payload}`, () => updates.run(payload, how));
     },
   };
+}
+
+/** Nothing comes after it, unless it does not come. */
+async function goingDown(asked: Promise<boolean>): Promise<void> {
+  if (await asked) await new Promise(() => undefined);
 }

@@ -198,9 +198,9 @@ export function createUpdates(context: UpdateContext): Updates {
     const carried = transition.kind === 'live' ? carriedBy(transition.keep) : {};
     await advanceAnyway({ kind: 'failed', carried });
     const isBack = transition.kind === 'live' && (await returnTo(back, transition));
+    if (isBack || isClosed) busy = undefined;
     // It was installed: what it is refused for now is why its containers do not run.
     await fail(revision, stage === 'badState' ? 'containerFailed' : stage);
-    if (isBack || isClosed) busy = undefined;
     await tellKnown();
     if (!isBack && !isClosed) await leave('UPDATE_ROLLED_BACK', `back from revision ${revision}`);
   };
@@ -232,13 +232,13 @@ export function createUpdates(context: UpdateContext): Updates {
 
   const install = async (revision: string): Promise<Candidate | undefined> => {
     tail.restart();
-    busy = `installing revision ${revision}`;
     const installed = await installRevision(store, revision);
     if (installed.ok) return installed.candidate;
     for (const { path, code, message } of installed.problems)
       log.error(`revision ${revision}: ${path}: ${message} (${code})`);
-    await fail(revision, installed.stage);
+    // Whoever hears of the end may ask for the next one.
     busy = undefined;
+    await fail(revision, installed.stage);
     return undefined;
   };
 
@@ -268,6 +268,7 @@ export function createUpdates(context: UpdateContext): Updates {
 
   const whole = async (revision: string, act: () => Promise<void>): Promise<void> => {
     handled = revision;
+    busy = `installing revision ${revision}`;
     try {
       await tidied;
       await act();
