@@ -1,6 +1,5 @@
 // Bodies of any size to and from the control socket, piece by piece.
 import { Buffer } from 'node:buffer';
-import { once } from 'node:events';
 import { type ClientRequest, request } from 'node:http';
 import type { Readable, Writable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
@@ -64,10 +63,21 @@ async function pump(stream: Readable, outgoing: ClientRequest, { bytes, onSent }
       outgoing.end(chunk);
       return;
     }
-    if (!outgoing.write(chunk)) await Promise.race([once(outgoing, 'drain'), once(outgoing, 'close')]);
+    if (!outgoing.write(chunk)) await untilWritable(outgoing);
     if (outgoing.destroyed) return;
   }
   outgoing.end();
+}
+
+/** Or until it is closed. */
+function untilWritable(outgoing: ClientRequest): Promise<void> {
+  return new Promise((resolve) => {
+    const done = (): void => {
+      outgoing.off('drain', done).off('close', done);
+      resolve();
+    };
+    outgoing.on('drain', done).on('close', done);
+  });
 }
 
 function problemsOf(header: string): readonly string[] {

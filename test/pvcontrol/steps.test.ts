@@ -64,6 +64,12 @@ describe('pvcontrol objects', () => {
     assert.equal(rig.world.store.objects.get(SHA)?.toString(), CONTENT);
   });
 
+  it('puts many times what a socket holds, without a word', async () => {
+    const large = 'x'.repeat(5_000_000);
+    const put = await run('objects', 'put', file('large', large), digestOf(large));
+    assert.deepEqual(put, { exitCode: 0, stdout: '', stderr: '' });
+  });
+
   it('gets one to standard output', async () => {
     mkdirSync(join(rig.folder, 'objects'), { recursive: true });
     writeFileSync(join(rig.folder, 'objects', SHA), CONTENT);
