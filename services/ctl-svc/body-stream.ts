@@ -5,7 +5,7 @@ import type { IncomingMessage } from 'node:http';
 export interface BodyStream {
   /** What Content-Length says; undefined when the body comes in chunks. */
   readonly announcedBytes: number | undefined;
-  /** To be read once. Ends early, by throwing, when the client hangs up. */
+  /** To be read once. Ends early, by throwing, when the client hangs up, or `Stalled`. */
   pieces(): AsyncIterable<Buffer>;
   /**
    * Reads and forgets the rest, so that the client, which is still sending, comes to read its answer. Gives up on one that does
@@ -17,15 +17,24 @@ export interface BodyStream {
 /** Milliseconds: a client that is told no may still be sending, as fast as a socket can be written. */
 const DISCARD_MS = 10_000;
 
-/** `onWhole`: the body was read to its end. */
-export function bodyStream(request: IncomingMessage, proceed: () => void, onWhole: () => void): BodyStream {
+/** Its client sent nothing for too long. */
+export class Stalled extends Error {}
+
+export interface BodyHooks {
+  /** The client may send now. */
+  readonly proceed: () => void;
+  /** The body was read to its end. */
+  readonly onWhole: () => void;
+  readonly stallMs: number;
+}
+
+export function bodyStream(request: IncomingMessage, { proceed, onWhole, stallMs }: BodyHooks): BodyStream {
   const length = request.headers['content-length'];
   return {
     announcedBytes: length === undefined ? undefined : Number(length),
     async *pieces() {
       proceed();
-      // Whoever stops reading half-way has an answer to give, over the same connection.
-      yield* request.iterator({ destroyOnReturn: false });
+      yield* steadily(request, stallMs);
       onWhole();
     },
     discard() {
@@ -51,4 +60,21 @@ export function bodyStream(request: IncomingMessage, proceed: () => void, onWhol
       });
     },
   };
+}
+
+async function* steadily(request: IncomingMessage, stallMs: number): AsyncIterable<Buffer> {
+  // Whoever stops reading half-way has an answer to give, over the same connection.
+  const pieces: AsyncIterator<Buffer> = request.iterator({ destroyOnReturn: false });
+  for (;;) {
+    let patience: NodeJS.Timeout | undefined;
+    const stalled = new Promise<never>((_, reject) => {
+      patience = setTimeout(() => reject(new Stalled()), stallMs);
+    });
+    const next = pieces.next();
+    // Left alone when it stalls: it ends with the connection.
+    next.catch(() => undefined);
+    const piece = await Promise.race([next, stalled]).finally(() => clearTimeout(patience));
+    if (piece.done === true) return;
+    yield piece.value;
+  }
 }

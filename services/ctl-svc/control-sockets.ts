@@ -5,6 +5,7 @@ import type { Channel } from '../../shared/ipc/contract.ts';
 import type { Logger } from '../../shared/log/logger.ts';
 import { supervisorContract } from '../supervisor/contract.ts';
 import type { Dispatch } from './dispatch.ts';
+import type { Figures } from './figures.ts';
 import { CONTAINER_LIMITS, type ControlServer, createControlServer, HOST_LIMITS } from './http-server.ts';
 
 const RETRY_MS = 200;
@@ -33,6 +34,7 @@ export async function serveControlSockets(
   channel: Channel,
   hostFd: number,
   dispatch: Dispatch,
+  figures: Figures,
   log: Logger,
 ): Promise<ControlSockets> {
   const supervisor = channel.client(supervisorContract);
@@ -62,7 +64,7 @@ export async function serveControlSockets(
       return;
     }
     close(container);
-    const control = createControlServer({ kind: 'container', container }, CONTAINER_LIMITS, dispatch);
+    const control = createControlServer({ kind: 'container', container }, CONTAINER_LIMITS, dispatch, figures);
     const { server } = control;
     const slot: Slot = { container, control, open: true };
     server.prependListener('connection', (connection) => {
@@ -115,7 +117,7 @@ export async function serveControlSockets(
     },
     onLost: reload,
   });
-  const host = createControlServer({ kind: 'host' }, HOST_LIMITS, dispatch);
+  const host = createControlServer({ kind: 'host' }, HOST_LIMITS, dispatch, figures);
   await listen(host.server, hostFd);
   reload();
   return {

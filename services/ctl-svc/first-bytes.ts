@@ -44,18 +44,21 @@ export function readFirstBytes(
     const leave = (): void => {
       clearTimeout(patience);
       silent.delete(socket);
-      socket.off('readable', onReadable).off('close', leave).off('error', ignore);
+      socket.off('readable', onReadable).off('end', onEnd).off('close', leave).off('error', ignore);
     };
     const onReadable = (): void => {
       const first: Buffer | null = socket.read();
-      // Its end, which the parser deals with as it does later on.
-      if (first === null && !socket.readableEnded && !socket.destroyed) return;
+      if (first === null) return;
       leave();
-      if (first !== null) socket.unshift(withoutIdentity(first));
+      socket.unshift(withoutIdentity(first));
       for (const listener of parse) Reflect.apply(listener, server, [socket]);
     };
+    const onEnd = (): void => {
+      leave();
+      socket.end();
+    };
     const ignore = (): void => undefined;
-    socket.on('readable', onReadable).on('close', leave).on('error', ignore);
+    socket.on('readable', onReadable).on('end', onEnd).on('close', leave).on('error', ignore);
   });
   return {
     closeAll() {

@@ -4,6 +4,7 @@ import type { Duplex } from 'node:stream';
 import { bodyStream } from './body-stream.ts';
 import type { Dispatch, Incoming } from './dispatch.ts';
 import type { Caller } from './endpoint.ts';
+import type { Figures } from './figures.ts';
 import { readFirstBytes } from './first-bytes.ts';
 import { errorBody, type Reply, rawReply, refuse, tryLater, writeReply } from './reply.ts';
 import { hasBody, readBody } from './request-body.ts';
@@ -21,25 +22,43 @@ const KEEP_ALIVE_MS = 5_000;
 
 export interface ServerLimits {
   readonly maxConnections: number;
-  /** Requests that wait for an answer at one time; the next one is told to come back. */
+  /** Requests that wait for an answer at one time; the next one is told to come back, and its connection ends. */
   readonly maxInFlight: number;
+  /** Requests in one turn of the event loop, after which every other socket has its turn. The same for those beyond. */
+  readonly maxInTurn: number;
+  /** Milliseconds that an upload may stand still. */
+  readonly stallMs: number;
 }
 
-export const HOST_LIMITS: ServerLimits = { maxConnections: 1_024, maxInFlight: 128 };
-/** A container that floods its socket fills neither our tables nor the queue of the service behind us. */
-export const CONTAINER_LIMITS: ServerLimits = { maxConnections: 64, maxInFlight: 8 };
+const STALL_MS = 30_000;
+export const HOST_LIMITS: ServerLimits = {
+  maxConnections: 1_024,
+  maxInFlight: 128,
+  maxInTurn: 1_024,
+  stallMs: STALL_MS,
+};
+/** A container that floods its socket fills neither our tables nor the queue of the service behind us, nor keeps us from others. */
+export const CONTAINER_LIMITS: ServerLimits = { maxConnections: 64, maxInFlight: 8, maxInTurn: 64, stallMs: STALL_MS };
 
 const TOO_LARGE = refuse(413, `Request body is larger than ${MAX_BODY_BYTES} bytes`);
 const TOO_LATE = refuse(408, 'Request did not arrive in time');
 const TOO_MANY = tryLater('Too many requests of this socket are waiting for an answer; try again');
 const NOT_HTTP = 'Request is not valid HTTP/1.1';
 
+/** Codes of errors of connections that their client has ended. */
+const GONE: ReadonlySet<string | undefined> = new Set(['ECONNRESET', 'EPIPE']);
+
 export interface ControlServer {
   readonly server: Server;
   closeConnections(): void;
 }
 
-export function createControlServer(caller: Caller, limits: ServerLimits, dispatch: Dispatch): ControlServer {
+export function createControlServer(
+  caller: Caller,
+  limits: ServerLimits,
+  dispatch: Dispatch,
+  figures: Figures,
+): ControlServer {
   const server = createServer({
     maxHeaderSize: MAX_HEADER_BYTES,
     headersTimeout: HEADERS_TIMEOUT_MS,
@@ -56,10 +75,23 @@ export function createControlServer(caller: Caller, limits: ServerLimits, dispat
   server.timeout = IDLE_TIMEOUT_MS;
   /** Whole requests of a connection that wait for their answer: nothing else may be written there. */
   const due = new Map<Duplex, number>();
+  /** They were told to come back: what they sent behind that is not looked at. */
+  const ended = new WeakSet<Duplex>();
   let inFlight = 0;
+  let inTurn = 0;
+  const isTooMany = (): boolean => {
+    if (inTurn === 0) {
+      setImmediate(() => {
+        inTurn = 0;
+      });
+    }
+    inTurn += 1;
+    return inTurn > limits.maxInTurn || inFlight > limits.maxInFlight;
+  };
 
   const serve = async (request: IncomingMessage, response: ServerResponse, expectsContinue: boolean): Promise<void> => {
     const { socket } = request;
+    if (ended.has(socket)) return;
     const whole = (by: 1 | -1): void => {
       const count = (due.get(socket) ?? 0) + by;
       if (count === 0) due.delete(socket);
@@ -88,17 +120,30 @@ export function createControlServer(caller: Caller, limits: ServerLimits, dispat
       lastEventId: lastEventIdOf(request),
       signal: () => hangUpSignal(response),
       readBody: take,
-      streamBody: () => bodyStream(request, proceed, onWhole),
+      streamBody: () => bodyStream(request, { proceed, onWhole, stallMs: limits.stallMs }),
     };
     inFlight++;
     if (!unread) whole(1);
-    const reply = inFlight > limits.maxInFlight ? TOO_MANY : await dispatch(caller, incoming);
+    const tooMany = isTooMany();
+    if (tooMany) {
+      ended.add(socket);
+      figures.countAnswer(undefined, TOO_MANY.status);
+    }
+    const reply = tooMany ? TOO_MANY : await dispatch(caller, incoming);
     inFlight--;
     if (!unread) whole(-1);
     // Not after the answer to what was no HTTP, which ended the connection.
-    if (socket.writable) writeReply(response, reply, unread);
+    if (socket.writable) writeReply(response, reply, unread || tooMany);
   };
 
+  // A client may say that no more follows and wait for its answer, as nc -N does, on which the stock client falls back without curl.
+  Reflect.set(server, 'httpAllowHalfOpen', true);
+  server.on('connection', (socket) => {
+    // Nothing written to one that has gone altogether fails; to one that only said so it does not.
+    socket.on('end', () => {
+      if (socket.writable) socket.write('');
+    });
+  });
   server.on('request', (request, response) => void serve(request, response, false));
   server.on('checkContinue', (request, response) => void serve(request, response, true));
   server.on('checkExpectation', (_request, response) => {
@@ -107,8 +152,13 @@ export function createControlServer(caller: Caller, limits: ServerLimits, dispat
   });
   server.on('connect', (_request, socket) => endWith(socket, 400, 'Method not supported for this endpoint'));
   server.on('clientError', (error: NodeJS.ErrnoException, socket) => {
-    if (error.code === 'ECONNRESET' || !socket.writable || due.has(socket)) socket.destroy();
-    else endWith(socket, ...malformed(error.code));
+    if (GONE.has(error.code) || !socket.writable || due.has(socket) || ended.has(socket)) {
+      socket.destroy();
+      return;
+    }
+    const [status, text] = malformed(error.code);
+    figures.countAnswer(undefined, status);
+    endWith(socket, status, text);
   });
   return {
     server,

@@ -33,7 +33,7 @@ export async function serveControl(
   const dispatch = createDispatch(createRouter(ENDPOINTS), sources, log);
   // Whoever was uploading to the ctl-svc before this one has to start over. state-svc may not be there yet, and forgets by itself then.
   peers.state.forgetUploads({}).catch((error: unknown) => log.debug(`uploads of before: ${String(error)}`));
-  const sockets = await serveControlSockets(channel, hostFd, dispatch, log);
+  const sockets = await serveControlSockets(channel, hostFd, dispatch, figures, log);
   return () => {
     sockets.stop();
     events.stop();

@@ -1,7 +1,7 @@
 // Takes a body to disk: state-svc says where to, the bytes are hashed as they pass. Memory stays flat however large it is.
 import { createHash } from 'node:crypto';
 import { open } from 'node:fs/promises';
-import type { BodyStream } from './body-stream.ts';
+import { type BodyStream, Stalled } from './body-stream.ts';
 import type { Sources } from './endpoint.ts';
 import type { Figures } from './figures.ts';
 import { type Reply, refuse, tryLater } from './reply.ts';
@@ -9,6 +9,8 @@ import { type Reply, refuse, tryLater } from './reply.ts';
 /** These texts are what clients compare, to the letter. */
 export const NO_SPACE = refuse(507, 'Not enough disk space available');
 export const BAD_CHECKSUM = refuse(422, 'Object has bad checksum');
+
+const STALLED = refuse(408, 'Upload stood still for too long; nothing of it is kept');
 
 export type Received =
   /** It is there already, and the body was thrown away. */
@@ -37,6 +39,8 @@ export async function receive(
   } catch (error) {
     // Not waited for: state-svc forgets it by itself when it has gone.
     state.abandonUpload({ id }).catch(() => undefined);
+    // Nothing of it comes any more that could be thrown away.
+    if (error instanceof Stalled) return { kind: 'refused', reply: STALLED };
     return await refused(body, isFull(error) ? NO_SPACE : refuse(500, `Upload failed: ${reasonOf(error)}`));
   }
 }
