@@ -21,6 +21,8 @@ export interface BoundedFile {
   append(bytes: Buffer): void;
   /** Since when it could last be written; undefined when all is well. */
   loss(): Loss | undefined;
+  /** The next append is tried, whenever the last one failed: another file could be written again. */
+  retryNow(): void;
   /** The next append opens it anew: somebody may have moved or removed it. */
   release(): void;
   /** What is in it becomes a rotated file now, whatever its size. Throws what the file system throws. */
@@ -106,6 +108,9 @@ export function createBoundedFile(
       }
     },
     loss: () => loss,
+    retryNow() {
+      retryAtMs = 0;
+    },
     release,
     rotate,
   };

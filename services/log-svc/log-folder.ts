@@ -63,6 +63,11 @@ export function openLogFolder({
     const file = createBoundedFile(path, retention.maxFileBytes, nowMs, {
       ...listener,
       onRotated: retention.onRotated,
+      onRecovered(back, loss) {
+        // The line that says so must not be what is dropped next.
+        for (const other of files.values()) other.retryNow();
+        listener.onRecovered(back, loss);
+      },
       onLoss(lost, reason) {
         listener.onLoss(lost, reason);
         // What can be removed makes room.

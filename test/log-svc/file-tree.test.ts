@@ -169,6 +169,22 @@ describe('log-svc.fileTree', () => {
     assert.deepEqual(said.slice(1), [`back ${path}: 1 lines, 2 bytes`]);
   });
 
+  it('tries every file as soon as one can be written again, so that the line that says so is not dropped', () => {
+    folder.openRevision('0');
+    const paths = [place.log('0/web/console.log'), place.log('0/pantavisor/pantavisor.log')];
+    mkdirSync(place.log('0/web'));
+    for (const path of paths) symlinkSync('/dev/full', path);
+    tree.bytes(console_, Buffer.from('a\n'));
+    nowMs += 900;
+    tree.messages([message('b')]);
+    for (const path of paths) rmSync(path);
+    nowMs += 100;
+    tree.bytes(console_, Buffer.from('c\n'));
+    tree.messages([message('console.log is back')]);
+    assert.match(readFileSync(paths[1] ?? '', 'utf8'), /console\.log is back/);
+    assert.deepEqual(folder.troubles(), []);
+  });
+
   it('makes a file anew that somebody removed', () => {
     folder.openRevision('0');
     tree.bytes(console_, Buffer.from('a\n'));
