@@ -95,6 +95,8 @@ export function createUpdates(context: UpdateContext): Updates {
   /** Rejects when it cannot be written down; then nothing has happened. */
   const advance = (event: BootEvent): Promise<BootStep> => {
     const step = turn.then(async () => {
+      // The next start goes by what was written until then.
+      if (isClosed) throw new Error('state-svc ends');
       const next = bootStep(boot, event);
       if (JSON.stringify(next.state) !== JSON.stringify(boot)) await bootStore.save(next.state);
       boot = next.state;
@@ -116,7 +118,7 @@ export function createUpdates(context: UpdateContext): Updates {
     log.info(`revision ${revision}: ${progress.status}, ${progress['status-msg']}`);
     // In this order also on disk: the last word is the last.
     told = told
-      .then(() => steps.setProgress(revision, progress))
+      .then(() => (isClosed ? undefined : steps.setProgress(revision, progress)))
       .catch((error: unknown) =>
         log.error(`progress of revision ${revision} cannot be written down: ${String(error)}`),
       );

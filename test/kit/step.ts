@@ -13,6 +13,7 @@ import { packInto } from './tree.ts';
 
 const PATIENCE_MS = 60_000;
 const stateDocument = z.record(z.string(), z.unknown());
+const objectRows = z.array(z.object({ sha256: z.string() }));
 export type StateDocument = z.output<typeof stateDocument>;
 
 export function putBytes(socketPath: string, path: string, bytes: Buffer): Promise<ApiAnswer> {
@@ -38,8 +39,9 @@ export async function putRevision(
   try {
     packInto(storage, source);
     const state = change(stateDocument.parse(JSON.parse(readFileSync(join(storage, 'trails/0/.pvr/json'), 'utf8'))));
+    const present = (await get(socketPath, '/objects', objectRows)).map(({ sha256 }) => sha256);
     for (const [path, digest] of Object.entries(state)) {
-      if (path === '#spec' || typeof digest !== 'string') continue;
+      if (path === '#spec' || typeof digest !== 'string' || present.includes(digest)) continue;
       const bytes = readFileSync(join(storage, 'objects', digest));
       const { status, body } = await putBytes(socketPath, `/objects/${digest}`, bytes);
       assert.equal(status, 200, `PUT object of ${path}: ${body}`);
