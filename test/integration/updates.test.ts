@@ -1,15 +1,19 @@
 // Updates on real containers, over the control socket.
 import assert from 'node:assert/strict';
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { createHash } from 'node:crypto';
+import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { request } from 'node:http';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { text } from 'node:stream/consumers';
 import { afterEach, describe, it } from 'node:test';
-import { ask, containerRows, get, leaseRows } from '../kit/api.ts';
+import { type ApiAnswer, ask, containerRows, get, leaseRows, serviceRows } from '../kit/api.ts';
 import { eventually } from '../kit/eventually.ts';
 import {
   command,
   installRevision,
   progressReaches,
+  putBytes,
   putRevision,
   type SourceContainer,
   STAYS,
@@ -55,6 +59,25 @@ const addresses = async (it: Tree) =>
   Object.fromEntries((await get(it.socket, '/ipam/leases', leaseRows)).map(({ owner, address }) => [owner, address]));
 
 const bootState = ({ storage }: Tree) => JSON.parse(readFileSync(join(storage, 'boot/current.json'), 'utf8'));
+
+async function fill({ socket }: Tree, size: number) {
+  const bytes = Buffer.alloc(size, 'x');
+  const digest = createHash('sha256').update(bytes).digest('hex');
+  return { digest, ...(await putBytes(socket, `/objects/${digest}`, bytes)) };
+}
+
+/** The head of a request and nothing behind it. */
+function announce({ socket }: Tree, path: string, length: number): Promise<ApiAnswer> {
+  return new Promise((resolve, reject) => {
+    const headers = { 'content-length': length, expect: '100-continue' };
+    const outgoing = request({ socketPath: socket, method: 'PUT', path, headers }, async (response) => {
+      resolve({ status: response.statusCode ?? 0, body: await text(response) });
+      outgoing.destroy();
+    });
+    outgoing.on('error', reject);
+    outgoing.flushHeaders();
+  });
+}
 
 describe('integration.updates', () => {
   it('replaces one of three containers, adds one, removes one, and leaves the others alone', async () => {
@@ -153,9 +176,31 @@ describe('integration.updates', () => {
     await command(it.socket, 'LOCAL_RUN', 'locals/next');
     await eventually('it holds', PATIENCE_MS, () => bootState(it).trying?.started?.heldSinceMs !== undefined);
     const before = await pids(it);
+    const since = bootState(it).trying.started;
+    const [state] = (await get(it.socket, '/services', serviceRows)).filter(({ name }) => name === 'state-svc');
+    assert.equal(it.inside(['kill', '-KILL', String(state?.pid)]).status, 0);
+    await it.up();
+    assert.deepEqual(bootState(it).trying.started, since, 'its time began anew');
     await it.killSupervisor();
     it.start(['--set', 'PV_UPDATER_COMMIT_DELAY=8']);
     await progressReaches(it.socket, 'locals/next', 'UPDATED');
     assert.deepEqual(await pids(it), before);
+  });
+
+  it('takes objects in only while there is room, and collects garbage before it says that there is none', async () => {
+    const it = await boot({ a: POOLED }, ['--set', 'PV_STORAGE_GC_THRESHOLD_DEFERTIME=0']);
+    const size = 8 * 1024 * 1024;
+    const first = await fill(it, size);
+    assert.equal(first.status, 200, first.body);
+    const huge = await announce(it, `/objects/${'0'.repeat(64)}`, 2 ** 50);
+    assert.deepEqual([huge.status, huge.body], [507, '{"Error":"Not enough disk space available"}']);
+    // No revision has it, so the attempt made room for itself, as far as there was any.
+    const { status, body } = await ask(it.socket, 'GET', `/objects/${first.digest}`);
+    assert.equal(status, 404, body.slice(0, 80));
+    assert.equal((await fill(it, size)).status, 200);
+    const collected = await ask(it.socket, 'POST', '/storage/gc');
+    assert.deepEqual([collected.status, JSON.parse(collected.body)], [200, { reclaimed: size }]);
+    assert.deepEqual(readdirSync(join(it.storage, 'objects/incoming')), []);
+    await it.up();
   });
 });
