@@ -32,12 +32,6 @@ export function progressAt(stage: Stage, logs?: string): StepProgress {
   return { status, 'status-msg': message, progress, retries: 0, ...(logs === undefined ? {} : { logs }) };
 }
 
-/** WONTGO, whose text has figures. */
-export function noSpaceProgress(requiredBytes: number, availableBytes: number): StepProgress {
-  const message = `Space required ${requiredBytes} B, available ${availableBytes} B`;
-  return { status: 'WONTGO', 'status-msg': message, progress: 0, retries: 0 };
-}
-
 /** What was written down; undefined when it is damaged. */
 export function parseProgress(text: string): StepProgress | undefined {
   try {

@@ -20,12 +20,13 @@ import type { LogTail } from './log-tail.ts';
 import type { Reboots } from './reboot-request.ts';
 import { objectsOf, type RevisionStore } from './revision-store.ts';
 import type { Stage } from './stage.ts';
-import { type FailedStage, type Stage as ProgressStage, progressAt } from './step-progress.ts';
+import type { FailedStage } from './step-progress.ts';
 import type { StepStore } from './step-store.ts';
 import { type Transition, transitionBetween } from './transition.ts';
 import type { TrialLimits } from './trial.ts';
 import { type TrialWatch, watchTrial } from './trial-watch.ts';
 import { installRevision, stageOf } from './update-install.ts';
+import { createUpdateProgress } from './update-progress.ts';
 import { type Candidate, readCandidate, verifyCandidate } from './verify-revision.ts';
 
 export interface UpdateContext {
@@ -80,8 +81,10 @@ const COMMIT_AGAIN_MS = 5000;
 const MAX_CARRIED = 8;
 
 export function createUpdates(context: UpdateContext): Updates {
-  const { clock, tail, store, bootStore, steps, reboots, limits, life } = context;
+  const { clock, tail, store, bootStore, reboots, limits, life } = context;
   const log: Logger = tail.log;
+  const progress = createUpdateProgress({ steps: context.steps, tail, publish: context.publish });
+  const { reach, fail } = progress;
   let boot: BootState = { revision: '0' };
   let turn: Promise<unknown> = Promise.resolve();
   let trial: TrialWatch | undefined;
@@ -90,7 +93,6 @@ export function createUpdates(context: UpdateContext): Updates {
   /** Installed, or begun, right now. */
   let handled: string | undefined;
   let tidied: Promise<void> = Promise.resolve();
-  let told: Promise<void> = Promise.resolve();
 
   /** Rejects when it cannot be written down; then nothing has happened. */
   const advance = (event: BootEvent): Promise<BootStep> => {
@@ -113,22 +115,6 @@ export function createUpdates(context: UpdateContext): Updates {
       boot = bootStep(boot, event).state;
     });
   };
-
-  const setProgress = async (revision: string, progress: StepProgress): Promise<void> => {
-    log.info(`revision ${revision}: ${progress.status}, ${progress['status-msg']}`);
-    // In this order also on disk: the last word is the last.
-    told = told
-      .then(() => (isClosed ? undefined : steps.setProgress(revision, progress)))
-      .catch((error: unknown) =>
-        log.error(`progress of revision ${revision} cannot be written down: ${String(error)}`),
-      );
-    await told;
-    if (!isClosed) context.publish(revision, progress);
-  };
-  const reach = (revision: string, stage: ProgressStage): Promise<void> =>
-    setProgress(revision, progressAt(stage === 'done' && revision === '0' ? 'factory' : stage));
-  const fail = (revision: string, stage: FailedStage): Promise<void> =>
-    setProgress(revision, progressAt(stage, tail.text()));
 
   const held = async (running: Candidate): Promise<readonly Reservation[]> => {
     if (running.name === boot.revision || running.revision === undefined) return [];
@@ -284,20 +270,8 @@ export function createUpdates(context: UpdateContext): Updates {
     }
   };
 
-  /** What a cut of the power left in the middle of a word. */
-  const tidyProgress = async (): Promise<void> => {
-    for (const name of await steps.list()) {
-      if (isClosed) return;
-      const { status, 'status-msg': message } = await steps.progress(name);
-      const isUnderWay =
-        status === 'TESTING' || (status === 'INPROGRESS' && message !== progressAt('applied')['status-msg']);
-      if (isUnderWay && name !== boot.trying?.revision) await fail(name, 'rolledBack');
-    }
-    const runs = runningOf(boot);
-    if (runs !== boot.revision || boot.trying?.started !== undefined || !(await steps.has(runs))) return;
-    const { status } = await steps.progress(runs);
-    if (status !== 'DONE') await reach(runs, 'done');
-  };
+  /** What runs is the rollback point, and nothing is tried. */
+  const isSettled = (): boolean => runningOf(boot) === boot.revision && boot.trying?.started === undefined;
 
   return {
     leavesDoubt: (state) =>
@@ -334,7 +308,7 @@ export function createUpdates(context: UpdateContext): Updates {
         openTrial();
         // Containers are on their way; what is written down for people does not hold up whoever waits for them.
         tidied = tellKnown()
-          .then(tidyProgress)
+          .then(() => progress.tidy(boot.trying?.revision, isSettled() ? boot.revision : undefined))
           .catch((error: unknown) => log.error(`progress of revisions: ${String(error)}`));
         // It was asked for before this service restarted.
         if (trying !== undefined && trying.started === undefined)
@@ -374,7 +348,7 @@ export function createUpdates(context: UpdateContext): Updates {
       isClosed = true;
       trial?.close();
       await tidied;
-      await Promise.allSettled([turn, told]);
+      await Promise.allSettled([turn, progress.close()]);
     },
   };
 }

@@ -39,7 +39,7 @@ async function cutAfter(calls: number): Promise<boolean> {
     assert.ok((await device.state.runCommand({ op: 'LOCAL_RUN', payload: 'locals/x' })).ok);
     let isCut = false;
     const passing = eventually('the trial holds', PATIENCE_MS, () => {
-      const holds = bootState(device).trying?.started?.heldSinceMs !== undefined;
+      const holds = !isCut && bootState(device).trying?.started?.heldSinceMs !== undefined;
       if (holds) device.clock.advance(TRIAL.commitDelayMs);
       return isCut || holds;
     });
@@ -47,8 +47,8 @@ async function cutAfter(calls: number): Promise<boolean> {
       async () => device.world.calls.length - from >= calls || (await progress(device, 'locals/x')) === 'UPDATED',
     );
     isCut = true;
-    await passing;
     await (await device.boot({ cut: true })).settled;
+    await passing;
     const { revision, trying } = bootState(device);
     assert.equal(revision, '0');
     if (trying === undefined) {
