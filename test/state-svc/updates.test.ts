@@ -5,7 +5,17 @@ import { join } from 'node:path';
 import { afterEach, describe, it } from 'node:test';
 import type { CommandOp } from '../../shared/schema/steps.ts';
 import { eventually } from '../kit/eventually.ts';
-import { type ContainerSpec, createDevice, type Device, sha256, stateOf, TRIAL, writeRevision } from './device.ts';
+import {
+  type ContainerSpec,
+  createDevice,
+  type Device,
+  LEASE_HOLD_MS,
+  POOL,
+  sha256,
+  stateOf,
+  TRIAL,
+  writeRevision,
+} from './device.ts';
 
 const APP = { group: 'app', auto_recovery: { policy: 'no' } };
 const THREE = { a: APP, b: APP, c: APP };
@@ -165,6 +175,42 @@ describe('an update without a reboot', () => {
     const before = await pids(it);
     await updateLive(it, 'locals/x');
     assert.deepEqual(await pids(it), before);
+  });
+});
+
+describe('addresses', () => {
+  const POOLED = { ...APP, network: { pool: 'internal' } };
+  const pools = { network: { pools: { internal: POOL } } };
+
+  it('of a container that only the revision to go back to has are kept, and given back when there is none', async () => {
+    const it = await open({ a: POOLED, c: POOLED }, pools);
+    await install(it, 'locals/x', { a: POOLED }, pools);
+    await updateLive(it, 'locals/x');
+    const before = it.world.leases.get('c');
+    for (let passedMs = 0; passedMs <= 2 * LEASE_HOLD_MS; passedMs += 600_000) {
+      it.clock.advance(600_000);
+      await it.rows();
+    }
+    assert.equal(it.world.leases.get('c'), before);
+    await it.boot({ cut: true });
+    await reaches(it, 'locals/x', TESTING);
+    await holds(it);
+    await reaches(it, 'locals/x', DONE);
+    await eventually('it is given back', 20_000, () => {
+      it.clock.advance(60_000);
+      return !it.world.leases.has('c');
+    });
+    assert.ok(it.world.leases.has('a'));
+  });
+
+  it('that the revision to go back to reserves are given to nobody else while another runs', async () => {
+    const it = await open({ a: POOLED, c: { ...APP, network: { pool: 'internal', ip: '10.0.5.50' } } }, pools);
+    await install(it, 'locals/x', { a: POOLED }, pools);
+    await updateLive(it, 'locals/x');
+    assert.deepEqual(
+      it.world.reservations.map(({ container, address }) => [container, address]),
+      [['c', '10.0.5.50']],
+    );
   });
 });
 
