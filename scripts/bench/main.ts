@@ -1,6 +1,7 @@
 // `npm run bench [-- --json] [-- --rows NAME…]`: runs the rows and prints them as a table or as JSON.
 import { writeFileSync } from 'node:fs';
 import { parseArgs } from 'node:util';
+import { apiRows } from './api.ts';
 import { brokerRows } from './broker.ts';
 import { containerRows } from './containers.ts';
 import { ipamRows } from './ipam.ts';
@@ -16,6 +17,7 @@ const GROUPS: Readonly<Record<string, () => Promise<Row[]>>> = {
   broker: brokerRows,
   journal: journalRows,
   ipam: ipamRows,
+  api: apiRows,
 };
 
 const { values, positionals } = parseArgs({

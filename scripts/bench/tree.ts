@@ -40,7 +40,7 @@ export async function treeRows(): Promise<Row[]> {
 }
 
 /** A storage whose revision 0 has no containers. */
-function emptyStorage(): string {
+export function emptyStorage(): string {
   const storage = mkdtempSync(join(tmpdir(), 'berth-storage-'));
   chmodSync(storage, 0o755);
   mkdirSync(join(storage, 'trails/0/.pvr'), { recursive: true });
@@ -49,7 +49,7 @@ function emptyStorage(): string {
   return storage;
 }
 
-const ready = (tree: Tree): Promise<unknown> =>
+export const ready = (tree: Tree): Promise<unknown> =>
   eventually('up', PATIENCE_MS, () => (tree.output().includes('berth: up') ? true : undefined));
 
 /** Milliseconds from the start of the supervisor until `reached`. */

@@ -16,6 +16,8 @@ const MAX_HEADER_BYTES = 16 * 1024;
 const HEADERS_TIMEOUT_MS = 5_000;
 /** Milliseconds for a body that is read into memory. */
 const BODY_TIMEOUT_MS = 30_000;
+/** The same for one that nobody wants. */
+const IGNORED_BODY_MS = 1_000;
 /** Milliseconds without any traffic: ends clients that do not read their answer. */
 const IDLE_TIMEOUT_MS = 60_000;
 const KEEP_ALIVE_MS = 5_000;
@@ -106,7 +108,10 @@ export function createControlServer(
       if (unread) whole(1);
       unread = false;
     };
+    /** Nobody wanted the body: the rights or the path were wrong, or the endpoint takes none. */
+    let isIgnored = true;
     const take = async (): Promise<Buffer | Reply> => {
+      isIgnored = false;
       proceed();
       const body = await readBody(request, { maxBytes: MAX_BODY_BYTES, timeoutMs: BODY_TIMEOUT_MS });
       if (body.kind === 'late') return TOO_LATE;
@@ -120,7 +125,10 @@ export function createControlServer(
       lastEventId: lastEventIdOf(request),
       signal: () => hangUpSignal(response),
       readBody: take,
-      streamBody: () => bodyStream(request, { proceed, onWhole, stallMs: limits.stallMs }),
+      streamBody() {
+        isIgnored = false;
+        return bodyStream(request, { proceed, onWhole, stallMs: limits.stallMs });
+      },
     };
     inFlight++;
     if (!unread) whole(1);
@@ -131,6 +139,11 @@ export function createControlServer(
     }
     const reply = tooMany ? TOO_MANY : await dispatch(caller, incoming);
     inFlight--;
+    // A client that is still sending when its connection ends may never read why.
+    if (unread && isIgnored && !expectsContinue) {
+      const rest = await readBody(request, { maxBytes: MAX_BODY_BYTES, timeoutMs: IGNORED_BODY_MS });
+      if (rest.kind === 'whole') onWhole();
+    }
     if (!unread) whole(-1);
     // Not after the answer to what was no HTTP, which ended the connection.
     if (socket.writable) writeReply(response, reply, unread || tooMany);

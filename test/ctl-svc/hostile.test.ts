@@ -73,6 +73,27 @@ describe('ctl.hostile clients', () => {
     assert.match(answer.headers, /^connection: close$/im);
   });
 
+  it('hears a small body out before it refuses, so that a client that is still sending reads why', async () => {
+    for (const head of ['PUT /user-meta/a HTTP/1.1', 'GET /containers HTTP/1.1', 'PUT /nope HTTP/1.1']) {
+      const answer = await new Promise<string>((resolve, reject) => {
+        let text = '';
+        const client = connect(rig.socketOf('base'), () => {
+          client.write(`${head}\r\nContent-Length: 10\r\n\r\nfirst`);
+          setImmediate(() => client.write('later'));
+        });
+        client.setEncoding('utf8');
+        client.on('error', reject);
+        client.on('data', (chunk: string) => {
+          text += chunk;
+          client.end();
+        });
+        client.on('close', () => resolve(text));
+      });
+      assert.equal(parseAnswer(answer).status, 403);
+      assert.doesNotMatch(answer, /^connection: close/im);
+    }
+  });
+
   it('answers pipelined requests in their order', async () => {
     const text = await sendRaw(
       rig.host,
