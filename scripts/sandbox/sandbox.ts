@@ -76,8 +76,14 @@ while :; do sleep 3600 & wait $!; done
 /** How long namespaces, mounts and control groups of a dead sandbox may take to be gone. */
 const GONE_MS = 10_000;
 
+/** In memory where there is such a place, as a device's /run is: what is written there is synced at no cost. */
+function sharedParent(): string {
+  const memory = '/dev/shm';
+  return existsSync(memory) ? memory : tmpdir();
+}
+
 export async function openSandbox({ program, storage }: SandboxOptions): Promise<Sandbox> {
-  const shared = mkdtempSync(join(tmpdir(), 'berth-'));
+  const shared = mkdtempSync(join(sharedParent(), 'berth-'));
   const child = spawn(
     'setpriv',
     [

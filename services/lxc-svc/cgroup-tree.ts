@@ -52,13 +52,24 @@ function basesOf({ folder, controllers }: Hierarchy): string[] {
   return [...new Set(['/', ...paths])].map((path) => join(folder, path));
 }
 
+/** Folders in which LXC makes groups, one or two a hierarchy. */
+function cgroupBases(mounts: readonly Mount[]): readonly string[] {
+  return hierarchies(mounts).flatMap(basesOf);
+}
+
 /**
  * Removes the groups below `name` in every hierarchy, children first; LXC leaves some behind at each end, and all of them when
  * its monitor is killed. No process may be left in them. Groups that are in use stay; answers them.
  */
-export function removeCgroups(name: string, mounts: readonly Mount[] = readMountTable()): string[] {
-  const roots = hierarchies(mounts).flatMap((hierarchy) => basesOf(hierarchy).map((base) => join(base, name)));
-  return roots.flatMap(removeTree);
+export type RemoveCgroups = (name: string) => string[];
+
+/** Where groups are is looked up once: hierarchies are mounted long before containers run, and a look costs a read of every mount. */
+export function cgroupRemover(mounts: () => readonly Mount[] = readMountTable): RemoveCgroups {
+  let bases: readonly string[] = [];
+  return (name) => {
+    if (bases.length === 0) bases = cgroupBases(mounts());
+    return bases.map((base) => join(base, name)).flatMap(removeTree);
+  };
 }
 
 /** Pids in groups that removeCgroups answered; those of other pid namespaces, which read as 0, are left out. */

@@ -67,6 +67,9 @@ function isSame(a: MountRecord, b: MountRecord): boolean {
   return isDeepStrictEqual({ ...a, logFiles: [] }, { ...b, logFiles: [] });
 }
 
+/** After the last of a group of containers is mounted, on a slow board. */
+const COLLECT_MS = 1_000;
+
 export function createContainerMounts({ places, disks, readerGid, log, events }: MountContext): ContainerMounts {
   const watchers = new Map<string, FSWatcher>();
   // An unmount takes the kernel milliseconds, and hundreds of containers can go at once: heartbeats and answers must get through.
@@ -94,19 +97,30 @@ export function createContainerMounts({ places, disks, readerGid, log, events }:
   };
   const othersDisks = (container: string): ReadonlySet<string> =>
     new Set(recordsInUse(container).flatMap((record) => record.disks.map(({ name }) => name)));
-  let collecting = Promise.resolve();
-  /** Behind what was asked for: nobody waits for it. */
+  const collectNow = async (roots: readonly string[]): Promise<void> => {
+    try {
+      for (const root of roots) {
+        const used = new Set(recordsInUse().map(({ revision }) => revision));
+        const gone = await removeGoneRevisions(places, root, used);
+        for (const revision of gone) log.info(`volumes of revision ${revision}, which is gone, are removed`);
+      }
+    } catch (error) {
+      log.warn(`volumes of revisions that are gone stay: ${String(error)}`);
+    }
+  };
+  const rootsToLookAt = new Set<string>();
+  let isCollecting = false;
+  /** Once for all containers that are mounted together: it reads what all of them use. Nobody waits for it, nor does the process. */
   const collect = (open: MountRecord['disks']): void => {
-    const roots = new Set([undefined, ...open].map((disk) => disks.rootOf(disk)));
-    collecting = collecting
-      .then(async () => {
-        for (const root of roots) {
-          const used = new Set(recordsInUse().map(({ revision }) => revision));
-          const gone = await removeGoneRevisions(places, root, used);
-          for (const revision of gone) log.info(`volumes of revision ${revision}, which is gone, are removed`);
-        }
-      })
-      .catch((error: unknown) => log.warn(`volumes of revisions that are gone stay: ${String(error)}`));
+    for (const disk of [undefined, ...open]) rootsToLookAt.add(disks.rootOf(disk));
+    if (isCollecting) return;
+    isCollecting = true;
+    setTimeout(() => {
+      isCollecting = false;
+      const roots = [...rootsToLookAt];
+      rootsToLookAt.clear();
+      void collectNow(roots);
+    }, COLLECT_MS).unref();
   };
   const clear = async (container: string, its: ContainerPlaces): Promise<readonly string[]> => {
     const used = readMountRecord(its.mountRecord)?.disks ?? [];

@@ -4,7 +4,7 @@ import { readFileSync, statSync } from 'node:fs';
 import { setTimeout as delay } from 'node:timers/promises';
 import { runCommand } from '../../shared/exec/run-command.ts';
 import type { Logger } from '../../shared/log/logger.ts';
-import { processesIn, removeCgroups } from './cgroup-tree.ts';
+import { cgroupRemover, processesIn } from './cgroup-tree.ts';
 import { firstError, loggedExit, loggedStart } from './exit-log.ts';
 import { rotateLxcLog } from './log-files.ts';
 import { initOf, monitorEnd, monitorOf, startClients } from './monitor.ts';
@@ -55,6 +55,7 @@ const VANISH_MS = 2_000;
 
 export function createContainerRuns({ places, readerGid, log, exited }: RunContext): ContainerRuns {
   const runs = new Map<string, Run>();
+  const removeCgroups = cgroupRemover();
   const path = lxcPath(places);
 
   /** What only a killed monitor leaves: processes that outlived it, control groups. Nobody else has processes in these groups. */
