@@ -14,7 +14,9 @@ const ASK_TIMEOUT_MS = 10_000;
 
 export function ask(socketPath: string, method: string, path: string, body?: unknown): Promise<ApiAnswer> {
   return new Promise((resolve, reject) => {
-    const outgoing = request({ socketPath, method, path, timeout: ASK_TIMEOUT_MS }, async (response) => {
+    // A connection of its own: one that is kept could be closed by the server in the moment in which it is used again.
+    const options = { socketPath, method, path, timeout: ASK_TIMEOUT_MS, agent: false };
+    const outgoing = request(options, async (response) => {
       const answer = { status: response.statusCode ?? 0, body: await text(response) };
       try {
         holdAgainstDocument({ ...answer, method, target: path, contentType: response.headers['content-type'] });
