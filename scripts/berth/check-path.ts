@@ -3,6 +3,7 @@ import { readFileSync, statSync } from 'node:fs';
 import { basename, join } from 'node:path';
 import * as z from 'zod/mini';
 import type { ParsedRevision, Problem } from '../../shared/revision/revision.ts';
+import { checkSignatures } from '../../shared/revision/signatures.ts';
 import { parseDevice, parseState } from '../../shared/revision/validate.ts';
 import { revisionName, sha256 } from '../../shared/schema/names.ts';
 import { isSourceFolder, readSources, reasonOf } from './pack-source.ts';
@@ -29,10 +30,11 @@ function checkFile(path: string): Checked {
   const read = readJson(path, basename(path));
   if (!read.ok) return { summary: path, problems: [read.problem], warnings: [] };
   if (isDevice(path, read.value)) return { summary: `device ${path}`, problems: parseDevice(read.value), warnings: [] };
-  return judged(
+  const checked = judged(
     `state ${path}`,
     parseState(read.value, () => undefined),
   );
+  return { ...checked, warnings: [...checked.warnings, ...signatureWarnings(read.value)] };
 }
 
 const DEVICE_KEYS = ['groups', 'disks', 'volumes', 'network'];
@@ -55,7 +57,16 @@ async function checkStorage(storage: string): Promise<Checked> {
   const parsed = parseState(read.value, (_path, digest) => readObject(storage, digest));
   const damaged = await checkObjects(storage, read.value);
   const { problems, warnings } = judged(summary, parsed);
-  return { summary, problems: [...problems, ...damaged], warnings };
+  return { summary, problems: [...problems, ...damaged], warnings: [...warnings, ...signatureWarnings(read.value)] };
+}
+
+/** Held against the keys that they bring themselves. Warnings, because it is the device's configuration that says what they mean to it. */
+function signatureWarnings(state: unknown): readonly Problem[] {
+  const { signatures, invalid, uncovered } = checkSignatures(state, undefined);
+  const [first] = uncovered;
+  if (signatures === 0 || first === undefined || invalid.length > 0) return invalid;
+  const others = uncovered.length > 1 ? `, and so are ${uncovered.length - 1} more parts` : '';
+  return [{ ...first, message: `is covered by no signature${others}; a device in mode strict refuses it` }];
 }
 
 function readCurrent(storage: string): string | Problem {

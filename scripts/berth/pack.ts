@@ -8,12 +8,14 @@ import type { Problem } from '../../shared/revision/revision.ts';
 import { revisionName } from '../../shared/schema/names.ts';
 import { PackFailure } from './pack-command.ts';
 import { makeRootfs } from './pack-rootfs.ts';
+import { readSigner, type Signer, signedRevision } from './pack-signature.ts';
 import { readSources, type Source } from './pack-source.ts';
 import { packedRevision, validateSource } from './pack-state.ts';
 import { storageRefusal, writeToStorage } from './pack-storage.ts';
 import { createProgressBar } from './progress-bar.ts';
 
 export const PACK_USAGE = `usage: berth pack SRC... -o OUT [--revision REV] [--force] [--unchecked]
+                  [--sign KEY [--x5c FILE]]
 
   SRC             a folder with device.json and containers/<name>/{args.json, rootfs/ or rootfs.list, config/}
   -o OUT          a storage folder, made when it is not there, or an archive when it ends in .tgz
@@ -21,6 +23,8 @@ export const PACK_USAGE = `usage: berth pack SRC... -o OUT [--revision REV] [--f
   --force         replace a revision or an archive of that name with other content
   --unchecked     write a revision that breaks the rules, with its errors as warnings: to test
                   what a device does with it. Sources that cannot be read are refused all the same
+  --sign KEY      sign all of it with the private key in this PEM file (RSA of 2048 bits or more; EC P-256, P-384, P-521)
+  --x5c FILE      send the certificates of this PEM file along, that of the key first; without it a device needs pub.pem
 
 Temporary files go to TMPDIR (${tmpdir()}).`;
 
@@ -30,6 +34,7 @@ interface PackOptions {
   readonly revision: string;
   readonly force: boolean;
   readonly unchecked: boolean;
+  readonly signer: Signer | undefined;
 }
 
 /** Answers the exit code: 0 packed or unchanged, 1 refused, 2 wrong use. */
@@ -71,6 +76,8 @@ function parseOptions(argv: readonly string[]): PackOptions | { readonly wrong: 
         revision: { type: 'string', default: '0' },
         force: { type: 'boolean', default: false },
         unchecked: { type: 'boolean', default: false },
+        sign: { type: 'string' },
+        x5c: { type: 'string' },
       },
     });
     const { output, revision, force, unchecked } = values;
@@ -88,7 +95,9 @@ function parseOptions(argv: readonly string[]): PackOptions | { readonly wrong: 
     } else if (!existsSync(dirname(out))) {
       return { wrong: `${dirname(out)}: no such folder` };
     }
-    return { sources: positionals.map((path) => resolve(path)), out, revision, force, unchecked };
+    const signer = readSigner(values.sign, values.x5c);
+    if (signer !== undefined && 'wrong' in signer) return signer;
+    return { sources: positionals.map((path) => resolve(path)), out, revision, force, unchecked, signer };
   } catch (error) {
     return { wrong: error instanceof Error ? error.message : String(error) };
   }
@@ -102,11 +111,11 @@ function refuse(problems: readonly Problem[]): number {
   return 1;
 }
 
-async function packInto({ out, revision, force }: PackOptions, source: Source): Promise<void> {
+async function packInto({ out, revision, force, signer }: PackOptions, source: Source): Promise<void> {
   const temporary = mkdtempSync(join(tmpdir(), 'berth-pack-'));
   const forget = removeOnSignals(temporary);
   try {
-    const packed = await packedRevision(source, await makeAllRootfs(source, temporary));
+    const packed = signedRevision(await packedRevision(source, await makeAllRootfs(source, temporary)), signer);
     if (isArchive(out)) {
       const { writeArchive } = await import('./pack-archive.ts');
       const outcome = await writeArchive(out, packed, force, temporary);

@@ -1,7 +1,9 @@
 // state-svc as a process: wiring only.
 import { availableParallelism } from 'node:os';
 import { join } from 'node:path';
+import { settingsOf } from '../../shared/service/launch.ts';
 import { runService } from '../../shared/service/run-service.ts';
+import { trustPlaces } from '../../shared/service/trust-places.ts';
 import { ipamContract } from '../ipam-svc/contract.ts';
 import { openBootStore } from './boot-store.ts';
 import { createChecksums } from './checksum-pool.ts';
@@ -20,12 +22,21 @@ import { openDesk } from './open-desk.ts';
 import { openGarbage } from './open-garbage.ts';
 import { type RevisionRunner, runRevision } from './revision-runner.ts';
 import { openRevisionStore } from './revision-store.ts';
+import { createSignatureCheck } from './signature-check.ts';
 import { openStepStore } from './step-store.ts';
+import { openTrustStore } from './trust-store.ts';
 
 void runService(stateContract, 'state', async ({ channel, launch, log }) => {
   // The bundle is CommonJS, and the worker's bundle lies beside it.
   const checksums = createChecksums(join(__dirname, 'checksum-worker.js'));
-  const store = openRevisionStore(launch.storage, checksums);
+  const configured = settingsOf(launch);
+  const store = openRevisionStore(launch.storage, checksums, {
+    rehash: configured.value('PV_SECUREBOOT_CHECKSUM'),
+    signatures: createSignatureCheck({
+      ...{ mode: configured.value('PV_SECUREBOOT_MODE'), log, nowMs: Date.now },
+      trust: openTrustStore(trustPlaces(configured)),
+    }),
+  });
   const steps = openStepStore(launch.storage, log);
   await steps.open();
   let runner: RevisionRunner | undefined;

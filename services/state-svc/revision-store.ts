@@ -10,6 +10,7 @@ import type { Problem } from '../../shared/revision/revision.ts';
 import { sha256 } from '../../shared/schema/names.ts';
 import { readIfPresent } from './atomic-file.ts';
 import type { Checksums } from './checksum-pool.ts';
+import { type Occasion, type SignatureCheck, UNCHECKED } from './signature-check.ts';
 
 export type Read<T> =
   | { readonly ok: true; readonly value: T }
@@ -21,14 +22,25 @@ export interface RevisionStore {
   /** An object as text; undefined when it is missing. For small ones: LXC configurations. */
   readObject(digest: string): string | undefined;
   /** Hashes every object once; a problem per path whose object is missing, unreadable or different. */
-  verifyObjects(objects: ReadonlyMap<string, string>): Promise<readonly Problem[]>;
+  verifyObjects(objects: ReadonlyMap<string, string>, occasion?: Occasion): Promise<readonly Problem[]>;
+  verifySignatures: SignatureCheck;
   /** Makes the hard links that are missing and replaces those that lead elsewhere; right ones stay untouched. */
   checkOut(revision: string, objects: ReadonlyMap<string, string>): Promise<readonly Problem[]>;
 }
 
 const digests = z.record(z.string(), z.unknown());
 
-export function openRevisionStore(storage: string, checksums: Checksums): RevisionStore {
+export interface Verification {
+  readonly signatures: SignatureCheck;
+  /** Whether objects of a revision that was taken before are hashed again. */
+  readonly rehash: boolean;
+}
+
+export function openRevisionStore(
+  storage: string,
+  checksums: Checksums,
+  { signatures, rehash }: Verification = { signatures: UNCHECKED, rehash: true },
+): RevisionStore {
   const objectPath = (digest: string): string => join(storage, 'objects', digest);
   const trail = (revision: string): string => join(storage, 'trails', revision);
 
@@ -53,7 +65,10 @@ export function openRevisionStore(storage: string, checksums: Checksums): Revisi
         return undefined;
       }
     },
-    async verifyObjects(objects) {
+    verifySignatures: signatures,
+    async verifyObjects(objects, occasion = 'known') {
+      // One that is missing is found when it is linked.
+      if (occasion === 'known' && !rehash) return [];
       const verdicts = new Map<string, Promise<Verdict>>();
       for (const digest of objects.values()) {
         if (!verdicts.has(digest)) verdicts.set(digest, verify(checksums, objectPath(digest), digest));

@@ -108,8 +108,9 @@ async function checkState(store: RevisionStore, text: string): Promise<Revision 
     return invalid([{ path: '', code: 'NOT_JSON', message: error instanceof Error ? error.message : String(error) }]);
   }
   const parsed = parseState(document, (_path, digest) => store.readObject(digest));
-  const damaged = await store.verifyObjects(objectsOf(document));
-  const problems = [...(parsed.ok ? [] : parsed.problems), ...damaged];
+  const unsigned = await store.verifySignatures(document, 'new');
+  const damaged = await store.verifyObjects(objectsOf(document), 'new');
+  const problems = [...unsigned, ...(parsed.ok ? [] : parsed.problems), ...damaged];
   return parsed.ok && problems.length === 0 ? parsed.revision : invalid(problems);
 }
 

@@ -15,6 +15,8 @@ const TEXTS = {
   awaitingStability: ['TESTING', 'Awaiting to see if update is stable', 90],
   awaitingStable: ['TESTING', 'Waiting for all containers to become stable', 85],
   badState: ['WONTGO', 'State JSON has bad format', 0],
+  badSignature: ['WONTGO', 'Signature validation failed', 0],
+  notCovered: ['WONTGO', 'State not fully covered by signatures', 0],
   containerFailed: ['ERROR', 'A container could not be started', 0],
   goalMissed: ['ERROR', 'Status goal not reached', 0],
   badObject: ['ERROR', 'Object validation went wrong', 0],
@@ -24,7 +26,15 @@ const TEXTS = {
 
 export type Stage = keyof typeof TEXTS;
 /** Stages in which an update ends that did not make it. */
-export type FailedStage = 'badState' | 'containerFailed' | 'goalMissed' | 'badObject' | 'rolledBack' | 'internal';
+export type FailedStage =
+  | 'badState'
+  | 'badSignature'
+  | 'notCovered'
+  | 'containerFailed'
+  | 'goalMissed'
+  | 'badObject'
+  | 'rolledBack'
+  | 'internal';
 
 /** `logs`: JSON log lines that explain a failure. */
 export function progressAt(stage: Stage, logs?: string): StepProgress {

@@ -11,13 +11,15 @@ export type Installed =
 /** Everything is verified and linked when it resolves. */
 export async function installRevision(store: RevisionStore, name: string): Promise<Installed> {
   const candidate = await readCandidate(store, name);
-  const problems = await verifyCandidate(store, candidate);
+  const problems = await verifyCandidate(store, candidate, 'new');
   if (problems.length === 0) return { ok: true, candidate };
   return { ok: false, stage: stageOf(problems), problems };
 }
 
-/** A state that is wrong is wrong whatever its objects are. */
+/** Who may not be trusted is not asked what the state says; a state that is wrong is wrong whatever its objects are. */
 export function stageOf(problems: readonly Problem[]): FailedStage {
+  if (problems.some(({ code }) => code === 'SIGNATURE_INVALID')) return 'badSignature';
+  if (problems.some(({ code }) => code === 'NOT_COVERED')) return 'notCovered';
   const isOfObjects = problems.every(({ code }) => code.startsWith('OBJECT_') || code === 'CHECKOUT_FAILED');
   return isOfObjects ? 'badObject' : 'badState';
 }

@@ -4,6 +4,7 @@
 import type { Problem, Revision } from '../../shared/revision/revision.ts';
 import { parseState } from '../../shared/revision/validate.ts';
 import { objectsOf, type RevisionStore } from './revision-store.ts';
+import type { Occasion } from './signature-check.ts';
 
 export interface Candidate {
   /** `undefined` when not even its name could be read. */
@@ -25,11 +26,19 @@ export async function readCandidate(store: RevisionStore, name: string): Promise
     : { ...candidate, revision: undefined, problems: parsed.problems, warnings: [] };
 }
 
-/** The slow part: hashes every object, then puts the checkout in order. Answers all problems, those of the quick part first. */
-export async function verifyCandidate(store: RevisionStore, candidate: Candidate): Promise<readonly Problem[]> {
+/**
+ * The slow part: signatures, the hash of every object, then the checkout. Answers all problems: those of signatures, of the quick part,
+ * of objects.
+ */
+export async function verifyCandidate(
+  store: RevisionStore,
+  candidate: Candidate,
+  occasion: Occasion = 'known',
+): Promise<readonly Problem[]> {
+  const unsigned = await store.verifySignatures(candidate.document, occasion);
   // Also for a document that was refused: whoever repairs it wants to know of its objects in the same go.
-  const damaged = await store.verifyObjects(objectsOf(candidate.document));
-  const problems = [...candidate.problems, ...damaged];
+  const damaged = await store.verifyObjects(objectsOf(candidate.document), occasion);
+  const problems = [...unsigned, ...candidate.problems, ...damaged];
   const { name, revision } = candidate;
   if (problems.length > 0 || name === undefined || revision === undefined) return problems;
   return store.checkOut(name, revision.objects);

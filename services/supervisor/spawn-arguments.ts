@@ -6,11 +6,17 @@ export interface Places {
   readonly storage: string;
   /** The folder with the services' bundles. */
   readonly program: string;
+  /** Whom the device trusts to sign revisions: the folder, and the store of certificates when it lies elsewhere. */
+  readonly trust?: { readonly folder: string; readonly store: string };
 }
 
-/** Replaces <rundir> and <storage>. */
+const TRUST = '/etc/pantavisor/pvs/trust';
+
+/** Replaces <rundir>, <storage>, <trust> and <truststore>. */
 export function expandPath(path: string, places: Places): string {
-  return path.replace('<rundir>', places.rundir).replace('<storage>', places.storage);
+  const { rundir, storage, trust = { folder: TRUST, store: TRUST } } = places;
+  const known: Readonly<Record<string, string>> = { rundir, storage, trust: trust.folder, truststore: trust.store };
+  return path.replace(/^<(\w+)>/, (written, name: string) => known[name] ?? written);
 }
 
 function capabilityList(capabilities: readonly string[]): string {

@@ -7,6 +7,8 @@ import { CONTRACTS_HASH } from '../../shared/ipc/contracts-hash.ts';
 import { memoryPorts } from '../../shared/ipc/memory-port.ts';
 import { socketPort } from '../../shared/ipc/socket-port.ts';
 import { createLogger, type Logger } from '../../shared/log/logger.ts';
+import { settingsOf } from '../../shared/service/launch.ts';
+import { trustPlaces } from '../../shared/service/trust-places.ts';
 import { resolveUid } from '../../shared/service/users.ts';
 import { supervisorContract } from './contract.ts';
 import { ALL_CONTRACTS, SERVICE_CONTRACTS } from './contracts.ts';
@@ -137,7 +139,7 @@ function supervise(contract: Contract, { held, broker, log, options, announce }:
         {
           contract,
           uid: uidOf(contract),
-          places: options,
+          places: { ...options, trust: trustPlaces(settingsOf(options)) },
           logFd: held.logFdOf(service),
           ...held.inheritanceOf(service),
         },

@@ -146,12 +146,21 @@ export const KEYS = {
   PV_POWER_SYSFS_DIR: key(text, '/sys/power', { alias: 'power.sysfs_dir' }),
   PV_REVISION_RETRIES: key(count, '10', { alias: 'revision.retries', userMeta: true }),
 
-  PV_SECUREBOOT_CHECKSUM: key(flag, '1', { alias: 'secureboot.checksum' }),
+  PV_SECUREBOOT_CHECKSUM: key(flag, '1', {
+    alias: 'secureboot.checksum',
+    job: '0: objects of a revision that was taken before are not hashed at each start; those of a new one always are',
+  }),
   PV_SECUREBOOT_HANDLERS: key(flag, '0', { alias: 'secureboot.handlers' }),
-  PV_SECUREBOOT_MODE: key(choice(['disabled', 'audit', 'lenient', 'strict']), 'disabled', { alias: 'secureboot.mode' }),
+  PV_SECUREBOOT_MODE: key(choice(['disabled', 'audit', 'lenient', 'strict']), 'disabled', {
+    alias: 'secureboot.mode',
+    job: 'signatures: `audit` only logs, `lenient` refuses those that do not hold, `strict` also parts without any',
+  }),
   // The missing letter of the alias is Pantavisor's.
   PV_SECUREBOOT_OEM_TRUSTSTORE: key(text, 'ca-oem-certificates', { alias: 'PV_SECUREBOOT_OEM_TRUSTORE' }),
-  PV_SECUREBOOT_TRUSTSTORE: key(text, 'ca-certificates', { alias: 'secureboot.truststore' }),
+  PV_SECUREBOOT_TRUSTSTORE: key(text, 'ca-certificates', {
+    alias: 'secureboot.truststore',
+    job: 'certificates of who may sign: `<name>.crt` or folder `<name>` in `pantavisor/pvs/trust` of PV_SYSTEM_ETCDIR, or a path',
+  }),
 
   PV_STORAGE_DEVICE: key(text, '', { alias: 'storage.device' }),
   PV_STORAGE_FSTYPE: key(text, '', { alias: 'storage.fstype' }),
@@ -186,7 +195,10 @@ export const KEYS = {
   PV_SYSTEM_APPARMOR_PROFILES: key(text, '', { alias: 'system.apparmor.profiles' }),
   PV_SYSTEM_CONFDIR: key(text, '/run/pantavisor/configs', { alias: 'system.confdir' }),
   PV_SYSTEM_DRIVERS_LOAD_EARLY_AUTO: key(flag, '0', { alias: 'system.drivers.load_early.auto' }),
-  PV_SYSTEM_ETCDIR: key(text, '/etc', { alias: 'system.etcdir' }),
+  PV_SYSTEM_ETCDIR: key(text, '/etc', {
+    alias: 'system.etcdir',
+    job: 'below it is `pantavisor/pvs/trust`, with `pub.pem` for signatures without certificates',
+  }),
   PV_SYSTEM_INIT_MODE: key(choice(['embedded', 'standalone', 'appengine']), 'appengine', {
     alias: 'system.init.mode',
     job: 'what a reboot is, when `--mode` is not given; `standalone` is not supported',

@@ -3,6 +3,7 @@ import assert from 'node:assert/strict';
 import { spawnSync } from 'node:child_process';
 import { describe, it } from 'node:test';
 import { logContract } from '../../services/log-svc/contract.ts';
+import { stateContract } from '../../services/state-svc/contract.ts';
 import { ALL_CONTRACTS } from '../../services/supervisor/contracts.ts';
 import { nodeArguments, setprivArguments } from '../../services/supervisor/spawn-arguments.ts';
 import { topicId } from '../../shared/ipc/topic.ts';
@@ -53,6 +54,16 @@ describe('supervisor.spawn-arguments', () => {
       args.filter((arg) => arg.startsWith('--allow')),
       ['--allow-fs-read=/p', '--allow-fs-read=/s/ipam', '--allow-fs-read=/r/lxc', '--allow-fs-write=/s/ipam'],
     );
+  });
+
+  it('opens the fence of who checks signatures to those who are trusted, wherever they are', () => {
+    const { files, privileges } = stateContract;
+    const reads = (trust?: { folder: string; store: string }): readonly string[] =>
+      nodeArguments({ files, privileges }, { ...places, ...(trust === undefined ? {} : { trust }) }, '--permission')
+        .filter((arg) => /^--allow-fs-read=.*(?:trust|mine)/.test(arg))
+        .map((arg) => arg.replace('--allow-fs-read=', ''));
+    assert.deepEqual(reads({ folder: '/x/trust', store: '/mine/ca.crt' }), ['/x/trust', '/mine/ca.crt']);
+    assert.deepEqual(new Set(reads()), new Set(['/etc/pantavisor/pvs/trust']));
   });
 
   it('leaves paths to the user where the contract needs symbolic links, and addons where it names them', () => {
