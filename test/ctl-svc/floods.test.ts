@@ -23,9 +23,11 @@ const REQUEST = 'GET /containers HTTP/1.1\r\n\r\n';
 describe('ctl.http-server under load', () => {
   let folder: string;
   const servers: ControlServer[] = [];
+  let figures = createFigures();
   const clients: Socket[] = [];
   beforeEach(() => {
     folder = mkdtempSync(join(tmpdir(), 'ctl-flood-'));
+    figures = createFigures();
   });
   afterEach(() => {
     for (const client of clients.splice(0)) client.destroy();
@@ -42,12 +44,7 @@ describe('ctl.http-server under load', () => {
     answer: (body: () => BodyStream) => Promise<Reply> | Reply,
   ): Promise<string> => {
     const path = join(folder, caller.kind);
-    const control = createControlServer(
-      caller,
-      limits,
-      async (_, { streamBody }) => await answer(streamBody),
-      createFigures(),
-    );
+    const control = createControlServer(caller, limits, async (_, { streamBody }) => await answer(streamBody), figures);
     servers.push(control);
     await new Promise<void>((resolve) => control.server.listen({ path, backlog: 1_024 }, resolve));
     return path;
@@ -61,11 +58,12 @@ describe('ctl.http-server under load', () => {
   };
 
   it('lets a container have a bounded part of each turn, and the host its own in the same one', async () => {
+    const limits = { ...CONTAINER_LIMITS, maxInTurn: 4 };
     let turn = 0;
     let inTurn = 0;
     let most = 0;
     let served = 0;
-    const container = await serve({ kind: 'container', container: 'web' }, CONTAINER_LIMITS, () => {
+    const container = await serve({ kind: 'container', container: 'web' }, limits, () => {
       served += 1;
       inTurn += 1;
       most = Math.max(most, inTurn);
@@ -91,12 +89,12 @@ describe('ctl.http-server under load', () => {
       const before = { turn, served };
       const answer = parseAnswer(await sendRaw(host, `${REQUEST.slice(0, -2)}Connection: close\r\n\r\n`));
       assert.equal(answer.status, 200);
-      assert.ok(served - before.served <= (turn - before.turn + 1) * CONTAINER_LIMITS.maxInTurn);
+      assert.ok(served - before.served <= (turn - before.turn + 1) * limits.maxInTurn);
       // Connected, read, answered, ended.
       assert.ok(turn - before.turn <= 40, `${turn - before.turn} turns`);
     }
     isOver = true;
-    assert.ok(most <= CONTAINER_LIMITS.maxInTurn, `${most} in one turn`);
+    assert.ok(most <= limits.maxInTurn, `${most} in one turn`);
   });
 
   it('ends a connection with more requests than are taken at a time, after those that are, and reads none of the rest', async () => {
@@ -116,6 +114,7 @@ describe('ctl.http-server under load', () => {
     const statuses = [...(await received).matchAll(/HTTP\/1\.1 (\d+)/g)].map(([, status]) => status);
     assert.deepEqual(statuses, [...Array(CONTAINER_LIMITS.maxInFlight).fill('200'), '503']);
     assert.equal(dispatched, CONTAINER_LIMITS.maxInFlight);
+    assert.deepEqual(figures.answers(), [{ endpoint: undefined, status: 503, count: 1 }]);
   });
 
   it('holds a thousand idle connections and answers the next one', async () => {
