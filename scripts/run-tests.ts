@@ -8,6 +8,7 @@ const ROOT = join(import.meta.dirname, '..');
 /** What boots whole trees comes last and alone: these share control groups, loop devices and the machine's two cores. */
 const ALONE = [
   'test/integration/',
+  'test/control/',
   'test/scenarios/',
   'test/crash/',
   'test/lxc-svc/',

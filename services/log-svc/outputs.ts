@@ -62,8 +62,9 @@ export function openOutputs(settings: LogSettings, places: OutputPlaces): Output
       ? undefined
       : createStdout(stdoutFd, stdoutWriter(stdoutFd, loadSend), formats.stdout);
   if (stdout !== undefined) lines.push((batch) => stdout.messages(batch.filter((message) => shown?.(message))));
+  // The level is about what Berth says; containers choose theirs themselves.
   const isWanted = ({ level, origin }: LogMessage): boolean =>
-    LEVELS.indexOf(level) <= LEVELS.indexOf(settings.level) && (capture || origin.kind !== 'container');
+    origin.kind === 'container' ? capture : LEVELS.indexOf(level) <= LEVELS.indexOf(settings.level);
   const cutter =
     lines.length === 0 ? undefined : createLineCutter((batch) => toAll(lines, batch.filter(isWanted)), places.pending);
 

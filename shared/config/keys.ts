@@ -108,7 +108,7 @@ export const KEYS = {
   PV_LOG_LEVEL: key(choice(LEVELS), 'info', {
     alias: 'log.level',
     userMeta: true,
-    job: 'the least that a message must be',
+    job: 'the least that a message of Berth itself must be',
   }),
   PV_LOG_LOGGERS: key(flag, '1', { alias: 'log.loggers' }),
   PV_LOG_PUSH: key(flag, '0', { alias: 'log.push' }),

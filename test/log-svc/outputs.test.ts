@@ -129,6 +129,15 @@ describe('log-svc.outputs', () => {
     assert.ok(!existsSync(place.log('0/web')));
   });
 
+  it('leaves it to containers what is worth a line', () => {
+    open({ PV_LOG_SERVER_OUTPUTS: 'singlefile', PV_LOG_LEVEL: 'error' });
+    outputs.messages([message('quiet', { level: 'INFO' }), message('heard', { level: 'DEBUG', ...fromWeb })]);
+    assert.deepEqual(
+      objects().map(({ msg }) => msg),
+      ['heard'],
+    );
+  });
+
   it('knows the level of what LXC says, where lines have one', () => {
     open({ PV_LOG_SERVER_OUTPUTS: 'filetree,singlefile' });
     const lxc =
@@ -137,7 +146,7 @@ describe('log-svc.outputs', () => {
     assert.equal(readFileSync(place.log('0/web/lxc.log'), 'utf8'), lxc);
     assert.deepEqual(
       objects().map(({ lvl }) => lvl),
-      ['ERROR'],
+      ['DEBUG', 'ERROR'],
     );
   });
 
