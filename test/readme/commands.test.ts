@@ -36,6 +36,7 @@ describe('readme.commands', () => {
       await exited;
     }
     rmSync(STORAGE, { recursive: true, force: true });
+    rmSync(`${STORAGE}.tgz`, { force: true });
   });
 
   const run = (command: string): void => {
