@@ -11,6 +11,8 @@ const MORE: Readonly<Record<string, readonly [readonly string[], string]>> = {
   between: [CA, 'root'],
   leaf: [LEAF, 'between'],
   direct: [LEAF, 'root'],
+  // Says nothing of its issuer but the name, so that only the signature tells.
+  unnumbered: [[...LEAF, 'authorityKeyIdentifier=none'], 'root'],
   plain: [['basicConstraints=CA:FALSE'], 'root'],
   web: [['extendedKeyUsage=serverAuth'], 'root'],
   'issued by no CA': [LEAF, 'direct'],
@@ -98,6 +100,20 @@ describe('the chain of a signature', () => {
     assert.match(reason(['direct'], ['root'], 0), /'CN=direct' is valid from .* on, and it is 1970-/);
     const roots = [new X509Certificate(get('root').pem)];
     assert.ok(trustedKey([get('direct').der], roots, undefined).ok);
+  });
+
+  it('is refused to a root of the same name with another key', async () => {
+    const impostor = createAuthority();
+    try {
+      const { pem } = await impostor.issue('root', CA);
+      const found = trustedKey([get('unnumbered').der], [new X509Certificate(pem)], Date.now());
+      assert.match(
+        found.ok ? 'trusted' : found.reason,
+        /'CN=unnumbered' was issued by 'CN=root', which is not in the trust/,
+      );
+    } finally {
+      impostor.remove();
+    }
   });
 
   it('gives the key that the signature is checked with', () => {
