@@ -33,6 +33,7 @@ describe('ctl process', { skip: process.getuid?.() !== 0 && 'needs root, to beco
   const program = join(folder, 'ctl-svc.cjs');
   const hostPath = join(folder, 'pv-ctrl');
   const channels = new Map<ServiceName, Channel>();
+  const world = newWorld();
   let broker: Broker;
   let kill: () => Promise<void>;
   let bankFd = -1;
@@ -60,7 +61,7 @@ describe('ctl process', { skip: process.getuid?.() !== 0 && 'needs root, to beco
         onGone: () => undefined,
       },
     });
-    startPeers(newWorld(), (service) => {
+    startPeers(world, (service) => {
       const [brokerEnd, serviceEnd] = memoryPorts();
       broker.attach(service, brokerEnd);
       const channel = createChannel(serviceEnd, { contractsHash: CONTRACTS_HASH, log: silentLogger, beatMs: 0 });
@@ -104,6 +105,7 @@ describe('ctl process', { skip: process.getuid?.() !== 0 && 'needs root, to beco
     broker.close();
     closeSync(bankFd);
     rmSync(folder, { recursive: true });
+    world.store.remove();
   });
 
   it('serves the inherited host socket', async () => {
