@@ -33,12 +33,13 @@ export function link(name: string, netns: Netns = ''): IpLink | undefined {
   return links(netns).find(({ ifname }) => ifname === name);
 }
 
-/** `10.0.5.2/24` … of one link. */
+/** `10.0.5.2/24` … of one link; none of one that is not there, or not yet. */
 export function addresses(name: string, netns: Netns = ''): string[] {
-  const found: { addr_info: { local: string; prefixlen: number }[] }[] = JSON.parse(
-    run(['ip', '-j', '-4', 'addr', 'show', 'dev', name], netns),
+  const found: { ifname?: string; addr_info?: { local: string; prefixlen: number }[] }[] = JSON.parse(
+    run(['ip', '-j', '-4', 'addr', 'show'], netns),
   );
-  return found.flatMap((entry) => entry.addr_info.map(({ local, prefixlen }) => `${local}/${prefixlen}`));
+  const its = found.filter(({ ifname }) => ifname === name);
+  return its.flatMap(({ addr_info = [] }) => addr_info.map(({ local, prefixlen }) => `${local}/${prefixlen}`));
 }
 
 export function defaultRoutes(netns: Netns = ''): { gateway: string; dev: string }[] {
