@@ -1,4 +1,6 @@
 // Hashes files in threads that exist only while there is something to hash: an idle worker would cost 10 MB.
+import { createHash } from 'node:crypto';
+import { type FileHandle, open as openFile } from 'node:fs/promises';
 import { availableParallelism } from 'node:os';
 import type { FileChecksum } from './checksum-worker.ts';
 
@@ -7,6 +9,14 @@ export interface Checksums {
   checksum(path: string): Promise<FileChecksum>;
   close(): Promise<void>;
 }
+
+/**
+ * Bytes that are hashed here before a thread is started for the rest: about what can be hashed while a thread comes up, and a small
+ * revision needs none at all.
+ */
+const OWN_BYTES = 4 * 1024 * 1024;
+/** A read and its hash, between which others get their turn. */
+const OWN_CHUNK_BYTES = 128 * 1024;
 
 /** Milliseconds that an idle thread is kept: long enough for the next object of the same revision, no longer. */
 const IDLE_MS = 500;
@@ -29,8 +39,26 @@ export function createChecksums(workerPath: string): Checksums {
   };
   let pool: ReturnType<typeof open> | undefined;
   let closed = false;
+  let ownBytes = OWN_BYTES;
+  /** Undefined: it is for a thread, also to say what is wrong with it. */
+  const hashHere = async (path: string): Promise<string | undefined> => {
+    const file = await openFile(path).catch(() => undefined);
+    if (file === undefined) return undefined;
+    try {
+      const { size } = await file.stat();
+      if (size > ownBytes) return undefined;
+      ownBytes -= size;
+      return await sha256Of(file);
+    } catch {
+      return undefined;
+    } finally {
+      await file.close();
+    }
+  };
   return {
     async checksum(path) {
+      const own = await hashHere(path);
+      if (own !== undefined) return { ok: true, sha256: own };
       pool ??= open();
       try {
         return await (await pool).run(path);
@@ -45,4 +73,14 @@ export function createChecksums(workerPath: string): Checksums {
       await (await pool)?.destroy();
     },
   };
+}
+
+async function sha256Of(file: FileHandle): Promise<string> {
+  const hash = createHash('sha256');
+  const chunk = Buffer.allocUnsafe(OWN_CHUNK_BYTES);
+  for (;;) {
+    const { bytesRead } = await file.read(chunk, 0, chunk.length);
+    if (bytesRead === 0) return hash.digest('hex');
+    hash.update(chunk.subarray(0, bytesRead));
+  }
 }

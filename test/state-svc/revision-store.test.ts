@@ -33,7 +33,7 @@ describe('revision store', () => {
   });
   afterEach(() => rm(storage, { recursive: true }));
 
-  it('hashes in pool threads and says which paths are damaged, missing or fine', async () => {
+  it('hashes every object and says which paths are damaged, missing or fine', async () => {
     const wrong = sha256('other');
     await writeFile(join(storage, 'objects', wrong), 'not other');
     const problems = await store.verifyObjects(
@@ -120,6 +120,9 @@ describe('objectsOf', () => {
   });
 });
 
+/** More than is hashed without a thread. */
+const LARGE_BYTES = 5_000_000;
+
 describe('the checksum pool as it is built', () => {
   it('works under the permission model, with a worker bundled beside the service, and gives its threads back', async (context) => {
     const folder = await realpath(await mkdtemp(join(tmpdir(), 'state-pool-')));
@@ -127,7 +130,7 @@ describe('the checksum pool as it is built', () => {
     const entry = `import { createChecksums } from ${JSON.stringify(join(ROOT, 'services/state-svc/checksum-pool.ts'))};
       import { writeAtomically } from ${JSON.stringify(join(ROOT, 'services/state-svc/atomic-file.ts'))};
       const checksums = createChecksums(__dirname + '/checksum-worker.js');
-      writeAtomically(__dirname + '/out/a.json', 'x').then(() => checksums.checksum(__dirname + '/out/a.json'))
+      writeAtomically(__dirname + '/out/a.json', 'x'.repeat(${LARGE_BYTES})).then(() => checksums.checksum(__dirname + '/out/a.json'))
         .then((found) => { console.log(JSON.stringify(found)); return checksums.close(); });`;
     const options = { bundle: true, platform: 'node', format: 'cjs', target: 'node20' } as const;
     const external = ['piscina'];
@@ -153,6 +156,6 @@ describe('the checksum pool as it is built', () => {
       `--allow-fs-write=${join(folder, 'out')}`,
       join(folder, 'main.js'),
     ]);
-    assert.deepEqual(JSON.parse(stdout), { ok: true, sha256: sha256('x') });
+    assert.deepEqual(JSON.parse(stdout), { ok: true, sha256: sha256('x'.repeat(LARGE_BYTES)) });
   });
 });
