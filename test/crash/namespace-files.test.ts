@@ -36,6 +36,7 @@ describe('crash.namespace-files', () => {
     const inode = inodeOf(`/proc/${pid}/ns/net`);
     assert.equal(inodeOf(file()), inode);
     const ping = startPing(tree, NAME, OUTSIDE_ADDRESS);
+    await ping.entered();
     await away();
     await eventually('the file names the namespace again', PATIENCE_MS, () => inodeOf(file()) === inode);
     await eventually('health is well', PATIENCE_MS, async () => {

@@ -1,9 +1,11 @@
 // A ping that runs while something is broken on purpose, and counts what it lost.
-import { once } from 'node:events';
 import { text } from 'node:stream/consumers';
-import type { Tree } from './tree.ts';
+import { eventually } from './eventually.ts';
+import { PATIENCE_MS, type Tree } from './tree.ts';
 
 export interface Ping {
+  /** Resolves when it is in the container's network namespace, whose file it needs no longer then. */
+  entered(): Promise<void>;
   /** Ends it; answers how many packets were sent and how many came back. */
   stop(): Promise<{ readonly sent: number; readonly received: number }>;
 }
@@ -21,10 +23,15 @@ export function startPing(tree: Tree, container: string, address: string): Ping 
   ]);
   if (child.stdout === null) throw new Error('ping has no output');
   const output = text(child.stdout);
+  // From the start: one that never got into its namespace has ended before anybody asks.
+  const exited = new Promise<void>((resolve) => child.once('exit', () => resolve()));
   return {
+    async entered() {
+      // Its first line waits in a buffer; its name changes when nsenter(1) is done.
+      await eventually('ping runs', PATIENCE_MS, () => tree.inside(['pgrep', '-f', '^busybox ping']).status === 0);
+    },
     async stop() {
-      const exited = once(child, 'exit');
-      tree.sandbox.signal(child, 'SIGINT');
+      if (child.exitCode === null && child.signalCode === null) tree.sandbox.signal(child, 'SIGINT');
       await exited;
       const [, sent, received] = /(\d+) packets transmitted, (\d+) packets received/.exec(await output) ?? [];
       if (sent === undefined || received === undefined) throw new Error(`ping said: ${await output}`);
