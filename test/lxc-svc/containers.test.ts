@@ -17,13 +17,7 @@ after(async () => {
   await rig.close();
 });
 
-/** Fails with what the service logged. */
-function value<T>(
-  answer: { readonly ok: true; readonly value: T } | { readonly ok: false; readonly error: object },
-): T {
-  if (!answer.ok) assert.fail(`${JSON.stringify(answer.error)}\n${rig.output()}`);
-  return answer.value;
-}
+const value: Rig['value'] = (answer) => rig.value(answer);
 
 async function run(container: string): Promise<number> {
   value(await rig.lxc.mount(mountOf(container)));

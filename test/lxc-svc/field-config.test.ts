@@ -19,12 +19,7 @@ after(async () => {
   await rig.close();
 });
 
-function value<T>(
-  answer: { readonly ok: true; readonly value: T } | { readonly ok: false; readonly error: object },
-): T {
-  if (!answer.ok) assert.fail(`${JSON.stringify(answer.error)}\n${rig.output()}`);
-  return answer.value;
-}
+const value: Rig['value'] = (answer) => rig.value(answer);
 
 const PATIENCE_MS = 20_000;
 const configOf = (container: string): string => join(STORAGE, 'trails/0', container, 'lxc.container.conf');

@@ -1,4 +1,5 @@
 // A real lxc-svc process with the privileges of its contract, its peers played by the test, and root filesystems of busybox.
+import assert from 'node:assert/strict';
 import { type ChildProcess, execFileSync, spawn, spawnSync } from 'node:child_process';
 import { createHash } from 'node:crypto';
 import { once } from 'node:events';
@@ -37,6 +38,8 @@ const PATIENCE_MS = 20_000;
 
 type Exited = EventPayload<(typeof lxcContract)['events']['containerExited']> & { readonly seenMs: number };
 
+type Outcome<T> = { readonly ok: true; readonly value: T } | { readonly ok: false; readonly error: object };
+
 export interface Rig {
   readonly lxc: Client<typeof lxcContract>;
   readonly exits: readonly Exited[];
@@ -48,6 +51,8 @@ export interface Rig {
   pid(): number;
   /** What it logged, one JSON object a line. */
   output(): string;
+  /** Of an answer that must be good; fails with what the service logged. */
+  value<T>(answer: Outcome<T>): T;
   spawn(): Promise<void>;
   kill(): Promise<void>;
   exitOf(container: string, pid: number): Promise<Exited>;
@@ -168,6 +173,10 @@ export async function openRig(): Promise<Rig> {
     socketCalls,
     pid: () => child?.pid ?? 0,
     output: () => output,
+    value(answer) {
+      if (!answer.ok) assert.fail(`${JSON.stringify(answer.error)}\n${output}`);
+      return answer.value;
+    },
     async spawn() {
       const isReady = new Promise<void>((resolve) => ready.push(resolve));
       child = spawnService();

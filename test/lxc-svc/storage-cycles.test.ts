@@ -141,12 +141,7 @@ describe('lxc-svc killed in the middle', () => {
     await rig.close();
   });
 
-  function value<T>(
-    answer: { readonly ok: true; readonly value: T } | { readonly ok: false; readonly error: object },
-  ): T {
-    if (!answer.ok) assert.fail(`${JSON.stringify(answer.error)}\n${rig.output()}`);
-    return answer.value;
-  }
+  const value: Rig['value'] = (answer) => rig.value(answer);
 
   const spin = (ms: number): void => {
     const until = performance.now() + ms;
