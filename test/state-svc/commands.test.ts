@@ -1,0 +1,113 @@
+// Commands about revisions, and what they may not do to each other.
+import assert from 'node:assert/strict';
+import { readFileSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { describe, it } from 'node:test';
+import { stateOf, TRIAL } from './device.ts';
+import {
+  CHANGED_B,
+  command,
+  deviceForEach,
+  holds,
+  install,
+  pids,
+  reaches,
+  TESTING_LIVE,
+  THREE,
+  UPDATED,
+  updateLive,
+} from './updates-kit.ts';
+
+const open = deviceForEach();
+
+describe('commands', () => {
+  it('come one at a time', async () => {
+    const it = await open(THREE);
+    await install(it, 'locals/x', CHANGED_B);
+    await command(it, 'LOCAL_RUN', 'locals/x');
+    for (const op of [
+      'LOCAL_RUN',
+      'LOCAL_APPLY',
+      'REBOOT_DEVICE',
+      'POWEROFF_DEVICE',
+      'MAKE_FACTORY',
+      'TRY_ONCE',
+    ] as const) {
+      assert.equal(await command(it, op, 'locals/x'), 'BUSY', op);
+    }
+    await reaches(it, 'locals/x', TESTING_LIVE);
+    assert.equal(await command(it, 'LOCAL_RUN', 'locals/x'), 'BUSY');
+    it.clock.advance(TRIAL.commitDelayMs);
+    await reaches(it, 'locals/x', UPDATED);
+    await it.until(async () => (await command(it, 'REBOOT_DEVICE', 'please')) === 'accepted');
+    await it.until(() => it.reboots.includes('COMMAND'));
+  });
+
+  it('that make no sense are refused, and nothing is in the way of the next', async () => {
+    const it = await open(THREE);
+    assert.equal(await command(it, 'LOCAL_RUN', 'locals/none'), 'NO_SUCH_STEP');
+    assert.equal(await command(it, 'LOCAL_RUN', '../0'), 'BAD_PAYLOAD');
+    assert.equal(await command(it, 'LOCAL_RUN', ''), 'BAD_PAYLOAD');
+    assert.equal(await command(it, 'TRY_ONCE', '0'), 'UNSUPPORTED');
+    assert.equal(await command(it, 'ENABLE_SSH'), 'UNSUPPORTED');
+    assert.equal(await command(it, 'MAKE_FACTORY', 'locals/none'), 'NO_SUCH_STEP');
+    assert.equal(await command(it, 'POWEROFF_DEVICE', 'bye'), 'accepted');
+    await it.until(() => it.reboots.includes('POWEROFF'));
+  });
+
+  it('apply checks a revision and runs nothing of it', async () => {
+    const it = await open(THREE);
+    await install(it, 'locals/x', CHANGED_B);
+    const before = await pids(it);
+    await command(it, 'LOCAL_APPLY', 'locals/x');
+    await reaches(it, 'locals/x', 'Update applied');
+    assert.deepEqual(await pids(it), before);
+    await updateLive(it, 'locals/x');
+  });
+
+  it('try once leaves the rollback point where it is, also with a reboot', async () => {
+    const it = await open(THREE);
+    await install(it, 'locals/x', CHANGED_B);
+    await command(it, 'TRY_ONCE', 'locals/x');
+    await reaches(it, 'locals/x', TESTING_LIVE);
+    await holds(it);
+    await reaches(it, 'locals/x', UPDATED);
+    await it.boot({ cut: true });
+    await it.untilStatus('b', 'STARTED');
+    assert.equal(it.world.containers.get('b')?.revision, '0');
+  });
+
+  it('make factory takes what was found stable, and nothing else', async () => {
+    const it = await open(THREE);
+    await install(it, 'locals/x', CHANGED_B);
+    assert.equal(await command(it, 'MAKE_FACTORY', 'locals/x'), 'UNSUPPORTED');
+    await updateLive(it, 'locals/x');
+    const before = await pids(it);
+    await it.until(async () => (await command(it, 'MAKE_FACTORY')) === 'accepted');
+    await reaches(it, '0', TESTING_LIVE);
+    await holds(it);
+    await reaches(it, '0', 'Factory revision');
+    assert.deepEqual(await pids(it), before);
+    const [factory, made] = ['0', 'locals/x'].map((name) =>
+      readFileSync(join(it.storage, 'trails', name, '.pvr/json'), 'utf8'),
+    );
+    assert.equal(factory, made);
+  });
+});
+
+describe('steps that are in use', () => {
+  it('cannot be put with another state', async () => {
+    const it = await open(THREE);
+    await install(it, 'locals/x', CHANGED_B);
+    await updateLive(it, 'locals/x');
+    const put = async (document: object) => {
+      const began = await it.state.beginUpload({});
+      assert.ok(began.ok && began.value.kind === 'upload');
+      writeFileSync(began.value.path, JSON.stringify(document));
+      const answer = await it.state.putStep({ name: 'locals/x', id: began.value.id });
+      return answer.ok ? 'ok' : answer.error.code;
+    };
+    assert.equal(await put(stateOf(THREE, {}).document), 'STEP_IN_USE');
+    assert.equal(await put(stateOf(CHANGED_B, {}).document), 'ok');
+  });
+});

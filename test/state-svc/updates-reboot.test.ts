@@ -1,0 +1,107 @@
+// Updates with a reboot, and power cuts in the middle of them.
+import assert from 'node:assert/strict';
+import { writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { describe, it } from 'node:test';
+import { type Device, sha256, TRIAL } from './device.ts';
+import {
+  APP,
+  CHANGED_B,
+  command,
+  DONE,
+  deviceForEach,
+  holds,
+  install,
+  onDisk,
+  reaches,
+  TESTING,
+  TESTING_LIVE,
+  THREE,
+} from './updates-kit.ts';
+
+const open = deviceForEach();
+
+describe('an update with a reboot', () => {
+  const SYSTEM = { s: { group: 'platform' } };
+  const CHANGED = { s: { group: 'platform', logs: [] } };
+
+  const reboot = async (it: Device): Promise<void> => {
+    await command(it, 'LOCAL_RUN', 'locals/x');
+    await it.until(() => it.reboots.length > 0);
+    await reaches(it, 'locals/x', 'Rebooting');
+    assert.equal((await it.rows()).s?.status, 'STARTED');
+    await it.boot({ cut: true });
+  };
+
+  it('is tried after it, and becomes the rollback point', async () => {
+    const it = await open(SYSTEM);
+    await install(it, 'locals/x', CHANGED);
+    await reboot(it);
+    await reaches(it, 'locals/x', TESTING);
+    assert.equal(it.world.containers.get('s')?.revision, 'locals/x');
+    assert.equal(onDisk(it).revision, '0');
+    it.clock.advance(TRIAL.commitDelayMs);
+    await reaches(it, 'locals/x', DONE);
+    assert.equal(onDisk(it).revision, 'locals/x');
+  });
+
+  it('goes back by another when it is refused after it', async () => {
+    const it = await open(SYSTEM);
+    await install(it, 'locals/x', { ...CHANGED, d: APP });
+    await command(it, 'LOCAL_RUN', 'locals/x');
+    await it.until(() => it.reboots.length > 0);
+    writeFileSync(join(it.storage, 'objects', sha256('root of d')), 'rotten');
+    await it.boot({ cut: true });
+    await it.until(() => it.reboots.includes('UPDATE_ROLLED_BACK'));
+    await reaches(it, 'locals/x', 'Object validation went wrong');
+    await it.boot({ cut: true });
+    await it.untilStatus('s', 'STARTED');
+    assert.equal(it.world.containers.get('s')?.revision, '0');
+    assert.deepEqual(it.reboots, ['UPDATE', 'UPDATE_ROLLED_BACK']);
+  });
+
+  it('is asked for where none is needed, when it is to be committed at once', async () => {
+    const it = await open(THREE);
+    await install(it, 'locals/x', CHANGED_B);
+    await command(it, 'LOCAL_RUN_COMMIT', 'locals/x');
+    await it.until(() => it.reboots.includes('UPDATE'));
+    await it.boot({ cut: true });
+    await reaches(it, 'locals/x', TESTING);
+    await holds(it);
+    await reaches(it, 'locals/x', DONE);
+  });
+});
+
+describe('a power cut', () => {
+  const MOMENTS = ['Transitioning to new revision without rebooting', TESTING_LIVE];
+  for (const moment of MOMENTS) {
+    it(`at "${moment}" goes back to what was committed, for good`, async () => {
+      const it = await open(THREE);
+      await install(it, 'locals/x', CHANGED_B);
+      const release = moment === MOMENTS[0] ? it.world.hold('lxc.stop') : () => undefined;
+      await command(it, 'LOCAL_RUN', 'locals/x');
+      await reaches(it, 'locals/x', moment);
+      await it.boot({ cut: true });
+      release();
+      await reaches(it, 'locals/x', 'Unexpected rollback');
+      await it.untilStatus('b', 'STARTED');
+      assert.equal(it.world.containers.get('b')?.revision, '0');
+      await it.boot({ cut: true });
+      await it.untilStatus('b', 'STARTED');
+      assert.equal(it.world.containers.get('b')?.revision, '0');
+    });
+  }
+
+  it('at "Rebooting" is the reboot', async () => {
+    const it = await open({ s: { group: 'platform' } });
+    await install(it, 'locals/x', { s: { group: 'platform', logs: [] } });
+    await command(it, 'LOCAL_RUN', 'locals/x');
+    await reaches(it, 'locals/x', 'Rebooting');
+    await it.boot({ cut: true });
+    await reaches(it, 'locals/x', TESTING);
+    await it.boot({ cut: true });
+    await reaches(it, 'locals/x', 'Unexpected rollback');
+    await it.untilStatus('s', 'STARTED');
+    assert.equal(it.world.containers.get('s')?.revision, '0');
+  });
+});
