@@ -26,9 +26,13 @@ export interface FakeStore {
 }
 
 export function newStore(): FakeStore {
-  const folder = mkdtempSync(join(tmpdir(), 'ctl-store-'));
+  let folder: string | undefined;
   return {
-    folder,
+    // Made for the first upload: a world that nobody starts leaves nothing behind.
+    get folder() {
+      folder ??= mkdtempSync(join(tmpdir(), 'ctl-store-'));
+      return folder;
+    },
     objects: new Map(),
     steps: new Map([['0', row('0', '')]]),
     uploads: new Map(),
@@ -36,7 +40,9 @@ export function newStore(): FakeStore {
     busy: undefined,
     commands: [],
     problems: [],
-    remove: () => rmSync(folder, { recursive: true, force: true }),
+    remove() {
+      if (folder !== undefined) rmSync(folder, { recursive: true, force: true });
+    },
   };
 }
 
@@ -44,31 +50,19 @@ function row(name: string, commitmsg: string): StepRow {
   return { name, date: '2026-01-01T00:00:00Z', commitmsg, progress: NEW };
 }
 
-const {
-  listObjects,
-  beginUpload,
-  finishUpload,
-  abandonUpload,
-  forgetUploads,
-  putStep,
-  listSteps,
-  stepProgress,
-  setCommitMessage,
-  runCommand,
-  collectGarbage,
-} = stateContract.requests;
+const { requests } = stateContract;
 export const stepRequests = {
-  listObjects,
-  beginUpload,
-  finishUpload,
-  abandonUpload,
-  forgetUploads,
-  putStep,
-  listSteps,
-  stepProgress,
-  setCommitMessage,
-  runCommand,
-  collectGarbage,
+  listObjects: requests.listObjects,
+  beginUpload: requests.beginUpload,
+  finishUpload: requests.finishUpload,
+  abandonUpload: requests.abandonUpload,
+  forgetUploads: requests.forgetUploads,
+  putStep: requests.putStep,
+  listSteps: requests.listSteps,
+  stepProgress: requests.stepProgress,
+  setCommitMessage: requests.setCommitMessage,
+  runCommand: requests.runCommand,
+  collectGarbage: requests.collectGarbage,
 };
 const part = { ...stateContract, requests: stepRequests };
 
