@@ -1,5 +1,6 @@
 // Puts the service together: which sources, which outputs, and which revision to go on with after a restart.
 import { join } from 'node:path';
+import { writtenOf } from '../../shared/config/launched-settings.ts';
 import { createSettings, type Written } from '../../shared/config/settings.ts';
 import type { Channel } from '../../shared/ipc/contract.ts';
 import type { Logger } from '../../shared/log/logger.ts';
@@ -31,7 +32,7 @@ export function serveLogs(channel: Channel, launch: Launch, log: Logger, compres
   const cursors = cursorKeeper(join(folder, 'cursors.json'), before);
 
   const settingsNow = (overrides: readonly Written[]) =>
-    logSettings(createSettings([...(launch.settings ?? []), ...overrides]).settings, (problem) => log.warn(problem));
+    logSettings(createSettings([...writtenOf(launch), ...overrides]).settings, (problem) => log.warn(problem));
   const outputs = openLiveOutputs(settingsNow([]), {
     root,
     compressWorker,

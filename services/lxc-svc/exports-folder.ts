@@ -1,6 +1,8 @@
 // Where exports appear. Pure.
+
+import { settingsOf } from '../../shared/config/launched-settings.ts';
 import { absolutePath } from '../../shared/schema/names.ts';
-import { type Launch, settingsOf } from '../../shared/service/launch.ts';
+import type { Launch } from '../../shared/service/launch.ts';
 
 /**
  * Pantavisor's /exports is a folder of the device's own root: nothing for a guest, unless somebody says so. Undefined: the tree's own

@@ -1,5 +1,5 @@
 // Wiring of lxc-svc.
-import { settingsOf } from '../../shared/service/launch.ts';
+import { settingsOf } from '../../shared/config/launched-settings.ts';
 import { runService } from '../../shared/service/run-service.ts';
 import { lxcContract } from './contract.ts';
 import { exportsFolder } from './exports-folder.ts';

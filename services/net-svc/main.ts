@@ -1,7 +1,7 @@
 // Wiring of net-svc.
 import { join } from 'node:path';
+import { settingsOf } from '../../shared/config/launched-settings.ts';
 import { createLogger } from '../../shared/log/logger.ts';
-import { settingsOf } from '../../shared/service/launch.ts';
 import { runService } from '../../shared/service/run-service.ts';
 import { netContract } from './contract.ts';
 import { openDesiredState } from './desired-state.ts';

@@ -1,7 +1,7 @@
 // state-svc as a process: wiring only.
 import { availableParallelism } from 'node:os';
 import { join } from 'node:path';
-import { settingsOf } from '../../shared/service/launch.ts';
+import { settingsOf, writtenOf } from '../../shared/config/launched-settings.ts';
 import { runService } from '../../shared/service/run-service.ts';
 import { trustPlaces } from '../../shared/service/trust-places.ts';
 import { ipamContract } from '../ipam-svc/contract.ts';
@@ -47,7 +47,7 @@ void runService(stateContract, 'state', async ({ channel, launch, log }) => {
     standing: () => runner?.standing(),
   });
   const metadata = await openMetadata(cache, own, log);
-  const settings = createLiveSettings(launch.settings ?? [], metadata, log);
+  const settings = createLiveSettings(writtenOf(launch), metadata, log);
   settings.onChange(() => channel.publish(stateContract, 'overridesChanged', { overrides: overrideRows(settings) }));
   metadata.onChange((kind, key) => channel.publish(stateContract, 'metadataChanged', { kind, key }));
   const views = openMetadataViews({

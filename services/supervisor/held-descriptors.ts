@@ -3,9 +3,10 @@
 import { randomUUID } from 'node:crypto';
 import { closeSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
+import { settingsOf } from '../../shared/config/launched-settings.ts';
 import type { ServiceName } from '../../shared/ipc/contract.ts';
 import { listenUnix, pipe2NonBlocking } from '../../shared/kernel/unix-sockets.ts';
-import { BROKER_FD, type Launch, settingsOf } from '../../shared/service/launch.ts';
+import { BROKER_FD, type Launch } from '../../shared/service/launch.ts';
 import { resolveUid } from '../../shared/service/users.ts';
 import { type ContainerSockets, createContainerSockets } from './container-sockets.ts';
 import { openKernelLog } from './held-kernel-log.ts';

@@ -1,5 +1,6 @@
 // The supervisor itself: one tree of services around one broker, from its start to its end.
 import { join } from 'node:path';
+import { settingsOf } from '../../shared/config/launched-settings.ts';
 import { type Broker, createBroker } from '../../shared/ipc/broker.ts';
 import { createChannel } from '../../shared/ipc/channel.ts';
 import type { Channel, Contract, ServiceName } from '../../shared/ipc/contract.ts';
@@ -7,7 +8,6 @@ import { CONTRACTS_HASH } from '../../shared/ipc/contracts-hash.ts';
 import { memoryPorts } from '../../shared/ipc/memory-port.ts';
 import { socketPort } from '../../shared/ipc/socket-port.ts';
 import { createLogger, type Logger } from '../../shared/log/logger.ts';
-import { settingsOf } from '../../shared/service/launch.ts';
 import { trustPlaces } from '../../shared/service/trust-places.ts';
 import { resolveUid } from '../../shared/service/users.ts';
 import { supervisorContract } from './contract.ts';

@@ -1,21 +1,11 @@
 // What the supervisor tells a service at its start: one JSON document in the environment variable BERTH_LAUNCH.
 import * as z from 'zod/mini';
-import type { KeyName } from '../config/keys.ts';
-import { createSettings, findKey, type Settings } from '../config/settings.ts';
 import { SERVICE_NAMES } from '../ipc/contract.ts';
 import { absolutePath } from '../schema/names.ts';
 
-const settingKey = z.pipe(
-  z.string(),
-  z.transform((name, context): KeyName => {
-    const key = findKey(name);
-    if (key !== undefined) return key;
-    context.issues.push({ code: 'custom', message: 'no key of the configuration', input: name });
-    return z.NEVER;
-  }),
-);
 const writtenSetting = z.strictObject({
-  key: settingKey,
+  /** Known to whoever asks for its value: the table of keys is not every service's to load. */
+  key: z.string(),
   value: z.string(),
   origin: z.enum(['pv conf file', 'env', 'user meta', 'command']),
 });
@@ -43,11 +33,6 @@ export const launch = z.strictObject({
   settings: z.optional(z.array(writtenSetting)),
 });
 export type Launch = z.output<typeof launch>;
-
-/** The configuration as it was when the supervisor started. */
-export function settingsOf({ settings = [] }: Pick<Launch, 'settings'>): Settings {
-  return createSettings(settings).settings;
-}
 
 export const LAUNCH_VARIABLE = 'BERTH_LAUNCH';
 /** The inherited socketpair to the broker. */
