@@ -1,8 +1,12 @@
-// Runs the tests: files given as arguments, or all of them. Finding none is a failure.
+// Runs the tests: files given as arguments, or all of them. Finding none is a failure, and so is what they leave behind.
 import { spawn } from 'node:child_process';
-import { readdirSync } from 'node:fs';
+import { chmodSync, mkdtempSync, readdirSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
 import { join, relative } from 'node:path';
 import process from 'node:process';
+import { run } from 'node:test';
+import { spec } from 'node:test/reporters';
+import { processes, strangers, strayFiles } from './tests/leftovers.ts';
 
 const ROOT = join(import.meta.dirname, '..');
 /** What boots whole trees comes last and alone: these share control groups, loop devices and the machine's two cores. */
@@ -17,6 +21,12 @@ const ALONE = [
   'test/sandbox/',
 ];
 const FILE_TIMEOUT_MS = 300_000;
+/** Of a whole run: better a red one than one that never ends. */
+const RUN_TIMEOUT_MS = 45 * 60_000;
+const LEAVING_MS = 5_000;
+const INSIDE = 'BERTH_TESTS_INSIDE';
+// The first process of a pid namespace: it collects orphans, and everything in the namespace ends with it.
+const FIRST = '"$@" & wait $!';
 
 function testFiles(): readonly string[] {
   return readdirSync(join(ROOT, 'test'), { recursive: true, encoding: 'utf8' })
@@ -25,19 +35,59 @@ function testFiles(): readonly string[] {
     .sort();
 }
 
-function runFiles(files: readonly string[], concurrency: number): Promise<boolean> {
+async function runFiles(files: readonly string[], concurrency: number): Promise<boolean> {
+  const known = new Set(processes().map(({ pid }) => pid));
+  const tests = run({ files: files.map((file) => join(ROOT, file)), concurrency, timeout: FILE_TIMEOUT_MS });
+  let passed = true;
+  tests.on('test:fail', ({ todo }) => {
+    if (todo === undefined) passed = false;
+  });
+  const report = tests.compose(new spec());
+  report.pipe(process.stdout, { end: false });
+  await new Promise((resolve) => report.once('end', resolve));
+  const left = await strangers(known, LEAVING_MS);
+  for (const { pid, parent, command } of left) {
+    console.error(`run-tests: left behind: process ${pid}, child of ${parent}: ${command}`);
+    process.kill(pid, 'SIGKILL');
+  }
+  return passed && left.length === 0;
+}
+
+async function runInside(files: readonly string[]): Promise<boolean> {
+  const alone = files.filter((file) => ALONE.some((folder) => file.startsWith(folder)));
+  const together = files.filter((file) => !alone.includes(file));
+  let passed = true;
+  if (together.length > 0) passed = (await runFiles(together, 2)) && passed;
+  if (alone.length > 0) passed = (await runFiles(alone, 1)) && passed;
+  return passed;
+}
+
+/** In a pid namespace of its own: whatever the tests start, nothing outlives them and holds our output open. */
+async function runOutside(args: readonly string[]): Promise<boolean> {
+  const temporary = mkdtempSync(join(tmpdir(), 'bt-'));
+  chmodSync(temporary, 0o755);
   const child = spawn(
-    process.execPath,
+    'setpriv',
     [
-      ...['--import', 'tsx', '--test', `--test-concurrency=${concurrency}`, `--test-timeout=${FILE_TIMEOUT_MS}`],
-      ...['--test-reporter=spec', '--test-reporter-destination=stdout', ...files],
+      ...['--pdeathsig', 'KILL', 'unshare', '--mount', '--pid', '--fork', '--kill-child=SIGKILL', '--mount-proc'],
+      ...['--propagation', 'slave', 'sh', '-c', FIRST, 'sh'],
+      ...[process.execPath, ...process.execArgv, import.meta.filename, ...args],
     ],
-    { cwd: ROOT, stdio: 'inherit' },
+    { cwd: ROOT, stdio: 'inherit', env: { ...process.env, TMPDIR: temporary, [INSIDE]: '1' } },
   );
-  return new Promise((resolve, reject) => {
+  const limit = setTimeout(() => {
+    console.error(`run-tests: not at its end after ${RUN_TIMEOUT_MS / 60_000} minutes`);
+    child.kill('SIGKILL');
+  }, RUN_TIMEOUT_MS);
+  const passed = await new Promise<boolean>((resolve, reject) => {
     child.once('error', reject);
     child.once('exit', (code) => resolve(code === 0));
   });
+  clearTimeout(limit);
+  const stray = strayFiles(temporary);
+  for (const path of stray) console.error(`run-tests: left behind: ${path}`);
+  rmSync(temporary, { recursive: true, force: true });
+  return passed && stray.length === 0;
 }
 
 const asked = process.argv.slice(2);
@@ -46,9 +96,5 @@ if (files.length === 0) {
   console.error('run-tests: no test file found');
   process.exit(1);
 }
-const alone = files.filter((file) => ALONE.some((folder) => file.startsWith(folder)));
-const together = files.filter((file) => !alone.includes(file));
-let passed = true;
-if (together.length > 0) passed = (await runFiles(together, 2)) && passed;
-if (alone.length > 0) passed = (await runFiles(alone, 1)) && passed;
+const passed = process.env[INSIDE] === '1' ? await runInside(files) : await runOutside(asked);
 process.exit(passed ? 0 : 1);

@@ -28,8 +28,10 @@ wait $child
 export function reexecInNamespaces(file: string): void {
   if (process.env[MARK] === '1') return;
   const { status, signal } = spawnSync(
-    'unshare',
+    'setpriv',
     [
+      // Killed, this process would leave unshare and all behind it to nobody.
+      ...['--pdeathsig', 'KILL', 'unshare'],
       ...['--mount', '--net', '--uts', '--ipc', '--pid', '--fork', '--kill-child=SIGKILL', '--mount-proc'],
       ...['--propagation', 'private', 'sh', '-c', SETUP, 'sh'],
       ...[process.execPath, ...process.execArgv, file, ...process.argv.slice(2)],

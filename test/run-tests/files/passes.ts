@@ -1,0 +1,4 @@
+// Passes.
+import { it } from 'node:test';
+
+it('passes', () => undefined);
