@@ -1,12 +1,12 @@
-// Bench rows of the control API: GET /containers of 20 containers beside a bare HTTP server with the same bytes, and an upload
-// beside cp and sha256sum.
+// Bench rows of the control API: GET /containers of 20 containers beside a bare HTTP server with the same bytes and while a container
+// floods its own socket, and an upload beside cp and sha256sum.
 import { type ChildProcess, execFileSync, fork } from 'node:child_process';
 import { createHash } from 'node:crypto';
 import { once } from 'node:events';
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { connect } from 'node:net';
 import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import { performance } from 'node:perf_hooks';
 import { openTree } from '../../test/kit/tree.ts';
 import { median, type Row } from './row.ts';
@@ -17,6 +17,7 @@ const CONCURRENCIES = [1, 8, 128] as const;
 const LOAD_MS = 1_000;
 const ROUNDS = 5;
 const WARM_MS = 1_500;
+const FLOOD_MS = 10_000;
 const UPLOAD_BYTES = 200_000_000;
 const UPLOADS = 3;
 const REQUEST = 'GET /containers HTTP/1.1\r\nHost: localhost\r\n\r\n';
@@ -33,7 +34,7 @@ export async function apiRows(): Promise<Row[]> {
     const rows: Row[] = [];
     for (const path of [socket, bareSocket]) await load(path, 8, WARM_MS);
     for (const concurrency of CONCURRENCIES) rows.push(...(await loadRows(socket, bareSocket, concurrency)));
-    rows.push(await uploadRow());
+    rows.push(...(await floodRows(ctl, socket)), await uploadRow());
     return rows;
   } finally {
     ctl.kill();
@@ -73,6 +74,31 @@ async function loadRows(socket: string, bareSocket: string, concurrency: number)
       ...(isGoal ? { goal: '≤ 5 ms' } : {}),
     },
   ];
+}
+
+/** What the host's clients notice of a container that floods its own socket over all the connections that it may have. */
+async function floodRows(ctl: ChildProcess, socket: string): Promise<Row[]> {
+  const residentMb = (): number =>
+    Number(/VmRSS:\s+(\d+)/.exec(readFileSync(`/proc/${ctl.pid}/status`, 'utf8'))?.[1]) / 1000;
+  const calm = await load(socket, 1, FLOOD_MS);
+  const before = residentMb();
+  const [flooder] = await target(['flood', join(dirname(socket), 'app-0')]);
+  try {
+    const flooded = await load(socket, 1, FLOOD_MS);
+    const name = 'GET /containers of 20 while a container floods, p99';
+    return [
+      {
+        ...{ name, unit: 'ms', value: flooded.p99Ms, better: 'lower', goal: '≤ 10 ms' },
+        baseline: { name: 'no flood', value: calm.p99Ms },
+      },
+      {
+        ...{ name: 'memory of ctl-svc in that flood', unit: 'MB', value: residentMb(), better: 'lower' },
+        baseline: { name: 'before', value: before },
+      },
+    ];
+  } finally {
+    flooder.kill();
+  }
 }
 
 interface Load {

@@ -60,9 +60,10 @@ export async function fuzz({ seed, requests, from = 0 }: FuzzOptions): Promise<F
     sent += fuzzed.requests;
     const problems: string[] = [];
     try {
-      const verdict = judge(fuzzed, await exchange(fuzzed, target.sockets[fuzzed.socket]));
+      const { received, error } = await exchange(fuzzed, target.sockets[fuzzed.socket]);
+      const verdict = judge(fuzzed, received);
       for (const status of verdict.statuses) statuses[status] = (statuses[status] ?? 0) + 1;
-      problems.push(...verdict.problems);
+      problems.push(...verdict.problems.map((problem) => (error === undefined ? problem : `${problem} (${error})`)));
     } catch (error) {
       problems.push(String(error));
     }
@@ -140,10 +141,16 @@ async function messageOf<T>(child: ChildProcess, exited: Promise<unknown>, words
   return message;
 }
 
-/** All that comes until the server ends the connection. */
-function exchange(fuzzed: FuzzCase, socketPath: string): Promise<Buffer> {
+interface Exchanged {
+  /** All that came until the server ended the connection. */
+  readonly received: Buffer;
+  readonly error: string | undefined;
+}
+
+function exchange(fuzzed: FuzzCase, socketPath: string): Promise<Exchanged> {
   return new Promise((resolve, reject) => {
     const received: Buffer[] = [];
+    let error: string | undefined;
     const patience = setTimeout(() => {
       socket.destroy();
       reject(new Error(`the connection did not end within ${HANG_MS} ms`));
@@ -155,11 +162,13 @@ function exchange(fuzzed: FuzzCase, socketPath: string): Promise<Buffer> {
       if (chunk.includes('text/event-stream') && EVENTS.test(chunk.toString('latin1'))) socket.destroy();
     });
     // The server may end a connection that still sends.
-    socket.on('error', () => undefined);
+    socket.on('error', ({ message }) => {
+      error = message;
+    });
     socket.on('end', () => socket.destroy());
     socket.on('close', () => {
       clearTimeout(patience);
-      resolve(Buffer.concat(received));
+      resolve({ received: Buffer.concat(received), error });
     });
   });
 }

@@ -5,8 +5,15 @@ import type { Channel } from '../../shared/ipc/contract.ts';
 import type { Logger } from '../../shared/log/logger.ts';
 import { supervisorContract } from '../supervisor/contract.ts';
 import type { Dispatch } from './dispatch.ts';
+import { createFairTurns } from './fair-turns.ts';
 import type { Figures } from './figures.ts';
-import { CONTAINER_LIMITS, type ControlServer, createControlServer, HOST_LIMITS } from './http-server.ts';
+import {
+  CONTAINER_LIMITS,
+  CONTAINER_TURNS,
+  type ControlServer,
+  createControlServer,
+  HOST_LIMITS,
+} from './http-server.ts';
 
 const RETRY_MS = 200;
 
@@ -39,6 +46,7 @@ export async function serveControlSockets(
 ): Promise<ControlSockets> {
   const supervisor = channel.client(supervisorContract);
   const stopped = new AbortController();
+  const turns = createFairTurns(CONTAINER_TURNS);
   const slots = new Map<number, Slot>();
   /** Containers that an event spoke of while the list was on its way: the event is right about them. */
   let spokenOf = new Set<string>();
@@ -64,7 +72,8 @@ export async function serveControlSockets(
       return;
     }
     close(container);
-    const control = createControlServer({ kind: 'container', container }, CONTAINER_LIMITS, dispatch, figures);
+    const caller = { kind: 'container', container } as const;
+    const control = createControlServer(caller, CONTAINER_LIMITS, dispatch, figures, turns.party());
     const { server } = control;
     const slot: Slot = { container, control, open: true };
     server.prependListener('connection', (connection) => {

@@ -2,6 +2,7 @@
 import { Buffer } from 'node:buffer';
 import type { Server } from 'node:http';
 import type { Socket } from 'node:net';
+import type { Duplex } from 'node:stream';
 
 const HEAD_END = '\r\n\r\n';
 /** The client tells curl `-H 'Transfer-Encoding: identity'` so that it does not send in chunks; it sends Content-Length beside it. */
@@ -26,11 +27,15 @@ export interface SilentConnections {
   closeAll(): void;
 }
 
-/** From now on a connection reaches the server's parser with its first bytes. `onSilent`: one that sent none in `silentMs`. */
+/**
+ * From now on a connection reaches the server's parser with its first bytes, as what `wrap` makes of both. `onSilent`: one that sent none
+ * in `silentMs`.
+ */
 export function readFirstBytes(
   server: Server,
   silentMs: number,
   onSilent: (socket: Socket) => void,
+  wrap: (socket: Socket, first: Buffer) => Duplex = putBack,
 ): SilentConnections {
   const silent = new Set<Socket>();
   const parse = server.listeners('connection');
@@ -50,8 +55,8 @@ export function readFirstBytes(
       const first: Buffer | null = socket.read();
       if (first === null) return;
       leave();
-      socket.unshift(withoutIdentity(first));
-      for (const listener of parse) Reflect.apply(listener, server, [socket]);
+      const stream = wrap(socket, withoutIdentity(first));
+      for (const listener of parse) Reflect.apply(listener, server, [stream]);
     };
     const onEnd = (): void => {
       leave();
@@ -65,4 +70,9 @@ export function readFirstBytes(
       for (const socket of silent) socket.destroy();
     },
   };
+}
+
+function putBack(socket: Socket, first: Buffer): Socket {
+  socket.unshift(first);
+  return socket;
 }

@@ -4,10 +4,12 @@ import type { Duplex } from 'node:stream';
 import { bodyStream } from './body-stream.ts';
 import type { Dispatch, Incoming } from './dispatch.ts';
 import type { Caller } from './endpoint.ts';
+import type { AskForStep, TurnLimits } from './fair-turns.ts';
 import type { Figures } from './figures.ts';
 import { readFirstBytes } from './first-bytes.ts';
 import { errorBody, type Reply, rawReply, refuse, tryLater, writeReply } from './reply.ts';
 import { hasBody, readBody } from './request-body.ts';
+import { createGates } from './request-gate.ts';
 
 /** Bytes of a JSON body: a state-changing request has some tens, the limit of a message between services is 64 KiB. */
 const MAX_BODY_BYTES = 64 * 1024;
@@ -26,7 +28,7 @@ export interface ServerLimits {
   readonly maxConnections: number;
   /** Requests that wait for an answer at one time; the next one is told to come back, and its connection ends. */
   readonly maxInFlight: number;
-  /** Requests in one turn of the event loop, after which every other socket has its turn. The same for those beyond. */
+  /** Requests in one turn of the event loop, where no others share it. The same for those beyond. */
   readonly maxInTurn: number;
   /** Milliseconds that an upload may stand still. */
   readonly stallMs: number;
@@ -39,8 +41,13 @@ export const HOST_LIMITS: ServerLimits = {
   maxInTurn: 1_024,
   stallMs: STALL_MS,
 };
-/** A container that floods its socket fills neither our tables nor the queue of the service behind us, nor keeps us from others. */
+/** A container that floods its socket fills neither our tables nor the queue of the service behind us. */
 export const CONTAINER_LIMITS: ServerLimits = { maxConnections: 64, maxInFlight: 8, maxInTurn: 64, stallMs: STALL_MS };
+/**
+ * Pieces of requests, of all containers together: a few in a turn of the event loop are what a request of the host waits for, and so
+ * many a second are about a fifth of a core.
+ */
+export const CONTAINER_TURNS: TurnLimits = { perTurn: 4, perSecond: 2_000, burst: 500 };
 
 const TOO_LARGE = refuse(413, `Request body is larger than ${MAX_BODY_BYTES} bytes`);
 const TOO_LATE = refuse(408, 'Request did not arrive in time');
@@ -55,11 +62,13 @@ export interface ControlServer {
   closeConnections(): void;
 }
 
+/** `ask`: its requests come one at a time of each connection, when its turn has come. */
 export function createControlServer(
   caller: Caller,
   limits: ServerLimits,
   dispatch: Dispatch,
   figures: Figures,
+  ask?: AskForStep,
 ): ControlServer {
   const server = createServer({
     maxHeaderSize: MAX_HEADER_BYTES,
@@ -70,8 +79,12 @@ export function createControlServer(
     connectionsCheckingInterval: 1_000,
     requireHostHeader: false,
   });
-  const silent = readFirstBytes(server, HEADERS_TIMEOUT_MS, (socket) =>
-    endWith(socket, ...malformed('ERR_HTTP_REQUEST_TIMEOUT')),
+  const gates = ask === undefined ? undefined : createGates(ask);
+  const silent = readFirstBytes(
+    server,
+    HEADERS_TIMEOUT_MS,
+    (socket) => endWith(socket, ...malformed('ERR_HTTP_REQUEST_TIMEOUT')),
+    gates?.wrap,
   );
   server.maxConnections = limits.maxConnections;
   server.timeout = IDLE_TIMEOUT_MS;
@@ -94,6 +107,7 @@ export function createControlServer(
   const serve = async (request: IncomingMessage, response: ServerResponse, expectsContinue: boolean): Promise<void> => {
     const { socket } = request;
     if (ended.has(socket)) return;
+    gates?.holdUntilAnswered(request, response);
     const whole = (by: 1 | -1): void => {
       const count = (due.get(socket) ?? 0) + by;
       if (count === 0) due.delete(socket);

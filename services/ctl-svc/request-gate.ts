@@ -1,0 +1,134 @@
+// Stands between a connection and Node's parser, which takes all of a read at once: here it gets one request of it at a time.
+import type { Buffer } from 'node:buffer';
+import type { IncomingMessage, ServerResponse } from 'node:http';
+import type { Socket } from 'node:net';
+import { Duplex } from 'node:stream';
+import type { AskForStep } from './fair-turns.ts';
+
+/** What the parser is given at a time: bounds on what one step may cost. A head of more lines comes in several. */
+export const MAX_PIECE_BYTES = 64 * 1024;
+export const MAX_PIECE_LINES = 128;
+
+const NEWLINE = 0x0a;
+const RETURN = 0x0d;
+
+/**
+ * Bytes of the next piece. It ends with the first blank line, where a head ends, so that no piece completes more than one; a body with
+ * blank lines only comes in more pieces. Lines are counted because chunks of a body are lines.
+ */
+export function pieceLength(bytes: Buffer): number {
+  const most = Math.min(bytes.length, MAX_PIECE_BYTES);
+  let lineStart = 0;
+  for (let lines = 0; lines < MAX_PIECE_LINES; lines += 1) {
+    const at = bytes.indexOf(NEWLINE, lineStart);
+    if (at === -1 || at >= most) return most;
+    const isBlank = at === lineStart || (at === lineStart + 1 && bytes[lineStart] === RETURN);
+    lineStart = at + 1;
+    if (isBlank) break;
+  }
+  return lineStart;
+}
+
+export interface Gate {
+  /** For the parser, in the connection's place. */
+  readonly stream: Duplex;
+  /** It may no longer be held: what waits is looked at again. */
+  goOn(): void;
+}
+
+/**
+ * `first` has been read of the connection already. While `isHeld` says so nothing is passed on, and soon nothing is read either; the client's
+ * writes wait then. No more than two reads of it are ever in memory.
+ */
+export function createGate(socket: Socket, first: Buffer, ask: AskForStep, isHeld: (stream: Duplex) => boolean): Gate {
+  let pending = first;
+  let hasEnded = false;
+  /** The parser takes more. */
+  let isWanted = false;
+  let hasAsked = false;
+  const passOn = (): void => {
+    hasAsked = false;
+    if (stream.destroyed || !isWanted || isHeld(stream)) return;
+    const length = pieceLength(pending);
+    const piece = pending.subarray(0, length);
+    pending = pending.subarray(length);
+    isWanted = false;
+    stream.push(piece);
+    if (pending.length === 0) take();
+  };
+  const goOn = (): void => {
+    if (hasAsked || !isWanted || stream.destroyed || isHeld(stream)) return;
+    if (pending.length > 0) {
+      hasAsked = true;
+      ask(passOn);
+    } else if (hasEnded) stream.push(null);
+  };
+  const take = (): void => {
+    if (pending.length > 0) return;
+    const read: Buffer | null = socket.read();
+    if (read === null) return;
+    pending = read;
+    goOn();
+  };
+  const stream: Duplex = Object.assign(
+    new Duplex({
+      allowHalfOpen: true,
+      read() {
+        isWanted = true;
+        goOn();
+      },
+      write: (chunk: Buffer, _encoding, done) => void socket.write(chunk, done),
+      writev(chunks: readonly { readonly chunk: Buffer }[], done) {
+        socket.cork();
+        for (const [index, { chunk }] of chunks.entries()) {
+          socket.write(chunk, index === chunks.length - 1 ? done : undefined);
+        }
+        socket.uncork();
+      },
+      final: (done) => void socket.end(done),
+      destroy(error, done) {
+        socket.destroy();
+        done(error);
+      },
+    }),
+    {
+      // What an HTTP server asks of a connection beside that.
+      setTimeout: (ms: number) => socket.setTimeout(ms),
+      destroySoon: () => void stream.end(() => stream.destroy()),
+    },
+  );
+  socket.on('readable', take);
+  socket.on('end', () => {
+    hasEnded = true;
+    goOn();
+  });
+  socket.on('timeout', () => stream.emit('timeout'));
+  socket.on('error', (error) => stream.destroy(error));
+  socket.on('close', () => stream.destroy());
+  return { stream, goOn };
+}
+
+/** Holds a connection while a whole request of it has no answer: what follows is not looked at before. */
+export function createGates(ask: AskForStep): {
+  wrap(this: void, socket: Socket, first: Buffer): Duplex;
+  holdUntilAnswered(request: IncomingMessage, response: ServerResponse): void;
+} {
+  const gates = new WeakMap<Duplex, Gate>();
+  const unanswered = new WeakMap<Duplex, IncomingMessage>();
+  const isHeld = (stream: Duplex): boolean => unanswered.get(stream)?.complete ?? false;
+  return {
+    wrap(socket, first) {
+      const gate = createGate(socket, first, ask, isHeld);
+      gates.set(gate.stream, gate);
+      return gate.stream;
+    },
+    holdUntilAnswered(request, response) {
+      const stream: Duplex = request.socket;
+      unanswered.set(stream, request);
+      response.once('close', () => {
+        unanswered.delete(stream);
+        gates.get(stream)?.goOn();
+      });
+    },
+  };
+}
