@@ -110,6 +110,8 @@ async function runInSandbox({ storage, mode, configuration }: RunOptions): Promi
     const [command, args] = sandbox.enter([
       ...[NODE_INSIDE, `${PROGRAM_INSIDE}/berth.js`, 'run', '--storage', STORAGE_INSIDE],
       ...['--rundir', rundir, '--mode', mode],
+      // Hooks of the machine are for the machine; who wants to try some says where they are.
+      ...['--set', 'PV_SYSTEM_LIBDIR='],
       ...configuration.words,
       // Its root is the machine's: nothing is put there.
       ...['--set', 'PV_DISK_EXPORTSDIR='],

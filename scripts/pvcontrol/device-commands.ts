@@ -28,7 +28,7 @@ export const COMMAND_COMMANDS: readonly Command[] = [
   command(REVISIONS, 'run-gc', 'RUN_GC', [], 'remove what no revision needs'),
   command(DEVICE, 'reboot', 'REBOOT_DEVICE', [MESSAGE], 'reboot the device'),
   command(DEVICE, 'poweroff', 'POWEROFF_DEVICE', [MESSAGE], 'stop all containers and power off'),
-  command(DEVICE, 'defer-reboot', 'DEFER_REBOOT', [SECONDS], 'put off a reboot that an update asks for'),
+  command(DEVICE, 'defer-reboot', 'DEFER_REBOOT', [SECONDS], 'put off the reboot that ends a debug shell'),
   command(DEVICE, 'enable-ssh', 'ENABLE_SSH', [], ''),
   command(DEVICE, 'disable-ssh', 'DISABLE_SSH', [], ''),
   command(DEVICE, 'go-remote', 'GO_REMOTE', [], ''),

@@ -9,6 +9,7 @@ import { board, kernelModule } from '../../shared/schema/drivers.ts';
 import { exitStatus } from '../../shared/schema/exit.ts';
 
 import { healthRequest } from '../../shared/schema/health.ts';
+import { hookEvent, hookSituation } from '../../shared/schema/hooks.ts';
 import { containerLogFile, containerLogSource } from '../../shared/schema/logs.ts';
 import { containerName, epochMs, pid, revisionName } from '../../shared/schema/names.ts';
 import { containerNetwork } from '../../shared/schema/network.ts';
@@ -238,6 +239,24 @@ export const lxcContract = defineContract({
       errors: {},
       idempotent: true,
       deadlineMs: 5_000,
+    },
+    /**
+     * Runs the programs of the hook folder in the order of their names, each to its end. The folder is the configuration's: what runs is
+     * named by nobody who asks. The first that fails is the last that runs. `system-start` and `system-done` pass once for a revision and a
+     * life of the tree; the others, and those that a death of this service interrupted, run again when they are asked for again. Whoever
+     * stops waiting calls them off.
+     */
+    runHooks: {
+      callers: ['state-svc'],
+      params: z.strictObject({ event: hookEvent, ...hookSituation.shape }),
+      result: z.strictObject({ ran: z.int() }),
+      errors: {
+        /** `words`: the last that it said. */
+        HOOK_FAILED: z.strictObject({ hook: z.string(), reason: z.string(), words: z.array(z.string()) }),
+      },
+      idempotent: true,
+      // Each hook has its own time; this is the end of patience with all of them.
+      deadlineMs: 3_600_000,
     },
     health: healthRequest,
   },

@@ -9,6 +9,7 @@ import { endRun } from './container-stop.ts';
 import type { lxcContract } from './contract.ts';
 import { diskSupport, unavailable } from './disk-support.ts';
 import type { FileTails } from './file-tails.ts';
+import type { Hooks } from './hooks.ts';
 import { hostReasons } from './host-support.ts';
 import type { KernelModules } from './kernel-modules.ts';
 import type { KeyQueue } from './key-queue.ts';
@@ -31,6 +32,7 @@ export interface LxcParts {
   readonly runs: ContainerRuns;
   readonly tails: FileTails;
   readonly modules: KernelModules;
+  readonly hooks: Hooks;
   readonly supervisor: SupervisorClient;
   readonly autoDevLog: boolean;
   /** Answers the command that it is started with. */
@@ -172,7 +174,14 @@ export function lxcHandlers(parts: LxcParts): Handlers<typeof lxcContract> {
       return ok({ mounts: pageFrom(mounts, 0, ({ target }) => target).rows });
     },
 
-    health: () => ok({ reasons: hostReasons() }),
+    async runHooks({ event, ...situation }, { signal }) {
+      const outcome = await parts.hooks.run(event, situation, signal);
+      if (outcome.ok) return ok({ ran: outcome.ran.length });
+      const { hook, reason, words } = outcome.failure;
+      return fail({ code: 'HOOK_FAILED', hook, reason, words: [...words] });
+    },
+
+    health: () => ok({ reasons: [...hostReasons(), ...parts.hooks.health()] }),
   };
 }
 

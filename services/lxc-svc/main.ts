@@ -3,6 +3,7 @@ import { settingsOf } from '../../shared/config/launched-settings.ts';
 import { runService } from '../../shared/service/run-service.ts';
 import { lxcContract } from './contract.ts';
 import { exportsFolder } from './exports-folder.ts';
+import { hooksFolder, hookTimeoutMs } from './hook-files.ts';
 import { startLxcService } from './service.ts';
 
 void runService(lxcContract, 'lxc', ({ channel, launch, log }) => {
@@ -17,7 +18,6 @@ void runService(lxcContract, 'lxc', ({ channel, launch, log }) => {
     fitConfig: settings.value('PV_BOOTLOADER_FITCONFIG'),
   };
   const own = { exports, cryptsetup, capture, autoDevLog, modules };
-  startLxcService({ channel, rundir, storage, readerGid: logUid, ...own, log });
-  // Containers outlive the service: nothing is stopped.
-  return undefined;
+  const hooks = { folder: hooksFolder(launch), timeoutMs: hookTimeoutMs(settings) };
+  return startLxcService({ channel, rundir, storage, readerGid: logUid, ...own, hooks, log });
 });

@@ -1,6 +1,7 @@
 // Where everything of a container is. Pure.
 //
 // <rundir>/lxc/                     LXC's own path (lxc-start -P)
+//   hooks.json                      which events have passed in this life of the tree, and the hook that runs
 //   <container>/mount.json          what is mounted, written before the first mount
 //              /volumes/<file>/     a squashfs of the revision, its root among them
 //              /volumes/<volume>/   what it writes: a folder of a disk, or a tmpfs for persistence `boot`

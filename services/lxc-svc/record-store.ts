@@ -31,6 +31,14 @@ const exitRecord = z.strictObject({ pid, status: exitStatus, atMs: epochMs });
 /** By the path inside the container. */
 const tailRecord = z.record(z.string(), tailPlace);
 
+/** `passed`: `<event> <revision>`, of those that are told once a life. `running`: the hook that leads a group of processes. */
+const hookRecord = z.strictObject({
+  life: z.string(),
+  passed: z.array(z.string()),
+  running: z.optional(z.strictObject({ hook: z.string(), pid, startTicks: z.int() })),
+});
+
+export type HookRecord = z.output<typeof hookRecord>;
 export type TailRecord = z.output<typeof tailRecord>;
 export type MountRecord = z.output<typeof mountRecord>;
 export type RunRecord = z.output<typeof runRecord>;
@@ -62,6 +70,8 @@ export const readMountRecord = (path: string): MountRecord | undefined => readRe
 export const readRunRecord = (path: string): RunRecord | undefined => readRecord(path, runRecord);
 export const readExitRecord = (path: string): ExitRecord | undefined => readRecord(path, exitRecord);
 export const readTailRecord = (path: string): TailRecord => readRecord(path, tailRecord) ?? {};
+export const readHookRecord = (path: string): HookRecord | undefined => readRecord(path, hookRecord);
+export const writeHookRecord = (path: string, record: HookRecord): void => writeRecord(path, record);
 export const writeTailRecord = (path: string, record: TailRecord): void => writeRecord(path, record);
 export const writeMountRecord = (path: string, record: MountRecord): void => writeRecord(path, record);
 export const writeRunRecord = (path: string, record: RunRecord): void => writeRecord(path, record);

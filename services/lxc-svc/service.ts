@@ -1,6 +1,6 @@
 // Puts the parts of lxc-svc together and goes on where an earlier service stopped.
 import type { Channel } from '../../shared/ipc/contract.ts';
-import type { Logger } from '../../shared/log/logger.ts';
+import { createLogger, type Logger } from '../../shared/log/logger.ts';
 import type { LxcEntry } from '../../shared/lxc-config/parse.ts';
 import { supervisorContract } from '../supervisor/contract.ts';
 import { createContainerMounts, mountedTargets } from './container-mounts.ts';
@@ -10,6 +10,7 @@ import { systemTools } from './disk-tools.ts';
 import { createDisks } from './disks.ts';
 import { createFileTails } from './file-tails.ts';
 import { lxcHandlers, openSocketFolder } from './handlers.ts';
+import { createHooks } from './hooks.ts';
 import { createKernelModules, type ModuleContext } from './kernel-modules.ts';
 import { createKeyQueue } from './key-queue.ts';
 import { readOwnConfig } from './own-config.ts';
@@ -34,11 +35,15 @@ export interface LxcServiceOptions {
   /** Whether containers have a /dev/log where nobody says anything of it. */
   readonly autoDevLog: boolean;
   readonly modules: ModuleContext;
+  readonly hooks: { readonly folder: string | undefined; readonly timeoutMs: number };
   readonly log: Logger;
 }
 
-/** <rundir>/lxc exists. Returns when requests can be answered; containers that are being adopted answer theirs after it. */
-export function startLxcService(options: LxcServiceOptions): void {
+/**
+ * <rundir>/lxc exists. Returns when requests can be answered; containers that are being adopted answer theirs after it. What it answers
+ * is to be called at the end.
+ */
+export function startLxcService(options: LxcServiceOptions): () => void {
   const { channel, rundir, storage, exports, cryptsetup, readerGid, capture, autoDevLog, modules, log } = options;
   const places: Places = { rundir, storage, exports, tree: treeOf(rundir) };
   const queue = createKeyQueue();
@@ -79,6 +84,7 @@ export function startLxcService(options: LxcServiceOptions): void {
     }
   };
   const supervisor = channel.client(supervisorContract);
+  const hooks = createHooks({ places, ...options.hooks, log, speak: createLogger });
   channel.serve(
     lxcContract,
     lxcHandlers({
@@ -89,6 +95,7 @@ export function startLxcService(options: LxcServiceOptions): void {
       runs,
       tails,
       modules: createKernelModules(modules),
+      hooks,
       supervisor,
       autoDevLog,
       writeConfig: (run) => {
@@ -104,6 +111,8 @@ export function startLxcService(options: LxcServiceOptions): void {
     mounts.resume(container, targets);
     void queue.run(container, () => adopt(container));
   }
+  // Containers outlive the service: nothing of theirs is stopped.
+  return () => hooks.close();
 
   /** A supervisor that was started anew has bound none: the container finds them in the folder that it has mounted. */
   async function openSockets(container: string): Promise<void> {

@@ -6,6 +6,8 @@ export interface LogTail {
   readonly log: Logger;
   /** What comes from now on is remembered; what came before is not. */
   restart(): void;
+  /** Remembered as an error of `src`; it is in the log already. */
+  quote(src: string, message: string): void;
   /** JSON, one line each, the last ones that fit. */
   text(): string;
 }
@@ -16,10 +18,10 @@ const MAX_MESSAGE = 500;
 
 export function createLogTail(log: Logger, nowMs: () => number): LogTail {
   let lines: string[] = [];
-  const remember = (lvl: string, msg: string): void => {
+  const remember = (lvl: string, msg: string, src = 'state'): void => {
     const now = nowMs();
     const time = { tsec: Math.floor(now / 1000), tnano: Math.floor(now % 1000) * 1_000_000 };
-    lines.push(JSON.stringify({ ...time, plat: 'pantavisor', lvl, src: 'state', msg: msg.slice(0, MAX_MESSAGE) }));
+    lines.push(JSON.stringify({ ...time, plat: 'pantavisor', lvl, src, msg: msg.slice(0, MAX_MESSAGE) }));
     while (lines.reduce((bytes, line) => bytes + Buffer.byteLength(line) + 1, 0) > MAX_BYTES) lines = lines.slice(1);
   };
   const heard =
@@ -38,6 +40,7 @@ export function createLogTail(log: Logger, nowMs: () => number): LogTail {
     restart() {
       lines = [];
     },
+    quote: (src, message) => remember('ERROR', message, src),
     text: () => lines.join('\n'),
   };
 }

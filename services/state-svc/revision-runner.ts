@@ -25,6 +25,7 @@ import { withoutLogs } from './step-progress.ts';
 import type { StepStore } from './step-store.ts';
 import { stopAll } from './stop-all.ts';
 import type { TrialLimits } from './trial.ts';
+import { createUpdateHooks } from './update-hooks.ts';
 import { createUpdates, type Updates } from './updates.ts';
 import { refused } from './verify-revision.ts';
 
@@ -102,6 +103,12 @@ export async function runRevision(given: RunnerContext): Promise<RevisionRunner>
     limits: context.trial,
     life: context.life,
     stage: theStage,
+    hooks: (boot) =>
+      createUpdateHooks({
+        ...{ ask, peers, tail, boot, steps: context.steps, life: context.life },
+        current: () => theStage().current,
+        lives: () => somethingLives({ ask, peers }),
+      }),
     publish: (revision, progress) =>
       channel.publish(stateContract, 'updateProgressed', { revision, progress: withoutLogs(progress) }),
     onKnown: (containers, plans) => void leaseReturn.open(containers, plans),

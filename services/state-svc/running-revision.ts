@@ -33,7 +33,7 @@ export interface RunningRevision {
   notYet(): string | undefined;
   health(): readonly HealthReason[];
   /** Verifies all of it, makes its pools, takes from where it stands what runs. Answers what it is refused for, then nothing was started. */
-  settle(carried: Carried, held: readonly Reservation[]): Promise<readonly Problem[]>;
+  settle(carried: Carried, held: readonly Reservation[], gate: Gate): Promise<readonly Problem[]>;
   /** In place of another, whose containers it has but for `fresh` ones, of which nothing is there. Verified before. */
   takeOver(fresh: readonly string[], held: readonly Reservation[]): Promise<readonly Problem[]>;
   /** Subscribers take their lists; groups get their turns, unless it was refused. */
@@ -48,6 +48,9 @@ export interface RunningRevision {
   /** Another revision takes over: who waits for a turn asks that one. */
   handOver(): void;
 }
+
+/** The last word on a verified revision before anything is done for it. Asked again when it rejects. */
+export type Gate = () => Promise<readonly Problem[]>;
 
 export interface RunningContext extends RunnerContext {
   readonly peers: Peers;
@@ -125,7 +128,7 @@ export function createRunning(
     boot = createBoot(revision, containers, { clock, log, limit, onMissed });
   };
 
-  const settle = async (carried: Carried, held: readonly Reservation[]): Promise<readonly Problem[]> => {
+  const settle = async (carried: Carried, held: readonly Reservation[], gate: Gate): Promise<readonly Problem[]> => {
     openLog(context, candidate);
     for (const { path, message } of candidate.warnings) log.warn(`${path}: ${message}`);
     for (const key of candidate.revision?.ignored ?? []) log.debug(`${key} is not known and was ignored`);
@@ -133,6 +136,8 @@ export function createRunning(
     const { revision } = candidate;
     if (found.length > 0 || revision === undefined) return refuse(found);
     log.info(`revision ${name}: ${revision.objects.size} objects verified`);
+    const barred = await persist(gate, (call) => call(), clock, log);
+    if (barred.length > 0) return refuse(barred);
     const unmade = await provide(revision, held);
     if (unmade.length > 0) return unmade;
     await persist(
@@ -159,8 +164,10 @@ export function createRunning(
       ...unconfigured,
       ...[...containers.flatMap(({ problem }) => problem ?? []), ...(boot?.reasons() ?? [])].slice(0, MAX_REASONS),
     ],
-    settle: (carried, held) =>
-      settle(carried, held).catch((error: unknown) => refuse([{ path: '', code: 'INTERNAL', message: String(error) }])),
+    settle: (carried, held, gate) =>
+      settle(carried, held, gate).catch((error: unknown) =>
+        refuse([{ path: '', code: 'INTERNAL', message: String(error) }]),
+      ),
     async takeOver(fresh, held) {
       openLog(context, candidate);
       const { revision } = candidate;

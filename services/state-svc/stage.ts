@@ -5,7 +5,7 @@ import type { Reservation } from '../../shared/schema/network.ts';
 import type { Carried } from './boot-state.ts';
 import { type Container, createContainer } from './container.ts';
 import type { RequestReboot } from './reboot-request.ts';
-import { createRunning, type RunningContext, type RunningRevision } from './running-revision.ts';
+import { createRunning, type Gate, type RunningContext, type RunningRevision } from './running-revision.ts';
 import type { Transition } from './transition.ts';
 import type { Candidate } from './verify-revision.ts';
 
@@ -14,7 +14,7 @@ export interface Stage {
   /** Shown from now on; nothing is asked of anybody yet. */
   present(candidate: Candidate): void;
   /** Takes what is presented from where it stands. Answers what it is refused for. */
-  settle(carried: Carried, held: readonly Reservation[]): Promise<readonly Problem[]>;
+  settle(carried: Carried, held: readonly Reservation[], gate: Gate): Promise<readonly Problem[]>;
   /** Stops what goes, hands on what stays, starts what comes. Answers what the new one is refused for; it is the current one all the same. */
   replace(
     candidate: Candidate,
@@ -72,7 +72,7 @@ export function createStage(first: Candidate, context: StageContext): Stage {
     present(candidate) {
       current = createRunning(candidate, plansOf(candidate).map(make), context);
     },
-    settle: (carried, held) => current.settle(carried, held),
+    settle: (carried, held, gate) => current.settle(carried, held, gate),
     async replace(candidate, transition, held) {
       const before = current;
       let switched: () => void = () => undefined;

@@ -20,6 +20,7 @@ export async function installRevision(store: RevisionStore, name: string): Promi
 export function stageOf(problems: readonly Problem[]): FailedStage {
   if (problems.some(({ code }) => code === 'SIGNATURE_INVALID')) return 'badSignature';
   if (problems.some(({ code }) => code === 'NOT_COVERED')) return 'notCovered';
+  if (problems.some(({ code }) => code === 'HOOK_FAILED')) return 'rolledBack';
   const isOfObjects = problems.every(({ code }) => code.startsWith('OBJECT_') || code === 'CHECKOUT_FAILED');
   return isOfObjects ? 'badObject' : 'badState';
 }

@@ -25,6 +25,7 @@ import type { StepStore } from './step-store.ts';
 import { type Transition, transitionBetween } from './transition.ts';
 import type { TrialLimits } from './trial.ts';
 import { type TrialWatch, watchTrial } from './trial-watch.ts';
+import type { UpdateHooks } from './update-hooks.ts';
 import { installRevision, stageOf } from './update-install.ts';
 import { createUpdateProgress } from './update-progress.ts';
 import { type Candidate, readCandidate, verifyCandidate } from './verify-revision.ts';
@@ -40,6 +41,7 @@ export interface UpdateContext {
   /** Of the tree: services of one life have restarted, the tree has not. */
   readonly life: string;
   stage(): Stage;
+  hooks(boot: () => BootState): UpdateHooks;
   publish(revision: string, progress: StepProgress): void;
   /** The containers of all revisions that may run from now on, and the plans of those that can be read. */
   onKnown(containers: ReadonlySet<string>, plans: readonly ContainerPlan[]): void;
@@ -86,6 +88,9 @@ export function createUpdates(context: UpdateContext): Updates {
   const progress = createUpdateProgress({ steps: context.steps, tail, publish: context.publish });
   const { reach, fail } = progress;
   let boot: BootState = { revision: '0' };
+  const hooks = context.hooks(() => boot);
+  /** Of the hooks, to become the rollback point. */
+  let admitted: string | undefined;
   let turn: Promise<unknown> = Promise.resolve();
   let trial: TrialWatch | undefined;
   let busy: string | undefined;
@@ -158,8 +163,19 @@ export function createUpdates(context: UpdateContext): Updates {
     trial.look();
   };
 
+  /** Hooks have the last word. Containers that end while they have it are judged after it. */
+  const admit = async (revision: string): Promise<void> => {
+    const verdict = await hooks.commit();
+    if (isClosed) return;
+    if (verdict === 'failed') return goBack(revision, 'rolledBack');
+    if (verdict === 'unheard') return void clock.after(COMMIT_AGAIN_MS, openTrial);
+    admitted = revision;
+    openTrial();
+  };
+
   const commit = async (revision: string): Promise<void> => {
     if (isClosed) return;
+    if (boot.trying?.way === 'reboot' && !boot.trying.once && admitted !== revision) return admit(revision);
     try {
       await advance({ kind: 'committed' });
     } catch (error) {
@@ -169,6 +185,7 @@ export function createUpdates(context: UpdateContext): Updates {
     }
     trial = undefined;
     busy = undefined;
+    admitted = undefined;
     await reach(revision, boot.revision === revision ? 'done' : 'updated');
     await tellKnown();
   };
@@ -177,6 +194,7 @@ export function createUpdates(context: UpdateContext): Updates {
   const goBack = async (revision: string, stage: FailedStage, stood = true): Promise<void> => {
     trial?.close();
     trial = undefined;
+    admitted = undefined;
     busy = `going back from revision ${revision}`;
     const back = await readCandidate(store, boot.revision);
     log.warn(`revision ${revision} did not make it, going back to ${boot.revision}`);
@@ -187,6 +205,7 @@ export function createUpdates(context: UpdateContext): Updates {
     await advanceAnyway({ kind: 'failed', carried });
     const isBack = transition.kind === 'live' && (await returnTo(back, transition));
     if (isBack || isClosed) busy = undefined;
+    if (isBack) hooks.look();
     // It was installed: what it is refused for now is why its containers do not run.
     await fail(revision, stage === 'badState' ? 'containerFailed' : stage);
     await tellKnown();
@@ -239,6 +258,10 @@ export function createUpdates(context: UpdateContext): Updates {
     const way = transition.kind;
     const carried = transition.kind === 'live' ? carriedBy(transition.keep) : {};
     await reach(revision, 'installed');
+    if (!(await hooks.install(revision))) {
+      busy = undefined;
+      return fail(revision, 'internal');
+    }
     await advance({ kind: 'began', revision, way, once, carried, nowMs: clock.elapsedMs() });
     if (transition.kind === 'reboot') {
       log.info(`revision ${revision} needs a reboot: ${transition.reason}`);
@@ -252,6 +275,7 @@ export function createUpdates(context: UpdateContext): Updates {
     await tellKnown();
     if (problems.length > 0) return goBack(revision, stageOf(problems));
     openTrial();
+    hooks.look();
   };
 
   const whole = async (revision: string, act: () => Promise<void>): Promise<void> => {
@@ -300,12 +324,15 @@ export function createUpdates(context: UpdateContext): Updates {
           await reach(trying.revision, 'starting');
         }
         const stage = context.stage();
-        const problems = await stage.settle(boot.carried ?? {}, await held(stage.current.candidate));
+        const problems = await stage.settle(boot.carried ?? {}, await held(stage.current.candidate), hooks.start);
         stage.current.open();
         if (problems.length > 0 && trying?.started !== undefined)
           return await goBack(trying.revision, stageOf(problems), false);
-        if (problems.length > 0) return reboots.request('REVISION_REFUSED', problems[0]?.message ?? '');
+        const [problem] = problems;
+        const cause = problem?.code === 'HOOK_FAILED' ? problem.code : 'REVISION_REFUSED';
+        if (problem !== undefined) return reboots.request(cause, problem.message);
         openTrial();
+        hooks.look();
         // Containers are on their way; what is written down for people does not hold up whoever waits for them.
         tidied = tellKnown()
           .then(() => progress.tidy(boot.trying?.revision, isSettled() ? boot.revision : undefined))
@@ -342,7 +369,10 @@ export function createUpdates(context: UpdateContext): Updates {
     },
     needed: () =>
       new Set([...neededBy(boot), context.stage().current.name, ...(handled === undefined ? [] : [handled])]),
-    look: () => trial?.look(),
+    look() {
+      trial?.look();
+      hooks.look();
+    },
     missed: (group, containers) => trial?.missed(group, containers),
     async close() {
       isClosed = true;

@@ -203,7 +203,10 @@ export const KEYS = {
     alias: 'system.init.mode',
     job: 'what a reboot is, when `--mode` is not given; `standalone` is not supported',
   }),
-  PV_SYSTEM_LIBDIR: key(text, '/usr/lib/pantavisor', { alias: 'system.libdir' }),
+  PV_SYSTEM_LIBDIR: key(text, '/usr/lib/pantavisor', {
+    alias: 'system.libdir',
+    job: 'below it is `pv/hooks/system.d`, the folder of hooks; with `--sandbox` there are none unless `--set` says so',
+  }),
   PV_SYSTEM_MEDIADIR: key(text, '/run/pantavisor/media', { alias: 'system.mediadir' }),
   PV_SYSTEM_MOUNT_SECURITYFS: key(flag, '0', { alias: 'system.mount.securityfs' }),
   PV_SYSTEM_RUNDIR: key(text, '/run/pantavisor/pv', {
@@ -231,6 +234,7 @@ export const KEYS = {
   BERTH_PROC: key(text, '/proc', {
     job: 'where loaded modules, the device tree and the kernel’s command line are read',
   }),
+  BERTH_HOOK_TIMEOUT: key(duration, '60', { job: 'how long one hook may take before it is killed, and has failed' }),
   BERTH_CRYPTSETUP: key(text, 'cryptsetup', { job: 'the program that opens encrypted disks: a name, or a path' }),
   BERTH_POOL_OVERLAP: key(word(['error', 'warning']), 'error', {
     job: 'what a pool is that hides an address, route or name server of the machine; `--pool-overlap`',

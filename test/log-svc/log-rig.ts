@@ -278,5 +278,5 @@ export const lxcHandlers = (
   };
   const modules = { listMounts: unused, loadModules: unused, unloadModules: unused, listModules: unused };
   const others = { mount: unused, start: unused, stop: unused, unmount: unused, checkDisks: unused, health: unused };
-  return { listContainers, ...modules, ...others };
+  return { listContainers, runHooks: unused, ...modules, ...others };
 };

@@ -81,6 +81,7 @@ describe('10,000 failed starts', () => {
         loadModules: () => ok({}),
         unloadModules: () => ok({}),
         listModules: () => ok({ modules: [], board: { deviceTrees: [], overlays: [] } }),
+        runHooks: () => ok({ ran: 0 }),
         health: () => ok({ reasons: [] }),
       });
       lxc.ready();

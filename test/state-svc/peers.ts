@@ -5,7 +5,7 @@ import { ipamContract } from '../../services/ipam-svc/contract.ts';
 import { logContract } from '../../services/log-svc/contract.ts';
 import { lxcContract } from '../../services/lxc-svc/contract.ts';
 import { netContract } from '../../services/net-svc/contract.ts';
-import { type Channel, fail, ok, type ServiceName } from '../../shared/ipc/contract.ts';
+import { type Channel, fail, ok, type Params, type ServiceName } from '../../shared/ipc/contract.ts';
 import type { MemoryBus } from '../../shared/ipc/memory-bus.ts';
 import { indexAfter, pageFrom } from '../../shared/ipc/page.ts';
 import type { Board } from '../../shared/schema/drivers.ts';
@@ -32,6 +32,8 @@ export interface World {
   /** Of the kernel. */
   readonly loadedModules: Set<string>;
   board: Board;
+  /** What hooks were told, in the order in which it came. */
+  readonly hooks: Params<(typeof lxcContract)['requests']['runHooks']>[];
   /** As ipam-svc was told last. */
   reservations: readonly Reservation[];
   /** `<step> <container>` → what happens there; a `die` happens once. */
@@ -257,6 +259,12 @@ export function createWorld(nowMs: () => number, onCall: () => void): World {
         return ok({});
       },
       listModules: () => ok({ modules: [...loadedModules], board: world.board }),
+      runHooks: async ({ event, revision, ...situation }) => {
+        world.hooks.push({ event, revision, ...situation });
+        const isRefused = await enter('lxc-svc', `hooks.${event}`, revision);
+        const failure = { hook: '10-check', reason: 'it ended with exit code 1', words: ['no key here'] };
+        return isRefused ? fail({ code: 'HOOK_FAILED', ...failure }) : ok({ ran: 1 });
+      },
       health: () => ok({ reasons: [] }),
     });
     channel?.ready();
@@ -289,6 +297,7 @@ export function createWorld(nowMs: () => number, onCall: () => void): World {
     containers,
     leases,
     attachments,
+    hooks: [],
     reservations: [],
     pools: [],
     hostAddresses: [],

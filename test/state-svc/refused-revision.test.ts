@@ -9,7 +9,7 @@ import { APP, health, POOLED, useDevices } from './kit.ts';
 const open = useDevices();
 
 describe('a revision that is not whole', () => {
-  const quiet = ({ world }: Device) => world.calls.filter((call) => !call.startsWith('log.'));
+  const quiet = ({ world }: Device) => world.calls.filter((call) => !/^(?:log|hooks)\./.test(call));
 
   it('with an object of another content is refused before anybody is asked for anything', async () => {
     const it = await open({ web: { ...APP, ...POOLED }, bad: APP });
