@@ -1,7 +1,7 @@
 // Source: the raw log files of containers (console and LXC's own log), followed by inotify.
-import { type FSWatcher, watch } from 'node:fs';
 import { dirname } from 'node:path';
 import { performance } from 'node:perf_hooks';
+import { type FolderWatch, watchFolder } from '../../shared/kernel/folder-watch.ts';
 import type { HealthReason } from '../../shared/schema/health.ts';
 import type { Followed } from './cursor-store.ts';
 import { type FileFollower, followFile } from './file-follower.ts';
@@ -21,13 +21,17 @@ interface Tail {
   readonly log: ContainerLog;
   readonly follower: FileFollower;
   readonly limit: FloodLimit;
+  readonly folder: string;
   unreadable: string;
 }
 
 /** Changes within this time are read together. */
 const BATCH_MS = 20;
-/** For folders that could not be watched (inotify's limits, not there yet), and events that the kernel dropped. */
+/** For events that the kernel dropped. */
 const SWEEP_MS = 5_000;
+
+/** A kill repeats this much at most, beside what one turn reads of files that say little. */
+const SAVE_BYTES = 32 * 1024;
 
 /** More than a device has; containers of revisions that are gone must not add up. */
 const MAX_LEFT = 1_000;
@@ -42,15 +46,19 @@ export function createContainerTails(
   /** Places in files that are not followed now: they lie there still when their container is mounted again. */
   const left = new Map(Object.entries(resumeFrom));
   const tails = new Map<string, Tail>();
-  const watchers = new Map<string, FSWatcher>();
+  const watchers = new Map<string, FolderWatch>();
+  /** Folders in which something changed, or may have. */
+  const changedFolders = new Set<string>();
   let sink: LogSink | undefined;
   let timer: NodeJS.Timeout | undefined;
   let sweep: NodeJS.Timeout | undefined;
 
   let changed = false;
+  let unsavedBytes = 0;
   const save = (): void => {
     if (!changed) return;
     changed = false;
+    unsavedBytes = 0;
     const entries = [...tails].map(([path, { log, follower }]): [string, Followed] => {
       const cursor = follower.cursor();
       return [path, { ...log, ...(cursor === undefined ? {} : { cursor }) }];
@@ -74,8 +82,8 @@ export function createContainerTails(
           tellLeftOut(tail, into, tail.limit.leftOut());
           if (!tail.limit.take(bytes.length)) return;
           into.bytes(tail.log, bytes);
-          // Now, not after the turn: a kill repeats this at most.
-          save();
+          unsavedBytes += bytes.length;
+          if (unsavedBytes >= SAVE_BYTES) save();
         },
         () => tellGap(tail, into, 'some of it may be missing here: it was rotated more than once between two looks'),
       );
@@ -86,29 +94,28 @@ export function createContainerTails(
       return false;
     }
   };
-  /** One turn of each, so that a container that floods its console does not hold up the others. */
-  const readAll = (): boolean => {
+  /** One turn of each that changed, so that a container that floods its console does not hold up the others. */
+  const readChanged = (): boolean => {
     const into = sink;
     if (into === undefined) return false;
-    const more = [...tails.values()].map((tail) => readTail(tail, into));
+    const due = [...tails.values()].filter(({ folder }) => changedFolders.has(folder));
+    changedFolders.clear();
+    for (const tail of due) if (readTail(tail, into)) changedFolders.add(tail.folder);
     save();
-    return more.includes(true);
+    return changedFolders.size > 0;
   };
-  const schedule = (delayMs = BATCH_MS): void => {
+  const schedule = (): void => {
     timer ??= setTimeout(() => {
       timer = undefined;
-      if (readAll()) schedule(0);
-    }, delayMs);
+      if (readChanged()) schedule();
+    }, 0);
   };
-  const watchFolder = (folder: string): void => {
-    if (watchers.has(folder)) return;
-    try {
-      const watcher = watch(folder, { persistent: false }, () => schedule());
-      watcher.on('error', () => forget(folder));
-      watchers.set(folder, watcher);
-    } catch {
-      // The sweep tries again.
-    }
+  const lookAt = (folder: string): void => {
+    changedFolders.add(folder);
+    schedule();
+  };
+  const watchTailsIn = (folder: string): void => {
+    if (!watchers.has(folder)) watchers.set(folder, watchFolder(folder, BATCH_MS, () => lookAt(folder)));
   };
   const forget = (folder: string): void => {
     watchers.get(folder)?.close();
@@ -121,8 +128,7 @@ export function createContainerTails(
     for (const oldest of left.keys()) if (left.size > MAX_LEFT) left.delete(oldest);
     tails.delete(path);
     changed = true;
-    const folder = dirname(path);
-    if (![...tails.keys()].some((other) => dirname(other) === folder)) forget(folder);
+    if (![...tails.values()].some(({ folder }) => folder === tail.folder)) forget(tail.folder);
   };
 
   const tailsOf: ContainerTails = {
@@ -132,21 +138,22 @@ export function createContainerTails(
         tailsOf.follow({ container, source }, path);
       }
       sweep = setInterval(() => {
-        for (const [path, tail] of tails) {
-          watchFolder(dirname(path));
+        for (const tail of tails.values()) {
           tellLeftOut(tail, to, tail.limit.leftOut());
+          lookAt(tail.folder);
         }
-        schedule();
       }, SWEEP_MS);
-      schedule(0);
+      // Those that were named before there was anywhere to put what they say.
+      for (const { folder } of tails.values()) lookAt(folder);
     },
     follow(log, path) {
+      const folder = dirname(path);
       // Anew: the folder may be another one than the one that was watched under this name.
-      forget(dirname(path));
-      watchFolder(dirname(path));
+      if (tails.has(path)) forget(folder);
+      watchTailsIn(folder);
       if (!tails.has(path)) {
         tails.set(path, {
-          log,
+          ...{ log, folder },
           follower: followFile(path, left.get(path)?.cursor),
           limit: createFloodLimit(nowMs),
           unreadable: '',
@@ -154,7 +161,7 @@ export function createContainerTails(
         left.delete(path);
         changed = true;
       }
-      schedule(0);
+      lookAt(folder);
     },
     unfollow(container) {
       for (const [path, tail] of tails) {
@@ -171,7 +178,9 @@ export function createContainerTails(
     stop() {
       clearTimeout(timer);
       clearInterval(sweep);
-      readAll();
+      for (const { folder } of tails.values()) changedFolders.add(folder);
+      readChanged();
+      for (const { close } of watchers.values()) close();
       for (const [path, tail] of tails) {
         if (sink !== undefined) tellLeftOut(tail, sink, tail.limit.close());
         letGo(path, tail);

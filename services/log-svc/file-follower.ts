@@ -1,6 +1,6 @@
 // Reads one growing file from a place on, over rotation (renamed, a new one made) and truncation. Synchronous, in bounded turns.
 import { closeSync, fstatSync, openSync, readSync, statSync } from 'node:fs';
-import { continues, type FoundFile, HEAD_BYTES, planResume, type TailCursor } from './tail-cursor.ts';
+import { type FoundFile, HEAD_BYTES, planResume, type TailCursor } from './tail-cursor.ts';
 
 export interface FileFollower {
   /**
@@ -17,11 +17,15 @@ export interface FileFollower {
 const CHUNK_BYTES = 32 * 1024;
 const MAX_TURN_BYTES = 8 * CHUNK_BYTES;
 
+const NOTHING = Buffer.alloc(0);
+
 interface OpenFile {
   readonly fd: number;
   readonly inode: number;
   offset: number;
   head: Buffer;
+  /** When it was written last, as far as everything before that is read; undefined: there may be more. */
+  readUpToMs: number | undefined;
 }
 
 export function followFile(path: string, from: TailCursor | undefined): FileFollower {
@@ -29,10 +33,22 @@ export function followFile(path: string, from: TailCursor | undefined): FileFoll
   let last = from;
   const chunk = Buffer.alloc(CHUNK_BYTES);
 
+  /** One call instead of four for a file in which nothing happened, as most are most of the time. */
+  const isUnchanged = ([file, next]: OpenFile[]): boolean => {
+    if (file?.readUpToMs === undefined || next !== undefined) return false;
+    const now = statSync(path, { throwIfNoEntry: false });
+    return now?.ino === file.inode && now.size === file.offset && now.mtimeMs === file.readUpToMs;
+  };
   const readOne = (file: OpenFile, onBytes: (bytes: Buffer) => void): number => {
-    if (!continues(found(file.fd), cursorOf(file))) restart(file);
+    const here = found(file.fd);
+    file.readUpToMs = undefined;
+    if (!hasAllOf(here, file)) restart(file);
     const length = readSync(file.fd, chunk, 0, CHUNK_BYTES, file.offset);
-    if (length === 0) return 0;
+    if (length === 0) {
+      // Times are counted in ticks: what is written within this one would look the same.
+      if (Date.now() - here.mtimeMs > CLOCK_MS) file.readUpToMs = here.mtimeMs;
+      return 0;
+    }
     if (file.head.length < HEAD_BYTES) {
       file.head = Buffer.concat([file.head, chunk.subarray(0, Math.min(length, HEAD_BYTES - file.head.length))]);
     }
@@ -62,6 +78,7 @@ export function followFile(path: string, from: TailCursor | undefined): FileFoll
   return {
     turn(onBytes, onGap = () => undefined) {
       queue ??= resume(path, from, onGap);
+      if (isUnchanged(queue)) return false;
       let total = 0;
       while (total < MAX_TURN_BYTES) {
         const [file] = queue;
@@ -111,9 +128,14 @@ function goTo(file: OpenFile, offset: number): OpenFile {
   return file;
 }
 
+/** What was read of it is there still: nobody cut it short and began anew. */
+function hasAllOf(here: FoundFile, { offset, head }: OpenFile): boolean {
+  return here.size >= offset && here.head.subarray(0, head.length).equals(head);
+}
+
 function restart(file: OpenFile): void {
   file.offset = 0;
-  file.head = Buffer.alloc(0);
+  file.head = NOTHING;
 }
 
 function inodeOf(path: string): number | undefined {
@@ -124,7 +146,7 @@ function inodeOf(path: string): number | undefined {
 function tryOpen(path: string): OpenFile | undefined {
   try {
     const fd = openSync(path, 'r');
-    return { fd, inode: fstatSync(fd).ino, offset: 0, head: Buffer.alloc(0) };
+    return { fd, inode: fstatSync(fd).ino, offset: 0, head: NOTHING, readUpToMs: undefined };
   } catch (error) {
     if (error instanceof Error && 'code' in error && error.code === 'ENOENT') return undefined;
     throw error;
@@ -136,9 +158,9 @@ function headOf(fd: number): Buffer {
   return head.subarray(0, readSync(fd, head, 0, HEAD_BYTES, 0));
 }
 
-function found(fd: number): FoundFile {
-  const { ino, size } = fstatSync(fd);
-  return { inode: ino, size, head: headOf(fd) };
+function found(fd: number): FoundFile & { readonly mtimeMs: number } {
+  const { ino, size, mtimeMs } = fstatSync(fd);
+  return { inode: ino, size, head: size === 0 ? NOTHING : headOf(fd), mtimeMs };
 }
 
 function cursorOf({ inode, offset, head }: OpenFile): TailCursor {

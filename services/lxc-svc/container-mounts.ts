@@ -1,9 +1,9 @@
 // mount and unmount of a container: its configuration is checked, its root mounted, its log files made, and all of it taken away.
 
-import type { FSWatcher } from 'node:fs';
 import { rmSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { isDeepStrictEqual } from 'node:util';
+import type { FolderWatch } from '../../shared/kernel/folder-watch.ts';
 import type { Logger } from '../../shared/log/logger.ts';
 import { initProblems } from '../../shared/lxc-config/init-command.ts';
 import { unknownKeys } from '../../shared/lxc-config/keys.ts';
@@ -71,7 +71,7 @@ function isSame(a: MountRecord, b: MountRecord): boolean {
 const COLLECT_MS = 1_000;
 
 export function createContainerMounts({ places, disks, readerGid, log, events }: MountContext): ContainerMounts {
-  const watchers = new Map<string, FSWatcher>();
+  const watchers = new Map<string, FolderWatch>();
   // An unmount takes the kernel milliseconds, and hundreds of containers can go at once: heartbeats and answers must get through.
   const turn = createTurns();
   const follow = (container: string, its: ContainerPlaces): void => {

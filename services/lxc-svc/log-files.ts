@@ -3,15 +3,14 @@ import {
   chmodSync,
   chownSync,
   closeSync,
-  type FSWatcher,
   mkdirSync,
   openSync,
   renameSync,
+  type Stats,
   statSync,
   truncateSync,
-  watch,
 } from 'node:fs';
-import { basename } from 'node:path';
+import { type FolderWatch, watchFolder } from '../../shared/kernel/folder-watch.ts';
 import type { ContainerPlaces } from './places.ts';
 
 /** Root writes, the log service's group reads. */
@@ -47,23 +46,30 @@ function giveToReader(path: string, gid: number | undefined): void {
 
 /** Each run has an LXC log of its own, so that what it says about a pid is about this run's. */
 export function rotateLxcLog(places: ContainerPlaces, readerGid: number | undefined): void {
-  if ((statSync(places.lxcLog, { throwIfNoEntry: false })?.size ?? 0) > 0) {
+  if ((found(places.lxcLog)?.size ?? 0) > 0) {
     renameSync(places.lxcLog, `${places.lxcLog}.1`);
   }
   openLogFiles(places, readerGid);
 }
 
+/** LXC writes its log line by line, a hundred of them a start, and each of them would wake us. */
+const LOOK_MS = 20;
+
 /** LXC makes the console's next file for root alone when it rotates: opens it to the readers. Also bounds LXC's own log. */
-export function watchLogFiles(places: ContainerPlaces, readerGid: number | undefined): FSWatcher {
-  return watch(places.logs, { persistent: false }, (event, name) => {
+export function watchLogFiles(places: ContainerPlaces, readerGid: number | undefined): FolderWatch {
+  const look = (): void => {
     try {
-      if (event === 'rename' && name === basename(places.consoleLog)) giveToReader(places.consoleLog, readerGid);
+      const console = found(places.consoleLog);
+      if (console !== undefined && (console.mode & 0o777) !== LOG_MODE) giveToReader(places.consoleLog, readerGid);
       // LXC appends, so it goes on at the new end.
-      if (name === basename(places.lxcLog) && statSync(places.lxcLog).size > MAX_LXC_LOG_BYTES) {
-        truncateSync(places.lxcLog);
-      }
+      if ((found(places.lxcLog)?.size ?? 0) > MAX_LXC_LOG_BYTES) truncateSync(places.lxcLog);
     } catch {
       // Between its old name and its new one: the next event is about the new file.
     }
-  });
+  };
+  return watchFolder(places.logs, LOOK_MS, look);
+}
+
+function found(path: string): Stats | undefined {
+  return statSync(path, { throwIfNoEntry: false });
 }
