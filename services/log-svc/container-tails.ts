@@ -115,7 +115,11 @@ export function createContainerTails(
     schedule();
   };
   const watchTailsIn = (folder: string): void => {
-    if (!watchers.has(folder)) watchers.set(folder, watchFolder(folder, BATCH_MS, () => lookAt(folder)));
+    if (!watchers.has(folder))
+      watchers.set(
+        folder,
+        watchFolder(folder, BATCH_MS, () => lookAt(folder)),
+      );
   };
   const forget = (folder: string): void => {
     watchers.get(folder)?.close();
