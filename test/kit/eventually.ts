@@ -2,6 +2,8 @@
 import { setTimeout as delay } from 'node:timers/promises';
 
 const LOOK_AGAIN_MS = 20;
+/** Generous: these machines are slow and shared, and nothing here measures time. */
+export const PATIENCE_MS = 20_000;
 
 /** Resolves with the first value that is not undefined or false; rejects with `what` after `timeoutMs`. */
 export async function eventually<T>(

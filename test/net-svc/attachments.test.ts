@@ -9,19 +9,8 @@ import { hostInterfaceName } from '../../services/net-svc/link-names.ts';
 import { createUndo, NetFailure } from '../../services/net-svc/net-failure.ts';
 import { openNamespaces } from '../../services/net-svc/netns.ts';
 import { reexecInNamespaces } from '../kit/namespaced.ts';
-import {
-  addresses,
-  defaultRoutes,
-  internal,
-  lab,
-  leaseOf,
-  link,
-  links,
-  pings,
-  run,
-  settle,
-  watchNetwork,
-} from './kernel.ts';
+import { addresses, defaultRoutes, internal, lab, leaseOf, link, links, reaches, run } from './kernel.ts';
+import { quiet, watchNetwork } from './watchers.ts';
 
 reexecInNamespaces(import.meta.filename);
 
@@ -71,9 +60,9 @@ describe('net.attach', () => {
   it('lets containers of a pool and the gateway reach each other', () => {
     attach(namespaces, 'a', [leaseOf(internal, 'a', 2)]);
     attach(namespaces, 'b', [leaseOf(internal, 'b', 3)]);
-    assert.ok(pings('10.0.5.3', netnsOf('a')));
-    assert.ok(pings('10.0.5.2', netnsOf('b')));
-    assert.ok(pings('10.0.5.1', netnsOf('a')));
+    assert.ok(reaches('10.0.5.3', netnsOf('a')));
+    assert.ok(reaches('10.0.5.2', netnsOf('b')));
+    assert.ok(reaches('10.0.5.1', netnsOf('a')));
   });
 
   it('attaches several interfaces and routes by the first', () => {
@@ -82,14 +71,13 @@ describe('net.attach', () => {
     assert.deepEqual(addresses('lab0', netnsOf('two')), ['10.0.6.9/24']);
     assert.deepEqual(defaultRoutes(netnsOf('two')), [{ gateway: '10.0.5.1', dev: 'eth0' }]);
     assert.equal(link(hostInterfaceName('two', 'lab0'))?.master, 'pvbr1');
-    assert.ok(pings('10.0.6.1', netnsOf('two')));
+    assert.ok(reaches('10.0.6.1', netnsOf('two')));
   });
 
   it('changes nothing the second time', async () => {
     const leases = [leaseOf(internal, 'same', 2), leaseOf(lab, 'same', 3, 'eth1')];
     const first = attach(namespaces, 'same', leases);
-    settle(netnsOf('same'));
-    settle();
+    await quiet();
     const watchers = [await watchNetwork(), await watchNetwork(netnsOf('same'))];
     assert.deepEqual(attach(namespaces, 'same', leases), first);
     for (const watcher of watchers) assert.deepEqual(await watcher.changes(), []);
@@ -111,7 +99,7 @@ describe('net.attach', () => {
     assert.equal(link('eth0', netns)?.address, '02:00:0a:00:05:02');
     assert.deepEqual(addresses('eth0', netns), ['10.0.5.2/24']);
     assert.deepEqual(defaultRoutes(netns), [{ gateway: '10.0.5.1', dev: 'eth0' }]);
-    assert.ok(pings('10.0.5.1', netns));
+    assert.ok(reaches('10.0.5.1', netns));
   });
 
   it('keeps routes and links that the container made itself', () => {
@@ -137,10 +125,10 @@ describe('net.attach', () => {
     attach(namespaces, 'again', leases);
     run(['ip', 'link', 'del', hostInterfaceName('again', 'eth0')]);
     attach(namespaces, 'again', leases);
-    assert.ok(pings('10.0.5.1', netnsOf('again')));
+    assert.ok(reaches('10.0.5.1', netnsOf('again')));
     run(['umount', '-l', netnsOf('again')]);
     attach(namespaces, 'again', leases);
-    assert.ok(pings('10.0.5.1', netnsOf('again')));
+    assert.ok(reaches('10.0.5.1', netnsOf('again')));
   });
 
   it('finishes what a predecessor left unmarked, and takes no link that is not its own', () => {
@@ -213,7 +201,7 @@ describe('net.attach that fails', () => {
     attach(namespaces, 'x', [leaseOf(internal, 'x', 2)]);
     const bad = { ...leaseOf(lab, 'x', 3, 'eth1'), mac: '00:00:00:00:00:00' };
     undone(() => attach(namespaces, 'x', [leaseOf(internal, 'x', 2), bad]), /eth1/, /EADDRNOTAVAIL/);
-    assert.ok(pings('10.0.5.1', netnsOf('x')));
+    assert.ok(reaches('10.0.5.1', netnsOf('x')));
   });
 
   it('refuses leases that contradict each other', () => {
@@ -289,7 +277,7 @@ describe('net.detach', () => {
       ['fulfilled', 'fulfilled', 'fulfilled', 'rejected', 'fulfilled', 'fulfilled'],
     );
     run(['rm', '-r', netnsOf('g3')]);
-    assert.ok(pings('10.0.5.1', netnsOf('stays')));
+    assert.ok(reaches('10.0.5.1', netnsOf('stays')));
     await queue('stays');
     assert.deepEqual(hostState(), before);
   });
@@ -300,7 +288,7 @@ describe('net.detach', () => {
     attach(namespaces, 'other', [leaseOf(internal, 'other', 3)]);
     detach(namespaces, 'other');
     assert.equal(link(hostInterfaceName('other', 'eth0')), undefined);
-    assert.ok(pings('10.0.5.1', netnsOf('spared')));
+    assert.ok(reaches('10.0.5.1', netnsOf('spared')));
   });
 
   it('goes on past a failure and reports it', () => {

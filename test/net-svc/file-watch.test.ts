@@ -4,9 +4,8 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, it } from 'node:test';
 import { type FileWatch, watchFiles } from '../../services/net-svc/file-watch.ts';
-import { eventually } from '../kit/eventually.ts';
+import { eventually, PATIENCE_MS } from '../kit/eventually.ts';
 
-const PATIENCE_MS = 10_000;
 let folder = '';
 let watching: FileWatch | undefined;
 let told = 0;

@@ -6,20 +6,8 @@ import { iptables, nftables } from '../../services/net-svc/nat-command.ts';
 import { NetFailure } from '../../services/net-svc/net-failure.ts';
 import { reexecInNamespaces } from '../kit/namespaced.ts';
 import { clear, FORWARD, makeOutside, missing, namespaces, restart } from './host.ts';
-import {
-  addresses,
-  internal,
-  lab,
-  lan,
-  leaseOf,
-  link,
-  links,
-  pings,
-  run,
-  settle,
-  watchNetwork,
-  watchRules,
-} from './kernel.ts';
+import { addresses, internal, lab, lan, leaseOf, link, links, pings, reaches, run } from './kernel.ts';
+import { quiet, watchNetwork, watchRules } from './watchers.ts';
 
 reexecInNamespaces(import.meta.filename);
 
@@ -58,7 +46,7 @@ describe('net.configure', () => {
     await restart().configure([internal, lab]);
     attach(namespaces, 'c', [leaseOf(internal, 'c', 2)]);
     attach(namespaces, 'd', [leaseOf(lab, 'd', 2)]);
-    settle();
+    await quiet();
     const watchers = [await watchNetwork(), await watchRules()];
     const again = restart();
     assert.equal(await again.configure([internal, lab]), 'nftables');
@@ -67,6 +55,7 @@ describe('net.configure', () => {
   });
 
   it('touches nothing at all without pools', async () => {
+    await quiet();
     const watchers = [await watchNetwork(), await watchRules()];
     assert.equal(await restart().configure([]), 'unneeded');
     for (const watcher of watchers) assert.deepEqual(await watcher.changes(), []);
@@ -173,9 +162,9 @@ for (const backend of [nftables, iptables]) {
       }
       attach(namespaces, 'c', [leaseOf(internal, 'c', 2)]);
       attach(namespaces, 'd', [leaseOf(lab, 'd', 2)]);
-      assert.ok(pings(outside, namespaces.pathOf('c')));
+      assert.ok(reaches(outside, namespaces.pathOf('c')));
       assert.ok(!pings(outside, namespaces.pathOf('d')));
-      assert.ok(pings('10.0.6.1', namespaces.pathOf('d')));
+      assert.ok(reaches('10.0.6.1', namespaces.pathOf('d')));
       assert.equal(run(['nft', 'list', 'ruleset']).match(/masquerade/g)?.length, 1);
     });
 
@@ -207,7 +196,7 @@ describe('NAT that does not work', () => {
     );
     assert.ok(net.lines.some((line) => line.startsWith('no NAT for pool internal')));
     attach(namespaces, 'c', [leaseOf(internal, 'c', 2)]);
-    assert.ok(pings('10.0.5.1', namespaces.pathOf('c')));
+    assert.ok(reaches('10.0.5.1', namespaces.pathOf('c')));
     await net.configure([lab]);
     assert.deepEqual(net.healthReasons(), []);
   });
@@ -237,7 +226,7 @@ describe('a FORWARD chain that somebody else lets drop', () => {
       assert.ok(net.lines.includes('chain ip filter FORWARD drops what is forwarded; let the pools through it'));
       attach(namespaces, 'c', [leaseOf(internal, 'c', 2)]);
       attach(namespaces, 'd', [leaseOf(lab, 'd', 2)]);
-      assert.ok(pings(outside, namespaces.pathOf('c')));
+      assert.ok(reaches(outside, namespaces.pathOf('c')));
       assert.ok(!pings(outside, namespaces.pathOf('d')));
       assert.equal(foreign(), before);
       const rules = await watchRules();

@@ -1,12 +1,11 @@
-// What the tests of net-svc share: iproute2's view of the kernel, and watchers that prove that nothing was changed.
-import { execFileSync, spawn } from 'node:child_process';
-import { once } from 'node:events';
+// What the tests of net-svc share: iproute2's view of the kernel.
+import { execFileSync } from 'node:child_process';
 import type { Lease, Pool } from '../../shared/schema/network.ts';
 
 /** Empty: where the test itself runs. Otherwise the path of a namespace. */
-type Netns = string;
+export type Netns = string;
 
-const inside = (netns: Netns, command: readonly string[]): string[] =>
+export const inside = (netns: Netns, command: readonly string[]): string[] =>
   netns === '' ? [...command] : ['nsenter', `--net=${netns}`, ...command];
 
 /** stdout; throws with stderr for anything but exit code 0. */
@@ -47,6 +46,7 @@ export function defaultRoutes(netns: Netns = ''): { gateway: string; dev: string
   return found.map(({ gateway, dev }) => ({ gateway, dev }));
 }
 
+/** One packet, and a second for its answer. */
 export function pings(address: string, netns: Netns): boolean {
   try {
     run(['busybox', 'ping', '-c', '1', '-W', '1', address], netns);
@@ -56,62 +56,13 @@ export function pings(address: string, netns: Netns): boolean {
   }
 }
 
-export interface Watcher {
-  /** All that changed since the watcher was made, one line each. Ends the watcher. */
-  changes(): Promise<string[]>;
-}
-
-/** Watches with a monitor program; `mark` makes a change, and takes it back, that can be told by the word in it. */
-async function watch(
-  command: readonly string[],
-  words: { readonly start: string; readonly end: string },
-  mark: (word: string) => void,
-): Promise<Watcher> {
-  const [file = '', ...args] = command;
-  const monitor = spawn(file, args, { stdio: ['ignore', 'pipe', 'inherit'] });
-  let seen = '';
-  monitor.stdout.on('data', (chunk: Buffer) => {
-    seen += String(chunk);
-  });
-  // It listens from some moment on that it does not tell: mark until one is seen.
-  const timer = setInterval(() => mark(words.start), 20);
-  while (!seen.includes(words.start)) await once(monitor.stdout, 'data');
-  clearInterval(timer);
-  return {
-    changes: async () => {
-      mark(words.end);
-      while (!seen.includes(words.end)) await once(monitor.stdout, 'data');
-      monitor.kill('SIGKILL');
-      await once(monitor, 'close');
-      const own = (line: string): boolean => line.includes(words.start) || line.includes(words.end);
-      return seen.split('\n').filter((line) => line.trim() !== '' && !line.startsWith('#') && !own(line));
-    },
-  };
-}
-
-/** Links, IPv4 addresses and IPv4 routes of a namespace. */
-export function watchNetwork(netns: Netns = ''): Promise<Watcher> {
-  const words = { start: '198.18.254.1', end: '198.18.254.2' };
-  return watch(inside(netns, ['ip', '-o', '-4', 'monitor', 'link', 'address', 'route']), words, (word) => {
-    run(['ip', 'route', 'add', 'blackhole', word], netns);
-    run(['ip', 'route', 'del', 'blackhole', word], netns);
-  });
-}
-
-/** All of nftables. */
-export function watchRules(): Promise<Watcher> {
-  return watch(['nft', 'monitor'], { start: 'watch_start', end: 'watch_end' }, (word) => {
-    run(['nft', 'add', 'table', 'ip', word]);
-    run(['nft', 'delete', 'table', 'ip', word]);
-  });
-}
-
-/** The state of links settles after a change (RFC 2863 operational state): wait until all ports are up. */
-export function settle(netns: Netns = ''): void {
-  const deadline = Date.now() + 5_000;
-  while (links(netns).some(({ operstate, ifname }) => operstate !== 'UP' && ifname !== 'lo')) {
-    if (Date.now() > deadline) throw new Error(`links do not come up: ${run(['ip', 'link'], netns)}`);
-  }
+/**
+ * Some packet is answered. The kernel opens a new link's queue some time after its carrier is there (net/core/link_watch.c): the first
+ * one may be lost.
+ */
+export function reaches(address: string, netns: Netns): boolean {
+  for (let tries = 0; tries < 20; tries += 1) if (pings(address, netns)) return true;
+  return false;
 }
 
 export const internal: Pool = {

@@ -5,14 +5,13 @@ import { statSync } from 'node:fs';
 import { after, afterEach, before, beforeEach, describe, it } from 'node:test';
 import { hostInterfaceName } from '../../services/net-svc/link-names.ts';
 import type { Lease } from '../../shared/schema/network.ts';
-import { eventually } from '../kit/eventually.ts';
+import { eventually, PATIENCE_MS } from '../kit/eventually.ts';
 import { reexecInNamespaces } from '../kit/namespaced.ts';
-import { addresses, internal, lan, leaseOf, link, links, makeUplink, pings, run } from './kernel.ts';
+import { addresses, internal, lan, leaseOf, link, links, makeUplink, reaches, run } from './kernel.ts';
 import { dir, kill, openService } from './service.ts';
 
 reexecInNamespaces(import.meta.filename);
 
-const SECONDS_10 = 10_000;
 const pools = [internal, lan];
 const fileOf = (container: string): string => `${dir}/${container}`;
 
@@ -34,7 +33,7 @@ async function live(container: string, leases: readonly Lease[]): Promise<Tenant
   tenants.push(tenant);
   const { ino } = statSync(fileOf(container));
   const pid = tenant.pid ?? 0;
-  await eventually('the tenant has moved in', SECONDS_10, () => statSync(`/proc/${pid}/ns/net`).ino === ino);
+  await eventually('the tenant has moved in', PATIENCE_MS, () => statSync(`/proc/${pid}/ns/net`).ino === ino);
   return { pid, inode: ino };
 }
 
@@ -53,7 +52,7 @@ const reasons = async (): Promise<string[]> => {
   return health.ok ? health.value.reasons.map(({ code, message }) => `${code} ${message}`) : [];
 };
 const boundAgain = (container: string, { inode }: Tenant) =>
-  eventually(`${container} has its file`, SECONDS_10, () => statSync(fileOf(container)).ino === inode);
+  eventually(`${container} has its file`, PATIENCE_MS, () => statSync(fileOf(container)).ino === inode);
 
 before(async () => {
   service = await openService();
@@ -78,8 +77,8 @@ describe('a namespace file that lost its mount while net-svc was dead', () => {
     await boundAgain('a', a);
     await boundAgain('b', b);
     assert.deepEqual(addresses('eth0', fileOf('a')), ['10.0.5.2/24']);
-    assert.ok(pings('10.0.5.3', fileOf('a')));
-    await eventually('health is well', SECONDS_10, async () => (await reasons()).length === 0);
+    assert.ok(reaches('10.0.5.3', fileOf('a')));
+    await eventually('health is well', PATIENCE_MS, async () => (await reasons()).length === 0);
   });
 
   it('is bound again by an attach that names the process, and by one that does not', async () => {
@@ -89,7 +88,7 @@ describe('a namespace file that lost its mount while net-svc was dead', () => {
       const answer = await service.net.attach({ container: 'a', interfaces: [leaseOf(internal, 'a', 2)], ...running });
       assert.ok(answer.ok, JSON.stringify(answer));
       assert.equal(statSync(fileOf('a')).ino, a.inode);
-      assert.ok(pings('10.0.5.1', `/proc/${a.pid}/ns/net`));
+      assert.ok(reaches('10.0.5.1', `/proc/${a.pid}/ns/net`));
     }
   });
 
@@ -98,7 +97,7 @@ describe('a namespace file that lost its mount while net-svc was dead', () => {
     await live('twin', [leaseOf(lan, 'twin', 11)]);
     await whileAway(() => unmount('mac'));
     await boundAgain('mac', mac);
-    assert.ok(pings('192.0.2.1', fileOf('mac')));
+    assert.ok(reaches('192.0.2.1', fileOf('mac')));
   });
 
   it('is never bound to a namespace that only looks like its own', async () => {
@@ -112,7 +111,7 @@ describe('a namespace file that lost its mount while net-svc was dead', () => {
       run(['nsenter', `--net=${fileOf('mac')}`, 'ip', 'link', 'del', 'eth0']);
       unmount('mac');
     });
-    await eventually('it is told', SECONDS_10, async () =>
+    await eventually('it is told', PATIENCE_MS, async () =>
       (await reasons()).some((text) => /namespace of mac/.test(text)),
     );
     const refused = await service.net.attach({
@@ -144,11 +143,11 @@ describe('a namespace file that lost its mount while net-svc was dead', () => {
     const before = links().map(({ ifname }) => ifname);
     await live('a', [leaseOf(internal, 'a', 2)]);
     await whileAway(() => unmount('a'));
-    await eventually('a tenant still', SECONDS_10, () => tenants.length === 1);
+    await eventually('a tenant still', PATIENCE_MS, () => tenants.length === 1);
     for (const tenant of tenants.splice(0)) await kill(tenant);
     assert.ok((await service.net.detach({ container: 'a' })).ok);
     assert.ok((await service.net.attach({ container: 'a', interfaces: [leaseOf(internal, 'a', 2)] })).ok);
-    assert.ok(pings('10.0.5.1', fileOf('a')));
+    assert.ok(reaches('10.0.5.1', fileOf('a')));
     assert.ok((await service.net.detach({ container: 'a' })).ok);
     assert.deepEqual(
       links().map(({ ifname }) => ifname),

@@ -2,14 +2,13 @@
 import assert from 'node:assert/strict';
 import type { ChildProcess } from 'node:child_process';
 import { after, before, beforeEach, describe, it } from 'node:test';
-import { eventually } from '../kit/eventually.ts';
+import { eventually, PATIENCE_MS } from '../kit/eventually.ts';
 import { reexecInNamespaces } from '../kit/namespaced.ts';
-import { addresses, internal, lan, leaseOf, makeUplink, pings, run } from './kernel.ts';
+import { addresses, internal, lan, leaseOf, makeUplink, reaches, run } from './kernel.ts';
 import { dir, kill, openService } from './service.ts';
 
 reexecInNamespaces(import.meta.filename);
 
-const PATIENCE_MS = 10_000;
 const guests = { ...lan, name: 'guests', subnet: '198.51.100.0/24', gateway: '198.51.100.1' };
 let service: Awaited<ReturnType<typeof openService>>;
 let child: ChildProcess;
@@ -57,7 +56,7 @@ describe('the parent of a macvlan pool', () => {
     makeUplink();
     await well();
     await eventually('the address', PATIENCE_MS, () => addresses('eth0', `${dir}/mac`).join() === '192.0.2.10/24');
-    assert.ok(pings('192.0.2.1', `${dir}/mac`));
+    assert.ok(reaches('192.0.2.1', `${dir}/mac`));
   });
 
   it('may gain an address that a container has, which is told in health', async () => {
@@ -89,8 +88,8 @@ describe('the parent of a macvlan pool', () => {
     assert.ok((await service.net.configure({ pools: [lan, guests] })).ok);
     run(['ip', '-n', 'router', 'addr', 'add', '198.51.100.1/24', 'dev', 'lan0']);
     assert.ok((await service.net.attach({ container: 'guest', interfaces: [leaseOf(guests, 'guest', 5)] })).ok);
-    assert.ok(pings('198.51.100.1', `${dir}/guest`));
-    assert.ok(pings('192.0.2.1', `${dir}/mac`));
+    assert.ok(reaches('198.51.100.1', `${dir}/guest`));
+    assert.ok(reaches('192.0.2.1', `${dir}/mac`));
     assert.ok((await service.net.detach({ container: 'guest' })).ok);
   });
 

@@ -10,21 +10,8 @@ import { openNamespaces } from '../../services/net-svc/netns.ts';
 import { silentLogger } from '../../shared/log/logger.ts';
 import type { Lease } from '../../shared/schema/network.ts';
 import { reexecInNamespaces } from '../kit/namespaced.ts';
-import {
-  addresses,
-  defaultRoutes,
-  internal,
-  lan,
-  leaseOf,
-  link,
-  links,
-  makeUplink,
-  pings,
-  run,
-  settle,
-  watchNetwork,
-  watchRules,
-} from './kernel.ts';
+import { addresses, defaultRoutes, internal, lan, leaseOf, link, links, makeUplink, reaches, run } from './kernel.ts';
+import { quiet, watchNetwork, watchRules } from './watchers.ts';
 
 reexecInNamespaces(import.meta.filename);
 
@@ -55,8 +42,8 @@ describe('a macvlan pool', () => {
     assert.equal(link('eth0', netnsOf('a'))?.address, '02:00:c0:00:02:0a');
     assert.deepEqual(addresses('eth0', netnsOf('a')), ['192.0.2.10/24']);
     assert.deepEqual(defaultRoutes(netnsOf('a')), [{ gateway: '192.0.2.1', dev: 'eth0' }]);
-    assert.ok(pings('192.0.2.1', netnsOf('a')));
-    assert.ok(pings('192.0.2.11', netnsOf('a')));
+    assert.ok(reaches('192.0.2.1', netnsOf('a')));
+    assert.ok(reaches('192.0.2.11', netnsOf('a')));
     assert.deepEqual(
       links().map(({ ifname }) => ifname),
       before,
@@ -90,7 +77,7 @@ describe('a macvlan pool', () => {
   it('changes nothing the second time', async () => {
     await host.configure([lan]);
     put('a', [leaseOf(lan, 'a', 10)]);
-    settle(netnsOf('a'));
+    await quiet();
     const watchers = [await watchNetwork(), await watchNetwork(netnsOf('a'))];
     await host.configure([lan]);
     put('a', [leaseOf(lan, 'a', 10)]);
@@ -100,8 +87,8 @@ describe('a macvlan pool', () => {
   it('serves one container beside a bridge, and takes interfaces away that no lease names any more', async () => {
     await host.configure([lan, internal]);
     put('both', [leaseOf(lan, 'both', 10), leaseOf(internal, 'both', 2, 'int0')]);
-    assert.ok(pings('192.0.2.1', netnsOf('both')));
-    assert.ok(pings('10.0.5.1', netnsOf('both')));
+    assert.ok(reaches('192.0.2.1', netnsOf('both')));
+    assert.ok(reaches('10.0.5.1', netnsOf('both')));
     put('both', [leaseOf(internal, 'both', 2, 'int0')]);
     assert.equal(link('eth0', netnsOf('both')), undefined);
   });
@@ -110,7 +97,7 @@ describe('a macvlan pool', () => {
     await host.configure([lan]);
     for (let round = 0; round < 5; round++) {
       put('loop', [leaseOf(lan, 'loop', 10)]);
-      assert.ok(pings('192.0.2.1', netnsOf('loop')));
+      assert.ok(reaches('192.0.2.1', netnsOf('loop')));
       detach('loop');
     }
   });

@@ -1,14 +1,14 @@
 import assert from 'node:assert/strict';
 import { mkdirSync } from 'node:fs';
 import { describe, it } from 'node:test';
-import { setTimeout as wait } from 'node:timers/promises';
 import { attach } from '../../services/net-svc/attachments.ts';
 import { ensureBridges } from '../../services/net-svc/bridges.ts';
 import { detach } from '../../services/net-svc/detachments.ts';
 import { createUndo } from '../../services/net-svc/net-failure.ts';
 import { openNamespaces } from '../../services/net-svc/netns.ts';
+import { eventually, PATIENCE_MS } from '../kit/eventually.ts';
 import { reexecInNamespaces } from '../kit/namespaced.ts';
-import { internal, leaseOf, link, pings, run } from './kernel.ts';
+import { internal, leaseOf, link, reaches, run } from './kernel.ts';
 
 reexecInNamespaces(import.meta.filename);
 
@@ -24,20 +24,18 @@ const believed = (address: string, netns = ''): string | undefined =>
   /lladdr (\S+)/.exec(run(['ip', 'neigh', 'show', address], netns))?.[1];
 
 describe('an address that moves to another MAC', () => {
-  it('is announced: the host and the neighbours that knew it reach it within a second', async (test) => {
+  it('is announced: the host and the neighbours that knew it reach it', async (test) => {
     for (let round = 1; round <= 9; round++) {
       const mac = `02:00:00:00:00:0${round}`;
       const container = `mover${round}`;
       attach(namespaces, container, [{ ...leaseOf(internal, container, 2), mac }]);
       const start = performance.now();
-      while (round > 1 && (believed('10.0.5.2') !== mac || believed('10.0.5.2', neighbour) !== mac)) {
-        assert.ok(performance.now() - start < 1_000, `${believed('10.0.5.2')} ${believed('10.0.5.2', neighbour)}`);
-        await wait(5);
-      }
+      const isKnown = (): boolean => believed('10.0.5.2') === mac && believed('10.0.5.2', neighbour) === mac;
+      if (round > 1) await eventually('the announcement is heard', PATIENCE_MS, isKnown);
       test.diagnostic(`${Math.round(performance.now() - start)} ms`);
-      assert.ok(pings('10.0.5.2', neighbour));
-      assert.ok(pings('10.0.5.9', `${dir}/${container}`));
-      run(['busybox', 'ping', '-c', '1', '-W', '1', '10.0.5.2']);
+      assert.ok(reaches('10.0.5.2', neighbour));
+      assert.ok(reaches('10.0.5.9', `${dir}/${container}`));
+      assert.ok(reaches('10.0.5.2', ''));
       assert.equal(believed('10.0.5.2'), mac);
       assert.equal(believed('10.0.5.2', neighbour), mac);
       detach(namespaces, container);

@@ -3,7 +3,7 @@ import { chownSync, mkdirSync, readFileSync } from 'node:fs';
 import { describe, it } from 'node:test';
 import { reexecInNamespaces } from '../kit/namespaced.ts';
 import { bundle, NODE, uid, unprivileged } from './bundle.ts';
-import { addresses, pings, run } from './kernel.ts';
+import { addresses, reaches, run } from './kernel.ts';
 
 reexecInNamespaces(import.meta.filename);
 
@@ -24,7 +24,7 @@ describe('net-svc with nothing but its contract’s privileges', () => {
       assert.equal(answer.attachments.length, 1);
       assert.deepEqual(addresses('pvbr0'), ['10.0.5.1/24']);
       assert.deepEqual(addresses('eth0', `${dir}/stays`), ['10.0.5.2/24']);
-      assert.ok(pings('10.0.5.1', `${dir}/stays`));
+      assert.ok(reaches('10.0.5.1', `${dir}/stays`));
       assert.equal(readFileSync('/proc/sys/net/ipv4/ip_forward', 'utf8'), '1\n');
       for (const set of ['CapInh', 'CapPrm', 'CapEff', 'CapBnd', 'CapAmb']) {
         assert.match(answer.status, new RegExp(`^${set}:\\t${ONLY_OURS}$`, 'm'));

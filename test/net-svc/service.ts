@@ -5,6 +5,7 @@ import { once } from 'node:events';
 import { chownSync, mkdirSync } from 'node:fs';
 import { Socket } from 'node:net';
 import process from 'node:process';
+import { createInterface } from 'node:readline';
 import { netContract } from '../../services/net-svc/contract.ts';
 import { createBroker } from '../../shared/ipc/broker.ts';
 import { createChannel } from '../../shared/ipc/channel.ts';
@@ -13,6 +14,7 @@ import { CONTRACTS_HASH } from '../../shared/ipc/contracts-hash.ts';
 import { memoryPorts } from '../../shared/ipc/memory-port.ts';
 import { socketPort } from '../../shared/ipc/socket-port.ts';
 import { silentLogger } from '../../shared/log/logger.ts';
+import { patient } from '../kit/patient.ts';
 import { bundle, NODE, uid, unprivileged } from './bundle.ts';
 
 const rundir = '/run/berth';
@@ -41,7 +43,7 @@ export async function openService(nat = 'auto') {
     const [command = '', ...args] = unprivileged([...NODE, file]);
     const env = { PATH: process.env.PATH, BERTH_LAUNCH: JSON.stringify(launch) };
     const child = spawn(command, args, { stdio: ['ignore', 'pipe', 'inherit', 'pipe'], env });
-    child.stdout?.on('data', (chunk: Buffer) => log.push(...String(chunk).split('\n')));
+    if (child.stdout !== null) createInterface({ input: child.stdout }).on('line', (line) => log.push(line));
     const socket = child.stdio[3];
     assert.ok(socket instanceof Socket);
     broker.attach('net-svc', socketPort(socket));
@@ -49,9 +51,9 @@ export async function openService(nat = 'auto') {
   };
   const ctl = connect('ctl-svc');
   return {
-    net: connect('state-svc').client(netContract),
+    net: connect('state-svc').client(patient(netContract)),
     ctl,
-    ctlNet: ctl.client(netContract),
+    ctlNet: ctl.client(patient(netContract)),
     serve,
     log,
     /** The service sees the end of its socket, as when the supervisor asks for it. */
@@ -60,7 +62,9 @@ export async function openService(nat = 'auto') {
   };
 }
 
-export async function kill(child: ChildProcess): Promise<void> {
+/** Also one that has ended by itself, or that a hook which failed never started. */
+export async function kill(child: ChildProcess | undefined): Promise<void> {
+  if (child === undefined || child.exitCode !== null || child.signalCode !== null) return;
   const ended = once(child, 'exit');
   child.kill('SIGKILL');
   await ended;
