@@ -1,5 +1,4 @@
 // Builds dist/: one CommonJS bundle per service and command, with the packages that cannot be bundled beside them.
-import { createHash } from 'node:crypto';
 import {
   chmodSync,
   cpSync,
@@ -13,44 +12,14 @@ import {
   writeFileSync,
 } from 'node:fs';
 import { createRequire } from 'node:module';
-import { dirname, join } from 'node:path';
+import { join } from 'node:path';
 import process from 'node:process';
-import { type BuildOptions, build } from 'esbuild';
+import { build } from 'esbuild';
+import { bundleOptions, COMMANDS, EXTERNAL, ROOT } from './bundles.ts';
 
-const ROOT = dirname(import.meta.dirname);
 const DIST = join(ROOT, 'dist');
 /** Written beside and renamed, so that a tree that runs from dist/ never sees half a build. */
 const FRESH = join(ROOT, `dist.${process.pid}`);
-
-const SERVICES = ['log-svc', 'ipam-svc', 'net-svc', 'lxc-svc', 'state-svc', 'ctl-svc'];
-/** Native addons, and a package that starts its own files as worker threads. */
-const EXTERNAL = ['koffi', 'piscina'];
-
-const ENTRIES: Readonly<Record<string, string>> = {
-  ...Object.fromEntries(SERVICES.map((name) => [name, `services/${name}/main.ts`])),
-  'checksum-worker': 'services/state-svc/checksum-worker.ts',
-  'compress-worker': 'services/log-svc/compress-worker.ts',
-  'outside-host': 'scripts/sandbox/outside-host.ts',
-  berth: 'scripts/berth/main.ts',
-  pvcontrol: 'scripts/pvcontrol/main.ts',
-};
-const COMMANDS = ['berth', 'pvcontrol'];
-
-/** Of every file that a contract is made of: two builds talk to each other only when these are the same. */
-async function contractsHash(): Promise<string> {
-  const { metafile } = await build({
-    entryPoints: [join(ROOT, 'services/supervisor/contracts.ts')],
-    bundle: true,
-    platform: 'node',
-    packages: 'external',
-    metafile: true,
-    write: false,
-    absWorkingDir: ROOT,
-  });
-  const hash = createHash('sha256');
-  for (const file of Object.keys(metafile.inputs).sort()) hash.update(readFileSync(join(ROOT, file)));
-  return hash.digest('hex');
-}
 
 /** Copies a package and what it depends on into dist/node_modules, as npm laid it down for this machine. */
 function copyPackage(name: string, from: string, seen: Set<string>): void {
@@ -93,28 +62,9 @@ function openToAll(folder: string): void {
   }
 }
 
-const options: BuildOptions = {
-  absWorkingDir: ROOT,
-  entryPoints: ENTRIES,
-  outdir: FRESH,
-  bundle: true,
-  platform: 'node',
-  target: 'node20.19',
-  format: 'cjs',
-  external: EXTERNAL,
-  // Identifiers stay, so that stack traces can be read without the maps.
-  minifySyntax: true,
-  minifyWhitespace: true,
-  sourcemap: 'linked',
-  sourcesContent: false,
-  legalComments: 'linked',
-  define: { __CONTRACTS_HASH__: JSON.stringify(await contractsHash()) },
-  logLevel: 'warning',
-};
-
 mkdirSync(FRESH, { recursive: true });
 try {
-  await build(options);
+  await build({ ...(await bundleOptions()), outdir: FRESH });
   const seen = new Set<string>();
   for (const name of EXTERNAL) copyPackage(name, ROOT, seen);
   // The project's own package.json says "module", and these are not.

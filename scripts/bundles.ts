@@ -1,0 +1,108 @@
+// What is bundled, and how: one CommonJS file per service, worker and command.
+import { createHash } from 'node:crypto';
+import { readFileSync } from 'node:fs';
+import { dirname, join } from 'node:path';
+import { type BuildOptions, build, type Plugin } from 'esbuild';
+
+export const ROOT = dirname(import.meta.dirname);
+
+export const SERVICES = ['log-svc', 'ipam-svc', 'net-svc', 'lxc-svc', 'state-svc', 'ctl-svc'];
+/** Native addons, and a package that starts its own files as worker threads. */
+export const EXTERNAL = ['koffi', 'piscina'];
+export const COMMANDS = ['berth', 'pvcontrol'];
+
+const ENTRIES: Readonly<Record<string, string>> = {
+  ...Object.fromEntries(SERVICES.map((name) => [name, `services/${name}/main.ts`])),
+  'checksum-worker': 'services/state-svc/checksum-worker.ts',
+  'compress-worker': 'services/log-svc/compress-worker.ts',
+  'outside-host': 'scripts/sandbox/outside-host.ts',
+  berth: 'scripts/berth/main.ts',
+  'berth-run': 'scripts/berth/run.ts',
+  'berth-pack': 'scripts/berth/pack.ts',
+  'berth-check': 'scripts/berth/check.ts',
+  pvcontrol: 'scripts/pvcontrol/main.ts',
+};
+
+const LAZY_ZOD = join(ROOT, 'shared/schema/lazy-zod.ts');
+
+/** Everybody's zod is the lazy one, whose own is the real one. */
+export const lazyZod: Plugin = {
+  name: 'lazy-zod',
+  setup(builder) {
+    builder.onResolve({ filter: /^zod\/mini$/ }, ({ importer }) =>
+      importer === LAZY_ZOD ? undefined : { path: LAZY_ZOD },
+    );
+  },
+};
+
+/** Each command of `berth` is a bundle of its own: the supervisor is in memory for as long as the device runs, and packs nothing. */
+const berthCommands: Plugin = {
+  name: 'berth-commands',
+  setup(builder) {
+    builder.onResolve({ filter: /^\.\/(run|pack|check)\.ts$/ }, ({ path, kind }) =>
+      kind === 'dynamic-import'
+        ? { path: path.replace(/^\.\/(\w+)\.ts$/, './berth-$1.js'), external: true }
+        : undefined,
+    );
+  },
+};
+
+/** What of pino nobody here uses, a third of it: destinations of its own, worker threads behind them, and redaction. */
+const UNUSED_OF_PINO =
+  /^(sonic-boom|on-exit-leak-free|worker_threads|@pinojs\/redact|\.\/(lib\/)?(transport|multistream))$/;
+
+const slimPino: Plugin = {
+  name: 'slim-pino',
+  setup(builder) {
+    builder.onResolve({ filter: UNUSED_OF_PINO }, ({ path, importer }) =>
+      /\/node_modules\/pino\//.test(importer) ? { path, namespace: 'unused-of-pino' } : undefined,
+    );
+    builder.onLoad({ filter: /^worker_threads$/, namespace: 'unused-of-pino' }, () => ({
+      contents: 'exports.isMainThread = true;',
+    }));
+    builder.onLoad({ filter: /./, namespace: 'unused-of-pino' }, ({ path }) => ({
+      contents: `module.exports = function unused() { throw new Error('${path} is not in this bundle'); };`,
+    }));
+  },
+};
+
+/** Of every file that a contract is made of: two builds talk to each other only when these are the same. */
+async function contractsHash(): Promise<string> {
+  const { metafile } = await build({
+    entryPoints: [join(ROOT, 'services/supervisor/contracts.ts')],
+    bundle: true,
+    platform: 'node',
+    packages: 'external',
+    metafile: true,
+    write: false,
+    absWorkingDir: ROOT,
+  });
+  const hash = createHash('sha256');
+  for (const file of Object.keys(metafile.inputs).sort()) hash.update(readFileSync(join(ROOT, file)));
+  return hash.digest('hex');
+}
+
+export async function bundleOptions(): Promise<BuildOptions> {
+  return {
+    absWorkingDir: ROOT,
+    plugins: [lazyZod, slimPino, berthCommands],
+    entryPoints: { ...ENTRIES },
+    bundle: true,
+    platform: 'node',
+    target: 'node20.19',
+    format: 'cjs',
+    // What is loaded late is required: import() would bring the loader of ES modules into memory.
+    supported: { 'dynamic-import': false },
+    external: [...EXTERNAL],
+    // Identifiers stay, so that stack traces can be read without the maps.
+    minifySyntax: true,
+    minifyWhitespace: true,
+    sourcemap: 'linked',
+    sourcesContent: false,
+    legalComments: 'linked',
+    define: { __CONTRACTS_HASH__: JSON.stringify(await contractsHash()) },
+    logLevel: 'warning',
+    // A function of zod that the lazy one lacks must not turn up on a device.
+    logOverride: { 'import-is-undefined': 'error' },
+  };
+}
