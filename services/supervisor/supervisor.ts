@@ -1,6 +1,7 @@
 // The supervisor itself: one tree of services around one broker, from its start to its end.
 import { join } from 'node:path';
 import { settingsOf } from '../../shared/config/launched-settings.ts';
+import { alignedInterval } from '../../shared/ipc/aligned-interval.ts';
 import { type Broker, createBroker } from '../../shared/ipc/broker.ts';
 import { createChannel } from '../../shared/ipc/channel.ts';
 import type { Channel, Contract, ServiceName } from '../../shared/ipc/contract.ts';
@@ -184,10 +185,9 @@ function serveRequests(
 /** Looks after heartbeats every TICK_MS, but not right after this process itself was held up: nobody could have been heard then. */
 function watchPulses(services: Services): () => void {
   let last = performance.now();
-  const timer = setInterval(() => {
+  return alignedInterval(TICK_MS, () => {
     const now = performance.now();
     if (now - last < 2 * TICK_MS) for (const service of services.values()) service.checkPulse(now);
     last = now;
-  }, TICK_MS);
-  return () => clearInterval(timer);
+  });
 }

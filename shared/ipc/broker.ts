@@ -2,6 +2,7 @@
 // the sender, and answers for receivers that are gone. It holds no state that a restart of a service would miss.
 import { Buffer } from 'node:buffer';
 import type { Logger } from '../log/logger.ts';
+import { alignedInterval } from './aligned-interval.ts';
 import { type BrokerPeer, createPeer } from './broker-peer.ts';
 import { decodePayload } from './codec.ts';
 import { type Contract, SERVICE_NAMES, type ServiceName } from './contract.ts';
@@ -191,8 +192,7 @@ export function createBroker({ contracts, contractsHash, log, listener }: Broker
       }
     }
   };
-  const expiry = setInterval(expire, EXPIRY_GRACE_MS);
-  expiry.unref();
+  const stopExpiring = alignedInterval(EXPIRY_GRACE_MS, expire, true);
 
   return {
     attach(service, open) {
@@ -214,7 +214,7 @@ export function createBroker({ contracts, contractsHash, log, listener }: Broker
     detach: (service) => drop(peerNamed(service), ''),
     queueDepth: (service) => peerNamed(service).size,
     close() {
-      clearInterval(expiry);
+      stopExpiring();
       for (const peer of peers.values()) drop(peer, '');
     },
   };

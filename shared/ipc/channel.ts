@@ -1,6 +1,7 @@
 // A service's end of its one connection: typed clients, handlers and events over a port.
 import type { Buffer } from 'node:buffer';
 import type { Logger } from '../log/logger.ts';
+import { alignedInterval } from './aligned-interval.ts';
 import { decodePayload, encodePayload } from './codec.ts';
 import type { CallOptions, Channel, Client, Contract, Handlers, Schema } from './contract.ts';
 import { encodeFrame, KIND, kindOf, MAX_PAYLOAD_BYTES, payloadOf, topicOf } from './envelope.ts';
@@ -28,7 +29,7 @@ export interface ChannelOptions {
 export function createChannel(open: OpenPort, options: ChannelOptions): Channel {
   const { log } = options;
   const subscribers = new Map<number, Subscriber[]>();
-  let beat: NodeJS.Timeout | undefined;
+  let stopBeating: () => void = () => undefined;
   let onClosed: () => void = () => undefined;
   const closed = new Promise<void>((resolve) => {
     onClosed = resolve;
@@ -58,7 +59,7 @@ export function createChannel(open: OpenPort, options: ChannelOptions): Channel 
       else log.warn(`frame of unknown kind ${kind}`);
     },
     onClose() {
-      clearInterval(beat);
+      stopBeating();
       calls.abandon();
       serving.abandon();
       onClosed();
@@ -112,7 +113,7 @@ export function createChannel(open: OpenPort, options: ChannelOptions): Channel 
     ready() {
       send(encodeFrame(KIND.ready, 0, 0, 0, undefined));
       if (options.beatMs === 0) return;
-      beat = setInterval(() => send(encodeFrame(KIND.beat, 0, 0, 0, undefined)), options.beatMs);
+      stopBeating = alignedInterval(options.beatMs, () => send(encodeFrame(KIND.beat, 0, 0, 0, undefined)));
     },
     closed,
     close: () => port.close(),
