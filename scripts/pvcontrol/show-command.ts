@@ -43,6 +43,7 @@ const details = z.object({
   restarts: z.number(),
   since: z.string(),
   netns: z.optional(z.nullable(z.string())),
+  detached_mounts: z.optional(z.array(z.string())),
   mounts: z.optional(z.nullable(z.array(z.object({ target: z.string(), type: z.string(), source: z.string() })))),
 });
 type Details = z.output<typeof details>;
@@ -74,6 +75,7 @@ function page(row: Details, nowMs: number): string {
     ...(row.network?.interfaces ?? []).flatMap(interfacePairs),
     ['netns', row.netns ?? undefined],
     ...(row.mounts ?? []).map(({ target, type, source }) => ['mount', `${target} (${type}, ${source})`] as const),
+    ...(row.detached_mounts ?? []).map((target) => ['detached', `${target}: busy, ends with its last user`] as const),
   ];
   return pairs
     .filter(([, text]) => text !== undefined)

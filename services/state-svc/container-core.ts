@@ -38,6 +38,8 @@ interface ContainerRecord {
   run: Run | undefined;
   exit: { readonly status: ExitStatus; readonly atMs: number } | undefined;
   plumbing: Plumbing | undefined;
+  /** Mounts that were busy when it was stopped. */
+  detached: readonly string[];
   /** Why it is not as it should be. */
   problem: HealthReason | undefined;
   stable: boolean;
@@ -154,6 +156,7 @@ function newRecord(sinceMs: number): ContainerRecord {
     run: undefined,
     exit: undefined,
     plumbing: undefined,
+    detached: [],
     problem: undefined,
     stable: false,
     starting: false,

@@ -14,6 +14,9 @@ export const STOP_GRACE_MS = 5000;
 /** Before a start is tried again for which a service was down too long; the supervisor's slowest retry. */
 const SERVICE_BACK_MS = 5000;
 
+/** Mounts that a row names. */
+const MAX_DETACHED = 16;
+
 export type StartCause = 'boot' | 'user' | 'recovery';
 
 /** Accepts a start; it happens when what is under way is over. */
@@ -21,6 +24,7 @@ export function begin(core: ContainerCore, cause: StartCause): void {
   if (core.record.closing) return;
   core.apply('begin');
   Object.assign(core.record, { wanted: true, starting: true, tried: true, stable: false, earlyExit: undefined });
+  core.record.detached = [];
   core.enqueue(() => runStart(core, cause));
 }
 
@@ -160,7 +164,11 @@ export function stop(core: ContainerCore, after: (left: readonly string[]) => vo
 
 async function takeAway(core: ContainerCore): Promise<readonly string[]> {
   const { plan, record } = core;
-  const left = await tearDown(plan.name, STOP_GRACE_MS, plan.network.mode === 'pool', core.context);
+  record.detached = [];
+  const onDetached = (targets: readonly string[]): void => {
+    record.detached = targets.slice(0, MAX_DETACHED);
+  };
+  const left = await tearDown(plan.name, STOP_GRACE_MS, plan.network.mode === 'pool', { ...core.context, onDetached });
   if (left.length > 0) core.fault('CONTAINER_NOT_CLEAN', `could not be stopped cleanly: ${left.join('; ')}`);
   else record.problem = undefined;
   detached(core);

@@ -42,6 +42,8 @@ export interface Container {
   /** False: it has no business to signal READY now. */
   signalReady(): Promise<boolean>;
   exited(event: ExitEvent): void;
+  /** It was given back. */
+  forgetLease(pool: string, address: string): void;
   /** Once, before anything else: take it from where it stands. */
   adopt(standing: Standing, exit: ExitEvent | undefined): Promise<void>;
   /** For good, whatever it is at; answers what could not be taken away. What it is meant to be after the next boot stays as it is. */
@@ -85,6 +87,13 @@ export function createContainer(plan: ContainerPlan, context: ContainerContext):
     control: (action) => control(core, action, context.notYet()),
     signalReady: () => signalReady(core),
     exited: (event) => exited(core, event),
+    forgetLease(pool, address) {
+      const { plumbing } = record;
+      if (plumbing === undefined) return;
+      const leases = plumbing.leases.filter((lease) => lease.pool !== pool || lease.address !== address);
+      record.plumbing = { ...plumbing, leases };
+      core.context.changed();
+    },
     adopt: (standing, exit) => adopt(core, standing, exit),
     shutDown() {
       record.closing = true;

@@ -87,6 +87,7 @@ export function createHandlers(
       ipam,
       settled: () => settledWithin(CONTROL_PATIENCE_MS),
       statusOf: (container) => runner.find(container)?.row().status,
+      released: (container, pool, address) => runner.find(container)?.forgetLease(pool, address),
     }),
     health: () => ok({ reasons: [...runner.health(), ...settings.health()] }),
   };

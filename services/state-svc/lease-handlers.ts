@@ -13,12 +13,15 @@ export interface LeaseHandlersContext {
   readonly settled: () => Promise<void>;
   /** Undefined for a container that no running revision has. */
   readonly statusOf: (container: string) => string | undefined;
+  /** What was given back is not the container's any more. */
+  readonly released: (container: string, pool: string, address: string) => void;
 }
 
 export function leaseHandlers({
   ipam,
   settled,
   statusOf,
+  released,
 }: LeaseHandlersContext): Pick<Handlers<typeof stateContract>, 'releaseLeases'> {
   return {
     async releaseLeases({ pool, container }) {
@@ -36,7 +39,11 @@ export function leaseHandlers({
       if (status !== undefined && status !== 'STOPPED') return fail({ code: 'NOT_STOPPED', status });
       // Sent in the same turn as the look at the status: what a start asks for comes to ipam-svc after it.
       const answers = await Promise.all(
-        held.map(({ interface: name }) => ipam.release({ pool, container, interface: name })),
+        held.map(async ({ interface: name, address }) => {
+          const answer = await ipam.release({ pool, container, interface: name });
+          if (answer.ok) released(container, pool, address);
+          return answer;
+        }),
       );
       for (const answer of answers) {
         if (!answer.ok) return fail({ code: 'RELEASE_FAILED', reason: answer.error.reason });

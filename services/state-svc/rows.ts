@@ -12,6 +12,7 @@ export interface ContainerView {
   readonly pid: number | undefined;
   readonly exit: { readonly status: ExitStatus; readonly atMs: number } | undefined;
   readonly plumbing: Plumbing | undefined;
+  readonly detached: readonly string[];
   readonly userStopped: boolean;
   readonly stable: boolean;
   readonly retries: number;
@@ -37,6 +38,7 @@ export function containerRow(view: ContainerView): ContainerRow {
     exit: exit === undefined ? null : { status: exit.status, at: new Date(exit.atMs).toISOString() },
     restarts: view.restarts,
     since: new Date(view.sinceMs).toISOString(),
+    ...(view.detached.length === 0 ? {} : { detached_mounts: [...view.detached] }),
   };
 }
 

@@ -190,6 +190,8 @@ async function undoAll(undos: readonly Undo[], ask: Ask): Promise<readonly strin
 export interface StopContext {
   readonly peers: Peers;
   readonly ask: Ask;
+  /** Mounts that were busy: they end with their last user. */
+  onDetached?(targets: readonly string[]): void;
 }
 
 /** lxc.stop → net.detach → lxc.unmount, past errors; answers what did not work. Never rejects. */
@@ -197,9 +199,14 @@ export async function tearDown(
   container: string,
   graceMs: number,
   hasNetwork: boolean,
-  { peers, ask }: StopContext,
+  { peers, ask, onDetached }: StopContext,
 ): Promise<readonly string[]> {
-  const steps: Undo[] = [['lxc.unmount', () => peers.lxc.unmount({ container })]];
+  const unmount = async () => {
+    const answer = await peers.lxc.unmount({ container });
+    if (answer.ok && answer.value.detached !== undefined) onDetached?.(answer.value.detached);
+    return answer;
+  };
+  const steps: Undo[] = [['lxc.unmount', unmount]];
   if (hasNetwork) steps.push(['net.detach', () => peers.net.detach({ container })]);
   steps.push(['lxc.stop', () => peers.lxc.stop({ container, graceMs })]);
   return undoAll(steps, ask);

@@ -72,6 +72,8 @@ export const containerRow = z.strictObject({
   restarts: z.int(),
   /** Ours: RFC 3339, when the status became what it is. */
   since: z.string(),
+  /** Ours: mounts that were busy at its last stop, and end with their last user; absent when there are none. */
+  detached_mounts: z.optional(z.array(z.string())),
 });
 export type ContainerRow = z.output<typeof containerRow>;
 

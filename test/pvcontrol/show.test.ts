@@ -1,7 +1,10 @@
 // pvcontrol show: everything about one container.
 import assert from 'node:assert/strict';
 import { after, before, describe, it } from 'node:test';
+import { stateContract } from '../../services/state-svc/contract.ts';
 import { type Rig, startRig } from '../ctl-svc/rig.ts';
+import { containerRow } from '../ctl-svc/rows.ts';
+import { eventually } from '../kit/eventually.ts';
 import { bundleProgram, type Program } from './program.ts';
 
 let program: Program;
@@ -29,6 +32,19 @@ describe('pvcontrol show', () => {
     ]) {
       assert.match(stdout, line);
     }
+  });
+
+  it('names mounts that were busy at the stop', async () => {
+    const row = containerRow('busy', { status: 'STOPPED', pid: null, detached_mounts: ['/run/lxc/busy/rootfs'] });
+    rig.world.containers.push(row);
+    rig.state.publish(stateContract, 'containerChanged', { container: row });
+    const text = await eventually('it is listed', 20_000, async () => {
+      const { exitCode, stdout } = await program.onTerminal(80, {}, '-s', rig.host, 'show', 'busy');
+      return exitCode === 0 ? stdout : undefined;
+    });
+    assert.match(text, /^detached +\/run\/lxc\/busy\/rootfs: busy, ends with its last user/m);
+    rig.world.containers.pop();
+    rig.state.publish(stateContract, 'revisionChanged', { revision: '0' });
   });
 
   it('gives a pipe the JSON', async () => {

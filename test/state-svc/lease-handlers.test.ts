@@ -17,8 +17,10 @@ describe('releaseLeases', () => {
     assert.deepEqual(await ask(), { ok: false, error: { code: 'NOT_STOPPED', status: 'STOPPING' } });
     release();
     await device.untilStatus('web', 'STOPPED');
+    assert.equal((await device.rows()).web?.network?.interfaces[0]?.ipv4, '10.0.5.2/24');
     assert.deepEqual(await ask(), { ok: true, value: { released: 1 } });
     assert.deepEqual(await ask(), { ok: false, error: { code: 'NO_LEASE' } });
+    assert.equal((await device.rows()).web?.network, undefined, 'it shows an address that it has not');
     await device.state.controlContainer({ container: 'web', action: 'start' });
     await device.untilStatus('web', 'STARTED');
     assert.deepEqual(await ask(), { ok: false, error: { code: 'NOT_STOPPED', status: 'STARTED' } });

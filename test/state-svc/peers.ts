@@ -32,6 +32,8 @@ export interface World {
   /** Of the kernel. */
   readonly loadedModules: Set<string>;
   board: Board;
+  /** Container → mounts of it that are in use when it is unmounted. */
+  readonly busyMounts: Map<string, readonly string[]>;
   /** What hooks were told, in the order in which it came. */
   readonly hooks: Params<(typeof lxcContract)['requests']['runHooks']>[];
   /** As ipam-svc was told last. */
@@ -232,7 +234,8 @@ export function createWorld(nowMs: () => number, onCall: () => void): World {
           const { running } = kept(container);
           if (running !== undefined) return fail({ code: 'RUNNING', pid: running.pid });
           containers.delete(container);
-          return ok({});
+          const busy = world.busyMounts.get(container);
+          return ok(busy === undefined ? {} : { detached: [...busy] });
         }),
       checkDisks: () => ok({ unavailable: [] }),
       listContainers: ({ after }) => {
@@ -297,6 +300,7 @@ export function createWorld(nowMs: () => number, onCall: () => void): World {
     containers,
     leases,
     attachments,
+    busyMounts: new Map(),
     hooks: [],
     reservations: [],
     pools: [],

@@ -36,6 +36,18 @@ describe('rows', () => {
     ]);
   });
 
+  it('name the mounts that were busy at the last stop, until the next start', async () => {
+    const it = await open({ web: APP });
+    await it.boot();
+    await it.untilStatus('web', 'STARTED');
+    it.world.busyMounts.set('web', ['/run/web/rootfs']);
+    await it.state.controlContainer({ container: 'web', action: 'stop' });
+    assert.deepEqual((await it.untilStatus('web', 'STOPPED')).detached_mounts, ['/run/web/rootfs']);
+    it.world.busyMounts.clear();
+    await it.state.controlContainer({ container: 'web', action: 'start' });
+    assert.equal((await it.untilStatus('web', 'STARTED')).detached_mounts, undefined);
+  });
+
   it('come in pages when there are more than one message takes, and all of them are adopted after a restart', async () => {
     const names = Array.from({ length: MANY }, (_, index) => `with-a-long-name-${index}`).sort();
     const groups = names.map((name) => ({ name: `group-${'x'.repeat(25)}-of-${name}`, timeout: 1 }));
