@@ -65,7 +65,10 @@ export const netContract = defineContract({
       idempotent: true,
       deadlineMs: 10_000,
     },
-    /** Removes the namespace and its interfaces. Goes on past errors and reports them all in `reason`. Unknown container: a no-op. */
+    /**
+     * Removes the namespace and its interfaces: address, MAC and names are free with the answer, the last of a link ends a moment later. Goes on
+     * past errors and reports them all in `reason`. Unknown container: a no-op.
+     */
     detach: {
       callers: ['state-svc'],
       params: z.strictObject({ container: containerName }),

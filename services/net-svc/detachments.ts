@@ -1,20 +1,19 @@
-// Taking containers off the network. Deleting a veth makes the kernel wait some 20 ms for its last users, whether one or
-// twenty go at once: what is asked for together is deleted together, as a group.
+// Taking containers off the network. A veth's end makes the kernel wait some 20 ms for its last users, and whoever asked with it. So its host
+// side is only taken down, out of its bridge, and given a name that nobody looks for; it ends with its namespace, for which the
+// kernel has a thread of its own. Where somebody else keeps the namespace, it is deleted a moment later.
 import { closeSync } from 'node:fs';
 import { listLinks, type OwnLink, ownLinks, withHost } from './host-links.ts';
+import { DETACHED_ALIAS, detachedName } from './link-names.ts';
 import { deleteMacvlans } from './macvlan.ts';
 import { asNetFailure, attempt, NetFailure } from './net-failure.ts';
 import { type NetlinkSocket, openNetlink } from './netlink-socket.ts';
 import { type Namespaces, withinNamespace } from './netns.ts';
-import { changeLink, deleteGroup } from './rtnetlink-link.ts';
+import { changeLink, deleteGroup, type Link } from './rtnetlink-link.ts';
 
-/** Removes the container's veth pairs, then its namespace. Goes on past failures and throws them together. Nothing there: a no-op. */
-export function detach(namespaces: Namespaces, container: string): void {
-  const failure = detachAll(namespaces, [container]).get(container);
-  if (failure !== undefined) throw failure;
-}
-
-/** As `detach` for several; answers the failures by container. */
+/**
+ * Takes their interfaces off the network and their namespaces away: addresses, MACs and names are free when it returns. Goes on past
+ * failures and answers them by container. Nothing there: a no-op.
+ */
 export function detachAll(
   namespaces: Namespaces,
   containers: readonly string[],
@@ -25,9 +24,8 @@ export function detachAll(
     const { message } = asNetFailure(`detach ${container}`, error);
     reasons.set(container, [...(reasons.get(container) ?? []), message]);
   };
-  // First the links: with the namespace they would go only some time later.
   try {
-    withHost((host) => deleteLinks(host, containers, note));
+    withHost((host) => takeOff(host, containers, note));
   } catch (error) {
     for (const container of containers) note(container, error);
   }
@@ -62,46 +60,77 @@ function deleteInside(
   }
 }
 
-function deleteLinks(
+function takeOff(
   host: NetlinkSocket,
   containers: readonly string[],
   note: (container: string, error: unknown) => void,
 ): void {
-  const doomed = ownLinks(listLinks(host)).filter(({ container }) => containers.includes(container));
-  if (doomed.length === 0) return;
-  const group = unusedGroup(host);
+  const own = ownLinks(listLinks(host)).filter(({ container }) => containers.includes(container));
   try {
     host.apply(
-      doomed.map(({ link, container }) => ({
-        step: `mark veth ${link.name} of ${container} for deletion`,
-        message: changeLink(link.index, { group }),
-      })),
+      own.flatMap(({ link: { name, index }, container }) => [
+        {
+          step: `take veth ${name} of ${container} down`,
+          message: changeLink(index, { up: false, master: 0, alias: DETACHED_ALIAS }),
+        },
+        // Kernels before 6.2 rename only what is down.
+        { step: `rename veth ${name} of ${container}`, message: changeLink(index, { name: detachedName(index) }) },
+      ]),
     );
-    host.apply([{ step: 'delete marked veths', message: deleteGroup(group) }]);
   } catch (error) {
     // Whatever the kernel refused: what matters is which of them are still there.
-    const left = new Set(listLinks(host).map(({ index }) => index));
-    for (const { link, container } of doomed.filter((own: OwnLink) => left.has(own.link.index))) {
+    const left = new Set(listLinks(host).flatMap(({ index, name }) => [`${index} ${name}`]));
+    for (const { link, container } of own.filter((each: OwnLink) => left.has(`${each.link.index} ${each.link.name}`))) {
       note(
         container,
-        new NetFailure(`delete veth ${link.name} of ${container}`, asNetFailure('delete', error).message),
+        new NetFailure(`take off veth ${link.name} of ${container}`, asNetFailure('take off', error).message),
       );
     }
   }
 }
 
+/** As `detachAll` for one, to the end of its links. Throws what failed. */
+export function detach(namespaces: Namespaces, container: string): void {
+  const failure = detachAll(namespaces, [container]).get(container);
+  removeDetached();
+  if (failure !== undefined) throw failure;
+}
+
+/** Deletes what `detachAll` left to its namespace and is there still. Throws NetFailure. */
+export function removeDetached(): void {
+  withHost((host) => {
+    const links = listLinks(host);
+    const doomed = links.filter(({ alias }) => alias === DETACHED_ALIAS);
+    if (doomed.length === 0) return;
+    const group = unusedGroup(links);
+    try {
+      host.apply([
+        ...doomed.map(({ name, index }) => ({
+          step: `mark veth ${name} for deletion`,
+          message: changeLink(index, { group }),
+        })),
+        { step: 'delete detached veths', message: deleteGroup(group) },
+      ]);
+    } catch (error) {
+      // Those that ended meanwhile are what was wanted.
+      if (listLinks(host).some(({ alias }) => alias === DETACHED_ALIAS)) throw error;
+    }
+  });
+}
+
 /** Any number that no link has; far from the small ones that people choose (/etc/iproute2/group). */
-function unusedGroup(host: NetlinkSocket): number {
-  const used = new Set(listLinks(host).map(({ group }) => group));
+function unusedGroup(links: readonly Link[]): number {
+  const used = new Set(links.map(({ group }) => group));
   let group = 0x62657274;
   while (used.has(group)) group++;
   return group;
 }
 
-/** Collects the calls of one turn of the event loop, also those that queued up while the kernel was waiting. */
+/** Collects the calls of one turn of the event loop. `onDetached` is called after each turn. */
 export function createDetachQueue(
   namespaces: Namespaces,
   mayHaveMacvlans: () => boolean = () => false,
+  onDetached: () => void = () => undefined,
 ): (container: string) => Promise<void> {
   let turn: { readonly containers: Set<string>; readonly done: Promise<Map<string, NetFailure>> } | undefined;
 
@@ -112,6 +141,7 @@ export function createDetachQueue(
         turn = undefined;
         try {
           resolve(detachAll(namespaces, [...containers], mayHaveMacvlans()));
+          onDetached();
         } catch (error) {
           reject(error);
         }
@@ -126,4 +156,33 @@ export function createDetachQueue(
     const failure = (await turn.done).get(container);
     if (failure !== undefined) throw failure;
   };
+}
+
+/** Namespaces that nobody keeps are gone by then. */
+const SWEEP_MS = 1_000;
+const SWEEP_AGAIN_MS = 15_000;
+
+export interface DetachedSweep {
+  /** What is detached now is gone a moment later, whoever keeps its namespace. */
+  later(): void;
+  close(): void;
+}
+
+/** `onFailure` hears why something stays; it is tried again. Keeps no process alive. */
+export function createDetachedSweep(onFailure: (reason: string) => void): DetachedSweep {
+  let timer: NodeJS.Timeout | undefined;
+  const sweepAfter = (ms: number): void => {
+    timer ??= setTimeout(() => {
+      timer = undefined;
+      try {
+        removeDetached();
+      } catch (error) {
+        if (!(error instanceof NetFailure)) throw error;
+        onFailure(error.message);
+        sweepAfter(SWEEP_AGAIN_MS);
+      }
+    }, ms);
+    timer.unref();
+  };
+  return { later: () => sweepAfter(SWEEP_MS), close: () => clearTimeout(timer) };
 }

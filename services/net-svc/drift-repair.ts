@@ -13,6 +13,8 @@ import type { Namespaces } from './netns.ts';
 import { afterPass, CALM, isContested, type Pace, type Pass, restMs, retryMs } from './repair-pace.ts';
 
 export interface DriftRepair {
+  /** The service itself is about to change something: the kernel will tell, and there is nothing to repair. */
+  expectChanges(): void;
   healthReasons(): readonly HealthReason[];
   /** Resolves when nothing of it runs any more. */
   stop(): Promise<void>;
@@ -27,6 +29,12 @@ export interface DriftContext {
   readonly announce: (what: readonly string[]) => void;
 }
 
+/** A deleted bridge is a dozen events. */
+const BURST_MS = 10;
+/** Containers start and stop one after the other: a look at all of them waits for a pause in that, for as long at most. */
+const OWN_PAUSE_MS = 100;
+const MAX_WAIT_MS = 400;
+
 /** One line of the log; who deletes 200 links need not read 200 steps. */
 const MAX_TOLD = 20;
 
@@ -38,12 +46,15 @@ interface Findings {
 /** Compares all areas at once, for what happened while nobody looked, then follows the kernel. Throws when it cannot be heard. */
 export function createDriftRepair(context: DriftContext): DriftRepair {
   const { log } = context;
-  const watch = watchKernel();
-  for (const { area, reason } of watch.deaf) log.warn(`changes of ${area} are not heard and not repaired: ${reason}`);
   const stopped = new AbortController();
-  const state: State = { pace: CALM, failures: [], lastRepaired: '' };
+  const state: State = { pace: CALM, failures: [], lastRepaired: '', ownChangeMs: Number.NEGATIVE_INFINITY };
+  const watch = watchKernel(() => untilPause(state, stopped.signal));
+  for (const { area, reason } of watch.deaf) log.warn(`changes of ${area} are not heard and not repaired: ${reason}`);
   const running = follow(context, watch, state, stopped.signal);
   return {
+    expectChanges: () => {
+      state.ownChangeMs = performance.now();
+    },
     healthReasons: () => reasonsOf(state, watch),
     async stop() {
       stopped.abort();
@@ -57,6 +68,8 @@ interface State {
   pace: Pace;
   failures: readonly NetFailure[];
   lastRepaired: string;
+  /** Monotonic milliseconds. */
+  ownChangeMs: number;
 }
 
 async function follow(context: DriftContext, watch: KernelWatch, state: State, signal: AbortSignal): Promise<void> {
@@ -75,6 +88,15 @@ async function follow(context: DriftContext, watch: KernelWatch, state: State, s
     await rest(restMs(state.pace, pass), signal);
     const heard = await watch.next(retryMs(state.pace), () => context.host.unheardTables());
     areas = failed ? new Set(ALL_AREAS) : heard;
+  }
+}
+
+/** Until a burst of events is over, and nothing is changed by the service itself; what is heard meanwhile belongs to the same pass. */
+async function untilPause(state: State, signal: AbortSignal): Promise<void> {
+  const endMs = performance.now() + MAX_WAIT_MS;
+  for (let waitMs = BURST_MS; waitMs > 0 && !signal.aborted; ) {
+    await rest(waitMs, signal);
+    waitMs = Math.min(state.ownChangeMs + OWN_PAUSE_MS, endMs) - performance.now();
   }
 }
 
@@ -98,7 +120,7 @@ export async function repairOnce(
   await context.host.repair(only(areas, 'links'), record).catch(note);
   const rules = context.host.repair(only(areas, 'rules'), record).catch(note);
   try {
-    if (areas.has('links') || areas.has('mounts')) repairAttachments(context, record, note);
+    if (areas.has('links') || areas.has('mounts')) repairAttachments(context, areas, record, note);
   } catch (error) {
     note(error);
   }
@@ -112,9 +134,14 @@ function only(areas: ReadonlySet<KernelArea>, area: KernelArea): ReadonlySet<Ker
 
 function repairAttachments(
   { namespaces, desired }: Parameters<typeof repairOnce>[0],
+  areas: ReadonlySet<KernelArea>,
   record: (step: string) => void,
   note: (error: unknown) => void,
 ): void {
+  // Every mount of the machine is told, and of those only the files of namespaces concern us.
+  const isDue = (container: string): boolean => areas.has('links') || !namespaces.isHeld(container);
+  const due = [...desired.attachments].filter(([container]) => isDue(container));
+  if (due.length === 0) return;
   withHost((host) => {
     const view = listedView(host);
     const mode = {
@@ -125,7 +152,7 @@ function repairAttachments(
       view,
       isMacvlan: desired.isMacvlan,
     } as const;
-    for (const [container, leases] of desired.attachments) {
+    for (const [container, leases] of due) {
       try {
         attach(namespaces, container, leases, mode);
       } catch (error) {

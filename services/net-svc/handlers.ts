@@ -4,7 +4,7 @@ import { indexAfter, pageFrom } from '../../shared/ipc/page.ts';
 import { AS_ASKED, attach, listAttachments } from './attachments.ts';
 import type { netContract } from './contract.ts';
 import type { DesiredState } from './desired-state.ts';
-import { createDetachQueue } from './detachments.ts';
+import { createDetachQueue, type DetachedSweep, removeDetached } from './detachments.ts';
 import type { DriftRepair } from './drift-repair.ts';
 import type { HostNetwork } from './host-network.ts';
 import { PoolsOverlap } from './host-overlap.ts';
@@ -24,16 +24,20 @@ export interface Domain {
   readonly namespaces: Namespaces;
   readonly host: HostNetwork;
   readonly desired: DesiredState;
-  readonly drift: Pick<DriftRepair, 'healthReasons'>;
+  readonly drift: Pick<DriftRepair, 'healthReasons' | 'expectChanges'>;
+  readonly sweep: DetachedSweep;
 }
 
-export function netHandlers({ namespaces, host, desired, drift }: Domain): Handlers<typeof netContract> {
+export function netHandlers({ namespaces, host, desired, drift, sweep }: Domain): Handlers<typeof netContract> {
   const mayHaveMacvlans = (): boolean => desired.pools.some(({ type }) => type === 'macvlan');
-  const detach = createDetachQueue(namespaces, mayHaveMacvlans);
+  const detach = createDetachQueue(namespaces, mayHaveMacvlans, sweep.later);
   return {
     configure: async ({ pools }) => {
       try {
+        drift.expectChanges();
         const nat = await host.configure(pools);
+        // At the end of a tree this is the last that is asked.
+        if (pools.length === 0) removeDetached();
         desired.setPools(pools);
         return ok({ nat });
       } catch (error) {
@@ -43,6 +47,7 @@ export function netHandlers({ namespaces, host, desired, drift }: Domain): Handl
     },
     attach: ({ container, interfaces, pid }) => {
       try {
+        drift.expectChanges();
         const { netns, interfaces: attached } = attach(namespaces, container, interfaces, {
           ...AS_ASKED,
           isMacvlan: desired.isMacvlan,
@@ -59,6 +64,7 @@ export function netHandlers({ namespaces, host, desired, drift }: Domain): Handl
       try {
         // Before anything is gone: what is not asked for is not repaired.
         desired.dropAttachment(container);
+        drift.expectChanges();
         await detach(container);
         return ok({});
       } catch (error) {

@@ -26,9 +26,6 @@ const NFNLGRP_NFTABLES = 7;
 /** Between two looks at tables of which nobody tells: with a pass after it, well within a second. */
 const LOOK_MS = 500;
 
-/** Events come in bursts: a deleted bridge is a dozen. */
-const SETTLE_MS = 10;
-
 export interface KernelWatch {
   /**
    * What changed since the last answer; nothing after `timeoutMs` (-1: never) or `close`. One call at a time. `unheardTables`, while
@@ -70,8 +67,8 @@ const OPENERS: Readonly<Record<KernelArea, () => Watched>> = {
   mounts: () => ({ fd: openSync('/proc/self/mountinfo', 'r'), events: EPOLLPRI }),
 };
 
-/** Throws KernelError when nothing can be waited for at all. */
-export function watchKernel(): KernelWatch {
+/** Events come in bursts: `settle` waits for the end of one after its first. Throws KernelError when nothing can be waited for at all. */
+export function watchKernel(settle: () => Promise<void>): KernelWatch {
   const deaf: { area: KernelArea; reason: string }[] = [];
   const sources: readonly Source[] = ALL_AREAS.flatMap((area) => {
     try {
@@ -116,7 +113,7 @@ export function watchKernel(): KernelWatch {
       const { tablesChanged, ...first } = await waitFor(timeoutMs, unheardTables);
       let ready = first.ready;
       if (ready.length > 0) {
-        await new Promise((resolve) => setTimeout(resolve, SETTLE_MS));
+        await settle();
         ready = [...ready, ...(await poller.wait(0))];
       }
       waiting = false;

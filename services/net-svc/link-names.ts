@@ -8,12 +8,31 @@ const HOST_PREFIX = 'vb';
 /** IFNAMSIZ without the NUL. */
 const MAX_NAME_CHARACTERS = 15;
 
+/** Asked for again at every comparison, of a handful of interfaces. */
+const hostNames = new Map<string, string>();
+const MAX_REMEMBERED = 1024;
+
 /** 15 characters: `vb` and 65 bits of SHA-256 over container and interface. Two that collide are told apart by their alias. */
 export function hostInterfaceName(container: string, containerInterface: string): string {
-  const digest = createHash('sha256').update(`${container}/${containerInterface}`).digest();
+  const key = `${container}/${containerInterface}`;
+  const known = hostNames.get(key);
+  if (known !== undefined) return known;
+  const digest = createHash('sha256').update(key).digest();
   const letters = [...digest].map((byte) => BASE32[byte & 31]);
-  return (HOST_PREFIX + letters.join('')).slice(0, MAX_NAME_CHARACTERS);
+  const name = (HOST_PREFIX + letters.join('')).slice(0, MAX_NAME_CHARACTERS);
+  if (hostNames.size >= MAX_REMEMBERED) hostNames.clear();
+  hostNames.set(key, name);
+  return name;
 }
+
+/** Of a host side that was taken off its container and waits for its end. `0` is no letter of base32, so no container's has it. */
+export function detachedName(index: number): string {
+  const prefix = `${HOST_PREFIX}0`;
+  return prefix + String(index).padStart(MAX_NAME_CHARACTERS - prefix.length, '0');
+}
+
+/** IFLA_IFALIAS of the same: nobody's any more. */
+export const DETACHED_ALIAS = 'berth:detached';
 
 /** IFLA_IFALIAS of the host side of a container's interface: whose it is. Neither name can hold a slash. */
 export function attachmentAlias(container: string, containerInterface: string): string {

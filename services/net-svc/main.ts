@@ -5,6 +5,7 @@ import { createLogger } from '../../shared/log/logger.ts';
 import { runService } from '../../shared/service/run-service.ts';
 import { netContract } from './contract.ts';
 import { openDesiredState } from './desired-state.ts';
+import { createDetachedSweep } from './detachments.ts';
 import { createDriftRepair } from './drift-repair.ts';
 import { watchFiles } from './file-watch.ts';
 import { createForwardPassage } from './forward-passage.ts';
@@ -37,12 +38,16 @@ void runService(netContract, 'net', ({ channel, launch, log }) => {
     channel.publish(netContract, 'networkRepaired', { what: [...what], atMs: Date.now() });
   host.assume(desired.pools);
   const drift = createDriftRepair({ namespaces, host, desired, log, announce });
-  channel.serve(netContract, netHandlers({ namespaces, host, desired, drift }));
+  const sweep = createDetachedSweep((reason) => log.warn(`interfaces of containers that are gone stay: ${reason}`));
+  // Those that a predecessor left.
+  sweep.later();
+  channel.serve(netContract, netHandlers({ namespaces, host, desired, drift, sweep }));
   const nameServers = watchFiles(RESOLV_CONFS, () => {
     host.lookAround().catch((error: unknown) => log.warn(`name servers could not be looked at: ${String(error)}`));
   });
   return async () => {
     nameServers.close();
+    sweep.close();
     await drift.stop();
     ipamLog.flush();
   };

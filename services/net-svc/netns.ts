@@ -48,6 +48,8 @@ export interface Namespaces {
    * Nothing there: a no-op. `remove` ends it.
    */
   hold(container: string): void;
+  /** Its file leads to the namespace that is held. */
+  isHeld(container: string): boolean;
   /** Binds the held namespace to its file again. False when none is held. Throws as `create`. */
   bindAgain(container: string): boolean;
   /** As `bindAgain` for the namespace behind `fd`, which it is the holder of from now on. Throws as `create`; then `fd` is the caller's. */
@@ -103,10 +105,13 @@ export function openNamespaces(dir: string): Namespaces {
     }
   };
 
-  const hold = (container: string): void => {
-    if (!exists(container)) return;
+  const leadsToHeld = (container: string): boolean => {
     const fd = held.get(container);
-    if (fd !== undefined && fstatSync(fd).ino === statSync(pathOf(container)).ino) return;
+    return fd !== undefined && fstatSync(fd).ino === statSync(pathOf(container)).ino;
+  };
+
+  const hold = (container: string): void => {
+    if (!exists(container) || leadsToHeld(container)) return;
     release(container);
     held.set(container, openSync(pathOf(container), 'r'));
   };
@@ -142,7 +147,9 @@ export function openNamespaces(dir: string): Namespaces {
     return names.filter(exists).sort();
   };
 
-  return { pathOf, exists, hold, bindAgain, bindLost, list, create, remove, open };
+  const isHeld = (container: string): boolean => exists(container) && leadsToHeld(container);
+
+  return { pathOf, exists, hold, isHeld, bindAgain, bindLost, list, create, remove, open };
 }
 
 function isMissing(error: unknown): boolean {

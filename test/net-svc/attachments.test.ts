@@ -1,13 +1,16 @@
 import assert from 'node:assert/strict';
-import { execFileSync } from 'node:child_process';
+import { execFileSync, spawn } from 'node:child_process';
+import { once } from 'node:events';
 import { mkdirSync, readdirSync, readlinkSync, writeFileSync } from 'node:fs';
 import { beforeEach, describe, it } from 'node:test';
+import { isDeepStrictEqual } from 'node:util';
 import { attach, listAttachments } from '../../services/net-svc/attachments.ts';
 import { ensureBridges, removeStaleBridges } from '../../services/net-svc/bridges.ts';
-import { createDetachQueue, detach } from '../../services/net-svc/detachments.ts';
+import { createDetachedSweep, createDetachQueue, detach } from '../../services/net-svc/detachments.ts';
 import { hostInterfaceName } from '../../services/net-svc/link-names.ts';
 import { createUndo, NetFailure } from '../../services/net-svc/net-failure.ts';
 import { openNamespaces } from '../../services/net-svc/netns.ts';
+import { eventually } from '../kit/eventually.ts';
 import { reexecInNamespaces } from '../kit/namespaced.ts';
 import { addresses, defaultRoutes, internal, lab, leaseOf, link, links, reaches, run } from './kernel.ts';
 import { quiet, watchNetwork } from './watchers.ts';
@@ -18,6 +21,7 @@ const dir = '/run/berth/netns';
 mkdirSync(dir, { recursive: true });
 const namespaces = openNamespaces(dir);
 const netnsOf = (container: string): string => `${dir}/${container}`;
+const PATIENCE_MS = 20_000;
 const home = readlinkSync('/proc/thread-self/ns/net');
 
 const failsAt = (step: RegExp, reason: RegExp) => (error: unknown) => {
@@ -265,7 +269,8 @@ describe('net.detach', () => {
 
   it('takes containers off together that are asked for together, and each answer is its own', async () => {
     const before = hostState();
-    const queue = createDetachQueue(namespaces);
+    const sweep = createDetachedSweep(assert.fail);
+    const queue = createDetachQueue(namespaces, () => false, sweep.later);
     attach(namespaces, 'stays', [leaseOf(internal, 'stays', 2)]);
     for (let i = 0; i < 5; i++) attach(namespaces, `g${i}`, [leaseOf(internal, `g${i}`, 10 + i)]);
     run(['umount', '-l', netnsOf('g3')]);
@@ -279,7 +284,33 @@ describe('net.detach', () => {
     run(['rm', '-r', netnsOf('g3')]);
     assert.ok(reaches('10.0.5.1', netnsOf('stays')));
     await queue('stays');
-    assert.deepEqual(hostState(), before);
+    await eventually('the end of their links', PATIENCE_MS, () => isDeepStrictEqual(hostState(), before));
+  });
+
+  it('frees address, MAC and name at once where somebody lives on in the namespace, whose link goes a moment later', async () => {
+    const before = hostState();
+    const sweep = createDetachedSweep(assert.fail);
+    const queue = createDetachQueue(namespaces, () => false, sweep.later);
+    const leases = [leaseOf(internal, 'kept', 2)];
+    attach(namespaces, 'kept', leases);
+    const tenant = spawn('nsenter', [`--net=${netnsOf('kept')}`, 'busybox', 'sleep', '1000']);
+    try {
+      await once(tenant, 'spawn');
+      const own = `/proc/${tenant.pid}/ns/net`;
+      await eventually('it in there', PATIENCE_MS, () => readlinkSync(own) !== home);
+      await queue('kept');
+      assert.equal(link(hostInterfaceName('kept', 'eth0')), undefined);
+      assert.ok(!pings('10.0.5.1', own));
+      attach(namespaces, 'kept', leases);
+      assert.ok(pings('10.0.5.1', netnsOf('kept')));
+      await eventually('the end of the former link', PATIENCE_MS, () => link('eth0', own) === undefined);
+      assert.ok(pings('10.0.5.1', netnsOf('kept')));
+      await queue('kept');
+    } finally {
+      sweep.close();
+      tenant.kill('SIGKILL');
+    }
+    await eventually('the end of both', PATIENCE_MS, () => isDeepStrictEqual(hostState(), before));
   });
 
   it('spares links that a predecessor marked for deletion and that are attached again', () => {

@@ -3,6 +3,7 @@ import { mkdirSync, rmSync } from 'node:fs';
 import { after, describe, it } from 'node:test';
 import { netContract } from '../../services/net-svc/contract.ts';
 import { openDesiredState } from '../../services/net-svc/desired-state.ts';
+import { createDetachedSweep } from '../../services/net-svc/detachments.ts';
 import { netHandlers } from '../../services/net-svc/handlers.ts';
 import { createHostNetwork } from '../../services/net-svc/host-network.ts';
 import { createNat } from '../../services/net-svc/nat.ts';
@@ -28,7 +29,8 @@ channel.serve(
     namespaces: openNamespaces(dir),
     host: createHostNetwork(nat, silentLogger),
     desired: openDesiredState(`${dir}/.desired.json`, assert.fail),
-    drift: { healthReasons: () => [] },
+    drift: { healthReasons: () => [], expectChanges: () => undefined },
+    sweep: createDetachedSweep(assert.fail),
   }),
 );
 channel.ready();
