@@ -3,7 +3,7 @@ import assert from 'node:assert/strict';
 import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, it } from 'node:test';
-import { stateOf, TRIAL } from './device.ts';
+import { stateOf } from './device.ts';
 import {
   CHANGED_B,
   command,
@@ -37,7 +37,7 @@ describe('commands', () => {
     }
     await reaches(it, 'locals/x', TESTING_LIVE);
     assert.equal(await command(it, 'LOCAL_RUN', 'locals/x'), 'BUSY');
-    it.clock.advance(TRIAL.commitDelayMs);
+    await holds(it);
     await reaches(it, 'locals/x', UPDATED);
     await it.until(async () => (await command(it, 'REBOOT_DEVICE', 'please')) === 'accepted');
     await it.until(() => it.reboots.includes('COMMAND'));

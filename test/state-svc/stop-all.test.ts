@@ -10,6 +10,7 @@ describe('stopAll', () => {
     const it = await open({ base: { group: 'root' }, web: { ...APP, ...POOLED, auto_recovery: RETRY } });
     await it.boot();
     await it.untilStatus('web', 'STARTED');
+    await it.until(() => it.world.calls.includes('hooks.system-done 0'));
     it.world.calls.length = 0;
     assert.deepEqual(await it.supervisor.stopAll({}), { ok: true, value: {} });
     assert.deepEqual(it.world.calls, [
