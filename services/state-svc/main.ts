@@ -13,6 +13,7 @@ import { stateContract } from './contract.ts';
 import { createOwnMetadata } from './device-readings.ts';
 import { createHandlers } from './handlers.ts';
 import { openIntents } from './intent-store.ts';
+import { openKnownChecksums } from './known-checksums.ts';
 import { openLeaseHolds } from './lease-hold-store.ts';
 import { createLiveSettings } from './live-settings.ts';
 import { openMetadata } from './metadata.ts';
@@ -30,7 +31,10 @@ void runService(stateContract, 'state', async ({ channel, launch, log }) => {
   // The bundle is CommonJS, and the worker's bundle lies beside it.
   const checksums = createChecksums(join(__dirname, 'checksum-worker.js'));
   const configured = settingsOf(launch);
+  const cache = join(launch.storage, 'cache');
+  const remembers = configured.value('BERTH_CHECKSUM_CACHE');
   const store = openRevisionStore(launch.storage, checksums, {
+    known: remembers ? openKnownChecksums(join(cache, 'checksums.json'), checksums, log) : undefined,
     rehash: configured.value('PV_SECUREBOOT_CHECKSUM'),
     signatures: createSignatureCheck({
       ...{ mode: configured.value('PV_SECUREBOOT_MODE'), log, nowMs: Date.now },
@@ -40,7 +44,6 @@ void runService(stateContract, 'state', async ({ channel, launch, log }) => {
   const steps = openStepStore(launch.storage, log);
   await steps.open();
   let runner: RevisionRunner | undefined;
-  const cache = join(launch.storage, 'cache');
   const own = createOwnMetadata({
     storage: cache,
     reservedPercent: () => settings.value('PV_STORAGE_GC_RESERVED'),

@@ -10,6 +10,7 @@ import type { Problem } from '../../shared/revision/revision.ts';
 import { sha256 } from '../../shared/schema/names.ts';
 import { readIfPresent } from './atomic-file.ts';
 import type { Checksums } from './checksum-pool.ts';
+import type { KnownChecksums } from './known-checksums.ts';
 import { type Occasion, type SignatureCheck, UNCHECKED } from './signature-check.ts';
 
 export type Read<T> =
@@ -34,12 +35,14 @@ export interface Verification {
   readonly signatures: SignatureCheck;
   /** Whether objects of a revision that was taken before are hashed again. */
   readonly rehash: boolean;
+  /** What is known of them; undefined: nothing is taken for true but what was read. */
+  readonly known?: KnownChecksums | undefined;
 }
 
 export function openRevisionStore(
   storage: string,
   checksums: Checksums,
-  { signatures, rehash }: Verification = { signatures: UNCHECKED, rehash: true },
+  { signatures, rehash, known }: Verification = { signatures: UNCHECKED, rehash: true },
 ): RevisionStore {
   const objectPath = (digest: string): string => join(storage, 'objects', digest);
   const trail = (revision: string): string => join(storage, 'trails', revision);
@@ -69,15 +72,17 @@ export function openRevisionStore(
     async verifyObjects(objects, occasion = 'known') {
       // One that is missing is found when it is linked.
       if (occasion === 'known' && !rehash) return [];
+      const read = occasion === 'new' ? (known?.hash ?? checksums.checksum) : (known?.checksum ?? checksums.checksum);
       const verdicts = new Map<string, Promise<Verdict>>();
       for (const digest of objects.values()) {
-        if (!verdicts.has(digest)) verdicts.set(digest, verify(checksums, objectPath(digest), digest));
+        if (!verdicts.has(digest)) verdicts.set(digest, verify(read, objectPath(digest), digest));
       }
       const problems: Problem[] = [];
       for (const [path, digest] of objects) {
         const verdict = await verdicts.get(digest);
         if (verdict !== undefined) problems.push({ path, ...verdict });
       }
+      await known?.save();
       return problems;
     },
     async checkOut(revision, objects) {
@@ -107,8 +112,8 @@ export function objectsOf(document: unknown): ReadonlyMap<string, string> {
 
 type Verdict = Pick<Problem, 'code' | 'message'> | undefined;
 
-async function verify(checksums: Checksums, path: string, digest: string): Promise<Verdict> {
-  const found = await checksums.checksum(path);
+async function verify(read: Checksums['checksum'], path: string, digest: string): Promise<Verdict> {
+  const found = await read(path);
   if (found.ok && found.sha256 === digest) return undefined;
   const remedy = 'install the revision anew';
   if (found.ok) {

@@ -236,6 +236,9 @@ export const KEYS = {
   }),
   BERTH_HOOK_TIMEOUT: key(duration, '60', { job: 'how long one hook may take before it is killed, and has failed' }),
   BERTH_CRYPTSETUP: key(text, 'cryptsetup', { job: 'the program that opens encrypted disks: a name, or a path' }),
+  BERTH_CHECKSUM_CACHE: key(flag, '0', {
+    job: '1: a start does not hash an object again whose inode, size and time of change are as when it was hashed; storage that decays unseen is not noticed then',
+  }),
   BERTH_POOL_OVERLAP: key(word(['error', 'warning']), 'error', {
     job: 'what a pool is that hides an address, route or name server of the machine; `--pool-overlap`',
   }),
