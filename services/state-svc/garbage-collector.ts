@@ -3,6 +3,7 @@ import type { Logger } from '../../shared/log/logger.ts';
 import type { Clock } from './clock.ts';
 import { type GarbageRules, garbageObjects, garbageSteps, type StoredStep } from './garbage.ts';
 import type { StoredObject } from './object-store.ts';
+import { objectsOf } from './revision-store.ts';
 import type { StepDesk } from './step-desk.ts';
 import type { StepStore } from './step-store.ts';
 import type { StorageRoom } from './storage-room.ts';
@@ -50,7 +51,8 @@ export function createGarbageCollector(context: GarbageContext): GarbageCollecto
       log.info(`garbage: revision ${name} is gone`);
     }
     const objects = new Map((await storedObjects(desk)).map((object) => [object.sha256, object]));
-    for (const digest of garbageObjects([...objects.values()], desk.uploads.expected(), rules)) {
+    const expected = new Set([...desk.uploads.expected(), ...(await namedObjects(desk.steps))]);
+    for (const digest of garbageObjects([...objects.values()], expected, rules)) {
       await desk.objects.remove(digest);
       bytes += objects.get(digest)?.bytes ?? 0;
     }
@@ -72,6 +74,7 @@ export function createGarbageCollector(context: GarbageContext): GarbageCollecto
   return {
     collect,
     watch() {
+      if (isClosed) return;
       cancel = clock.after(LOOK_MS, () => void look());
     },
     close() {
@@ -89,6 +92,20 @@ async function storedSteps(steps: StepStore): Promise<readonly StoredStep[]> {
     if (arrivedMs !== undefined) stored.push({ name, arrivedMs, isNew: status === 'NEW' });
   }
   return stored;
+}
+
+/** Also of revisions that have no links to them: a new factory, and one that was refused before it was checked out. */
+async function namedObjects(steps: StepStore): Promise<readonly string[]> {
+  const named: string[] = [];
+  for (const name of await steps.list()) {
+    const text = await steps.stateText(name);
+    try {
+      if (text !== undefined) named.push(...objectsOf(JSON.parse(text)).values());
+    } catch {
+      // It is no JSON, and can be run by nobody.
+    }
+  }
+  return named;
 }
 
 async function storedObjects({ objects }: Pick<StepDesk, 'objects'>): Promise<readonly StoredObject[]> {

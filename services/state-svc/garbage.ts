@@ -35,7 +35,10 @@ export function garbageSteps(steps: readonly StoredStep[], rules: GarbageRules):
     .map(({ name }) => name);
 }
 
-/** To be asked once the revisions are gone. `expected`: objects that an upload under way, or a state that is being checked, names. */
+/**
+ * To be asked once the revisions are gone. `expected`: objects that an upload under way, a state that is being checked, or one of the
+ * revisions that stay names.
+ */
 export function garbageObjects(
   objects: readonly KeptObject[],
   expected: ReadonlySet<string>,

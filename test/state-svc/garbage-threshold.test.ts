@@ -1,0 +1,130 @@
+// Garbage that is collected by itself because the storage is fuller than it may be: looked at by the clock, which the test holds.
+import assert from 'node:assert/strict';
+import { existsSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterEach, beforeEach, describe, it } from 'node:test';
+import { createChecksums } from '../../services/state-svc/checksum-pool.ts';
+import { createGarbageCollector, type GarbageCollector } from '../../services/state-svc/garbage-collector.ts';
+import { openDesk } from '../../services/state-svc/open-desk.ts';
+import { openRevisionStore } from '../../services/state-svc/revision-store.ts';
+import { openStepStore } from '../../services/state-svc/step-store.ts';
+import type { Logger } from '../../shared/log/logger.ts';
+import { silentLogger } from '../../shared/log/logger.ts';
+import { eventually } from '../kit/eventually.ts';
+import { sha256, stateOf, writeRevision } from './device.ts';
+import { createTestClock, type TestClock } from './test-clock.ts';
+
+const LOOK_MS = 30_000;
+
+describe('the garbage threshold', () => {
+  let storage: string;
+  let clock: TestClock;
+  let collector: GarbageCollector;
+  let usedPercent: () => Promise<number>;
+  let thresholdPercent: number;
+  let looks: number;
+  let warnings: string[];
+  const garbage = (): string => join(storage, 'objects', sha256('nobody has it'));
+  const leftRevision = (): string => join(storage, 'trails/locals/left');
+
+  beforeEach(async () => {
+    storage = mkdtempSync(join(tmpdir(), 'state-threshold-'));
+    mkdirSync(join(storage, 'objects'));
+    for (const name of ['0', 'locals/left']) await writeRevision(storage, name, stateOf({ a: {} }, {}));
+    writeFileSync(garbage(), 'nobody has it');
+    clock = createTestClock();
+    [looks, warnings, thresholdPercent] = [0, [], 80];
+    usedPercent = async () => 79;
+    const log: Logger = { ...silentLogger, warn: (message) => void warnings.push(message) };
+    const steps = openStepStore(storage, log);
+    const store = openRevisionStore(storage, createChecksums('none is started'));
+    const desk = await openDesk({
+      ...{ storage, store, steps, log, reservedPercent: () => 0 },
+      usedFor: () => undefined,
+      makeRoom: async () => undefined,
+    });
+    collector = createGarbageCollector({
+      ...{ desk, clock, log, needed: () => new Set(['0']) },
+      settings: () => ({ keepFactory: false, deferMs: 0, thresholdPercent }),
+      room: {
+        availableBytes: async () => 0,
+        usedPercent: async () => {
+          looks += 1;
+          return await usedPercent();
+        },
+      },
+    });
+  });
+  afterEach(() => {
+    collector.close();
+    rmSync(storage, { recursive: true });
+  });
+
+  /** What is due is done, and the next look is armed. */
+  const look = async (): Promise<void> => {
+    clock.advance(LOOK_MS);
+    await eventually('the next look', 20_000, () => clock.armed().length === 1);
+  };
+
+  it('is looked at every half minute from the first watch on, and what nobody needs goes once it is reached', async () => {
+    assert.deepEqual(clock.armed(), []);
+    collector.watch();
+    assert.deepEqual(clock.armed(), [LOOK_MS]);
+    clock.advance(LOOK_MS - 1);
+    assert.equal(looks, 0);
+    await look();
+    assert.equal(looks, 1);
+    assert.ok(existsSync(garbage()));
+    usedPercent = async () => 80;
+    await look();
+    assert.ok(!existsSync(garbage()));
+    assert.ok(!existsSync(leftRevision()));
+    assert.ok(existsSync(join(storage, 'trails/0/.pvr/json')));
+    assert.ok(
+      existsSync(join(storage, 'objects', sha256('root of a'))),
+      'an object of a revision that stays, and is not checked out, is gone',
+    );
+  });
+
+  it('is never reached at 0, and counts from the next look on when it is changed', async () => {
+    usedPercent = async () => 100;
+    thresholdPercent = 0;
+    collector.watch();
+    await look();
+    assert.equal(looks, 0);
+    assert.ok(existsSync(garbage()));
+    thresholdPercent = 1;
+    await look();
+    assert.ok(!existsSync(garbage()));
+  });
+
+  it('is looked at again after a look that failed', async () => {
+    usedPercent = () => Promise.reject(new Error('no such disk'));
+    collector.watch();
+    await look();
+    assert.match(warnings.join(), /garbage cannot be collected: Error: no such disk/);
+    usedPercent = async () => 90;
+    await look();
+    assert.ok(!existsSync(garbage()));
+  });
+
+  it('is looked at one time after the other, however long one takes, and not after the end', async () => {
+    let go: (percent: number) => void = () => undefined;
+    usedPercent = () =>
+      new Promise((resolve) => {
+        go = resolve;
+      });
+    collector.watch();
+    clock.advance(10 * LOOK_MS);
+    await eventually('the look', 20_000, () => looks === 1);
+    assert.deepEqual(clock.armed(), []);
+    collector.close();
+    go(100);
+    await eventually('what the look finds is collected', 20_000, () => !existsSync(garbage()));
+    await collector.collect();
+    assert.deepEqual(clock.armed(), []);
+    collector.watch();
+    assert.deepEqual(clock.armed(), []);
+  });
+});
