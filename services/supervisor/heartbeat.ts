@@ -6,6 +6,15 @@ export type Pulse = 'beating' | 'missing' | 'silent';
 /** A beat may be this much late, as a part of its interval, before it counts as missed. */
 const LATENESS = 0.5;
 
+/** How often patience doubles: a device that is 16 times slower than ours still starts. */
+const MAX_DOUBLINGS = 4;
+
+/** What a service may take that was killed for being late so many times in a row: one that is slow must not be killed for ever. */
+export function patient(watch: Watch, lateInARow: number): Watch {
+  const factor = 2 ** Math.min(lateInARow, MAX_DOUBLINGS);
+  return { ...watch, readyMs: watch.readyMs * factor, missedBeats: watch.missedBeats * factor };
+}
+
 /**
  * `missing`: at least one beat is overdue, so that it is worth asking the kernel whether the process was stopped.
  * `silent`: more are overdue than the contract allows.

@@ -17,7 +17,7 @@ export interface RestartDecision {
 export const FRESH: RestartHistory = { consecutive: 0, recent: [] };
 
 /** Uptime after which a service counts as healthy again. */
-const HEALTHY_AFTER_MS = 10_000;
+export const HEALTHY_AFTER_MS = 10_000;
 const DEGRADED_WINDOW_MS = 30_000;
 const DEGRADED_ABOVE = 5;
 /** Between tries while degraded, and the longest backoff. */

@@ -1,9 +1,16 @@
 // One service under supervision: drives the life table with a real process, timers and the broker's word on readiness and beats.
 import type { Contract } from '../../shared/ipc/contract.ts';
 import type { Logger } from '../../shared/log/logger.ts';
-import { pulseOf } from './heartbeat.ts';
+import { patient, pulseOf } from './heartbeat.ts';
 import { isStopped } from './process-record.ts';
-import { decideRestart, FRESH, isDegraded, type RestartHistory, SLOW_RETRY_MS } from './restart-policy.ts';
+import {
+  decideRestart,
+  FRESH,
+  HEALTHY_AFTER_MS,
+  isDegraded,
+  type RestartHistory,
+  SLOW_RETRY_MS,
+} from './restart-policy.ts';
 import { type LifeEffect, type LifeEvent, type LifeState, step } from './service-life.ts';
 import type { ProcessEnd, ServiceProcess } from './spawn-service.ts';
 
@@ -59,6 +66,7 @@ export function createSupervisedService(contract: Contract, around: Surroundings
   let readySinceMs: number | undefined;
   let lastBeatMs = 0;
   let timer: NodeJS.Timeout | undefined;
+  let lateInARow = 0;
   let killReason = '';
   let goneReason = '';
   const stopWaiters: (() => void)[] = [];
@@ -66,10 +74,16 @@ export function createSupervisedService(contract: Contract, around: Surroundings
   const now = (): number => performance.now();
   const upMs = (): number | undefined => (readySinceMs === undefined ? undefined : now() - readySinceMs);
 
+  const watch = () => patient(contract.watch, lateInARow);
+  const wasLate = (): void => {
+    lateInARow = (upMs() ?? 0) >= HEALTHY_AFTER_MS ? 1 : lateInARow + 1;
+  };
+
   const after = (ms: number, event: LifeEvent, reason: string): void => {
     clearTimeout(timer);
     timer = setTimeout(() => {
       if (event === 'late') killReason = reason;
+      if (event === 'late' && state === 'starting') wasLate();
       handle(event);
     }, ms);
   };
@@ -88,7 +102,8 @@ export function createSupervisedService(contract: Contract, around: Surroundings
       setImmediate(() => onEnded({ code: null, signal: null }, String(error)));
       return;
     }
-    after(contract.watch.readyMs, 'late', `not ready within ${contract.watch.readyMs} ms`);
+    const { readyMs } = watch();
+    after(readyMs, 'late', `not ready within ${readyMs} ms`);
   };
 
   const onEnded = (end: ProcessEnd, lastWords: string): void => {
@@ -183,10 +198,13 @@ export function createSupervisedService(contract: Contract, around: Surroundings
     },
     checkPulse(nowMs) {
       if (state !== 'ready' || child === undefined) return;
-      const pulse = pulseOf(contract.watch, nowMs - lastBeatMs);
+      const { missedBeats } = watch();
+      const pulse = pulseOf(watch(), nowMs - lastBeatMs);
       if (pulse === 'beating') return;
-      if (pulse === 'silent') killReason = `missed ${contract.watch.missedBeats} heartbeats`;
-      else if (isStopped(child.pid)) killReason = 'stopped by a signal (SIGSTOP)';
+      if (pulse === 'silent') {
+        killReason = `missed ${missedBeats} heartbeats`;
+        wasLate();
+      } else if (isStopped(child.pid)) killReason = 'stopped by a signal (SIGSTOP)';
       else return;
       handle('silent');
     },

@@ -102,4 +102,19 @@ describe('supervisor.supervised-service', () => {
     await one.service.stop();
     assert.equal(one.service.state, 'stopped');
   });
+  it('gives a service that was killed for its silence twice as long the next time', async () => {
+    const one = open();
+    one.service.onReady();
+    const { beatMs, missedBeats } = ipamContract.watch;
+    const enough = (missedBeats + 1) * beatMs;
+    one.service.checkPulse(performance.now() + enough);
+    one.ends(KILLED);
+    assert.equal(one.service.lastExit?.reason, `missed ${missedBeats} heartbeats`);
+    await one.untilSpawned(2);
+    one.service.onReady();
+    one.service.checkPulse(performance.now() + enough);
+    one.service.checkPulse(performance.now() + 2 * enough);
+    one.ends(KILLED);
+    assert.equal(one.service.lastExit?.reason, `missed ${2 * missedBeats} heartbeats`);
+  });
 });
