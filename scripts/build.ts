@@ -15,6 +15,7 @@ import { createRequire } from 'node:module';
 import { join } from 'node:path';
 import process from 'node:process';
 import { build } from 'esbuild';
+import { licenceTexts } from './build-licences.ts';
 import { bundleOptions, COMMANDS, EXTERNAL, ROOT } from './bundles.ts';
 
 const DIST = join(ROOT, 'dist');
@@ -64,9 +65,15 @@ function openToAll(folder: string): void {
 
 mkdirSync(FRESH, { recursive: true });
 try {
-  await build({ ...(await bundleOptions()), outdir: FRESH });
+  const { metafile } = await build({ ...(await bundleOptions()), outdir: FRESH, metafile: true });
   const seen = new Set<string>();
   for (const name of EXTERNAL) copyPackage(name, ROOT, seen);
+  const bundled = Object.keys(metafile?.inputs ?? {});
+  writeFileSync(join(FRESH, 'LICENSE'), readFileSync(join(ROOT, 'LICENSE')));
+  writeFileSync(
+    join(FRESH, 'LICENSES.txt'),
+    licenceTexts(ROOT, [...bundled, ...[...seen].map((name) => `node_modules/${name}/x`)]),
+  );
   // The project's own package.json says "module", and these are not.
   writeFileSync(join(FRESH, 'package.json'), `${JSON.stringify({ type: 'commonjs' })}\n`);
   for (const name of COMMANDS) chmodSync(join(FRESH, `${name}.js`), 0o755);

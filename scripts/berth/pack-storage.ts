@@ -10,22 +10,20 @@ import { chmod, copyFile, link, mkdir, open, rename, rm, writeFile } from 'node:
 import { dirname, join, relative } from 'node:path';
 import { PackFailure } from './pack-command.ts';
 import { type ObjectContent, type PackedRevision, sha256OfFile } from './pack-state.ts';
+import { isEmptyStorage } from './seed-storage.ts';
 
 export type Outcome = 'written' | 'unchanged';
 
 const FOLDER_MODE = 0o755;
 const FILE_MODE = 0o644;
 const FACTORY_PROGRESS = { status: 'DONE', 'status-msg': 'Factory revision', progress: 100, retries: 0 };
-/** What may be in a folder that is no storage yet: made by mke2fs(8). */
-const HARMLESS = ['lost+found'];
-
 /** Undefined when packing into it may go on; quick, so that it can be asked before anything is made. */
 export function storageRefusal(storage: string): string | undefined {
   const found = statSync(storage, { throwIfNoEntry: false });
   if (found === undefined) return undefined;
   if (!found.isDirectory()) return `${storage} is a file; name a storage folder, or an archive ending in .tgz`;
-  const names = readdirSync(storage).filter((name) => !HARMLESS.includes(name));
-  if (names.length === 0 || names.includes('trails') || names.includes('objects')) return undefined;
+  const names = readdirSync(storage);
+  if (isEmptyStorage(storage) || names.includes('trails') || names.includes('objects')) return undefined;
   return `${storage} is no storage and not empty; name a new or empty folder`;
 }
 

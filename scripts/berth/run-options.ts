@@ -3,6 +3,7 @@ import { statSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 import { parseArgs } from 'node:util';
 import { DEFAULT_CONFIG, type RunSettings, readRunSettings } from './run-settings.ts';
+import { isEmptyStorage } from './seed-storage.ts';
 
 export interface RunOptions {
   readonly storage: string;
@@ -15,7 +16,8 @@ export interface RunOptions {
 export const RUN_USAGE = `usage: berth run [--storage DIR] [--rundir DIR] [--mode appengine|embedded] [--sandbox]
                  [--config FILE] [--set KEY=VALUE]...
 
-  --storage DIR   where the revisions, leases and logs are (berth pack makes one)
+  --storage DIR   where the revisions, leases and logs are (berth pack makes one); in an empty folder a
+                  first revision is made, without containers and with the pool pvcnet
   --rundir DIR    sockets, namespaces, mounts; gone after a reboot (/run/pantavisor/pv)
   --mode MODE     appengine: a guest on any Linux host (default); embedded: the device's own
   --sandbox       in namespaces of its own, with a simulated outside host; leaves nothing behind
@@ -28,14 +30,18 @@ export const RUN_USAGE = `usage: berth run [--storage DIR] [--rundir DIR] [--mod
   --nat nftables|iptables|none
                   what may do NAT (nftables where it works, otherwise iptables)
 
-Ctrl-C (SIGINT) stops the containers and ends. SIGTERM ends and leaves them running: the next start takes them over.`;
+Ctrl-C (SIGINT), and SIGPWR when the machine goes down, stop the containers and end. SIGTERM ends and leaves them
+running: the next start takes them over.`;
 
-/** Services are given what they own in it: any other folder, a home or `/`, must never be taken for one. */
+/** Services are given what they own in it: a folder of anything else, a home or `/`, must never be taken for one. */
 function storageRefusal(folder: string): string | undefined {
   const found = statSync(folder, { throwIfNoEntry: false });
-  if (found === undefined) return `--storage ${folder}: no such folder; berth pack SRC -o ${folder} makes one`;
+  if (found === undefined) {
+    return `--storage ${folder}: no such folder; berth pack SRC -o ${folder} makes one, and an empty one serves as well`;
+  }
   if (!found.isDirectory()) return `--storage ${folder}: is a file; name a folder that berth pack made`;
   if (statSync(join(folder, 'trails'), { throwIfNoEntry: false })?.isDirectory() === true) return undefined;
+  if (isEmptyStorage(folder)) return undefined;
   return `--storage ${folder}: holds no revision (no trails/); berth pack SRC -o DIR makes a storage folder`;
 }
 

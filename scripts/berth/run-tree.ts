@@ -3,13 +3,14 @@ import { join } from 'node:path';
 import process from 'node:process';
 import type { LaunchSettings } from '../../services/supervisor/held-descriptors.ts';
 import { stdoutSpeaker } from '../../services/supervisor/held-stdout.ts';
+import { createInitNotifier, type InitNotifier } from '../../services/supervisor/init-notifier.ts';
 import type { Places } from '../../services/supervisor/spawn-arguments.ts';
 import { startSupervisor } from '../../services/supervisor/supervisor.ts';
-import { runCommand } from '../../shared/exec/run-command.ts';
+import { settingsOf } from '../../shared/config/launched-settings.ts';
+import { endMachine } from './end-machine.ts';
 
-type End = 'keep' | 'stop' | 'reboot' | 'off' | 'refused' | 'incomplete';
-
-const REBOOT_COMMAND_MS = 30_000;
+/** `down`: the machine goes down, by its init's will. */
+type End = 'keep' | 'stop' | 'down' | 'reboot' | 'off' | 'refused' | 'incomplete';
 
 const speak = stdoutSpeaker();
 const say = (line: string): void => speak(`berth: ${line}`);
@@ -26,38 +27,46 @@ export async function runTree(places: Places, settings: LaunchSettings): Promise
     };
     process.on('SIGINT', () => onSignal('stop'));
     process.on('SIGTERM', () => onSignal('keep'));
+    process.on('SIGPWR', () => onSignal('down'));
   });
-  for (;;) {
-    const end = await runOnce(places, settings, signalled);
-    if (end === 'refused' || end === 'incomplete') return 1;
-    if (end === 'off' && settings.mode === 'embedded') return await endMachine('poweroff');
-    if (end !== 'reboot') return 0;
-    if (settings.mode === 'embedded') return await endMachine('reboot');
-    say('starting over');
+  const notifier = createInitNotifier(process.env, process.pid);
+  try {
+    for (;;) {
+      const end = await runOnce(places, settings, signalled, notifier);
+      if (end === 'refused' || end === 'incomplete') return 1;
+      if (end === 'off' && settings.mode === 'embedded') return await endMachine('poweroff', settingsOf(settings));
+      if (end !== 'reboot') return 0;
+      if (settings.mode === 'embedded') return await endMachine('reboot', settingsOf(settings));
+      say('starting over');
+    }
+  } finally {
+    notifier.close();
   }
 }
 
-async function runOnce(places: Places, settings: LaunchSettings, signalled: Promise<End>): Promise<End> {
+async function runOnce(
+  places: Places,
+  settings: LaunchSettings,
+  signalled: Promise<End>,
+  notifier: InitNotifier,
+): Promise<End> {
   const supervisor = await startSupervisor({ ...places, ...settings, say }).catch((error: Error) => error);
   if (supervisor instanceof Error) {
     // Nothing has been started, and the message names the lock, folder or socket that could not be had.
     console.error(`berth run: ${supervisor.message}`);
     return 'refused';
   }
-  void supervisor.ready.then(() => say(`up, control socket ${join(places.rundir, 'pv-ctrl')}`));
+  void supervisor.ready.then(() => {
+    say(`up, control socket ${join(places.rundir, 'pv-ctrl')}`);
+    notifier.up();
+  });
   const rebootAsked = supervisor.rebootAsked.then(({ code, message, off }): End => {
     say(off ? `poweroff: ${message}` : `reboot for ${code}: ${message}`);
     return off ? 'off' : 'reboot';
   });
   const end = await Promise.race([signalled, rebootAsked]);
   say(end === 'keep' ? 'ending, containers stay' : 'stopping containers');
+  if (end !== 'reboot' || settings.mode === 'embedded') notifier.stopping();
   const ending = await supervisor.stop(end === 'keep' ? 'keep' : 'stop');
   return end === 'stop' && ending === 'incomplete' ? ending : end;
-}
-
-/** The init's own command; it ends this process in its own time. */
-async function endMachine(command: 'reboot' | 'poweroff'): Promise<number> {
-  const { exitCode, stderr } = await runCommand(command, [], { timeoutMs: REBOOT_COMMAND_MS });
-  if (exitCode !== 0) console.error(`berth: ${command} ended with ${exitCode}: ${stderr.trim()}`);
-  return exitCode === 0 ? 0 : 1;
 }

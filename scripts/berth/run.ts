@@ -8,6 +8,7 @@ import type { Places } from '../../services/supervisor/spawn-arguments.ts';
 import { createSettings, findKey, type Written } from '../../shared/config/settings.ts';
 import { NODE_INSIDE, openSandbox, PROGRAM_INSIDE, STORAGE_INSIDE } from '../sandbox/sandbox.ts';
 import { parseRunOptions, RUN_USAGE, type RunOptions } from './run-options.ts';
+import { seedStorage } from './seed-storage.ts';
 
 /** Programs that the tree starts, and the Debian package that each is in. */
 const NEEDED: Readonly<Record<string, string>> = {
@@ -72,6 +73,9 @@ async function runHere({ storage, rundir, mode, configuration }: RunOptions): Pr
         `Move it, or chmod o+x ${folder}, or try --sandbox, which brings its own paths.`,
     );
     return 1;
+  }
+  if (seedStorage(storage)) {
+    console.log(`berth: ${storage} was empty: made revision 0, without containers, with the pool pvcnet on lxcbr0`);
   }
   const { runTree } = await import('./run-tree.ts');
   const { settings, warnings } = configuration;

@@ -239,6 +239,8 @@ export const KEYS = {
   BERTH_CHECKSUM_CACHE: key(flag, '0', {
     job: '1: a start does not hash an object again whose inode, size and time of change are as when it was hashed; storage that decays unseen is not noticed then',
   }),
+  BERTH_REBOOT: key(text, '', { job: 'the command that reboots the machine, where it is not to be its init’s' }),
+  BERTH_POWEROFF: key(text, '', { job: 'the command that powers it off' }),
   BERTH_POOL_OVERLAP: key(word(['error', 'warning']), 'error', {
     job: 'what a pool is that hides an address, route or name server of the machine; `--pool-overlap`',
   }),

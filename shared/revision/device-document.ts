@@ -1,4 +1,5 @@
 // device.json and its older homes: pools, groups, disks.
+import { isDeepStrictEqual } from 'node:util';
 import * as z from 'zod/mini';
 import { restartPolicy, statusGoal } from '../schema/api.ts';
 import { containerName } from '../schema/names.ts';
@@ -44,7 +45,7 @@ type GroupDocument = z.output<typeof groupDocument>;
 
 export interface Device {
   readonly groups: readonly Group[];
-  /** Nobody defined any: the defaults, with their rule for containers that name none. */
+  /** Nobody defined any, or just these: the defaults, with their rule for containers that name none. */
   readonly hasDefaultGroups: boolean;
   readonly pools: readonly Pool[];
   /** Also those that broke a rule: who names one of these names no unknown pool. */
@@ -104,7 +105,7 @@ export function readDevice(documents: ReadonlyMap<string, unknown>): Device {
   const known = { disks: diskList.disks, diskNames: diskList.names };
   return {
     groups: groupList.groups,
-    hasDefaultGroups: ownGroups.length + olderGroups.length === 0,
+    hasDefaultGroups: isDeepStrictEqual(groupList.groups, DEFAULT_GROUPS),
     pools: pools.pools,
     poolNames: new Set(namesOf(documents.get('device.json'))),
     ...known,

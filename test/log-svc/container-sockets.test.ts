@@ -9,8 +9,8 @@ import { type ContainerSockets, createContainerSockets } from '../../services/lo
 import type { LogMessage } from '../../services/log-svc/log-flow.ts';
 import type { Limits } from '../../services/log-svc/message-budget.ts';
 import { socketKernel } from '../../services/log-svc/socket-watch.ts';
+import { sendDatagram } from '../../shared/kernel/send-datagram.ts';
 import { bindDatagram, unboundDatagramSocket } from '../../shared/kernel/unix-sockets.ts';
-import { sendDatagram } from '../kit/datagram.ts';
 import { eventually } from '../kit/eventually.ts';
 import { makePlace, type Place } from './log-rig.ts';
 

@@ -6,8 +6,8 @@ import { existsSync, readFileSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, it } from 'node:test';
 import { logContract } from '../../services/log-svc/contract.ts';
+import { sendDatagram } from '../../shared/kernel/send-datagram.ts';
 import { resolveUid } from '../../shared/service/users.ts';
-import { sendDatagram } from '../kit/datagram.ts';
 import { type LogTree, makeLogTree, makePlace, type Place, readGenerations, whenFiles } from './log-rig.ts';
 
 describe('log-svc and the sockets of containers', () => {

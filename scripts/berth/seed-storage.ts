@@ -1,0 +1,114 @@
+// Makes revision 0 of an empty storage: a device that has just been set up runs, without containers, and takes updates.
+//
+//   <storage>/.berth-seed.new/   being made; left by a kill, it is made anew
+//   <storage>/.berth-seed/       whole and on disk; its pieces go to their places, and whoever comes after a kill goes on
+//     trails/0/.pvr/json  .pv/{progress,commitmsg}
+//     boot/current.json
+import {
+  closeSync,
+  existsSync,
+  fsyncSync,
+  mkdirSync,
+  openSync,
+  readdirSync,
+  renameSync,
+  rmSync,
+  statSync,
+  writeFileSync,
+} from 'node:fs';
+import { dirname, join } from 'node:path';
+import { DEFAULT_DEVICE } from './default-device.ts';
+
+/** What may be in a folder that is no storage yet: the first is made by mke2fs(8). */
+export const HARMLESS: readonly string[] = ['lost+found', '.berth-seed', '.berth-seed.new'];
+
+const FILES: Readonly<Record<string, string>> = {
+  'trails/0/.pvr/json': `${JSON.stringify({ '#spec': 'pantavisor-service-system@1', 'device.json': DEFAULT_DEVICE }, undefined, 2)}\n`,
+  'trails/0/.pv/commitmsg': 'Made by Berth on empty storage\n',
+  'trails/0/.pv/progress': JSON.stringify({
+    status: 'DONE',
+    'status-msg': 'Factory revision',
+    progress: 100,
+    retries: 0,
+  }),
+  'boot/current.json': `${JSON.stringify({ revision: '0' })}\n`,
+};
+/** In this order: what says which revision runs comes after it. */
+const PIECES = ['trails/0', 'boot/current.json'];
+
+/** Whether nothing is there that anybody would miss. */
+export function isEmptyStorage(storage: string): boolean {
+  return readdirSync(storage).every((name) => HARMLESS.includes(name));
+}
+
+/** Answers whether there is a new revision 0. What somebody put into a storage in the meantime stays as it is. */
+export function seedStorage(storage: string): boolean {
+  const steps = seeding(storage);
+  for (;;) {
+    const step = steps.next();
+    if (step.done === true) return step.value;
+  }
+}
+
+/** The same in steps: a machine may lose its power after each of them. */
+export function* seeding(storage: string): Generator<undefined, boolean> {
+  const made = join(storage, '.berth-seed');
+  const begun = join(storage, '.berth-seed.new');
+  if (!existsSync(made) && isEmptyStorage(storage)) {
+    rmSync(begun, { recursive: true, force: true });
+    yield;
+    for (const [path, text] of Object.entries(FILES)) {
+      makeFolder(dirname(join(begun, path)));
+      yield;
+      writeFileSync(join(begun, path), text, { mode: 0o644, flush: true });
+      yield;
+    }
+    settleFolders(begun);
+    renameSync(begun, made);
+    settle(storage);
+    yield;
+  }
+  rmSync(begun, { recursive: true, force: true });
+  if (!existsSync(made)) return false;
+  let isMoved = false;
+  for (const piece of PIECES) isMoved = (yield* moving(storage, join(made, piece), join(storage, piece))) || isMoved;
+  makeFolder(join(storage, 'objects'));
+  settle(storage);
+  yield;
+  rmSync(made, { recursive: true });
+  settle(storage);
+  return isMoved;
+}
+
+function* moving(storage: string, from: string, to: string): Generator<undefined, boolean> {
+  if (!existsSync(from) || existsSync(to)) return false;
+  makeFolder(dirname(to));
+  yield;
+  renameSync(from, to);
+  settle(dirname(to));
+  settle(storage);
+  yield;
+  return true;
+}
+
+function makeFolder(path: string): void {
+  mkdirSync(path, { recursive: true, mode: 0o755 });
+}
+
+function settleFolders(path: string): void {
+  for (const name of readdirSync(path)) {
+    const below = join(path, name);
+    if (statSync(below).isDirectory()) settleFolders(below);
+  }
+  settle(path);
+}
+
+/** The names in a folder are on disk. */
+function settle(folder: string): void {
+  const fd = openSync(folder, 'r');
+  try {
+    fsyncSync(fd);
+  } finally {
+    closeSync(fd);
+  }
+}
