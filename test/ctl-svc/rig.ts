@@ -18,6 +18,7 @@ import { createMemoryBus, type MemoryBus } from '../../shared/ipc/memory-bus.ts'
 import { listenUnix } from '../../shared/kernel/unix-sockets.ts';
 import { silentLogger } from '../../shared/log/logger.ts';
 import { holdAgainstDocument } from '../kit/declared.ts';
+import { PATIENCE_MS } from '../kit/eventually.ts';
 import { newWorld, startPeers, startState, type World } from './fake-peers.ts';
 
 export const ALL_CONTRACTS = [
@@ -124,9 +125,9 @@ export async function curl(
   args: readonly string[] = [],
   input = '',
 ): Promise<HttpAnswer> {
-  const all = ['-s', '-i', '--path-as-is', '--max-time', '10', '--unix-socket', socket, ...args];
+  const all = ['-s', '-i', '--path-as-is', '--max-time', '40', '--unix-socket', socket, ...args];
   const { stdout, stderr, exitCode } = await runCommand('curl', [...all, `http://localhost${path}`], {
-    timeoutMs: 15_000,
+    timeoutMs: 60_000,
     input,
   });
   if (exitCode !== 0) throw new Error(`curl ended with ${exitCode}: ${stderr}`);
@@ -167,7 +168,7 @@ export function sendRaw(socket: string, bytes: string): Promise<string> {
 }
 
 /** Until `condition` holds; looks again whenever the event loop comes round. */
-export async function until(condition: () => boolean | Promise<boolean>, timeoutMs = 5_000): Promise<void> {
+export async function until(condition: () => boolean | Promise<boolean>, timeoutMs = PATIENCE_MS): Promise<void> {
   const deadline = Date.now() + timeoutMs;
   while (!(await condition())) {
     if (Date.now() > deadline) throw new Error('it never became true');

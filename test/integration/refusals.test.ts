@@ -2,25 +2,14 @@
 import assert from 'node:assert/strict';
 import type { ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
-import { appendFileSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { appendFileSync, readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterEach, describe, it } from 'node:test';
 import { ask, healthAnswer } from '../kit/api.ts';
 import { eventually } from '../kit/eventually.ts';
+import { changeState, type JsonObject, objectAt } from '../kit/packed-state.ts';
+import { quiet } from '../kit/quiet.ts';
 import { openTree, PATIENCE_MS, packExample, type Tree } from '../kit/tree.ts';
-
-// Documents of any shape, taken apart by hand.
-// biome-ignore lint/suspicious/noExplicitAny: the whole point is to break what a schema would allow
-type Json = any;
-
-/** Rewrites the state JSON of revision 0. */
-function changeState(storage: string, change: (state: Json) => void): void {
-  const path = join(storage, 'trails/0/.pvr/json');
-  const state = JSON.parse(readFileSync(path, 'utf8'));
-  change(state);
-  rmSync(path);
-  writeFileSync(path, JSON.stringify(state));
-}
 
 /** The largest object is a squashfs: one byte more makes its hash wrong. */
 function damageObject(storage: string): void {
@@ -39,7 +28,7 @@ interface Case {
   readonly named: readonly RegExp[];
 }
 
-const poolOf = (state: Json): Json => state['device.json'].network.pools.internal;
+const poolOf = (state: JsonObject): JsonObject => objectAt(state, 'device.json', 'network', 'pools', 'internal');
 const CASES: readonly Case[] = [
   {
     name: 'a device.json with several mistakes',
@@ -59,7 +48,7 @@ const CASES: readonly Case[] = [
     name: 'an unknown pool',
     spoil: (storage) =>
       changeState(storage, (state) =>
-        Object.assign(state['net-client/run.json'], { network: { mode: 'pool', pool: 'does-not-exist' } }),
+        Object.assign(objectAt(state, 'net-client/run.json'), { network: { mode: 'pool', pool: 'does-not-exist' } }),
       ),
     named: [/references unknown pool 'does-not-exist', refusing to start/],
   },
@@ -131,6 +120,12 @@ describe('integration.refusals', () => {
       spoil(storage);
       const opened = await openTree(storage);
       tree = opened;
+      // What the sandbox itself was made of is told by now.
+      await quiet((command) => {
+        const { status, stdout, stderr } = opened.inside(command);
+        assert.equal(status, 0, stderr);
+        return stdout;
+      });
       const monitors = [];
       for (const monitor of MONITORS) monitors.push(await listen(opened, monitor));
       opened.start();

@@ -8,21 +8,10 @@ import { dirname, join } from 'node:path';
 import { after, before, describe, it } from 'node:test';
 import { ask, containerRows, get, healthAnswer } from '../kit/api.ts';
 import { eventually } from '../kit/eventually.ts';
+import { changeState, objectAt, textAt } from '../kit/packed-state.ts';
 import { openTree, PATIENCE_MS, packExample, type Tree } from '../kit/tree.ts';
 
 const CYCLES = 3;
-
-// Documents of any shape, taken apart by hand.
-// biome-ignore lint/suspicious/noExplicitAny: the packed state is changed where no packer would
-type Json = any;
-
-function changeState(storage: string, change: (state: Json) => void): void {
-  const path = join(storage, 'trails/0/.pvr/json');
-  const state = JSON.parse(readFileSync(path, 'utf8'));
-  change(state);
-  rmSync(path);
-  writeFileSync(path, JSON.stringify(state));
-}
 
 function addObject(storage: string, content: Buffer | string): string {
   const digest = createHash('sha256').update(content).digest('hex');
@@ -62,8 +51,8 @@ const STORAGE_KEYS = {
 
 function addEverything(storage: string): void {
   changeState(storage, (state) => {
-    state['device.json'].disks = DISKS;
-    const config = readFileSync(join(storage, 'objects', state['net-server/lxc.container.conf']), 'utf8');
+    objectAt(state, 'device.json').disks = DISKS;
+    const config = readFileSync(join(storage, 'objects', textAt(state, 'net-server/lxc.container.conf')), 'utf8');
     const entries = [
       ...Object.keys(STORAGE_KEYS)
         .slice(1)
@@ -73,7 +62,7 @@ function addEverything(storage: string): void {
     const lines = entries.map((entry) => `lxc.mount.entry = ${entry}\n`).join('');
     state['net-server/lxc.container.conf'] = addObject(storage, `${config}\n${lines}`);
     state['net-server/extra.squashfs'] = addObject(storage, squashfsOf({ 'deep/file': 'from the volume\n' }));
-    Object.assign(state['net-server/run.json'], {
+    Object.assign(objectAt(state, 'net-server/run.json'), {
       volumes: ['extra.squashfs'],
       storage: STORAGE_KEYS,
       exports: ['mnt/docker--good', 'etc'],
@@ -130,10 +119,8 @@ describe('integration.storage', () => {
   it('keeps what is to be kept over stops, and counts constant', async () => {
     for (let cycle = 0; cycle < CYCLES; cycle += 1) {
       await act('stop', 'STOPPED');
-      assert.equal(
-        tree.inside(['sh', '-c', `ls ${tree.rundir}/disks ${tree.rundir}/exports`]).stdout.includes('net-server'),
-        false,
-      );
+      const left = () => tree.inside(['sh', '-c', `ls ${tree.rundir}/disks ${tree.rundir}/exports`]).stdout;
+      await eventually('nothing of it is left', PATIENCE_MS, () => !left().includes('net-server'));
       await act('start', 'STARTED');
     }
     await asAtFirst();
@@ -157,7 +144,9 @@ describe('integration.storage without what a disk needs', () => {
   it('refuses the revision, with the place and the way out', async () => {
     const storage = packExample('01-basic');
     changeState(storage, (state) => {
-      state['device.json'].disks = [{ name: 'secret', type: 'dm-crypt-versatile', path: '/storage/crypt/x.img,8,key' }];
+      objectAt(state, 'device.json').disks = [
+        { name: 'secret', type: 'dm-crypt-versatile', path: '/storage/crypt/x.img,8,key' },
+      ];
     });
     const tree = await openTree(storage);
     try {

@@ -70,7 +70,7 @@ async function fill({ socket }: Tree, size: number) {
 function announce({ socket }: Tree, path: string, length: number): Promise<ApiAnswer> {
   return new Promise((resolve, reject) => {
     const headers = { 'content-length': length, expect: '100-continue' };
-    const outgoing = request({ socketPath: socket, method: 'PUT', path, headers }, async (response) => {
+    const outgoing = request({ socketPath: socket, method: 'PUT', path, headers, agent: false }, async (response) => {
       resolve({ status: response.statusCode ?? 0, body: await text(response) });
       outgoing.destroy();
     });

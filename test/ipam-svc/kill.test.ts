@@ -2,11 +2,11 @@
 import assert from 'node:assert/strict';
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { join } from 'node:path';
 import process from 'node:process';
 import { createInterface } from 'node:readline';
-import { describe, it } from 'node:test';
+import { afterEach, describe, it } from 'node:test';
 import * as z from 'zod/mini';
+import { bundled } from '../kit/bundled.ts';
 import { INTERNAL, withFolder } from './kit.ts';
 
 const reply = z.object({
@@ -27,11 +27,17 @@ interface Mortal {
   end(): Promise<NodeJS.Signals | null>;
 }
 
+const program = await bundled('test/ipam-svc/mortal-ipam.ts');
+const children: ChildProcess[] = [];
+afterEach(() => {
+  for (const child of children.splice(0)) child.kill('SIGKILL');
+});
+
 function startMortal(folder: string, point: string, nth: number): Mortal {
-  const file = join(import.meta.dirname, 'mortal-ipam.ts');
-  const child: ChildProcess = spawn(process.execPath, ['--import', 'tsx', file, folder, point, String(nth)], {
+  const child: ChildProcess = spawn(process.execPath, [program, folder, point, String(nth)], {
     stdio: ['pipe', 'pipe', 'inherit'],
   });
+  children.push(child);
   const { stdin, stdout } = child;
   assert.ok(stdin !== null && stdout !== null);
   // A write to a process that has just been killed fails; its calls learn that from `gone`.

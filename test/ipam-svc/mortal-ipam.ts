@@ -34,15 +34,19 @@ function mortal(disk: JournalDisk): JournalDisk {
   };
 }
 
-const ipam = await startIpam(mortal(createJournalDisk(folder)));
-for await (const line of createInterface({ input: process.stdin })) {
-  const { id, kind, params } = JSON.parse(line);
-  const answer =
-    kind === 'configure'
-      ? ipam.client.configure(params)
-      : kind === 'release'
-        ? ipam.client.release(params)
-        : ipam.client.allocate(params);
-  void answer.then((value) => process.stdout.write(`${JSON.stringify({ id, value })}\n`));
+async function main(): Promise<void> {
+  const ipam = await startIpam(mortal(createJournalDisk(folder)));
+  for await (const line of createInterface({ input: process.stdin })) {
+    const { id, kind, params } = JSON.parse(line);
+    const answer =
+      kind === 'configure'
+        ? ipam.client.configure(params)
+        : kind === 'release'
+          ? ipam.client.release(params)
+          : ipam.client.allocate(params);
+    void answer.then((value) => process.stdout.write(`${JSON.stringify({ id, value })}\n`));
+  }
+  await ipam.stop();
 }
-await ipam.stop();
+
+void main();

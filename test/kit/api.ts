@@ -10,7 +10,7 @@ export interface ApiAnswer {
   readonly body: string;
 }
 
-const ASK_TIMEOUT_MS = 10_000;
+const ASK_TIMEOUT_MS = 30_000;
 
 export function ask(socketPath: string, method: string, path: string, body?: unknown): Promise<ApiAnswer> {
   return new Promise((resolve, reject) => {

@@ -15,7 +15,7 @@ const row = z.object({ name: z.string(), status: z.string() });
 export async function followStatuses(socketPath: string): Promise<StatusFeed> {
   const seen: string[] = [];
   const last = new Map<string, string>();
-  const outgoing = request({ socketPath, path: '/events' });
+  const outgoing = request({ socketPath, path: '/events', agent: false });
   outgoing.end();
   const [response] = await once(outgoing, 'response');
   let rest = '';

@@ -19,7 +19,8 @@ export type StateDocument = z.output<typeof stateDocument>;
 export function putBytes(socketPath: string, path: string, bytes: Buffer): Promise<ApiAnswer> {
   return new Promise((resolve, reject) => {
     const headers = { 'content-length': bytes.length };
-    const outgoing = request({ socketPath, method: 'PUT', path, headers, timeout: PATIENCE_MS }, async (response) => {
+    const options = { socketPath, method: 'PUT', path, headers, timeout: PATIENCE_MS, agent: false };
+    const outgoing = request(options, async (response) => {
       resolve({ status: response.statusCode ?? 0, body: await text(response) });
     });
     outgoing.on('timeout', () => outgoing.destroy(new Error(`PUT ${path}: no answer`)));

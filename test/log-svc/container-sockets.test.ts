@@ -11,10 +11,9 @@ import type { Limits } from '../../services/log-svc/message-budget.ts';
 import { socketKernel } from '../../services/log-svc/socket-watch.ts';
 import { sendDatagram } from '../../shared/kernel/send-datagram.ts';
 import { bindDatagram, unboundDatagramSocket } from '../../shared/kernel/unix-sockets.ts';
-import { eventually } from '../kit/eventually.ts';
+import { eventually, PATIENCE_MS } from '../kit/eventually.ts';
 import { makePlace, type Place } from './log-rig.ts';
 
-const PATIENCE_MS = 20_000;
 const GENEROUS: Limits = { burstBytes: 1e9, bytesPerSecond: 1e9, reportMs: 50 };
 
 describe('log-svc.containerSockets', () => {

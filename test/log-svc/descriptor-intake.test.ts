@@ -21,11 +21,9 @@ import { parseHandover } from '../../services/log-svc/handover.ts';
 import type { LogMessage } from '../../services/log-svc/log-flow.ts';
 import { socketKernel } from '../../services/log-svc/socket-watch.ts';
 import { listenUnix, pipe2NonBlocking } from '../../shared/kernel/unix-sockets.ts';
-import { eventually } from '../kit/eventually.ts';
+import { eventually, PATIENCE_MS } from '../kit/eventually.ts';
 import { connectUnix, handOver, handoverBytes, type Said } from '../kit/handover.ts';
 import { makePlace, type Place } from './log-rig.ts';
-
-const PATIENCE_MS = 20_000;
 
 describe('log-svc.descriptorIntake', () => {
   let place: Place;

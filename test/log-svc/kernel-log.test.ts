@@ -3,9 +3,7 @@ import { closeSync, constants, openSync, writeFileSync } from 'node:fs';
 import { describe, it } from 'node:test';
 import { createKernelLog, parseKernelRecord } from '../../services/log-svc/kernel-log.ts';
 import type { LogMessage } from '../../services/log-svc/log-flow.ts';
-import { eventually } from '../kit/eventually.ts';
-
-const PATIENCE_MS = 20_000;
+import { eventually, PATIENCE_MS } from '../kit/eventually.ts';
 
 describe('log-svc.kernelLog', () => {
   it('takes a record apart, its level from the priority, without what belongs to devices', () => {

@@ -11,7 +11,7 @@ import { createSettings, findKey, type Written } from '../../shared/config/setti
 import { type Channel, ok } from '../../shared/ipc/contract.ts';
 import { createMemoryBus, type MemoryBus } from '../../shared/ipc/memory-bus.ts';
 import { silentLogger } from '../../shared/log/logger.ts';
-import { eventually } from '../kit/eventually.ts';
+import { eventually, PATIENCE_MS } from '../kit/eventually.ts';
 import { CONTRACTS, makePlace, type Place } from './log-rig.ts';
 
 const message = (text: string, level: LogMessage['level'] = 'INFO'): LogMessage => ({
@@ -94,7 +94,7 @@ describe('log-svc.settings feed', () => {
     );
     channel.ready();
   };
-  const until = (count: number) => eventually(`${count} changes`, 5_000, () => applied.length === count);
+  const until = (count: number) => eventually(`${count} changes`, PATIENCE_MS, () => applied.length === count);
 
   it('asks at its start, also before state-svc is there, and takes what concerns logs', async () => {
     overrides = [

@@ -47,6 +47,9 @@ const HASH = 'test';
 const SERVICE = join(import.meta.dirname, '../../services/log-svc');
 export const COMPRESS_WORKER = join(SERVICE, 'compress-worker.ts');
 
+/** Of a wait for much work: a flood, some restarts. */
+const LONG_PATIENCE_MS = 60_000;
+
 export interface Place {
   readonly root: string;
   readonly storage: string;
@@ -106,18 +109,27 @@ export function retentionOf(fileBytes: number, budgetBytes = fileBytes * 20): Re
   };
 }
 
-/** Resolves as soon as `holds` does, looked at whenever something below `folder` changes. */
+/** Resolves as soon as `holds` does, looked at whenever something below `folder` changes; rejects when nobody is patient any more. */
 export async function whenFiles(folder: string, holds: () => boolean): Promise<void> {
   if (holds()) return;
-  await new Promise<void>((resolve) => {
+  const end = performance.now() + LONG_PATIENCE_MS;
+  await new Promise<void>((resolve, reject) => {
     const watcher = watch(folder, { recursive: true }, () => look());
     // Folders that come up while the watcher is being extended would be missed.
     const backstop = setInterval(() => look(), 200);
-    const look = (): void => {
-      if (!holds()) return;
+    const stop = (): void => {
       watcher.close();
       clearInterval(backstop);
-      resolve();
+    };
+    const look = (): void => {
+      try {
+        if (holds()) resolve();
+        else if (performance.now() > end) reject(new Error(`below ${folder} it never came to this: ${holds}`));
+        else return;
+      } catch (error) {
+        reject(error);
+      }
+      stop();
     };
     look();
   });

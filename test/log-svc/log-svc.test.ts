@@ -17,6 +17,8 @@ import { lxcContract } from '../../services/lxc-svc/contract.ts';
 import { type Channel, ok } from '../../shared/ipc/contract.ts';
 import { createLogger } from '../../shared/log/logger.ts';
 import { resolveUid } from '../../shared/service/users.ts';
+import { eventually, PATIENCE_MS } from '../kit/eventually.ts';
+import { patient } from '../kit/patient.ts';
 import {
   type LogTree,
   lxcHandlers,
@@ -36,7 +38,7 @@ describe('log-svc as a process', () => {
   let consolePath: string;
   let pantavisorLog: string;
   const read = (path: string): string => (existsSync(path) ? readFileSync(path, 'utf8') : '');
-  const open = async (revision: string) => await state.client(logContract).openRevision({ revision });
+  const open = async (revision: string) => await state.client(patient(logContract)).openRevision({ revision });
   const when = (path: string, text: string) => whenFiles(place.log(), () => readGenerations(path).includes(text));
 
   beforeEach(async () => {
@@ -191,10 +193,13 @@ describe('log-svc as a process', () => {
         // A restart on a busy machine takes seconds; what a writer keeps for that long is bounded.
         if (written < mark + 5_000) for (let line = 0; line < 10; line++) ipam.info(`message ${++written}.`, { kill });
       }, 2);
-      await when(pantavisorLog, `message ${mark}.`);
-      await log.kill();
-      log = await tree.start();
-      clearInterval(load);
+      try {
+        await when(pantavisorLog, `message ${mark}.`);
+        await log.kill();
+        log = await tree.start();
+      } finally {
+        clearInterval(load);
+      }
     }
     ipam.info(`message ${++written}.`);
     await when(pantavisorLog, `message ${written}.`);
@@ -214,7 +219,7 @@ describe('log-svc as a process', () => {
     assert.ok(!answer.ok && answer.error.code === 'LOG_UNWRITABLE' && answer.error.path === place.log('0'));
     const health = tree.connect('ctl-svc');
     const reasons = async () => {
-      const asked = await health.client(logContract).health({});
+      const asked = await health.client(patient(logContract)).health({});
       return asked.ok ? asked.value.reasons : [];
     };
     assert.deepEqual(
@@ -223,12 +228,17 @@ describe('log-svc as a process', () => {
     );
     const ipam = createLogger('ipam', tree.writeFd('ipam-svc'));
     ipam.info('nowhere to go');
-    while (!(await reasons()).some(({ subject }) => subject === pantavisorLog));
+    await eventually('it is told', PATIENCE_MS, async () =>
+      (await reasons()).some(({ subject }) => subject === pantavisorLog),
+    );
     chownSync(place.log(), UID, UID);
     assert.equal((await open('0')).ok, true);
     const again = setInterval(() => ipam.info('and now?'), 100);
-    await when(pantavisorLog, 'WARN  [log] dropped');
-    clearInterval(again);
+    try {
+      await when(pantavisorLog, 'WARN  [log] dropped');
+    } finally {
+      clearInterval(again);
+    }
     assert.deepEqual(await reasons(), []);
   });
 });

@@ -7,11 +7,10 @@ import { setImmediate as turn } from 'node:timers/promises';
 import { gzipSync } from 'node:zlib';
 import { compressFile } from '../../services/log-svc/compress-worker.ts';
 import { type LogFolder, openLogFolder } from '../../services/log-svc/log-folder.ts';
-import { eventually } from '../kit/eventually.ts';
+import { eventually, PATIENCE_MS } from '../kit/eventually.ts';
 import { COMPRESS_WORKER, makePlace, type Place, readGenerations, retentionOf, rotatedFiles } from './log-rig.ts';
 
 const FILE_BYTES = 64 * 1024;
-const PATIENCE_MS = 20_000;
 
 describe('log-svc.rotation', () => {
   let place: Place;

@@ -8,6 +8,7 @@ import { afterEach, beforeEach, describe, it } from 'node:test';
 import { logContract } from '../../services/log-svc/contract.ts';
 import { sendDatagram } from '../../shared/kernel/send-datagram.ts';
 import { resolveUid } from '../../shared/service/users.ts';
+import { patient } from '../kit/patient.ts';
 import { type LogTree, makeLogTree, makePlace, type Place, readGenerations, whenFiles } from './log-rig.ts';
 
 describe('log-svc and the sockets of containers', () => {
@@ -28,7 +29,7 @@ describe('log-svc and the sockets of containers', () => {
   const openRevision = async (): Promise<void> => {
     const state = tree.connect('state-svc');
     state.ready();
-    await state.client(logContract).openRevision({ revision: '0' });
+    await state.client(patient(logContract)).openRevision({ revision: '0' });
   };
   const logOf = (container: string): string => readGenerations(place.log('0', container, 'messages.log'));
   const when = (container: string, text: string): Promise<void> =>

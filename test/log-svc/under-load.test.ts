@@ -22,6 +22,7 @@ import { type Channel, ok } from '../../shared/ipc/contract.ts';
 import { createLogger } from '../../shared/log/logger.ts';
 import { resolveUid } from '../../shared/service/users.ts';
 import { eventually } from '../kit/eventually.ts';
+import { patient } from '../kit/patient.ts';
 import {
   type LogTree,
   lxcHandlers,
@@ -43,7 +44,7 @@ describe('log-svc under load', () => {
   let tree: LogTree;
   let state: Channel;
   const raw = (container: string): string => join(place.rundir, 'lxc', container, 'console');
-  const open = async () => assert.ok((await state.client(logContract).openRevision({ revision: '0' })).ok);
+  const open = async () => assert.ok((await state.client(patient(logContract)).openRevision({ revision: '0' })).ok);
   const read = (path: string): string => (existsSync(path) ? readFileSync(path, 'utf8') : '');
   const pantavisorLog = (): string => place.log('0/pantavisor/pantavisor.log');
 
@@ -87,19 +88,19 @@ describe('log-svc under load', () => {
     await eventually('the quiet one heard', PATIENCE_MS, () =>
       read(place.log('0/quiet/console.log')).includes('middle\n'),
     );
-    const said = await eventually(
-      'the end of it',
-      PATIENCE_MS,
-      () =>
-        /WARN {2}\[log\] flood, console: (\d+) bytes left out here: it writes more than 256 KiB a second/.exec(
-          read(pantavisorLog()),
-        ) ?? undefined,
+    const NOTE = /\n\[\d+ bytes left out here: .*\]\n/g;
+    const kept = () => readGenerations(place.log('0/flood/console.log'));
+    const keptBytes = () => kept().replaceAll(NOTE, '').length;
+    // It is said anew of each stretch: a machine that is busy elsewhere writes the flood with pauses.
+    const LEFT_OUT = /WARN {2}\[log\] flood, console: (\d+) bytes left out here: it writes more than 256 KiB a second/g;
+    const leftOut = () =>
+      [...readGenerations(pantavisorLog()).matchAll(LEFT_OUT)].reduce((sum, [, bytes]) => sum + Number(bytes), 0);
+    await eventually('all of it is kept or counted', PATIENCE_MS, () => keptBytes() + leftOut() === total).catch(
+      (error: unknown) => assert.fail(`${error}: ${keptBytes()} and ${leftOut()} of ${total}`),
     );
-    const kept = readGenerations(place.log('0/flood/console.log'));
-    assert.match(kept, /\n\[\d+ bytes left out here: .*\]\n/);
-    const keptBytes = kept.replaceAll(/\n\[\d+ bytes left out here: .*\]\n/g, '').length;
-    assert.equal(keptBytes + Number(said[1]), total);
-    assert.ok(keptBytes >= FLOOD_BURST_BYTES);
+    assert.ok(leftOut() > 0);
+    assert.match(kept(), NOTE);
+    assert.ok(keptBytes() >= FLOOD_BURST_BYTES);
     assert.ok(memoryMiB() < restMiB + 32, `${restMiB} MiB at rest, ${memoryMiB()} MiB after ${total / MIB} MiB`);
   });
 
@@ -123,15 +124,18 @@ describe('log-svc under load', () => {
         write(60);
         ipam.info(`message ${written}.`);
       }, 4);
-      await eventually('a rotation', PATIENCE_MS, () => rotatedFiles(out).length > compressed);
-      if (kill % 2 === 1) {
-        // LXC keeps one older file: what was there is read by now.
-        const mark = `line ${written} `;
-        await eventually('caught up', PATIENCE_MS, () => readGenerations(out).includes(mark));
-        renameSync(raw('flood'), `${raw('flood')}.1`);
+      try {
+        await eventually('a rotation', PATIENCE_MS, () => rotatedFiles(out).length > compressed);
+        if (kill % 2 === 1) {
+          // LXC keeps one older file: what was there is read by now.
+          const mark = `line ${written} `;
+          await eventually('caught up', PATIENCE_MS, () => readGenerations(out).includes(mark));
+          renameSync(raw('flood'), `${raw('flood')}.1`);
+        }
+        await log.kill();
+      } finally {
+        clearInterval(load);
       }
-      await log.kill();
-      clearInterval(load);
       log = await tree.start(settings);
     }
     write(1);
@@ -166,7 +170,7 @@ describe('log-svc under load', () => {
     try {
       const log = await tree.start({ PV_LOG_DIR_MAXSIZE: '256K' });
       await open();
-      const health = tree.connect('ctl-svc').client(logContract);
+      const health = tree.connect('ctl-svc').client(patient(logContract));
       const reasons = async () => {
         const asked = await health.health({});
         return asked.ok ? asked.value.reasons : [];

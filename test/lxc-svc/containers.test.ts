@@ -2,11 +2,14 @@ import assert from 'node:assert/strict';
 import { existsSync, mkdirSync, readFileSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { after, before, describe, it } from 'node:test';
-import { eventually } from '../kit/eventually.ts';
+import { eventually, PATIENCE_MS } from '../kit/eventually.ts';
 import { reexecInNamespaces } from '../kit/namespaced.ts';
 import { makeContainer, mountOf, openRig, type Rig, RUNDIR, STORAGE, startOf, traces } from './rig.ts';
 
 reexecInNamespaces(import.meta.filename);
+
+/** How a run ends by SIGKILL. */
+const KILLED = { kind: 'signal', signal: 9 };
 
 let rig: Rig;
 before(async () => {
@@ -98,7 +101,7 @@ describe('lxc.mount', () => {
     value(await rig.lxc.unmount({ container: 'busy' }));
     closeSync(fd);
     assert.match(rig.output(), /busy: .*is detached/);
-    await eventually('the loop device is free', 5_000, () => traces().loops === clean.loops);
+    await eventually('the loop device is free', PATIENCE_MS, () => traces().loops === clean.loops);
     assert.deepEqual(traces(), clean);
   });
 });
@@ -129,7 +132,7 @@ describe('lxc.start', () => {
     value(await rig.lxc.mount({ ...mountOf('look'), volumes }));
     const { pid } = value(await rig.lxc.start(startOf('look')));
     const seen = join(RUNDIR, 'lxc/look/rootfs/seen');
-    const lines = await eventually('what it saw', 5_000, () => {
+    const lines = await eventually('what it saw', PATIENCE_MS, () => {
       const text = existsSync(seen) ? readFileSync(seen, 'utf8').trim().split('\n') : [];
       return text.length >= 10 && text;
     });
@@ -146,7 +149,7 @@ describe('lxc.start', () => {
     for (const name of names) makeContainer(name, 'obedient');
     const pids = await Promise.all(names.map(run));
     assert.equal(new Set(pids).size, 3);
-    for (const name of names) await eventually('its trap is set', 5_000, () => consoleOf(name).includes('ready'));
+    for (const name of names) await eventually('its trap is set', PATIENCE_MS, () => consoleOf(name).includes('ready'));
     await Promise.all(names.map(async (container) => value(await rig.lxc.stop({ container, graceMs: 5_000 }))));
     await Promise.all(names.map(async (container) => value(await rig.lxc.unmount({ container }))));
     assert.deepEqual(traces(), clean);
@@ -156,9 +159,9 @@ describe('lxc.start', () => {
     makeContainer('flood', 'flood');
     await run('flood');
     const rotated = join(RUNDIR, 'lxc/flood/logs/console.log.1');
-    await eventually('the last line', 20_000, () => consoleOf('flood').includes('last'));
+    await eventually('the last line', PATIENCE_MS, () => consoleOf('flood').includes('last'));
     assert.ok(statSync(rotated).size <= 300 * 1024, String(statSync(rotated).size));
-    await eventually('readable', 2_000, () => {
+    await eventually('readable', PATIENCE_MS, () => {
       const { mode, gid } = statSync(join(RUNDIR, 'lxc/flood/logs/console.log'));
       return (mode & 0o040) !== 0 && gid === 60801;
     });
@@ -172,7 +175,7 @@ describe('lxc.stop', () => {
     makeContainer('obedient', 'obedient');
     const clean = traces();
     await run('obedient');
-    await eventually('its trap is set', 5_000, () => consoleOf('obedient').includes('ready'));
+    await eventually('its trap is set', PATIENCE_MS, () => consoleOf('obedient').includes('ready'));
     const { exit } = value(await rig.lxc.stop({ container: 'obedient', graceMs: 10_000 }));
     assert.deepEqual(exit, { kind: 'code', code: 3 });
     value(await rig.lxc.unmount({ container: 'obedient' }));
@@ -199,33 +202,45 @@ describe('lxc.stop', () => {
     value(await rig.lxc.unmount({ container: 'again' }));
   });
 
-  it('kills a deaf one after the grace, while others are answered', async () => {
+  it('kills a deaf one after the grace', async (test) => {
     makeContainer('deaf', 'deaf');
     await run('deaf');
-    await eventually('its trap is set', 5_000, () => consoleOf('deaf').includes('ready'));
+    await eventually('its trap is set', PATIENCE_MS, () => consoleOf('deaf').includes('ready'));
     const begin = performance.now();
-    const stopped = rig.lxc.stop({ container: 'deaf', graceMs: 1_000 });
-    await rig.lxc.listContainers({});
-    const other = performance.now() - begin;
-    assert.ok(other < 500, `listContainers took ${other} ms`);
-    const unmounted = await rig.lxc.unmount({ container: 'deaf' });
-    assert.ok(!unmounted.ok && unmounted.error.code === 'RUNNING');
-    assert.deepEqual(value(await stopped).exit, { kind: 'signal', signal: 9 });
+    assert.deepEqual(value(await rig.lxc.stop({ container: 'deaf', graceMs: 1_000 })).exit, KILLED);
     const took = performance.now() - begin;
-    assert.ok(took >= 1_000 && took < 2_000, `stop took ${took} ms`);
+    test.diagnostic(`${Math.round(took)} ms`);
+    assert.ok(took >= 1_000, `stop took ${took} ms`);
     value(await rig.lxc.unmount({ container: 'deaf' }));
   });
 
-  it('is shortened by a second stop, and a start waits for its end', async () => {
+  it('holds up nobody else while it waits, and is shortened by a second one', async () => {
+    makeContainer('deaf', 'deaf');
+    await run('deaf');
+    await eventually('its trap is set', PATIENCE_MS, () => consoleOf('deaf').includes('ready'));
+    let isOver = false;
+    const stopped = rig.lxc.stop({ container: 'deaf', graceMs: 600_000 }).finally(() => {
+      isOver = true;
+    });
+    assert.equal((await listed('deaf'))?.mounted, true);
+    const unmounted = await rig.lxc.unmount({ container: 'deaf' });
+    assert.ok(!unmounted.ok && unmounted.error.code === 'RUNNING');
+    assert.equal(isOver, false);
+    for (const stop of [rig.lxc.stop({ container: 'deaf', graceMs: 0 }), stopped])
+      assert.deepEqual(value(await stop).exit, KILLED);
+    value(await rig.lxc.unmount({ container: 'deaf' }));
+  });
+
+  it('is waited for by a start', async () => {
     makeContainer('again', 'deaf');
     const pid = await run('again');
-    await eventually('its trap is set', 5_000, () => consoleOf('again').includes('ready'));
+    await eventually('its trap is set', PATIENCE_MS, () => consoleOf('again').includes('ready'));
     const slow = rig.lxc.stop({ container: 'again', graceMs: 20_000 });
     await rig.lxc.listContainers({});
     const started = rig.lxc.start(startOf('again'));
     // The start holds the container's turn until the first stop is over; the process is killed from outside.
     process.kill(pid, 'SIGKILL');
-    assert.deepEqual(value(await slow).exit, { kind: 'signal', signal: 9 });
+    assert.deepEqual(value(await slow).exit, KILLED);
     assert.notEqual(value(await started).pid, pid);
     value(await rig.lxc.stop({ container: 'again', graceMs: 0 }));
     value(await rig.lxc.unmount({ container: 'again' }));
@@ -233,7 +248,7 @@ describe('lxc.stop', () => {
 });
 
 describe('lxc exits', () => {
-  it('tells code and signal, soon', async () => {
+  it('tells code and signal', async (test) => {
     for (const [script, status] of [
       ['exit0', { kind: 'code', code: 0 }],
       ['exit7', { kind: 'code', code: 7 }],
@@ -242,20 +257,20 @@ describe('lxc exits', () => {
       makeContainer(script, script);
       const exit = await rig.exitOf(script, await run(script));
       assert.deepEqual(exit.status, status, script);
-      if (script !== 'immediate') assert.ok(exit.seenMs - exit.atMs < 100, `${script}: ${exit.seenMs - exit.atMs} ms`);
+      test.diagnostic(`${script}: after ${Math.round(exit.seenMs - exit.atMs)} ms`);
       value(await rig.lxc.unmount({ container: script }));
     }
   });
 
-  it('tells signals from outside, and the end of LXC’s monitor', async () => {
+  it('tells signals from outside, and the end of LXC’s monitor', async (test) => {
     makeContainer('killed', 'deaf');
     const clean = traces();
     const pid = await run('killed');
     const killedMs = Date.now();
     process.kill(pid, 'SIGKILL');
     const first = await rig.exitOf('killed', pid);
-    assert.deepEqual(first.status, { kind: 'signal', signal: 9 });
-    assert.ok(first.seenMs - killedMs < 100, `${first.seenMs - killedMs} ms`);
+    assert.deepEqual(first.status, KILLED);
+    test.diagnostic(`its process: after ${first.seenMs - killedMs} ms`);
     // The kernel stamps files with a clock that is up to a tick late, 10 ms at worst.
     assert.ok(first.atMs >= killedMs - 10 && first.atMs <= first.seenMs, `${first.atMs} after ${killedMs}`);
     const again = value(await rig.lxc.start(startOf('killed'))).pid;
@@ -264,7 +279,7 @@ describe('lxc exits', () => {
     process.kill(monitor, 'SIGKILL');
     const exit = await rig.exitOf('killed', again);
     assert.deepEqual(exit.status, { kind: 'unknown' });
-    assert.ok(exit.seenMs - begin < 200, `${exit.seenMs - begin} ms`);
+    test.diagnostic(`the monitor: after ${exit.seenMs - begin} ms`);
     const third = value(await rig.lxc.start(startOf('killed'))).pid;
     assert.ok(third > 1);
     value(await rig.lxc.stop({ container: 'killed', graceMs: 0 }));
@@ -290,15 +305,14 @@ describe('lxc-svc killed', () => {
     const [lives, ends] = [await run('lives'), await run('ends')];
     await rig.kill();
     process.kill(ends, 'SIGKILL');
-    await eventually('its monitor is gone', 5_000, () => !existsSync(join(RUNDIR, 'lxc/ends/monitor.pid')));
+    await eventually('its monitor is gone', PATIENCE_MS, () => !existsSync(join(RUNDIR, 'lxc/ends/monitor.pid')));
     await rig.spawn();
-    assert.deepEqual((await rig.exitOf('ends', ends)).status, { kind: 'signal', signal: 9 });
+    assert.deepEqual((await rig.exitOf('ends', ends)).status, KILLED);
     assert.equal((await listed('lives'))?.running?.pid, lives);
     assert.equal(value(await rig.lxc.start(startOf('lives'))).pid, lives);
     process.kill(lives, 'SIGKILL');
     const exit = await rig.exitOf('lives', lives);
-    assert.deepEqual(exit.status, { kind: 'signal', signal: 9 });
-    assert.ok(exit.seenMs - exit.atMs < 100, `${exit.seenMs - exit.atMs} ms`);
+    assert.deepEqual(exit.status, KILLED);
     for (const container of ['lives', 'ends']) value(await rig.lxc.unmount({ container }));
     assert.deepEqual(traces(), clean);
   });
@@ -310,7 +324,7 @@ describe('lxc-svc killed', () => {
     assert.deepEqual(calls(), ['open speaks']);
     await rig.kill();
     await rig.spawn();
-    await eventually('it is adopted', 5_000, () => calls().length === 2);
+    await eventually('it is adopted', PATIENCE_MS, () => calls().length === 2);
     value(await rig.lxc.stop({ container: 'speaks', graceMs: 0 }));
     value(await rig.lxc.unmount({ container: 'speaks' }));
     assert.deepEqual(calls(), ['open speaks', 'open speaks', 'close speaks']);
@@ -320,7 +334,7 @@ describe('lxc-svc killed', () => {
     makeContainer('middle', 'deaf');
     value(await rig.lxc.mount(mountOf('middle')));
     const started = rig.lxc.start(startOf('middle'), { deadlineMs: 30_000 });
-    await eventually('lxc-start was called', 5_000, () => existsSync(join(RUNDIR, 'lxc/middle/run.json')));
+    await eventually('lxc-start was called', PATIENCE_MS, () => existsSync(join(RUNDIR, 'lxc/middle/run.json')));
     await rig.kill();
     await rig.spawn();
     const { pid } = value(await started);

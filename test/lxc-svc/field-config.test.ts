@@ -4,7 +4,7 @@ import { execFileSync } from 'node:child_process';
 import { appendFileSync, existsSync, mkdirSync, readFileSync, readlinkSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { after, before, describe, it } from 'node:test';
-import { eventually } from '../kit/eventually.ts';
+import { eventually, PATIENCE_MS } from '../kit/eventually.ts';
 import { reexecInNamespaces } from '../kit/namespaced.ts';
 import { makeContainer, mountOf, openRig, type Rig, RUNDIR, STORAGE, startOf, traces } from './rig.ts';
 
@@ -21,7 +21,6 @@ after(async () => {
 
 const value: Rig['value'] = (answer) => rig.value(answer);
 
-const PATIENCE_MS = 20_000;
 const configOf = (container: string): string => join(STORAGE, 'trails/0', container, 'lxc.container.conf');
 
 /** Starts it with `lines` at the end of a stock configuration; answers what `script` printed in it. */

@@ -22,9 +22,8 @@ import { isAlive } from '../../services/lxc-svc/process-table.ts';
 import { createSettings } from '../../shared/config/settings.ts';
 import { type Logger, silentLogger } from '../../shared/log/logger.ts';
 import type { HookSituation } from '../../shared/schema/hooks.ts';
-import { eventually } from '../kit/eventually.ts';
+import { eventually, PATIENCE_MS } from '../kit/eventually.ts';
 
-const PATIENCE_MS = 20_000;
 const LONG_MS = 60_000;
 const SITUATION: HookSituation = { life: 'one', revision: '0', tried: '', tryBoot: false, status: 'DONE' };
 

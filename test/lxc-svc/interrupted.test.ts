@@ -6,7 +6,7 @@ import { join } from 'node:path';
 import { after, before, describe, it } from 'node:test';
 import { attachLoopDevice } from '../../shared/kernel/loop-device.ts';
 import { MS_RDONLY, mount } from '../../shared/kernel/mount.ts';
-import { eventually } from '../kit/eventually.ts';
+import { eventually, PATIENCE_MS } from '../kit/eventually.ts';
 import { reexecInNamespaces } from '../kit/namespaced.ts';
 import { makeContainer, mountOf, openRig, type Rig, RUNDIR, STORAGE, startOf, traces } from './rig.ts';
 
@@ -77,7 +77,7 @@ describe('lxc-svc killed at any moment of a start', () => {
       value(await rig.lxc.mount(mountOf('torn')));
       const started = rig.lxc.start(startOf('torn'));
       const record = join(RUNDIR, 'lxc/torn/run.json');
-      await eventually('lxc-start was called', 5_000, () => existsSync(record));
+      await eventually('lxc-start was called', PATIENCE_MS, () => existsSync(record));
       // A little later in each round: 0 to about 30 ms, the time of a start.
       const until = performance.now() + round * 4;
       while (performance.now() < until) readFileSync('/proc/self/stat');
@@ -165,7 +165,7 @@ describe('lxc configurations as they are found', () => {
     const has = (bit: bigint) => (BigInt(`0x${bounding}`) >> bit) & 1n;
     assert.deepEqual([has(16n), has(25n), has(21n)], [0n, 0n, 1n]);
     const console = join(RUNDIR, 'lxc/found/logs/console.log');
-    await eventually('its trap is set', 5_000, () => readFileSync(console, 'utf8').includes('ready'));
+    await eventually('its trap is set', PATIENCE_MS, () => readFileSync(console, 'utf8').includes('ready'));
     assert.deepEqual(value(await rig.lxc.stop({ container: 'found', graceMs: 10_000 })).exit, {
       kind: 'code',
       code: 3,

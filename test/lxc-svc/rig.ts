@@ -28,13 +28,13 @@ import { memoryPorts } from '../../shared/ipc/memory-port.ts';
 import { socketPort } from '../../shared/ipc/socket-port.ts';
 import { silentLogger } from '../../shared/log/logger.ts';
 import { LAUNCH_VARIABLE } from '../../shared/service/launch.ts';
-import { eventually } from '../kit/eventually.ts';
+import { bundled } from '../kit/bundled.ts';
+import { eventually, PATIENCE_MS } from '../kit/eventually.ts';
+import { patient } from '../kit/patient.ts';
 
 export const RUNDIR = '/run/berth';
 export const STORAGE = '/run/berth-storage';
 const LOG_UID = 60801;
-/** Generous: nothing here measures time with it. */
-const PATIENCE_MS = 20_000;
 
 type Exited = EventPayload<(typeof lxcContract)['events']['containerExited']> & { readonly seenMs: number };
 
@@ -125,6 +125,7 @@ export const startOf = (container: string) => ({
 
 export async function openRig(): Promise<Rig> {
   mkdirSync(join(RUNDIR, 'lxc'), { recursive: true });
+  const program = await bundled('services/lxc-svc/main.ts');
   const ready: (() => void)[] = [];
   const broker = createBroker({
     contracts: [lxcContract, playedContract],
@@ -167,7 +168,7 @@ export async function openRig(): Promise<Rig> {
   let output = '';
 
   return {
-    lxc: state.client(lxcContract),
+    lxc: state.client(patient(lxcContract)),
     exits,
     mountEvents,
     socketCalls,
@@ -179,7 +180,7 @@ export async function openRig(): Promise<Rig> {
     },
     async spawn() {
       const isReady = new Promise<void>((resolve) => ready.push(resolve));
-      child = spawnService();
+      child = spawnService(program);
       for (const stream of [child.stdout, child.stderr]) {
         stream?.on('data', (chunk: Buffer) => {
           output += chunk.toString();
@@ -192,6 +193,7 @@ export async function openRig(): Promise<Rig> {
     },
     async kill() {
       if (child === undefined) return;
+      if (child.exitCode !== null || child.signalCode !== null) return;
       const gone = once(child, 'exit');
       child.kill('SIGKILL');
       await gone;
@@ -202,7 +204,13 @@ export async function openRig(): Promise<Rig> {
       ),
     async close() {
       broker.close();
-      if (child !== undefined && child.exitCode === null && child.signalCode === null) await once(child, 'exit');
+      if (child !== undefined && child.exitCode === null && child.signalCode === null) {
+        const ended = once(child, 'exit');
+        // One that does not end by itself would keep the tests alive.
+        const limit = setTimeout(() => child?.kill('SIGKILL'), PATIENCE_MS);
+        await ended;
+        clearTimeout(limit);
+      }
       rmSync(STORAGE, { recursive: true, force: true });
     },
   };
@@ -236,17 +244,12 @@ function serveSupervisor(channel: Channel, calls: string[]): void {
   channel.ready();
 }
 
-function spawnService(): ChildProcess {
+function spawnService(program: string): ChildProcess {
   const launch = { service: 'lxc-svc', rundir: RUNDIR, storage: STORAGE, mode: 'appengine', logUid: LOG_UID };
-  const program = join(import.meta.dirname, '../../services/lxc-svc/main.ts');
-  return spawn(
-    'setpriv',
-    [...setprivArguments(lxcContract.privileges, 0), process.execPath, '--import', 'tsx', program],
-    {
-      stdio: ['ignore', 'pipe', 'pipe', 'pipe'],
-      env: { PATH: process.env.PATH, [LAUNCH_VARIABLE]: JSON.stringify(launch) },
-    },
-  );
+  return spawn('setpriv', [...setprivArguments(lxcContract.privileges, 0), process.execPath, program], {
+    stdio: ['ignore', 'pipe', 'pipe', 'pipe'],
+    env: { PATH: process.env.PATH, [LAUNCH_VARIABLE]: JSON.stringify(launch) },
+  });
 }
 
 /** Of this tree: part of the names of its control groups. */

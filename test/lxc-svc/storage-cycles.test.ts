@@ -6,7 +6,7 @@ import { join } from 'node:path';
 import { after, before, describe, it } from 'node:test';
 import { StepFailure } from '../../services/lxc-svc/root-mounts.ts';
 import type { Disk } from '../../shared/schema/storage.ts';
-import { eventually } from '../kit/eventually.ts';
+import { eventually, PATIENCE_MS } from '../kit/eventually.ts';
 import { reexecInNamespaces } from '../kit/namespaced.ts';
 import { openDiskRig } from './disk-rig.ts';
 import { makeContainer, mountOf, openRig, type Rig, RUNDIR, STORAGE, startOf, traces } from './rig.ts';
@@ -157,7 +157,7 @@ describe('lxc-svc killed in the middle', () => {
       const record = join(RUNDIR, 'lxc/torn/mount.json');
       execFileSync('rm', ['-f', record]);
       const mounted = rig.lxc.mount(everything('torn'));
-      await eventually('its mounting began', 5_000, () => existsSync(record));
+      await eventually('its mounting began', PATIENCE_MS, () => existsSync(record));
       spin(round * 10);
       await rig.kill();
       await rig.spawn();
@@ -178,7 +178,7 @@ describe('lxc-svc killed in the middle', () => {
       value(await rig.lxc.mount(everything('torn')));
       const before = traces().mounts;
       const unmounted = rig.lxc.unmount({ container: 'torn' });
-      await eventually('its unmounting began', 5_000, () => traces().mounts < before);
+      await eventually('its unmounting began', PATIENCE_MS, () => traces().mounts < before);
       spin(round);
       await rig.kill();
       await rig.spawn();

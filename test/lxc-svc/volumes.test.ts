@@ -15,7 +15,7 @@ import {
 import { dirname, join } from 'node:path';
 import { after, before, describe, it } from 'node:test';
 import type { NamedVolume } from '../../shared/schema/storage.ts';
-import { eventually } from '../kit/eventually.ts';
+import { eventually, PATIENCE_MS } from '../kit/eventually.ts';
 import { reexecInNamespaces } from '../kit/namespaced.ts';
 import { makeContainer, mountOf, openRig, type Rig, RUNDIR, STORAGE, startOf, traces } from './rig.ts';
 
@@ -84,7 +84,7 @@ async function runToTheEnd(container: string, wanted: ReturnType<typeof allOf>):
   // Of the run before.
   truncateSync(join(RUNDIR, 'lxc', container, 'logs/console.log'));
   value(await rig.lxc.start(startOf(container)));
-  return eventually(`${container} is done`, 10_000, () => {
+  return eventually(`${container} is done`, PATIENCE_MS, () => {
     const text = consoleOf(container);
     return text.includes('done\n') ? text : undefined;
   });
@@ -147,8 +147,8 @@ describe('a container’s volumes', () => {
     const kept = join(STORAGE, 'disks/revision');
     assert.ok(existsSync(join(kept, 'locals/x/collects')));
     value(await rig.lxc.mount({ ...allOf('collects', KEPT), revision: '8' }));
-    await eventually('they are removed', 5_000, () => readdirSync(join(kept, 'locals')).length === 0);
-    await eventually('to the end', 5_000, () => readdirSync(kept).every((name) => !name.startsWith('.')));
+    await eventually('they are removed', PATIENCE_MS, () => readdirSync(join(kept, 'locals')).length === 0);
+    await eventually('to the end', PATIENCE_MS, () => readdirSync(kept).every((name) => !name.startsWith('.')));
     assert.deepEqual(
       ['7', '8'].map((name) => existsSync(join(kept, name))),
       [true, true],

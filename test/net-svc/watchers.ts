@@ -1,10 +1,10 @@
 // Watchers of the kernel that prove that nothing was changed: monitor programs, which end with the test that started them.
-import assert from 'node:assert/strict';
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { afterEach } from 'node:test';
 import { eventually, PATIENCE_MS } from '../kit/eventually.ts';
-import { inside, link, links, type Netns, run } from './kernel.ts';
+import { quiet as quietKernel } from '../kit/quiet.ts';
+import { inside, type Netns, run } from './kernel.ts';
 
 export interface Watcher {
   /** All that changed since the watcher was made, one line each. Ends the watcher. */
@@ -73,26 +73,5 @@ export function watchRules(): Promise<Watcher> {
   });
 }
 
-const MARK = 'quietmark';
-
-/**
- * Resolves when the kernel has nothing more to tell of what was done to links. Of a carrier it tells up to a second later
- * (net/core/link_watch.c), and also where it is again what it was: a port that left its bridge and came back is told once more when
- * all links are up. What waits is told in its order, whatever namespace it is of: what is told of a bridge of ours that loses its
- * carrier now is told last.
- */
-export async function quiet(): Promise<void> {
-  const state = (): string | undefined => link(MARK)?.operstate;
-  run(['ip', 'link', 'add', MARK, 'type', 'bridge']);
-  try {
-    run(['ip', 'link', 'set', MARK, 'up']);
-    assert.equal(state(), 'UNKNOWN');
-    // From here on nobody names the bridge: to answer who asks for one link, the kernel tells of that one out of turn.
-    run(['ip', 'link', 'add', `${MARK}0`, 'master', MARK, 'type', 'veth', 'peer', 'name', `${MARK}1`]);
-    for (const name of [`${MARK}0`, `${MARK}1`]) run(['ip', 'link', 'set', name, 'up']);
-    run(['ip', 'link', 'set', `${MARK}0`, 'down']);
-    await eventually('the kernel has told all', PATIENCE_MS, () => state() === 'DOWN');
-  } finally {
-    for (const { ifname } of links()) if ([MARK, `${MARK}0`].includes(ifname)) run(['ip', 'link', 'del', ifname]);
-  }
-}
+/** Resolves when the kernel has nothing more to tell of what was done to links so far, in any namespace. */
+export const quiet = (): Promise<void> => quietKernel(run);

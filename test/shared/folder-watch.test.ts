@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, it } from 'node:test';
 import { type FolderWatch, watchFolder } from '../../shared/kernel/folder-watch.ts';
-import { eventually } from '../kit/eventually.ts';
+import { eventually, PATIENCE_MS } from '../kit/eventually.ts';
 
 describe('shared.watchFolder', () => {
   let folder = '';
@@ -22,7 +22,7 @@ describe('shared.watchFolder', () => {
     const seen: string[] = [];
     watching = watchFolder(folder, 50, () => void seen.push(readFileSync(file, 'utf8')));
     for (let line = 0; line < 100; line += 1) appendFileSync(file, 'x');
-    await eventually('a look at all of it', 20_000, () => seen.at(-1)?.length === 100);
+    await eventually('a look at all of it', PATIENCE_MS, () => seen.at(-1)?.length === 100);
     assert.equal(seen.length, 1);
   });
 
@@ -34,7 +34,7 @@ describe('shared.watchFolder', () => {
       if (looks <= 5) appendFileSync(file, 'x');
     });
     appendFileSync(file, 'x');
-    await eventually('the sixth look', 20_000, () => looks === 6);
+    await eventually('the sixth look', PATIENCE_MS, () => looks === 6);
   });
 
   it('finds a folder that is made later', async () => {
@@ -44,8 +44,8 @@ describe('shared.watchFolder', () => {
       looks += 1;
     });
     mkdirSync(later);
-    await eventually('a look when it is tried again', 20_000, () => looks === 1);
+    await eventually('a look when it is tried again', PATIENCE_MS, () => looks === 1);
     appendFileSync(join(later, 'log'), 'x');
-    await eventually('a look at the change', 20_000, () => looks === 2);
+    await eventually('a look at the change', PATIENCE_MS, () => looks === 2);
   });
 });

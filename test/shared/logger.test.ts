@@ -47,21 +47,25 @@ describe('logger', () => {
   it('says how many lines are missing once the pipe is read again, and loses no other', async () => {
     const { readFd, writeFd } = pipe2NonBlocking();
     const child = runLogger(
-      `${FLOOD} process.stderr.write('.'); setInterval(() => log.info('again'), 20); await new Promise((r) => setTimeout(r, 60_000));`,
+      `${FLOOD} process.stderr.write('.'); setInterval(() => log.info('again'), 20); await new Promise(() => undefined);`,
       writeFd,
     );
     closeSync(writeFd);
-    // Nobody reads before everything was written.
-    assert.ok(child.stderr !== null);
-    await once(child.stderr, 'data');
-    const reader = new Socket({ fd: readFd, readable: true, writable: false });
+    const ended = once(child, 'exit');
     let text = '';
-    for await (const chunk of reader) {
-      text += String(chunk);
-      if (text.includes('"msg":"again"')) break;
+    try {
+      // Nobody reads before everything was written.
+      assert.ok(child.stderr !== null);
+      await once(child.stderr, 'data');
+      const reader = new Socket({ fd: readFd, readable: true, writable: false });
+      for await (const chunk of reader) {
+        text += String(chunk);
+        if (text.includes('"msg":"again"')) break;
+      }
+    } finally {
+      child.kill('SIGKILL');
+      await ended;
     }
-    child.kill('SIGKILL');
-    await once(child, 'exit');
     const losses = [...text.matchAll(/"msg":"lost (\d+) lines here/g)].map(([, lines]) => Number(lines));
     const lost = losses.reduce((sum, lines) => sum + lines, 0);
     const seen = [...text.matchAll(/"msg":"line (\d+) /g)].length;

@@ -1,13 +1,14 @@
 import assert from 'node:assert/strict';
 import { execFileSync } from 'node:child_process';
-import { mkdtempSync, rmSync } from 'node:fs';
+import { closeSync, constants, mkdtempSync, openSync, rmSync } from 'node:fs';
 import { readFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { describe, it } from 'node:test';
 import { CommandError, runCommand } from '../../shared/exec/run-command.ts';
+import { eventually, PATIENCE_MS } from '../kit/eventually.ts';
 
-const timeoutMs = 10_000;
+const timeoutMs = 60_000;
 const failsWith = (code: string) => (error: unknown) => error instanceof CommandError && error.code === code;
 
 describe('runCommand', () => {
@@ -64,11 +65,15 @@ describe('runCommand', () => {
     const fifo = join(mkdtempSync(join(tmpdir(), 'run-command-')), 'alive');
     execFileSync('mkfifo', [fifo]);
     // Both processes hold the fifo's writing end: reading it ends when both are gone.
-    const ended = readFile(fifo);
-    await assert.rejects(
-      runCommand('sh', ['-c', `exec 9>"${fifo}"; sleep 30 & exec sleep 30`], { timeoutMs: 100 }),
-      failsWith('TIMED_OUT'),
-    );
+    let isRead = false;
+    const ended = readFile(fifo).finally(() => {
+      isRead = true;
+    });
+    const command = `exec 9>"${fifo}"; sleep 1000 & exec sleep 1000`;
+    await assert.rejects(runCommand('sh', ['-c', command], { timeoutMs: 500 }), failsWith('TIMED_OUT'));
+    // On a machine so slow that nobody had opened it by then, the reader still waits for a writer.
+    closeSync(openSync(fifo, constants.O_RDWR | constants.O_NONBLOCK));
+    await eventually('both are gone', PATIENCE_MS, () => isRead);
     await ended;
     rmSync(dirname(fifo), { recursive: true });
   });

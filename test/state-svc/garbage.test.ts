@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { afterEach, describe, it } from 'node:test';
 import fc from 'fast-check';
 import { garbageSteps } from '../../services/state-svc/garbage.ts';
-import { eventually } from '../kit/eventually.ts';
+import { eventually, PATIENCE_MS } from '../kit/eventually.ts';
 import { createDevice, type Device, GARBAGE_DEFER_MS, sha256, stateOf, writeRevision } from './device.ts';
 
 const APP = { group: 'app', auto_recovery: { policy: 'no' } };
@@ -73,7 +73,7 @@ describe('garbage', () => {
     const it = await open();
     await writeRevision(it.storage, 'locals/left', stateOf({ a: APP, gone: APP }, {}));
     await it.state.runCommand({ op: 'LOCAL_APPLY', payload: 'locals/left' });
-    await eventually('applied', 20_000, async () => {
+    await eventually('applied', PATIENCE_MS, async () => {
       const answer = await it.state.stepProgress({ name: 'locals/left' });
       return answer.ok && answer.value.progress['status-msg'] === 'Update applied';
     });

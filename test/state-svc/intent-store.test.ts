@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { afterEach, beforeEach, describe, it } from 'node:test';
 import { NO_INTENT, openIntents } from '../../services/state-svc/intent-store.ts';
 import { silentLogger } from '../../shared/log/logger.ts';
-import { eventually } from '../kit/eventually.ts';
+import { eventually, PATIENCE_MS } from '../kit/eventually.ts';
 
 describe('intent store', () => {
   let folder: string;
@@ -56,7 +56,7 @@ describe('intent store', () => {
     assert.match(intents.unwritten() ?? '', /EEXIST|ENOTDIR/);
     await assert.rejects(intents.set('web', { userStopped: true }), 'what is not on disk is not called written');
     await rm(join(folder, 'cache'));
-    await eventually('written', 5_000, () => intents.unwritten() === undefined);
+    await eventually('written', PATIENCE_MS, () => intents.unwritten() === undefined);
     assert.equal((await openIntents(path, silentLogger)).get('web').userStopped, true);
   });
 

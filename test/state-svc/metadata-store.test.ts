@@ -14,6 +14,7 @@ import { afterEach, beforeEach, describe, it } from 'node:test';
 import { type MetadataStore, openMetadataStore } from '../../services/state-svc/metadata-store.ts';
 import type { Logger } from '../../shared/log/logger.ts';
 import { silentLogger } from '../../shared/log/logger.ts';
+import { bundled } from '../kit/bundled.ts';
 
 describe('metadata store', () => {
   let folder: string;
@@ -111,9 +112,9 @@ describe('metadata store', () => {
   });
 
   it('loses nothing that was acknowledged when it is killed at any moment', async () => {
+    const writer = await bundled('test/state-svc/metadata-writer.ts');
     for (let kill = 0; kill < 4; kill += 1) {
-      const writer = join(import.meta.dirname, 'metadata-writer.ts');
-      const child = spawn(process.execPath, ['--import', 'tsx', writer, folder], {
+      const child = spawn(process.execPath, [writer, folder], {
         stdio: ['ignore', 'pipe', 'inherit'],
       });
       const lines: string[] = [];

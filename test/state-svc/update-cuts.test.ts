@@ -3,13 +3,12 @@ import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, it } from 'node:test';
-import { eventually } from '../kit/eventually.ts';
+import { eventually, PATIENCE_MS } from '../kit/eventually.ts';
 import { createDevice, type Device, stateOf, TRIAL, writeRevision } from './device.ts';
 
 const APP = { group: 'app', auto_recovery: { policy: 'no' } };
 const BEFORE = { a: APP, b: APP, gone: APP };
 const AFTER = { a: APP, b: { ...APP, logs: [] }, fresh: APP };
-const PATIENCE_MS = 20_000;
 
 const bootState = ({ storage }: Device) => JSON.parse(readFileSync(join(storage, 'boot/current.json'), 'utf8'));
 

@@ -4,7 +4,7 @@ import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterEach } from 'node:test';
 import type { CommandOp } from '../../shared/schema/steps.ts';
-import { eventually } from '../kit/eventually.ts';
+import { eventually, PATIENCE_MS } from '../kit/eventually.ts';
 import { type ContainerSpec, createDevice, type Device, stateOf, TRIAL, writeRevision } from './device.ts';
 
 export const APP = { group: 'app', auto_recovery: { policy: 'no' } };
@@ -49,7 +49,7 @@ export async function progressOf({ state }: Device, name: string) {
 /** What is written to a disk wakes nobody. */
 export async function reaches(it: Device, name: string, message: string): Promise<void> {
   let last = '';
-  await eventually(`${name}: ${message}`, 20_000, async () => {
+  await eventually(`${name}: ${message}`, PATIENCE_MS, async () => {
     last = (await progressOf(it, name))['status-msg'];
     return last === message;
   }).catch((error: unknown) => assert.fail(`${error}, it is at "${last}"\n${it.lines.slice(-20).join('\n')}`));
@@ -66,7 +66,7 @@ export const onDisk = ({ storage }: Device) => JSON.parse(readFileSync(join(stor
 
 /** Everything is as it should be, and then for long enough. */
 export async function holds(it: Device): Promise<void> {
-  await eventually('the trial holds', 20_000, () => onDisk(it).trying?.started?.heldSinceMs !== undefined);
+  await eventually('the trial holds', PATIENCE_MS, () => onDisk(it).trying?.started?.heldSinceMs !== undefined);
   it.clock.advance(TRIAL.commitDelayMs);
 }
 

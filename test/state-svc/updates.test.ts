@@ -3,7 +3,7 @@ import assert from 'node:assert/strict';
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, it } from 'node:test';
-import { eventually } from '../kit/eventually.ts';
+import { eventually, PATIENCE_MS } from '../kit/eventually.ts';
 import { type ContainerSpec, type Device, LEASE_HOLD_MS, POOL, sha256, TRIAL } from './device.ts';
 import {
   APP,
@@ -100,7 +100,11 @@ describe('an update without a reboot', () => {
     await install(it, 'locals/x', CHANGED_B);
     await command(it, 'LOCAL_RUN', 'locals/x');
     await reaches(it, 'locals/x', TESTING_LIVE);
-    await eventually('the time is written down', 10_000, () => onDisk(it).trying?.started?.heldSinceMs !== undefined);
+    await eventually(
+      'the time is written down',
+      PATIENCE_MS,
+      () => onDisk(it).trying?.started?.heldSinceMs !== undefined,
+    );
     const before = await pids(it);
     it.clock.advance(TRIAL.commitDelayMs - 1);
     await it.boot();
@@ -140,7 +144,7 @@ describe('addresses', () => {
     await reaches(it, 'locals/x', TESTING);
     await holds(it);
     await reaches(it, 'locals/x', DONE);
-    await eventually('it is given back', 20_000, () => {
+    await eventually('it is given back', PATIENCE_MS, () => {
       it.clock.advance(60_000);
       return !it.world.leases.has('c');
     });

@@ -88,10 +88,15 @@ describe('supervisor.socketBank', () => {
     await once(client, 'connect');
     const [fd = -1] = sockets.fds;
     const server = spawn(process.execPath, ['-e', SERVER], { stdio: ['ignore', 'ignore', 'inherit', fd] });
-    const [answer] = await once(client, 'data');
-    assert.equal(String(answer), String(server.pid));
-    server.kill();
-    await once(server, 'exit');
+    const ended = once(server, 'exit');
+    try {
+      const [answer] = await once(client, 'data');
+      assert.equal(String(answer), String(server.pid));
+    } finally {
+      client.destroy();
+      server.kill();
+      await ended;
+    }
   });
 
   it('tells each service of its own sockets, and asks for a restart of whose bank is used up', () => {
