@@ -1,5 +1,5 @@
 // The control groups of containers on this host: what the kernel offers, and removal of what LXC left behind.
-import { readdirSync, readFileSync, rmdirSync } from 'node:fs';
+import { existsSync, readdirSync, readFileSync, rmdirSync } from 'node:fs';
 import { join } from 'node:path';
 import type { CgroupSupport } from './cgroup-keys.ts';
 import { type Mount, readMountTable } from './mount-table.ts';
@@ -41,6 +41,15 @@ export function cgroupSupport(mounts: readonly Mount[] = readMountTable()): Cgro
   return { v1: new Set(v1), v2: new Set(v2) };
 }
 
+/** Hierarchies are mounted long before containers run: looked at once. */
+export function cgroupSupportOnce(): () => CgroupSupport {
+  let found: CgroupSupport | undefined;
+  return () => {
+    if (found === undefined || found.v1.size + found.v2.size === 0) found = cgroupSupport();
+    return found;
+  };
+}
+
 /** Where LXC makes groups: below those of pid 1, or of whoever called it (cgroups/cgfsng.c). */
 function basesOf({ folder, controllers }: Hierarchy): string[] {
   const lines = `${read('/proc/1/cgroup')}\n${read('/proc/self/cgroup')}`.split('\n');
@@ -54,7 +63,8 @@ function basesOf({ folder, controllers }: Hierarchy): string[] {
 
 /** Folders in which LXC makes groups, one or two a hierarchy. */
 function cgroupBases(mounts: readonly Mount[]): readonly string[] {
-  return hierarchies(mounts).flatMap(basesOf);
+  // A hierarchy may be mounted in several places.
+  return [...new Set(hierarchies(mounts).flatMap(basesOf))];
 }
 
 /**
@@ -79,6 +89,8 @@ export function processesIn(folders: readonly string[]): number[] {
 }
 
 function removeTree(folder: string): string[] {
+  // As most are not: an error costs more than the look.
+  if (!existsSync(folder)) return [];
   let below: string[];
   try {
     below = readdirSync(folder, { withFileTypes: true })

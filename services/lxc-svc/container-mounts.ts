@@ -16,7 +16,7 @@ import type { Disks } from './disks.ts';
 import { mountExports, removeMountPoints } from './exports.ts';
 import { removeGoneRevisions } from './gone-revisions.ts';
 import { type LogFile, logFiles, openLogFiles, watchLogFiles } from './log-files.ts';
-import { mountsBelow, readMountTable } from './mount-table.ts';
+import { type Mount, mountsBelow, readMountTable } from './mount-table.ts';
 import { readOwnConfig } from './own-config.ts';
 import { type ContainerPlaces, containerPlaces, lxcPath, type Places, storageRoots, trailPath } from './places.ts';
 import { knownContainers, type MountRecord, readMountRecord, removeRecord, writeMountRecord } from './record-store.ts';
@@ -82,10 +82,8 @@ export function createContainerMounts({ places, disks, readerGid, log, events }:
     watchers.get(container)?.close();
     watchers.delete(container);
   };
-  const isAnythingMounted = (its: ContainerPlaces): boolean => {
-    const table = readMountTable();
-    return [its.folder, its.exports].some((folder) => mountsBelow(table, folder).length > 0);
-  };
+  const isAnythingMounted = (its: ContainerPlaces, table: readonly Mount[]): boolean =>
+    [its.folder, its.exports].some((folder) => mountsBelow(table, folder).length > 0);
   /** Of containers of which anything is mounted. */
   const recordsInUse = (but?: string): readonly MountRecord[] => {
     const table = readMountTable();
@@ -122,13 +120,18 @@ export function createContainerMounts({ places, disks, readerGid, log, events }:
       void collectNow(roots);
     }, COLLECT_MS).unref();
   };
-  const clear = async (container: string, its: ContainerPlaces): Promise<readonly string[]> => {
+  const clear = async (
+    container: string,
+    its: ContainerPlaces,
+    table: readonly Mount[] = readMountTable(),
+  ): Promise<readonly string[]> => {
     const used = readMountRecord(its.mountRecord)?.disks ?? [];
-    const { detached, failures } = await unmountBelow([its.exports, its.folder], turn);
+    const { detached, failures } = await unmountBelow([its.exports, its.folder], table, turn);
     for (const target of detached)
       log.warn(`${container}: ${target} was busy and is detached; it ends with its last user`);
-    for (const folder of [its.exports, its.rootfs, its.volumes]) removeMountPoints(folder);
-    if (!isAnythingMounted(its)) rmSync(its.files, { recursive: true, force: true });
+    const after = readMountTable();
+    for (const folder of [its.exports, its.rootfs, its.volumes]) removeMountPoints(folder, after);
+    if (!isAnythingMounted(its, after)) rmSync(its.files, { recursive: true, force: true });
     const open = await disks.release(container, used, () => othersDisks(container));
     const left = [...failures, ...open];
     if (left.length > 0) throw new StepFailure('unmount', left.join('; '));
@@ -137,15 +140,17 @@ export function createContainerMounts({ places, disks, readerGid, log, events }:
   /** Also where a service was killed between opening a disk and mounting something of it. */
   const hasOpenDisks = (its: ContainerPlaces): boolean =>
     readMountRecord(its.mountRecord)?.disks.some((disk) => disks.isOpen(disk)) === true;
-  const mounted = (container: string, targets = mountedTargets()): MountRecord | undefined => {
+  /** The table has several lines of each container, so it is read once for all that is asked of it at a time. */
+  const mounted = (container: string, given?: ReadonlySet<string>): MountRecord | undefined => {
     const its = containerPlaces(places, container);
     const record = readMountRecord(its.mountRecord);
     if (record === undefined) return undefined;
+    const targets = given ?? mountedTargets();
     return mountTargets(its, record).every((target) => targets.has(target)) ? record : undefined;
   };
 
-  const isMountedAs = (container: string, wanted: MountRecord): boolean => {
-    const present = mounted(container);
+  const isMountedAs = (container: string, wanted: MountRecord, targets?: ReadonlySet<string>): boolean => {
+    const present = mounted(container, targets);
     return present !== undefined && isSame(present, wanted);
   };
 
@@ -176,12 +181,13 @@ export function createContainerMounts({ places, disks, readerGid, log, events }:
     isMountedAs,
     async mount(container, wanted) {
       const its = containerPlaces(places, container);
-      if (isMountedAs(container, wanted)) return its.rootfs;
+      const table = readMountTable();
+      if (isMountedAs(container, wanted, mountedTargets(table))) return its.rootfs;
       const { config, revision } = wanted;
       const path = config === undefined ? undefined : trailPath(places, revision, container, config);
       const entries = path === undefined ? [] : readEntries(path, container, wanted);
       // Another revision's, or what an interrupted mount left.
-      if (isAnythingMounted(its) || hasOpenDisks(its)) await clear(container, its);
+      if (isAnythingMounted(its, table) || hasOpenDisks(its)) await clear(container, its, table);
       try {
         failingStep('folder', () => openLogFiles(its, readerGid));
         failingStep('record', () => {
@@ -205,8 +211,9 @@ export function createContainerMounts({ places, disks, readerGid, log, events }:
     },
     async unmount(container) {
       const its = containerPlaces(places, container);
-      if (!isAnythingMounted(its)) return hasOpenDisks(its) ? clear(container, its) : [];
-      const detached = await clear(container, its);
+      const table = readMountTable();
+      if (!isAnythingMounted(its, table)) return hasOpenDisks(its) ? clear(container, its, table) : [];
+      const detached = await clear(container, its, table);
       unfollow(container);
       rmSync(its.config, { force: true });
       events.unmounted(container);
@@ -223,8 +230,8 @@ export function createContainerMounts({ places, disks, readerGid, log, events }:
 }
 
 /** Where something is mounted now: for whoever asks about many containers at once, each of which has several lines in that table. */
-export function mountedTargets(): ReadonlySet<string> {
-  return new Set(readMountTable().map(({ target }) => target));
+export function mountedTargets(table: readonly Mount[] = readMountTable()): ReadonlySet<string> {
+  return new Set(table.map(({ target }) => target));
 }
 
 /** Throws ConfigInvalid. */

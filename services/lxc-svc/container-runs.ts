@@ -2,7 +2,7 @@
 // is read from LXC's monitor and the kernel; the only thing kept in memory is whom we are watching.
 import { readFileSync, statSync } from 'node:fs';
 import { setTimeout as delay } from 'node:timers/promises';
-import { runCommand } from '../../shared/exec/run-command.ts';
+import { runLight } from '../../shared/exec/run-light.ts';
 import type { Logger } from '../../shared/log/logger.ts';
 import { cgroupRemover, processesIn } from './cgroup-tree.ts';
 import { firstError, loggedExit, loggedStart } from './exit-log.ts';
@@ -149,7 +149,7 @@ export function createContainerRuns({ places, readerGid, log, exited }: RunConte
         writeRunRecord(its.runRecord, { startedMs: calledMs });
       });
       const args = ['-d', '-n', container, '-P', path, '-f', its.config, '-p', its.monitorPid, '--', ...command];
-      const outcome = await runCommand('lxc-start', args, { timeoutMs: START_TIMEOUT_MS }).catch(String);
+      const outcome = await runLight('lxc-start', args, START_TIMEOUT_MS).catch(String);
       const run = typeof outcome !== 'string' && outcome.exitCode === 0 ? await found(container, calledMs) : undefined;
       if (run !== undefined) {
         removeRecord(its.exitRecord);

@@ -3,7 +3,7 @@
 import { lstatSync, mkdirSync, readdirSync, rmdirSync, statSync, unlinkSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { resolveInside, usingInside } from './inside-path.ts';
-import { mountsBelow, readMountTable } from './mount-table.ts';
+import { type Mount, mountsBelow } from './mount-table.ts';
 import { bindMount } from './root-mounts.ts';
 
 /** A folder that LXC will mount into the container: what is exported below `target` is found there. */
@@ -52,10 +52,10 @@ function makeMountPoint(target: string, isFolder: boolean): void {
 
 /**
  * Mount points in `folder`, and it: empty folders and empty files go, anything else stays. Nothing at all is touched while something is
- * mounted there. Never throws.
+ * mounted there, as `table` has it. Never throws.
  */
-export function removeMountPoints(folder: string): void {
-  if (mountsBelow(readMountTable(), folder).length > 0) return;
+export function removeMountPoints(folder: string, table: readonly Mount[]): void {
+  if (mountsBelow(table, folder).length > 0) return;
   try {
     removeEmpty(folder);
   } catch {

@@ -16,7 +16,7 @@ import type { KeyQueue } from './key-queue.ts';
 import { logFiles } from './log-files.ts';
 import { mountsBelow, readMountTable } from './mount-table.ts';
 import { containerPlaces, lxcPath, type Places } from './places.ts';
-import { knownContainers, readMountRecord } from './record-store.ts';
+import { knownContainers, type MountRecord, readMountRecord } from './record-store.ts';
 import { StepFailure } from './root-mounts.ts';
 import type { RunSettings } from './run-config.ts';
 import { fileLogs } from './tailed-files.ts';
@@ -36,7 +36,7 @@ export interface LxcParts {
   readonly supervisor: SupervisorClient;
   readonly autoDevLog: boolean;
   /** Answers the command that it is started with. */
-  readonly writeConfig: (run: Omit<RunSettings, 'logUid'>) => readonly string[];
+  readonly writeConfig: (mounted: MountRecord, run: Omit<RunSettings, 'logUid' | 'host'>) => readonly string[];
   /** Of a container that runs, for its signals. Never throws. */
   readonly ownEntries: (container: string) => readonly LxcEntry[];
 }
@@ -77,10 +77,11 @@ export function lxcHandlers(parts: LxcParts): Handlers<typeof lxcContract> {
           return fail({ code: 'START_FAILED', step: 'stop', reason: 'the run before it does not end' });
         const present = runs.running(container);
         if (present !== undefined) return ok({ pid: present.pid, startedMs: present.startedMs });
-        if (mounts.mounted(container) === undefined) return fail({ code: 'NOT_MOUNTED' });
+        const mounted = mounts.mounted(container);
+        if (mounted === undefined) return fail({ code: 'NOT_MOUNTED' });
         try {
           const socketFolder = await openSocketFolder(parts.supervisor, container);
-          const command = parts.writeConfig({ container, devLog, ...run, socketFolder });
+          const command = parts.writeConfig(mounted, { container, devLog, ...run, socketFolder });
           parts.tails.prepare(container);
           const { pid, startedMs } = await runs.start(container, command);
           parts.tails.follow(container, pid, startedMs);

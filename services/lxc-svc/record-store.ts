@@ -1,5 +1,15 @@
 // The records that outlive the service: what is mounted, the run under way, the end of the last run. See places.ts for where.
-import { closeSync, fsyncSync, openSync, readdirSync, readFileSync, renameSync, rmSync, writeSync } from 'node:fs';
+import {
+  closeSync,
+  existsSync,
+  fsyncSync,
+  openSync,
+  readdirSync,
+  readFileSync,
+  renameSync,
+  unlinkSync,
+  writeSync,
+} from 'node:fs';
 import * as z from 'zod/mini';
 import { exitStatus } from '../../shared/schema/exit.ts';
 import { containerLogFile } from '../../shared/schema/logs.ts';
@@ -78,7 +88,13 @@ export const writeRunRecord = (path: string, record: RunRecord): void => writeRe
 export const writeExitRecord = (path: string, record: ExitRecord): void => writeRecord(path, record);
 
 export function removeRecord(path: string): void {
-  rmSync(path, { force: true });
+  // The look is cheaper than the error that there was nothing.
+  if (!existsSync(path)) return;
+  try {
+    unlinkSync(path);
+  } catch (error) {
+    if (!(error instanceof Error && 'code' in error && error.code === 'ENOENT')) throw error;
+  }
 }
 
 /** Containers that have a folder. */

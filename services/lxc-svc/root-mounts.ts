@@ -6,7 +6,7 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { KernelError } from '../../shared/kernel/libc.ts';
 import { attachLoopDevice } from '../../shared/kernel/loop-device.ts';
 import { MS_BIND, MS_RDONLY, mount, unmount } from '../../shared/kernel/mount.ts';
-import { mountsBelow, readMountTable } from './mount-table.ts';
+import { type Mount, mountsBelow } from './mount-table.ts';
 
 /** A step that did not work. `reason` is for people. */
 export class StepFailure extends Error {
@@ -93,11 +93,14 @@ export function createTurns(): () => Promise<void> {
   };
 }
 
-/** Everything mounted in these folders, the last first, whatever it is, each in a turn of its own. Never rejects. */
-export async function unmountBelow(folders: readonly string[], turn: () => Promise<void>): Promise<Unmounted> {
+/** Everything that `table` has in these folders, the last first, whatever it is, each in a turn of its own. Never rejects. */
+export async function unmountBelow(
+  folders: readonly string[],
+  table: readonly Mount[],
+  turn: () => Promise<void>,
+): Promise<Unmounted> {
   const detached: string[] = [];
   const failures: string[] = [];
-  const table = readMountTable();
   const targets = table.filter((each) => folders.some((folder) => mountsBelow([each], folder).length > 0));
   for (const { target } of targets.reverse()) {
     await turn();

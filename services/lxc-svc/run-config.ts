@@ -6,7 +6,7 @@ import { ownedConflicts } from '../../shared/lxc-config/owned-keys.ts';
 import { formatLxcConfig } from '../../shared/lxc-config/parse.ts';
 import type { Role } from '../../shared/schema/api.ts';
 import type { ContainerNetwork } from '../../shared/schema/network.ts';
-import { cgroupSupport } from './cgroup-tree.ts';
+import type { CgroupSupport } from './cgroup-keys.ts';
 import { containerConfig } from './container-config.ts';
 import { writeHostname } from './hostname-file.ts';
 import { initCommand, initProblem } from './init-program.ts';
@@ -28,6 +28,8 @@ export interface RunSettings {
   readonly socketFolder: string;
   /** Who writes logs. */
   readonly logUid: number | undefined;
+  /** Of this machine. */
+  readonly host: CgroupSupport;
 }
 
 /** Answers the command that `lxc-start` is given: empty for its default. Throws StepFailure. */
@@ -60,7 +62,6 @@ export function writeRunConfig(places: Places, mounted: MountRecord, run: RunSet
     consoleLog: its.consoleLog,
     lxcLog: its.lxcLog,
     cgroup: its.cgroup,
-    host: cgroupSupport(),
     storageRoots: storageRoots(places),
   });
   for (const note of generated.notes) log.debug(`${run.container}: ${note}`);

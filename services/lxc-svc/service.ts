@@ -3,6 +3,7 @@ import type { Channel } from '../../shared/ipc/contract.ts';
 import { createLogger, type Logger } from '../../shared/log/logger.ts';
 import type { LxcEntry } from '../../shared/lxc-config/parse.ts';
 import { supervisorContract } from '../supervisor/contract.ts';
+import { cgroupSupportOnce } from './cgroup-tree.ts';
 import { createContainerMounts, mountedTargets } from './container-mounts.ts';
 import { createContainerRuns } from './container-runs.ts';
 import { lxcContract } from './contract.ts';
@@ -14,9 +15,8 @@ import { createHooks } from './hooks.ts';
 import { createKernelModules, type ModuleContext } from './kernel-modules.ts';
 import { createKeyQueue } from './key-queue.ts';
 import { readOwnConfig } from './own-config.ts';
-import { lxcPath, type Places, trailPath } from './places.ts';
-import { knownContainers } from './record-store.ts';
-import { StepFailure } from './root-mounts.ts';
+import { containerPlaces, lxcPath, type Places, trailPath } from './places.ts';
+import { knownContainers, readMountRecord } from './record-store.ts';
 import { writeRunConfig } from './run-config.ts';
 import { treeOf } from './tree-name.ts';
 
@@ -47,6 +47,9 @@ export function startLxcService(options: LxcServiceOptions): () => void {
   const { channel, rundir, storage, exports, cryptsetup, readerGid, capture, autoDevLog, modules, log } = options;
   const places: Places = { rundir, storage, exports, tree: treeOf(rundir) };
   const queue = createKeyQueue();
+  const hostCgroups = cgroupSupportOnce();
+  /** Of one that runs, and so is mounted. */
+  const recordOf = (container: string) => readMountRecord(containerPlaces(places, container).mountRecord);
   const mounts = createContainerMounts({
     places,
     disks: createDisks({ places, tools: systemTools(cryptsetup), log }),
@@ -71,10 +74,10 @@ export function startLxcService(options: LxcServiceOptions): () => void {
     places,
     readerGid,
     log,
-    filesOf: (container) => (capture ? (mounts.mounted(container)?.logFiles ?? []) : []),
+    filesOf: (container) => (capture ? (recordOf(container)?.logFiles ?? []) : []),
   });
   const ownEntries = (container: string): readonly LxcEntry[] => {
-    const mounted = mounts.mounted(container);
+    const mounted = recordOf(container);
     if (mounted?.config === undefined) return [];
     try {
       return readOwnConfig(trailPath(places, mounted.revision, container, mounted.config)).entries;
@@ -98,11 +101,8 @@ export function startLxcService(options: LxcServiceOptions): () => void {
       hooks,
       supervisor,
       autoDevLog,
-      writeConfig: (run) => {
-        const mounted = mounts.mounted(run.container);
-        if (mounted === undefined) throw new StepFailure('configuration', 'it is not mounted any more');
-        return writeRunConfig(places, mounted, { ...run, logUid: readerGid }, log);
-      },
+      writeConfig: (mounted, run) =>
+        writeRunConfig(places, mounted, { ...run, logUid: readerGid, host: hostCgroups() }, log),
       ownEntries,
     }),
   );

@@ -36,7 +36,7 @@ export class CommandError extends Error {
 
 const DEFAULT_MAX_OUTPUT_BYTES = 1024 * 1024;
 /** Nothing of ours leaks into programs, and their output is in English with C number formats. */
-const ENVIRONMENT = { PATH: '/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin', LC_ALL: 'C' };
+export const ENVIRONMENT = { PATH: '/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin', LC_ALL: 'C' };
 
 /** Collects a stream up to `maxBytes`, then calls `onTooMuch` once and drops the rest. */
 function collect(stream: NodeJS.ReadableStream, maxBytes: number, onTooMuch: () => void): () => string {

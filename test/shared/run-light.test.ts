@@ -1,0 +1,80 @@
+import assert from 'node:assert/strict';
+import { execFileSync } from 'node:child_process';
+import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { after, describe, it } from 'node:test';
+import { CommandError, runCommand } from '../../shared/exec/run-command.ts';
+import { runLight } from '../../shared/exec/run-light.ts';
+import { eventually } from '../kit/eventually.ts';
+
+const TIMEOUT_MS = 20_000;
+const failsWith = (code: string) => (error: unknown) => error instanceof CommandError && error.code === code;
+
+describe('runLight', () => {
+  const folder = mkdtempSync(join(tmpdir(), 'berth-light-'));
+  const seen = join(folder, 'seen');
+  const told = () => readFileSync(seen, 'utf8');
+  after(() => rmSync(folder, { recursive: true, force: true }));
+
+  it('answers the exit code and what was said on stderr', async () => {
+    const result = await runLight('sh', ['-c', 'echo out; echo err >&2; exit 3'], TIMEOUT_MS);
+    assert.deepEqual(result, { exitCode: 3, stderr: 'err\n' });
+  });
+
+  it('answers that a signal ended it', async () => {
+    assert.equal((await runLight('sh', ['-c', 'kill -TERM $$'], TIMEOUT_MS)).exitCode, null);
+  });
+
+  it('passes arguments as they are', async () => {
+    const args = ['a b', '$(id)', '; reboot', ''];
+    await runLight('sh', ['-c', `printf '%s|' "$@" > ${seen}`, 'sh', ...args], TIMEOUT_MS);
+    assert.equal(told(), 'a b|$(id)|; reboot||');
+  });
+
+  it('starts it in a session of its own, with a fresh environment, fresh signals, and no descriptor of ours', async () => {
+    process.env.RUN_LIGHT_SECRET = 'x';
+    const script = `{ env; ls /proc/self/fd | grep -xE '.|1[0-5]' | wc -l; cut -d' ' -f6 /proc/$$/stat; echo $$; grep -E '^Sig(Blk|Ign)' /proc/$$/status; } > ${seen}`;
+    await runLight('sh', ['-c', script], TIMEOUT_MS);
+    delete process.env.RUN_LIGHT_SECRET;
+    const lines = told().trim().split('\n');
+    assert.ok(lines.every((line) => !line.includes('SECRET')));
+    const [descriptors, session, pid, blocked, ignored] = lines.slice(-5);
+    // Its three, and the folder that ls reads. Node marks what itself inherited up to 15, and further while there is no gap.
+    assert.equal(descriptors, '4');
+    assert.equal(session, pid);
+    assert.match(blocked ?? '', /\t0+$/);
+    assert.match(ignored ?? '', /\t0+$/);
+  });
+
+  it('tells many that end at once apart, also beside programs that Node started', async () => {
+    const codes = Array.from({ length: 20 }, (_, index) => index);
+    const light = codes.map(async (code) => (await runLight('sh', ['-c', `exit ${code}`], TIMEOUT_MS)).exitCode);
+    const forked = codes.map(
+      async (code) => (await runCommand('sh', ['-c', `exit ${code}`], { timeoutMs: TIMEOUT_MS })).exitCode,
+    );
+    assert.deepEqual(await Promise.all([...light, ...forked]), [...codes, ...codes]);
+  });
+
+  it('does not wait for what it leaves behind', async () => {
+    const { exitCode } = await runLight('sh', ['-c', `sleep 1000 & echo $! > ${seen}`], TIMEOUT_MS);
+    assert.equal(exitCode, 0);
+    process.kill(Number(told()), 'SIGKILL');
+  });
+
+  it('kills what takes too long, with all that it started, and leaves no zombie', async () => {
+    await assert.rejects(runLight('sh', ['-c', `sleep 1000 & echo $$ > ${seen}; wait`], 500), failsWith('TIMED_OUT'));
+    const pid = told().trim();
+    const isLeft = () =>
+      execFileSync('ps', ['-eo', 'pid,pgid'], { encoding: 'utf8' })
+        .split('\n')
+        .some((line) => line.trim().split(/\s+/).includes(pid));
+    await eventually('the end of both', TIMEOUT_MS, () => !isLeft());
+  });
+
+  it('rejects for what cannot be started', async () => {
+    await assert.rejects(runLight('/nonexistent/program', [], TIMEOUT_MS), failsWith('NOT_FOUND'));
+    await assert.rejects(runLight('no-such-program', [], TIMEOUT_MS), failsWith('NOT_FOUND'));
+    await assert.rejects(runLight('/', [], TIMEOUT_MS), failsWith('NOT_STARTED'));
+  });
+});
