@@ -2,6 +2,7 @@
 import * as z from 'zod/mini';
 import type { Problem } from '../../shared/revision/revision.ts';
 import { restartPolicy, statusGoal } from '../../shared/schema/api.ts';
+import { exportsOf, storageOf, VOLUMES_ALLOWED, volumeArguments, volumeProblems } from './pack-volumes.ts';
 
 /** LXC's configuration and run.json are line by line or by word: a control character in a value would be another line. */
 const SINGLE_LINE = /^[^\p{Cc}]+$/u;
@@ -32,6 +33,7 @@ const argumentsDocument = z.object({
   PV_LXC_EXTRA_ENV: z.optional(lines),
   PV_RUN_TMPFS_DISABLE: z.optional(flag),
   PV_RESOLV_CONF_DISABLE: z.optional(flag),
+  ...volumeArguments,
 });
 export type ContainerArguments = z.output<typeof argumentsDocument>;
 const KNOWN: readonly string[] = Object.keys(argumentsDocument.shape);
@@ -64,6 +66,7 @@ const ALLOWED: Readonly<Record<keyof ContainerArguments, string>> = {
   PV_LXC_EXTRA_ENV: LINES,
   PV_RUN_TMPFS_DISABLE: FLAG,
   PV_RESOLV_CONF_DISABLE: FLAG,
+  ...VOLUMES_ALLOWED,
 };
 
 export interface ReadArguments {
@@ -72,7 +75,7 @@ export interface ReadArguments {
   readonly problems: readonly Problem[];
 }
 
-/** `path` names the file in problems. Codes: BAD_TYPE, BAD_VALUE, UNKNOWN_ARGUMENT, ARGUMENT_ALONE. */
+/** `path` names the file in problems. Codes: BAD_TYPE, BAD_VALUE, UNKNOWN_ARGUMENT, ARGUMENT_ALONE, VOLUME_TWICE. */
 export function readArguments(document: unknown, path: string): ReadArguments {
   if (typeof document !== 'object' || document === null || Array.isArray(document)) {
     return { args: {}, problems: [{ path, code: 'BAD_TYPE', message: `is ${shown(document)}; must be an object` }] };
@@ -85,7 +88,7 @@ export function readArguments(document: unknown, path: string): ReadArguments {
     else problems.push({ path: `${path}.${name}`, ...wrong });
   }
   const args = argumentsDocument.parse(Object.fromEntries(sound));
-  return { args, problems: [...problems, ...checkCompanions(document, path)] };
+  return { args, problems: [...problems, ...volumeProblems(args, path), ...checkCompanions(document, path)] };
 }
 
 function judge(name: string, value: unknown): Pick<Problem, 'code' | 'message'> | undefined {
@@ -122,8 +125,13 @@ function checkCompanions(written: object, path: string): Problem[] {
     }));
 }
 
-/** The manifest of a container packed by us: one squashfs, a writable layer that ends with the boot, as the stock packager makes it. */
-export function runManifest(name: string, args: ContainerArguments): Readonly<Record<string, unknown>> {
+/** The manifest of a container packed by us. `volumes`: squashfs files beside its root. */
+export function runManifest(
+  name: string,
+  args: ContainerArguments,
+  volumes: readonly string[] = [],
+): Readonly<Record<string, unknown>> {
+  const exported = exportsOf(args);
   const drivers = present({
     required: listOf(args.PV_DRIVERS_REQUIRED),
     optional: listOf(args.PV_DRIVERS_OPTIONAL),
@@ -135,8 +143,9 @@ export function runManifest(name: string, args: ContainerArguments): Readonly<Re
     type: 'lxc',
     config: CONFIG_FILE,
     'root-volume': ROOT_FILE,
-    storage: { 'lxc-overlay': { persistence: 'boot' } },
-    volumes: [],
+    storage: storageOf(args),
+    volumes,
+    exports: exported.length > 0 ? exported : undefined,
     group: args.PV_GROUP,
     status_goal: args.PV_STATUS_GOAL,
     restart_policy: args.PV_RESTART_POLICY,

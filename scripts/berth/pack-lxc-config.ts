@@ -1,5 +1,6 @@
 // The lxc.container.conf of a container, line by line as the stock packager writes it (lxc.container.conf(5)). Pure.
 import { type ContainerArguments, isSet, listOf, ROOT_FILE } from './pack-arguments.ts';
+import { volumeMounts } from './pack-volumes.ts';
 
 /** What a packed container starts with; PV_LXC_EXTRA_CONF comes last and so may set another lxc.init.cmd. */
 const INIT = '/init';
@@ -17,7 +18,7 @@ export function lxcConfig(name: string, args: ContainerArguments): string {
     'lxc.init.cwd = /',
     ...[`PATH=${PATH}`, ...linesOf(args.PV_LXC_EXTRA_ENV)].map((variable) => `lxc.environment = ${variable}`),
     'lxc.mount.auto = proc sys:rw cgroup',
-    ...mounts(args),
+    ...mounts(name, args),
     'lxc.tty.max = 8',
     'lxc.pty.max = 1024',
     'lxc.cgroup.devices.allow = a',
@@ -33,7 +34,7 @@ function keptNamespaces({ PV_LXC_NETWORK_TYPE: type }: ContainerArguments): stri
   return type === undefined || type === 'host' ? 'user net ipc' : 'user ipc';
 }
 
-function mounts(args: ContainerArguments): readonly string[] {
+function mounts(name: string, args: ContainerArguments): readonly string[] {
   const entries: string[] = [];
   if (!isSet(args.PV_RESOLV_CONF_DISABLE)) {
     // Optional: a device without one has no names to resolve either.
@@ -42,6 +43,7 @@ function mounts(args: ContainerArguments): readonly string[] {
   if (!isSet(args.PV_RUN_TMPFS_DISABLE)) {
     entries.push('tmpfs run tmpfs rw,nodev,relatime,mode=755,create=dir 0 0');
   }
+  entries.push(...volumeMounts(name, args));
   return entries.map((entry) => `lxc.mount.entry = ${entry}`);
 }
 

@@ -1,9 +1,9 @@
-// Makes a container's root filesystem: stages what a rootfs.list names, and packs the folder with mksquashfs(1); a ready image is
-// taken as it is.
+// Makes a container's root filesystem and further volumes: stages what a rootfs.list names, and packs the folder with mksquashfs(1); a
+// ready image is taken as it is.
 import { chmodSync, copyFileSync, mkdirSync, symlinkSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { PackFailure, runProgram } from './pack-command.ts';
-import { type ContainerSource, type FoundEntry, reasonOf } from './pack-source.ts';
+import { type ContainerSource, type FoundEntry, reasonOf, type VolumeSource } from './pack-source.ts';
 
 /** The same content gives the same bytes: no owners, times or attributes of this machine. */
 const REPRODUCIBLE = ['-all-root', '-no-xattrs', '-mkfs-time', '0', '-all-time', '0', '-noappend'];
@@ -15,13 +15,24 @@ export async function makeRootfs(
   onProgress: ((fraction: number) => void) | undefined,
 ): Promise<string> {
   const squashfs = join(temporary, `${name}.squashfs`);
-  if (rootfs.kind === 'image') {
-    copyFileSync(rootfs.image, squashfs);
+  if (rootfs.kind !== 'list') return await makeImage(rootfs, squashfs, onProgress);
+  const folder = join(temporary, name);
+  stage(name, rootfs.entries, folder);
+  return await makeImage({ kind: 'folder', folder }, squashfs, onProgress);
+}
+
+/** Answers `squashfs`, which is to be made. */
+export async function makeImage(
+  source: VolumeSource,
+  squashfs: string,
+  onProgress: ((fraction: number) => void) | undefined,
+): Promise<string> {
+  if (source.kind === 'image') {
+    copyFileSync(source.image, squashfs);
     onProgress?.(1);
     return squashfs;
   }
-  const folder = rootfs.kind === 'folder' ? rootfs.folder : join(temporary, name);
-  if (rootfs.kind === 'list') stage(name, rootfs.entries, folder);
+  const { folder } = source;
   const args = [folder, squashfs, ...REPRODUCIBLE];
   if (onProgress === undefined) await runProgram('mksquashfs', [...args, '-no-progress']);
   else await runProgram('mksquashfs', args, (text) => reportPercentage(text, onProgress));

@@ -1,11 +1,13 @@
 // Reads the folders that people write: device.json, bsp/drivers.json and containers/<name>/{args.json, rootfs/, rootfs.list or
-// root.squashfs, config/, src.json}.
+// root.squashfs, config/, volumes/, src.json}.
 import { accessSync, constants, type Dirent, readdirSync, readFileSync, statSync } from 'node:fs';
 import { basename, join, resolve } from 'node:path';
 import type { Problem } from '../../shared/revision/revision.ts';
 import { containerName } from '../../shared/schema/names.ts';
-import { type ContainerArguments, readArguments } from './pack-arguments.ts';
+import { artifactName } from '../../shared/schema/storage.ts';
+import { type ContainerArguments, ROOT_FILE, readArguments } from './pack-arguments.ts';
 import { parseRootfsList, type RootfsEntry } from './pack-rootfs-list.ts';
+import { volumeFile } from './pack-volumes.ts';
 
 /** A file of the list whose source was found. */
 export type FoundEntry =
@@ -18,12 +20,16 @@ export type RootfsSource =
   | { readonly kind: 'image'; readonly image: string }
   | { readonly kind: 'list'; readonly entries: readonly FoundEntry[] };
 
+export type VolumeSource = Exclude<RootfsSource, { kind: 'list' }>;
+
 export interface ContainerSource {
   readonly name: string;
   readonly args: ContainerArguments;
   readonly rootfs: RootfsSource;
   /** Path inside the root filesystem, relative → file on this machine. */
   readonly overlay: ReadonlyMap<string, string>;
+  /** Squashfs beside its root, by the name that each has in the revision; in alphabetical order. */
+  readonly volumes: ReadonlyMap<string, VolumeSource>;
   /** src.json, carried along. */
   readonly origin: unknown;
 }
@@ -83,11 +89,14 @@ function readContainer(name: string, folder: string, problems: Problem[]): Conta
   const written = readJson(join(folder, 'args.json'), `containers/${name}/args.json`, problems);
   const { args, problems: wrong } = readArguments(written ?? {}, `containers/${name}/args.json`);
   problems.push(...wrong);
+  const volumes = readVolumes(join(folder, 'volumes'), problems);
+  problems.push(...missingVolumes(name, args, volumes));
   return {
     name,
     args,
     rootfs: readRootfs(name, folder, problems),
     overlay: readOverlay(join(folder, 'config'), problems),
+    volumes,
     origin: readJson(join(folder, 'src.json'), `containers/${name}/src.json`, problems),
   };
 }
@@ -141,6 +150,42 @@ function readOverlay(folder: string, problems: Problem[]): ReadonlyMap<string, s
   };
   if (exists(folder)) walk('');
   return files;
+}
+
+/** A folder `x` and a ready `x.squashfs` are both x.squashfs in the revision. */
+function readVolumes(folder: string, problems: Problem[]): ReadonlyMap<string, VolumeSource> {
+  const volumes = new Map<string, VolumeSource>();
+  if (!exists(folder)) return volumes;
+  for (const entry of [...entriesOf(folder, problems)].sort((a, b) => (a.name < b.name ? -1 : 1))) {
+    const at = join(folder, entry.name);
+    const file = volumeFile(entry.name);
+    const isImage = entry.isFile() && entry.name.endsWith('.squashfs') && isReadableFile(at);
+    if (!isImage && !entry.isDirectory()) {
+      problems.push(
+        problem(at, 'NOT_A_VOLUME', 'is neither a folder nor a readable .squashfs file; volumes/ holds only such'),
+      );
+    } else if (!artifactName.safeParse(file).success || file === ROOT_FILE) {
+      problems.push(problem(at, 'BAD_NAME', `is no name for a volume: A-Z a-z 0-9 . _ -, and not ${ROOT_FILE}`));
+    } else if (volumes.has(file)) {
+      problems.push(problem(at, 'VOLUME_TWICE', `is there as a folder and as ${file}; keep one of them`));
+    } else {
+      volumes.set(file, entry.isDirectory() ? { kind: 'folder', folder: at } : { kind: 'image', image: at });
+    }
+  }
+  return volumes;
+}
+
+function missingVolumes(
+  name: string,
+  { PV_VOLUMES: wanted = {} }: ContainerArguments,
+  volumes: ReadonlyMap<string, VolumeSource>,
+): readonly Problem[] {
+  return Object.entries(wanted).flatMap(([place, file]) => {
+    if (typeof file !== 'string' || volumes.has(volumeFile(file))) return [];
+    const there = [...volumes.keys()].join(', ') || 'none';
+    const message = `names '${file}', but containers/${name}/volumes/ has neither a folder nor a squashfs of that name; there are: ${there}`;
+    return [problem(`containers/${name}/args.json.PV_VOLUMES.${place}`, 'VOLUME_MISSING', message)];
+  });
 }
 
 /** `undefined`: there is none, or it is reported. */

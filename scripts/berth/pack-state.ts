@@ -21,8 +21,8 @@ const STATE_SPEC = 'pantavisor-service-system@1';
 /** Stands for a squashfs that is not made yet: the rules ask whether there is one, not what is in it. */
 const NOT_MADE = '0'.repeat(64);
 
-/** `rootFiles`: container → its squashfs. */
-export async function packedRevision(source: Source, rootFiles: ReadonlyMap<string, string>): Promise<PackedRevision> {
+/** `images`: path in the revision → squashfs that was made for it. */
+export async function packedRevision(source: Source, images: ReadonlyMap<string, string>): Promise<PackedRevision> {
   const objects = new Map<string, ObjectContent>();
   const state: Record<string, unknown> = stateDocument(source, (text) => {
     const digest = sha256(text);
@@ -31,8 +31,10 @@ export async function packedRevision(source: Source, rootFiles: ReadonlyMap<stri
   });
   for (const { name, overlay } of source.containers) {
     const files = new Map([...overlay].map(([path, file]): [string, string] => [`_config/${name}/${path}`, file]));
-    const root = rootFiles.get(name);
-    if (root !== undefined) files.set(`${name}/${ROOT_FILE}`, root);
+    for (const path of squashfsOf(source, name)) {
+      const image = images.get(path);
+      if (image !== undefined) files.set(path, image);
+    }
     for (const [path, file] of files) {
       const digest = await sha256OfFile(file);
       objects.set(digest, { file });
@@ -58,14 +60,20 @@ export function validateSource(source: Source): ParsedRevision {
   return { ok: false, problems: [...source.problems, ...(parsed.ok ? [] : parsed.problems)] };
 }
 
+/** Paths in the revision of what has to be made for a container. */
+export function squashfsOf({ containers }: Source, container: string): readonly string[] {
+  const volumes = containers.find(({ name }) => name === container)?.volumes ?? new Map();
+  return [ROOT_FILE, ...volumes.keys()].map((file) => `${container}/${file}`);
+}
+
 function stateDocument(source: Source, addText: (text: string) => string): Record<string, unknown> {
   const state: Record<string, unknown> = { '#spec': STATE_SPEC };
   if (source.device !== undefined) state['device.json'] = source.device;
   if (source.drivers !== undefined) state['bsp/drivers.json'] = source.drivers;
-  for (const { name, args, origin } of source.containers) {
-    state[`${name}/run.json`] = runManifest(name, args);
+  for (const { name, args, origin, volumes } of source.containers) {
+    state[`${name}/run.json`] = runManifest(name, args, [...volumes.keys()]);
     state[`${name}/${CONFIG_FILE}`] = addText(lxcConfig(name, args));
-    state[`${name}/${ROOT_FILE}`] = NOT_MADE;
+    for (const path of squashfsOf(source, name)) state[path] = NOT_MADE;
     if (origin !== undefined) state[`${name}/src.json`] = origin;
   }
   return state;

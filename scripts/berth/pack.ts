@@ -1,23 +1,25 @@
 // `berth pack`: source folders become a revision in a storage folder, or an installable archive. Nothing is written before all of it is checked.
-import { existsSync, mkdtempSync, rmSync, statSync } from 'node:fs';
+import { existsSync, mkdirSync, mkdtempSync, rmSync, statSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { dirname, join, resolve } from 'node:path';
 import process from 'node:process';
 import { parseArgs } from 'node:util';
 import type { Problem } from '../../shared/revision/revision.ts';
 import { revisionName } from '../../shared/schema/names.ts';
+import { ROOT_FILE } from './pack-arguments.ts';
 import { PackFailure } from './pack-command.ts';
-import { makeRootfs } from './pack-rootfs.ts';
+import { makeImage, makeRootfs } from './pack-rootfs.ts';
 import { readSigner, type Signer, signedRevision } from './pack-signature.ts';
 import { readSources, type Source } from './pack-source.ts';
-import { packedRevision, validateSource } from './pack-state.ts';
+import { packedRevision, squashfsOf, validateSource } from './pack-state.ts';
 import { storageRefusal, writeToStorage } from './pack-storage.ts';
 import { createProgressBar } from './progress-bar.ts';
 
 export const PACK_USAGE = `usage: berth pack SRC... -o OUT [--revision REV] [--force] [--unchecked]
                   [--sign KEY [--x5c FILE]]
 
-  SRC             a folder with device.json and containers/<name>/{args.json, rootfs/ or rootfs.list, config/}
+  SRC             a folder with device.json and containers/<name>/{args.json,
+                  rootfs/ or rootfs.list or root.squashfs, config/, volumes/}
   -o OUT          a storage folder, made when it is not there, or an archive when it ends in .tgz
   --revision REV  the revision's name in the storage folder (0)
   --force         replace a revision or an archive of that name with other content
@@ -115,7 +117,7 @@ async function packInto({ out, revision, force, signer }: PackOptions, source: S
   const temporary = mkdtempSync(join(tmpdir(), 'berth-pack-'));
   const forget = removeOnSignals(temporary);
   try {
-    const packed = signedRevision(await packedRevision(source, await makeAllRootfs(source, temporary)), signer);
+    const packed = signedRevision(await packedRevision(source, await makeAllImages(source, temporary)), signer);
     if (isArchive(out)) {
       const { writeArchive } = await import('./pack-archive.ts');
       const outcome = await writeArchive(out, packed, force, temporary);
@@ -130,14 +132,24 @@ async function packInto({ out, revision, force, signer }: PackOptions, source: S
   }
 }
 
-async function makeAllRootfs({ containers }: Source, temporary: string): Promise<ReadonlyMap<string, string>> {
-  const bar = process.stderr.isTTY ? createProgressBar(process.stderr, containers.length) : undefined;
+/** Path in the revision → file. */
+async function makeAllImages(source: Source, temporary: string): Promise<ReadonlyMap<string, string>> {
+  const { containers } = source;
+  const count = containers.flatMap(({ name }) => squashfsOf(source, name)).length;
+  const bar = process.stderr.isTTY ? createProgressBar(process.stderr, count) : undefined;
+  const progressOf = (what: string) =>
+    bar === undefined ? undefined : (fraction: number) => bar.update(what, fraction);
   const made = new Map<string, string>();
   try {
     for (const container of containers) {
-      const { name } = container;
-      const onProgress = bar === undefined ? undefined : (fraction: number) => bar.update(name, fraction);
-      made.set(name, await makeRootfs(container, temporary, onProgress));
+      const { name, volumes } = container;
+      made.set(`${name}/${ROOT_FILE}`, await makeRootfs(container, temporary, progressOf(name)));
+      // No container's name begins with a dot.
+      const folder = join(temporary, '.volumes', name);
+      if (volumes.size > 0) mkdirSync(folder, { recursive: true });
+      for (const [file, volume] of volumes) {
+        made.set(`${name}/${file}`, await makeImage(volume, join(folder, file), progressOf(`${name}/${file}`)));
+      }
     }
   } finally {
     bar?.clear();
