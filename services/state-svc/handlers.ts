@@ -32,19 +32,22 @@ export function createHandlers(
 ): Handlers<typeof stateContract> {
   const settledWithin = (patienceMs: number): Promise<void> => Promise.race([runner.settled, sleep(clock, patienceMs)]);
   return {
-    async listContainers({ after }) {
+    async listContainers({ after }, context) {
+      await runner.decided.wait(context);
       await settledWithin(LIST_PATIENCE_MS);
       const all = runner.containers();
       const { rows, next } = pageFrom(all, indexAfter(all, after, nameOf), nameOf);
       return ok({ containers: rows, ...(next === undefined ? {} : { next }) });
     },
-    async listGroups({ after }) {
+    async listGroups({ after }, context) {
+      await runner.decided.wait(context);
       await settledWithin(LIST_PATIENCE_MS);
       const all = runner.groups();
       const { rows, next } = pageFrom(all, 1 + all.findIndex(({ name }) => name === after), nameOf);
       return ok({ groups: rows, ...(next === undefined ? {} : { next }) });
     },
-    async controlContainer({ container, action }) {
+    async controlContainer({ container, action }, context) {
+      await runner.decided.wait(context);
       await settledWithin(CONTROL_PATIENCE_MS);
       const answer = await runner.find(container)?.control(action);
       switch (answer?.kind) {
@@ -58,12 +61,13 @@ export function createHandlers(
           return fail({ code: 'NOT_ALLOWED', status: answer.status, reason: answer.reason });
       }
     },
-    async signalReady({ container }) {
+    async signalReady({ container }, context) {
+      await runner.decided.wait(context);
       await settledWithin(CONTROL_PATIENCE_MS);
       const expected = await runner.find(container)?.signalReady();
       return expected === true ? ok({}) : fail({ code: 'SIGNAL_UNEXPECTED' });
     },
-    ...createStepHandlers(desk, () => runner.revision),
+    ...createStepHandlers(desk, runner),
     async runCommand({ op, payload }) {
       const refused = await commands.run(op, payload);
       return refused === undefined ? ok({}) : fail(refused);
@@ -76,7 +80,8 @@ export function createHandlers(
         return fail({ code: 'STORE_FAILED', reason: String(error).slice(0, 500) });
       }
     },
-    async stopAll() {
+    async stopAll(_params, context) {
+      await runner.decided.wait(context);
       await settledWithin(CONTROL_PATIENCE_MS);
       const reasons = await runner.stopAll();
       return reasons.length === 0 ? ok({}) : fail({ code: 'STOP_INCOMPLETE', reasons: [...reasons] });
@@ -85,7 +90,10 @@ export function createHandlers(
     ...metadataHandlers(metadata, settings),
     ...leaseHandlers({
       ipam,
-      settled: () => settledWithin(CONTROL_PATIENCE_MS),
+      async settled(context) {
+        await runner.decided.wait(context);
+        await settledWithin(CONTROL_PATIENCE_MS);
+      },
       statusOf: (container) => runner.find(container)?.row().status,
       released: (container, pool, address) => runner.find(container)?.forgetLease(pool, address),
     }),

@@ -1,5 +1,5 @@
 // Gives the leases of one container back when an operator says so: never those of one that runs or is about to.
-import { fail, type Handlers, ok } from '../../shared/ipc/contract.ts';
+import { type CallContext, fail, type Handlers, ok } from '../../shared/ipc/contract.ts';
 import { allPages } from '../../shared/ipc/page.ts';
 import type { stateContract } from './contract.ts';
 import type { Peers } from './peers.ts';
@@ -10,7 +10,7 @@ const PAGE = 200;
 export interface LeaseHandlersContext {
   readonly ipam: Pick<Peers['ipam'], 'listLeases' | 'release'>;
   /** Resolves when it is known which containers run. */
-  readonly settled: () => Promise<void>;
+  readonly settled: (context: CallContext) => Promise<void>;
   /** Undefined for a container that no running revision has. */
   readonly statusOf: (container: string) => string | undefined;
   /** What was given back is not the container's any more. */
@@ -24,8 +24,8 @@ export function leaseHandlers({
   released,
 }: LeaseHandlersContext): Pick<Handlers<typeof stateContract>, 'releaseLeases'> {
   return {
-    async releaseLeases({ pool, container }) {
-      await settled();
+    async releaseLeases({ pool, container }, context) {
+      await settled(context);
       const leases = await allPages(async (after) => {
         const page = await ipam.listLeases({ limit: PAGE, ...(after === undefined ? {} : { after }) });
         // It has no declared errors.

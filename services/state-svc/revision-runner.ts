@@ -9,6 +9,7 @@ import type { BootStore } from './boot-store.ts';
 import { type Clock, sleep } from './clock.ts';
 import type { Container } from './container.ts';
 import { stateContract } from './contract.ts';
+import { createDecided, type Decided } from './decided.ts';
 import type { Standing } from './device-readings.ts';
 import type { Drivers } from './drivers.ts';
 import type { IntentStore } from './intent-store.ts';
@@ -53,8 +54,9 @@ export interface RunnerContext {
 }
 
 export interface RevisionRunner {
-  /** `''` while none could be read. */
+  /** `''` while none could be read, and before it is decided. */
   readonly revision: string;
+  readonly decided: Decided;
   /** In alphabetical order. */
   containers(): readonly ContainerRow[];
   /** In start order. */
@@ -95,8 +97,10 @@ export async function runRevision(given: RunnerContext): Promise<RevisionRunner>
     if (stage === undefined) throw new Error('nothing runs yet');
     return stage;
   };
+  const loaded = await context.bootStore.load();
   const updates = createUpdates({
     ...{ clock, tail, reboots },
+    loaded: loaded.ok ? loaded.value : undefined,
     store: context.store,
     bootStore: context.bootStore,
     steps: context.steps,
@@ -114,7 +118,6 @@ export async function runRevision(given: RunnerContext): Promise<RevisionRunner>
     onKnown: (containers, plans) => void leaseReturn.open(containers, plans),
   });
 
-  const loaded = await context.bootStore.load();
   const inDoubt = loaded.ok && updates.leavesDoubt(loaded.value);
   const first =
     loaded.ok && !inDoubt
@@ -138,8 +141,11 @@ export async function runRevision(given: RunnerContext): Promise<RevisionRunner>
       }
     }
   };
+  const decided = createDecided();
+  if (!inDoubt) decided.known();
   const settle = async (): Promise<void> => {
     if (loaded.ok && inDoubt) theStage().present(await updates.decide(loaded.value, await livesYet()));
+    decided.known();
     await updates.settle();
   };
   const settled: Promise<void> = settle();
@@ -158,6 +164,7 @@ export async function runRevision(given: RunnerContext): Promise<RevisionRunner>
     get revision() {
       return current().name;
     },
+    decided,
     containers: () => current().containers.map((container) => container.row()),
     groups: () => current().groups(),
     find: (name) => current().find(name),

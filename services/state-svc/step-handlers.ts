@@ -1,8 +1,9 @@
 // What ctl-svc may ask about objects, uploads and steps: one short function per request.
-import { fail, type Handlers, ok } from '../../shared/ipc/contract.ts';
+import { type CallContext, fail, type Handlers, ok } from '../../shared/ipc/contract.ts';
 import { indexAfter, PAGE_BYTES, pageFrom } from '../../shared/ipc/page.ts';
 import { MAX_COMMITMSG_BYTES, type StepRow } from '../../shared/schema/steps.ts';
 import type { stateContract } from './contract.ts';
+import type { RevisionRunner } from './revision-runner.ts';
 import type { StepDesk } from './step-desk.ts';
 
 type StepHandlers = Pick<
@@ -21,11 +22,12 @@ type StepHandlers = Pick<
 /** Rows of a page before they are looked at; what a row of objects can weigh at most. */
 const OBJECTS_A_PAGE = Math.floor(PAGE_BYTES / 100);
 
-/** `current`: the name of the revision that runs. */
-export function createStepHandlers(desk: StepDesk, current: () => string): StepHandlers {
+/** `runner`: knows the name of the revision that runs, which is called `current` by whoever asks. */
+export function createStepHandlers(desk: StepDesk, runner: Pick<RevisionRunner, 'revision' | 'decided'>): StepHandlers {
   const { objects, uploads, steps } = desk;
-  const named = async (name: string): Promise<string | undefined> => {
-    const revision = name === 'current' ? current() : name;
+  const named = async (name: string, context: CallContext): Promise<string | undefined> => {
+    if (name === 'current') await runner.decided.wait(context);
+    const revision = name === 'current' ? runner.revision : name;
     return (await steps.has(revision)) ? revision : undefined;
   };
   return {
@@ -60,7 +62,8 @@ export function createStepHandlers(desk: StepDesk, current: () => string): StepH
       const failure = await desk.put(name, id);
       return failure === undefined ? ok({}) : fail(failure);
     },
-    async listSteps({ after }) {
+    async listSteps({ after }, context) {
+      await runner.decided.wait(context);
       const names = await steps.list();
       const rows: StepRow[] = [];
       for (const name of names.slice(indexAfter(names, after, (each) => each))) {
@@ -70,15 +73,19 @@ export function createStepHandlers(desk: StepDesk, current: () => string): StepH
         if (rows.length * MIN_ROW_BYTES > PAGE_BYTES) break;
       }
       const page = pageFrom(rows, 0, ({ name }) => name);
-      return ok({ steps: page.rows, current: current(), ...(page.next === undefined ? {} : { next: page.next }) });
+      return ok({
+        steps: page.rows,
+        current: runner.revision,
+        ...(page.next === undefined ? {} : { next: page.next }),
+      });
     },
-    async stepProgress({ name }) {
-      const revision = await named(name);
+    async stepProgress({ name }, context) {
+      const revision = await named(name, context);
       if (revision === undefined) return fail({ code: 'NO_SUCH_STEP', name });
       return ok({ revision, progress: await steps.progress(revision) });
     },
-    async setCommitMessage({ name, message }) {
-      const revision = await named(name);
+    async setCommitMessage({ name, message }, context) {
+      const revision = await named(name, context);
       if (revision === undefined) return fail({ code: 'NO_SUCH_STEP', name });
       const bytes = Buffer.byteLength(message);
       if (bytes > MAX_COMMITMSG_BYTES) return fail({ code: 'TOO_LONG', bytes, maxBytes: MAX_COMMITMSG_BYTES });

@@ -35,6 +35,8 @@ export interface UpdateContext {
   readonly tail: LogTail;
   readonly store: RevisionStore;
   readonly bootStore: BootStore;
+  /** What it had on disk; undefined: that could not be read. */
+  readonly loaded: BootState | undefined;
   readonly steps: StepStore;
   readonly reboots: Reboots;
   readonly limits: TrialLimits;
@@ -70,7 +72,7 @@ export interface Updates {
   /** Whether a container that gives up is the trial's to judge. */
   readonly trying: boolean;
   usedFor(revision: string): string | undefined;
-  /** Revisions that may be booted. */
+  /** Revisions that may be booted. Throws where that is not known. */
   needed(): ReadonlySet<string>;
   look(): void;
   missed(group: string, containers: readonly string[]): void;
@@ -87,7 +89,8 @@ export function createUpdates(context: UpdateContext): Updates {
   const log: Logger = tail.log;
   const progress = createUpdateProgress({ steps: context.steps, tail, publish: context.publish });
   const { reach, fail } = progress;
-  let boot: BootState = { revision: '0' };
+  // Before anything is decided it is what nothing may be removed of.
+  let boot: BootState = context.loaded ?? { revision: '0' };
   const hooks = context.hooks(() => boot);
   /** Of the hooks, to become the rollback point. */
   let admitted: string | undefined;
@@ -367,8 +370,10 @@ export function createUpdates(context: UpdateContext): Updates {
       if (revision === handled) return 'is being installed';
       return neededBy(boot).has(revision) ? 'is needed for an update or to go back to' : undefined;
     },
-    needed: () =>
-      new Set([...neededBy(boot), context.stage().current.name, ...(handled === undefined ? [] : [handled])]),
+    needed() {
+      if (context.loaded === undefined) throw new Error('which revisions are needed is not known: boot/current.json');
+      return new Set([...neededBy(boot), context.stage().current.name, ...(handled === undefined ? [] : [handled])]);
+    },
     look() {
       trial?.look();
       hooks.look();

@@ -238,7 +238,8 @@ export function createWorld(nowMs: () => number, onCall: () => void): World {
           return ok(busy === undefined ? {} : { detached: [...busy] });
         }),
       checkDisks: () => ok({ unavailable: [] }),
-      listContainers: ({ after }) => {
+      listContainers: async ({ after }) => {
+        await holds.get('lxc.listContainers');
         const names = [...containers.keys()].sort();
         const known = names.map((container) => ({ container, ...kept(container), logs: [] }));
         const { rows, next } = pageFrom(known, indexAfter(known, after, containerOf), containerOf);
