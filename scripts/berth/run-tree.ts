@@ -67,6 +67,7 @@ async function runOnce(
   const end = await Promise.race([signalled, rebootAsked]);
   say(end === 'keep' ? 'ending, containers stay' : 'stopping containers');
   if (end !== 'reboot' || settings.mode === 'embedded') notifier.stopping();
-  const ending = await supervisor.stop(end === 'keep' ? 'keep' : 'stop');
+  const machineEnds = end === 'down' || (settings.mode === 'embedded' && (end === 'reboot' || end === 'off'));
+  const ending = await supervisor.stop(end === 'keep' ? 'keep' : 'stop', machineEnds ? 'ends' : 'stays');
   return end === 'stop' && ending === 'incomplete' ? ending : end;
 }

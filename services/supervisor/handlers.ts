@@ -6,11 +6,13 @@ import type { supervisorContract } from './contract.ts';
 import { proportionalMemory } from './process-record.ts';
 import type { Reboots } from './reboots.ts';
 import type { SupervisedService } from './supervised-service.ts';
+import type { Watchdog } from './watchdog.ts';
 
 export interface Tree {
   readonly services: readonly SupervisedService[];
   readonly sockets: ContainerSockets;
   readonly reboots: Reboots;
+  readonly watchdog: Watchdog;
   /** What was written as configuration and cannot be used. */
   readonly warnings: readonly string[];
   uidOf(service: SupervisedService): number;
@@ -52,7 +54,12 @@ export function createHandlers(tree: Tree): Handlers<typeof supervisorContract> 
     },
     health: () =>
       ok({
-        reasons: [...tree.services.flatMap(healthOf), ...tree.reboots.health(), ...tree.warnings.map(configReason)],
+        reasons: [
+          ...tree.services.flatMap(healthOf),
+          ...tree.reboots.health(),
+          ...tree.watchdog.health(),
+          ...tree.warnings.map(configReason),
+        ],
       }),
   };
 }

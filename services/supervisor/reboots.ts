@@ -14,6 +14,8 @@ export interface Reboots {
   readonly asked: Promise<AskedEnd>;
   /** False when it would be one too many of those that count: everything stays up, and health says why. */
   ask(cause: RebootCause, counted?: boolean): boolean;
+  /** Counts one that comes about without being carried out here; false as with `ask`. */
+  count(cause: RebootCause): boolean;
   powerOff(message: string): void;
   health(): readonly HealthReason[];
 }
@@ -31,21 +33,22 @@ export function createReboots(path: string, log: Logger): Reboots {
     return false;
   };
 
+  const count = (cause: RebootCause): boolean => {
+    const { allowed, past } = decideReboot(readReboots(path), cause, Date.now());
+    if (!allowed) return refuse(cause, `${MAX_REBOOTS} reboots for it in ${REBOOT_WINDOW_MS / 60_000} minutes`);
+    try {
+      writeReboots(path, past);
+      return true;
+    } catch (error) {
+      return refuse(cause, `it cannot be counted: ${error instanceof Error ? error.message : String(error)}`);
+    }
+  };
+
   return {
     asked,
+    count,
     ask(cause, counted = true) {
-      if (!counted) {
-        log.warn(`rebooting for ${cause.code}: ${cause.message}`);
-        onAsked({ ...cause, off: false });
-        return true;
-      }
-      const { allowed, past } = decideReboot(readReboots(path), cause, Date.now());
-      if (!allowed) return refuse(cause, `${MAX_REBOOTS} reboots for it in ${REBOOT_WINDOW_MS / 60_000} minutes`);
-      try {
-        writeReboots(path, past);
-      } catch (error) {
-        return refuse(cause, `it cannot be counted: ${error instanceof Error ? error.message : String(error)}`);
-      }
+      if (counted && !count(cause)) return false;
       log.warn(`rebooting for ${cause.code}: ${cause.message}`);
       onAsked({ ...cause, off: false });
       return true;

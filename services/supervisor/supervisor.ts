@@ -22,6 +22,7 @@ import { spawnService } from './spawn-service.ts';
 import { type Ending, stopContainers } from './stop-containers.ts';
 import { createSupervisedService, type SupervisedService } from './supervised-service.ts';
 import { lockTree } from './tree-lock.ts';
+import { createWatchdog, type Watchdog } from './watchdog.ts';
 
 export interface SupervisorOptions extends Places, LaunchSettings {
   /** For people at a terminal and for the init's journal: one line per thing worth knowing. */
@@ -33,8 +34,11 @@ export interface Supervisor {
   readonly ready: Promise<void>;
   /** Resolves when a service asked for a reboot or poweroff that is to be carried out: `stop('stop')`, then start over or not. */
   readonly rebootAsked: Promise<AskedEnd>;
-  /** Ends the services. `containers`: `keep` for an upgrade of Berth, `stop` before the machine goes down. */
-  stop(containers: 'keep' | 'stop'): Promise<Ending>;
+  /**
+   * Ends the services. `containers`: `keep` for an upgrade of Berth, `stop` before it ends for good. `machine`: it goes down after that,
+   * and its watchdog sees to it.
+   */
+  stop(containers: 'keep' | 'stop', machine: 'stays' | 'ends'): Promise<Ending>;
 }
 
 type Services = ReadonlyMap<ServiceName, SupervisedService>;
@@ -64,13 +68,24 @@ export async function startSupervisor(options: SupervisorOptions): Promise<Super
     log.warn(warning);
   }
   const reboots = createReboots(join(options.storage, 'supervisor/reboots.json'), log);
-  serveRequests(channel, services, held, broker, reboots, options.warnings);
+  const watchdog = createWatchdog({
+    settings: settingsOf(options),
+    mode: options.mode,
+    log,
+    vitals: () => [...services.values()].map(({ contract, state }) => ({ service: contract.service, state })),
+    countReset: reboots.count,
+    nowMs: () => performance.now(),
+  });
+  serveRequests(channel, services, held, broker, { reboots, watchdog }, options.warnings);
+  watchdog.started();
+  void ready.then(watchdog.up);
   for (const service of services.values()) service.start();
   const stopTicking = watchPulses(services);
   return {
     ready,
     rebootAsked: reboots.asked,
-    async stop(containers) {
+    async stop(containers, machine) {
+      if (machine === 'ends') watchdog.machineEnds();
       // What an operator stopped is needed to take things down in order.
       if (containers === 'stop') for (const service of services.values()) service.start();
       const state = services.get('state-svc');
@@ -78,6 +93,7 @@ export async function startSupervisor(options: SupervisorOptions): Promise<Super
       const ending = wanted ? await stopContainers(channel, state, options.say) : 'orderly';
       stopTicking();
       for (const service of [...services.values()].reverse()) await service.stop();
+      watchdog.ended();
       log.flush();
       broker.close();
       held.close();
@@ -157,7 +173,7 @@ function serveRequests(
   services: Services,
   held: HeldDescriptors,
   broker: Broker,
-  reboots: Reboots,
+  machine: { readonly reboots: Reboots; readonly watchdog: Watchdog },
   warnings: readonly string[],
 ): void {
   const { containerSockets } = held;
@@ -173,7 +189,7 @@ function serveRequests(
   const handlers = createHandlers({
     services: [...services.values()],
     sockets: containerSockets,
-    reboots,
+    ...machine,
     warnings,
     uidOf: ({ contract }) => uidOf(contract),
     queueDepth: ({ contract }) => broker.queueDepth(contract.service),

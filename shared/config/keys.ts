@@ -226,8 +226,14 @@ export const KEYS = {
     job: 'seconds within which the containers of an update must reach their goals',
   }),
   PV_UPDATER_USE_TMP_OBJECTS: key(flag, '0', { alias: 'updater.use_tmp_objects', userMeta: true }),
-  PV_WDT_MODE: key(choice(['disabled', 'shutdown', 'startup', 'always']), 'disabled', { alias: 'wdt.mode' }),
-  PV_WDT_TIMEOUT: key(count, '15', { alias: 'wdt.timeout' }),
+  PV_WDT_MODE: key(choice(['disabled', 'shutdown', 'startup', 'always']), 'disabled', {
+    alias: 'wdt.mode',
+    job: 'when the hardware watchdog guards the machine, with `--mode embedded`: while it goes down; also until all services are up; always',
+  }),
+  PV_WDT_TIMEOUT: key(count, '15', {
+    alias: 'wdt.timeout',
+    job: 'seconds without being fed after which it resets the machine; 0: what its driver has',
+  }),
   PV_XCONNECT_DBUS_SYSTEMBUS_ENABLED: key(flag, '0', { alias: 'xconnect.dbus.systembus.enabled' }),
 
   BERTH_MODPROBE: key(text, 'modprobe', { job: 'the program that loads and unloads the modules of drivers' }),
@@ -241,6 +247,7 @@ export const KEYS = {
   }),
   BERTH_REBOOT: key(text, '', { job: 'the command that reboots the machine, where it is not to be its init’s' }),
   BERTH_POWEROFF: key(text, '', { job: 'the command that powers it off' }),
+  BERTH_WATCHDOG: key(text, '/dev/watchdog', { job: 'the device of the hardware watchdog' }),
   BERTH_POOL_OVERLAP: key(word(['error', 'warning']), 'error', {
     job: 'what a pool is that hides an address, route or name server of the machine; `--pool-overlap`',
   }),

@@ -36,8 +36,8 @@ export interface Tree {
   ended(): Promise<number | null>;
   /** SIGKILL for the supervisor; resolves when it is gone. */
   killSupervisor(): Promise<void>;
-  /** SIGINT (stops containers) or SIGTERM (keeps them); resolves with its exit code. */
-  endSupervisor(signal: 'SIGINT' | 'SIGTERM'): Promise<number | null>;
+  /** SIGINT, SIGPWR (stop containers) or SIGTERM (keeps them); resolves with its exit code. */
+  endSupervisor(signal: 'SIGINT' | 'SIGPWR' | 'SIGTERM'): Promise<number | null>;
   /** Runs a command inside to its end. */
   inside(command: readonly string[]): {
     readonly status: number | null;

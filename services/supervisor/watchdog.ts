@@ -1,0 +1,144 @@
+// The hardware watchdog of the machine: opened, fed and closed as watchdog-plan.ts says, and tried again where it cannot be had.
+import type { Settings } from '../../shared/config/settings.ts';
+import { openWatchdog, type WatchdogDevice } from '../../shared/kernel/watchdog-device.ts';
+import type { Logger } from '../../shared/log/logger.ts';
+import type { HealthReason } from '../../shared/schema/health.ts';
+import type { RebootCause } from './reboot-policy.ts';
+import {
+  type DownSince,
+  feedIntervalMs,
+  look,
+  lostService,
+  step,
+  type Vital,
+  type WatchdogEffect,
+  type WatchdogEvent,
+  type WatchdogState,
+} from './watchdog-plan.ts';
+
+export interface Watchdog {
+  started(): void;
+  up(): void;
+  /** By a reboot, a poweroff, or the will of its init. */
+  machineEnds(): void;
+  /** Nothing of the tree is left that could feed it. */
+  ended(): void;
+  health(): readonly HealthReason[];
+}
+
+export interface WatchdogSurroundings {
+  readonly settings: Settings;
+  readonly mode: 'embedded' | 'appengine';
+  readonly log: Logger;
+  vitals(): readonly Vital[];
+  /** False: too many of them did not help, and the machine is to stay up. */
+  countReset(cause: RebootCause): boolean;
+  /** Of a monotonic clock. */
+  nowMs(): number;
+}
+
+const RETRY_MS = 1_000;
+
+export function createWatchdog({ settings, mode, log, vitals, countReset, nowMs }: WatchdogSurroundings): Watchdog {
+  const wanted = settings.value('PV_WDT_MODE');
+  const path = settings.value('BERTH_WATCHDOG');
+  const timeoutSeconds = settings.value('PV_WDT_TIMEOUT');
+  let state: WatchdogState = 'closed';
+  let device: WatchdogDevice | undefined;
+  let problem: string | undefined;
+  let triedMs = Number.NEGATIVE_INFINITY;
+  let timer: NodeJS.Timeout | undefined;
+  let down: DownSince = new Map();
+  /** The service for which a reset was counted, or refused, already. */
+  let judged: string | undefined;
+  let mayReset = true;
+
+  const lose = (error: unknown, what: string): void => {
+    const reason = error instanceof Error ? error.message : String(error);
+    const told = `${what} ${path} (${reason}): the machine is not guarded; is its driver loaded, does another program hold it?`;
+    if (problem !== told) log.error(told);
+    problem = told;
+    device = undefined;
+  };
+
+  const open = (): void => {
+    triedMs = nowMs();
+    try {
+      device = openWatchdog(path, timeoutSeconds);
+      problem = undefined;
+      const { refusal, timeoutSeconds: actual } = device;
+      if (refusal !== undefined) log.warn(`${path} does not take PV_WDT_TIMEOUT: ${refusal.message}`);
+      log.info(`${path} guards the machine, ${actual ?? timeoutSeconds} s`);
+      clearInterval(timer);
+      timer = setInterval(tick, feedIntervalMs(actual ?? timeoutSeconds));
+    } catch (error) {
+      lose(error, 'cannot open');
+      timer ??= setInterval(tick, RETRY_MS);
+    }
+  };
+
+  const feed = (): void => {
+    if (device === undefined && nowMs() - triedMs >= RETRY_MS) open();
+    try {
+      device?.feed();
+    } catch (error) {
+      lose(error, 'cannot feed');
+    }
+  };
+
+  const close = (): void => {
+    clearInterval(timer);
+    timer = undefined;
+    try {
+      device?.close(true);
+      if (device !== undefined) log.info(`${path} no longer guards the machine`);
+    } catch (error) {
+      lose(error, 'cannot close');
+    }
+    device = undefined;
+    problem = undefined;
+  };
+
+  const effects: Readonly<Record<WatchdogEffect, () => void>> = { open, feed, close };
+
+  const handle = (event: WatchdogEvent): void => {
+    const next = step(wanted, state, event);
+    state = next.state;
+    if (next.effect !== undefined) effects[next.effect]();
+    if (state === 'handed') clearInterval(timer);
+  };
+
+  /** A reset is counted like a reboot, before it comes: one that does not help must not follow itself for ever. */
+  const isResetDue = (now: number): boolean => {
+    down = look(vitals(), down, now);
+    const lost = lostService(down, now);
+    if (lost !== undefined && lost !== judged) {
+      const message = `${lost} does not come back, so ${path} is not fed`;
+      mayReset = countReset({ code: 'WATCHDOG', message });
+      if (mayReset && state === 'guarding') log.error(`${message}: the machine will be reset`);
+    }
+    judged = lost;
+    return lost !== undefined && mayReset;
+  };
+
+  function tick(): void {
+    handle(isResetDue(nowMs()) ? 'unsound' : 'sound');
+  }
+
+  return {
+    started() {
+      if (wanted === 'disabled') return;
+      if (mode === 'embedded') handle('started');
+      else log.warn(`PV_WDT_MODE ${wanted} is for --mode embedded: as a guest Berth does not guard the machine`);
+    },
+    up: () => handle('up'),
+    machineEnds() {
+      if (mode === 'embedded') handle('machineEnds');
+    },
+    ended: () => handle('ended'),
+    health: () =>
+      problem === undefined
+        ? []
+        : [{ code: 'WATCHDOG_UNAVAILABLE', subject: path.slice(0, 100), message: problem.slice(0, 500) }],
+  };
+}
