@@ -1,29 +1,59 @@
-// Small files that survive a power cut whole: written beside, synced, renamed, the folder synced.
-import { mkdir, open, readFile, rename, unlink } from 'node:fs/promises';
+// Small files that survive a power cut whole: written beside, synced, renamed, the folder synced. Each step waits for a thread of the pool, since a
+// disk may take seconds, so there are as few as can be.
+import { constants } from 'node:fs';
+import { type FileHandle, mkdir, open, readFile, rename, unlink } from 'node:fs/promises';
 import { dirname } from 'node:path';
+
+/** Every write(2) is one and an fsync(2) (open(2)). */
+const WRITE_SYNCED = constants.O_WRONLY | constants.O_CREAT | constants.O_TRUNC | constants.O_SYNC;
 
 /**
  * After it resolves the file holds `text`, whatever happens next; before that it holds what it held.
  * One writer per path at a time, and per `beside`. FileHandle.sync, because Node's permission model disables fs.fsync.
  */
 export async function writeAtomically(path: string, text: string, beside = `${path}.new`): Promise<void> {
-  const folder = dirname(path);
-  await mkdir(folder, { recursive: true });
+  const { file, folder } = await openBoth(path, beside);
   try {
-    const file = await open(beside, 'w', 0o644);
     try {
-      await file.writeFile(text);
-      await file.sync();
-    } finally {
-      await file.close();
+      await file.writeFile(text).finally(() => file.close());
+      await rename(beside, path);
+    } catch (error) {
+      // What was written of it would keep a full disk full.
+      await unlink(beside).catch(() => undefined);
+      throw error;
     }
-    await rename(beside, path);
+    await folder.sync();
+  } finally {
+    await folder.close();
+  }
+}
+
+interface Opened {
+  readonly file: FileHandle;
+  readonly folder: FileHandle;
+}
+
+/** The folder is made where it is not there. */
+async function openBoth(path: string, beside: string): Promise<Opened> {
+  try {
+    return await openTogether(path, beside);
   } catch (error) {
-    // What was written of it would keep a full disk full.
-    await unlink(beside).catch(() => undefined);
+    if (errorCode(error) !== 'ENOENT') throw error;
+    await mkdir(dirname(path), { recursive: true });
+    return await openTogether(path, beside);
+  }
+}
+
+/** In two threads at once. */
+async function openTogether(path: string, beside: string): Promise<Opened> {
+  const opening = [open(beside, WRITE_SYNCED, 0o644), open(dirname(path), 'r')] as const;
+  try {
+    const [file, folder] = await Promise.all(opening);
+    return { file, folder };
+  } catch (error) {
+    for (const each of opening) await each.then((opened) => opened.close()).catch(() => undefined);
     throw error;
   }
-  await syncPath(folder);
 }
 
 /** What was written into the file, or renamed, linked and removed in the folder, is on disk when it resolves. */

@@ -68,7 +68,8 @@ void runService(stateContract, 'state', async ({ channel, launch, log }) => {
     views,
     leaseHoldMs: settings.value('BERTH_LEASE_HOLD') * 1000,
     // Mounting and starting waits for the kernel more than it computes: two at a time also on one core.
-    startLimit: Math.max(2, availableParallelism()),
+    // Half of a start is waiting: for the kernel, for lxc-start, for the other services.
+    startLimit: 2 * availableParallelism(),
     bootStore: openBootStore(launch.storage),
     steps,
     trial: {

@@ -18,7 +18,7 @@ import { type Viewer, viewOf } from './metadata-view.ts';
 export interface MetadataViews {
   /** Exactly these containers see metadata from now on. When it returns, their folders are there. */
   show(viewers: readonly Viewer[]): void;
-  /** What Berth says about the device changed. */
+  /** What Berth says about the device changed; containers see it a moment later. */
   refresh(): void;
   health(): readonly HealthReason[];
   close(): void;
@@ -34,6 +34,8 @@ export interface ViewsContext {
   readonly log: Logger;
 }
 
+const REFRESH_MS = 50;
+
 /** The container's root need not have a capability to read them; nobody in it may write to them. */
 const FILE_MODE = 0o444;
 const FOLDER_MODE = 0o755;
@@ -46,6 +48,7 @@ export function openMetadataViews({ folder, metadata, intervalMs, clock, log }: 
   /** Why folders of a kind are not as they should be. */
   const troubles = new Map<MetadataKind, string>();
   let cancel: () => void = () => undefined;
+  let cancelRefresh: (() => void) | undefined;
 
   const folderOf = (container: string, kind: MetadataKind): string => join(folder, container, `${kind}-meta`);
   const fill = (path: string, wanted: ReadonlyEntries): void => {
@@ -65,6 +68,9 @@ export function openMetadataViews({ folder, metadata, intervalMs, clock, log }: 
       present.set(name, value);
     }
   };
+  /** Whether what Berth says is in the view of anybody: of a container with role mgmt, or one called like the first part of a key. */
+  const isBerthHeard = (): boolean =>
+    viewers.some(({ name, roles }) => roles.includes('mgmt') || (written.get(folderOf(name, 'device'))?.size ?? 0) > 0);
   const fillAll = (kind: MetadataKind): void => {
     const names = viewers.map(({ name }) => name);
     const entries = metadata.entries(kind);
@@ -103,14 +109,24 @@ export function openMetadataViews({ folder, metadata, intervalMs, clock, log }: 
       }
       for (const kind of METADATA_KINDS) fillAll(kind);
     },
-    refresh: () => fillAll('device'),
+    refresh() {
+      // A container on its way up changes the status of the revision five times in a row, and measuring the device takes a millisecond or two.
+      if (!isBerthHeard()) return;
+      cancelRefresh ??= clock.after(REFRESH_MS, () => {
+        cancelRefresh = undefined;
+        fillAll('device');
+      });
+    },
     health: () =>
       [...troubles].map(([kind, reason]) => ({
         code: 'METADATA_UNWRITABLE',
         subject: `${kind}-meta`,
         message: `containers see old ${kind}-meta, ${folder} cannot be written: ${reason}; make room there`,
       })),
-    close: () => cancel(),
+    close() {
+      cancel();
+      cancelRefresh?.();
+    },
   };
 }
 

@@ -194,7 +194,7 @@ export interface StopContext {
   onDetached?(targets: readonly string[]): void;
 }
 
-/** lxc.stop → net.detach → lxc.unmount, past errors; answers what did not work. Never rejects. */
+/** lxc.stop, then net.detach and lxc.unmount side by side, past errors; answers what did not work. Never rejects. */
 export async function tearDown(
   container: string,
   graceMs: number,
@@ -206,10 +206,11 @@ export async function tearDown(
     if (answer.ok && answer.value.detached !== undefined) onDetached?.(answer.value.detached);
     return answer;
   };
-  const steps: Undo[] = [['lxc.unmount', unmount]];
-  if (hasNetwork) steps.push(['net.detach', () => peers.net.detach({ container })]);
-  steps.push(['lxc.stop', () => peers.lxc.stop({ container, graceMs })]);
-  return undoAll(steps, ask);
+  const stopped = await undoAll([['lxc.stop', () => peers.lxc.stop({ container, graceMs })]], ask);
+  const rest: Undo[] = [['lxc.unmount', unmount]];
+  if (hasNetwork) rest.unshift(['net.detach', () => peers.net.detach({ container })]);
+  const gone = await Promise.all(rest.map((step) => undoAll([step], ask)));
+  return [...stopped, ...gone.flat()];
 }
 
 async function attempt(run: Undo[1], ask: Ask): Promise<string | undefined> {

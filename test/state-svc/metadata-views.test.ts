@@ -112,10 +112,36 @@ describe('metadata views', () => {
     clock.advance(1000);
     assert.deepEqual(seen('boss', 'device-meta'), { time: '2' });
     measured = '3';
-    views.refresh();
+    for (let change = 0; change < 5; change += 1) views.refresh();
+    clock.advance(50);
     assert.deepEqual(seen('boss', 'device-meta'), { time: '3' });
+    views.refresh();
     views.close();
     assert.equal(clock.armed().length, 0);
+  });
+
+  it('do not measure the device for a status that nobody sees', async () => {
+    let measurements = 0;
+    const counting = {
+      has: () => false,
+      entries: () => {
+        measurements += 1;
+        return new Map([['pantavisor.status', 'READY']]);
+      },
+    };
+    metadata = await openMetadata(join(base, 'counted'), counting, silentLogger);
+    const views = open();
+    views.show([WEB]);
+    const atFirst = measurements;
+    views.refresh();
+    clock.advance(1000);
+    assert.equal(measurements, atFirst);
+    views.show([{ name: 'pantavisor', roles: ['nobody'] }]);
+    assert.deepEqual(seen('pantavisor', 'device-meta'), { status: 'READY' });
+    const shown = measurements;
+    views.refresh();
+    clock.advance(50);
+    assert.equal(measurements, shown + 1);
   });
 
   it('say that there is no room, and try again', async () => {
