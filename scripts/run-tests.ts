@@ -17,6 +17,7 @@ const ALONE = [
   'test/crash/',
   'test/lxc-svc/',
   'test/net-svc/',
+  'test/soak/',
   'test/readme/',
   'test/sandbox/',
 ];

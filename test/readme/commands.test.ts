@@ -37,6 +37,7 @@ describe('readme.commands', () => {
     }
     rmSync(STORAGE, { recursive: true, force: true });
     rmSync(`${STORAGE}.tgz`, { force: true });
+    rmSync('/tmp/berth-soak.svg', { force: true });
   });
 
   const run = (command: string): void => {
