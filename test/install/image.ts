@@ -1,5 +1,5 @@
-// The root of an image to install into, as a folder; and the machine itself with its folders covered, so that nothing of it changes.
-import { type ChildProcess, spawn, spawnSync } from 'node:child_process';
+// The root of an image to install into, as a folder.
+import { spawnSync } from 'node:child_process';
 import { createHash } from 'node:crypto';
 import {
   chmodSync,
@@ -14,22 +14,11 @@ import {
 } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
-import process from 'node:process';
+import { cleanEnvironment, type Ran } from '../kit/covered-machine.ts';
 
 export const ROOT = join(import.meta.dirname, '../..');
 
-export interface Ran {
-  readonly status: number | null;
-  readonly stdout: string;
-  readonly stderr: string;
-}
-
 type Environment = Readonly<Record<string, string>>;
-
-function clean(more: Environment): NodeJS.ProcessEnv {
-  const { DESTDIR: _, NODE_V8_COVERAGE: __, ...rest } = process.env;
-  return { ...rest, ...more };
-}
 
 export interface Image {
   readonly root: string;
@@ -62,7 +51,7 @@ export function makeImage(): Image {
     const { status, stdout, stderr } = spawnSync(program, ['--destdir', root, ...words], {
       cwd: '/',
       encoding: 'utf8',
-      env: clean(environment),
+      env: cleanEnvironment(environment),
     });
     return { status, stdout, stderr };
   };
@@ -95,54 +84,4 @@ function described(path: string): string {
   if (stat.isSymbolicLink()) return `link to ${readlinkSync(path)}`;
   if (stat.isDirectory()) return `folder ${mode}`;
   return `file ${mode} ${createHash('sha256').update(readFileSync(path)).digest('hex').slice(0, 12)}`;
-}
-
-export interface CoveredMachine {
-  run(command: string): Ran;
-  close(): Promise<void>;
-}
-
-// Changes go to memory and are gone with the namespace, which ends with its first process and that with its input.
-const COVER = `
-set -e
-mount -t tmpfs -o mode=755 berth-cover /mnt
-for name in etc usr var; do
-  mkdir -p /mnt/$name/upper /mnt/$name/work
-  mount -t overlay berth-cover -o "lowerdir=/$name,upperdir=/mnt/$name/upper,workdir=/mnt/$name/work" "/$name"
-done
-mount -t tmpfs -o mode=755 berth-cover /run
-echo covered
-cat > /dev/null
-`;
-
-const MAX_OUTPUT_BYTES = 32 * 1024 * 1024;
-
-/** /etc, /usr, /var and /run can be written to without effect on the machine. No init runs in it. */
-export async function coverMachine(): Promise<CoveredMachine> {
-  const words = ['--pdeathsig', 'KILL', 'unshare', '--mount', '--propagation', 'private', 'sh', '-c', COVER];
-  const holder = spawn('setpriv', words, {
-    stdio: ['pipe', 'pipe', 'inherit'],
-    env: clean({}),
-  });
-  await new Promise<void>((resolve, reject) => {
-    holder.stdout.once('data', () => resolve());
-    holder.once('exit', (code) => reject(new Error(`the machine could not be covered (${code})`)));
-  });
-  return {
-    run(command) {
-      const words = [`--target=${holder.pid}`, '--mount', `--wdns=${ROOT}`, '--', 'sh', '-c', command];
-      const options = { encoding: 'utf8', env: clean({}), maxBuffer: MAX_OUTPUT_BYTES } as const;
-      const { status, stdout, stderr } = spawnSync('nsenter', words, options);
-      return { status, stdout, stderr };
-    },
-    close: () => ended(holder),
-  };
-}
-
-function ended(child: ChildProcess): Promise<void> {
-  return new Promise((resolve) => {
-    if (child.exitCode !== null) return resolve();
-    child.once('exit', () => resolve());
-    child.stdin?.end();
-  });
 }

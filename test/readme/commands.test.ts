@@ -6,6 +6,7 @@ import { readFileSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import process from 'node:process';
 import { after, describe, it } from 'node:test';
+import { type CoveredMachine, coverMachine } from '../kit/covered-machine.ts';
 import { eventually } from '../kit/eventually.ts';
 import { PATIENCE_MS } from '../kit/tree.ts';
 
@@ -69,12 +70,44 @@ describe('readme.commands', () => {
     });
   };
 
+  /** What is installed on a device goes to this one, where nothing stays. */
+  let device: CoveredMachine | undefined;
+  let unit: ChildProcess | undefined;
+  after(async () => {
+    if (device !== undefined && unit !== undefined && unit.exitCode === null) {
+      const exited = once(unit, 'exit');
+      device.signal(unit, 'SIGINT');
+      await exited;
+    }
+    await device?.close();
+  });
+
+  const runOnDevice = async (command: string): Promise<void> => {
+    device ??= await coverMachine();
+    if (command === 'systemctl start berth') return await startUnit(device);
+    const { status, stdout, stderr } = device.run(command);
+    assert.equal(status, 0, `${command}\n${stdout}${stderr}`);
+  };
+
+  /** As systemd would, which does not run there. */
+  const startUnit = async (machine: CoveredMachine): Promise<void> => {
+    const { stdout: text } = machine.run('cat /usr/local/lib/systemd/system/berth.service');
+    const [, program = ''] = /^ExecStart=(.*)$/m.exec(text) ?? [];
+    unit = machine.start(program);
+    await eventually('net-pvcnet started', PATIENCE_MS, () => {
+      const { stdout } = machine.run('pvcontrol ls');
+      return /"name":\s*"net-pvcnet"[^}]*"status":\s*"STARTED"/.test(stdout);
+    });
+    assert.match(machine.run('pvcontrol ipam leases').stdout, /"10\.0\.3\.2"/);
+  };
+
   for (const readme of ['README.md', 'test/examples/README.md', 'test/examples/01-basic/README.md']) {
     for (const command of commandsOf(readme)) {
       // This very test is part of it.
       if (command === 'scripts/test') continue;
       it(`${readme}: ${command}`, async () => {
-        if (command.includes('berth.js run')) await start(command);
+        if (/^(scripts\/install|berth|systemctl|pvcontrol) /.test(command)) await runOnDevice(command);
+        else if (command.includes('berth.js run')) await start(command);
         else run(command);
       });
     }

@@ -1,0 +1,61 @@
+// What an init runs to end Berth: only when the machine goes down are the containers to be stopped.
+import assert from 'node:assert/strict';
+import { type ChildProcess, spawn, spawnSync } from 'node:child_process';
+import { once } from 'node:events';
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import process from 'node:process';
+import { afterEach, beforeEach, describe, it } from 'node:test';
+import { ROOT } from './image.ts';
+
+const SCRIPT = join(ROOT, 'scripts/host/init-stop');
+
+describe('init-stop', () => {
+  let folder = '';
+  let berth: ChildProcess;
+  beforeEach(async () => {
+    folder = mkdtempSync(join(tmpdir(), 'berth-init-stop-'));
+    // Stands in for `berth run`: says by which signal it was ended.
+    const program =
+      "for (const s of ['SIGPWR', 'SIGTERM']) process.on(s, () => { console.log(s); process.exit() }); console.log('up'); setInterval(() => {}, 1e6)";
+    berth = spawn(process.execPath, ['-e', program], { stdio: ['ignore', 'pipe', 'inherit'] });
+    berth.stdout?.setEncoding('utf8');
+    assert.deepEqual(await once(berth.stdout ?? berth, 'data'), ['up\n']);
+  });
+  afterEach(async () => {
+    if (berth.exitCode === null && berth.signalCode === null) {
+      const exited = once(berth, 'exit');
+      berth.kill('SIGKILL');
+      await exited;
+    }
+    rmSync(folder, { recursive: true });
+  });
+
+  const run = (state: string, ...words: readonly string[]): number | null => {
+    writeFileSync(join(folder, 'systemctl'), `#!/bin/sh\necho ${state}\n`, { mode: 0o755 });
+    const env = { ...process.env, PATH: `${folder}:${process.env.PATH ?? ''}` };
+    return spawnSync(SCRIPT, words, { env }).status;
+  };
+
+  it('leaves Berth alone when only its unit is stopped', () => {
+    assert.equal(run('running', String(berth.pid)), 0);
+    assert.deepEqual([berth.exitCode, berth.signalCode], [null, null]);
+  });
+
+  it('has it stop the containers when the machine goes down, and waits until that is done', async () => {
+    writeFileSync(join(folder, 'systemctl'), '#!/bin/sh\necho stopping\n', { mode: 0o755 });
+    const words = once(berth.stdout ?? berth, 'data');
+    const child = spawn(SCRIPT, [String(berth.pid)], {
+      env: { ...process.env, PATH: `${folder}:${process.env.PATH ?? ''}` },
+      stdio: 'ignore',
+    });
+    assert.deepEqual(await words, ['SIGPWR\n']);
+    if (child.exitCode === null) await once(child, 'exit');
+    assert.equal(child.exitCode, 0);
+  });
+
+  it('has nothing to do for a Berth that has ended, or of which nobody knows', () => {
+    for (const words of [['99999999'], [''], ['no-pid']]) assert.equal(run('stopping', ...words), 0);
+  });
+});
