@@ -1,6 +1,8 @@
 // The scenario of a container that is on the device's own network.
 import assert from 'node:assert/strict';
 import { OUTSIDE_ADDRESS, OUTSIDE_PORT, UPLINK_ADDRESS } from '../../scripts/sandbox/sandbox.ts';
+import { eventually } from '../kit/eventually.ts';
+import { PATIENCE_MS } from '../kit/tree.ts';
 import { addressOf, kernelAddresses, masqueradeRules, outputIn, reaches, rowOf, says } from './look.ts';
 import type { Stage } from './scenario.ts';
 
@@ -27,6 +29,8 @@ export async function macvlan(stage: Stage): Promise<string> {
   await reaches(tree, 'lan-server', OUTSIDE_ADDRESS, OUTSIDE_PORT);
   assert.deepEqual([...new Set(tree.sandbox.seenOutside())], [ADDRESS]);
   const fetch = ['busybox', 'timeout', '2', 'busybox', 'wget', '-q', '-O', '-', `http://${ADDRESS}:8080/`];
-  assert.match(await outputIn(tree, 'host', ['ip', 'netns', 'exec', 'outside', ...fetch]), /hello from lan-server/);
+  await eventually('outside reaches lan-server', PATIENCE_MS, async () =>
+    (await outputIn(tree, 'host', ['ip', 'netns', 'exec', 'outside', ...fetch])).includes('hello from lan-server'),
+  );
   return `lan-server ${ADDRESS} on uplink itself, outside sees it as that and reaches it, nothing on the host's side`;
 }

@@ -1,26 +1,20 @@
-// Every scenario on every back end that it is for, as `npm run scenarios` runs them.
 import assert from 'node:assert/strict';
 import { readdirSync } from 'node:fs';
 import { describe, it } from 'node:test';
 import { EXAMPLES } from '../kit/tree.ts';
 import { SCENARIOS } from './all.ts';
-import { runScenario } from './scenario.ts';
+import { PARTS, showPart } from './parts.ts';
 
 describe('scenarios', () => {
-  it('has one for every example', () => {
+  it('has one for every example, in one of its parts', () => {
     const folders = readdirSync(EXAMPLES, { withFileTypes: true }).filter((entry) => entry.isDirectory());
+    const names = folders.map(({ name }) => name).sort();
     assert.deepEqual(
       SCENARIOS.map(({ name }) => name),
-      folders.map(({ name }) => name).sort(),
+      names,
     );
+    assert.deepEqual(Object.values(PARTS).flat().sort(), names);
   });
-
-  for (const scenario of SCENARIOS) {
-    for (const backend of scenario.backends) {
-      it(`shows ${scenario.name} with ${backend}`, async () => {
-        const { ok, message, log } = await runScenario(scenario, backend);
-        assert.ok(ok, `${message}\n${log}`);
-      });
-    }
-  }
 });
+
+showPart('others');

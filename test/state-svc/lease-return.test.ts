@@ -11,6 +11,7 @@ import { countHolds } from '../../services/state-svc/lease-hold.ts';
 import { openLeaseHolds } from '../../services/state-svc/lease-hold-store.ts';
 import { createLeaseReturn, type LeaseReturn } from '../../services/state-svc/lease-return.ts';
 import { ask, collectingLogger, INTERNAL, type Running, startIpam } from '../ipam-svc/kit.ts';
+import { PATIENCE_MS } from '../kit/eventually.ts';
 import { createDevice, LEASE_HOLD_MS, POOL } from './device.ts';
 import { createTestClock } from './test-clock.ts';
 
@@ -50,7 +51,7 @@ const holders = async (): Promise<readonly string[]> => {
 };
 /** Files are written in between, so turns of the loop are all that there is to wait for. */
 const until = async (holds: () => boolean): Promise<void> => {
-  const end = performance.now() + 10_000;
+  const end = performance.now() + PATIENCE_MS;
   while (!holds()) {
     assert.ok(performance.now() < end, 'it never came to this');
     await new Promise((resolve) => setImmediate(resolve));

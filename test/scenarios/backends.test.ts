@@ -1,0 +1,3 @@
+import { showPart } from './parts.ts';
+
+showPart('backends');
