@@ -11,6 +11,7 @@ import { ALL_AREAS, type KernelArea, type KernelWatch, watchKernel } from './ker
 import { NetFailure } from './net-failure.ts';
 import type { Namespaces } from './netns.ts';
 import { afterPass, CALM, isContested, type Pace, type Pass, restMs, retryMs } from './repair-pace.ts';
+import type { SenderGuard } from './sender-guard.ts';
 
 export interface DriftRepair {
   /** The service itself is about to change something: the kernel will tell, and there is nothing to repair. */
@@ -24,6 +25,7 @@ export interface DriftContext {
   readonly namespaces: Namespaces;
   readonly host: HostNetwork;
   readonly desired: DesiredState;
+  readonly senders?: SenderGuard;
   readonly log: Logger;
   /** Hears what one pass repaired. */
   readonly announce: (what: readonly string[]) => void;
@@ -102,7 +104,7 @@ async function untilPause(state: State, signal: AbortSignal): Promise<void> {
 
 /** One pass. What fails does not keep the rest from being repaired. */
 export async function repairOnce(
-  context: Pick<DriftContext, 'namespaces' | 'host'> & {
+  context: Pick<DriftContext, 'namespaces' | 'host' | 'senders'> & {
     readonly desired: Pick<DesiredState, 'attachments' | 'isMacvlan'>;
   },
   areas: ReadonlySet<KernelArea>,
@@ -125,6 +127,7 @@ export async function repairOnce(
     note(error);
   }
   await rules;
+  if (areas.has('rules')) await context.senders?.ensure(record);
   return { repaired, failures };
 }
 

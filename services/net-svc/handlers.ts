@@ -1,6 +1,7 @@
 // One short function per request: what is asked of the domain, and its expected failures as answers.
 import { fail, type Handlers, ok } from '../../shared/ipc/contract.ts';
 import { indexAfter, pageFrom } from '../../shared/ipc/page.ts';
+import type { Lease } from '../../shared/schema/network.ts';
 import { AS_ASKED, attach, listAttachments } from './attachments.ts';
 import type { netContract } from './contract.ts';
 import type { DesiredState } from './desired-state.ts';
@@ -11,6 +12,7 @@ import { PoolsOverlap } from './host-overlap.ts';
 import { hostAddresses, parentHealth } from './macvlan-parents.ts';
 import { NetFailure } from './net-failure.ts';
 import type { Namespaces } from './netns.ts';
+import type { SenderGuard } from './sender-guard.ts';
 
 const containerOf = ({ container }: { readonly container: string }): string => container;
 
@@ -26,10 +28,20 @@ export interface Domain {
   readonly desired: DesiredState;
   readonly drift: Pick<DriftRepair, 'healthReasons' | 'expectChanges'>;
   readonly sweep: DetachedSweep;
+  /** Without it containers may send from any address. */
+  readonly senders?: SenderGuard;
 }
 
-export function netHandlers({ namespaces, host, desired, drift, sweep }: Domain): Handlers<typeof netContract> {
+export function netHandlers({
+  namespaces,
+  host,
+  desired,
+  drift,
+  sweep,
+  senders,
+}: Domain): Handlers<typeof netContract> {
   const mayHaveMacvlans = (): boolean => desired.pools.some(({ type }) => type === 'macvlan');
+  const bridged = (leases: readonly Lease[]): readonly Lease[] => leases.filter(({ pool }) => !desired.isMacvlan(pool));
   const detach = createDetachQueue(namespaces, mayHaveMacvlans, sweep.later);
   return {
     configure: async ({ pools }) => {
@@ -39,13 +51,14 @@ export function netHandlers({ namespaces, host, desired, drift, sweep }: Domain)
         // At the end of a tree this is the last that is asked.
         if (pools.length === 0) removeDetached();
         desired.setPools(pools);
+        await senders?.ensure();
         return ok({ nat });
       } catch (error) {
         if (error instanceof PoolsOverlap) return fail({ code: 'POOL_OVERLAPS', overlaps: [...error.overlaps] });
         return netFailed(error);
       }
     },
-    attach: ({ container, interfaces, pid }) => {
+    attach: async ({ container, interfaces, pid }) => {
       try {
         drift.expectChanges();
         const { netns, interfaces: attached } = attach(namespaces, container, interfaces, {
@@ -55,6 +68,7 @@ export function netHandlers({ namespaces, host, desired, drift, sweep }: Domain)
           pid,
         });
         desired.setAttachment(container, interfaces);
+        await senders?.admit(bridged(interfaces));
         return ok({ container, netns, interfaces: [...attached] });
       } catch (error) {
         return netFailed(error);
@@ -62,10 +76,12 @@ export function netHandlers({ namespaces, host, desired, drift, sweep }: Domain)
     },
     detach: async ({ container }) => {
       try {
+        const gone = bridged(desired.attachments.get(container) ?? []);
         // Before anything is gone: what is not asked for is not repaired.
         desired.dropAttachment(container);
         drift.expectChanges();
         await detach(container);
+        await senders?.forget(gone);
         return ok({});
       } catch (error) {
         return netFailed(error);

@@ -4,6 +4,8 @@ import { closeSync, openSync } from 'node:fs';
 import { EPOLLIN, EPOLLPRI, openPoller, type Watched } from '../../shared/kernel/epoll.ts';
 import { bind, KernelError, recv, setsockopt, socket } from '../../shared/kernel/libc.ts';
 import { legacyTablesState } from './legacy-tables.ts';
+import { isAllFrom } from './netlink-message.ts';
+import { OWN_NETLINK_PORT } from './nft-elements.ts';
 
 export type KernelArea = 'links' | 'rules' | 'mounts';
 export const ALL_AREAS: readonly KernelArea[] = ['links', 'rules', 'mounts'];
@@ -122,8 +124,8 @@ export function watchKernel(settle: () => Promise<void>): KernelWatch {
         return new Set();
       }
       const heard = sources.filter(({ fd }) => ready.includes(fd));
-      for (const { fd, area } of heard) if (area !== 'mounts') drain(fd, buffer);
-      return new Set([...heard.map(({ area }) => area), ...(tablesChanged ? ['rules' as const] : [])]);
+      const news = heard.filter(({ fd, area }) => area === 'mounts' || drain(fd, buffer, area));
+      return new Set([...news.map(({ area }) => area), ...(tablesChanged ? ['rules' as const] : [])]);
     },
     close() {
       if (ended) return;
@@ -134,14 +136,17 @@ export function watchKernel(settle: () => Promise<void>): KernelWatch {
   };
 }
 
-/** Takes all that is there. ENOBUFS says that some was lost, which is a change like any other. */
-function drain(fd: number, buffer: Buffer): void {
+/** Takes all that is there. ENOBUFS says that some was lost, which is a change like any other. False: it was all done by us, element by element. */
+function drain(fd: number, buffer: Buffer, area: KernelArea): boolean {
+  let isNews = false;
   for (;;) {
     try {
-      recv(fd, buffer, 0);
+      const bytes = recv(fd, buffer, 0);
+      isNews ||= area !== 'rules' || !isAllFrom(OWN_NETLINK_PORT, buffer.subarray(0, bytes));
     } catch (error) {
-      if (error instanceof KernelError && error.errno === 'EAGAIN') return;
+      if (error instanceof KernelError && error.errno === 'EAGAIN') return isNews;
       if (!(error instanceof KernelError) || error.errno !== 'ENOBUFS') throw error;
+      isNews = true;
     }
   }
 }

@@ -15,6 +15,7 @@ import { createHostOverlaps, RESOLV_CONFS } from './host-overlap.ts';
 import { createNat } from './nat.ts';
 import { iptables, nftables } from './nat-command.ts';
 import { openNamespaces } from './netns.ts';
+import { createSenderGuard } from './sender-guard.ts';
 
 void runService(netContract, 'net', ({ channel, launch, log }) => {
   const dir = join(launch.rundir, 'netns');
@@ -37,11 +38,16 @@ void runService(netContract, 'net', ({ channel, launch, log }) => {
   const announce = (what: readonly string[]): void =>
     channel.publish(netContract, 'networkRepaired', { what: [...what], atMs: Date.now() });
   host.assume(desired.pools);
-  const drift = createDriftRepair({ namespaces, host, desired, log, announce });
+  const senders = createSenderGuard({
+    ...{ log: ipamLog, notePath: join(dir, '.senders'), isWanted: settings.value('BERTH_SENDERS') === 'checked' },
+    hasBridges: () => desired.pools.some(({ type }) => type === 'bridge'),
+    leases: () => [...desired.attachments.values()].flat().filter(({ pool }) => !desired.isMacvlan(pool)),
+  });
+  const drift = createDriftRepair({ namespaces, host, desired, senders, log, announce });
   const sweep = createDetachedSweep((reason) => log.warn(`interfaces of containers that are gone stay: ${reason}`));
   // Those that a predecessor left.
   sweep.later();
-  channel.serve(netContract, netHandlers({ namespaces, host, desired, drift, sweep }));
+  channel.serve(netContract, netHandlers({ namespaces, host, desired, drift, sweep, senders }));
   const nameServers = watchFiles(RESOLV_CONFS, () => {
     host.lookAround().catch((error: unknown) => log.warn(`name servers could not be looked at: ${String(error)}`));
   });

@@ -79,6 +79,17 @@ export function decodeMessages(datagram: Buffer): Message[] {
   return messages;
 }
 
+/** Whether one socket, by its port, caused every message of the datagram. False for what is no message. */
+export function isAllFrom(port: number, datagram: Buffer): boolean {
+  for (let at = 0; at < datagram.length; ) {
+    if (datagram.length - at < MESSAGE_HEADER_BYTES) return false;
+    const length = datagram.readUInt32LE(at);
+    if (length < MESSAGE_HEADER_BYTES || datagram.readUInt32LE(at + 12) !== port) return false;
+    at += aligned(length);
+  }
+  return true;
+}
+
 export function encodeAttributes(attributes: readonly Attribute[]): Buffer {
   return Buffer.concat(
     attributes.map(({ type, value }) => {

@@ -254,6 +254,9 @@ export const KEYS = {
   BERTH_LEASE_HOLD: key(duration, '86400', {
     job: 'how long a container may be in no revision before its addresses are given back; `--lease-hold`',
   }),
+  BERTH_SENDERS: key(word(['checked', 'any']), 'checked', {
+    job: '`any`: containers of bridge pools may send from other MACs and addresses than their leases’, as routers of further subnets do',
+  }),
   BERTH_NAT: key(word(['auto', 'nftables', 'iptables', 'none']), 'auto', { job: 'what may do NAT; `--nat`' }),
 } as const satisfies Readonly<Record<string, Key<unknown>>>;
 

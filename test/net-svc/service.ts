@@ -21,8 +21,8 @@ const rundir = '/run/berth';
 export const dir = `${rundir}/netns`;
 
 /** The broker, state-svc and ctl-svc are in this process. `nat`: what BERTH_NAT says. */
-export async function openService(nat = 'auto') {
-  const settings = [{ key: 'BERTH_NAT', value: nat, origin: 'command' }];
+export async function openService(nat = 'auto', more: readonly { key: string; value: string; origin: string }[] = []) {
+  const settings = [{ key: 'BERTH_NAT', value: nat, origin: 'command' }, ...more];
   const launch = { service: 'net-svc', rundir, storage: '/run/storage', mode: 'appengine', settings };
   mkdirSync(dir, { recursive: true });
   chownSync(dir, uid, uid);

@@ -1,0 +1,104 @@
+// Elements of nft sets, added and deleted over netlink: a conversation of one call, where the program nft would be a process
+// (linux/netfilter/nfnetlink.h, nf_tables.h).
+import { closeSync } from 'node:fs';
+import process from 'node:process';
+import { bind, kernelError, recv, send, socket } from '../../shared/kernel/libc.ts';
+import {
+  type Attribute,
+  decodeMessages,
+  decodeOutcome,
+  encodeAttributes,
+  encodeMessage,
+  NLM_F_ACK,
+  NLM_F_CREATE,
+  NLMSG_ERROR,
+  nested,
+  text,
+} from './netlink-message.ts';
+import type { SenderElement } from './sender-rules.ts';
+
+const AF_NETLINK = 16;
+const SOCK_RAW_NONBLOCK_CLOEXEC = 3 | 0o4000 | 0o2000000;
+const NETLINK_NETFILTER = 12;
+const BATCH_BEGIN = 16;
+const BATCH_END = 17;
+const NFNL_SUBSYS_NFTABLES = 10;
+const NFT_MSG_NEWSETELEM = 12;
+const NFT_MSG_DELSETELEM = 14;
+const NFTA_SET_ELEM_LIST_TABLE = 1;
+const NFTA_SET_ELEM_LIST_SET = 2;
+const NFTA_SET_ELEM_LIST_ELEMENTS = 3;
+const NFTA_LIST_ELEM = 1;
+const NFTA_SET_ELEM_KEY = 1;
+const NFTA_DATA_VALUE = 1;
+const NFPROTO_BRIDGE = 7;
+
+const IFNAME_BYTES = 16;
+/** Parts of a key are padded to registers of four bytes. */
+const MAC_BYTES = 8;
+
+/** The port that changes of ours are made from: word of them is no news to us. The kernel gives none with this bit. */
+export const OWN_NETLINK_PORT = 0x40000000 | process.pid;
+
+/** As the kernel keeps it: a name of 16 bytes, then a MAC of 8, then an address of 4. */
+export function elementKey({ port, mac, address }: SenderElement): Buffer {
+  const name = Buffer.alloc(IFNAME_BYTES);
+  name.write(port, 'latin1');
+  const parts = [name];
+  if (mac !== undefined) {
+    const bytes = Buffer.alloc(MAC_BYTES);
+    bytes.write(mac.replaceAll(':', ''), 'hex');
+    parts.push(bytes);
+  }
+  if (address !== undefined) parts.push(Buffer.from(address.split('.').map(Number)));
+  return Buffer.concat(parts);
+}
+
+/** `struct nfgenmsg`: family, version, a resource in network order. */
+function general(family: number, resource: number): Buffer {
+  return Buffer.from([family, 0, resource >> 8, resource & 0xff]);
+}
+
+/** One transaction: all of it or nothing. Adding what is there is no failure, deleting what is not there is. Throws KernelError. */
+export function changeElements(change: 'add' | 'delete', table: string, elements: readonly SenderElement[]): void {
+  const type = (NFNL_SUBSYS_NFTABLES << 8) | (change === 'add' ? NFT_MSG_NEWSETELEM : NFT_MSG_DELSETELEM);
+  const batch = general(0, NFNL_SUBSYS_NFTABLES);
+  const messages = elements.map((element, index) => {
+    const key: Attribute = { type: NFTA_DATA_VALUE, value: elementKey(element) };
+    const list = nested(NFTA_SET_ELEM_LIST_ELEMENTS, [nested(NFTA_LIST_ELEM, [nested(NFTA_SET_ELEM_KEY, [key])])]);
+    const names = [text(NFTA_SET_ELEM_LIST_TABLE, table), text(NFTA_SET_ELEM_LIST_SET, element.set)];
+    const payload = Buffer.concat([general(NFPROTO_BRIDGE, 0), encodeAttributes([...names, list])]);
+    return encodeMessage({ type, flags: NLM_F_ACK | (change === 'add' ? NLM_F_CREATE : 0), payload }, index + 1);
+  });
+  const begin = encodeMessage({ type: BATCH_BEGIN, flags: 0, payload: batch }, 0);
+  const end = encodeMessage({ type: BATCH_END, flags: 0, payload: batch }, elements.length + 1);
+  const fd = openOwnPort();
+  try {
+    send(fd, Buffer.concat([begin, ...messages, end]));
+    const received = Buffer.allocUnsafe(64 * 1024);
+    for (let answered = 0; answered < elements.length; ) {
+      for (const answer of decodeMessages(Buffer.from(received.subarray(0, recv(fd, received, 0))))) {
+        if (answer.type !== NLMSG_ERROR) continue;
+        const { errno, explanation } = decodeOutcome(answer);
+        if (errno !== 0) throw kernelError(errno, 'nf_tables', explanation);
+        answered += 1;
+      }
+    }
+  } finally {
+    closeSync(fd);
+  }
+}
+
+function openOwnPort(): number {
+  const fd = socket(AF_NETLINK, SOCK_RAW_NONBLOCK_CLOEXEC, NETLINK_NETFILTER);
+  try {
+    const address = Buffer.alloc(12);
+    address.writeUInt16LE(AF_NETLINK, 0);
+    address.writeUInt32LE(OWN_NETLINK_PORT, 4);
+    bind(fd, address);
+    return fd;
+  } catch (error) {
+    closeSync(fd);
+    throw error;
+  }
+}

@@ -1,0 +1,106 @@
+// Keeps the table of senders equal to what is attached: made with the program nft, changed by one container over netlink.
+import { existsSync, rmSync, writeFileSync } from 'node:fs';
+import type { Logger } from '../../shared/log/logger.ts';
+import type { Lease } from '../../shared/schema/network.ts';
+import { change, run } from './nat-command.ts';
+import { changeElements } from './nft-elements.ts';
+import {
+  SENDERS_TABLE,
+  senderDigest,
+  senderElements,
+  sendersRemove,
+  sendersReplace,
+  senderTable,
+} from './sender-rules.ts';
+
+export interface SenderGuard {
+  /** Makes the table equal to what is attached, or takes it away where there is no pool. `record` hears of a change. Never rejects. */
+  ensure(record?: (step: string) => void): Promise<void>;
+  /** From now on these interfaces send from their leases only. Never rejects: a pool that cannot be guarded is still a pool. */
+  admit(leases: readonly Lease[]): Promise<void>;
+  /** They are gone. */
+  forget(leases: readonly Lease[]): Promise<void>;
+}
+
+export interface SenderContext {
+  /** There while a table of ours may be. */
+  readonly notePath: string;
+  readonly log: Logger;
+  /** Whether containers are to be held to their leases. */
+  readonly isWanted: boolean;
+  /** Pools with bridges. */
+  hasBridges(): boolean;
+  /** Of everything attached to a bridge. */
+  leases(): readonly Lease[];
+}
+
+export function createSenderGuard({ notePath, log, isWanted, hasBridges, leases }: SenderContext): SenderGuard {
+  /** Whether the kernel has our table, as far as we know. */
+  let stands = false;
+  let toldReason = '';
+  let last: Promise<unknown> = Promise.resolve();
+  const inTurn = <T>(act: () => Promise<T>): Promise<T> => {
+    const turn = last.then(act);
+    last = turn.catch(() => undefined);
+    return turn;
+  };
+
+  const remove = async (): Promise<void> => {
+    stands = false;
+    if (!existsSync(notePath)) return;
+    const outcome = await change('nft', ['-f', '-'], sendersRemove());
+    if (outcome.kind !== 'failed') rmSync(notePath, { force: true });
+  };
+
+  const isRight = async (): Promise<boolean> => {
+    if (!existsSync(notePath)) return false;
+    const listing = await run('nft', ['-s', 'list', 'table', 'bridge', SENDERS_TABLE]);
+    return 'stdout' in listing && senderDigest(listing.stdout) === senderDigest(senderTable(leases()));
+  };
+
+  const ensure = async (record: (step: string) => void): Promise<void> => {
+    if (!isWanted || !hasBridges()) {
+      await remove();
+      return;
+    }
+    const wasNoted = existsSync(notePath);
+    if (await isRight()) {
+      stands = true;
+      return;
+    }
+    // Before the rules: a crash in between must not leave rules that nobody looks for.
+    writeFileSync(notePath, '');
+    const outcome = await change('nft', ['-f', '-'], sendersReplace(leases()));
+    stands = outcome.kind !== 'failed';
+    const reason = outcome.kind === 'failed' ? outcome.reason : '';
+    if (reason !== '' && reason !== toldReason) {
+      log.warn(`containers can send from addresses that are not theirs: nft cannot filter on bridges: ${reason}`);
+    }
+    toldReason = reason;
+    if (stands && wasNoted) record('hold containers to their addresses');
+  };
+
+  const byNetlink = (what: 'add' | 'delete', of: readonly Lease[]): boolean => {
+    try {
+      changeElements(what, SENDERS_TABLE, of.flatMap(senderElements));
+      return true;
+    } catch (error) {
+      log.debug(`elements of nft: ${String(error)}`);
+      return false;
+    }
+  };
+
+  return {
+    ensure: (record = () => undefined) => inTurn(() => ensure(record)),
+    admit: (admitted) =>
+      inTurn(async () => {
+        if (!stands || admitted.length === 0) return;
+        if (!byNetlink('add', admitted)) await ensure(() => undefined);
+      }),
+    forget: (gone) =>
+      inTurn(async () => {
+        if (!stands || gone.length === 0) return;
+        if (!byNetlink('delete', gone)) await ensure(() => undefined);
+      }),
+  };
+}

@@ -1,0 +1,164 @@
+// Containers that forge: frames of other MACs and addresses, and answers to questions that were not theirs. Real nft, real bridges.
+import assert from 'node:assert/strict';
+import { createSocket } from 'node:dgram';
+import { once } from 'node:events';
+import { after, describe, it } from 'node:test';
+import { eventually, PATIENCE_MS } from '../kit/eventually.ts';
+import { arpReply, sendFrames, udp } from '../kit/frames.ts';
+import { reexecInNamespaces } from '../kit/namespaced.ts';
+import { internal, leaseOf, reaches, run } from './kernel.ts';
+import { dir, kill, openService } from './service.ts';
+
+reexecInNamespaces(import.meta.filename);
+
+const GATEWAY = '10.0.5.1';
+const GATEWAY_MAC = '02:00:0a:00:05:01';
+const PORT = 5_555;
+const EVERYBODY = 'ff:ff:ff:ff:ff:ff';
+const leases = { evil: leaseOf(internal, 'evil', 10), good: leaseOf(internal, 'good', 11) };
+const netnsOf = (container: string): string => `${dir}/${container}`;
+
+/** Frames that were dropped since the table was made. */
+function dropped(): number {
+  return Number(/counter packets (\d+)/.exec(run(['nft', 'list', 'table', 'bridge', 'berth']))?.[1]);
+}
+const indexIn = (container: string): number =>
+  Number(/^(\d+): eth0@/m.exec(run(['ip', 'link', 'show', 'eth0'], netnsOf(container)))?.[1]);
+const portOf = (mac: string): string =>
+  new RegExp(`^${mac} dev (\\S+) master`, 'm').exec(run(['bridge', 'fdb', 'show', 'br', internal.bridge]))?.[1] ?? '';
+const gatewayAt = (container: string): string =>
+  /lladdr (\S+)/.exec(run(['ip', 'neigh', 'show', GATEWAY], netnsOf(container)))?.[1] ?? '';
+
+async function openPair(settings: 'checked' | 'any') {
+  const service = await openService('auto', [{ key: 'BERTH_SENDERS', value: settings, origin: 'command' }]);
+  after(service.close);
+  const child = service.serve();
+  after(() => kill(child));
+  assert.ok((await service.net.configure({ pools: [internal] })).ok);
+  for (const [container, lease] of Object.entries(leases)) {
+    assert.ok((await service.net.attach({ container, interfaces: [lease] })).ok);
+  }
+  for (const container of ['evil', 'good']) {
+    const before = settings === 'checked' ? dropped() : 0;
+    assert.ok(reaches(GATEWAY, netnsOf(container)), container);
+    if (settings === 'checked') assert.equal(dropped(), before, 'what a container may send was dropped');
+  }
+  assert.ok(reaches(leases.good.address, netnsOf('evil')));
+  return { ...service, child };
+}
+
+/** What a container that wants to be another one sends; each would have its effect if it came through. */
+const forged = (): readonly (readonly [string, Buffer])[] => {
+  const { evil, good } = leases;
+  return [
+    ['the MAC of a neighbour', udp(good.mac, EVERYBODY, good.address, '10.0.5.255', PORT, 'x')],
+    ['the address of a neighbour', udp(evil.mac, GATEWAY_MAC, good.address, GATEWAY, PORT, 'forged')],
+    ['an address of nobody', udp(evil.mac, GATEWAY_MAC, '192.0.2.9', GATEWAY, PORT, 'forged')],
+    [
+      'the gateway’s place in ARP',
+      arpReply({
+        from: evil.mac,
+        to: good.mac,
+        senderMac: evil.mac,
+        senderAddress: GATEWAY,
+        targetAddress: good.address,
+      }),
+    ],
+    [
+      'the gateway’s MAC in ARP',
+      arpReply({
+        from: evil.mac,
+        to: GATEWAY_MAC,
+        senderMac: GATEWAY_MAC,
+        senderAddress: evil.address,
+        targetAddress: GATEWAY,
+      }),
+    ],
+    [
+      'the gateway itself',
+      arpReply({
+        from: GATEWAY_MAC,
+        to: EVERYBODY,
+        senderMac: GATEWAY_MAC,
+        senderAddress: GATEWAY,
+        targetAddress: GATEWAY,
+      }),
+    ],
+  ];
+};
+
+describe('senders on a bridge', () => {
+  it('are held to their MAC and address, in ARP too: nothing forged comes through', async () => {
+    const { net, log } = await openPair('checked');
+    const received: string[] = [];
+    const host = createSocket('udp4').on('message', (text) => received.push(text.toString()));
+    after(() => host.close());
+    host.bind(PORT, GATEWAY);
+    await once(host, 'listening');
+    const port = portOf(leases.good.mac);
+    const { evil } = leases;
+    const index = indexIn('evil');
+    for (const [what, frame] of forged()) {
+      const before = dropped();
+      sendFrames(netnsOf('evil'), index, [frame]);
+      await eventually(`${what} is dropped`, PATIENCE_MS, () => dropped() > before);
+      assert.equal(portOf(leases.good.mac), port, what);
+      assert.equal(gatewayAt('good'), GATEWAY_MAC, what);
+    }
+    // Behind them on the same way: who this comes from is what it says.
+    sendFrames(netnsOf('evil'), index, [udp(evil.mac, GATEWAY_MAC, evil.address, GATEWAY, PORT, 'true')]);
+    await eventually('the true one', PATIENCE_MS, () => received.length > 0);
+    assert.deepEqual(received, ['true']);
+    assert.ok((await net.detach({ container: 'evil' })).ok);
+    assert.doesNotMatch(run(['nft', 'list', 'table', 'bridge', 'berth']), new RegExp(evil.address));
+    assert.ok((await net.detach({ container: 'good' })).ok);
+    assert.ok((await net.configure({ pools: [] })).ok);
+    assert.doesNotMatch(run(['nft', 'list', 'tables']), /bridge/);
+    assert.doesNotMatch(log.join('\n'), /can send from addresses/);
+  });
+
+  it('are believed what they say where that is asked for', async () => {
+    const { net } = await openPair('any');
+    assert.doesNotMatch(run(['nft', 'list', 'tables']), /bridge/);
+    const index = indexIn('evil');
+    const send = (what: RegExp): void =>
+      sendFrames(
+        netnsOf('evil'),
+        index,
+        forged().flatMap(([name, frame]) => (what.test(name) ? [frame] : [])),
+      );
+    // Again and again: what was just learnt is locked for a second.
+    await eventually('the neighbour takes the container for the gateway', PATIENCE_MS, () => {
+      send(/place in ARP/);
+      return gatewayAt('good') === leases.evil.mac;
+    });
+    const own = portOf(leases.evil.mac);
+    await eventually('the bridge looks for the neighbour there', PATIENCE_MS, () => {
+      send(/MAC of a neighbour/);
+      return own !== '' && portOf(leases.good.mac) === own;
+    });
+    for (const container of ['evil', 'good']) await net.detach({ container });
+    assert.ok((await net.configure({ pools: [] })).ok);
+  });
+
+  it('are held to them again when the rules were flushed, and by a net-svc that was killed', async () => {
+    const { net, serve, child } = await openPair('checked');
+    const rules = (): string => run(['nft', '-s', 'list', 'table', 'bridge', 'berth']);
+    const before = rules();
+    run(['nft', 'flush', 'ruleset']);
+    await eventually(
+      'the table is back',
+      PATIENCE_MS,
+      () => run(['nft', 'list', 'tables']).includes('bridge berth') && rules() === before,
+    );
+    await kill(child);
+    run(['nft', 'delete', 'element', 'bridge', 'berth', 'ports', `{ "${portOf(leases.evil.mac)}" }`]);
+    assert.notEqual(rules(), before);
+    const next = serve();
+    after(() => kill(next));
+    await eventually('the port is looked at again', PATIENCE_MS, () => rules() === before);
+    assert.ok(reaches(GATEWAY, netnsOf('evil')));
+    for (const container of ['evil', 'good']) await net.detach({ container });
+    assert.ok((await net.configure({ pools: [] })).ok);
+  });
+});
