@@ -15,6 +15,7 @@ const ALONE = [
   'test/control/',
   'test/scenarios/',
   'test/crash/',
+  'test/hostile/',
   'test/lxc-svc/',
   'test/net-svc/',
   'test/soak/',

@@ -1,5 +1,6 @@
 // Keeps the table of senders equal to what is attached: made with the program nft, changed by one container over netlink.
 import { existsSync, rmSync, writeFileSync } from 'node:fs';
+import { KernelError } from '../../shared/kernel/libc.ts';
 import type { Logger } from '../../shared/log/logger.ts';
 import type { Lease } from '../../shared/schema/network.ts';
 import { change, run } from './nat-command.ts';
@@ -85,7 +86,8 @@ export function createSenderGuard({ notePath, log, isWanted, hasBridges, leases 
       changeElements(what, SENDERS_TABLE, of.flatMap(senderElements));
       return true;
     } catch (error) {
-      log.debug(`elements of nft: ${String(error)}`);
+      // The table is not as it was left: others changed it, or a repair was there first.
+      if (!(error instanceof KernelError)) throw error;
       return false;
     }
   };

@@ -1,0 +1,126 @@
+// What a container with root inside and no role tries on the device itself: its socket, logs, processes, memory.
+import assert from 'node:assert/strict';
+import { fork } from 'node:child_process';
+import { once } from 'node:events';
+import { join } from 'node:path';
+import { after, before, describe, it } from 'node:test';
+import { ENDPOINTS } from '../../services/ctl-svc/endpoints.ts';
+import { ask, containerRows, get, serviceRows } from '../kit/api.ts';
+import { eventually } from '../kit/eventually.ts';
+import { PATIENCE_MS } from '../kit/tree.ts';
+import { type HostileWorld, MAX_PIDS, openHostileWorld } from './world.ts';
+
+const ROOT = join(import.meta.dirname, '../..');
+const REFUSED = { status: 403, body: '{"Error":"Request not sent from a mgmt platform"}' };
+
+describe('hostile.resources', () => {
+  let world: HostileWorld;
+  before(async () => {
+    world = await openHostileWorld();
+    world.served(1);
+  });
+  after(() => world.close());
+
+  /** Everything that its neighbours rely on; no service had to be restarted. */
+  const allIsWell = async (): Promise<void> => {
+    world.served(3);
+    const { tree } = world;
+    const rows = await get(tree.socket, '/containers', containerRows);
+    for (const name of ['victim', 'friend']) {
+      const row = rows.find((each) => each.name === name);
+      assert.deepEqual([row?.status, row?.pid, row?.restarts], ['STARTED', world.pidOf(name), 0], name);
+    }
+    const services = await get(tree.socket, '/services', serviceRows);
+    assert.deepEqual(
+      services.filter(({ restarts }) => restarts > 0),
+      [],
+    );
+  };
+
+  it('refuses every endpoint but the container’s own signal on its socket', async () => {
+    for (const { method, path } of ENDPOINTS) {
+      if (path === '/signal') continue;
+      const target = path.replaceAll(/\{[^}]+\}/g, 'victim');
+      const body = method === 'GET' || method === 'DELETE' ? undefined : { action: 'stop' };
+      assert.deepEqual(await ask(world.evilSocket, method, target, body), REFUSED, `${method} ${target}`);
+    }
+    await allIsWell();
+  });
+
+  it('answers the host while the container floods its socket over all the connections that it may have', async () => {
+    const target = join(ROOT, 'scripts/bench/api-target.ts');
+    const flooder = fork(target, ['flood', world.evilSocket], { execArgv: ['--import', 'tsx'] });
+    try {
+      await once(flooder, 'message');
+      const refused = async (): Promise<number> => {
+        const { body } = await ask(world.tree.socket, 'GET', '/metrics');
+        const counts = [...body.matchAll(/^berth_\w+_total\{[^}]*code="403"[^}]*\} (\d+)/gm)];
+        return counts.reduce((sum, [, count]) => sum + Number(count), 0);
+      };
+      const before = await refused();
+      await eventually('the flood', PATIENCE_MS, async () => (await refused()) > before + 1_000);
+      await allIsWell();
+    } finally {
+      flooder.kill('SIGKILL');
+      await once(flooder, 'exit');
+    }
+    await allIsWell();
+  });
+
+  it('goes on to take neighbours’ logs while the container floods its own', async () => {
+    const flood = world.evilFor(6, 'while :; do yes flooded | head -n 100000; done >/dev/console');
+    const syslog = world.evilFor(6, 'while :; do logger -t flood flooded; done');
+    await eventually('the flood', PATIENCE_MS, () => world.tree.readLog('evil/console.log').length > 100_000);
+    world.tree.inside(
+      ['lxc-attach', '-P', `${world.tree.rundir}/lxc`, '-n', 'victim', '--', '/bin/sh', '-c'].concat(
+        'echo a word of the victim >/dev/console',
+      ),
+    );
+    await eventually('the victim’s word', PATIENCE_MS, () =>
+      world.tree.readLog('victim/console.log').includes('a word of the victim'),
+    );
+    await Promise.all([flood, syslog]);
+    await allIsWell();
+  });
+
+  it('holds a fork bomb to the container’s limit of processes', async () => {
+    const bomb = world.evilFor(8, 'b() { b | b & sleep 6; }; b');
+    await eventually('the bomb', PATIENCE_MS, () => processes() >= MAX_PIDS - 5);
+    assert.ok(processes() <= MAX_PIDS, `${processes()} processes`);
+    await allIsWell();
+    await bomb;
+  });
+
+  it('holds memory to the container’s limit: the kernel ends what is in it, and nothing else', async () => {
+    // Eats what it reads until its end, of which there is none.
+    const { status } = world.evil('tail /dev/zero');
+    assert.notEqual(status, 0);
+    await allIsWell();
+  });
+
+  it('lets the container not raise its own limits', () => {
+    const writes = 'find / -xdev -name pids.max -o -xdev -name memory.max -o -xdev -name memory.limit_in_bytes';
+    const tried = world.evil(`${writes}; mount -t cgroup2 none /tmp/bin || mount -t cgroup -o pids none /tmp/bin`);
+    assert.notEqual(tried.status, 0, tried.stdout);
+    assert.match(tried.stderr, /permission denied|not permitted/i);
+  });
+
+  it('stops it, whatever it is doing', async () => {
+    const bomb = world.evilFor(10, 'b() { b | b & sleep 8; }; b');
+    await eventually('the bomb', PATIENCE_MS, () => processes() >= MAX_PIDS - 5);
+    assert.equal((await ask(world.tree.socket, 'PUT', '/containers/evil', { action: 'stop' })).status, 200);
+    await eventually('it is stopped', PATIENCE_MS, async () => {
+      const rows = await get(world.tree.socket, '/containers', containerRows);
+      return rows.find(({ name }) => name === 'evil')?.status === 'STOPPED';
+    });
+    await bomb;
+    await allIsWell();
+  });
+
+  /** In the evil container's pid namespace. */
+  const processes = (): number => {
+    const namespace = world.tree.inside(['readlink', `/proc/${world.pidOf('evil')}/ns/pid`]).stdout.trim();
+    const all = world.tree.inside(['sh', '-c', 'readlink /proc/[0-9]*/ns/pid']).stdout.split('\n');
+    return all.filter((line) => line === namespace).length;
+  };
+});
