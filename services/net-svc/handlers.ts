@@ -61,6 +61,9 @@ export function netHandlers({
     attach: async ({ container, interfaces, pid }) => {
       try {
         drift.expectChanges();
+        const before = bridged(desired.attachments.get(container) ?? []);
+        // First: an interface that comes up says so to its neighbours at once.
+        await senders?.admit(bridged(interfaces));
         const { netns, interfaces: attached } = attach(namespaces, container, interfaces, {
           ...AS_ASKED,
           isMacvlan: desired.isMacvlan,
@@ -68,7 +71,7 @@ export function netHandlers({
           pid,
         });
         desired.setAttachment(container, interfaces);
-        await senders?.admit(bridged(interfaces));
+        await senders?.forget(before, bridged(interfaces));
         return ok({ container, netns, interfaces: [...attached] });
       } catch (error) {
         return netFailed(error);
@@ -81,7 +84,7 @@ export function netHandlers({
         desired.dropAttachment(container);
         drift.expectChanges();
         await detach(container);
-        await senders?.forget(gone);
+        await senders?.forget(gone, []);
         return ok({});
       } catch (error) {
         return netFailed(error);

@@ -7,6 +7,7 @@ import { change, run } from './nat-command.ts';
 import { changeElements } from './nft-elements.ts';
 import {
   SENDERS_TABLE,
+  type SenderElement,
   senderDigest,
   senderElements,
   sendersRemove,
@@ -17,10 +18,13 @@ import {
 export interface SenderGuard {
   /** Makes the table equal to what is attached, or takes it away where there is no pool. `record` hears of a change. Never rejects. */
   ensure(record?: (step: string) => void): Promise<void>;
-  /** From now on these interfaces send from their leases only. Never rejects: a pool that cannot be guarded is still a pool. */
+  /**
+   * These interfaces may send from their leases, and from no others once they have been told. Never rejects: a pool that cannot be
+   * guarded is still a pool.
+   */
   admit(leases: readonly Lease[]): Promise<void>;
-  /** They are gone. */
-  forget(leases: readonly Lease[]): Promise<void>;
+  /** They are gone, but for what belongs to `kept` as well. */
+  forget(leases: readonly Lease[], kept: readonly Lease[]): Promise<void>;
 }
 
 export interface SenderContext {
@@ -81,9 +85,9 @@ export function createSenderGuard({ notePath, log, isWanted, hasBridges, leases 
     if (stands && wasNoted) record('hold containers to their addresses');
   };
 
-  const byNetlink = (what: 'add' | 'delete', of: readonly Lease[]): boolean => {
+  const byNetlink = (what: 'add' | 'delete', elements: readonly SenderElement[]): boolean => {
     try {
-      changeElements(what, SENDERS_TABLE, of.flatMap(senderElements));
+      changeElements(what, SENDERS_TABLE, elements);
       return true;
     } catch (error) {
       // The table is not as it was left: others changed it, or a repair was there first.
@@ -97,12 +101,16 @@ export function createSenderGuard({ notePath, log, isWanted, hasBridges, leases 
     admit: (admitted) =>
       inTurn(async () => {
         if (!stands || admitted.length === 0) return;
-        if (!byNetlink('add', admitted)) await ensure(() => undefined);
+        if (!byNetlink('add', admitted.flatMap(senderElements))) await ensure(() => undefined);
       }),
-    forget: (gone) =>
+    forget: (gone, kept) =>
       inTurn(async () => {
-        if (!stands || gone.length === 0) return;
-        if (!byNetlink('delete', gone)) await ensure(() => undefined);
+        const staying = new Set(kept.flatMap(senderElements).map(elementText));
+        const leaving = gone.flatMap(senderElements).filter((element) => !staying.has(elementText(element)));
+        if (!stands || leaving.length === 0) return;
+        if (!byNetlink('delete', leaving)) await ensure(() => undefined);
       }),
   };
 }
+
+const elementText = ({ set, port, mac, address }: SenderElement): string => [set, port, mac, address].join();

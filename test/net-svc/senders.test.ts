@@ -117,6 +117,23 @@ describe('senders on a bridge', () => {
     assert.doesNotMatch(log.join('\n'), /can send from addresses/);
   });
 
+  it('change with their lease: what was theirs before is nobody’s', async () => {
+    const { net } = await openPair('checked');
+    const moved = leaseOf(internal, 'evil', 20);
+    assert.ok((await net.attach({ container: 'evil', interfaces: [moved] })).ok);
+    assert.ok(reaches(GATEWAY, netnsOf('evil')));
+    const table = run(['nft', 'list', 'table', 'bridge', 'berth']);
+    assert.ok(table.includes(moved.address) && table.includes(moved.mac));
+    assert.ok(!table.includes(`${leases.evil.address}\n`) && !table.includes(leases.evil.mac), table);
+    const before = dropped();
+    sendFrames(netnsOf('evil'), indexIn('evil'), [
+      udp(leases.evil.mac, GATEWAY_MAC, leases.evil.address, GATEWAY, PORT, 'x'),
+    ]);
+    await eventually('what it was is dropped', PATIENCE_MS, () => dropped() > before);
+    for (const container of ['evil', 'good']) await net.detach({ container });
+    assert.ok((await net.configure({ pools: [] })).ok);
+  });
+
   it('are believed what they say where that is asked for', async () => {
     const { net } = await openPair('any');
     assert.doesNotMatch(run(['nft', 'list', 'tables']), /bridge/);
