@@ -1,39 +1,57 @@
-// Where a hardware test runs: on this machine's sandbox, or on a board over ssh. One command at a time, to its end.
-import { spawnSync } from 'node:child_process';
-import { join } from 'node:path';
-import process from 'node:process';
+// What a hardware test knows of the machine that it runs on, whichever machine that is.
+import type { ChildProcess } from 'node:child_process';
+
+/**
+ * What a target may lack; a test names what it needs. `reboot`: by itself, `cut`: the power goes away at once, `init`: whoever starts
+ * the supervisor starts it again when it dies, `pure-cgroup2`: nothing of version 1.
+ */
+export const FEATURES = ['reboot', 'cut', 'init', 'device-mapper', 'modules', 'watchdog', 'pure-cgroup2'] as const;
+export type Feature = (typeof FEATURES)[number];
+
+export interface Outcome {
+  readonly status: number | null;
+  readonly stdout: string;
+  readonly stderr: string;
+}
 
 export interface Target {
   readonly name: string;
-  /** Runs a command in a checkout of Berth. */
-  run(command: readonly string[]): { readonly status: number | null; readonly output: string };
+  /** Why this target cannot do it; undefined: it can. */
+  lacks(feature: Feature): string | undefined;
+  /** The host's control socket, as a path of this machine. */
+  readonly socket: string;
+  /** Paths on the target. */
+  readonly storage: string;
+  readonly rundir: string;
+  /** Runs a command to its end; rejects when the target cannot be reached or the command takes a minute. */
+  run(command: readonly string[]): Promise<Outcome>;
+  /** Starts a command whose output is read while it runs. */
+  start(command: readonly string[]): ChildProcess;
+  /** Files and folders, with their modes. `to` is the folder that will hold it. */
+  copyTo(from: string, to: string): Promise<void>;
+  copyFrom(from: string, to: string): Promise<void>;
+  /** Resolves when commands can be run. */
+  powerOn(): Promise<void>;
+  /** The orderly way; resolves when it is off. */
+  powerOff(): Promise<void>;
+  /** What was not written is lost. */
+  cut(): Promise<void>;
+  /** Resolves when commands can be run again after a reboot that somebody else brought about. `bootId`: of the boot before. */
+  rebooted(bootId: string): Promise<void>;
+  /** What its console said since the test began. */
+  console(): string;
+  /** Stops it, and leaves nothing behind. */
+  close(): Promise<void>;
 }
 
-const RUN_TIMEOUT_MS = 600_000;
-
-function runProgram(program: string, args: readonly string[]): ReturnType<Target['run']> {
-  const options = { encoding: 'utf8', timeout: RUN_TIMEOUT_MS, cwd: join(import.meta.dirname, '..') } as const;
-  const { status, stdout, stderr, error } = spawnSync(program, args, options);
-  return { status, output: `${stdout ?? ''}${stderr ?? ''}${error?.message ?? ''}` };
+/** The output of a command that must succeed. */
+export async function output(target: Target, command: readonly string[]): Promise<string> {
+  const { status, stdout, stderr } = await target.run(command);
+  if (status !== 0) throw new Error(`${command.join(' ')} on ${target.name} ended with ${status}: ${stderr || stdout}`);
+  return stdout;
 }
 
-const local: Target = {
-  name: 'local',
-  run: ([program = '', ...args]) => runProgram(program, args),
-};
-
-/** `host` as ssh takes it; `folder`: the checkout there. Each word is quoted for the shell that sshd starts. */
-function overSsh(host: string, folder: string): Target {
-  const quote = (word: string): string => `'${word.replaceAll("'", "'\\''")}'`;
-  return {
-    name: `ssh ${host}`,
-    run: (command) =>
-      runProgram('ssh', ['-o', 'BatchMode=yes', '--', host, `cd ${quote(folder)} && ${command.map(quote).join(' ')}`]),
-  };
-}
-
-/** BERTH_HW_SSH names a board; without it, the sandbox of this machine. */
-export function chosenTarget(): Target {
-  const { BERTH_HW_SSH: host, BERTH_HW_FOLDER: folder = 'berth' } = process.env;
-  return host === undefined ? local : overSsh(host, folder);
+/** Of this boot and no other (random(4)). */
+export async function bootId(target: Target): Promise<string> {
+  return (await output(target, ['cat', '/proc/sys/kernel/random/boot_id'])).trim();
 }

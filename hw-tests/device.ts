@@ -1,0 +1,138 @@
+// What hardware tests ask of Berth on a target, over its control socket, with patience for machines that are slow.
+import assert from 'node:assert/strict';
+import { chmodSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { request } from 'node:http';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { text } from 'node:stream/consumers';
+import { setTimeout as delay } from 'node:timers/promises';
+import * as z from 'zod/mini';
+import type { ContainerRow } from '../shared/schema/api.ts';
+import { type StepProgress, stepProgress } from '../shared/schema/steps.ts';
+import { type ApiAnswer, containerRows, healthAnswer, leaseRows } from '../test/kit/api.ts';
+import { type SourceContainer, type StateDocument, writeSource } from '../test/kit/step.ts';
+import { packInto } from '../test/kit/tree.ts';
+import type { Target } from './target.ts';
+
+/** An emulated machine on a busy one takes minutes for what a board does in seconds. */
+export const PATIENCE_MS = 400_000;
+const ANSWER_MS = 90_000;
+const LOOK_AGAIN_MS = 500;
+
+const stateDocument = z.record(z.string(), z.unknown());
+const objectRows = z.array(z.object({ sha256: z.string() }));
+
+export type Lease = z.output<typeof leaseRows>[number];
+
+/** Packs containers of busybox into a storage folder of revision 0; the caller removes it. */
+export function packed(
+  containers: Readonly<Record<string, SourceContainer>>,
+  device: object,
+  change: (state: StateDocument) => void = () => undefined,
+): string {
+  const storage = mkdtempSync(join(tmpdir(), 'berth-hw-storage-'));
+  const source = mkdtempSync(join(tmpdir(), 'berth-hw-source-'));
+  try {
+    chmodSync(storage, 0o755);
+    packInto(storage, writeSource(source, containers, device));
+    const path = join(storage, 'trails/0/.pvr/json');
+    const state = stateDocument.parse(JSON.parse(readFileSync(path, 'utf8')));
+    change(state);
+    rmSync(path);
+    writeFileSync(path, JSON.stringify(state));
+    return storage;
+  } finally {
+    rmSync(source, { recursive: true, force: true });
+  }
+}
+
+export function ask({ socket }: Target, method: string, path: string, body?: string | Buffer): Promise<ApiAnswer> {
+  return new Promise((resolve, reject) => {
+    const headers = body === undefined ? {} : { 'content-length': Buffer.byteLength(body) };
+    const outgoing = request({ socketPath: socket, method, path, headers, agent: false }, (response) => {
+      text(response).then((answer) => resolve({ status: response.statusCode ?? 0, body: answer }), reject);
+    });
+    outgoing.setTimeout(ANSWER_MS, () =>
+      outgoing.destroy(new Error(`${method} ${path}: no answer in ${ANSWER_MS} ms`)),
+    );
+    outgoing.on('error', reject);
+    outgoing.end(body);
+  });
+}
+
+export async function get<T extends z.ZodMiniType>(target: Target, path: string, schema: T): Promise<z.output<T>> {
+  const { status, body } = await ask(target, 'GET', path);
+  if (status !== 200) throw new Error(`GET ${path} answered ${status}: ${body}`);
+  return schema.parse(JSON.parse(body));
+}
+
+/** Resolves with the first value that is not undefined; `last` of the failure is what was seen before. */
+export async function until<T>(what: string, look: () => Promise<T | undefined>, tell = (): string => ''): Promise<T> {
+  const end = performance.now() + PATIENCE_MS;
+  for (;;) {
+    let problem = '';
+    const value = await look().catch((error: unknown) => {
+      problem = String(error);
+      return undefined;
+    });
+    if (value !== undefined) return value;
+    if (performance.now() > end) assert.fail(`${what}: not within ${PATIENCE_MS} ms; ${problem} ${tell()}`);
+    await delay(LOOK_AGAIN_MS);
+  }
+}
+
+/** When every container has met its goal and `/health` is ok. */
+export async function settled(target: Target): Promise<readonly ContainerRow[]> {
+  let seen = 'nothing was answered';
+  return await until(
+    `${target.name} is well`,
+    async () => {
+      const [health, rows] = [
+        await ask(target, 'GET', '/health').then(({ body }) => healthAnswer.parse(JSON.parse(body))),
+        await get(target, '/containers', containerRows),
+      ];
+      seen = `${JSON.stringify(health)} ${rows.map(({ name, status }) => `${name} ${status}`).join(', ')}`;
+      const met =
+        rows.length > 0 && rows.every(({ status, status_goal }) => status === status_goal || status === 'READY');
+      return health.status === 'ok' && met ? rows : undefined;
+    },
+    () => `${seen}\n${target.console().slice(-3000)}`,
+  );
+}
+
+export const leases = (target: Target): Promise<readonly Lease[]> => get(target, '/ipam/leases', leaseRows);
+
+export async function command(target: Target, op: string, payload = ''): Promise<void> {
+  const { status, body } = await ask(target, 'POST', '/commands', JSON.stringify({ op, payload }));
+  assert.equal(status, 200, `${op} ${payload}: ${body}`);
+}
+
+/** Brings the revision of a packed storage folder to the device as locals/`name`. */
+export async function install(target: Target, storage: string, name: string): Promise<void> {
+  const state = stateDocument.parse(JSON.parse(readFileSync(join(storage, 'trails/0/.pvr/json'), 'utf8')));
+  const present = (await get(target, '/objects', objectRows)).map(({ sha256 }) => sha256);
+  for (const [path, digest] of Object.entries(state)) {
+    if (path === '#spec' || typeof digest !== 'string' || present.includes(digest)) continue;
+    const put = await ask(target, 'PUT', `/objects/${digest}`, readFileSync(join(storage, 'objects', digest)));
+    assert.equal(put.status, 200, `PUT object of ${path}: ${put.body}`);
+  }
+  const { status, body } = await ask(target, 'PUT', `/steps/locals/${name}`, JSON.stringify(state));
+  assert.equal(status, 200, body);
+}
+
+export const progressOf = (target: Target, revision: string): Promise<StepProgress> =>
+  get(target, `/steps/${revision}/progress`, stepProgress);
+
+/** A socket that is away for a while is waited for. */
+export async function progressReaches(target: Target, revision: string, status: string): Promise<StepProgress> {
+  let last = 'nothing was heard of it';
+  return await until(
+    `${revision} is ${status}`,
+    async () => {
+      const progress = await progressOf(target, revision);
+      last = JSON.stringify(progress);
+      return progress.status === status ? progress : undefined;
+    },
+    () => last,
+  );
+}
