@@ -91,6 +91,8 @@ function withUmask<T>(mask: number, run: () => T): T {
 function cleanEnvironment(launch: Launch): NodeJS.ProcessEnv {
   return {
     PATH: '/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin',
+    // mallopt(3): an arena for each of ten threads that hardly allocate costs a service some 300 KB.
+    MALLOC_ARENA_MAX: '1',
     [LAUNCH_VARIABLE]: JSON.stringify(launch),
   };
 }
