@@ -1,9 +1,10 @@
-// The two ends of the broker's bench, and the relay between them, over our messages or over Node's own child-process IPC.
-// argv: `ours` or `node`, then `answer` or `ask`.
+// The two ends of the broker's bench, and the relay between them, over our messages, bare bytes or Node's own child-process
+// IPC. argv: `ours`, `bytes` or `node`, then `answer` or `ask`.
 import { Socket } from 'node:net';
 import process from 'node:process';
 import { createChannel } from '../../shared/ipc/channel.ts';
 import { ok } from '../../shared/ipc/contract.ts';
+import { HEADER_BYTES } from '../../shared/ipc/envelope.ts';
 import { socketPort } from '../../shared/ipc/socket-port.ts';
 import { silentLogger } from '../../shared/log/logger.ts';
 import { BENCH_HASH, type BenchResult, benchContract } from './broker-contract.ts';
@@ -13,6 +14,9 @@ const PARALLEL = 20_000;
 const IN_FLIGHT = 64;
 /** 100 bytes with the rest of the payload. */
 const TEXT = 'x'.repeat(90);
+
+/** Length, envelope and payload of `echo`. */
+const BYTES_OF_A_MESSAGE = HEADER_BYTES + 100;
 
 type Ask = (text: string) => Promise<unknown>;
 
@@ -54,6 +58,31 @@ async function ours(role: string): Promise<void> {
   report(await measure((text) => client.echo({ text })));
 }
 
+/** As many bytes as one of our messages has; whoever asked first is answered first. */
+async function bytes(role: string): Promise<void> {
+  const socket = new Socket({ fd: 3, readable: true, writable: true });
+  if (role === 'answer') {
+    socket.on('data', (chunk) => socket.write(chunk));
+    return;
+  }
+  const message = Buffer.alloc(BYTES_OF_A_MESSAGE);
+  const waiting: (() => void)[] = [];
+  let received = 0;
+  socket.on('data', (chunk: Buffer) => {
+    received += chunk.length;
+    for (; received >= message.length; received -= message.length) waiting.shift()?.();
+  });
+  report(
+    await measure(
+      () =>
+        new Promise<void>((resolve) => {
+          waiting.push(resolve);
+          socket.write(message);
+        }),
+    ),
+  );
+}
+
 async function nodes(role: string): Promise<void> {
   if (role === 'answer') {
     process.on('message', (message) => process.send?.(message));
@@ -78,4 +107,4 @@ async function nodes(role: string): Promise<void> {
 }
 
 const [kind = '', role = ''] = process.argv.slice(2);
-await (kind === 'ours' ? ours(role) : nodes(role));
+await (kind === 'ours' ? ours(role) : kind === 'bytes' ? bytes(role) : nodes(role));

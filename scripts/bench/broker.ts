@@ -1,6 +1,6 @@
-// Bench rows of the broker: a round trip A → broker → B and back, beside the same through Node's own child-process IPC.
+// Bench rows of the broker: a round trip A → broker → B and back, beside the same through a relay of bare bytes,
+// through Node's own child-process IPC and through D-Bus.
 import { type ChildProcess, spawn } from 'node:child_process';
-import { once } from 'node:events';
 import { mkdtempSync, rmSync } from 'node:fs';
 import { Socket } from 'node:net';
 import { tmpdir } from 'node:os';
@@ -11,11 +11,13 @@ import { createBroker } from '../../shared/ipc/broker.ts';
 import { socketPort } from '../../shared/ipc/socket-port.ts';
 import { silentLogger } from '../../shared/log/logger.ts';
 import { BENCH_HASH, type BenchResult, benchContract, benchResult } from './broker-contract.ts';
-import { median, type Row } from './row.ts';
+import { openDbus } from './dbus.ts';
+import { firstOutput } from './first-output.ts';
+import { type MissingRow, median, type Row } from './row.ts';
 
 const ROUNDS = 3;
 
-export async function brokerRows(): Promise<Row[]> {
+export async function brokerRows(): Promise<(Row | MissingRow)[]> {
   const folder = mkdtempSync(join(tmpdir(), 'berth-bench-'));
   try {
     const peers = join(folder, 'peers.mjs');
@@ -28,35 +30,60 @@ export async function brokerRows(): Promise<Row[]> {
       logLevel: 'error',
       banner: { js: "import { createRequire } from 'node:module'; const require = createRequire(import.meta.url);" },
     });
-    const ours: BenchResult[] = [];
-    const nodes: BenchResult[] = [];
-    for (let round = 0; round < ROUNDS; round += 1) {
-      ours.push(await throughBroker(peers));
-      nodes.push(await throughNodeIpc(peers));
+    const dbus = await openDbus(folder);
+    try {
+      const ours: BenchResult[] = [];
+      const nodes: BenchResult[] = [];
+      const relayed: BenchResult[] = [];
+      const others: BenchResult[] = [];
+      for (let round = 0; round < ROUNDS; round += 1) {
+        ours.push(await throughBroker(peers));
+        relayed.push(await throughRelay(peers));
+        nodes.push(await throughNodeIpc(peers));
+        if ('measure' in dbus) others.push(await dbus.measure());
+      }
+      const beside = 'missing' in dbus ? [{ name: 'broker beside dbus-daemon', ...dbus }] : besideDbus(ours, others);
+      return [...rowsOf(ours, relayed, nodes), ...beside, NO_DBUS_BROKER];
+    } finally {
+      if ('close' in dbus) dbus.close();
     }
-    return rowsOf(ours, nodes);
   } finally {
     rmSync(folder, { recursive: true, force: true });
   }
 }
 
-function rowsOf(ours: readonly BenchResult[], nodes: readonly BenchResult[]): Row[] {
-  const p50 = (results: readonly BenchResult[]): number => median(results.map(({ p50Us }) => p50Us));
-  const rate = (results: readonly BenchResult[]): number => median(results.map(({ perSecond }) => perSecond));
+const NO_DBUS_BROKER: MissingRow = {
+  name: 'broker beside dbus-broker',
+  missing: 'its launcher starts under systemd only, as the bus of a whole machine or session',
+};
+
+const p50 = (results: readonly BenchResult[]): number => median(results.map(({ p50Us }) => p50Us));
+const rate = (results: readonly BenchResult[]): number => median(results.map(({ perSecond }) => perSecond));
+const ROUND_TRIP = { name: 'broker round trip, one at a time, p50', unit: 'µs', better: 'lower' } as const;
+const IN_FLIGHT = { name: 'broker round trips, 64 in flight', unit: '/s', better: 'higher' } as const;
+
+function rowsOf(
+  ours: readonly BenchResult[],
+  relayed: readonly BenchResult[],
+  nodes: readonly BenchResult[],
+): readonly Row[] {
+  const relay = { name: 'relay of bare bytes', value: p50(relayed) };
+  return [
+    { ...ROUND_TRIP, value: p50(ours), baseline: relay, goal: 'ratio ≤ 1.5' },
+    { ...IN_FLIGHT, value: rate(ours), baseline: { name: 'node ipc', value: rate(nodes) }, goal: '≥ 100,000' },
+  ];
+}
+
+function besideDbus(ours: readonly BenchResult[], others: readonly BenchResult[]): readonly Row[] {
+  const name = 'dbus-daemon, peers in C';
   return [
     {
-      name: 'broker round trip, one at a time, p50',
-      unit: 'µs',
-      value: p50(ours),
-      baseline: { name: 'node ipc', value: p50(nodes) },
-      better: 'lower',
+      ...{ ...ROUND_TRIP, name: `${ROUND_TRIP.name}, beside D-Bus`, value: p50(ours) },
+      ...{ baseline: { name, value: p50(others) }, goal: 'ratio ≤ 1' },
     },
     {
-      name: 'broker round trips, 64 in flight',
-      unit: '/s',
-      value: rate(ours),
-      baseline: { name: 'node ipc', value: rate(nodes) },
-      better: 'higher',
+      ...{ ...IN_FLIGHT, name: `${IN_FLIGHT.name}, beside D-Bus`, value: rate(ours) },
+      ...{ baseline: { name, value: rate(others) }, goal: 'ratio ≥ 1' },
     },
   ];
 }
@@ -82,6 +109,24 @@ async function throughBroker(peers: string): Promise<BenchResult> {
   return result;
 }
 
+/** Bytes that nobody looks at, through a process between the two: what is left when a broker does nothing. */
+async function throughRelay(peers: string): Promise<BenchResult> {
+  const start = (role: string): [ChildProcess, Socket] => {
+    const child = spawn(process.execPath, [peers, 'bytes', role], { stdio: ['ignore', 'pipe', 'inherit', 'pipe'] });
+    const socket = child.stdio[3];
+    if (!(socket instanceof Socket)) throw new Error('no socketpair');
+    return [child, socket];
+  };
+  const [answering, to] = start('answer');
+  const [asking, from] = start('ask');
+  for (const socket of [to, from]) socket.on('error', () => undefined);
+  from.on('data', (bytes) => to.write(bytes));
+  to.on('data', (bytes) => from.write(bytes));
+  const result = await resultOf(asking);
+  answering.kill();
+  return result;
+}
+
 async function throughNodeIpc(peers: string): Promise<BenchResult> {
   const start = (role: string): ChildProcess =>
     spawn(process.execPath, [peers, 'node', role], { stdio: ['ignore', 'pipe', 'inherit', 'ipc'] });
@@ -98,8 +143,7 @@ async function throughNodeIpc(peers: string): Promise<BenchResult> {
 
 /** Reads the one line that the asking end prints, and ends it. */
 async function resultOf(child: ChildProcess): Promise<BenchResult> {
-  if (child.stdout === null) throw new Error('no output');
-  const [line] = await once(child.stdout, 'data');
+  const line = await firstOutput(child);
   child.kill();
-  return benchResult.parse(JSON.parse(String(line)));
+  return benchResult.parse(JSON.parse(line));
 }

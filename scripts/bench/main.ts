@@ -1,75 +1,84 @@
-// `npm run bench [-- --json] [-- --rows NAME…]`: runs the rows and prints them as a table or as JSON.
-import { writeFileSync } from 'node:fs';
-import { parseArgs } from 'node:util';
+// `npm run bench`: runs the rows, prints them beside their baselines and goals, and keeps them as a report and a chart.
+import { mkdirSync, writeFileSync } from 'node:fs';
+import { availableParallelism, loadavg } from 'node:os';
+import { dirname } from 'node:path';
+import process from 'node:process';
 import { apiRows } from './api.ts';
+import { BENCH_USAGE, parseBenchArguments } from './bench-arguments.ts';
 import { brokerRows } from './broker.ts';
+import { renderChart } from './chart.ts';
+import { compareReports, renderComparison } from './compare.ts';
+import { containerMemoryRows } from './container-memory.ts';
 import { containerRows } from './containers.ts';
 import { ipamRows } from './ipam.ts';
 import { journalRows } from './journal.ts';
+import { calibrate, noiseWarning, spreadOf } from './noise.ts';
 import { plumbingRows } from './plumbing.ts';
-import type { Row } from './row.ts';
+import { type Report, readReport } from './report.ts';
+import type { MissingRow, Row } from './row.ts';
+import { renderRows } from './table.ts';
 import { treeRows } from './tree.ts';
 
-const GROUPS: Readonly<Record<string, () => Promise<Row[]>>> = {
+/** By name, in the order in which they run: the more they tell of a device the earlier, should time run out. */
+const GROUPS: Readonly<Record<string, () => Promise<readonly (Row | MissingRow)[]>>> = {
   tree: treeRows,
   containers: containerRows,
-  plumbing: plumbingRows,
   broker: brokerRows,
+  memory: containerMemoryRows,
+  api: apiRows,
+  plumbing: plumbingRows,
   journal: journalRows,
   ipam: ipamRows,
-  api: apiRows,
 };
+/** A group that has not begun by then is left out: all of them together take at most ten minutes. */
+const LAST_BEGIN_MS = 8 * 60_000;
 
-const { values, positionals } = parseArgs({
-  options: {
-    json: { type: 'boolean', default: false },
-    rows: { type: 'boolean', default: false },
-    out: { type: 'string' },
-  },
-  allowPositionals: true,
-});
-const names = values.rows ? positionals : Object.keys(GROUPS);
-const unknown = names.filter((name) => GROUPS[name] === undefined);
-if (unknown.length > 0 || names.length === 0) {
-  console.error(`bench: no rows named ${unknown.join(', ')}; there are ${Object.keys(GROUPS).join(', ')}`);
+const chosen = parseBenchArguments(process.argv.slice(2), Object.keys(GROUPS));
+if ('wrong' in chosen) refuse(chosen.wrong);
+const earlier = chosen.compare === undefined ? undefined : readReport(chosen.compare);
+if (earlier !== undefined && 'wrong' in earlier) refuse(`--compare: ${earlier.wrong}`);
+
+const [load = 0] = loadavg();
+const report = await run(chosen.names);
+mkdirSync(dirname(chosen.out), { recursive: true });
+writeFileSync(chosen.out, `${JSON.stringify(report, null, 2)}\n`);
+const chart = chosen.out.replace(/\.json$/, '.svg');
+writeFileSync(
+  chart,
+  renderChart(report.rows, `Berth on Node ${report.node}, ${report.processors} processors, ${report.takenAt}`),
+);
+
+console.log(chosen.json ? JSON.stringify(report, null, 2) : renderRows(report.rows, report.missing));
+if (earlier !== undefined)
+  console.error(`\nsince ${earlier.takenAt}:\n${renderComparison(compareReports(earlier, report))}`);
+const warning = noiseWarning(report.spread, load, report.processors);
+if (warning !== undefined) console.error(`\n${warning}`);
+console.error(`\n${chosen.out} and ${chart} have it.`);
+
+function refuse(wrong: string): never {
+  console.error(`bench: ${wrong}\n\n${BENCH_USAGE}`);
   process.exit(2);
 }
 
-const rows: Row[] = [];
-for (const name of names) rows.push(...((await GROUPS[name]?.()) ?? []));
-const json = JSON.stringify(
-  rows.map((row) => ({ ...row, ratio: ratioOf(row) })),
-  null,
-  2,
-);
-if (values.out !== undefined) writeFileSync(values.out, `${json}\n`);
-console.log(values.json ? json : table(rows));
-
-function ratioOf({ value, baseline }: Row): number | undefined {
-  return baseline === undefined ? undefined : value / baseline.value;
-}
-
-function table(all: readonly Row[]): string {
-  const head = ['row', 'value', 'baseline', 'ratio', 'goal'];
-  const lines = all.map((row) => [
-    row.name,
-    `${figure(row.value)} ${row.unit}`,
-    row.baseline === undefined ? '' : `${figure(row.baseline.value)} ${row.unit} (${row.baseline.name})`,
-    row.baseline === undefined ? '' : figure(row.value / row.baseline.value),
-    row.goal ?? '',
-  ]);
-  const widths = head.map((_, column) => Math.max(...[head, ...lines].map((line) => (line[column] ?? '').length)));
-  return [head, ...lines]
-    .map((line) =>
-      line
-        .map((cell, column) => cell.padEnd(widths[column] ?? 0))
-        .join('  ')
-        .trimEnd(),
-    )
-    .join('\n');
-}
-
-/** Three digits that mean something. */
-function figure(value: number): string {
-  return value >= 1_000 ? Math.round(value).toLocaleString('en') : String(Number(value.toPrecision(3)));
+async function run(names: readonly string[]): Promise<Report> {
+  const found: (Row | MissingRow)[] = [];
+  const tries = [...calibrate()];
+  const began = performance.now();
+  for (const name of names) {
+    if (performance.now() - began > LAST_BEGIN_MS) {
+      found.push({ name, missing: `ten minutes were nearly over; npm run bench -- --rows ${name}` });
+      continue;
+    }
+    console.error(`${name} …`);
+    found.push(...((await GROUPS[name]?.()) ?? []));
+    tries.push(...calibrate());
+  }
+  return {
+    takenAt: new Date().toISOString(),
+    node: process.versions.node,
+    processors: availableParallelism(),
+    spread: spreadOf(tries),
+    rows: found.flatMap((each) => ('missing' in each ? [] : [each])),
+    missing: found.flatMap((each) => ('missing' in each ? [each] : [])),
+  };
 }
