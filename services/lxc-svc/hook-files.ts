@@ -11,10 +11,12 @@ export interface HookFile {
   readonly path: string;
 }
 
-/** What is in the folder, or on the way to it, and must not be run. `name`: of the file, `''` for the folder. */
+/** What is in the folder, or on the way to it, and is not run. `name`: of the file, `''` for the folder. */
 export interface RefusedHook {
   readonly name: string;
   readonly reason: string;
+  /** It would be run, if somebody had not been careless; anything else may be there on purpose. */
+  readonly unsafe: boolean;
 }
 
 export interface FoundHooks {
@@ -42,16 +44,19 @@ export function findHooks(folder: string | undefined): FoundHooks {
   try {
     const real = realpathSync(folder);
     const wrong = unsafeWay(real);
-    if (wrong !== undefined) return { hooks, refused: [{ name: '', reason: wrong }] };
+    if (wrong !== undefined) return { hooks, refused: [{ name: '', reason: wrong, unsafe: true }] };
     for (const name of readdirSync(real).sort(byBytes)) {
       const path = join(real, name);
-      const reason = whyNot(lstatSync(path));
-      if (reason === undefined) hooks.push({ name, path });
-      else refused.push({ name, reason });
+      const found = lstatSync(path);
+      const [other, unsafe] = [whyNoHook(found), notRootsAlone(found)];
+      if (other !== undefined) refused.push({ name, reason: other, unsafe: false });
+      else if (unsafe !== undefined) refused.push({ name, reason: unsafe, unsafe: true });
+      else hooks.push({ name, path });
     }
   } catch (error) {
     const isAbsent = error instanceof Error && 'code' in error && error.code === 'ENOENT' && hooks.length === 0;
-    if (!isAbsent) return { hooks: [], refused: [{ name: '', reason: `cannot be read: ${String(error)}` }] };
+    if (!isAbsent)
+      return { hooks: [], refused: [{ name: '', reason: `cannot be read: ${String(error)}`, unsafe: true }] };
   }
   return { hooks, refused };
 }
@@ -61,11 +66,11 @@ function byBytes(a: string, b: string): number {
   return Buffer.compare(Buffer.from(a), Buffer.from(b));
 }
 
-function whyNot(found: Stats): string | undefined {
+function whyNoHook(found: Stats): string | undefined {
   if (found.isSymbolicLink()) return 'it is a symbolic link; put the file itself here';
   if (!found.isFile()) return found.isDirectory() ? 'it is a folder' : 'it is no regular file';
   if ((found.mode & 0o100) === 0) return 'it is not executable for its owner; chmod 0755 makes it a hook';
-  return notRootsAlone(found);
+  return undefined;
 }
 
 function notRootsAlone({ uid, mode }: Stats): string | undefined {

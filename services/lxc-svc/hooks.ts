@@ -26,7 +26,7 @@ export type HooksOutcome =
 export interface Hooks {
   /** Events wait for each other. The first hook that fails is the last that runs. Never rejects. */
   run(event: HookEvent, situation: HookSituation, signal: AbortSignal): Promise<HooksOutcome>;
-  /** What is in the folder and does not run. */
+  /** What is in the folder and must not be run. */
   health(): readonly HealthReason[];
   /** Whatever runs is killed. */
   close(): void;
@@ -115,11 +115,14 @@ export function createHooks({ places, folder, timeoutMs, log, speak }: HooksCont
       return result;
     },
     health: () =>
-      refused.slice(0, MAX_REASONS).map(({ name, reason }) => ({
-        code: 'HOOK_NOT_RUN',
-        subject: name,
-        message: `${join(folder ?? '', name)}: ${reason}`.slice(0, 500),
-      })),
+      refused
+        .filter(({ unsafe }) => unsafe)
+        .slice(0, MAX_REASONS)
+        .map(({ name, reason }) => ({
+          code: 'HOOK_NOT_RUN',
+          subject: name,
+          message: `${join(folder ?? '', name)}: ${reason}`.slice(0, 500),
+        })),
     close: () => closed.abort(),
   };
 }

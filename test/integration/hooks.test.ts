@@ -1,64 +1,88 @@
-// Hooks in a whole tree: real scripts, told of a start, an update and its failure.
+// Hooks in a whole tree: real scripts, told of a start, an update and its failure; and services that are killed while one runs.
 import assert from 'node:assert/strict';
-import { existsSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { afterEach, describe, it } from 'node:test';
-import * as z from 'zod/mini';
-import { get } from '../kit/api.ts';
+import { after, before, describe, it } from 'node:test';
+import { get, healthAnswer, serviceRows } from '../kit/api.ts';
 import { eventually } from '../kit/eventually.ts';
 import { type HookFolder, hookFolder } from '../kit/hooks.ts';
 import { command, installRevision, progressReaches, STAYS, writeSource } from '../kit/step.ts';
 import { openTree, PATIENCE_MS, packExample, type Tree } from '../kit/tree.ts';
 
 const SYSTEM = { args: { PV_GROUP: 'platform', PV_RESTART_POLICY: 'system' } };
-const QUICK = ['--set', 'PV_UPDATER_COMMIT_DELAY=1'];
-const healthBody = z.object({ reasons: z.array(z.object({ code: z.string(), message: z.string() })) });
+const OPTIONS = ['--set', 'PV_UPDATER_COMMIT_DELAY=1', '--set', 'BERTH_HOOK_TIMEOUT=10min'];
 
-let tree: Tree | undefined;
-let hooks: HookFolder | undefined;
+let tree: Tree;
+let hooks: HookFolder;
 let folder = '';
-afterEach(async () => {
-  await tree?.close();
-  tree = undefined;
-  hooks?.remove();
-  rmSync(folder, { recursive: true, force: true });
-});
+
+const linesOf = (name: string): readonly string[] => {
+  const path = join(hooks.root, name);
+  return existsSync(path) ? readFileSync(path, 'utf8').trimEnd().split('\n') : [];
+};
+const seen = () => linesOf('seen');
+const log = () => tree.readLog('pantavisor/pantavisor.log');
+const source = (containers: Parameters<typeof writeSource>[1]) => writeSource(join(folder, 'source'), containers);
+
+async function kill(service: string): Promise<void> {
+  const pid = (await get(tree.socket, '/services', serviceRows)).find(({ name }) => name === service)?.pid;
+  assert.equal(tree.inside(['kill', '-KILL', String(pid)]).status, 0);
+}
+
+/** Answers the pid, inside, of the hook that does not end. */
+async function runUntilHeld(revision: string): Promise<string> {
+  writeFileSync(join(hooks.root, 'hold'), '');
+  rmSync(join(hooks.root, 'held'), { force: true });
+  await command(tree.socket, 'LOCAL_RUN', revision);
+  const [pid = ''] = await eventually('a hook holds the update', PATIENCE_MS, () =>
+    linesOf('held').length > 0 ? linesOf('held') : undefined,
+  );
+  rmSync(join(hooks.root, 'hold'));
+  return pid;
+}
+
+const isGone = (pid: string) =>
+  eventually('the hook is gone', PATIENCE_MS, () => tree.inside(['kill', '-0', pid]).status !== 0);
 
 describe('integration.hooks', () => {
-  it('gate what is tried, say why it was not let in, and only speak where nothing can be helped', async () => {
-    const its = hookFolder();
-    hooks = its;
-    its.write('10-record', `echo "$PV_OP $PV_REV [$PV_TRY] $PV_TRYBOOT" >>${its.root}/seen; echo "I am uid $(id -u)"`);
-    its.write(
+  before(async () => {
+    folder = mkdtempSync(join(tmpdir(), 'berth-hooked-'));
+    hooks = hookFolder();
+    const { root, write } = hooks;
+    write('10-record', `echo "$PV_OP $PV_REV [$PV_TRY] $PV_TRYBOOT" >>${root}/seen; echo "I am uid $(id -u)"`);
+    write(
       '20-judge',
       `case "$PV_OP $PV_REV" in
       "system-start locals/bad") echo "the modem of $PV_REV does not answer" >&2; exit 3;;
       "system-done 0") exit 1;;
       esac`,
     );
-    const seen = (): readonly string[] =>
-      existsSync(join(its.root, 'seen')) ? readFileSync(join(its.root, 'seen'), 'utf8').trimEnd().split('\n') : [];
-    folder = mkdtempSync(join(tmpdir(), 'berth-hooked-'));
-    const opened = await openTree(packExample(writeSource(join(folder, 'source'), { s: SYSTEM })));
-    tree = opened;
-    opened.start([...QUICK, ...its.options]);
-    await opened.up();
+    write('30-hold', `if [ -e ${root}/hold ]; then echo $$ >${root}/held; exec sleep 100000; fi`);
+    tree = await openTree(packExample(source({ s: SYSTEM, a: {} })));
+    tree.start([...OPTIONS, ...hooks.options]);
+    await tree.up();
+  });
+  after(async () => {
+    await tree?.close();
+    hooks?.remove();
+    rmSync(folder, { recursive: true, force: true });
+  });
+
+  it('gate what is tried, say why it was not let in, and only speak where nothing can be helped', async () => {
     await eventually('the end of the start was told', PATIENCE_MS, () => seen().length === 2);
-    const log = () => opened.readLog('pantavisor/pantavisor.log');
     await eventually('its failure is logged', PATIENCE_MS, () =>
       /WARN {2}\[state\] hook 20-judge for system-done failed: it ended with exit code 1/.test(log()),
     );
     assert.match(log(), /INFO {2}\[10-record\] I am uid 0/);
 
-    const source = writeSource(join(folder, 'source'), { s: { ...SYSTEM, init: `# another\n${STAYS}` } });
-    await installRevision(opened.socket, source, 'bad');
-    await command(opened.socket, 'LOCAL_RUN', 'locals/bad');
-    const { 'status-msg': message, logs } = await progressReaches(opened.socket, 'locals/bad', 'ERROR');
+    await installRevision(tree.socket, source({ s: { ...SYSTEM, init: `# another\n${STAYS}` }, a: {} }), 'bad');
+    await command(tree.socket, 'LOCAL_RUN', 'locals/bad');
+    const { 'status-msg': message, logs } = await progressReaches(tree.socket, 'locals/bad', 'ERROR');
     assert.equal(message, 'Unexpected rollback');
     assert.match(logs ?? '', /"lvl":"ERROR","src":"20-judge","msg":"the modem of locals\/bad does not answer"/);
     await eventually('it is back', PATIENCE_MS, () => seen().length === 6);
-    await opened.up();
+    await tree.up();
     assert.deepEqual(seen(), [
       'system-start 0 [] false',
       'system-done 0 [] false',
@@ -67,7 +91,27 @@ describe('integration.hooks', () => {
       'system-start 0 [] false',
       'system-done 0 [] false',
     ]);
-    assert.equal((await progressReaches(opened.socket, 'current', 'DONE'))['status-msg'], 'Factory revision');
-    assert.deepEqual((await get(opened.socket, '/health', healthBody)).reasons, []);
+    assert.equal((await progressReaches(tree.socket, 'current', 'DONE'))['status-msg'], 'Factory revision');
+    assert.deepEqual((await get(tree.socket, '/health', healthAnswer)).reasons, []);
+  });
+
+  it('end with a state-svc that is killed while one runs, and so does the update', async () => {
+    await installRevision(tree.socket, source({ s: SYSTEM, a: { init: `# another\n${STAYS}` } }), 'live');
+    const hook = await runUntilHeld('locals/live');
+    await kill('state-svc');
+    await isGone(hook);
+    const progress = await progressReaches(tree.socket, 'locals/live', 'ERROR');
+    assert.equal(progress['status-msg'], 'Unexpected rollback');
+    await tree.up();
+  });
+
+  it('are run again by a lxc-svc that comes back, and the update goes on', async () => {
+    const hook = await runUntilHeld('locals/live');
+    await kill('lxc-svc');
+    await isGone(hook);
+    await progressReaches(tree.socket, 'locals/live', 'UPDATED');
+    await eventually('it runs', PATIENCE_MS, () => seen().at(-1) === 'system-done locals/live [] false');
+    // Containers ran on: that was no start.
+    assert.equal(seen().filter((line) => line.startsWith('system-start')).length, 3);
   });
 });

@@ -15,6 +15,7 @@ import {
   progressOf,
   reaches,
   TESTING,
+  TESTING_LIVE,
   THREE,
   UPDATED,
   updateLive,
@@ -194,6 +195,18 @@ describe('hooks of an update', () => {
     await it.until(() => it.reboots.includes('UPDATE_ROLLED_BACK'));
     await reaches(it, 'locals/x', 'A container could not be started');
     assert.equal(onDisk(it).revision, '0');
+  });
+
+  it('are not told of a rollback point where none is set: of what is tried once', async () => {
+    const it = await open(SYSTEM);
+    await install(it, 'locals/x', CHANGED);
+    await command(it, 'TRY_ONCE', 'locals/x');
+    await it.until(() => it.reboots.length > 0);
+    await it.boot({ cut: true });
+    await reaches(it, 'locals/x', TESTING_LIVE);
+    await holds(it);
+    await reaches(it, 'locals/x', UPDATED);
+    assert.ok(!told(it).includes('system-boot-done locals/x'));
   });
 
   it('that are away at the commit are asked again', async () => {
