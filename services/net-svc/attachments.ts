@@ -3,7 +3,7 @@
 import { closeSync } from 'node:fs';
 import type { Lease } from '../../shared/schema/network.ts';
 import { type HostView, linksWithin, listLinks, liveView, lookUp, ownLinks, withHost } from './host-links.ts';
-import { changesInside, changesOutside, isPair, type Strictness } from './interface-plan.ts';
+import { changesInside, changesOutside, type Inside, isPair, type Strictness } from './interface-plan.ts';
 import { attachmentAlias, hostInterfaceName, parseAttachmentAlias } from './link-names.ts';
 import { findLostNamespace } from './lost-namespace.ts';
 import { deleteMacvlans, ensureMacvlan } from './macvlan.ts';
@@ -62,6 +62,8 @@ interface Session {
   readonly undo: Undo;
   readonly strictness: Strictness;
   readonly isMacvlan: (pool: string) => boolean;
+  /** Made a moment ago: nothing is in it but the loopback interface. Each question to the kernel may wait for its lock on all links. */
+  readonly isFresh: boolean;
 }
 
 /**
@@ -77,13 +79,13 @@ export function attach(
 ): Attachment {
   refuseBadLeases(container, leases);
   return undoingOnFailure((undo) => {
-    ensureNamespace(namespaces, container, leases, mode, undo);
+    const isFresh = ensureNamespace(namespaces, container, leases, mode, undo);
     const { strictness, record, isMacvlan = () => false } = mode;
     withSockets(namespaces, container, mode.view, ({ host, find }, inside, namespaceFd) => {
       const both = { host: recording(host, record), find, inside: recording(inside, record) };
       // Undone here already, while the sockets are open; the namespace goes after them.
       undoingOnFailure((inner) =>
-        plumb({ container, ...both, namespaceFd, undo: inner, strictness, isMacvlan }, leases),
+        plumb({ container, ...both, namespaceFd, undo: inner, strictness, isMacvlan, isFresh }, leases),
       );
     });
     return {
@@ -98,13 +100,14 @@ export function attach(
   });
 }
 
+/** Answers whether it had to be made. */
 function ensureNamespace(
   namespaces: Namespaces,
   container: string,
   leases: readonly Lease[],
   mode: AttachMode,
   undo: Undo,
-): void {
+): boolean {
   const step = `bind the namespace of ${container} again`;
   const lookUpStep = `look up the namespace of ${container}`;
   if (attempt(lookUpStep, () => namespaces.exists(container))) {
@@ -114,10 +117,12 @@ function ensureNamespace(
   } else if (mode.mayCreateNamespace && mode.pid === undefined) {
     attempt(`create the namespace of ${container}`, () => namespaces.create(container));
     undo.add(`remove the namespace of ${container}`, () => namespaces.remove(container));
+    return true;
   } else {
     const reason = 'its file lost its mount, and no process is in a namespace with its interfaces; stop and start it';
     throw new NetFailure(step, reason);
   }
+  return false;
 }
 
 /** False when there is no namespace that is proven to be the container's. */
@@ -172,8 +177,8 @@ function withSockets(
 }
 
 function plumb(session: Session, leases: readonly Lease[]): void {
-  const { container, inside } = session;
-  const before = insideLinks(session);
+  const { container, inside, isFresh } = session;
+  const before = isFresh ? [] : insideLinks(session);
   removeStrays(session, before, leases);
   let made = false;
   const kept = (name: string): boolean => leases.some((lease) => lease.interface === name);
@@ -183,12 +188,17 @@ function plumb(session: Session, leases: readonly Lease[]): void {
     made = ensure(session, before, lease) || made;
   }
   const links = made ? insideLinks(session) : before;
+  const present = isFresh ? { addresses: [], routes: [] } : insideAddresses(session);
+  inside.apply(changesInside(container, leases, { links, ...present }, session.strictness));
+}
+
+function insideAddresses({ container, inside }: Session): Omit<Inside, 'links'> {
   const addresses = inside.dump(`list addresses of ${container}`, dumpAddresses()).map(decodeAddress);
   const routes = inside
     .dump(`list routes of ${container}`, dumpRoutes())
     .map(decodeDefaultRoute)
     .filter((route) => route !== undefined);
-  inside.apply(changesInside(container, leases, { links, addresses, routes }, session.strictness));
+  return { addresses, routes };
 }
 
 function insideLinks({ container, inside }: Session): Link[] {
