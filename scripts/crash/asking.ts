@@ -42,6 +42,8 @@ export async function put(
   return { what: `${method} ${path}`, ms: performance.now() - began, ending };
 }
 
+export const isAccepted = ({ ending }: Asked): boolean => ending.kind === 'answer' && ending.status === 200;
+
 /** Undefined when the request ended as it may. */
 export function complaintAbout({ what, ending }: Asked, { ctl, tree }: Excuse): string | undefined {
   switch (ending.kind) {

@@ -1,4 +1,4 @@
-// The tree that cases are played on: five containers with a network and four revisions that differ in one of them each.
+// The tree that cases are played on: five containers, and states of it that differ in one of them each.
 import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -8,7 +8,7 @@ import { SERVICE_CONTRACTS } from '../../services/supervisor/contracts.ts';
 import type { ContainerRow } from '../../shared/schema/api.ts';
 import { containerRows, get, leaseRows, serviceRows } from '../../test/kit/api.ts';
 import { eventually } from '../../test/kit/eventually.ts';
-import { installRevision, type SourceContainer, STAYS, writeSource } from '../../test/kit/step.ts';
+import { installRevision, putBytes, type SourceContainer, STAYS, writeSource } from '../../test/kit/step.ts';
 import { openTree, packExample, type Tree } from '../../test/kit/tree.ts';
 
 /** Nobody touches these two, but for the end of the tree: pings go from the one to the other. */
@@ -30,9 +30,9 @@ const DEVICE = {
 };
 const POOLED: SourceContainer = { args: { PV_NETWORK_POOL: 'internal' } };
 
-/** Which of the two ACTED and which of the two CORE a revision has. */
-const REVISIONS = ['0', 'locals/r10', 'locals/r01', 'locals/r11'] as const;
-type Change = 'acted' | 'core';
+/** A state has one of two ACTED (the first bit of its number) and one of two CORE (the second). */
+const STATES = 4;
+export type Change = 'acted' | 'core';
 
 export type Leases = z.output<typeof leaseRows>;
 
@@ -43,8 +43,11 @@ export interface World {
   pids(): Promise<Readonly<Record<string, number | null>>>;
   leases(): Promise<Leases>;
   boot(): BootState;
-  /** The revision that differs from the one that runs in this one container. */
-  other(change: Change): string;
+  running(): string;
+  /** Of a service that is ready; undefined: it is not, or nobody says so. */
+  pidOf(service: string): Promise<number | undefined>;
+  /** Puts a new revision `locals/<name>`, which differs from the one that runs in this one container; answers its whole name. */
+  putOther(name: string, change: Change): Promise<string>;
   /** Resolves when every service is ready, every container where it should be, and no update under way. */
   settled(gone: readonly number[]): Promise<readonly ContainerRow[]>;
   /** The ends of what the tree has said. */
@@ -62,10 +65,12 @@ export async function openWorld(): Promise<World> {
     tree = await openTree(packExample(sourceOf(folder, 0)));
     tree.start(OPTIONS);
     await tree.up();
-    for (const [index, name] of REVISIONS.entries()) {
-      if (index > 0) await installRevision(tree.socket, sourceOf(folder, index), name.replace('locals/', ''));
+    const states = [stateIn(tree, '0')];
+    for (let index = 1; index < STATES; index += 1) {
+      await installRevision(tree.socket, sourceOf(folder, index), `state${index}`);
+      states.push(stateIn(tree, `locals/state${index}`));
     }
-    return worldOf(tree);
+    return worldOf(tree, states);
   } catch (error) {
     await tree?.close();
     throw error;
@@ -84,9 +89,18 @@ function sourceOf(folder: string, index: number): string {
   return writeSource(join(folder, 'source'), containers, DEVICE);
 }
 
-function worldOf(tree: Tree): World {
+const stateIn = ({ storage }: Tree, revision: string): Buffer =>
+  readFileSync(join(storage, 'trails', revision, '.pvr/json'));
+
+function worldOf(tree: Tree, states: readonly Buffer[]): World {
+  /** Which state the revisions have. */
+  const stateOf = new Map([['0', 0]]);
   const rows = () => get(tree.socket, '/containers', containerRows);
   const boot = () => bootState.parse(JSON.parse(readFileSync(join(tree.storage, 'boot/current.json'), 'utf8')));
+  const running = (): string => {
+    const { revision, updated } = boot();
+    return updated?.revision ?? revision;
+  };
   const isSettled = async (): Promise<readonly ContainerRow[] | undefined> => {
     const services = await get(tree.socket, '/services', serviceRows).catch(() => undefined);
     if (services?.length !== SERVICE_CONTRACTS.length || services.some(({ state }) => state !== 'ready')) return;
@@ -107,10 +121,17 @@ function worldOf(tree: Tree): World {
     pids: async () => Object.fromEntries((await rows()).map(({ name, pid }) => [name, pid])),
     leases: () => get(tree.socket, '/ipam/leases', leaseRows),
     boot,
-    other(change) {
-      const { revision, updated } = boot();
-      const index = REVISIONS.findIndex((name) => name === (updated?.revision ?? revision));
-      return REVISIONS[index ^ (change === 'acted' ? 1 : 2)] ?? '0';
+    running,
+    async pidOf(service) {
+      const services = await get(tree.socket, '/services', serviceRows).catch(() => []);
+      return services.find(({ name, state }) => name === service && state === 'ready')?.pid;
+    },
+    async putOther(name, change) {
+      const index = (stateOf.get(running()) ?? 0) ^ (change === 'acted' ? 1 : 2);
+      const { status, body } = await putBytes(tree.socket, `/steps/locals/${name}`, states[index] ?? Buffer.alloc(0));
+      if (status !== 200) throw new Error(`PUT /steps/locals/${name}: ${status} ${body}`);
+      stateOf.set(`locals/${name}`, index);
+      return `locals/${name}`;
     },
     settled: (gone) =>
       eventually('the tree is healthy again', PATIENCE_MS, () =>

@@ -11,7 +11,7 @@ const SERVICE = /([a-z]+-svc)\.js/;
 /** Of the look itself, which is no part of the tree. */
 const MARK = 'berth-inventory';
 
-// A mount by its place and kind: what it is of has a revision's name in it, and a loop device's number.
+// A file of which a write was torn, `x.json.new`, is no leak: the next write of x.json replaces it. A mount by its place and kind: what it is of has a revision's name in it, and a loop device's number.
 const LOOK = `
 echo '# process'; ps -eo args --no-headers # berth-inventory
 echo '# namespace'; lsns --noheadings --output TYPE
@@ -21,7 +21,7 @@ echo '# namespace file'; ls "$1/netns"
 echo '# rule'; nft list ruleset
 echo '# file'; find "$1" -xdev -type f -not -path '*/meta/*' -not -path '*/logs/*' | sed 's/[0-9]\\{6,\\}/N/'
 echo '# incoming'; find "$2/objects/incoming" -type f
-echo '# written beside'; find "$2/boot" "$2/cache" "$2/ipam" "$2/supervisor" -type f | grep -v '[.]json$' | sed 's/[0-9]\\+/N/'
+echo '# written beside'; find "$2/boot" "$2/cache" "$2/ipam" "$2/supervisor" -type f | grep -v '[.]json\\([.]new\\)\\?$' | sed 's/[0-9]\\+/N/'
 `;
 
 export function inventoryOf(tree: Tree): Inventory {
