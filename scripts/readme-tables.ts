@@ -41,6 +41,16 @@ function servicesTable(): string {
   );
 }
 
+/** The supervisor has all, being what gives them. */
+function privilegesTable(): string {
+  const rows = ALL_CONTRACTS.flatMap(({ service, privileges: { capabilities, reasons } }) =>
+    capabilities.flatMap((name) =>
+      name === 'all' ? [] : [`| \`${service}\` | \`${name}\` | ${reasons[name] ?? ''} |`],
+    ),
+  );
+  return ['| service | capability | what for |', '|---|---|---|', ...rows].join('\n');
+}
+
 function keysTable(): string {
   const rows = Object.entries(KEYS).flatMap(
     ([name, { alias, standard, userMeta, job }]: readonly [string, Key<unknown>]) => {
@@ -64,6 +74,7 @@ function endpointsTable(): string {
 
 const TABLES: Readonly<Record<string, () => string>> = {
   services: servicesTable,
+  privileges: privilegesTable,
   keys: keysTable,
   endpoints: endpointsTable,
 };
