@@ -23,7 +23,7 @@ export const COMMAND_COMMANDS: readonly Command[] = [
   command(REVISIONS, 'run', 'LOCAL_RUN', [REVISION], 'try a revision; it is rolled back if it fails'),
   command(REVISIONS, 'run-commit', 'LOCAL_RUN_COMMIT', [REVISION], 'run it, and keep it whatever it does'),
   command(REVISIONS, 'try-once', 'TRY_ONCE', [REVISION], 'run it until the next reboot'),
-  command(REVISIONS, 'apply', 'LOCAL_APPLY', [REVISION], 'run it without a reboot, where that can be done'),
+  command(REVISIONS, 'apply', 'LOCAL_APPLY', [REVISION], 'check all of it, and leave it at that'),
   command(REVISIONS, 'make-factory', 'MAKE_FACTORY', [{ ...REVISION, optional: true }], 'make it revision 0'),
   command(REVISIONS, 'run-gc', 'RUN_GC', [], 'remove what no revision needs'),
   command(DEVICE, 'reboot', 'REBOOT_DEVICE', [MESSAGE], 'reboot the device'),
