@@ -7,21 +7,27 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import process from 'node:process';
 import { afterEach, beforeEach, describe, it } from 'node:test';
+import { eventually } from '../kit/eventually.ts';
 import { ROOT } from './image.ts';
 
+const PATIENCE_MS = 20_000;
 const SCRIPT = join(ROOT, 'scripts/host/init-stop');
 
 describe('init-stop', () => {
   let folder = '';
   let berth: ChildProcess;
+  let output = '';
   beforeEach(async () => {
     folder = mkdtempSync(join(tmpdir(), 'berth-init-stop-'));
     // Stands in for `berth run`: says by which signal it was ended.
     const program =
       "for (const s of ['SIGPWR', 'SIGTERM']) process.on(s, () => { console.log(s); process.exit() }); console.log('up'); setInterval(() => {}, 1e6)";
     berth = spawn(process.execPath, ['-e', program], { stdio: ['ignore', 'pipe', 'inherit'] });
-    berth.stdout?.setEncoding('utf8');
-    assert.deepEqual(await once(berth.stdout ?? berth, 'data'), ['up\n']);
+    output = '';
+    berth.stdout?.on('data', (chunk: Buffer) => {
+      output += chunk.toString();
+    });
+    await eventually('the stand-in up', PATIENCE_MS, () => output === 'up\n');
   });
   afterEach(async () => {
     if (berth.exitCode === null && berth.signalCode === null) {
@@ -45,14 +51,13 @@ describe('init-stop', () => {
 
   it('has it stop the containers when the machine goes down, and waits until that is done', async () => {
     writeFileSync(join(folder, 'systemctl'), '#!/bin/sh\necho stopping\n', { mode: 0o755 });
-    const words = once(berth.stdout ?? berth, 'data');
     const child = spawn(SCRIPT, [String(berth.pid)], {
       env: { ...process.env, PATH: `${folder}:${process.env.PATH ?? ''}` },
       stdio: 'ignore',
     });
-    assert.deepEqual(await words, ['SIGPWR\n']);
-    if (child.exitCode === null) await once(child, 'exit');
-    assert.equal(child.exitCode, 0);
+    await eventually('its end', PATIENCE_MS, () => child.exitCode !== null);
+    assert.deepEqual([child.exitCode, berth.exitCode], [0, 0]);
+    await eventually('its last words', PATIENCE_MS, () => output === 'up\nSIGPWR\n');
   });
 
   it('has nothing to do for a Berth that has ended, or of which nobody knows', () => {
