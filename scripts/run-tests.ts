@@ -11,6 +11,7 @@ import { processes, strangers, strayFiles } from './tests/leftovers.ts';
 const ROOT = join(import.meta.dirname, '..');
 /** What boots whole trees comes last and alone: these share control groups, loop devices and the machine's two cores. */
 const ALONE = [
+  'test/budget/',
   'test/integration/',
   'test/control/',
   'test/scenarios/',

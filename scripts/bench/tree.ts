@@ -77,11 +77,17 @@ async function soon(what: string, look: () => boolean): Promise<void> {
   }
 }
 
-/** The socket is there before ctl-svc is: the one request waits in its queue. */
+/** Once it is listened on, the one request waits in its queue until ctl-svc is there. */
 async function answers(tree: Tree): Promise<void> {
-  await soon('a control socket', () => existsSync(tree.socket));
-  const { status } = await ask(tree.socket, 'GET', '/containers');
-  if (status !== 200) throw new Error(`GET /containers answered ${status}`);
+  const end = performance.now() + PATIENCE_MS;
+  for (;;) {
+    const answer = existsSync(tree.socket)
+      ? await ask(tree.socket, 'GET', '/containers').catch(() => undefined)
+      : undefined;
+    if (answer?.status === 200) return;
+    if (performance.now() > end) throw new Error(`GET /containers: ${answer?.status ?? 'no'} answer`);
+    await delay(LOOK_MS);
+  }
 }
 
 /** Milliseconds from the start of the supervisor until `reached`. */
