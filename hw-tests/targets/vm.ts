@@ -89,6 +89,8 @@ export async function openVm(revision: string, say: (line: string) => void): Pro
           return before;
         });
         return now !== before;
+      }).catch((error: unknown) => {
+        throw new Error(`${String(error)}; its console: ${said().slice(-2_000)}`);
       });
     },
     console: said,

@@ -13,8 +13,14 @@ mount -o bind /proc /lower/proc
 chroot /lower /sbin/modprobe -a loop dm_mod virtio_net i6300esb bridge veth nft_chain_nat nft_masq nft_ct nf_conntrack
 umount /lower/proc
 cat /lower/usr/local/bin/node /lower/usr/sbin/sshd /lower/usr/bin/lxc-start /lower/usr/lib/x86_64-linux-gnu/lib*.so* >/dev/null
-echo 'berth-vm: waits'
-read -r word boot_id seconds </dev/ttyS0
+# Open before anybody is told to write to it: what comes earlier is lost.
+exec 3</dev/ttyS0
+word=''
+until [ "$word" = go ]; do
+  echo 'berth-vm: waits'
+  read -r -t 20 word boot_id seconds <&3 || word=''
+done
+exec 3<&-
 date -s "@$seconds" >/dev/null
 # Whatever was read of them then, they are other disks now.
 blockdev --flushbufs /dev/vdb
