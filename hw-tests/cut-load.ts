@@ -6,6 +6,7 @@ import { join } from 'node:path';
 import process from 'node:process';
 import { setTimeout as delay } from 'node:timers/promises';
 import * as z from 'zod/mini';
+import { containerRows } from '../test/kit/api.ts';
 import type { Dice } from '../test/kit/dice.ts';
 import { type SourceContainer, STAYS } from '../test/kit/step.ts';
 import { ask, command, get, install, leases, packed, progressOf, settled, until } from './device.ts';
@@ -151,11 +152,12 @@ const bootState = z.object({ revision: z.string() });
 export async function keepsItsWord(target: Target, promised: Promised, folder: string): Promise<void> {
   const fsck = await target.run(['cat', '/run/berth-vm/fsck.status', '/run/berth-vm/fsck']);
   if (fsck.status === 0) assert.match(fsck.stdout, /^0\n/, `the file system was damaged: ${fsck.stdout}`);
-  // A container that a user stopped stays so, over power cuts too.
+  // A container that a user stopped stays so, over power cuts too; whether it was stopped at the cut is not known.
   for (const name of promised.stopped) {
-    await until(`${name} is started`, async () => {
-      const { status } = await ask(target, 'PUT', `/containers/${name}`, '{"action":"start"}');
-      return status === 200 ? true : undefined;
+    await until(`${name} runs`, async () => {
+      const row = (await get(target, '/containers', containerRows)).find((each) => each.name === name);
+      if (row?.status === 'STOPPED') await ask(target, 'PUT', `/containers/${name}`, '{"action":"start"}');
+      return row?.status === 'STARTED' ? true : undefined;
     });
   }
   promised.stopped.clear();

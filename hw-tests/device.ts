@@ -100,7 +100,16 @@ export async function settled(target: Target): Promise<readonly ContainerRow[]> 
   );
 }
 
-export const leases = (target: Target): Promise<readonly Lease[]> => get(target, '/ipam/leases', leaseRows);
+const leaseStates = z.array(z.object({ state: z.string() }));
+
+/** Those that are held; the list has released ones, too. */
+export async function leases(target: Target): Promise<readonly Lease[]> {
+  const { status, body } = await ask(target, 'GET', '/ipam/leases');
+  assert.equal(status, 200, body);
+  const document: unknown = JSON.parse(body);
+  const states = leaseStates.parse(document);
+  return leaseRows.parse(document).filter((_row, at) => states[at]?.state !== 'released');
+}
 
 export async function command(target: Target, op: string, payload = ''): Promise<void> {
   const { status, body } = await ask(target, 'POST', '/commands', JSON.stringify({ op, payload }));

@@ -48,8 +48,22 @@ export async function openVm(revision: string, say: (line: string) => void): Pro
     if (machine === undefined) throw new Error('the virtual device was not powered on');
     return machine;
   };
+  const boot = (): Machine => {
+    earlier = said();
+    const { kernel, initrd, state } = image;
+    const started = startMachine({ kernel, initrd, state, disks, sshPort: port, folder }, true);
+    machine = started;
+    // qemu ends with a reset of the machine: what comes after it is begun here, from the state that the kernel had once it had booted.
+    void started.ended().then(() => {
+      if (machine === started && started.console().includes(LISTENS) && !started.isPoweredDown()) boot();
+    });
+    return started;
+  };
   const cut = async (): Promise<void> => {
-    await machine?.cut();
+    const last = machine;
+    earlier = said();
+    machine = undefined;
+    await last?.cut();
     await shell.disconnect();
   };
   const target: Target = {
@@ -63,10 +77,7 @@ export async function openVm(revision: string, say: (line: string) => void): Pro
     copyTo: shell.copyTo,
     copyFrom: shell.copyFrom,
     async powerOn() {
-      earlier = said();
-      const { kernel, initrd, state } = image;
-      const started = startMachine({ kernel, initrd, state, disks, sshPort: port, folder }, true);
-      machine = started;
+      const started = boot();
       await eventually(
         'sshd of the virtual device',
         BOOT_MS,
@@ -77,7 +88,8 @@ export async function openVm(revision: string, say: (line: string) => void): Pro
     },
     async powerOff() {
       await shell.run(['poweroff']).catch(() => undefined);
-      await eventually('the virtual device is off', OFF_MS, () => running().isOff());
+      const last = running();
+      await eventually('the virtual device is off', OFF_MS, () => last.isOff() && last.isPoweredDown());
       await shell.disconnect();
     },
     cut,

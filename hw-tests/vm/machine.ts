@@ -29,6 +29,8 @@ export interface MachineParts {
 export interface Machine {
   /** What its console said. */
   readonly console: () => string;
+  /** It ended with its power switched off, and not for another boot. */
+  readonly isPoweredDown: () => boolean;
   readonly isOff: () => boolean;
   readonly ended: () => Promise<void>;
   /** Writes what it is at this moment to a file, and ends it. */
@@ -42,6 +44,8 @@ export const STORAGE_BYTES = 384 * 2 ** 20;
 const MEMORY_MEBIBYTES = 768;
 const SAVE_MS = 120_000;
 /** What the guest's initrd says before it looks at anything that changes from boot to boot. */
+/** What the kernel says last before it switches the power off; before a reboot it says something else, and before a watchdog's reset nothing. */
+const POWER_DOWN = 'reboot: Power down';
 export const WAITS = 'berth-vm: waits';
 
 /** `goesOn`: whether the guest is told to go on where it waits, at this and every later boot. */
@@ -81,6 +85,7 @@ export function startMachine(parts: MachineParts, goesOn: boolean): Machine {
     });
   return {
     console: () => said,
+    isPoweredDown: () => said.includes(POWER_DOWN),
     isOff,
     ended,
     async saveState(path) {
@@ -138,6 +143,6 @@ function machineArguments({ kernel, initrd, disks, sshPort }: MachineParts, moni
       '-device',
       'virtio-net-pci,netdev=n0',
     ],
-    ...['-device', 'i6300esb', '-action', 'watchdog=reset'],
+    ...['-device', 'i6300esb', '-action', 'watchdog=reset,reboot=shutdown'],
   ];
 }
