@@ -13,6 +13,7 @@ import { createMemoryBus } from '../../shared/ipc/memory-bus.ts';
 import { type Logger, silentLogger } from '../../shared/log/logger.ts';
 import type { HealthReason } from '../../shared/schema/health.ts';
 import type { Pool, Reservation } from '../../shared/schema/network.ts';
+import { patient } from '../kit/patient.ts';
 
 export const INTERNAL: Pool = {
   name: 'internal',
@@ -56,10 +57,10 @@ export async function startIpam(disk: JournalDisk): Promise<Running> {
   const asker = bus.connect('ctl-svc');
   asker.ready();
   return {
-    client: caller.client(ipamContract),
+    client: caller.client(patient(ipamContract)),
     lines,
     async health() {
-      const answer = await asker.client(ipamContract).health({});
+      const answer = await asker.client(patient(ipamContract)).health({});
       return answer.ok ? answer.value.reasons : [];
     },
     async stop() {

@@ -22,7 +22,7 @@ export const echoContract = defineContract({
       result: z.strictObject({ text: z.string() }),
       errors: { TOO_LONG: z.strictObject({ length: z.int() }) },
       idempotent: true,
-      deadlineMs: 2_000,
+      deadlineMs: 20_000,
     },
     /** Not idempotent. */
     count: {
@@ -31,7 +31,7 @@ export const echoContract = defineContract({
       result: z.strictObject({ count: z.int() }),
       errors: {},
       idempotent: false,
-      deadlineMs: 2_000,
+      deadlineMs: 20_000,
     },
   },
   events: {

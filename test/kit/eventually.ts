@@ -13,9 +13,11 @@ export async function eventually<T>(
 ): Promise<T> {
   const end = performance.now() + timeoutMs;
   for (;;) {
+    // The last look is one after the time is over: until then the machine may have done something else altogether.
+    const isLast = performance.now() > end;
     const value = await look();
     if (value !== undefined && value !== false) return value;
-    if (performance.now() > end) throw new Error(`${what}: not within ${timeoutMs} ms`);
+    if (isLast) throw new Error(`${what}: not within ${timeoutMs} ms`);
     await delay(LOOK_AGAIN_MS);
   }
 }

@@ -19,7 +19,9 @@ const ROOT = join(import.meta.dirname, '../..');
 export const PROGRAM = join(ROOT, 'dist');
 export const EXAMPLES = join(ROOT, 'test/examples');
 /** Generous: these machines are slow and shared, and nothing here measures time. */
-export const PATIENCE_MS = 30_000;
+export const PATIENCE_MS = 60_000;
+/** Of a command, and of a supervisor that stops containers one after the other. */
+const END_MS = 120_000;
 
 export interface Tree {
   readonly sandbox: Sandbox;
@@ -82,7 +84,10 @@ function childrenOf(pid: number): readonly number[] {
 
 /** `storage` becomes the tree's and is removed with it. `program`: a folder with other bundles. Nothing runs yet: call `start`. */
 export async function openTree(storage: string, program = PROGRAM): Promise<Tree> {
-  const sandbox = await openSandbox({ program, storage });
+  const sandbox = await openSandbox({ program, storage }).catch((error: unknown) => {
+    rmSync(storage, { recursive: true, force: true });
+    throw error;
+  });
   const rundir = join(sandbox.shared, 'run');
   const socket = join(rundir, 'pv-ctrl');
   let supervisor: ChildProcess | undefined;
@@ -92,9 +97,13 @@ export async function openTree(storage: string, program = PROGRAM): Promise<Tree
     return spawn(program, args, { stdio: ['ignore', 'pipe', 'pipe'] });
   };
   const gone = (child: ChildProcess): Promise<void> =>
-    new Promise((resolve) => {
-      if (child.exitCode !== null || child.signalCode !== null) resolve();
-      else child.once('exit', () => resolve());
+    new Promise((resolve, reject) => {
+      if (child.exitCode !== null || child.signalCode !== null) return resolve();
+      const limit = setTimeout(() => reject(new Error(`the supervisor does not end: ${output}`)), END_MS);
+      child.once('exit', () => {
+        clearTimeout(limit);
+        resolve();
+      });
     });
   const running = (): ChildProcess => {
     if (supervisor === undefined) throw new Error('no supervisor was started');
@@ -133,7 +142,8 @@ export async function openTree(storage: string, program = PROGRAM): Promise<Tree
     },
     inside(command) {
       const [program, args] = sandbox.enter(command);
-      const { status, stdout, stderr } = spawnSync(program, args, { encoding: 'utf8' });
+      const limits = { timeout: END_MS, killSignal: 'SIGKILL' } as const;
+      const { status, stdout, stderr } = spawnSync(program, args, { encoding: 'utf8', ...limits });
       return { status, stdout, stderr };
     },
     spawnInside,
@@ -161,8 +171,11 @@ export async function openTree(storage: string, program = PROGRAM): Promise<Tree
       return [...own, ...own.flatMap(childrenOf)];
     },
     async close() {
-      await sandbox.close();
-      rmSync(storage, { recursive: true, force: true });
+      try {
+        await sandbox.close();
+      } finally {
+        rmSync(storage, { recursive: true, force: true });
+      }
     },
   };
 }

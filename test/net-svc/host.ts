@@ -8,6 +8,7 @@ import { createNat } from '../../services/net-svc/nat.ts';
 import { iptables, type NatBackend, nftables } from '../../services/net-svc/nat-command.ts';
 import { openNamespaces } from '../../services/net-svc/netns.ts';
 import { type Logger, silentLogger } from '../../shared/log/logger.ts';
+import { eventually, PATIENCE_MS } from '../kit/eventually.ts';
 import { links, run } from './kernel.ts';
 
 const dir = '/run/berth/netns';
@@ -39,12 +40,12 @@ export async function clear(): Promise<void> {
   for (const container of namespaces.list()) detach(namespaces, container);
   await restart().configure([]);
   run(['nft', 'flush', 'ruleset']);
-  for (;;) {
+  await eventually('no link is left', PATIENCE_MS, () => {
     const [left] = links().filter(({ ifname }) => ifname !== 'lo');
-    if (left === undefined) break;
     // One end of a veth takes the other one along, and a namespace that ends, in its own time, both.
-    spawnSync('ip', ['link', 'del', left.ifname]);
-  }
+    if (left !== undefined) spawnSync('ip', ['link', 'del', left.ifname]);
+    return left === undefined;
+  });
   writeFileSync(FORWARD, '0');
 }
 

@@ -8,10 +8,15 @@ export type Netns = string;
 export const inside = (netns: Netns, command: readonly string[]): string[] =>
   netns === '' ? [...command] : ['nsenter', `--net=${netns}`, ...command];
 
-/** stdout; throws with stderr for anything but exit code 0. */
+const LIMIT_MS = 60_000;
+
+/** stdout; throws with stderr for anything but exit code 0, and where it does not end. */
 export function run(command: readonly string[], netns: Netns = ''): string {
   const [file = '', ...args] = inside(netns, command);
-  return execFileSync(file, args, { encoding: 'utf8', stdio: ['ignore', 'pipe', 'pipe'] });
+  return execFileSync(file, args, {
+    ...{ encoding: 'utf8', stdio: ['ignore', 'pipe', 'pipe'] },
+    ...{ timeout: LIMIT_MS, killSignal: 'SIGKILL' },
+  });
 }
 
 export interface IpLink {

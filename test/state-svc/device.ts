@@ -32,6 +32,7 @@ import { createMemoryBus } from '../../shared/ipc/memory-bus.ts';
 import { allPages } from '../../shared/ipc/page.ts';
 import type { Logger } from '../../shared/log/logger.ts';
 import type { ContainerRow, Status } from '../../shared/schema/api.ts';
+import { patient } from '../kit/patient.ts';
 import { createWorld, type World } from './peers.ts';
 import { createTestClock, type TestClock } from './test-clock.ts';
 
@@ -114,7 +115,7 @@ export async function createDevice(
   });
   supervisor.ready();
   const ctl = bus.connect('ctl-svc');
-  const state = ctl.client(stateContract);
+  const state = ctl.client(patient(stateContract));
   const userMeta = new Map<string, string>();
   const lines: string[] = [];
   const history = new Map<string, Status[]>();
@@ -138,7 +139,7 @@ export async function createDevice(
     userMeta,
     lines,
     state,
-    supervisor: supervisor.client(stateContract),
+    supervisor: supervisor.client(patient(stateContract)),
     reboots,
     history,
     async boot(how = {}) {
