@@ -74,8 +74,16 @@ async function runHere({ storage, rundir, mode, configuration }: RunOptions): Pr
     );
     return 1;
   }
-  if (seedStorage(storage)) {
-    console.log(`berth: ${storage} was empty: made revision 0, without containers, with the pool pvcnet on lxcbr0`);
+  try {
+    if (seedStorage(storage)) {
+      console.log(`berth: ${storage} was empty: made revision 0, without containers, with the pool pvcnet on lxcbr0`);
+    }
+  } catch (error) {
+    const reason = error instanceof Error ? error.message : String(error);
+    console.error(
+      `berth run: ${storage} is empty and cannot be given a first revision (${reason}): remount it or make room`,
+    );
+    return 1;
   }
   const { runTree } = await import('./run-tree.ts');
   const { settings, warnings } = configuration;
