@@ -1,7 +1,7 @@
 // What a sandbox has only stand-ins for: an encrypted disk under the kernel's device mapper, and drivers that are modules.
 import assert from 'node:assert/strict';
 import { after, before, describe, it } from 'node:test';
-import { STAYS } from '../test/kit/step.ts';
+import { STAYS, type StateDocument } from '../test/kit/step.ts';
 import { command, packed, settled } from './device.ts';
 import { needs, openTarget, targetName } from './open-target.ts';
 import { bootId, output, type Target } from './target.ts';
@@ -19,12 +19,12 @@ function device(): string {
     },
     init: `echo ${WORDS} >>/mnt/kept/note\n${STAYS}`,
   };
-  return packed({ keeper }, { disks: [DISK] }, (state) => {
+  const store = (state: StateDocument): void => {
     const run = state['keeper/run.json'];
     if (typeof run !== 'object' || run === null) throw new Error('the packed state has no run.json');
     state['keeper/run.json'] = { ...run, storage: { 'docker--kept': { persistence: 'permanent', disk: DISK.name } } };
-    state['bsp/drivers.json'] = DRIVERS;
-  });
+  };
+  return packed({ keeper }, { disks: [DISK] }, store, { 'bsp/drivers.json': JSON.stringify(DRIVERS) });
 }
 
 describe(`hw.devices on ${targetName()}`, () => {

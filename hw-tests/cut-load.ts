@@ -113,6 +113,10 @@ async function churn(target: Target, promised: Promised): Promise<void> {
   };
   promised.stopped.add('churned');
   await act('stop');
+  await until('churned is stopped', async () => {
+    const row = (await get(target, '/containers', containerRows)).find(({ name }) => name === 'churned');
+    return row?.status === 'STOPPED' ? true : undefined;
+  });
   promised.leases.delete('churned');
   const { status, body } = await ask(target, 'DELETE', '/ipam/leases/internal/churned');
   assert.equal(status, 200, body);

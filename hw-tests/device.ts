@@ -1,9 +1,9 @@
 // What hardware tests ask of Berth on a target, over its control socket, with patience for machines that are slow.
 import assert from 'node:assert/strict';
-import { chmodSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { chmodSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { request } from 'node:http';
 import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import { text } from 'node:stream/consumers';
 import { setTimeout as delay } from 'node:timers/promises';
 import * as z from 'zod/mini';
@@ -24,17 +24,23 @@ const objectRows = z.array(z.object({ sha256: z.string() }));
 
 export type Lease = z.output<typeof leaseRows>[number];
 
-/** Packs containers of busybox into a storage folder of revision 0; the caller removes it. */
+/** Packs containers of busybox, and `files` of the source folder, into a storage folder of revision 0; the caller removes it. */
 export function packed(
   containers: Readonly<Record<string, SourceContainer>>,
   device: object,
   change: (state: StateDocument) => void = () => undefined,
+  files: Readonly<Record<string, string>> = {},
 ): string {
   const storage = mkdtempSync(join(tmpdir(), 'berth-hw-storage-'));
   const source = mkdtempSync(join(tmpdir(), 'berth-hw-source-'));
   try {
     chmodSync(storage, 0o755);
-    packInto(storage, writeSource(source, containers, device));
+    writeSource(source, containers, device);
+    for (const [path, content] of Object.entries(files)) {
+      mkdirSync(dirname(join(source, path)), { recursive: true });
+      writeFileSync(join(source, path), content);
+    }
+    packInto(storage, source);
     const path = join(storage, 'trails/0/.pvr/json');
     const state = stateDocument.parse(JSON.parse(readFileSync(path, 'utf8')));
     change(state);
