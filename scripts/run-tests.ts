@@ -24,6 +24,9 @@ const ALONE = [
   'test/sandbox/',
 ];
 const FILE_TIMEOUT_MS = 300_000;
+/** Boots an emulated machine again and again, on one core: first, while others use the second one. */
+const LONG = 'test/hw/';
+const LONG_TIMEOUT_MS = 20 * 60_000;
 /** Of a whole run: better a red one than one that never ends. */
 const RUN_TIMEOUT_MS = 45 * 60_000;
 const LEAVING_MS = 5_000;
@@ -39,8 +42,9 @@ function testFiles(): readonly string[] {
 }
 
 async function runFiles(files: readonly string[], concurrency: number): Promise<boolean> {
+  const timeout = files.some((file) => file.startsWith(LONG)) ? LONG_TIMEOUT_MS : FILE_TIMEOUT_MS;
   const known = new Set(processes().map(({ pid }) => pid));
-  const tests = run({ files: files.map((file) => join(ROOT, file)), concurrency, timeout: FILE_TIMEOUT_MS });
+  const tests = run({ files: files.map((file) => join(ROOT, file)), concurrency, timeout });
   let passed = true;
   tests.on('test:fail', ({ todo }) => {
     if (todo === undefined) passed = false;
@@ -59,6 +63,7 @@ async function runFiles(files: readonly string[], concurrency: number): Promise<
 async function runInside(files: readonly string[]): Promise<boolean> {
   const alone = files.filter((file) => ALONE.some((folder) => file.startsWith(folder)));
   const together = files.filter((file) => !alone.includes(file));
+  together.sort((a, b) => Number(b.startsWith(LONG)) - Number(a.startsWith(LONG)));
   let passed = true;
   if (together.length > 0) passed = (await runFiles(together, 2)) && passed;
   if (alone.length > 0) passed = (await runFiles(alone, 1)) && passed;
