@@ -30,6 +30,8 @@ export interface SeriesOptions {
   readonly count: number;
   /** The series ends with so many. */
   readonly maxFailures?: number;
+  /** No further case is begun after it. */
+  readonly budgetMs?: number;
   readonly onOutcome?: (outcome: Outcome) => void;
 }
 
@@ -45,11 +47,12 @@ export interface Stage {
 const MAX_FAILURES = 10;
 
 export async function series(options: SeriesOptions): Promise<readonly Outcome[]> {
-  const { seed, from, count, maxFailures = MAX_FAILURES, onOutcome } = options;
+  const { seed, from, count, maxFailures = MAX_FAILURES, budgetMs = Number.POSITIVE_INFINITY, onOutcome } = options;
   const outcomes: Outcome[] = [];
+  const began = performance.now();
   let stage: Stage | undefined;
   try {
-    for (let number = from; number < from + count; number += 1) {
+    for (let number = from; number < from + count && performance.now() - began < budgetMs; number += 1) {
       stage ??= await openStage();
       const outcome = await play(stage, crashCase(seed, number), `case ${seed} ${number}`);
       outcomes.push(outcome);

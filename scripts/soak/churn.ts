@@ -11,6 +11,7 @@ import { type Dice, dice } from '../../test/kit/dice.ts';
 import { eventually } from '../../test/kit/eventually.ts';
 import { command, putBytes, STAYS, writeSource } from '../../test/kit/step.ts';
 import { openTree, packExample, type Tree } from '../../test/kit/tree.ts';
+import { collectAll, copyCollectingProgram } from './collecting-program.ts';
 
 export interface Churn {
   readonly tree: Tree;
@@ -43,6 +44,7 @@ const stateDocument = z.record(z.string(), z.unknown());
 export async function openChurn(seed: number): Promise<Churn> {
   const folder = mkdtempSync(join(tmpdir(), 'berth-soak-'));
   let tree: Tree | undefined;
+  let program: string | undefined;
   try {
     const source = join(folder, 'source');
     const pooled = { args: { PV_NETWORK_POOL: 'internal' } };
@@ -50,19 +52,21 @@ export async function openChurn(seed: number): Promise<Churn> {
     const failing = packExample(writeSource(source, { c0: { ...pooled, init: FAILING } }, DEVICE));
     const bad = readFileSync(join(failing, 'trails/0/c0/root.squashfs'));
     rmSync(failing, { recursive: true });
-    tree = await openTree(packExample(writeSource(source, containers, DEVICE)));
+    program = copyCollectingProgram();
+    tree = await openTree(packExample(writeSource(source, containers, DEVICE)), program);
     tree.start(Object.entries(SETTINGS).flatMap(([key, value]) => ['--set', `${key}=${value}`]));
     await tree.up();
-    return churnOf(tree, bad, dice(seed));
+    return churnOf(tree, program, bad, dice(seed));
   } catch (error) {
     await tree?.close();
+    if (program !== undefined) rmSync(program, { recursive: true, force: true });
     throw error;
   } finally {
     rmSync(folder, { recursive: true, force: true });
   }
 }
 
-function churnOf(tree: Tree, bad: Buffer, chance: Dice): Churn {
+function churnOf(tree: Tree, program: string, bad: Buffer, chance: Dice): Churn {
   const { socket } = tree;
   const rows = () => get(socket, '/containers', containerRows);
   const untilAll = (status: 'STOPPED' | 'STARTED') =>
@@ -116,9 +120,13 @@ function churnOf(tree: Tree, bad: Buffer, chance: Dice): Churn {
       const updates = number % UPDATE_EVERY === UPDATE_EVERY - 1;
       const fails = updates && Math.floor(number / UPDATE_EVERY) % FAILS_EVERY === 1;
       if (updates) await update(number, fails);
+      collectAll(tree);
       await allLive();
       return fails ? 'rollback' : updates ? 'update' : 'restarts';
     },
-    close: () => tree.close(),
+    async close() {
+      await tree.close();
+      rmSync(program, { recursive: true, force: true });
+    },
   };
 }
