@@ -29,7 +29,7 @@ describe('drivers of a container that starts', () => {
     it.world.board = { deviceTrees: ['Fine Board'], overlays: [] };
     await it.boot();
     await it.untilStatus('web', 'STARTED');
-    const order = it.world.calls.filter((call) => /mount|odule |allocate|start /.test(call));
+    const order = it.world.calls.filter((call) => /mount|odule |allocate|lxc\.start /.test(call));
     assert.deepEqual(order, [
       'lxc.mount web',
       'lxc.loadModule cfg80211',
