@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict';
 import { after, before, describe, it } from 'node:test';
 import { STAYS, type StateDocument } from '../test/kit/step.ts';
-import { command, packed, settled } from './device.ts';
+import { command, packed, settled, until } from './device.ts';
 import { needs, openTarget, targetName } from './open-target.ts';
 import { bootId, output, type Target } from './target.ts';
 
@@ -43,6 +43,12 @@ describe(`hw.devices on ${targetName()}`, () => {
 
   const note = () => output(target, ['cat', `${target.rundir}/lxc/keeper/volumes/docker--kept/note`]);
 
+  /** The container writes its line when it has started, which is a moment after Berth says so. */
+  const lines = (count: number) =>
+    until(`${count} lines on the encrypted disk`, async () =>
+      (await note()) === `${WORDS}\n`.repeat(count) ? true : undefined,
+    );
+
   it('loads the modules of a driver that a container requires, with their options', async (test) => {
     if (!needs(test, target, 'modules', 'device-mapper')) return;
     assert.match(await output(target, ['cat', '/proc/modules']), /^dummy /m);
@@ -51,7 +57,7 @@ describe(`hw.devices on ${targetName()}`, () => {
 
   it('keeps a volume on an encrypted disk, and nothing of it in the clear', async (test) => {
     if (!needs(test, target, 'device-mapper', 'modules')) return;
-    assert.equal(await note(), `${WORDS}\n`);
+    await lines(1);
     assert.match(await output(target, ['dmsetup', 'table']), / crypt aes-cbc-essiv:sha256 /);
     await output(target, ['sync']);
     const clear = await target.run(['grep', '-c', WORDS, `${target.storage}/crypt/secret.img`]);
@@ -64,12 +70,12 @@ describe(`hw.devices on ${targetName()}`, () => {
     await command(target, 'REBOOT_DEVICE');
     await target.rebooted(boot);
     await settled(target);
-    assert.equal(await note(), `${WORDS}\n`.repeat(2));
+    await lines(2);
     if (target.lacks('cut') !== undefined) return;
     await output(target, ['sync']);
     await target.cut();
     await target.powerOn();
     await settled(target);
-    assert.equal(await note(), `${WORDS}\n`.repeat(3));
+    await lines(3);
   });
 });
