@@ -139,14 +139,18 @@ export const progressOf = (target: Target, revision: string): Promise<StepProgre
   get(target, `/steps/${revision}/progress`, stepProgress);
 
 /** A socket that is away for a while is waited for. */
-export async function progressReaches(target: Target, revision: string, status: string): Promise<StepProgress> {
+export async function progressReaches(
+  target: Target,
+  revision: string,
+  ...statuses: readonly string[]
+): Promise<StepProgress> {
   let last = 'nothing was heard of it';
   return await until(
-    `${revision} is ${status}`,
+    `${revision} is ${statuses.join(' or ')}`,
     async () => {
       const progress = await progressOf(target, revision);
       last = JSON.stringify(progress);
-      return progress.status === status ? progress : undefined;
+      return statuses.includes(progress.status) ? progress : undefined;
     },
     () => last,
   );

@@ -59,7 +59,8 @@ export async function openBoard(settings: BoardSettings, revision: string): Prom
       await install(target, revision, name);
       await tell(target, 'LOCAL_RUN', `locals/${name}`);
       await until('the revision of the test runs', async () => {
-        const progress = await progressReaches(target, 'current', 'DONE').catch(() => undefined);
+        // Not `current`: that is the old one, which is well, until the new one begins.
+        const progress = await progressReaches(target, `locals/${name}`, 'DONE', 'UPDATED').catch(() => undefined);
         return progress === undefined ? undefined : true;
       });
       isInstalled = true;
