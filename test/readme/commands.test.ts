@@ -14,12 +14,19 @@ const ROOT = join(import.meta.dirname, '../..');
 const STORAGE = '/tmp/berth-quickstart';
 const DEMO_TIMEOUT_MS = 180_000;
 
-/** Lines of the fenced `sh` blocks. */
-function commandsOf(readme: string): readonly string[] {
+/** The fenced `sh` blocks. */
+function blocksOf(readme: string): readonly string[] {
   const text = readFileSync(join(ROOT, readme), 'utf8');
-  return [...text.matchAll(/```sh\n([\s\S]*?)```/g)].flatMap(([, block = '']) =>
-    block.split('\n').filter((line) => line.trim() !== ''),
-  );
+  return [...text.matchAll(/```sh\n([\s\S]*?)```/g)].map(([, block = '']) => block);
+}
+
+/** A file to be written, not lines to be typed. */
+const isProgram = (block: string): boolean => block.startsWith('#!');
+
+function commandsOf(readme: string): readonly string[] {
+  return blocksOf(readme)
+    .filter((block) => !isProgram(block))
+    .flatMap((block) => block.split('\n').filter((line) => line.trim() !== ''));
 }
 
 describe('readme.commands', () => {
@@ -112,6 +119,17 @@ describe('readme.commands', () => {
       });
     }
   }
+
+  it('README.md: the hook that looks for a modem', () => {
+    const [hook = ''] = blocksOf('README.md').filter(isProgram);
+    const runHook = (event: string) => {
+      const env = { PATH: process.env.PATH, PV_OP: event, PV_REV: 'locals/x' };
+      return spawnSync('sh', ['-c', hook], { encoding: 'utf8', env });
+    };
+    assert.equal(runHook('system-done').status, 0);
+    const { status, stderr } = runHook('system-start');
+    assert.deepEqual([status, stderr], [1, 'no modem in revision locals/x\n']);
+  });
 
   it('CI runs the test command and nothing weaker', () => {
     assert.match(readFileSync(join(ROOT, '.ci/run'), 'utf8'), /^exec scripts\/test$/m);
