@@ -2,13 +2,13 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import { createDevice, type Device, stateOf, TRIAL, writeRevision } from './device.ts';
+import { APP, FAILED } from './kit.ts';
 import {
-  APP,
   CHANGED_B,
   command,
+  commits,
   DONE,
   deviceForEach,
-  FAILED,
   holds,
   install,
   onDisk,
@@ -143,8 +143,7 @@ describe('hooks of an update', () => {
     await it.boot({ cut: true });
     await reaches(it, 'locals/x', TESTING);
     await tellsDone(it, 'locals/x');
-    await holds(it);
-    await reaches(it, 'locals/x', DONE);
+    await commits(it, 'locals/x', DONE);
     const since = it.world.hooks.slice(told(it).indexOf('system-start locals/x'));
     assert.deepEqual(
       since.map(({ event, revision, tried, tryBoot }) => [event, revision, tried, tryBoot]),
@@ -230,8 +229,7 @@ describe('hooks of an update', () => {
     await reaches(it, 'locals/x', UPDATED);
     await it.boot({ cut: true });
     await reaches(it, 'locals/x', TESTING);
-    await holds(it);
-    await reaches(it, 'locals/x', DONE);
+    await commits(it, 'locals/x', DONE);
     assert.equal(told(it).filter((each) => each === 'system-boot-done locals/x').length, 1);
   });
 });

@@ -2,25 +2,19 @@
 import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { afterEach } from 'node:test';
 import type { CommandOp } from '../../shared/schema/steps.ts';
 import { eventually, PATIENCE_MS } from '../kit/eventually.ts';
-import { type ContainerSpec, createDevice, type Device, stateOf, TRIAL, writeRevision } from './device.ts';
+import { type ContainerSpec, type Device, stateOf, TRIAL, writeRevision } from './device.ts';
+import { APP, useDevices } from './kit.ts';
 
-export const APP = { group: 'app', auto_recovery: { policy: 'no' } };
 export const THREE = { a: APP, b: APP, c: APP };
 export const CHANGED_B = { ...THREE, b: { ...APP, logs: [] } };
-export const FAILED = { kind: 'code', code: 1 } as const;
 
 /** For one file of tests: opens a device whose containers run, and closes it after each test. */
 export function deviceForEach() {
-  let device: Device | undefined;
-  afterEach(async () => {
-    await device?.close();
-    device = undefined;
-  });
+  const openDevice = useDevices();
   return async (containers: Record<string, ContainerSpec>, deviceJson: object = {}): Promise<Device> => {
-    device = await createDevice(containers, deviceJson);
+    const device = await openDevice(containers, deviceJson);
     await device.boot();
     for (const name of Object.keys(containers)) await device.untilStatus(name, 'STARTED');
     await reaches(device, '0', 'Factory revision');
@@ -68,6 +62,15 @@ export const onDisk = ({ storage }: Device) => JSON.parse(readFileSync(join(stor
 export async function holds(it: Device): Promise<void> {
   await eventually('the trial holds', PATIENCE_MS, () => onDisk(it).trying?.started?.heldSinceMs !== undefined);
   it.clock.advance(TRIAL.commitDelayMs);
+}
+
+/** Lets the time pass that it must hold, as often as it has to: hooks and peers that are asked before the end may wait by the same clock. */
+export async function commits(it: Device, name: string, message: string): Promise<void> {
+  await eventually(`${name}: ${message}`, PATIENCE_MS, async () => {
+    if ((await progressOf(it, name))['status-msg'] === message) return true;
+    if (onDisk(it).trying?.started?.heldSinceMs !== undefined) it.clock.advance(TRIAL.commitDelayMs);
+    return false;
+  });
 }
 
 /** From the command to its end without anything going wrong. */

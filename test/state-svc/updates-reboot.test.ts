@@ -4,13 +4,13 @@ import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, it } from 'node:test';
 import { type Device, sha256 } from './device.ts';
+import { APP } from './kit.ts';
 import {
-  APP,
   CHANGED_B,
   command,
+  commits,
   DONE,
   deviceForEach,
-  holds,
   install,
   onDisk,
   reaches,
@@ -40,8 +40,7 @@ describe('an update with a reboot', () => {
     await reaches(it, 'locals/x', TESTING);
     assert.equal(it.world.containers.get('s')?.revision, 'locals/x');
     assert.equal(onDisk(it).revision, '0');
-    await holds(it);
-    await reaches(it, 'locals/x', DONE);
+    await commits(it, 'locals/x', DONE);
     assert.equal(onDisk(it).revision, 'locals/x');
   });
 
@@ -67,8 +66,7 @@ describe('an update with a reboot', () => {
     await it.until(() => it.reboots.includes('UPDATE'));
     await it.boot({ cut: true });
     await reaches(it, 'locals/x', TESTING);
-    await holds(it);
-    await reaches(it, 'locals/x', DONE);
+    await commits(it, 'locals/x', DONE);
   });
 });
 

@@ -5,13 +5,12 @@ import { join } from 'node:path';
 import { describe, it } from 'node:test';
 import { eventually, PATIENCE_MS } from '../kit/eventually.ts';
 import { type ContainerSpec, type Device, LEASE_HOLD_MS, POOL, sha256, TRIAL } from './device.ts';
+import { APP, FAILED } from './kit.ts';
 import {
-  APP,
   CHANGED_B,
   command,
   DONE,
   deviceForEach,
-  FAILED,
   holds,
   install,
   onDisk,
