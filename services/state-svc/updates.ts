@@ -4,15 +4,8 @@ import type { Logger } from '../../shared/log/logger.ts';
 import type { ContainerPlan } from '../../shared/revision/revision.ts';
 import type { Reservation } from '../../shared/schema/network.ts';
 import type { StepProgress } from '../../shared/schema/steps.ts';
-import {
-  type BootEvent,
-  type BootState,
-  type BootStep,
-  bootStep,
-  type Carried,
-  neededBy,
-  runningOf,
-} from './boot-state.ts';
+import { createBootLog } from './boot-log.ts';
+import { type BootEvent, type BootState, type Carried, neededBy, runningOf } from './boot-state.ts';
 import type { BootStore } from './boot-store.ts';
 import type { Clock } from './clock.ts';
 import { heldReservations } from './held-reservations.ts';
@@ -85,16 +78,16 @@ const COMMIT_AGAIN_MS = 5000;
 const MAX_CARRIED = 8;
 
 export function createUpdates(context: UpdateContext): Updates {
-  const { clock, tail, store, bootStore, reboots, limits, life } = context;
+  const { clock, tail, store, reboots, limits, life } = context;
   const log: Logger = tail.log;
   const progress = createUpdateProgress({ steps: context.steps, tail, publish: context.publish });
   const { reach, fail } = progress;
   // Before anything is decided it is what nothing may be removed of.
-  let boot: BootState = context.loaded ?? { revision: '0' };
-  const hooks = context.hooks(() => boot);
+  const bootLog = createBootLog(context.bootStore, context.loaded ?? { revision: '0' }, log);
+  const { boot, advance, advanceAnyway } = bootLog;
+  const hooks = context.hooks(boot);
   /** Of the hooks, to become the rollback point. */
   let admitted: string | undefined;
-  let turn: Promise<unknown> = Promise.resolve();
   let trial: TrialWatch | undefined;
   let busy: string | undefined;
   let isClosed = false;
@@ -102,31 +95,9 @@ export function createUpdates(context: UpdateContext): Updates {
   let handled: string | undefined;
   let tidied: Promise<void> = Promise.resolve();
 
-  /** Rejects when it cannot be written down; then nothing has happened. */
-  const advance = (event: BootEvent): Promise<BootStep> => {
-    const step = turn.then(async () => {
-      // The next start goes by what was written until then.
-      if (isClosed) throw new Error('state-svc ends');
-      const next = bootStep(boot, event);
-      if (JSON.stringify(next.state) !== JSON.stringify(boot)) await bootStore.save(next.state);
-      boot = next.state;
-      return next;
-    });
-    turn = step.catch(() => undefined);
-    return step;
-  };
-
-  /** For what holds also when the disk does not take it: another cut of the power leads to the same. */
-  const advanceAnyway = async (event: BootEvent): Promise<void> => {
-    await advance(event).catch((error: unknown) => {
-      log.error(`which revision runs cannot be written down: ${String(error)}`);
-      boot = bootStep(boot, event).state;
-    });
-  };
-
   const held = async (running: Candidate): Promise<readonly Reservation[]> => {
-    if (running.name === boot.revision || running.revision === undefined) return [];
-    const rollback = await readCandidate(store, boot.revision);
+    if (running.name === boot().revision || running.revision === undefined) return [];
+    const rollback = await readCandidate(store, boot().revision);
     return rollback.revision === undefined ? [] : heldReservations(running.revision, rollback.revision);
   };
 
@@ -134,7 +105,7 @@ export function createUpdates(context: UpdateContext): Updates {
     const { current } = context.stage();
     const known = new Set(current.containers.map(({ plan }) => plan.name));
     const plans = [...(current.candidate.revision?.containers ?? [])];
-    for (const name of neededBy(boot)) {
+    for (const name of neededBy(boot())) {
       if (name === current.name) continue;
       const { document, revision } = await readCandidate(store, name);
       // Also of one that has become invalid: its containers are not forgotten for that.
@@ -145,7 +116,7 @@ export function createUpdates(context: UpdateContext): Updates {
   };
 
   const openTrial = (): void => {
-    const { trying } = boot;
+    const { trying } = boot();
     if (trying?.started === undefined || isClosed) return;
     const { revision, way, once } = trying;
     const awaiting = way === 'live' || once ? 'awaitingStability' : 'awaitingRollbackPoint';
@@ -178,7 +149,8 @@ export function createUpdates(context: UpdateContext): Updates {
 
   const commit = async (revision: string): Promise<void> => {
     if (isClosed) return;
-    if (boot.trying?.way === 'reboot' && !boot.trying.once && admitted !== revision) return admit(revision);
+    const { trying } = boot();
+    if (trying?.way === 'reboot' && !trying.once && admitted !== revision) return admit(revision);
     try {
       await advance({ kind: 'committed' });
     } catch (error) {
@@ -189,7 +161,7 @@ export function createUpdates(context: UpdateContext): Updates {
     trial = undefined;
     busy = undefined;
     admitted = undefined;
-    await reach(revision, boot.revision === revision ? 'done' : 'updated');
+    await reach(revision, boot().revision === revision ? 'done' : 'updated');
     await tellKnown();
   };
 
@@ -199,8 +171,8 @@ export function createUpdates(context: UpdateContext): Updates {
     trial = undefined;
     admitted = undefined;
     busy = `going back from revision ${revision}`;
-    const back = await readCandidate(store, boot.revision);
-    log.warn(`revision ${revision} did not make it, going back to ${boot.revision}`);
+    const back = await readCandidate(store, boot().revision);
+    log.warn(`revision ${revision} did not make it, going back to ${boot().revision}`);
     const transition: Transition = stood
       ? betweenCandidates(context.stage().current.candidate, back)
       : { kind: 'reboot', reason: 'it was refused' };
@@ -235,7 +207,7 @@ export function createUpdates(context: UpdateContext): Updates {
   const carriedBy = (keep: readonly string[]): Carried =>
     Object.fromEntries(
       keep.map((name) => {
-        const sources = [...(boot.carried?.[name] ?? []), runningOf(boot), context.stage().current.name];
+        const sources = [...(boot().carried?.[name] ?? []), runningOf(boot()), context.stage().current.name];
         return [name, [...new Set(sources)].slice(-MAX_CARRIED)];
       }),
     );
@@ -270,7 +242,7 @@ export function createUpdates(context: UpdateContext): Updates {
       log.info(`revision ${revision} needs a reboot: ${transition.reason}`);
       await reach(revision, 'rebooting');
       if ((await leave('UPDATE', `to run revision ${revision}`)) || isClosed) return;
-      await advanceAnyway({ kind: 'failed', carried: boot.carried ?? {} });
+      await advanceAnyway({ kind: 'failed', carried: boot().carried ?? {} });
       return fail(revision, 'internal');
     }
     await reach(revision, 'transitioning');
@@ -289,7 +261,7 @@ export function createUpdates(context: UpdateContext): Updates {
       await act();
     } catch (error) {
       log.error(`update to revision ${revision}: ${String(error)}`);
-      if (boot.trying?.revision === revision) return goBack(revision, 'internal');
+      if (boot().trying?.revision === revision) return goBack(revision, 'internal');
       busy = undefined;
       await fail(revision, 'internal');
     } finally {
@@ -298,36 +270,36 @@ export function createUpdates(context: UpdateContext): Updates {
   };
 
   /** What runs is the rollback point, and nothing is tried. */
-  const isSettled = (): boolean => runningOf(boot) === boot.revision && boot.trying?.started === undefined;
+  const isSettled = (): boolean => runningOf(boot()) === boot().revision && boot().trying?.started === undefined;
 
   return {
     leavesDoubt: (state) =>
       state.life !== life &&
       (state.trying?.started !== undefined || state.updated !== undefined || state.carried !== undefined),
     async decide(state, alive) {
-      boot = state;
+      bootLog.adopt(state);
       const event: BootEvent = { kind: 'booted', life, alive: alive || state.life === life, nowMs: clock.elapsedMs() };
       try {
         const { failed } = await advance(event);
         if (failed !== undefined)
-          log.error(`revision ${failed} was not committed before the restart, going back to ${boot.revision}`);
+          log.error(`revision ${failed} was not committed before the restart, going back to ${boot().revision}`);
       } catch (error) {
         // To start what is to be tried now would be to try it again and again.
-        log.error(`which revision runs cannot be written down, so ${boot.revision} does: ${String(error)}`);
-        const { trying: _trying, updated: _updated, ...done } = boot;
-        boot = done;
+        log.error(`which revision runs cannot be written down, so ${boot().revision} does: ${String(error)}`);
+        const { trying: _trying, updated: _updated, ...done } = boot();
+        bootLog.adopt(done);
       }
-      return readCandidate(store, runningOf(boot));
+      return readCandidate(store, runningOf(boot()));
     },
     async settle() {
-      const { trying } = boot;
+      const { trying } = boot();
       try {
         if (trying?.started !== undefined) {
           busy = `trying revision ${trying.revision}`;
           await reach(trying.revision, 'starting');
         }
         const stage = context.stage();
-        const problems = await stage.settle(boot.carried ?? {}, await held(stage.current.candidate), hooks.start);
+        const problems = await stage.settle(boot().carried ?? {}, await held(stage.current.candidate), hooks.start);
         stage.current.open();
         if (problems.length > 0 && trying?.started !== undefined)
           return await goBack(trying.revision, stageOf(problems), false);
@@ -338,7 +310,7 @@ export function createUpdates(context: UpdateContext): Updates {
         hooks.look();
         // Containers are on their way; what is written down for people does not hold up whoever waits for them.
         tidied = tellKnown()
-          .then(() => progress.tidy(boot.trying?.revision, isSettled() ? boot.revision : undefined))
+          .then(() => progress.tidy(boot().trying?.revision, isSettled() ? boot().revision : undefined))
           .catch((error: unknown) => log.error(`progress of revisions: ${String(error)}`));
         // It was asked for before this service restarted.
         if (trying !== undefined && trying.started === undefined)
@@ -363,16 +335,16 @@ export function createUpdates(context: UpdateContext): Updates {
       return busy;
     },
     get trying() {
-      return boot.trying?.started !== undefined;
+      return boot().trying?.started !== undefined;
     },
     usedFor(revision) {
       if (revision === context.stage().current.name) return 'is running';
       if (revision === handled) return 'is being installed';
-      return neededBy(boot).has(revision) ? 'is needed for an update or to go back to' : undefined;
+      return neededBy(boot()).has(revision) ? 'is needed for an update or to go back to' : undefined;
     },
     needed() {
       if (context.loaded === undefined) throw new Error('which revisions are needed is not known: boot/current.json');
-      return new Set([...neededBy(boot), context.stage().current.name, ...(handled === undefined ? [] : [handled])]);
+      return new Set([...neededBy(boot()), context.stage().current.name, ...(handled === undefined ? [] : [handled])]);
     },
     look() {
       trial?.look();
@@ -381,9 +353,10 @@ export function createUpdates(context: UpdateContext): Updates {
     missed: (group, containers) => trial?.missed(group, containers),
     async close() {
       isClosed = true;
+      const written = bootLog.close();
       trial?.close();
       await tidied;
-      await Promise.allSettled([turn, progress.close()]);
+      await Promise.allSettled([written, progress.close()]);
     },
   };
 }

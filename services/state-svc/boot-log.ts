@@ -1,0 +1,52 @@
+// Which revision runs, as it stands: one event after the other, each on disk before anybody acts on it.
+import type { Logger } from '../../shared/log/logger.ts';
+import { type BootEvent, type BootState, type BootStep, bootStep } from './boot-state.ts';
+import type { BootStore } from './boot-store.ts';
+
+export interface BootLog {
+  boot(): BootState;
+  /** What was read, or what holds where nothing can be written. */
+  adopt(state: BootState): void;
+  /** Rejects when it cannot be written down; then nothing has happened. */
+  advance(event: BootEvent): Promise<BootStep>;
+  /** For what holds also when the disk does not take it: another cut of the power leads to the same. */
+  advanceAnyway(event: BootEvent): Promise<void>;
+  /** The next start goes by what was written until now. Resolves when what was under way is written. */
+  close(): Promise<void>;
+}
+
+export function createBootLog(store: BootStore, initial: BootState, log: Logger): BootLog {
+  let boot = initial;
+  let turn: Promise<unknown> = Promise.resolve();
+  let isClosed = false;
+
+  const advance = (event: BootEvent): Promise<BootStep> => {
+    const step = turn.then(async () => {
+      if (isClosed) throw new Error('state-svc ends');
+      const next = bootStep(boot, event);
+      if (JSON.stringify(next.state) !== JSON.stringify(boot)) await store.save(next.state);
+      boot = next.state;
+      return next;
+    });
+    turn = step.catch(() => undefined);
+    return step;
+  };
+
+  return {
+    boot: () => boot,
+    adopt(state) {
+      boot = state;
+    },
+    advance,
+    async advanceAnyway(event) {
+      await advance(event).catch((error: unknown) => {
+        log.error(`which revision runs cannot be written down: ${String(error)}`);
+        boot = bootStep(boot, event).state;
+      });
+    },
+    async close() {
+      isClosed = true;
+      await turn;
+    },
+  };
+}
