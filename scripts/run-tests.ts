@@ -41,13 +41,20 @@ function testFiles(): readonly string[] {
     .sort();
 }
 
+/** What failed, with its reason: said once more at the very end, where whoever sees only that looks. */
+const failures: string[] = [];
+
 async function runFiles(files: readonly string[], concurrency: number): Promise<boolean> {
   const timeout = files.some((file) => file.startsWith(LONG)) ? LONG_TIMEOUT_MS : FILE_TIMEOUT_MS;
   const known = new Set(processes().map(({ pid }) => pid));
   const tests = run({ files: files.map((file) => join(ROOT, file)), concurrency, timeout });
   let passed = true;
-  tests.on('test:fail', ({ todo }) => {
-    if (todo === undefined) passed = false;
+  tests.on('test:fail', ({ todo, name, file, details }) => {
+    if (todo !== undefined) return;
+    passed = false;
+    const { cause = details.error } = details.error;
+    const reason = cause instanceof Error ? cause.message : String(cause);
+    failures.push(`${relative(ROOT, file ?? '')}: ${name}: ${reason.slice(0, 2_000)}`);
   });
   const report = tests.compose(new spec());
   report.pipe(process.stdout, { end: false });
@@ -67,6 +74,7 @@ async function runInside(files: readonly string[]): Promise<boolean> {
   let passed = true;
   if (together.length > 0) passed = (await runFiles(together, 2)) && passed;
   if (alone.length > 0) passed = (await runFiles(alone, 1)) && passed;
+  for (const failure of failures) console.error(`run-tests: failed: ${failure}`);
   return passed;
 }
 

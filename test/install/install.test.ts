@@ -1,17 +1,13 @@
 // scripts/install and scripts/uninstall: into images, and over this machine's folders where nothing of it can change.
 import assert from 'node:assert/strict';
-import { spawn, spawnSync } from 'node:child_process';
-import { once } from 'node:events';
+import { spawnSync } from 'node:child_process';
 import { existsSync, mkdirSync, mkdtempSync, readlinkSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import process from 'node:process';
 import { afterEach, beforeEach, describe, it } from 'node:test';
-import { coverMachine, type Ran } from '../kit/covered-machine.ts';
-import { eventually } from '../kit/eventually.ts';
+import { cleanEnvironment, coverMachine, type Ran } from '../kit/covered-machine.ts';
 import { differences, type Image, makeImage, ROOT } from './image.ts';
-
-const PATIENCE_MS = 20_000;
 
 describe('scripts/install', () => {
   let image: Image;
@@ -117,22 +113,38 @@ describe('scripts/install', () => {
     assert.deepEqual(differences(before, image.list()), []);
   });
 
-  it('leaves nothing untold when it is killed half-way', async () => {
-    const before = image.list();
+  /** Runs an installer that is killed where it puts the `count`-th thing in its place; false when it needs fewer. */
+  const killedAt = (count: number, environment: Readonly<Record<string, string>>): boolean => {
     const temporary = mkdtempSync(join(tmpdir(), 'berth-install-'));
     folders.push(temporary);
-    const child = spawn(join(ROOT, 'scripts/install'), ['--destdir', image.root], {
-      stdio: 'ignore',
-      detached: true,
-      env: { ...process.env, TMPDIR: temporary },
+    const stand =
+      '#!/bin/sh\necho >> "$TMPDIR/moves"\n[ "$(wc -l < "$TMPDIR/moves")" -ne "$KILLED_AT" ] || kill -s KILL 0\n';
+    writeFileSync(join(temporary, 'mv'), `${stand}exec /bin/mv "$@"\n`, { mode: 0o755 });
+    const path = `${temporary}:${process.env.PATH ?? ''}`;
+    const words = [join(ROOT, 'scripts/install'), '--destdir', image.root, '--init', 'systemd'];
+    const { status, signal, stderr } = spawnSync('setsid', words, {
+      encoding: 'utf8',
+      env: cleanEnvironment({ ...environment, TMPDIR: temporary, PATH: path, KILLED_AT: String(count) }),
     });
-    const exited = once(child, 'exit');
-    try {
-      await eventually('the first files', PATIENCE_MS, () => existsSync(join(image.root, 'usr/bin/berth')));
-    } finally {
-      process.kill(-(child.pid ?? 0), 'SIGKILL');
-      await exited;
+    assert.ok(status === 0 || signal === 'SIGKILL', `${status}: ${stderr}`);
+    return status !== 0;
+  };
+
+  it('leaves nothing untold when it is killed half-way, wherever that is, and can be run again', () => {
+    const before = image.list();
+    const build = smallBuild();
+    let count = 1;
+    while (killedAt(count, build)) {
+      gone();
+      assert.deepEqual(differences(before, image.list()), [], `killed at its move ${count}`);
+      count++;
     }
+    const whole = image.list();
+    gone();
+    assert.ok(count > 15, `${count} moves`);
+    for (let at = 1; at < count; at += 4) killedAt(at, build);
+    installed(['--init', 'systemd'], build);
+    assert.deepEqual(differences(whole, image.list()), []);
     gone();
     assert.deepEqual(differences(before, image.list()), []);
   });

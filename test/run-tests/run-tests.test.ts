@@ -30,7 +30,7 @@ describe('scripts/run-tests', () => {
   it('fails when one test does', async () => {
     const { code, output } = await runTests('passes', 'fails');
     assert.equal(code, 1, output);
-    assert.match(output, /on purpose/);
+    assert.match(output, /run-tests: failed: test\/run-tests\/files\/fails.ts: .*on purpose/);
   });
 
   it('fails when a file is not there', async () => {
