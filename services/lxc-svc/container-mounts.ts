@@ -1,9 +1,10 @@
 // mount and unmount of a container: its configuration is checked, its root mounted, its log files made, and all of it taken away.
 
-import { rmSync } from 'node:fs';
+import { existsSync, rmSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { isDeepStrictEqual } from 'node:util';
 import type { FolderWatch } from '../../shared/kernel/folder-watch.ts';
+import { createSharedLoopDevices } from '../../shared/kernel/loop-device.ts';
 import type { Logger } from '../../shared/log/logger.ts';
 import { initProblems } from '../../shared/lxc-config/init-command.ts';
 import { unknownKeys } from '../../shared/lxc-config/keys.ts';
@@ -72,6 +73,8 @@ const COLLECT_MS = 1_000;
 
 export function createContainerMounts({ places, disks, readerGid, log, events }: MountContext): ContainerMounts {
   const watchers = new Map<string, FolderWatch>();
+  // Containers that are the same image have one device, and one cache of it.
+  const attach = createSharedLoopDevices();
   // An unmount takes the kernel milliseconds, and hundreds of containers can go at once: heartbeats and answers must get through.
   const turn = createTurns();
   const follow = (container: string, its: ContainerPlaces): void => {
@@ -162,7 +165,7 @@ export function createContainerMounts({ places, disks, readerGid, log, events }:
   ): void => {
     const diskRoot = (name: string | undefined): string =>
       disks.rootOf(wanted.disks.find((disk) => disk.name === name));
-    mountVolumes({ places, its, container, diskRoot }, wanted);
+    mountVolumes({ places, its, container, diskRoot, attach }, wanted);
     const lowers = rootLayers(entries, container, wanted.rootVolume).map((volume) => join(its.volumes, volume));
     const files = failingStep('configuration files', () => {
       const found = configFiles(places, wanted.revision, container);
@@ -181,7 +184,8 @@ export function createContainerMounts({ places, disks, readerGid, log, events }:
     isMountedAs,
     async mount(container, wanted) {
       const its = containerPlaces(places, container);
-      const table = readMountTable();
+      // Without the folders for it nothing is mounted; the table has several lines of every container.
+      const table = [its.rootfs, its.volumes, its.exports].some((folder) => existsSync(folder)) ? readMountTable() : [];
       if (isMountedAs(container, wanted, mountedTargets(table))) return its.rootfs;
       const { config, revision } = wanted;
       const path = config === undefined ? undefined : trailPath(places, revision, container, config);

@@ -1,6 +1,7 @@
 // A container's volumes, each at <its folder>/volumes/<name>: squashfs files of the revision read-only, folders of disks, and tmpfs.
 import { mkdirSync, realpathSync } from 'node:fs';
 import { join } from 'node:path';
+import type { LoopDevice } from '../../shared/kernel/loop-device.ts';
 import type { NamedVolume } from '../../shared/schema/storage.ts';
 import { type ContainerPlaces, type Places, trailPath, volumePath } from './places.ts';
 import type { MountRecord } from './record-store.ts';
@@ -21,15 +22,18 @@ export interface VolumeContext {
   readonly container: string;
   /** The root folder of a disk that is open; of the storage folder for none. */
   readonly diskRoot: (disk: string | undefined) => string;
+  /** A squashfs as a block device. */
+  readonly attach: (file: string) => LoopDevice;
 }
 
 /** Throws StepFailure, whose step names the volume; what was mounted until then stays. */
 export function mountVolumes(context: VolumeContext, wanted: MountRecord): void {
-  const { places, its, container } = context;
+  const { places, its, container, attach } = context;
   const { revision, rootVolume, squashfs, volumes } = wanted;
   for (const file of [rootVolume, ...squashfs]) {
     const step = file === rootVolume ? 'squashfs' : `squashfs ${file}`;
-    failingStep(step, () => mountSquashfs(trailPath(places, revision, container, file), join(its.volumes, file)));
+    const image = trailPath(places, revision, container, file);
+    failingStep(step, () => mountSquashfs(image, join(its.volumes, file), attach));
   }
   for (const volume of volumes) {
     const target = join(its.volumes, volume.name);

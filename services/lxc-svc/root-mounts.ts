@@ -4,7 +4,7 @@ import { mkdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { KernelError } from '../../shared/kernel/libc.ts';
-import { attachLoopDevice } from '../../shared/kernel/loop-device.ts';
+import type { LoopDevice } from '../../shared/kernel/loop-device.ts';
 import { MS_BIND, MS_RDONLY, mount, unmount } from '../../shared/kernel/mount.ts';
 import { type Mount, mountsBelow } from './mount-table.ts';
 
@@ -29,10 +29,10 @@ export function failingStep<T>(step: string, act: () => T): T {
   }
 }
 
-/** `target` is made. Read-only; its loop device goes with its last user. */
-export function mountSquashfs(file: string, target: string): void {
+/** `target` is made. Read-only; the loop device that `attach` makes of the file goes with its last user. */
+export function mountSquashfs(file: string, target: string, attach: (file: string) => LoopDevice): void {
   mkdirSync(target, { recursive: true });
-  const loop = attachLoopDevice(file);
+  const loop = attach(file);
   try {
     mount(loop.path, target, 'squashfs', MS_RDONLY);
   } finally {

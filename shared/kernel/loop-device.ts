@@ -1,5 +1,5 @@
 // Loop devices (linux/loop.h): a file as a block device that detaches itself with its last user.
-import { closeSync, openSync } from 'node:fs';
+import { closeSync, openSync, statSync } from 'node:fs';
 import koffi from 'koffi';
 import { KernelError, kernelError } from './libc.ts';
 
@@ -10,12 +10,15 @@ const cIoctl: (fd: number, request: number, ...value: unknown[]) => number = kof
 const LOOP_SET_FD = 0x4c00;
 const LOOP_CLR_FD = 0x4c01;
 const LOOP_SET_STATUS64 = 0x4c04;
+const LOOP_GET_STATUS64 = 0x4c05;
 const LOOP_CONFIGURE = 0x4c0a;
 const LOOP_CTL_GET_FREE = 0x4c82;
 const LO_FLAGS_READ_ONLY = 1;
 const LO_FLAGS_AUTOCLEAR = 4;
 /** struct loop_info64, and where its fields are. */
 const INFO_BYTES = 232;
+const DEVICE_OFFSET = 0;
+const INODE_OFFSET = 8;
 const FLAGS_OFFSET = 52;
 const NAME_OFFSET = 56;
 const NAME_BYTES = 63;
@@ -72,6 +75,57 @@ function configure(device: number, backing: number, info: Buffer): void {
     if (!(error instanceof KernelError) || !['EINVAL', 'ENOTTY'].includes(error.errno)) throw error;
     configureInSteps(device, backing, info);
   }
+}
+
+function readU64(buffer: Buffer, offset: number): bigint {
+  return LITTLE_ENDIAN ? buffer.readBigUInt64LE(offset) : buffer.readBigUInt64BE(offset);
+}
+
+/** The file that `device` is of, or undefined when it is of none any more. */
+function backingOf(device: number): string | undefined {
+  const info = Buffer.alloc(INFO_BYTES);
+  if (cIoctl(device, LOOP_GET_STATUS64, 'void *', info) < 0) return undefined;
+  return `${readU64(info, DEVICE_OFFSET)}:${readU64(info, INODE_OFFSET)}`;
+}
+
+/**
+ * Attaches files for reading; one that is attached already keeps its device, and whoever mounts that shares what the kernel has read of it,
+ * as mount(8) does. Others may have taken the device since, so it is asked what it is of.
+ */
+export function createSharedLoopDevices(): (file: string) => LoopDevice {
+  const paths = new Map<string, string>();
+  const present = (path: string, key: string): LoopDevice | undefined => {
+    let device: number | undefined;
+    try {
+      device = openSync(path, 'r');
+      // As long as it is open it stays what it is.
+      if (backingOf(device) === key) return { path, close: closing(device) };
+    } catch {
+      // Devices can be removed as well.
+    }
+    if (device !== undefined) closeSync(device);
+    paths.delete(key);
+    return undefined;
+  };
+  return (file) => {
+    const key = fileKey(file);
+    const path = paths.get(key);
+    const shared = path === undefined ? undefined : present(path, key);
+    if (shared !== undefined) return shared;
+    const device = attachLoopDevice(file);
+    paths.set(key, device.path);
+    return device;
+  };
+}
+
+function closing(descriptor: number): () => void {
+  return () => closeSync(descriptor);
+}
+
+/** As a loop device names its file. A file system that has several numbers for itself (btrfs) matches none: not shared. */
+function fileKey(file: string): string {
+  const { dev, ino } = statSync(file, { bigint: true });
+  return `${dev}:${ino}`;
 }
 
 /** Needs CAP_SYS_ADMIN and /dev/loop-control. Throws KernelError or Node's system errors. */

@@ -160,11 +160,12 @@ export async function openTree(storage: string, program = PROGRAM): Promise<Tree
     },
     loopDevices() {
       const images = readdirSync(join(storage, 'objects')).map((name) => statSync(join(storage, 'objects', name)).ino);
-      const { stdout } = spawnSync('losetup', ['--list', '--noheadings', '--output', 'NAME,BACK-INO'], {
+      // Raw: the width of its columns follows from whatever else this machine has.
+      const { stdout } = spawnSync('losetup', ['--list', '--raw', '--noheadings', '--output', 'NAME,BACK-INO'], {
         encoding: 'utf8',
       });
       const lines = stdout.trim().split('\n').sort();
-      return lines.filter((line) => images.includes(Number(line.trim().split(/\s+/)[1])));
+      return lines.filter((line) => images.includes(Number(line.split(' ')[1])));
     },
     processes() {
       const own = childrenOf(running().pid ?? 0);

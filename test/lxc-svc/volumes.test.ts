@@ -3,6 +3,7 @@ import assert from 'node:assert/strict';
 import { execFileSync } from 'node:child_process';
 import {
   existsSync,
+  linkSync,
   mkdirSync,
   mkdtempSync,
   readdirSync,
@@ -162,6 +163,29 @@ describe('a container’s volumes', () => {
     await runToTheEnd('giver', allOf('giver', [{ name: 'media', persistence: 'boot' }]));
     assert.match(await runToTheEnd('taker', allOf('taker')), /^given$/m);
     for (const container of ['giver', 'taker']) await end(container);
+  });
+
+  it('are on one loop device where they are the same image, which goes with the last of them', async () => {
+    const image = (container: string): string => join(STORAGE, 'trails/0', container, 'root.squashfs');
+    for (const name of ['first', 'second', 'another']) makeContainer(name, 'deaf');
+    rmSync(image('second'));
+    linkSync(image('first'), image('second'));
+    const clean = traces();
+    const loops = (): number => traces().loops - clean.loops;
+    const isThere = (container: string): boolean => existsSync(join(RUNDIR, 'lxc', container, 'rootfs/bin/app-deaf'));
+    for (const container of ['first', 'second']) value(await rig.lxc.mount(mountOf(container)));
+    assert.equal(loops(), 1);
+    value(await rig.lxc.unmount({ container: 'first' }));
+    assert.deepEqual([loops(), isThere('second')], [1, true]);
+    value(await rig.lxc.mount(mountOf('first')));
+    assert.equal(loops(), 1);
+    for (const container of ['first', 'second']) value(await rig.lxc.unmount({ container }));
+    assert.deepEqual(traces(), clean);
+    // Most likely on the device that was theirs.
+    for (const container of ['another', 'first']) value(await rig.lxc.mount(mountOf(container)));
+    assert.deepEqual([loops(), isThere('another'), isThere('first')], [2, true, true]);
+    for (const container of ['another', 'first']) value(await rig.lxc.unmount({ container }));
+    assert.deepEqual(traces(), clean);
   });
 
   it('are mounted anew when their list changes, and not while the container runs', async () => {
