@@ -11,6 +11,8 @@ export interface BootLog {
   advance(event: BootEvent): Promise<BootStep>;
   /** For what holds also when the disk does not take it: another cut of the power leads to the same. */
   advanceAnyway(event: BootEvent): Promise<void>;
+  /** Resolves when what was asked for until now is written, or cannot be: until then `boot` may be behind the disk. */
+  written(): Promise<void>;
   /** The next start goes by what was written until now. Resolves when what was under way is written. */
   close(): Promise<void>;
 }
@@ -43,6 +45,9 @@ export function createBootLog(store: BootStore, initial: BootState, log: Logger)
         log.error(`which revision runs cannot be written down: ${String(error)}`);
         boot = bootStep(boot, event).state;
       });
+    },
+    async written() {
+      await turn;
     },
     async close() {
       isClosed = true;

@@ -140,6 +140,8 @@ export function createUpdates(context: UpdateContext): Updates {
   /** Hooks have the last word. Containers that end while they have it are judged after it. */
   const admit = async (revision: string): Promise<void> => {
     const verdict = await hooks.commit();
+    // Since when it holds is what the trial goes on with: else all of its time would have to pass once more.
+    await bootLog.written();
     if (isClosed) return;
     if (verdict === 'failed') return goBack(revision, 'rolledBack');
     if (verdict === 'unheard') return void clock.after(COMMIT_AGAIN_MS, openTrial);
