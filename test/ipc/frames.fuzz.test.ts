@@ -61,7 +61,8 @@ describe('ipc.frame-reader', () => {
   });
 });
 
-const plainValue = fc.jsonValue({ maxDepth: 5 });
+/** Without the one key that is not taken for what it says; a test of its own has it. */
+const plainValue = fc.jsonValue({ maxDepth: 5 }).filter((value) => !JSON.stringify(value).includes('"__proto__"'));
 
 describe('ipc.codec', () => {
   it('gives back every plain value', () => {
@@ -71,6 +72,11 @@ describe('ipc.codec', () => {
         assert.deepEqual(decoded?.value, JSON.parse(JSON.stringify(value)));
       }),
     );
+  });
+
+  it('lets nobody set a prototype', () => {
+    const decoded = decodePayload(encodePayload(JSON.parse('{"a":{"__proto__":{"evil":true}}}')));
+    assert.deepEqual(decoded?.value, { a: { __proto_: { evil: true } } });
   });
 
   it('never throws on random bytes', () => {

@@ -19,6 +19,8 @@ function points(cycles: number, seed: number, shape: Shape): readonly Point[] {
 /** Sum of twelve draws: near enough to a normal deviate. */
 const normal = (draw: () => number): number => Array.from({ length: 12 }, draw).reduce((sum, value) => sum + value, -6);
 const seeds = fc.nat(1_000_000);
+/** Of a confidence of 99.9 % one noise in some thousand is the other one: the same ones every time. */
+const SAME = { seed: 20_260_101 };
 /** A run of the short form, one of an hour, and the long one. */
 const LENGTHS = [14, 200, 1_000];
 
@@ -29,6 +31,7 @@ describe('soak.growth of counts', () => {
         const leak = points(cycles, seed, (cycle, draw) => 40 + cycle + Math.floor(draw() * 2));
         assert.equal(growthOf(leak, COUNTS).leaks, true);
       }),
+      SAME,
     );
   });
 
@@ -49,7 +52,7 @@ describe('soak.growth of counts', () => {
       fc.property(seeds, fc.constantFrom(...LENGTHS), fc.constantFrom(...shapes), (seed, cycles, shape) => {
         assert.equal(growthOf(points(cycles, seed, shape), COUNTS).leaks, false);
       }),
-      { numRuns: 300 },
+      { ...SAME, numRuns: 300 },
     );
   });
 
@@ -79,6 +82,7 @@ describe('soak.growth of memory', () => {
         const leak = points(cycles, seed, (cycle, draw) => 16_000 + 20 * cycle + noisy(draw) + sawtooth(cycle, period));
         assert.equal(growthOf(leak, MEMORY).leaks, true);
       }),
+      SAME,
     );
   });
 
@@ -91,7 +95,7 @@ describe('soak.growth of memory', () => {
         const settled = points(cycles, seed, (cycle, draw) => 16_000 + noisy(draw) + settling(cycle));
         assert.equal(growthOf(settled, MEMORY).leaks, false);
       }),
-      { numRuns: 300 },
+      { ...SAME, numRuns: 300 },
     );
   });
 });
