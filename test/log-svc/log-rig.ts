@@ -157,7 +157,8 @@ export interface LogTree {
   writeFd(service: Piped): number;
   /** With this configuration. Resolves when it says that it is ready. */
   start(settings?: Readonly<Partial<Record<KeyName, string>>>): Promise<LogProcess>;
-  close(): void;
+  /** Resolves when none of its processes writes any more. */
+  close(): Promise<void>;
 }
 
 /** Runs the bundle with setpriv and Node's fences, just as the supervisor does. */
@@ -191,7 +192,7 @@ export async function makeLogTree(place: Place): Promise<LogTree> {
       onGone: () => undefined,
     },
   });
-  const alive = new Set<ServiceProcess>();
+  const alive = new Map<ServiceProcess, Promise<unknown>>();
   const pipes = new Map(PIPED.map((source) => [source, pipe2NonBlocking()]));
   const sockets = createContainerSockets(join(place.rundir, 'ctl'), {
     control: 1_000,
@@ -247,7 +248,7 @@ export async function makeLogTree(place: Place): Promise<LogTree> {
         onGone(code);
       },
     );
-    alive.add(child);
+    alive.set(child, gone);
     broker.attach('log-svc', socketPort(child.socket));
     await ready;
     return {
@@ -272,9 +273,11 @@ export async function makeLogTree(place: Place): Promise<LogTree> {
     closeSockets: (container) => sockets.close(container),
     writeFd,
     start: startOne,
-    close() {
-      for (const child of alive) child.kill();
+    async close() {
+      const ends = [...alive.values()];
+      for (const child of alive.keys()) child.kill();
       broker.close();
+      await Promise.all(ends);
       for (const { readFd, writeFd: fd } of pipes.values()) for (const end of [readFd, fd]) closeSync(end);
       for (const fd of [...sockets.control.fds, ...sockets.log.fds]) closeSync(fd);
     },

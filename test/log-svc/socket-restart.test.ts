@@ -22,7 +22,7 @@ describe('log-svc and the sockets of containers', () => {
   });
   afterEach(async () => {
     for (const child of children.splice(0)) child.kill('SIGKILL');
-    tree.close();
+    await tree.close();
     place.remove();
   });
 

@@ -66,8 +66,8 @@ describe('log-svc under load', () => {
     );
     lxc.ready();
   });
-  afterEach(() => {
-    tree.close();
+  afterEach(async () => {
+    await tree.close();
     place.remove();
   });
 

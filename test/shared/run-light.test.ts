@@ -64,7 +64,8 @@ describe('runLight', () => {
 
   it('kills what takes too long, with all that it started, and leaves no zombie', async () => {
     await assert.rejects(runLight('sh', ['-c', `sleep 1000 & echo $$ > ${seen}; wait`], 500), failsWith('TIMED_OUT'));
-    const pid = told().trim();
+    // Nothing is told on a machine so slow that the shell had not begun by then.
+    const pid = told().trim() || 'none';
     const isLeft = () =>
       execFileSync('ps', ['-eo', 'pid,pgid'], { encoding: 'utf8' })
         .split('\n')
