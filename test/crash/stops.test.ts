@@ -2,7 +2,8 @@
 import assert from 'node:assert/strict';
 import { after, before, describe, it } from 'node:test';
 import { get, serviceRows } from '../kit/api.ts';
-import { openTree, packExample, type Tree } from '../kit/tree.ts';
+import { eventually } from '../kit/eventually.ts';
+import { openTree, PATIENCE_MS, packExample, type Tree } from '../kit/tree.ts';
 import { act, rowOf, says, untilStatus } from '../scenarios/look.ts';
 
 describe('crash.stops', () => {
@@ -33,9 +34,11 @@ describe('crash.stops', () => {
       await kill(victim);
       const { user_stopped, pid } = await untilStatus(tree, 'deaf', 'STOPPED');
       assert.deepEqual([user_stopped, pid], ['true', null]);
-      const mounts = tree.inside(['cat', '/proc/self/mounts']).stdout;
-      assert.doesNotMatch(mounts, /\/lxc\/deaf\//);
-      assert.equal((await rowOf(tree, 'neighbour')).pid, neighbour.pid);
+      await eventually('nothing of it is mounted', PATIENCE_MS, () => {
+        const { status, stdout } = tree.inside(['cat', '/proc/self/mounts']);
+        return status === 0 && !stdout.includes('/lxc/deaf/');
+      });
+      assert.equal((await untilStatus(tree, 'neighbour', 'STARTED')).pid, neighbour.pid);
       await act(tree, 'deaf', 'start');
       await untilStatus(tree, 'deaf', 'STARTED');
     });

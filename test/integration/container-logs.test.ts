@@ -171,7 +171,8 @@ describe('integration.container-logs', () => {
     assert.equal((await act('start')).status, 200);
     assert.notEqual(await pidOf('talker'), before);
     await speaks('after its restart');
-    assert.equal(tree.readLog('talker/messages.log').match(/process 1 started/g)?.length, 2);
+    const starts = () => tree.readLog('talker/messages.log').match(/process 1 started/g)?.length;
+    await eventually('its init has said so again', PATIENCE_MS, () => starts() === 2);
   });
 
   it('goes on in a container that the next supervisor adopts', async () => {

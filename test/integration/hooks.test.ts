@@ -17,9 +17,10 @@ let tree: Tree;
 let hooks: HookFolder;
 let folder = '';
 
+/** Whole ones: a shell makes a file before it writes to it. */
 const linesOf = (name: string): readonly string[] => {
   const path = join(hooks.root, name);
-  return existsSync(path) ? readFileSync(path, 'utf8').trimEnd().split('\n') : [];
+  return existsSync(path) ? readFileSync(path, 'utf8').split('\n').slice(0, -1) : [];
 };
 const seen = () => linesOf('seen');
 const log = () => tree.readLog('pantavisor/pantavisor.log');

@@ -29,7 +29,9 @@ describe('integration.log-stdout', () => {
     await eventually('a console’s line', PATIENCE_MS, () =>
       /\] INFO {2}\[net-client\] \[console\] server: hello/.test(tree.output()),
     );
-    assert.match(tree.output(), /\] INFO {2}\[pantavisor\] \[state\] revision 0 is READY/);
+    await eventually('a service’s line', PATIENCE_MS, () =>
+      /\] INFO {2}\[pantavisor\] \[state\] revision 0 is READY/.test(tree.output()),
+    );
     assert.match(tree.output(), /^berth: /m, 'and its own lines still');
     assert.equal(await tree.endSupervisor('SIGTERM'), 0);
   });

@@ -49,9 +49,10 @@ afterEach(() => {
   rmSync(root, { recursive: true });
 });
 
+/** Whole lines: a shell makes a file before it writes to it. */
 function written(name: string): readonly string[] {
   const path = join(root, name);
-  return existsSync(path) ? readFileSync(path, 'utf8').trimEnd().split('\n') : [];
+  return existsSync(path) ? readFileSync(path, 'utf8').split('\n').slice(0, -1) : [];
 }
 
 function hook(name: string, script = '', mode = 0o755): string {

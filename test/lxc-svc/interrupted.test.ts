@@ -84,8 +84,12 @@ describe('lxc-svc killed at any moment of a start', () => {
       await rig.kill();
       await rig.spawn();
       const { pid } = value(await started);
-      const monitors = execFileSync('ps', ['-eo', 'args='], { encoding: 'utf8' });
-      assert.equal(monitors.split('\n').filter((args) => args.includes('lxc monitor')).length, 1, `round ${round}`);
+      const monitors = () =>
+        execFileSync('ps', ['-eo', 'args='], { encoding: 'utf8' })
+          .split('\n')
+          .filter((args) => args.includes('lxc monitor'));
+      // A fork of one has its name until it is a program of its own.
+      await eventually(`one monitor in round ${round}`, PATIENCE_MS, () => monitors().length === 1);
       assert.deepEqual(value(await rig.lxc.stop({ container: 'torn', graceMs: 0 })).exit, {
         kind: 'signal',
         signal: 9,

@@ -2,7 +2,8 @@
 import assert from 'node:assert/strict';
 import { showPrograms } from '../../scripts/sandbox/hide.ts';
 import { OUTSIDE_ADDRESS, OUTSIDE_PORT, UPLINK_ADDRESS } from '../../scripts/sandbox/sandbox.ts';
-import type { Tree } from '../kit/tree.ts';
+import { eventually } from '../kit/eventually.ts';
+import { PATIENCE_MS, type Tree } from '../kit/tree.ts';
 import {
   addressOf,
   doesNotReach,
@@ -112,6 +113,8 @@ async function nftComesBack(tree: Tree): Promise<void> {
   await tree.endSupervisor('SIGTERM');
   tree.start();
   await tree.up();
+  // Containers that run on are there before the network is looked at.
+  await eventually('rules of nft', PATIENCE_MS, () => masqueradeRules(tree).nft.length > 0);
   masquerades(tree, 'nftables', '10.0.5.0/24');
   assert.doesNotMatch(tree.inside(['iptables-save']).stdout, /BERTH/);
   assert.match(await reaches(tree, 'net-server', OUTSIDE_ADDRESS, OUTSIDE_PORT), /you are 203\.0\.113\.2/);

@@ -70,6 +70,7 @@ export async function dataOnly(stage: Stage): Promise<string> {
   const file = `${tree.rundir}/lxc/maps/rootfs/maps/europe.txt`;
   assert.equal(tree.inside(['cat', file]).stdout, 'here be dragons\n');
   assert.doesNotMatch(tree.inside(['ps', '-e', '-o', 'args']).stdout, /lxc.*\bmaps\b/);
+  await logged(tree, LOG, /revision 0 is READY/);
   comesBefore(tree, 'container maps: INSTALLED -> MOUNTED', 'container reader: INSTALLED -> MOUNTED');
 
   // Nothing of it runs, so a restart of Berth has nothing to adopt but its mount.
