@@ -64,6 +64,12 @@ export function createHandlers(tree: Tree): Handlers<typeof supervisorContract> 
   };
 }
 
+/** What is on its way somewhere is shown there. */
+function shownState(state: SupervisedService['state']) {
+  if (state === 'stopping') return 'stopped';
+  return state === 'renewing' ? 'starting' : state;
+}
+
 function serviceRow(service: SupervisedService, tree: Tree) {
   const { contract, pid, state, restarts, lastExit, upMs } = service;
   return {
@@ -71,7 +77,7 @@ function serviceRow(service: SupervisedService, tree: Tree) {
     pid,
     uid: tree.uidOf(service),
     capabilities: [...contract.privileges.capabilities],
-    state: state === 'stopping' ? ('stopped' as const) : state,
+    state: shownState(state),
     respawn: state !== 'stopping' && state !== 'stopped',
     restarts,
     last_exit:

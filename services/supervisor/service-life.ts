@@ -12,9 +12,13 @@
 //   backoff   | stop         → stopped   | cancelRestart, announce
 //   stopping  | late         → stopping  | kill
 //   stopping  | ended        → stopped   | announce
+//   stopping  | start        → renewing  |                 (it is to end first)
+//   renewing  | late         → renewing  | kill
+//   renewing  | ended        → starting  | spawn
+//   renewing  | stop         → stopping  |
 // Every other pair changes nothing.
 
-export type LifeState = 'stopped' | 'starting' | 'ready' | 'backoff' | 'stopping';
+export type LifeState = 'stopped' | 'starting' | 'ready' | 'backoff' | 'stopping' | 'renewing';
 export type LifeEvent = 'start' | 'ready' | 'late' | 'silent' | 'ended' | 'restartDue' | 'stop';
 export type LifeEffect = 'spawn' | 'kill' | 'askToEnd' | 'scheduleRestart' | 'cancelRestart' | 'announce';
 
@@ -43,6 +47,12 @@ const TABLE: Readonly<Record<LifeState, Partial<Readonly<Record<LifeEvent, Step>
   stopping: {
     late: { state: 'stopping', effects: ['kill'] },
     ended: { state: 'stopped', effects: ['announce'] },
+    start: { state: 'renewing', effects: [] },
+  },
+  renewing: {
+    late: { state: 'renewing', effects: ['kill'] },
+    ended: { state: 'starting', effects: ['spawn'] },
+    stop: { state: 'stopping', effects: [] },
   },
 };
 

@@ -74,6 +74,7 @@ export function createSupervisedService(contract: Contract, around: Surroundings
   const now = (): number => performance.now();
   const upMs = (): number | undefined => (readySinceMs === undefined ? undefined : now() - readySinceMs);
 
+  const isAskedToEnd = (): boolean => state === 'stopping' || state === 'renewing';
   const watch = () => patient(contract.watch, lateInARow);
   const wasLate = (): void => {
     lateInARow = (upMs() ?? 0) >= HEALTHY_AFTER_MS ? 1 : lateInARow + 1;
@@ -111,7 +112,7 @@ export function createSupervisedService(contract: Contract, around: Surroundings
     const gone = goneReason === '' ? '' : `, disconnected: ${goneReason}`;
     const how = killReason === '' ? `${describeEnd(end)}${gone}` : killReason;
     lastExit = { reason: how, lastWords, atMs: Date.now() };
-    if (state !== 'stopping') log.warn(`${contract.service} ended: ${how}`, { lastWords: lastExit.lastWords });
+    if (!isAskedToEnd()) log.warn(`${contract.service} ended: ${how}`, { lastWords: lastExit.lastWords });
     child = undefined;
     handle('ended');
   };
@@ -146,9 +147,10 @@ export function createSupervisedService(contract: Contract, around: Surroundings
       readySinceMs = now();
     }
     for (const effect of next.effects) effects[effect]();
-    if (state !== 'ready' && state !== 'stopping') readySinceMs = undefined;
-    if (state === 'stopped') {
-      clearTimeout(timer);
+    if (state !== 'ready' && !isAskedToEnd()) readySinceMs = undefined;
+    if (state === 'stopped') clearTimeout(timer);
+    // Its end is what they wait for, also where it was told to start again meanwhile.
+    if (event === 'ended' || state === 'stopped') {
       for (const resolve of stopWaiters.splice(0)) resolve();
     }
   };

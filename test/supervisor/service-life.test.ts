@@ -18,12 +18,31 @@ describe('supervisor.service-life', () => {
       ['stop', 'stopping', ['askToEnd']],
       ['late', 'stopping', ['kill']],
       ['ended', 'stopped', ['announce']],
+      ['start', 'starting', ['spawn']],
+      ['stop', 'stopping', ['askToEnd']],
+      ['start', 'renewing', []],
+      ['late', 'renewing', ['kill']],
+      ['stop', 'stopping', []],
+      ['start', 'renewing', []],
+      ['ended', 'starting', ['spawn']],
     ];
     let state: LifeState = 'stopped';
     for (const [event, next, effects] of path) {
       assert.deepEqual(step(state, event), { state: next, effects }, `${state} + ${event}`);
       state = next;
     }
+  });
+
+  it('runs again whenever start was the last word, and ends whenever stop was, however fast they follow each other', () => {
+    fc.assert(
+      fc.property(fc.array(fc.constantFrom('start' as const, 'stop' as const), { minLength: 1 }), (orders) => {
+        let state: LifeState = 'ready';
+        for (const order of orders) ({ state } = step(state, order));
+        // What was asked to end does, in its time.
+        if (state === 'stopping' || state === 'renewing') ({ state } = step(state, 'ended'));
+        assert.equal(state === 'stopped', orders.at(-1) === 'stop');
+      }),
+    );
   });
 
   it('has never two processes, and never restarts what was stopped', () => {

@@ -94,6 +94,19 @@ describe('supervisor.supervised-service', () => {
     assert.equal(one.service.state, 'stopped');
   });
 
+  it('comes back when it is told to start before it has ended, and its end is told to who waits for it', async () => {
+    const one = open();
+    one.service.onReady();
+    const stopped = one.service.stop();
+    one.service.start();
+    assert.equal(one.service.state, 'renewing');
+    one.ends({ code: 0, signal: null });
+    await stopped;
+    await one.untilSpawned(2);
+    one.service.onReady();
+    assert.deepEqual([one.service.state, one.service.restarts], ['ready', 0]);
+  });
+
   it('does not come back when it is stopped while it waits for its restart', async () => {
     const one = open(3);
     await one.untilSpawned(2);
