@@ -3,6 +3,7 @@ import { mkdirSync, writeFileSync } from 'node:fs';
 import { availableParallelism, loadavg } from 'node:os';
 import { dirname } from 'node:path';
 import process from 'node:process';
+import { answerHelp, refuse } from '../tests/usage.ts';
 import { apiRows } from './api.ts';
 import { BENCH_USAGE, parseBenchArguments } from './bench-arguments.ts';
 import { brokerRows } from './broker.ts';
@@ -36,10 +37,11 @@ const LAST_BEGIN_MS = 8 * 60_000;
 // With it every Node 20 reads these certificates at its start: 70 ms of CPU that no device spends, ours as little as the baselines'.
 delete process.env.NODE_EXTRA_CA_CERTS;
 
+answerHelp(BENCH_USAGE);
 const chosen = parseBenchArguments(process.argv.slice(2), Object.keys(GROUPS));
-if ('wrong' in chosen) refuse(chosen.wrong);
+if ('wrong' in chosen) refuse('bench', chosen.wrong, BENCH_USAGE);
 const earlier = chosen.compare === undefined ? undefined : readReport(chosen.compare);
-if (earlier !== undefined && 'wrong' in earlier) refuse(`--compare: ${earlier.wrong}`);
+if (earlier !== undefined && 'wrong' in earlier) refuse('bench', `--compare: ${earlier.wrong}`, BENCH_USAGE);
 
 const [load = 0] = loadavg();
 const report = await run(chosen.names);
@@ -57,11 +59,6 @@ if (earlier !== undefined)
 const warning = noiseWarning(report.spread, load, report.processors);
 if (warning !== undefined) console.error(`\n${warning}`);
 console.error(`\n${chosen.out} and ${chart} have it.`);
-
-function refuse(wrong: string): never {
-  console.error(`bench: ${wrong}\n\n${BENCH_USAGE}`);
-  process.exit(2);
-}
 
 async function run(names: readonly string[]): Promise<Report> {
   const found: (Row | MissingRow)[] = [];

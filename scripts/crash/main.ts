@@ -1,13 +1,20 @@
 // `npm run crash [-- --count N --seed S --from N --json]`: the crash matrix on a tree in a sandbox; exits 1 when something did not hold.
 import process from 'node:process';
 import { parseArgs } from 'node:util';
+import { answerHelp, refuse } from '../tests/usage.ts';
 import { titleOf } from './case.ts';
 import { type Outcome, series } from './run.ts';
 import { summaryOf, summaryText } from './summary.ts';
 
+const USAGE = `usage: npm run crash [-- OPTION...]
+
+  --count N   how many cases (1000)
+  --seed S    of what is drawn by chance: the same one gives the same cases
+  --from N    the number of the first case (0)
+  --json      the summary as JSON`;
+
 function complain(message: string): never {
-  console.error(`crash: ${message}`);
-  process.exit(2);
+  refuse('crash', message, USAGE);
 }
 
 function parse() {
@@ -30,6 +37,7 @@ function parse() {
   }
 }
 
+answerHelp(USAGE);
 const { json, ...asked } = parse();
 if (process.getuid?.() !== 0) complain('containers need root');
 if (asked.count === 0) complain('--count 0: nothing would be shown');

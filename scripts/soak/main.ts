@@ -2,12 +2,19 @@
 import { writeFileSync } from 'node:fs';
 import process from 'node:process';
 import { parseArgs } from 'node:util';
+import { answerHelp, refuse } from '../tests/usage.ts';
 import { reportText, svgOfReport } from './report.ts';
 import { soak } from './run.ts';
 
+const USAGE = `usage: npm run soak [-- OPTION...]
+
+  --cycles N      how often containers are started, stopped and updated (1000)
+  --seed S        of what is drawn by chance: the same one gives the same cycles
+  --report FILE   a picture of every figure over the cycles, as SVG
+  --json          the report as JSON`;
+
 function complain(message: string): never {
-  console.error(`soak: ${message}`);
-  process.exit(2);
+  refuse('soak', message, USAGE);
 }
 
 function parse() {
@@ -38,6 +45,7 @@ function write(path: string, text: string): void {
   }
 }
 
+answerHelp(USAGE);
 const { json, report: file, ...asked } = parse();
 if (process.getuid?.() !== 0) complain('containers need root');
 if (asked.cycles === 0) complain('--cycles 0: nothing would be shown');

@@ -1,15 +1,24 @@
-// What `npm run crash` and `npm run soak` say to arguments that make no sense, before anything is started.
+// What the commands that test say to arguments that make no sense, and to whoever asks for help, before anything is started.
 import assert from 'node:assert/strict';
 import { spawnSync } from 'node:child_process';
 import { join } from 'node:path';
 import process from 'node:process';
 import { describe, it } from 'node:test';
 
-const SCRIPTS = join(import.meta.dirname, '../../scripts');
-const run = (command: string, ...options: readonly string[]) =>
-  spawnSync(process.execPath, ['--import', 'tsx', join(SCRIPTS, command, 'main.ts'), ...options], { encoding: 'utf8' });
+const ROOT = join(import.meta.dirname, '../..');
+const PROGRAMS = {
+  crash: 'scripts/crash/main.ts',
+  soak: 'scripts/soak/main.ts',
+  fuzz: 'scripts/fuzz/main.ts',
+  bench: 'scripts/bench/main.ts',
+  hw: 'hw-tests/run.ts',
+} as const;
+type Command = keyof typeof PROGRAMS;
+const COMMANDS: readonly Command[] = ['crash', 'soak', 'fuzz', 'bench', 'hw'];
+const run = (command: Command, ...options: readonly string[]) =>
+  spawnSync(process.execPath, ['--import', 'tsx', join(ROOT, PROGRAMS[command]), ...options], { encoding: 'utf8' });
 
-const WRONG: readonly (readonly [string, readonly string[], RegExp])[] = [
+const WRONG: readonly (readonly [Command, readonly string[], RegExp])[] = [
   ['crash', ['--count', 'many'], /--count takes a whole number of at most nine digits, not 'many'/],
   ['crash', ['--seed', '-1'], /seed/],
   ['crash', ['--count', '0'], /--count 0: nothing would be shown/],
@@ -17,14 +26,26 @@ const WRONG: readonly (readonly [string, readonly string[], RegExp])[] = [
   ['soak', ['--cycles', '0'], /--cycles 0: nothing would be shown/],
   ['soak', ['--cycles', '1', '--report', '/nowhere/at/all.svg'], /--report \/nowhere\/at\/all\.svg: .*ENOENT/],
   ['soak', ['extra'], /Unexpected argument 'extra'/],
+  ['fuzz', ['--requests', '1.5'], /--requests takes a whole number of at most nine digits, not '1.5'/],
+  ['fuzz', ['--loud'], /Unknown option '--loud'/],
 ];
 
-describe('crash and soak as commands', () => {
+describe('commands that test', () => {
   for (const [command, options, message] of WRONG) {
-    it(`${command} ${options.join(' ')} is refused`, () => {
+    it(`${command} ${options.join(' ')} is refused, with the usage`, () => {
       const { status, stdout, stderr } = run(command, ...options);
       assert.match(stderr, message);
+      assert.match(stderr, new RegExp(`^usage: npm run ${command} `, 'm'));
       assert.deepEqual([status, stdout], [2, '']);
+    });
+  }
+
+  for (const command of COMMANDS) {
+    it(`${command} --help tells every option, and does nothing`, () => {
+      const { status, stdout, stderr } = run(command, '--help');
+      assert.match(stdout, new RegExp(`^usage: npm run ${command} `));
+      assert.match(stdout, /^ {2}--json /m);
+      assert.deepEqual([status, stderr], [0, '']);
     });
   }
 });
