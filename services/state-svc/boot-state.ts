@@ -13,6 +13,9 @@
 //   trying by reboot              | committed                → done is what was tried
 //   trying live, or once          | committed                → updated; done stays
 //   trying                        | failed                   → done runs, what was tried has failed
+//   any                           | asked                    → the same, and what is to be tried next
+//   asked                         | began, or dropped        → not asked any more
+//   asked                         | booted, nothing alive    → not asked any more
 import * as z from 'zod/mini';
 import { containerName, revisionName } from '../../shared/schema/names.ts';
 
@@ -35,6 +38,8 @@ export const bootState = z.object({
   /** Runs since a transition without reboot, and was found stable. */
   updated: z.optional(z.object({ revision: revisionName, once: z.boolean() })),
   trying: z.optional(trying),
+  /** Accepted, and not begun: of a command that was answered already. */
+  asked: z.optional(z.object({ revision: revisionName, once: z.boolean(), commit: z.boolean() })),
   /** The last ones that did not make it, latest last. Nothing here tries them again. */
   failed: z.optional(z.array(revisionName)),
   /** Containers that run since an earlier revision, which has them exactly as the running one: from which ones that may be. */
@@ -54,6 +59,9 @@ export type BootEvent =
       readonly carried: Carried;
       readonly nowMs: number;
     }
+  | { readonly kind: 'asked'; readonly revision: string; readonly once: boolean; readonly commit: boolean }
+  /** Nothing comes of what was asked for, or it is taken up now. */
+  | { readonly kind: 'dropped' }
   /** state-svc starts. `alive`: of what ran before something runs still, or it is the same tree. */
   | { readonly kind: 'booted'; readonly life: string; readonly alive: boolean; readonly nowMs: number }
   /** Everything is as it should be since then; undefined: not any more. */
@@ -76,12 +84,8 @@ export function runningOf({ revision, updated, trying: tried }: BootState): stri
 }
 
 /** Revisions that somebody may want to boot: never to be removed or replaced. */
-export function neededBy({ revision, updated, trying: tried }: BootState): ReadonlySet<string> {
-  return new Set([
-    revision,
-    ...(updated === undefined ? [] : [updated.revision]),
-    ...(tried === undefined ? [] : [tried.revision]),
-  ]);
+export function neededBy({ revision, updated, trying: tried, asked }: BootState): ReadonlySet<string> {
+  return new Set([revision, ...[updated, tried, asked].flatMap((named) => named?.revision ?? [])]);
 }
 
 export function bootStep(state: BootState, event: BootEvent): BootStep {
@@ -89,8 +93,17 @@ export function bootStep(state: BootState, event: BootEvent): BootStep {
     case 'began': {
       const { revision, way, once, carried, nowMs } = event;
       const started = way === 'live' ? { started: { sinceMs: nowMs } } : {};
-      const next = { ...state, trying: { revision, way, once, ...started } };
+      const { asked: _asked, ...rest } = state;
+      const next = { ...rest, trying: { revision, way, once, ...started } };
       return going(way === 'live' ? { ...next, carried } : next);
+    }
+    case 'asked': {
+      const { revision, once, commit } = event;
+      return going({ ...state, asked: { revision, once, commit } });
+    }
+    case 'dropped': {
+      const { asked: _asked, ...rest } = state;
+      return going(rest);
     }
     case 'booted':
       return booted(state, event);
@@ -108,7 +121,7 @@ const going = (state: BootState): BootStep => ({ state, failed: undefined });
 function booted(state: BootState, { life, alive, nowMs }: Extract<BootEvent, { kind: 'booted' }>): BootStep {
   const { trying: tried, updated, ...rest } = state;
   if (alive) return going({ ...state, life });
-  const { carried: _none, ...cold } = rest;
+  const { carried: _none, asked: _forgotten, ...cold } = rest;
   const started = { sinceMs: nowMs };
   if (tried !== undefined) {
     if (tried.started === undefined) return going({ ...cold, life, trying: { ...tried, started } });

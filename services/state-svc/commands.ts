@@ -128,6 +128,7 @@ export function createCommands(context: CommandContext): Commands {
         accepted = undefined;
         return { code: 'UNSUPPORTED', reason: 'the factory revision cannot be tried once; run it' };
       }
+      await updates.ask(payload, how);
       return start(`revision ${payload}`, () => updates.run(payload, how));
     },
   };

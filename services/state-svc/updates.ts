@@ -56,6 +56,8 @@ export interface Updates {
   decide(state: BootState, alive: boolean): Promise<Candidate>;
   /** Takes it from where it stands, and goes on with what was under way. Never rejects. */
   settle(): Promise<void>;
+  /** Before somebody is told that it will be run: whoever starts next knows of it. Never rejects. */
+  ask(revision: string, how: RunHow): Promise<void>;
   /** Resolves when it runs and is tried, the reboot for it is asked for, or it was given up. Never rejects. */
   run(revision: string, how: RunHow): Promise<void>;
   /** Checks it and leaves it at that. */
@@ -268,7 +270,25 @@ export function createUpdates(context: UpdateContext): Updates {
       await fail(revision, 'internal');
     } finally {
       handled = undefined;
+      // It was begun, or nothing comes of it. Who starts after a service that ends goes on with it.
+      if (boot().asked !== undefined && !isClosed) await bootLog.advanceAnyway({ kind: 'dropped' });
     }
+  };
+
+  const run = (revision: string, how: RunHow): Promise<void> =>
+    whole(revision, async () => {
+      const next = await install(revision);
+      if (next !== undefined) await begin(next, revision, how);
+    });
+
+  /** What a service before this one had accepted. Once: what ends this service as well is not to do so for ever. */
+  const takeUp = async (): Promise<void> => {
+    const { asked, trying } = boot();
+    if (asked === undefined) return;
+    await bootLog.advanceAnyway({ kind: 'dropped' });
+    if (trying !== undefined) return;
+    log.info(`revision ${asked.revision} was asked for before this service restarted, and is run now`);
+    void run(asked.revision, asked);
   };
 
   /** What runs is the rollback point, and nothing is tried. */
@@ -317,16 +337,15 @@ export function createUpdates(context: UpdateContext): Updates {
         // It was asked for before this service restarted.
         if (trying !== undefined && trying.started === undefined)
           await leave('UPDATE', `to run revision ${trying.revision}`);
+        await takeUp();
       } catch (error) {
         log.error(`the revision could not be started: ${String(error)}`);
         reboots.request('REVISION_REFUSED', String(error));
       }
     },
-    run: (revision, how) =>
-      whole(revision, async () => {
-        const next = await install(revision);
-        if (next !== undefined) await begin(next, revision, how);
-      }),
+    ask: (revision, { once, commit: byReboot }) =>
+      bootLog.advanceAnyway({ kind: 'asked', revision, once, commit: byReboot }),
+    run,
     apply: (revision) =>
       whole(revision, async () => {
         if ((await install(revision)) === undefined) return;

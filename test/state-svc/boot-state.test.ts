@@ -73,6 +73,24 @@ describe('boot state', () => {
     assert.equal(after(began('live'), COMMIT, reboot).carried, undefined);
   });
 
+  it('remembers what is asked for until it is begun, dropped, or the power goes', () => {
+    const asked: BootEvent = { kind: 'asked', revision: 'locals/y', once: true, commit: false };
+    const remembered = { revision: 'locals/y', once: true, commit: false };
+    for (const [state, expected] of [
+      [after(asked), remembered],
+      [after(asked, restart('c')), remembered],
+      [after(began('live'), COMMIT, asked), remembered],
+      [after(asked, { kind: 'dropped' }), undefined],
+      [after(asked, began('live')), undefined],
+      [after(asked, began('reboot')), undefined],
+      [after(asked, reboot), undefined],
+    ] as const) {
+      assert.deepEqual(state.asked, expected);
+      assert.equal(neededBy(state).has('locals/y'), expected !== undefined);
+      assert.deepEqual(bootState.parse(JSON.parse(JSON.stringify(state))), state);
+    }
+  });
+
   it('reads what berth pack writes, and what it wrote itself', () => {
     assert.deepEqual(bootState.parse({ revision: '0' }), { revision: '0' });
     const state = after(began('live'), { kind: 'held', sinceMs: 7 });
@@ -95,6 +113,8 @@ describe('boot state', () => {
       alive: fc.boolean(),
       nowMs: fc.nat(),
     }),
+    fc.record({ kind: fc.constant('asked' as const), revision: name, once: fc.boolean(), commit: fc.boolean() }),
+    fc.constant({ kind: 'dropped' as const }),
     fc.constant({ kind: 'held' as const, sinceMs: 1 }),
     fc.constant(COMMIT),
     fc.constant(FAIL),

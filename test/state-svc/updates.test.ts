@@ -50,6 +50,23 @@ describe('an update without a reboot', () => {
     assert.deepEqual([...it.world.containers.keys()].sort(), ['a', 'd']);
   });
 
+  it('goes on when state-svc dies between its word and the beginning, the way it was asked for, and no second time', async () => {
+    const it = await open(THREE);
+    await install(it, 'locals/x', CHANGED_B);
+    assert.equal(await command(it, 'TRY_ONCE', 'locals/x'), 'accepted');
+    await it.boot();
+    await reaches(it, 'locals/x', TESTING_LIVE);
+    assert.deepEqual([onDisk(it).asked, onDisk(it).trying.once], [undefined, true]);
+    await holds(it);
+    await reaches(it, 'locals/x', UPDATED);
+    // What is refused ends once, not with every start.
+    await install(it, 'locals/y', { ...THREE, b: { ...APP, group: 'nobody' } });
+    assert.equal(await command(it, 'LOCAL_RUN', 'locals/y'), 'accepted');
+    await it.boot();
+    await eventually('its end', PATIENCE_MS, async () => (await progressOf(it, 'locals/y')).status === 'WONTGO');
+    assert.equal(onDisk(it).asked, undefined);
+  });
+
   it('leaves containers alone that run since the revision before when state-svc restarts', async () => {
     const it = await open(THREE);
     await install(it, 'locals/x', CHANGED_B);
