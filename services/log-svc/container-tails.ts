@@ -3,8 +3,9 @@ import { dirname } from 'node:path';
 import { performance } from 'node:perf_hooks';
 import { type FolderWatch, watchFolder } from '../../shared/kernel/folder-watch.ts';
 import type { HealthReason } from '../../shared/schema/health.ts';
+import type { ConsoleMemory } from './console-memory.ts';
 import type { Followed } from './cursor-store.ts';
-import { type FileFollower, followFile } from './file-follower.ts';
+import { type FileFollower, followFile, PAGE_BYTES, RELEASE_BYTES } from './file-follower.ts';
 import { createFloodLimit, FLOOD_RATE_BYTES, type FloodLimit } from './flood-limit.ts';
 import type { ContainerLog, LogSink, LogSource } from './log-flow.ts';
 
@@ -23,6 +24,10 @@ interface Tail {
   readonly limit: FloodLimit;
   readonly folder: string;
   unreadable: string;
+  /** There was no memory for what it says now. */
+  mayMiss: boolean;
+  /** Its memory is not ours to give back. */
+  keepsMemory: boolean;
 }
 
 /** Changes within this time are read together. */
@@ -36,11 +41,15 @@ const SAVE_BYTES = 32 * 1024;
 /** More than a device has; containers of revisions that are gone must not add up. */
 const MAX_LEFT = 1_000;
 
-/** `onRead` is called after every turn that read something, with all cursors; `say` with what is worth a line in our own log. */
+/**
+ * `onRead` is called after every turn that read something, with all cursors, and answers whether they are kept for good; `say` with what
+ * is worth a line in our own log. `memory`: that of consoles.
+ */
 export function createContainerTails(
   resumeFrom: Readonly<Record<string, Followed>>,
-  onRead: (tails: Record<string, Followed>) => void,
+  onRead: (tails: Record<string, Followed>) => boolean,
   say: (line: string) => void,
+  memory: ConsoleMemory,
   nowMs: () => number = () => performance.now(),
 ): ContainerTails {
   /** Places in files that are not followed now: they lie there still when their container is mounted again. */
@@ -55,6 +64,8 @@ export function createContainerTails(
 
   let changed = false;
   let unsavedBytes = 0;
+  /** The cursors as they were saved last. */
+  let areKept = false;
   const save = (): void => {
     if (!changed) return;
     changed = false;
@@ -63,7 +74,32 @@ export function createContainerTails(
       const cursor = follower.cursor();
       return [path, { ...log, ...(cursor === undefined ? {} : { cursor }) }];
     });
-    onRead(Object.fromEntries([...left, ...entries]));
+    areKept = onRead(Object.fromEntries([...left, ...entries]));
+    for (const tail of tails.values()) release(tail, RELEASE_BYTES);
+  };
+  /** Whoever says something while nothing is free loses it, and nothing else tells. */
+  const lookForRoom = (): boolean => {
+    if (!memory.isUsedUp()) return true;
+    for (const tail of tails.values()) {
+      if (tail.log.source !== 'console' || tail.mayMiss || tail.follower.isQuiet()) continue;
+      tail.mayMiss = true;
+      lookAt(tail.folder);
+    }
+    return false;
+  };
+  const release = (tail: Tail, minBytes: number): void => {
+    if (tail.log.source !== 'console' || tail.keepsMemory || !areKept) return;
+    try {
+      tail.follower.release(minBytes, (fd, from, to) => {
+        lookForRoom();
+        return memory.free(fd, from, to);
+      });
+    } catch (error) {
+      tail.keepsMemory = true;
+      // Where LXC rotates it still (a container that a build before this one started), it is not ours to write.
+      if (!(error instanceof Error && 'code' in error && error.code === 'EACCES'))
+        say(`${tail.log.container}: what is read of its console stays in memory: ${String(error)}`);
+    }
   };
   /** In the log itself, where it is missing, and in ours. */
   const tellGap = ({ log }: Tail, into: LogSink, what: string): void => {
@@ -88,6 +124,14 @@ export function createContainerTails(
         () => tellGap(tail, into, 'some of it may be missing here: it was rotated more than once between two looks'),
       );
       tail.unreadable = '';
+      if (!more && tail.mayMiss) {
+        tail.mayMiss = false;
+        tellGap(
+          tail,
+          into,
+          'some of it may be missing here: it was not read fast enough, and the memory for consoles was full',
+        );
+      }
       return more;
     } catch (error) {
       tail.unreadable = error instanceof Error ? error.message : String(error);
@@ -142,7 +186,9 @@ export function createContainerTails(
         tailsOf.follow({ container, source }, path);
       }
       sweep = setInterval(() => {
+        const mustFree = !lookForRoom();
         for (const tail of tails.values()) {
+          release(tail, mustFree ? PAGE_BYTES : RELEASE_BYTES);
           tellLeftOut(tail, to, tail.limit.leftOut());
           lookAt(tail.folder);
         }
@@ -160,7 +206,7 @@ export function createContainerTails(
           ...{ log, folder },
           follower: followFile(path, left.get(path)?.cursor),
           limit: createFloodLimit(nowMs),
-          unreadable: '',
+          ...{ unreadable: '', mayMiss: false, keepsMemory: false },
         });
         left.delete(path);
         changed = true;
@@ -173,6 +219,8 @@ export function createContainerTails(
         if (sink !== undefined) {
           while (readTail(tail, sink));
           tellLeftOut(tail, sink, tail.limit.close());
+          save();
+          release(tail, PAGE_BYTES);
         }
         letGo(path, tail);
       }

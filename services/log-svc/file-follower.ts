@@ -8,6 +8,13 @@ export interface FileFollower {
    * between that nobody read. Throws when the file is there and cannot be read.
    */
   turn(onBytes: (bytes: Buffer) => void, onGap?: () => void): boolean;
+  /** Nobody has written to it, nor tried to, since it was read to its end; false while that is not known. */
+  isQuiet(): boolean;
+  /**
+   * Lets `free` give back what the file has before the cursor, when that is `minBytes` at least. Its first bytes stay: it is known by
+   * them. To be called when the cursor is kept for good.
+   */
+  release(minBytes: number, free: (fd: number, from: number, to: number) => boolean): void;
   /** Behind what was handed on last, or is being handed on. Undefined while nothing was ever read. */
   cursor(): TailCursor | undefined;
   close(): void;
@@ -17,6 +24,11 @@ export interface FileFollower {
 const CHUNK_BYTES = 32 * 1024;
 const MAX_TURN_BYTES = 8 * CHUNK_BYTES;
 
+/** A page, of most machines: where they are larger, part of one becomes zeros. */
+export const PAGE_BYTES = 4096;
+/** What one is read before its memory is given back: what a kill repeats, which nobody can give back sooner. */
+export const RELEASE_BYTES = CHUNK_BYTES;
+
 const NOTHING = Buffer.alloc(0);
 
 interface OpenFile {
@@ -24,6 +36,8 @@ interface OpenFile {
   readonly inode: number;
   offset: number;
   head: Buffer;
+  /** From the second page on nothing is left up to here. */
+  freedTo: number;
   /** When it was written last, as far as everything before that is read; undefined: there may be more. */
   readUpToMs: number | undefined;
 }
@@ -53,7 +67,7 @@ export function followFile(path: string, from: TailCursor | undefined): FileFoll
       file.head = Buffer.concat([file.head, chunk.subarray(0, Math.min(length, HEAD_BYTES - file.head.length))]);
     }
     file.offset += length;
-    last = cursorOf(file);
+    last = cursorOf(file, here);
     onBytes(chunk.subarray(0, length));
     return length;
   };
@@ -89,6 +103,13 @@ export function followFile(path: string, from: TailCursor | undefined): FileFoll
       return true;
     },
     cursor: () => last,
+    isQuiet: () => queue !== undefined && isUnchanged(queue),
+    release(minBytes, free) {
+      const [file, next] = queue ?? [];
+      if (file === undefined || next !== undefined) return;
+      const to = Math.floor(file.offset / PAGE_BYTES) * PAGE_BYTES;
+      if (to - file.freedTo >= minBytes && free(file.fd, file.freedTo, to)) file.freedTo = to;
+    },
     close() {
       for (const { fd } of queue?.splice(0) ?? []) closeSync(fd);
     },
@@ -118,8 +139,27 @@ function resume(path: string, cursor: TailCursor | undefined, onGap: () => void)
     if (plan.previousFrom === undefined) closeSync(previous.fd);
     else files.push(goTo(previous, plan.previousFrom));
   }
-  if (current !== undefined) files.push(goTo(current, plan.currentFrom));
+  if (current !== undefined) {
+    files.push(goTo(current, plan.currentFrom === 0 ? behindHole(current.fd) : plan.currentFrom));
+  }
   return files;
+}
+
+/** Where nobody knows how far it was read: what was given back is zeros, and was read; as was what is before it. */
+function behindHole(fd: number): number {
+  const { size, blocks } = fstatSync(fd);
+  // Counted in units of 512 bytes (stat(2)). Its first page stands before the hole, so this is a little within it.
+  let offset = size - blocks * 512;
+  if (offset < RELEASE_BYTES) return 0;
+  const chunk = Buffer.alloc(PAGE_BYTES);
+  while (offset < size) {
+    const length = readSync(fd, chunk, 0, PAGE_BYTES, offset);
+    const data = chunk.subarray(0, length).findIndex((byte) => byte !== 0);
+    if (data >= 0) return offset + data;
+    if (length === 0) return offset;
+    offset += length;
+  }
+  return size;
 }
 
 function goTo(file: OpenFile, offset: number): OpenFile {
@@ -146,7 +186,7 @@ function inodeOf(path: string): number | undefined {
 function tryOpen(path: string): OpenFile | undefined {
   try {
     const fd = openSync(path, 'r');
-    return { fd, inode: fstatSync(fd).ino, offset: 0, head: NOTHING, readUpToMs: undefined };
+    return { fd, inode: fstatSync(fd).ino, offset: 0, head: NOTHING, freedTo: PAGE_BYTES, readUpToMs: undefined };
   } catch (error) {
     if (error instanceof Error && 'code' in error && error.code === 'ENOENT') return undefined;
     throw error;
@@ -159,10 +199,12 @@ function headOf(fd: number): Buffer {
 }
 
 function found(fd: number): FoundFile & { readonly mtimeMs: number } {
-  const { ino, size, mtimeMs } = fstatSync(fd);
-  return { inode: ino, size, head: size === 0 ? NOTHING : headOf(fd), mtimeMs };
+  const { ino, size, mtimeMs, birthtimeMs, ctimeMs } = fstatSync(fd);
+  // Where the kernel does not tell it, it is 0, or that of the last change.
+  const bornMs = birthtimeMs > 0 && birthtimeMs < ctimeMs ? birthtimeMs : undefined;
+  return { inode: ino, size, head: size === 0 ? NOTHING : headOf(fd), mtimeMs, bornMs };
 }
 
-function cursorOf({ inode, offset, head }: OpenFile): TailCursor {
-  return { inode, offset, head: head.toString('base64') };
+function cursorOf({ inode, offset, head }: OpenFile, { bornMs }: FoundFile): TailCursor {
+  return { inode, offset, head: head.toString('base64'), ...(bornMs === undefined ? {} : { bornMs }) };
 }

@@ -7,6 +7,7 @@ import type { Logger } from '../../shared/log/logger.ts';
 import type { HealthReason } from '../../shared/schema/health.ts';
 import type { Launch } from '../../shared/service/launch.ts';
 import { createCollector } from './collector.ts';
+import { createConsoleMemory } from './console-memory.ts';
 import { feedFromLxc } from './container-feed.ts';
 import { createContainerSockets } from './container-sockets.ts';
 import { createContainerTails } from './container-tails.ts';
@@ -49,6 +50,10 @@ export function serveLogs(channel: Channel, launch: Launch, log: Logger, compres
     before.tails,
     (all) => cursors.update({ tails: all, pending: outputs.pending() }),
     (line) => log.warn(line),
+    createConsoleMemory(
+      join(launch.rundir, 'lxc', '.consoles'),
+      async () => (await import('../../shared/kernel/holes.ts')).punchHole,
+    ),
   );
   const pipes = (launch.logPipes ?? []).map(({ source, fd }) =>
     createServicePipe({ origin: source, fd, acceptedPath: join(folder, `${source}.accepted`) }),
@@ -64,7 +69,7 @@ export function serveLogs(channel: Channel, launch: Launch, log: Logger, compres
           createKernelLog({
             fd: launch.kernelLogFd,
             after: before.kernelSequence,
-            onRead: (kernelSequence) => cursors.update({ kernelSequence }),
+            onRead: (kernelSequence) => void cursors.update({ kernelSequence }),
           }),
         ];
   const collector = createCollector([...pipes, tails, sockets, ...kernel], [outputs]);
@@ -98,13 +103,16 @@ function cursorKeeper(path: string, before: Cursors) {
   let now = before;
   let trouble = '';
   return {
-    update(change: Partial<Cursors>): void {
+    /** False: the file says what it said before. */
+    update(change: Partial<Cursors>): boolean {
       now = { ...now, ...change };
       try {
         writeCursors(path, now);
         trouble = '';
+        return true;
       } catch (error) {
         trouble = error instanceof Error ? error.message : String(error);
+        return false;
       }
     },
     troubles(): HealthReason[] {

@@ -9,6 +9,8 @@ export const tailCursor = z.strictObject({
   offset: z.int().check(z.minimum(0)),
   /** The first min(HEAD_BYTES, offset) bytes, base64. */
   head: z.string(),
+  /** When it was made, by its file system; missing where that does not say. Numbers of inodes begin anew with every tmpfs. */
+  bornMs: z.optional(z.number()),
 });
 export type TailCursor = z.output<typeof tailCursor>;
 
@@ -16,12 +18,14 @@ export type TailCursor = z.output<typeof tailCursor>;
 export interface FoundFile {
   readonly inode: number;
   readonly size: number;
+  readonly bornMs?: number | undefined;
   readonly head: Buffer;
 }
 
 /** The same file, and it still has everything that was read from it. */
-export function continues(file: FoundFile, { inode, offset, head }: TailCursor): boolean {
+export function continues(file: FoundFile, { inode, offset, head, bornMs }: TailCursor): boolean {
   const known = Buffer.from(head, 'base64');
+  if (bornMs !== undefined && file.bornMs !== undefined && file.bornMs !== bornMs) return false;
   return file.inode === inode && file.size >= offset && file.head.subarray(0, known.length).equals(known);
 }
 

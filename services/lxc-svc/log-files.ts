@@ -3,6 +3,7 @@ import {
   chmodSync,
   chownSync,
   closeSync,
+  existsSync,
   mkdirSync,
   openSync,
   renameSync,
@@ -10,11 +11,14 @@ import {
   statSync,
   truncateSync,
 } from 'node:fs';
+import { dirname } from 'node:path';
 import { type FolderWatch, watchFolder } from '../../shared/kernel/folder-watch.ts';
 import type { ContainerPlaces } from './places.ts';
 
 /** Root writes, the log service's group reads. */
 const LOG_MODE = 0o640;
+/** Also what gives back the memory of what it has read. */
+const CONSOLE_MODE = 0o660;
 /** A run's LXC log is a few KiB, unless something makes LXC talk. */
 const MAX_LXC_LOG_BYTES = 512 * 1024;
 
@@ -24,23 +28,23 @@ export interface LogFile {
 }
 
 export function logFiles(places: ContainerPlaces): LogFile[] {
-  return [
-    { source: 'console', path: places.consoleLog },
-    { source: 'lxc', path: places.lxcLog },
-  ];
+  const { consoleLog, rotatedConsoleLog, lxcLog } = places;
+  const consoles = existsSync(rotatedConsoleLog) ? [consoleLog, rotatedConsoleLog] : [consoleLog];
+  return [...consoles.map((path) => ({ source: 'console' as const, path })), { source: 'lxc', path: lxcLog }];
 }
 
 /** Creates what is missing and gives it to the readers. `readerGid`: of the log service, whose group has the number of its user. */
 export function openLogFiles(places: ContainerPlaces, readerGid: number | undefined): void {
-  mkdirSync(places.logs, { recursive: true, mode: 0o755 });
   for (const { path } of logFiles(places)) {
-    closeSync(openSync(path, 'a', LOG_MODE));
-    giveToReader(path, readerGid);
+    const mode = path === places.consoleLog ? CONSOLE_MODE : LOG_MODE;
+    mkdirSync(dirname(path), { recursive: true, mode: 0o755 });
+    closeSync(openSync(path, 'a', mode));
+    giveToReader(path, mode, readerGid);
   }
 }
 
-function giveToReader(path: string, gid: number | undefined): void {
-  chmodSync(path, LOG_MODE);
+function giveToReader(path: string, mode: number, gid: number | undefined): void {
+  chmodSync(path, mode);
   if (gid !== undefined) chownSync(path, 0, gid);
 }
 
@@ -55,12 +59,16 @@ export function rotateLxcLog(places: ContainerPlaces, readerGid: number | undefi
 /** LXC writes its log line by line, a hundred of them a start, and each of them would wake us. */
 const LOOK_MS = 20;
 
-/** LXC makes the console's next file for root alone when it rotates: opens it to the readers. Also bounds LXC's own log. */
+/**
+ * Bounds LXC's own log. Where a build before this one let LXC rotate the console's, LXC makes the next file for root alone: opens it to
+ * the readers.
+ */
 export function watchLogFiles(places: ContainerPlaces, readerGid: number | undefined): FolderWatch {
   const look = (): void => {
     try {
-      const console = found(places.consoleLog);
-      if (console !== undefined && (console.mode & 0o777) !== LOG_MODE) giveToReader(places.consoleLog, readerGid);
+      const path = places.rotatedConsoleLog;
+      const console = found(path);
+      if (console !== undefined && (console.mode & 0o777) !== LOG_MODE) giveToReader(path, LOG_MODE, readerGid);
       // LXC appends, so it goes on at the new end.
       if ((found(places.lxcLog)?.size ?? 0) > MAX_LXC_LOG_BYTES) truncateSync(places.lxcLog);
     } catch {

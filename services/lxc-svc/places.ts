@@ -2,6 +2,8 @@
 //
 // <rundir>/lxc/                     LXC's own path (lxc-start -P)
 //   hooks.json                      which events have passed in this life of the tree, and the hook that runs
+//   .consoles/                      a tmpfs with a bound (console-folder.ts)
+//     <container>/console.log       LXC appends to it; the log service punches holes into what it has read
 //   <container>/mount.json          what is mounted, written before the first mount
 //              /volumes/<file>/     a squashfs of the revision, its root among them
 //              /volumes/<volume>/   what it writes: a folder of a disk, or a tmpfs for persistence `boot`
@@ -11,7 +13,7 @@
 //              /monitor.pid         LXC's: its monitor, removed by it at its end
 //              /run.json            the run under way, or one whose end was not recorded yet
 //              /exit.json           the end of the last run; stays until the next mount
-//              /logs/console.log    LXC rotates it to console.log.1
+//              /logs/console.log    of a run that a build before that started; LXC rotates it to console.log.1
 //              /logs/lxc.log        of the run; the previous run's is lxc.log.1
 //              /logs/file-<n>.log   what its files say; the older part is file-<n>.log.1
 //              /tails.json          how far these files were copied
@@ -45,6 +47,7 @@ export interface ContainerPlaces {
   readonly monitorPid: string;
   readonly logs: string;
   readonly consoleLog: string;
+  readonly rotatedConsoleLog: string;
   readonly lxcLog: string;
   readonly tailRecord: string;
   /** The first part of the names of its control groups. */
@@ -53,6 +56,11 @@ export interface ContainerPlaces {
 
 export function lxcPath({ rundir }: Places): string {
   return join(rundir, 'lxc');
+}
+
+/** No container has this name: none begins with a dot. */
+export function consolesPath(places: Places): string {
+  return join(lxcPath(places), '.consoles');
 }
 
 /** What LXC configurations call /volumes and /exports. */
@@ -93,7 +101,8 @@ export function containerPlaces(places: Places, container: string): ContainerPla
     config: join(folder, 'config'),
     monitorPid: join(folder, 'monitor.pid'),
     logs,
-    consoleLog: join(logs, 'console.log'),
+    consoleLog: join(consolesPath(places), container, 'console.log'),
+    rotatedConsoleLog: join(logs, 'console.log'),
     lxcLog: join(logs, 'lxc.log'),
     tailRecord: join(folder, 'tails.json'),
     // No folder is shared between containers, so nobody removes what somebody else is just about to use.

@@ -1,7 +1,7 @@
-// A raw log that lxc-svc itself writes for the log service: appended to, and renamed to `.1` at a size, as LXC does with the console's.
+// A raw log that lxc-svc itself writes for the log service: appended to, and renamed to `.1` at a size.
 import { chownSync, closeSync, fchmodSync, fstatSync, openSync, renameSync, statSync, writeSync } from 'node:fs';
 
-/** As the console's (container-config.ts): both generations of it lie in a tmpfs. */
+/** Both generations of it lie in a tmpfs. */
 export const MAX_RAW_BYTES = 256 * 1024;
 const LOG_MODE = 0o640;
 

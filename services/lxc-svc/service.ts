@@ -4,6 +4,7 @@ import { createLogger, type Logger } from '../../shared/log/logger.ts';
 import type { LxcEntry } from '../../shared/lxc-config/parse.ts';
 import { supervisorContract } from '../supervisor/contract.ts';
 import { cgroupSupportOnce } from './cgroup-tree.ts';
+import { closeConsoleFolder, openConsoleFolder } from './console-folder.ts';
 import { createContainerMounts, mountedTargets } from './container-mounts.ts';
 import { createContainerRuns } from './container-runs.ts';
 import { lxcContract } from './contract.ts';
@@ -14,6 +15,7 @@ import { lxcHandlers, openSocketFolder } from './handlers.ts';
 import { createHooks } from './hooks.ts';
 import { createKernelModules, type ModuleContext } from './kernel-modules.ts';
 import { createKeyQueue } from './key-queue.ts';
+import { readMountTable } from './mount-table.ts';
 import { readOwnConfig } from './own-config.ts';
 import { containerPlaces, lxcPath, type Places, trailPath } from './places.ts';
 import { knownContainers, readMountRecord } from './record-store.ts';
@@ -106,13 +108,18 @@ export function startLxcService(options: LxcServiceOptions): () => void {
       ownEntries,
     }),
   );
-  const targets = mountedTargets();
+  const table = readMountTable();
+  openConsoleFolder(places, table);
+  const targets = mountedTargets(table);
   for (const container of knownContainers(lxcPath(places))) {
     mounts.resume(container, targets);
     void queue.run(container, () => adopt(container));
   }
   // Containers outlive the service: nothing of theirs is stopped.
-  return () => hooks.close();
+  return () => {
+    hooks.close();
+    closeConsoleFolder(places, readMountTable());
+  };
 
   /** A supervisor that was started anew has bound none: the container finds them in the folder that it has mounted. */
   async function openSockets(container: string): Promise<void> {

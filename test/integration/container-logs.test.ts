@@ -8,6 +8,7 @@ import { after, before, describe, it } from 'node:test';
 import { ask, get, serviceRows } from '../kit/api.ts';
 import { eventually } from '../kit/eventually.ts';
 import { openTree, PATIENCE_MS, packExample, type Tree } from '../kit/tree.ts';
+import { readGenerations } from '../log-svc/log-rig.ts';
 
 /** Both C libraries say it in their own way; a machine without that compiler tries the other one only. */
 const LIBRARIES = [
@@ -140,6 +141,27 @@ describe('integration.container-logs', () => {
     await say('mute', `/bin/talk.${anyLibrary?.name}`, 'send', '/pantavisor/dev-log', '<13>quiet: but here');
     await found('mute', /INFO {2}\[quiet\] but here$/m);
     assert.doesNotMatch(tree.readLog('mute/messages.log'), /process 1/);
+  });
+
+  it('keeps every line of a long console, once and whole, in order', async () => {
+    // 1 MiB: what is kept of a flood is more, and what waits in memory at a time may be less.
+    const [bursts, lines] = [16, 1024];
+    const burst = `awk -v from=$((b * ${lines})) 'BEGIN { for (i = from; i < from + ${lines}; i++) printf "line %06d ${'.'.repeat(51)}\\n", i }'`;
+    const script = `b=0; while [ $b -lt ${bursts} ]; do /bin/busybox ${burst} >/dev/console; b=$((b + 1)); /bin/busybox sleep 0.1; done`;
+    await say('mute', '/bin/busybox', 'sh', '-c', script);
+    const console = join(tree.storage, 'logs/current/mute/console.log');
+    const last = `line ${String(bursts * lines - 1).padStart(6, '0')} `;
+    await eventually('the last line', PATIENCE_MS, () => readGenerations(console).includes(last));
+    const seen = readGenerations(console)
+      .split(/\r?\n/)
+      .filter((line) => line !== '');
+    const wanted = Array.from(
+      { length: bursts * lines },
+      (_, id) => `line ${String(id).padStart(6, '0')} ${'.'.repeat(51)}`,
+    );
+    const wrong = seen.findIndex((line, index) => line !== wanted[index]);
+    assert.equal(wrong, -1, `line ${wrong} is ${seen[wrong]}`);
+    assert.equal(seen.length, wanted.length);
   });
 
   const speaks = async (when: string): Promise<void> => {

@@ -1,8 +1,21 @@
 import assert from 'node:assert/strict';
-import { appendFileSync, renameSync, rmSync, truncateSync, writeFileSync } from 'node:fs';
+import {
+  appendFileSync,
+  closeSync,
+  openSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  statSync,
+  truncateSync,
+  writeFileSync,
+} from 'node:fs';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, it } from 'node:test';
-import { type FileFollower, followFile } from '../../services/log-svc/file-follower.ts';
+import { type FileFollower, followFile, PAGE_BYTES, RELEASE_BYTES } from '../../services/log-svc/file-follower.ts';
+import { planResume } from '../../services/log-svc/tail-cursor.ts';
+import { punchHole } from '../../shared/kernel/holes.ts';
+import { eventually } from '../kit/eventually.ts';
 import { makePlace, type Place } from './log-rig.ts';
 
 describe('log-svc.followFile', () => {
@@ -148,6 +161,65 @@ describe('log-svc.followFile', () => {
     appendFileSync(path, 'last words\n');
     rmSync(path);
     assert.equal(readAll(follower), 'last words\n');
+  });
+
+  const release = (follower: FileFollower, minBytes: number): number => {
+    const freed: number[] = [];
+    follower.release(minBytes, (_, from, to) => {
+      const fd = openSync(path, 'r+');
+      punchHole(fd, from, to);
+      closeSync(fd);
+      freed.push(to - from);
+      return true;
+    });
+    return freed.reduce((sum, bytes) => sum + bytes, 0);
+  };
+
+  it('gives back what was read, in pieces worth it, and is not disturbed by that', () => {
+    writeFileSync(path, 'x'.repeat(RELEASE_BYTES));
+    const follower = follow();
+    readAll(follower);
+    assert.equal(release(follower, RELEASE_BYTES), 0, 'the first page stays, so it is too little');
+    appendFileSync(path, 'y'.repeat(3 * RELEASE_BYTES));
+    readAll(follower);
+    assert.equal(release(follower, RELEASE_BYTES), 4 * RELEASE_BYTES - PAGE_BYTES);
+    assert.ok(statSync(path).blocks * 512 <= 4 * PAGE_BYTES);
+    assert.equal(readFileSync(path, 'utf8').slice(0, 3), 'xxx');
+    appendFileSync(path, 'on\n');
+    assert.equal(readAll(follower), 'on\n');
+    appendFileSync(path, 'and on\n');
+    assert.equal(readAll(follow(follower.cursor())), 'and on\n');
+    assert.equal(release(follower, PAGE_BYTES), 0, 'nothing twice');
+  });
+
+  it('reads no zeros where nobody knows how far it was read before', () => {
+    writeFileSync(path, `${'x'.repeat(8 * RELEASE_BYTES - 2)}a\n`);
+    const follower = follow();
+    readAll(follower);
+    release(follower, RELEASE_BYTES);
+    appendFileSync(path, 'b\n');
+    assert.equal(readAll(follow()), 'b\n');
+  });
+
+  it('is quiet when everything is read and nobody has tried to write since', async () => {
+    writeFileSync(path, 'a\n');
+    const follower = follow();
+    assert.equal(follower.isQuiet(), false);
+    await eventually('its time is over', 20_000, () => {
+      readAll(follower);
+      return follower.isQuiet();
+    });
+    appendFileSync(path, 'b\n');
+    assert.equal(follower.isQuiet(), false);
+  });
+
+  it('takes a file of another file system for another one, whatever else is the same', () => {
+    const head = Buffer.from('ready\n');
+    const cursor = { inode: 3, offset: 6, head: head.toString('base64'), bornMs: 1 };
+    const found = (bornMs?: number) => ({ inode: 3, size: 6, head, ...(bornMs === undefined ? {} : { bornMs }) });
+    assert.equal(planResume(cursor, found(2), undefined).currentFrom, 0);
+    assert.equal(planResume(cursor, found(1), undefined).currentFrom, 6);
+    assert.equal(planResume(cursor, found(), undefined).currentFrom, 6, 'its file system does not say');
   });
 
   it('reads in bounded turns', () => {

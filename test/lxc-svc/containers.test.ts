@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { existsSync, mkdirSync, readFileSync, statSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, readFileSync, statSync, truncateSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { after, before, describe, it } from 'node:test';
 import { eventually, PATIENCE_MS } from '../kit/eventually.ts';
@@ -33,7 +33,7 @@ async function listed(container: string) {
 }
 
 const consoleOf = (container: string): string => {
-  const path = join(RUNDIR, 'lxc', container, 'logs/console.log');
+  const path = join(RUNDIR, 'lxc/.consoles', container, 'console.log');
   return existsSync(path) ? readFileSync(path, 'utf8') : '';
 };
 
@@ -155,18 +155,42 @@ describe('lxc.start', () => {
     assert.deepEqual(traces(), clean);
   });
 
-  it('bounds the console’s log, and lets the log service read it', async () => {
+  it('bounds what waits of all consoles together, holds nobody up, and lets the log service read it and give it back', async () => {
     makeContainer('flood', 'flood');
-    await run('flood');
-    const rotated = join(RUNDIR, 'lxc/flood/logs/console.log.1');
-    await eventually('the last line', PATIENCE_MS, () => consoleOf('flood').includes('last'));
-    assert.ok(statSync(rotated).size <= 300 * 1024, String(statSync(rotated).size));
-    await eventually('readable', PATIENCE_MS, () => {
-      const { mode, gid } = statSync(join(RUNDIR, 'lxc/flood/logs/console.log'));
-      return (mode & 0o040) !== 0 && gid === 60801;
-    });
+    const pid = await run('flood');
+    await eventually('it is done', PATIENCE_MS, () => existsSync(join(RUNDIR, 'lxc/flood/rootfs/last')));
+    const path = join(RUNDIR, 'lxc/.consoles/flood/console.log');
+    const { mode, gid, size } = statSync(path);
+    assert.equal(mode & 0o777, 0o660);
+    assert.equal(gid, 60801);
+    assert.ok(size > 12 * 1024 * 1024 && size <= 16 * 1024 * 1024, `${size} bytes`);
+    assert.equal((await listed('flood'))?.running?.pid, pid);
+    truncateSync(path);
     value(await rig.lxc.stop({ container: 'flood', graceMs: 0 }));
     value(await rig.lxc.unmount({ container: 'flood' }));
+  });
+});
+
+describe('the console of a run that a build before this one started', () => {
+  it('is one of its logs too, also when LXC has rotated it', async () => {
+    makeContainer('older', 'obedient');
+    value(await rig.lxc.mount(mountOf('older')));
+    const path = join(RUNDIR, 'lxc/older/logs/console.log');
+    const sources = async () => {
+      const { containers } = value(await rig.lxc.listContainers({}));
+      return containers
+        .find(({ container }) => container === 'older')
+        ?.logs.filter(({ source }) => source === 'console');
+    };
+    assert.equal((await sources())?.length, 1);
+    // As LXC makes the next one.
+    writeFileSync(path, '', { mode: 0o600 });
+    assert.deepEqual((await sources())?.[1], { source: 'console', path });
+    await eventually('readable', PATIENCE_MS, () => {
+      const { mode, gid } = statSync(path);
+      return (mode & 0o777) === 0o640 && gid === 60801;
+    });
+    value(await rig.lxc.unmount({ container: 'older' }));
   });
 });
 
@@ -295,6 +319,25 @@ describe('lxc exits', () => {
     assert.equal((await listed('reboot'))?.running, undefined);
     value(await rig.lxc.unmount({ container: 'reboot' }));
     assert.equal(traces().cgroups, clean.cgroups);
+  });
+});
+
+describe('lxc-svc ended', () => {
+  it('leaves the memory of consoles to containers that stay, and nothing mounted where there are none', async () => {
+    const isThere = () => readFileSync('/proc/self/mountinfo', 'utf8').includes(` ${join(RUNDIR, 'lxc/.consoles')} `);
+    makeContainer('stays', 'obedient');
+    await run('stays');
+    await eventually('it speaks', PATIENCE_MS, () => consoleOf('stays').includes('ready'));
+    await rig.end();
+    assert.ok(isThere());
+    await rig.spawn();
+    assert.match(consoleOf('stays'), /ready/, 'what was there is there');
+    value(await rig.lxc.stop({ container: 'stays', graceMs: 0 }));
+    value(await rig.lxc.unmount({ container: 'stays' }));
+    await rig.end();
+    assert.equal(isThere(), false);
+    await rig.spawn();
+    assert.ok(isThere());
   });
 });
 

@@ -116,7 +116,7 @@ describe('a stock configuration in a running container', () => {
     value(await rig.lxc.mount(mountOf('unheard')));
     value(await rig.lxc.start(startOf('unheard')));
     await eventually('its console is logged', PATIENCE_MS, () => {
-      const path = join(RUNDIR, 'lxc/unheard/logs/console.log');
+      const path = join(RUNDIR, 'lxc/.consoles/unheard/console.log');
       return existsSync(path) && readFileSync(path, 'utf8').includes('ready');
     });
     value(await rig.lxc.stop({ container: 'unheard', graceMs: 0 }));

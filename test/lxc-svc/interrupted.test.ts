@@ -168,7 +168,7 @@ describe('lxc configurations as they are found', () => {
     // linux/capability.h: CAP_SYS_MODULE is 16, CAP_SYS_TIME 25, CAP_SYS_ADMIN 21.
     const has = (bit: bigint) => (BigInt(`0x${bounding}`) >> bit) & 1n;
     assert.deepEqual([has(16n), has(25n), has(21n)], [0n, 0n, 1n]);
-    const console = join(RUNDIR, 'lxc/found/logs/console.log');
+    const console = join(RUNDIR, 'lxc/.consoles/found/console.log');
     await eventually('its trap is set', PATIENCE_MS, () => readFileSync(console, 'utf8').includes('ready'));
     assert.deepEqual(value(await rig.lxc.stop({ container: 'found', graceMs: 10_000 })).exit, {
       kind: 'code',

@@ -55,6 +55,8 @@ export interface Rig {
   value<T>(answer: Outcome<T>): T;
   spawn(): Promise<void>;
   kill(): Promise<void>;
+  /** As the supervisor ends it: its connection ends. */
+  end(): Promise<void>;
   exitOf(container: string, pid: number): Promise<Exited>;
   close(): Promise<void>;
 }
@@ -67,7 +69,7 @@ const SCRIPTS: Readonly<Record<string, string>> = {
   exit7: 'sleep 0.2; exit 7',
   immediate: 'exit 9',
   reboot: 'sleep 0.2; reboot -f; sleep 5',
-  flood: 'i=0; while [ $i -lt 60000 ]; do echo line $i of a long console log; i=$((i+1)); done; echo last; sleep 60',
+  flood: 'busybox yes what nobody reads | busybox head -c 24000000; echo last >/last; sleep 60',
   terminated: 'trap - TERM; kill -TERM $$; sleep 60',
   look: 'ls /pantavisor >/seen; cat /pantavisor/hello >>/seen; touch /pantavisor/no 2>/dev/null || echo ro >>/seen; hostname >>/seen; cat /etc/hostname >>/seen; ls /sys/class/net >>/seen; cat /data/kept >>/seen; sleep 60',
 };
@@ -196,6 +198,12 @@ export async function openRig(): Promise<Rig> {
       if (child.exitCode !== null || child.signalCode !== null) return;
       const gone = once(child, 'exit');
       child.kill('SIGKILL');
+      await gone;
+    },
+    async end() {
+      if (child === undefined) return;
+      const gone = once(child, 'exit');
+      broker.detach('lxc-svc');
       await gone;
     },
     exitOf: (container, pid) =>

@@ -76,14 +76,14 @@ function makeScripted(name: string, script: string, entries: readonly string[]):
 }
 
 const consoleOf = (container: string): string => {
-  const path = join(RUNDIR, 'lxc', container, 'logs/console.log');
+  const path = join(RUNDIR, 'lxc/.consoles', container, 'console.log');
   return existsSync(path) ? readFileSync(path, 'utf8').replaceAll('\r', '') : '';
 };
 
 async function runToTheEnd(container: string, wanted: ReturnType<typeof allOf>): Promise<string> {
   value(await rig.lxc.mount(wanted));
   // Of the run before.
-  truncateSync(join(RUNDIR, 'lxc', container, 'logs/console.log'));
+  truncateSync(join(RUNDIR, 'lxc/.consoles', container, 'console.log'));
   value(await rig.lxc.start(startOf(container)));
   return eventually(`${container} is done`, PATIENCE_MS, () => {
     const text = consoleOf(container);
