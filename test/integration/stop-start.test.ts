@@ -46,7 +46,10 @@ describe('integration.stop-start', () => {
       await act('start');
       assert.equal((await reaches('STARTED')).user_stopped, 'false');
     }
-    assert.deepEqual(counts(), before);
+    // A start or stop may have a step left when its status is told.
+    await eventually('counts as before', PATIENCE_MS, () => `${counts()}` === `${before}`).catch(() =>
+      assert.deepEqual(counts(), before),
+    );
     assert.deepEqual(await get(tree.socket, '/ipam/leases', leaseRows), leases);
     const log = tree.readLog('pantavisor/pantavisor.log');
     assert.equal(log.match(/\[ipam\] allocated \S+ to net-server from pool internal/g)?.length, 1);

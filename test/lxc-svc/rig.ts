@@ -35,6 +35,8 @@ import { patient } from '../kit/patient.ts';
 export const RUNDIR = '/run/berth';
 export const STORAGE = '/run/berth-storage';
 const LOG_UID = 60801;
+/** Longer than any look of udev's. */
+const UDEV_MS = 5_000;
 
 type Exited = EventPayload<(typeof lxcContract)['events']['containerExited']> & { readonly seenMs: number };
 
@@ -266,19 +268,42 @@ function treeId(): string {
   return createHash('sha256').update(`${RUNDIR} ${dev} ${ino}`).digest('hex').slice(0, 8);
 }
 
+/** Below the private /run: what is mounted elsewhere goes when somebody on the machine removes the folder that it is on. */
+export function mountsOfOurs(): number {
+  const rows = readFileSync('/proc/self/mountinfo', 'utf8').split('\n');
+  return rows.filter((row) => row.split(' ')[4]?.startsWith('/run')).length;
+}
+
 /** What must not grow: mounts of this namespace, our control groups in every hierarchy, loop devices of this storage. */
 export function traces(): { readonly mounts: number; readonly cgroups: number; readonly loops: number } {
-  const mounts = readFileSync('/proc/self/mountinfo', 'utf8').split('\n').length;
+  const mounts = mountsOfOurs();
   // It fails when a folder of somebody else's goes while it looks.
   const { stdout: cgroups } = spawnSync('find', ['/sys/fs/cgroup', '-type', 'd', '-name', `berth.${treeId()}.*`], {
     encoding: 'utf8',
   });
-  const listed = ['--list', '--noheadings', '--output', 'BACK-MAJ:MIN'];
-  const loops = execFileSync('losetup', listed, { encoding: 'utf8' });
+  return { mounts, cgroups: cgroups.split('\n').filter((line) => line.includes('/berth.')).length, loops: loops() };
+}
+
+/** A device is gone with its last user, and udev(7) of the machine looks at a new one for a moment. */
+function loops(): number {
+  const end = performance.now() + UDEV_MS;
+  for (;;) {
+    const own = ownLoops();
+    const mounts = readFileSync('/proc/self/mountinfo', 'utf8');
+    const isLeaving = own.some(({ name, clearsItself }) => clearsItself && !mounts.includes(` ${name} `));
+    if (!isLeaving || performance.now() > end) return own.length;
+  }
+}
+
+function ownLoops(): readonly { readonly name: string; readonly clearsItself: boolean }[] {
+  const listed = ['--list', '--noheadings', '--output', 'NAME,AUTOCLEAR,BACK-MAJ:MIN'];
   // By file system: other trees have the same paths in namespaces of their own.
   const { dev } = statSync(STORAGE);
   // makedev(3).
   const number = `${(dev >> 8) & 0xfff}:${(dev & 0xff) | ((dev >> 12) & 0xfff00)}`;
-  const own = loops.split('\n').filter((line) => line.trim() === number);
-  return { mounts, cgroups: cgroups.split('\n').filter((line) => line.includes('/berth.')).length, loops: own.length };
+  const rows = execFileSync('losetup', listed, { encoding: 'utf8' }).split('\n');
+  return rows.flatMap((row) => {
+    const [name = '', autoclear, backing] = row.trim().split(/\s+/);
+    return backing === number ? [{ name, clearsItself: autoclear === '1' }] : [];
+  });
 }

@@ -9,7 +9,7 @@ import type { Disk } from '../../shared/schema/storage.ts';
 import { eventually, PATIENCE_MS } from '../kit/eventually.ts';
 import { reexecInNamespaces } from '../kit/namespaced.ts';
 import { openDiskRig } from './disk-rig.ts';
-import { makeContainer, mountOf, openRig, type Rig, RUNDIR, STORAGE, startOf, traces } from './rig.ts';
+import { makeContainer, mountOf, mountsOfOurs, openRig, type Rig, RUNDIR, STORAGE, startOf, traces } from './rig.ts';
 
 reexecInNamespaces(import.meta.filename);
 
@@ -176,9 +176,9 @@ describe('lxc-svc killed in the middle', () => {
     const clean = traces();
     for (let round = 0; round < 4; round += 1) {
       value(await rig.lxc.mount(everything('torn')));
-      const before = traces().mounts;
+      const before = mountsOfOurs();
       const unmounted = rig.lxc.unmount({ container: 'torn' });
-      await eventually('its unmounting began', PATIENCE_MS, () => traces().mounts < before);
+      await eventually('its unmounting began', PATIENCE_MS, () => mountsOfOurs() < before);
       spin(round);
       await rig.kill();
       await rig.spawn();
