@@ -10,11 +10,14 @@ export const SERVICES = ['log-svc', 'ipam-svc', 'net-svc', 'lxc-svc', 'state-svc
 /** Native addons, and a package that starts its own files as worker threads. */
 export const EXTERNAL = ['koffi', 'piscina'];
 export const COMMANDS = ['berth', 'pvcontrol'];
+/** What is started while somebody waits, and kept as compiled code beside its bundle. */
+export const REHEARSED = [...SERVICES, 'berth-run'];
 
 const ENTRIES: Readonly<Record<string, string>> = {
   ...Object.fromEntries(SERVICES.map((name) => [name, `services/${name}/main.ts`])),
   'checksum-worker': 'services/state-svc/checksum-worker.ts',
   'compress-worker': 'services/log-svc/compress-worker.ts',
+  boot: 'shared/boot/main.ts',
   'outside-host': 'scripts/sandbox/outside-host.ts',
   berth: 'scripts/berth/main.ts',
   'berth-run': 'scripts/berth/run.ts',
@@ -41,9 +44,13 @@ const berthCommands: Plugin = {
   setup(builder) {
     builder.onResolve({ filter: /^\.\/(run|pack|check)\.ts$/ }, ({ path, kind }) =>
       kind === 'dynamic-import'
-        ? { path: path.replace(/^\.\/(\w+)\.ts$/, './berth-$1.js'), external: true }
+        ? { path: path.replace(/^\.\/(\w+)\.ts$/, './berth-$1.js'), namespace: 'berth-command' }
         : undefined,
     );
+    builder.onLoad({ filter: /./, namespace: 'berth-command' }, ({ path }) => ({
+      contents: `import { loadBundle } from './load-bundle.ts'; module.exports = loadBundle(require('node:path').join(__dirname, '${path}'));`,
+      resolveDir: join(ROOT, 'shared/boot'),
+    }));
   },
 };
 

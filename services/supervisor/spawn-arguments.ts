@@ -40,32 +40,21 @@ export function setprivArguments({ user, capabilities, noNewPrivileges }: Privil
   ];
 }
 
-/** Limits of V8's heap, MiB. A service at rest uses 4–6; the young generation is what bursts grow, and it never shrinks. */
-const SEMI_SPACE_MIB = 1;
-const OLD_SPACE_MIB = 128;
-
-/** `permissionFlag`: what this Node calls its permission model. */
+/** `permissionFlag`: what this Node calls its permission model. No flags of V8 (see shared/boot/harden.ts). */
 export function nodeArguments(
   { files, privileges }: Pick<Contract, 'files' | 'privileges'>,
   places: Places,
   permissionFlag: string,
 ): readonly string[] {
-  const fences =
-    privileges.permissionModel === undefined
-      ? []
-      : [
-          permissionFlag,
-          // The model is announced as experimental on stderr, where only last words belong.
-          '--no-warnings',
-          ...(privileges.permissionModel.workers ? ['--allow-worker'] : []),
-          ...(privileges.permissionModel.addons === true ? ['--allow-addons'] : []),
-          ...(privileges.permissionModel.anyPath === true ? NO_PATH_FENCES : pathFences(files, places)),
-        ];
+  if (privileges.permissionModel === undefined) return [];
+  const { workers, addons, anyPath } = privileges.permissionModel;
   return [
-    '--disallow-code-generation-from-strings',
-    `--max-semi-space-size=${SEMI_SPACE_MIB}`,
-    `--max-old-space-size=${OLD_SPACE_MIB}`,
-    ...fences,
+    permissionFlag,
+    // The model is announced as experimental on stderr, where only last words belong.
+    '--no-warnings',
+    ...(workers ? ['--allow-worker'] : []),
+    ...(addons === true ? ['--allow-addons'] : []),
+    ...(anyPath === true ? NO_PATH_FENCES : pathFences(files, places)),
   ];
 }
 

@@ -50,6 +50,7 @@ export function spawnService(request: SpawnRequest, onEnd: (end: ProcessEnd) => 
         ...setprivArguments(contract.privileges, uid),
         process.execPath,
         ...nodeArguments(contract, places, PERMISSION_FLAG),
+        join(places.program, 'boot.js'),
         join(places.program, `${contract.service}.js`),
       ],
       {

@@ -1,0 +1,63 @@
+// Loads a bundle with the code that V8 compiled from it before, when there is such a cache beside it and V8 takes it.
+//
+//   <folder>/ctl-svc.js
+//   <folder>/cache/<version of Node>-<architecture>/ctl-svc.cache
+import { mkdirSync, readFileSync, statSync, writeFileSync } from 'node:fs';
+import Module, { createRequire } from 'node:module';
+import { basename, dirname, join } from 'node:path';
+import process from 'node:process';
+import { Script } from 'node:vm';
+
+const [HEAD, TAIL] = ['(function (exports, require, module, __filename, __dirname) { ', '\n})'];
+
+/** V8 itself refuses what another version, other flags or another length of source left. */
+export function cachePath(bundle: string): string {
+  const made = `${process.version}-${process.arch}`;
+  return join(dirname(bundle), 'cache', made, basename(bundle).replace(/\.js$/, '.cache'));
+}
+
+/** Undefined when there is none, or the bundle was changed since: V8 looks no closer than at its length. */
+function readCache(bundle: string): Buffer | undefined {
+  try {
+    const path = cachePath(bundle);
+    return statSync(path).mtimeMs < statSync(bundle).mtimeMs ? undefined : readFileSync(path);
+  } catch {
+    return undefined;
+  }
+}
+
+function compile(bundle: string, cachedData: Buffer | undefined): Script {
+  // esbuild writes nothing but ASCII, which takes half the memory as such.
+  const source = `${HEAD}${readFileSync(bundle, 'latin1')}${TAIL}`;
+  const where = { filename: bundle, columnOffset: -HEAD.length };
+  return new Script(source, cachedData === undefined ? where : { ...where, cachedData });
+}
+
+function evaluate(script: Script, bundle: string): unknown {
+  const loaded = new Module(bundle);
+  loaded.filename = bundle;
+  loaded.exports = {};
+  const body: unknown = script.runInThisContext();
+  const values = [loaded.exports, createRequire(bundle), loaded, bundle, dirname(bundle)];
+  if (typeof body === 'function') Reflect.apply(body, loaded.exports, values);
+  return loaded.exports;
+}
+
+/** What the CommonJS bundle exports. `bundle`: an absolute path that ends in `.js`. */
+export function loadBundle(bundle: string): unknown {
+  const cache = readCache(bundle);
+  // What counts the lines that run wants them as Node itself loads them.
+  if (cache === undefined || process.env.NODE_V8_COVERAGE !== undefined) return createRequire(bundle)(bundle);
+  return evaluate(compile(bundle, cache), bundle);
+}
+
+/** Loads it, and at the end of this process writes down all that was compiled until then: more than what only loading takes. */
+export function rehearseBundle(bundle: string): unknown {
+  const script = compile(bundle, undefined);
+  process.once('exit', () => {
+    const path = cachePath(bundle);
+    mkdirSync(dirname(path), { recursive: true });
+    writeFileSync(path, script.createCachedData());
+  });
+  return evaluate(script, bundle);
+}
