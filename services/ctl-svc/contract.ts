@@ -13,7 +13,7 @@ export const ctlContract = defineContract({
     permissionModel: { workers: false },
   },
   files: { owns: [], reads: ['<storage>/objects', '<storage>/trails'], writes: ['<storage>/objects/incoming'] },
-  watch: { readyMs: 10_000, beatMs: 300, missedBeats: 10 },
+  watch: { readyMs: 10_000, beatMs: 1_000, missedBeats: 3 },
   requests: {},
   events: {},
 });

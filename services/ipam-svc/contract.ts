@@ -19,7 +19,7 @@ export const ipamContract = defineContract({
     permissionModel: { workers: false },
   },
   files: { owns: ['<storage>/ipam'], reads: [], writes: [] },
-  watch: { readyMs: 10_000, beatMs: 500, missedBeats: 6 },
+  watch: { readyMs: 10_000, beatMs: 1_000, missedBeats: 3 },
   requests: {
     /** Replaces the pools and reservations of the revision. Existing leases keep their addresses. */
     configure: {

@@ -17,7 +17,7 @@ export const logContract = defineContract({
     permissionModel: { workers: true, anyPath: true, addons: true },
   },
   files: { owns: ['<storage>/logs', '<rundir>/log'], reads: ['<rundir>/lxc'], writes: [] },
-  watch: { readyMs: 10_000, beatMs: 500, missedBeats: 6 },
+  watch: { readyMs: 10_000, beatMs: 1_000, missedBeats: 3 },
   requests: {
     /** From now on everything belongs to this revision; what came before it was known goes there too. */
     openRevision: {

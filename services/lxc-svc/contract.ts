@@ -97,7 +97,7 @@ export const lxcContract = defineContract({
     // Mount points for what containers see, and the folders of their logs.
     writes: ['<storage>/disks', '<rundir>/ctl', '<storage>/logs'],
   },
-  watch: { readyMs: 10_000, beatMs: 500, missedBeats: 12 },
+  watch: { readyMs: 10_000, beatMs: 1_000, missedBeats: 6 },
   requests: {
     /**
      * Loop-mounts the squashfs files of <storage>/trails/<revision>/<container>, opens disks and binds volumes, lays the state's

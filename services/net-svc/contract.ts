@@ -36,7 +36,7 @@ export const netContract = defineContract({
     permissionModel: undefined,
   },
   files: { owns: ['<rundir>/netns'], reads: [], writes: ['/proc/sys/net/ipv4/ip_forward'] },
-  watch: { readyMs: 10_000, beatMs: 500, missedBeats: 6 },
+  watch: { readyMs: 10_000, beatMs: 1_000, missedBeats: 3 },
   requests: {
     /** Makes the host side equal to these pools: missing bridges, rules and forwarding are added, ours that no pool names are removed. No pools: nothing is touched. */
     configure: {

@@ -41,7 +41,7 @@ export const stateContract = defineContract({
     // Uploads: ctl-svc writes into files that are made here.
     shared: [{ path: '<storage>/objects/incoming', with: 'berth-ctl' }],
   },
-  watch: { readyMs: 10_000, beatMs: 500, missedBeats: 6 },
+  watch: { readyMs: 10_000, beatMs: 1_000, missedBeats: 3 },
   requests: {
     /** In alphabetical order; `next`: ask again with it as `after` for what follows. */
     listContainers: {

@@ -36,7 +36,7 @@ export const supervisorContract = defineContract({
     permissionModel: undefined,
   },
   files: { owns: ['<rundir>', '<storage>/supervisor'], reads: [], writes: ['<storage>'] },
-  watch: { readyMs: 10_000, beatMs: 500, missedBeats: 6 },
+  watch: { readyMs: 10_000, beatMs: 1_000, missedBeats: 3 },
   requests: {
     /** A row per service, in boot order. */
     listServices: {

@@ -1,10 +1,12 @@
 // Whether a service that should beat still does. Pure; the supervisor's tick feeds it.
 import type { Watch } from '../../shared/ipc/contract.ts';
 
-export type Pulse = 'beating' | 'missing' | 'silent';
+export type Pulse = 'beating' | 'due' | 'silent';
 
 /** A beat may be this much late, as a part of its interval, before it counts as missed. */
 const LATENESS = 0.5;
+/** The part of its interval after which the next beat is due: at the tick that it would come with, not yet halfway to it. */
+const DUE = 0.75;
 
 /** How often patience doubles: a device that is 16 times slower than ours still starts. */
 const MAX_DOUBLINGS = 4;
@@ -16,11 +18,11 @@ export function patient(watch: Watch, lateInARow: number): Watch {
 }
 
 /**
- * `missing`: at least one beat is overdue, so that it is worth asking the kernel whether the process was stopped.
- * `silent`: more are overdue than the contract allows.
+ * `due`: the next beat is, so that it is worth asking the kernel whether the process was stopped; waiting for beats to be missed would take
+ * longer. `silent`: more are overdue than the contract allows.
  */
 export function pulseOf(watch: Watch, sinceLastBeatMs: number): Pulse {
-  const overdue = sinceLastBeatMs / watch.beatMs - LATENESS;
-  if (overdue >= watch.missedBeats) return 'silent';
-  return overdue >= 1 ? 'missing' : 'beating';
+  const intervals = sinceLastBeatMs / watch.beatMs;
+  if (intervals - LATENESS >= watch.missedBeats) return 'silent';
+  return intervals >= DUE ? 'due' : 'beating';
 }

@@ -45,7 +45,7 @@ type Services = ReadonlyMap<ServiceName, SupervisedService>;
 
 /** How long the processes of a tree that was killed may take to be gone. */
 const PREDECESSOR_MS = 5_000;
-const TICK_MS = 250;
+const TICK_MS = 500;
 
 const uidOf = (contract: Contract): number => resolveUid(contract.privileges.user);
 
