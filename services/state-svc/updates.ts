@@ -8,19 +8,19 @@ import { createBootLog } from './boot-log.ts';
 import { type BootEvent, type BootState, type Carried, neededBy, runningOf } from './boot-state.ts';
 import type { BootStore } from './boot-store.ts';
 import type { Clock } from './clock.ts';
-import { heldReservations } from './held-reservations.ts';
+import { knownOf, reservationsFor } from './known-revisions.ts';
 import type { LogTail } from './log-tail.ts';
 import type { Reboots } from './reboot-request.ts';
-import { objectsOf, type RevisionStore } from './revision-store.ts';
+import type { RevisionStore } from './revision-store.ts';
 import type { Stage } from './stage.ts';
 import type { FailedStage } from './step-progress.ts';
 import type { StepStore } from './step-store.ts';
 import { type Transition, transitionBetween } from './transition.ts';
 import type { TrialLimits } from './trial.ts';
-import { type TrialWatch, watchTrial } from './trial-watch.ts';
 import type { UpdateHooks } from './update-hooks.ts';
 import { installRevision, stageOf } from './update-install.ts';
 import { createUpdateProgress } from './update-progress.ts';
+import { createUpdateTrial } from './update-trial.ts';
 import { type Candidate, readCandidate, verifyCandidate } from './verify-revision.ts';
 
 export interface UpdateContext {
@@ -75,12 +75,11 @@ export interface Updates {
   close(): Promise<void>;
 }
 
-const COMMIT_AGAIN_MS = 5000;
 /** Of the revisions that a container may run since: it has not been mounted anew for that many updates. */
 const MAX_CARRIED = 8;
 
 export function createUpdates(context: UpdateContext): Updates {
-  const { clock, tail, store, reboots, limits, life } = context;
+  const { clock, tail, store, reboots, life } = context;
   const log: Logger = tail.log;
   const progress = createUpdateProgress({ steps: context.steps, tail, publish: context.publish });
   const { reach, fail } = progress;
@@ -88,92 +87,35 @@ export function createUpdates(context: UpdateContext): Updates {
   const bootLog = createBootLog(context.bootStore, context.loaded ?? { revision: '0' }, log);
   const { boot, advance, advanceAnyway } = bootLog;
   const hooks = context.hooks(boot);
-  /** Of the hooks, to become the rollback point. */
-  let admitted: string | undefined;
-  let trial: TrialWatch | undefined;
   let busy: string | undefined;
   let isClosed = false;
   /** Installed, or begun, right now. */
   let handled: string | undefined;
   let tidied: Promise<void> = Promise.resolve();
 
-  const held = async (running: Candidate): Promise<readonly Reservation[]> => {
-    if (running.name === boot().revision || running.revision === undefined) return [];
-    const rollback = await readCandidate(store, boot().revision);
-    return rollback.revision === undefined ? [] : heldReservations(running.revision, rollback.revision);
-  };
+  const held = (running: Candidate): Promise<readonly Reservation[]> =>
+    reservationsFor(running, boot().revision, store);
 
   const tellKnown = async (): Promise<void> => {
-    const { current } = context.stage();
-    const known = new Set(current.containers.map(({ plan }) => plan.name));
-    const plans = [...(current.candidate.revision?.containers ?? [])];
-    for (const name of neededBy(boot())) {
-      if (name === current.name) continue;
-      const { document, revision } = await readCandidate(store, name);
-      // Also of one that has become invalid: its containers are not forgotten for that.
-      for (const path of documentPaths(document)) known.add(path.split('/')[0] ?? '');
-      plans.push(...(revision?.containers ?? []));
-    }
-    context.onKnown(known, plans);
+    const { containers, plans } = await knownOf(context.stage().current, neededBy(boot()), store);
+    context.onKnown(containers, plans);
   };
 
-  const openTrial = (): void => {
-    const { trying } = boot();
-    if (trying?.started === undefined || isClosed) return;
-    const { revision, way, once } = trying;
-    const awaiting = way === 'live' || once ? 'awaitingStability' : 'awaitingRollbackPoint';
-    trial = watchTrial({
-      ...{ clock, limits, ...trying.started, heldSinceMs: trying.started.heldSinceMs },
-      containers: () => context.stage().current.containers,
-      onStage: (stage) => void reach(revision, stage === 'stability' ? 'awaitingStable' : awaiting),
-      onHeld: (sinceMs) =>
-        void advance({ kind: 'held', sinceMs }).catch((error: unknown) =>
-          log.warn(`the time of a trial cannot be written down: ${String(error)}`),
-        ),
-      onCommit: () => void commit(revision),
-      onFailed: (stage, reason) => {
-        log.error(`revision ${revision}: ${reason}`);
-        void goBack(revision, stage);
-      },
-    });
-    trial.look();
-  };
-
-  /** Hooks have the last word. Containers that end while they have it are judged after it. */
-  const admit = async (revision: string): Promise<void> => {
-    const verdict = await hooks.commit();
-    // Since when it holds is what the trial goes on with: else all of its time would have to pass once more.
-    await bootLog.written();
-    if (isClosed) return;
-    if (verdict === 'failed') return goBack(revision, 'rolledBack');
-    if (verdict === 'unheard') return void clock.after(COMMIT_AGAIN_MS, openTrial);
-    admitted = revision;
-    openTrial();
-  };
-
-  const commit = async (revision: string): Promise<void> => {
-    if (isClosed) return;
-    const { trying } = boot();
-    if (trying?.way === 'reboot' && !trying.once && admitted !== revision) return admit(revision);
-    try {
-      await advance({ kind: 'committed' });
-    } catch (error) {
-      log.error(`revision ${revision} cannot be committed, trying again: ${String(error)}`);
-      clock.after(COMMIT_AGAIN_MS, () => void commit(revision));
-      return;
-    }
-    trial = undefined;
-    busy = undefined;
-    admitted = undefined;
-    await reach(revision, boot().revision === revision ? 'done' : 'updated');
-    await tellKnown();
-  };
+  const trial = createUpdateTrial({
+    ...{ clock, log, bootLog, hooks, reach },
+    limits: context.limits,
+    stage: context.stage,
+    async onCommitted(revision) {
+      busy = undefined;
+      await reach(revision, boot().revision === revision ? 'done' : 'updated');
+      await tellKnown();
+    },
+    onFailed: (revision, stage) => goBack(revision, stage),
+  });
 
   /** From a revision that did not make it. `stood`: it was more than refused, so that what runs is known. */
   const goBack = async (revision: string, stage: FailedStage, stood = true): Promise<void> => {
-    trial?.close();
-    trial = undefined;
-    admitted = undefined;
+    trial.end();
     busy = `going back from revision ${revision}`;
     const back = await readCandidate(store, boot().revision);
     log.warn(`revision ${revision} did not make it, going back to ${boot().revision}`);
@@ -216,15 +158,21 @@ export function createUpdates(context: UpdateContext): Updates {
       }),
     );
 
+  /** Nothing comes of it, and nothing was touched. Whoever hears of that may ask for the next one, which is not to be dropped with it. */
+  const refuse = async (revision: string, stage: FailedStage): Promise<void> => {
+    // Who starts after a service that ends goes on with it.
+    if (boot().asked !== undefined && !isClosed) await bootLog.advanceAnyway({ kind: 'dropped' });
+    busy = undefined;
+    await fail(revision, stage);
+  };
+
   const install = async (revision: string): Promise<Candidate | undefined> => {
     tail.restart();
     const installed = await installRevision(store, revision);
     if (installed.ok) return installed.candidate;
     for (const { path, code, message } of installed.problems)
       log.error(`revision ${revision}: ${path}: ${message} (${code})`);
-    // Whoever hears of the end may ask for the next one.
-    busy = undefined;
-    await fail(revision, installed.stage);
+    await refuse(revision, installed.stage);
     return undefined;
   };
 
@@ -237,10 +185,7 @@ export function createUpdates(context: UpdateContext): Updates {
     const way = transition.kind;
     const carried = transition.kind === 'live' ? carriedBy(transition.keep) : {};
     await reach(revision, 'installed');
-    if (!(await hooks.install(revision))) {
-      busy = undefined;
-      return fail(revision, 'internal');
-    }
+    if (!(await hooks.install(revision))) return refuse(revision, 'internal');
     await advance({ kind: 'began', revision, way, once, carried, nowMs: clock.elapsedMs() });
     if (transition.kind === 'reboot') {
       log.info(`revision ${revision} needs a reboot: ${transition.reason}`);
@@ -253,7 +198,7 @@ export function createUpdates(context: UpdateContext): Updates {
     const problems = await context.stage().replace(next, transition, await held(next));
     await tellKnown();
     if (problems.length > 0) return goBack(revision, stageOf(problems));
-    openTrial();
+    trial.open();
     hooks.look();
   };
 
@@ -266,12 +211,9 @@ export function createUpdates(context: UpdateContext): Updates {
     } catch (error) {
       log.error(`update to revision ${revision}: ${String(error)}`);
       if (boot().trying?.revision === revision) return goBack(revision, 'internal');
-      busy = undefined;
-      await fail(revision, 'internal');
+      await refuse(revision, 'internal');
     } finally {
       handled = undefined;
-      // It was begun, or nothing comes of it. Who starts after a service that ends goes on with it.
-      if (boot().asked !== undefined && !isClosed) await bootLog.advanceAnyway({ kind: 'dropped' });
     }
   };
 
@@ -328,7 +270,7 @@ export function createUpdates(context: UpdateContext): Updates {
         const [problem] = problems;
         const cause = problem?.code === 'HOOK_FAILED' ? problem.code : 'REVISION_REFUSED';
         if (problem !== undefined) return reboots.request(cause, problem.message);
-        openTrial();
+        trial.open();
         hooks.look();
         // Containers are on their way; what is written down for people does not hold up whoever waits for them.
         tidied = tellKnown()
@@ -368,14 +310,14 @@ export function createUpdates(context: UpdateContext): Updates {
       return new Set([...neededBy(boot()), context.stage().current.name, ...(handled === undefined ? [] : [handled])]);
     },
     look() {
-      trial?.look();
+      trial.look();
       hooks.look();
     },
-    missed: (group, containers) => trial?.missed(group, containers),
+    missed: (group, containers) => trial.missed(group, containers),
     async close() {
       isClosed = true;
       const written = bootLog.close();
-      trial?.close();
+      trial.close();
       await tidied;
       await Promise.allSettled([written, progress.close()]);
     },
@@ -389,9 +331,4 @@ function betweenCandidates(before: Candidate, after: Candidate): Transition {
     { document: before.document, revision: before.revision },
     { document: after.document, revision: after.revision },
   );
-}
-
-function documentPaths(document: unknown): readonly string[] {
-  const documents = typeof document === 'object' && document !== null ? Object.keys(document) : [];
-  return [...documents.filter((path) => path.endsWith('/run.json')), ...objectsOf(document).keys()];
 }
