@@ -71,7 +71,7 @@ const SCRIPTS: Readonly<Record<string, string>> = {
   exit7: 'sleep 0.2; exit 7',
   immediate: 'exit 9',
   reboot: 'sleep 0.2; reboot -f; sleep 5',
-  flood: 'busybox yes what nobody reads | busybox head -c 24000000; echo last >/last; sleep 60',
+  flood: 'busybox yes what nobody reads | busybox head -c 2000000; echo last >/last; sleep 60',
   terminated: 'trap - TERM; kill -TERM $$; sleep 60',
   look: 'ls /pantavisor >/seen; cat /pantavisor/hello >>/seen; touch /pantavisor/no 2>/dev/null || echo ro >>/seen; hostname >>/seen; cat /etc/hostname >>/seen; ls /sys/class/net >>/seen; cat /data/kept >>/seen; sleep 60',
 };
