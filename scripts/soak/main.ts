@@ -11,7 +11,9 @@ const USAGE = `usage: npm run soak [-- OPTION...]
   --cycles N      how often containers are started, stopped and updated (1000)
   --seed S        of what is drawn by chance: the same one gives the same cycles
   --report FILE   a picture of every figure over the cycles, as SVG
-  --json          the report as JSON`;
+  --json          the report as JSON
+
+SIGTERM ends it after the cycle under way, with the report of those that were.`;
 
 function complain(message: string): never {
   refuse('soak', message, USAGE);
@@ -55,7 +57,9 @@ console.error(`soak: seed ${asked.seed}, ${asked.cycles} cycles`);
 const tell = (cycle: number): void => {
   if ((cycle + 1) % 10 === 0) console.error(`soak: ${cycle + 1} of ${asked.cycles} cycles`);
 };
-const report = await soak({ ...asked, afterCycle: tell });
+const end = new AbortController();
+process.once('SIGTERM', () => end.abort());
+const report = await soak({ ...asked, signal: end.signal, afterCycle: tell });
 if (file !== undefined) write(file, svgOfReport(report));
 console.log(json ? JSON.stringify(report) : reportText(report));
 process.exitCode = report.verdicts.some(({ leaks }) => leaks) ? 1 : 0;

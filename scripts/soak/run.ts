@@ -7,6 +7,8 @@ import { type Growth, growthOf, type Point } from './growth.ts';
 export interface SoakOptions {
   readonly seed: number;
   readonly cycles: number;
+  /** The cycle under way is the last one, and the report is about those that were. */
+  readonly signal?: AbortSignal;
   /** After each cycle, before its figures are taken. */
   readonly afterCycle?: (cycle: number, tree: Tree) => void;
 }
@@ -25,14 +27,14 @@ export interface SoakReport {
   readonly verdicts: readonly Verdict[];
 }
 
-export async function soak({ seed, cycles, afterCycle }: SoakOptions): Promise<SoakReport> {
+export async function soak({ seed, cycles, signal, afterCycle }: SoakOptions): Promise<SoakReport> {
   const began = performance.now();
   const churn = await openChurn(seed);
   const looks: Figures[] = [];
   let updates = 0;
   let rollbacks = 0;
   try {
-    for (let cycle = 0; cycle < cycles; cycle += 1) {
+    for (let cycle = 0; cycle < cycles && signal?.aborted !== true; cycle += 1) {
       const kind = await churn.cycle(cycle);
       if (kind === 'update') updates += 1;
       if (kind === 'rollback') rollbacks += 1;
@@ -43,7 +45,7 @@ export async function soak({ seed, cycles, afterCycle }: SoakOptions): Promise<S
     await churn.close();
   }
   const seconds = (performance.now() - began) / 1_000;
-  return { seed, cycles, updates, rollbacks, seconds, verdicts: verdictsOf(looks) };
+  return { seed, cycles: looks.length, updates, rollbacks, seconds, verdicts: verdictsOf(looks) };
 }
 
 /** `looks`: one per cycle, in their order. */
