@@ -1,32 +1,61 @@
 // Power cuts at moments that nobody chose, while the device writes: what it promised is there afterwards. `--cuts` and `--seed` are npm run hw's.
-import { mkdirSync, mkdtempSync, rmSync } from 'node:fs';
+import assert from 'node:assert/strict';
+import { cpSync, existsSync, mkdirSync, mkdtempSync, rmSync, statSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import process from 'node:process';
 import { after, describe, it } from 'node:test';
 import { createJournalDisk } from '../services/ipam-svc/journal-disk.ts';
-import { ask, INTERNAL, startIpam } from '../test/ipam-svc/kit.ts';
+import { ask, INTERNAL, type Running, startIpam } from '../test/ipam-svc/kit.ts';
 import { dice } from '../test/kit/dice.ts';
 import { cutDuring, KINDS, keepsItsWord, type Promised, prepare, revision } from './cut-load.ts';
 import { openTarget, seed, targetName } from './open-target.ts';
 import type { Target } from './target.ts';
 
 const cuts = Number(process.env.BERTH_HW_CUTS ?? 6);
-/** Pairs of lines that are superseded in the journal of a fresh device: the next few changes compact it. */
-const PAIRS = 511;
+/** Leases that came and went until the journal of a fresh device is as long as it may become: the next release of one has it written anew. */
+const CHURNED = 638;
+const CHURNED_KEY = {
+  pool: INTERNAL.name,
+  container: 'churned',
+  interface: 'eth0',
+};
 
-/** A journal that is about to be rewritten. */
-async function ageJournal(storage: string): Promise<void> {
-  const folder = join(storage, 'ipam');
+/** Writes a journal that is about to be rewritten. */
+async function ageJournal(folder: string): Promise<void> {
   mkdirSync(folder, { recursive: true });
+  await withIpam(folder, async (ipam) => {
+    await ipam.client.configure({ pools: [INTERNAL], reservations: [] });
+    for (let turn = 0; turn < CHURNED; turn += 1) {
+      await ask(ipam, INTERNAL, CHURNED_KEY.container);
+      await ipam.client.release(CHURNED_KEY);
+    }
+  });
+  await checkAge(folder);
+}
+
+/** What the device will do, tried with a copy: its boot allocates, and only the release that comes then makes the journal short. */
+async function checkAge(journal: string): Promise<void> {
+  const folder = mkdtempSync(join(tmpdir(), 'berth-aged-'));
+  const bytes = (): number => statSync(join(folder, 'leases.journal')).size;
+  try {
+    cpSync(journal, folder, { recursive: true });
+    await withIpam(folder, async (ipam) => {
+      const young = bytes();
+      for (const container of [CHURNED_KEY.container, 'talks']) await ask(ipam, INTERNAL, container);
+      assert.ok(bytes() > young, 'the journal was compacted too early');
+      await ipam.client.release(CHURNED_KEY);
+      assert.ok(bytes() < young, 'the journal was not compacted');
+    });
+  } finally {
+    rmSync(folder, { recursive: true, force: true });
+  }
+}
+
+async function withIpam(folder: string, act: (ipam: Running) => Promise<void>): Promise<void> {
   const ipam = await startIpam(createJournalDisk(folder));
   try {
-    await ipam.client.configure({ pools: [INTERNAL], reservations: [] });
-    const key = { pool: INTERNAL.name, container: 'churned', interface: 'eth0' };
-    for (let pair = 0; pair < PAIRS; pair += 1) {
-      await ask(ipam, INTERNAL, key.container);
-      await ipam.client.release(key);
-    }
+    await act(ipam);
   } finally {
     await ipam.stop();
   }
@@ -45,13 +74,23 @@ describe(`hw.power-cuts on ${targetName()}, seed ${seed()}`, () => {
   const freshDevice = async (): Promise<readonly [Target, Promised]> => {
     await target?.close();
     const storage = revision(0);
-    await ageJournal(storage);
+    const aged = join(folder, 'ipam');
+    if (!existsSync(aged)) await ageJournal(aged);
+    cpSync(aged, join(storage, 'ipam'), { recursive: true });
     target = await openTarget(storage);
     if (target.lacks('cut') === undefined) {
       await target.powerOn();
       promised = await prepare(target);
     }
-    return [target, promised ?? { leases: new Map(), metadata: new Map(), revisions: [], stopped: new Set() }];
+    return [
+      target,
+      promised ?? {
+        leases: new Map(),
+        metadata: new Map(),
+        revisions: [],
+        stopped: new Set(),
+      },
+    ];
   };
 
   for (let round = 0; round < cuts; round += 1) {
@@ -66,8 +105,10 @@ describe(`hw.power-cuts on ${targetName()}, seed ${seed()}`, () => {
       promised = undefined;
       const where = await cutDuring(kind, round + 1, device, word, dice(seed() * 1_000 + round));
       test.diagnostic(`cut: ${where}`);
+      const startMs = performance.now();
       await device.powerOn();
-      await keepsItsWord(device, word, folder);
+      const found = await keepsItsWord(device, word, folder);
+      test.diagnostic(`power-on to all goals: ${Math.round(found.settledMs - startMs)} ms; ${found.told}`);
       promised = word;
     });
   }

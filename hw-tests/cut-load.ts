@@ -1,18 +1,21 @@
 // What a device is busy with when its power is cut, and what must be true of it afterwards, whatever the moment.
 import assert from 'node:assert/strict';
 import { spawnSync } from 'node:child_process';
-import { rmSync } from 'node:fs';
+import { rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import process from 'node:process';
 import { setTimeout as delay } from 'node:timers/promises';
 import * as z from 'zod/mini';
+import { bootState, runningOf } from '../services/state-svc/boot-state.ts';
 import { containerRows } from '../test/kit/api.ts';
 import type { Dice } from '../test/kit/dice.ts';
-import { type SourceContainer, STAYS } from '../test/kit/step.ts';
-import { ask, command, get, install, leases, packed, progressOf, settled, until } from './device.ts';
+import type { SourceContainer } from '../test/kit/step.ts';
+import { ask, command, get, install, leases, packed, progressOf, progressReaches, settled, until } from './device.ts';
 import { output, type Target } from './target.ts';
 
-export const KINDS = ['compaction', 'allocation', 'metadata', 'update', 'rotation', 'commit'] as const;
+/** The first one needs a new device, and allocates too: five cuts have something of all. */
+export const KINDS = ['compaction', 'metadata', 'update', 'rotation', 'commit', 'allocation'] as const;
+const CHURNED = 'churned';
 const BERTH = join(import.meta.dirname, '../dist/berth.js');
 
 export type Kind = (typeof KINDS)[number];
@@ -30,33 +33,38 @@ export interface Promised {
 }
 
 export const POOL = {
-  network: { pools: { internal: { bridge: 'pvbr0', subnet: '10.0.5.0/24', gateway: '10.0.5.1', nat: true } } },
+  network: {
+    pools: {
+      internal: {
+        bridge: 'pvbr0',
+        subnet: '10.0.5.0/24',
+        gateway: '10.0.5.1',
+        nat: true,
+      },
+    },
+  },
 };
 const POOLED: SourceContainer = { args: { PV_NETWORK_POOL: 'internal' } };
-/** Logs as fast as the log service takes it, so that files are rotated all the time. */
-const TALKS: SourceContainer = {
-  args: { PV_NETWORK_POOL: 'internal' },
-  init: "trap 'exit 0' TERM PWR\nwhile :; do\n/bin/busybox seq 1 400\n/bin/busybox sleep 1\ndone &\nwait $!\n",
-};
-/** `round`: of the container `changed`; the others stay as they are. */
+const LOGS_MS = 6_000;
+/** Some kilobytes of log a second, of which LOG_BYTES makes a file that is rotated every other second. */
+const TALKS = "trap 'exit 0' TERM PWR\nwhile :; do\n/bin/busybox seq 1 2000\n/bin/busybox sleep 1\ndone &\nwait $!\n";
+const LOG_BYTES = '320000';
+/** `round`: of the container that an update changes; the other one stays as it is. */
 export const revision = (round: number): string =>
-  packed({ changed: { ...POOLED, init: `# ${round}\n${STAYS}` }, churned: POOLED, talks: TALKS }, POOL);
+  packed({ [CHURNED]: POOLED, talks: { ...POOLED, init: `# ${round}\n${TALKS}` } }, POOL);
 
-const LARGEST_PAUSE_MS: Readonly<Record<Kind, number>> = {
-  compaction: 1_500,
-  allocation: 6_000,
-  metadata: 3_000,
-  update: 8_000,
-  rotation: 8_000,
-  commit: 4_000,
-};
 /** Of a key that was never acknowledged. */
 const NOTHING = '(nothing)';
 /** User-meta that makes everything happen more often. */
-const SETTINGS = { 'updater.commit.delay': '1', PV_LOG_DIR_MAXSIZE: '400000' };
+const SETTINGS = { 'updater.commit.delay': '1', PV_LOG_DIR_MAXSIZE: LOG_BYTES };
 
 export async function prepare(target: Target): Promise<Promised> {
-  const promised: Promised = { leases: new Map(), metadata: new Map(), revisions: ['0'], stopped: new Set() };
+  const promised: Promised = {
+    leases: new Map(),
+    metadata: new Map(),
+    revisions: ['0'],
+    stopped: new Set(),
+  };
   await settled(target);
   for (const [key, value] of Object.entries(SETTINGS)) await put(target, promised, key, value);
   await note(target, promised);
@@ -74,6 +82,15 @@ async function note(target: Target, promised: Promised): Promise<void> {
   for (const { owner, address } of await leases(target)) promised.leases.set(owner, address);
 }
 
+/** What keeps a device busy until the cut is near, and when that may come. */
+interface Load {
+  /** Brings it to where the load begins; none of its time is drawn. */
+  readonly lead?: () => Promise<unknown>;
+  readonly work: (near: AbortSignal) => Promise<void>;
+  /** Of the target's work (`Target.worked`). */
+  readonly longestMs: number;
+}
+
 /** Keeps the device busy and cuts its power at a moment that the dice choose; what it acknowledged until then is in `promised`. */
 export async function cutDuring(
   kind: Kind,
@@ -82,80 +99,149 @@ export async function cutDuring(
   promised: Promised,
   dice: Dice,
 ): Promise<string> {
-  const pauseMs = dice.below(LARGEST_PAUSE_MS[kind]);
-  const end = { isNear: false };
+  const { lead, work, longestMs } = loadOf(kind, round, target, promised, dice);
+  const pauseMs = dice.below(longestMs);
+  await lead?.();
+  const end = new AbortController();
   // Whatever fails from the cut on fails because of it.
-  const work = busy(kind, round, target, promised, end).catch((error: unknown) => {
-    if (!end.isNear) throw error;
+  const working = work(end.signal).catch((error: unknown) => {
+    if (!end.signal.aborted) throw error;
   });
-  if (kind === 'commit') await Promise.race([untilTested(target, round), work]);
-  await Promise.race([delay(pauseMs), work]);
-  end.isNear = true;
+  await Promise.race([target.worked(pauseMs), working]);
+  end.abort();
   await target.cut();
-  await work;
+  await working;
   return `${kind}, ${pauseMs} ms`;
 }
 
-async function busy(kind: Kind, round: number, target: Target, promised: Promised, end: { readonly isNear: boolean }) {
-  if (kind === 'update' || kind === 'commit') return await update(target, promised, round);
-  for (let turn = 0; !end.isNear; turn += 1) {
-    if (kind === 'metadata') await put(target, promised, 'hw.turn', `${round}.${turn}`);
-    else if (kind === 'rotation') await ask(target, 'GET', '/containers');
-    else await churn(target, promised);
+function loadOf(kind: Kind, round: number, target: Target, promised: Promised, dice: Dice): Load {
+  const ofWork = (emulatedMs: number, realMs: number): number => (target.isEmulated ? emulatedMs : realMs);
+  switch (kind) {
+    case 'compaction':
+      // The journal is as long as it may become: this one more line has it written anew.
+      return {
+        lead: () => stop(target, promised),
+        work: () => release(target, promised),
+        longestMs: ofWork(600, 60),
+      };
+    case 'allocation':
+      return {
+        work: (near) => untilNear(near, () => churn(target, promised, near)),
+        longestMs: ofWork(12_000, 1_000),
+      };
+    case 'metadata':
+      return {
+        work: (near) => untilNear(near, (turn) => put(target, promised, 'hw.turn', `${round}.${turn}`)),
+        longestMs: ofWork(3_000, 300),
+      };
+    case 'update':
+      // Half of them while it arrives, half while it begins to run.
+      return dice.below(2) === 0
+        ? { work: () => bring(target, round), longestMs: ofWork(3_000, 200) }
+        : {
+            lead: () => bring(target, round),
+            work: async (near) => {
+              await run(target, promised, round);
+              await untilCommitted(target, promised, round, near);
+            },
+            longestMs: ofWork(8_000, 1_500),
+          };
+    case 'rotation':
+      // It logs by itself, and the faster the less it is asked.
+      return { work: (near) => delay(LOGS_MS, undefined, { signal: near }), longestMs: LOGS_MS };
+    case 'commit':
+      return {
+        lead: async () => {
+          await bring(target, round);
+          await run(target, promised, round);
+          await untilTested(target, round);
+        },
+        work: (near) => untilCommitted(target, promised, round, near),
+        longestMs: ofWork(4_000, 1_500),
+      };
   }
+}
+
+async function untilNear(near: AbortSignal, act: (turn: number) => Promise<unknown>): Promise<void> {
+  for (let turn = 0; !near.aborted; turn += 1) await act(turn);
 }
 
 /** Gives the lease of a container back and has it allocated again. */
-async function churn(target: Target, promised: Promised): Promise<void> {
-  const act = async (action: string): Promise<void> => {
-    const { status, body } = await ask(target, 'PUT', '/containers/churned', JSON.stringify({ action }));
-    assert.equal(status, 200, `${action}: ${body}`);
-  };
-  promised.stopped.add('churned');
-  await act('stop');
-  await until('churned is stopped', async () => {
-    const row = (await get(target, '/containers', containerRows)).find(({ name }) => name === 'churned');
-    return row?.status === 'STOPPED' ? true : undefined;
-  });
-  promised.leases.delete('churned');
-  const { status, body } = await ask(target, 'DELETE', '/ipam/leases/internal/churned');
-  assert.equal(status, 200, body);
-  await act('start');
-  promised.stopped.delete('churned');
+async function churn(target: Target, promised: Promised, near: AbortSignal): Promise<void> {
+  await stop(target, promised, near);
+  await release(target, promised);
+  await act(target, 'start');
+  promised.stopped.delete(CHURNED);
   await note(target, promised);
 }
 
-async function update(target: Target, promised: Promised, round: number): Promise<void> {
-  const name = `cut-${round}`;
+async function act(target: Target, action: 'start' | 'stop'): Promise<void> {
+  const { status, body } = await ask(target, 'PUT', `/containers/${CHURNED}`, JSON.stringify({ action }));
+  assert.equal(status, 200, `${action}: ${body}`);
+}
+
+async function stop(target: Target, promised: Promised, near?: AbortSignal): Promise<void> {
+  promised.stopped.add(CHURNED);
+  await act(target, 'stop');
+  const look = async () => {
+    const row = (await get(target, '/containers', containerRows)).find(({ name }) => name === CHURNED);
+    return row?.status === 'STOPPED' ? true : undefined;
+  };
+  await until(`${CHURNED} is stopped`, look, { near });
+}
+
+async function release(target: Target, promised: Promised): Promise<void> {
+  promised.leases.delete(CHURNED);
+  const { status, body } = await ask(target, 'DELETE', `/ipam/leases/internal/${CHURNED}`);
+  assert.equal(status, 200, body);
+}
+
+const nameOf = (round: number): string => `locals/cut-${round}`;
+
+async function bring(target: Target, round: number): Promise<void> {
   const storage = revision(round);
   try {
-    await install(target, storage, name);
+    await install(target, storage, `cut-${round}`);
   } finally {
     rmSync(storage, { recursive: true, force: true });
   }
-  promised.revisions = [...promised.revisions, `locals/${name}`];
-  await command(target, 'LOCAL_RUN', `locals/${name}`);
-  await until(`locals/${name} is committed`, async () => {
-    const { status } = await progressOf(target, `locals/${name}`);
-    return status === 'DONE' || status === 'UPDATED' ? status : undefined;
-  });
-  promised.revisions = [`locals/${name}`];
 }
 
+async function run(target: Target, promised: Promised, round: number): Promise<void> {
+  promised.revisions = [...promised.revisions, nameOf(round)];
+  await command(target, 'LOCAL_RUN', nameOf(round));
+}
+
+const isCommitted = (status: string): boolean => status === 'DONE' || status === 'UPDATED';
+
+/** Or beyond that. */
 function untilTested(target: Target, round: number): Promise<unknown> {
-  return until(`locals/cut-${round} is tested`, async () => {
-    const { status } = await progressOf(target, `locals/cut-${round}`);
-    return status === 'TESTING' || status === 'DONE' || status === 'UPDATED' ? status : undefined;
+  return until(`${nameOf(round)} is tested`, async () => {
+    const { status } = await progressOf(target, nameOf(round));
+    return status === 'TESTING' || isCommitted(status) ? status : undefined;
   });
+}
+
+async function untilCommitted(target: Target, promised: Promised, round: number, near: AbortSignal): Promise<void> {
+  const look = async () => {
+    const { status } = await progressOf(target, nameOf(round));
+    return isCommitted(status) ? status : undefined;
+  };
+  await until(`${nameOf(round)} is committed`, look, { near });
+  promised.revisions = [nameOf(round)];
 }
 
 const userMeta = z.record(z.string(), z.string());
-const bootState = z.object({ revision: z.string() });
+
+export interface Kept {
+  /** When every goal was met (performance.now). */
+  readonly settledMs: number;
+  /** How it came out of the cut, for people. */
+  readonly told: string;
+}
 
 /** After the power is back: resolves when all is as promised, and rejects with what is not. */
-export async function keepsItsWord(target: Target, promised: Promised, folder: string): Promise<void> {
-  const fsck = await target.run(['cat', '/run/berth-vm/fsck.status', '/run/berth-vm/fsck']);
-  if (fsck.status === 0) assert.match(fsck.stdout, /^0\n/, `the file system was damaged: ${fsck.stdout}`);
+export async function keepsItsWord(target: Target, promised: Promised, folder: string): Promise<Kept> {
   // A container that a user stopped stays so, over power cuts too; whether it was stopped at the cut is not known.
   for (const name of promised.stopped) {
     await until(`${name} runs`, async () => {
@@ -166,22 +252,24 @@ export async function keepsItsWord(target: Target, promised: Promised, folder: s
   }
   promised.stopped.clear();
   await settled(target);
+  const settledMs = performance.now();
 
   const rows = new Map((await leases(target)).map(({ owner, address }) => [owner, address]));
   for (const [owner, address] of promised.leases) {
     assert.equal(rows.get(owner), address, `the lease of ${owner} was acknowledged`);
   }
   assert.equal(new Set(rows.values()).size, rows.size, `an address was given out twice: ${[...rows].join(' ')}`);
-  await output(target, ['sync']);
-  await target.copyFrom(join(target.storage, 'ipam/leases.journal'), folder);
-  checkJournal(join(folder, 'leases.journal'));
-
-  const { revision: running } = bootState.parse(
-    JSON.parse(await output(target, ['cat', join(target.storage, 'boot/current.json')])),
-  );
+  assert.equal(await target.damage(), undefined, 'the file system was damaged');
+  // One that was committed without a reboot is tried once more by the boot.
+  const { status } = await progressReaches(target, 'current', 'DONE', 'UPDATED', 'ERROR');
+  const [journal = '', boot = ''] = await look(target, [
+    join(target.storage, 'ipam/leases.journal'),
+    join(target.storage, 'boot/current.json'),
+  ]);
+  checkJournal(journal, folder);
+  const running = runningOf(bootState.parse(JSON.parse(boot)));
   assert.ok(promised.revisions.includes(running), `${running} runs, and not ${promised.revisions.join(' or ')}`);
-  const { status } = await progressOf(target, 'current');
-  assert.ok(status === 'DONE' || status === 'UPDATED', `the running revision ${running} is ${status}`);
+  assert.ok(isCommitted(status), `the running revision ${running} is ${status}`);
   promised.revisions = [running];
 
   const meta = await get(target, '/user-meta', userMeta);
@@ -191,9 +279,24 @@ export async function keepsItsWord(target: Target, promised: Promised, folder: s
     promised.metadata.set(key, [value]);
   }
   await note(target, promised);
+  return {
+    settledMs,
+    told: `${running} ${status}, a journal of ${journal.split('\n').length} lines`,
+  };
 }
 
-function checkJournal(file: string): void {
+/** Not in any of the files. */
+const BETWEEN = '-- berth-hw --';
+
+/** What files of the target hold, in one go. */
+async function look(target: Target, files: readonly string[]): Promise<readonly string[]> {
+  const script = 'for file; do cat "$file"; printf "\\n%s\\n" "$0"; done';
+  return (await output(target, ['sh', '-c', script, BETWEEN, ...files])).split(`\n${BETWEEN}\n`);
+}
+
+function checkJournal(journal: string, folder: string): void {
+  const file = join(folder, 'leases.journal');
+  writeFileSync(file, journal);
   const { status, stdout, stderr } = spawnSync(process.execPath, [BERTH, 'check', '--journal', file], {
     encoding: 'utf8',
   });

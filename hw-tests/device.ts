@@ -18,6 +18,8 @@ import type { Target } from './target.ts';
 export const PATIENCE_MS = 400_000;
 const ANSWER_MS = 90_000;
 const LOOK_AGAIN_MS = 500;
+const LOOK_AGAIN_AT_LAST_MS = 5_000;
+const LOOKS_REST = 3;
 
 const stateDocument = z.record(z.string(), z.unknown());
 const objectRows = z.array(z.object({ sha256: z.string() }));
@@ -72,18 +74,34 @@ export async function get<T extends z.ZodMiniType>(target: Target, path: string,
   return schema.parse(JSON.parse(body));
 }
 
-/** Resolves with the first value that is not undefined; `last` of the failure is what was seen before. */
-export async function until<T>(what: string, look: () => Promise<T | undefined>, tell = (): string => ''): Promise<T> {
+interface Patience {
+  /** What was seen before, for the failure. */
+  readonly tell?: (() => string) | undefined;
+  /** Gives up at once when it is aborted. */
+  readonly near?: AbortSignal | undefined;
+}
+
+/** Resolves with the first value that is not undefined. */
+export async function until<T>(
+  what: string,
+  look: () => Promise<T | undefined>,
+  { tell = () => '', near }: Patience = {},
+): Promise<T> {
   const end = performance.now() + PATIENCE_MS;
   for (;;) {
+    near?.throwIfAborted();
+    const start = performance.now();
     let problem = '';
     const value = await look().catch((error: unknown) => {
       problem = String(error);
       return undefined;
     });
+    near?.throwIfAborted();
     if (value !== undefined) return value;
     if (performance.now() > end) assert.fail(`${what}: not within ${PATIENCE_MS} ms; ${problem} ${tell()}`);
-    await delay(LOOK_AGAIN_MS);
+    // Looking is work for the device as well: most of its time is for what it is asked about.
+    const rest = Math.min(LOOK_AGAIN_AT_LAST_MS, Math.max(LOOK_AGAIN_MS, LOOKS_REST * (performance.now() - start)));
+    await delay(rest, undefined, near === undefined ? {} : { signal: near });
   }
 }
 
@@ -93,16 +111,16 @@ export async function settled(target: Target): Promise<readonly ContainerRow[]> 
   return await until(
     `${target.name} is well`,
     async () => {
-      const [health, rows] = [
-        await ask(target, 'GET', '/health').then(({ body }) => healthAnswer.parse(JSON.parse(body))),
-        await get(target, '/containers', containerRows),
-      ];
+      const health = healthAnswer.parse(JSON.parse((await ask(target, 'GET', '/health')).body));
+      seen = JSON.stringify(health);
+      if (health.status !== 'ok') return;
+      const rows = await get(target, '/containers', containerRows);
       seen = `${JSON.stringify(health)} ${rows.map(({ name, status }) => `${name} ${status}`).join(', ')}`;
       const met =
         rows.length > 0 && rows.every(({ status, status_goal }) => status === status_goal || status === 'READY');
-      return health.status === 'ok' && met ? rows : undefined;
+      return met ? rows : undefined;
     },
-    () => `${seen}\n${target.console().slice(-3000)}`,
+    { tell: () => `${seen}\n${target.console().slice(-3000)}` },
   );
 }
 
@@ -152,6 +170,6 @@ export async function progressReaches(
       last = JSON.stringify(progress);
       return statuses.includes(progress.status) ? progress : undefined;
     },
-    () => last,
+    { tell: () => last },
   );
 }

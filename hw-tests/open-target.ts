@@ -23,13 +23,13 @@ export function seed(): number {
 /** `revision`: a storage folder that `berth pack` wrote; it goes with the target. Nothing is powered on yet. */
 export async function openTarget(revision: string): Promise<Target> {
   const target = await open(revision);
-  return {
-    ...target,
+  const { close } = target;
+  return Object.assign(target, {
     async close() {
-      await target.close();
+      await close();
       rmSync(revision, { recursive: true, force: true });
     },
-  };
+  });
 }
 
 async function open(revision: string): Promise<Target> {

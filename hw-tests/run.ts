@@ -1,5 +1,7 @@
 // What `npm run hw` runs: the tests of this folder on the target that it is told.
-import { readdirSync } from 'node:fs';
+import { spawnSync } from 'node:child_process';
+import { chmodSync, mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import process from 'node:process';
 import { run } from 'node:test';
@@ -50,15 +52,41 @@ async function main(): Promise<number> {
     BERTH_HW_SEED: values.seed,
     BERTH_HW_CUTS: values.cuts,
   });
-  return await passes(
-    chosen.map((name) => join(import.meta.dirname, name)),
-    values.json,
-  );
+  const files = chosen.map((name) => join(import.meta.dirname, name));
+  return await withTemporary(() => passes(files, values.json));
+}
+
+/** Tests that are ended from outside take nothing away any more: all that they make is in one folder, which goes. */
+async function withTemporary(act: () => Promise<number>): Promise<number> {
+  const folder = mkdtempSync(join(tmpdir(), 'berth-hw-'));
+  // Users of services have business in it.
+  chmodSync(folder, 0o755);
+  process.env.TMPDIR = folder;
+  try {
+    return await act();
+  } finally {
+    for (const path of mountsIn(folder)) spawnSync('umount', ['--lazy', path]);
+    rmSync(folder, { recursive: true, force: true });
+  }
+}
+
+function mountsIn(folder: string): readonly string[] {
+  const points = readFileSync('/proc/self/mounts', 'utf8')
+    .split('\n')
+    .map((line) => line.split(' ')[1] ?? '');
+  return points.filter((point) => point.startsWith(`${folder}/`)).reverse();
 }
 
 async function passes(files: readonly string[], asJson: boolean): Promise<number> {
-  const tests = run({ files: [...files], concurrency: 1, timeout: TEST_TIMEOUT_MS });
+  const end = new AbortController();
   let failed = false;
+  for (const signal of ['SIGINT', 'SIGTERM'] as const) {
+    process.once(signal, () => {
+      failed = true;
+      end.abort(new Error(`hw was ended by ${signal}`));
+    });
+  }
+  const tests = run({ files: [...files], concurrency: 1, timeout: TEST_TIMEOUT_MS, signal: end.signal });
   tests.on('test:fail', () => {
     failed = true;
   });

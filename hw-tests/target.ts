@@ -16,9 +16,11 @@ export interface Outcome {
 
 export interface Target {
   readonly name: string;
+  /** It takes ten times as long as a machine that is not. */
+  readonly isEmulated: boolean;
   /** Why this target cannot do it; undefined: it can. */
   lacks(feature: Feature): string | undefined;
-  /** The host's control socket, as a path of this machine. */
+  /** The host's control socket, as a path of this machine; another one after each boot, maybe. */
   readonly socket: string;
   /** Paths on the target. */
   readonly storage: string;
@@ -38,6 +40,10 @@ export interface Target {
   cut(): Promise<void>;
   /** Resolves when commands can be run again after a reboot that somebody else brought about. `bootId`: of the boot before. */
   rebooted(bootId: string): Promise<void>;
+  /** What was wrong with its file system when it was powered on, where somebody looked. */
+  damage(): Promise<string | undefined>;
+  /** Resolves when it has worked for so long: without the time that an emulated machine waited for a processor. */
+  worked(ms: number): Promise<void>;
   /** What its console said since the test began. */
   console(): string;
   /** Stops it, and leaves nothing behind. */

@@ -1,5 +1,6 @@
 // A board over ssh, with Berth installed on it. What it is plugged into is switched by a command of its owner's.
 import { spawnSync } from 'node:child_process';
+import { setTimeout as delay } from 'node:timers/promises';
 import { install, progressReaches, settled, command as tell, until } from '../device.ts';
 import { bootId, type Feature, type Target } from '../target.ts';
 import { secureShell } from './secure-shell.ts';
@@ -38,6 +39,7 @@ export async function openBoard(settings: BoardSettings, revision: string): Prom
   let isInstalled = false;
   const target: Target = {
     name: `ssh ${host}`,
+    isEmulated: false,
     lacks(feature) {
       if (feature === 'cut')
         return power === undefined ? 'BERTH_HW_POWER names no command that switches the power' : undefined;
@@ -80,6 +82,9 @@ export async function openBoard(settings: BoardSettings, revision: string): Prom
         return now === before ? undefined : true;
       });
     },
+    // Nobody checks it before it is mounted.
+    damage: async () => undefined,
+    worked: (ms) => delay(ms),
     console: () => '',
     close: () => shell.close(),
   };

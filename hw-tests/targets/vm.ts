@@ -68,6 +68,7 @@ export async function openVm(revision: string, say: (line: string) => void): Pro
   };
   const target: Target = {
     name: 'vm',
+    isEmulated: true,
     lacks: () => undefined,
     socket: shell.socket,
     storage: '/storage',
@@ -105,6 +106,11 @@ export async function openVm(revision: string, say: (line: string) => void): Pro
         throw new Error(`${String(error)}; its console: ${said().slice(-2_000)}`);
       });
     },
+    async damage() {
+      const { stdout } = await shell.run(['cat', '/run/berth-vm/fsck.status', '/run/berth-vm/fsck']);
+      return stdout.startsWith('0\n') ? undefined : stdout;
+    },
+    worked: (ms) => running().worked(ms),
     console: said,
     async close() {
       await cut();

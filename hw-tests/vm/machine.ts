@@ -1,9 +1,10 @@
 // One qemu process: a machine that is emulated throughout, with a console, a monitor and no way out to any network.
 import { type ChildProcess, spawn } from 'node:child_process';
 import { randomUUID } from 'node:crypto';
-import { existsSync } from 'node:fs';
+import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { connect } from 'node:net';
 import { join } from 'node:path';
+import { setTimeout as delay } from 'node:timers/promises';
 import { eventually } from '../../test/kit/eventually.ts';
 
 export interface Disks {
@@ -36,6 +37,8 @@ export interface Machine {
   /** Writes what it is at this moment to a file, and ends it. */
   saveState(path: string): Promise<void>;
   cut(): Promise<void>;
+  /** Resolves when so much time is over, without that in which qemu waited for a processor; or when it ended. */
+  worked(ms: number): Promise<void>;
 }
 
 /** A saved state knows the sizes of disks. */
@@ -43,6 +46,7 @@ export const LAYER_BYTES = 96 * 2 ** 20;
 export const STORAGE_BYTES = 384 * 2 ** 20;
 const MEMORY_MEBIBYTES = 768;
 const SAVE_MS = 120_000;
+const WORKED_LOOK_MS = 10;
 /** What the guest's initrd says before it looks at anything that changes from boot to boot. */
 /** What the kernel says last before it switches the power off; before a reboot it says something else, and before a watchdog's reset nothing. */
 const POWER_DOWN = 'reboot: Power down';
@@ -106,7 +110,24 @@ export function startMachine(parts: MachineParts, goesOn: boolean): Machine {
       child.kill('SIGKILL');
       await ended();
     },
+    async worked(ms) {
+      const worked = (): number => performance.now() - waitedMs(child.pid);
+      const end = worked() + ms;
+      while (!isOff() && worked() < end) await delay(WORKED_LOOK_MS);
+    },
   };
+}
+
+/** How long its threads were ready to run, and did not (kernel: Documentation/scheduler/sched-stats.rst); 0 where the kernel does not count it. */
+function waitedMs(pid: number | undefined): number {
+  const folder = `/proc/${pid}/task`;
+  try {
+    const stats = readdirSync(folder).map((thread) => readFileSync(join(folder, thread, 'schedstat'), 'utf8'));
+    return stats.reduce((sum, stat) => sum + Number(stat.split(' ')[1]) / 1e6, 0);
+  } catch {
+    // Without the file, or at the end of a thread.
+    return 0;
+  }
 }
 
 function machineArguments({ kernel, initrd, disks, sshPort }: MachineParts, monitor: string): readonly string[] {
