@@ -168,6 +168,7 @@ export async function makeLogTree(place: Place): Promise<LogTree> {
     entryPoints: {
       'log-svc': join(SERVICE, 'main.ts'),
       'compress-worker': join(SERVICE, 'compress-worker.ts'),
+      boot: join(SERVICE, '../../shared/boot/main.ts'),
     },
     outdir: program,
     bundle: true,
