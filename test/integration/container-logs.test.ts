@@ -162,6 +162,11 @@ describe('integration.container-logs', () => {
     const wrong = seen.findIndex((line, index) => line !== wanted[index]);
     assert.equal(wrong, -1, `line ${wrong} is ${seen[wrong]}`);
     assert.equal(seen.length, wanted.length);
+    const raw = `${tree.rundir}/lxc/.consoles/mute/console.log`;
+    await eventually('its memory is given back', PATIENCE_MS, () => {
+      const [blocks = 0, bytes = 0] = tree.inside(['stat', '-c', '%b %s', raw]).stdout.split(' ').map(Number);
+      return bytes > 1024 * 1024 && blocks * 512 < 128 * 1024;
+    });
   });
 
   const speaks = async (when: string): Promise<void> => {
