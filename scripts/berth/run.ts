@@ -6,7 +6,6 @@ import process from 'node:process';
 import { isClosedFolder, unreachableFolder } from '../../services/supervisor/folders.ts';
 import type { Places } from '../../services/supervisor/spawn-arguments.ts';
 import { createSettings, findKey, type Written } from '../../shared/config/settings.ts';
-import { NODE_INSIDE, openSandbox, PROGRAM_INSIDE, STORAGE_INSIDE } from '../sandbox/sandbox.ts';
 import { parseRunOptions, RUN_USAGE, type RunOptions } from './run-options.ts';
 import { seedStorage } from './seed-storage.ts';
 
@@ -115,6 +114,7 @@ async function runInSandbox({ storage, mode, configuration }: RunOptions): Promi
     );
     return 1;
   }
+  const { NODE_INSIDE, openSandbox, PROGRAM_INSIDE, STORAGE_INSIDE } = await import('../sandbox/sandbox.ts');
   const sandbox = await openSandbox({ program, storage });
   try {
     const rundir = join(sandbox.shared, 'run');

@@ -1,7 +1,6 @@
 // What the supervisor keeps open so that services can die without a caller or a log line noticing: the tree's lock, the
 // sockets, the log pipes; and which of it each service inherits under which number.
-import { randomUUID } from 'node:crypto';
-import { closeSync, rmSync } from 'node:fs';
+import { closeSync, readFileSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { settingsOf } from '../../shared/config/launched-settings.ts';
 import type { ServiceName } from '../../shared/ipc/contract.ts';
@@ -50,7 +49,8 @@ export function holdDescriptors(
   say: (line: string) => void,
 ): HeldDescriptors {
   const { rundir, storage } = places;
-  const life = randomUUID();
+  // The kernel's (random(4)): node:crypto would bring OpenSSL into the supervisor for this alone.
+  const life = readFileSync('/proc/sys/kernel/random/uuid', 'latin1').trim();
   const hostSocketPath = join(rundir, 'pv-ctrl');
   const hostSocketFd = listenUnix(hostSocketPath, HOST_SOCKET);
   const pipes = new Map(services.map((service) => [service, pipe2NonBlocking()]));
