@@ -50,8 +50,7 @@ const hw = (...args: readonly string[]) => ended(start(args));
 
 async function keepsItsWord(test: TestContext, target: string): Promise<void> {
   const { status, output } = await hw('--target', target, '--seed', SEED, '--cuts', '5', '090');
-  for (const line of output.split('\n').filter((each) => /ℹ (cut|power-on)/.test(each)))
-    test.diagnostic(line.trim());
+  for (const line of output.split('\n').filter((each) => /ℹ (cut|power-on)/.test(each))) test.diagnostic(line.trim());
   assert.equal(status, 0, output);
   assert.doesNotMatch(output, /^. skipped [1-9]/m);
 }
