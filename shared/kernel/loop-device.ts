@@ -1,5 +1,5 @@
 // Loop devices (linux/loop.h): a file as a block device that detaches itself with its last user.
-import { closeSync, openSync, statSync } from 'node:fs';
+import { closeSync, existsSync, openSync, readdirSync, statSync } from 'node:fs';
 import koffi from 'koffi';
 import { KernelError, kernelError } from './libc.ts';
 
@@ -19,6 +19,8 @@ const LO_FLAGS_AUTOCLEAR = 4;
 const INFO_BYTES = 232;
 const DEVICE_OFFSET = 0;
 const INODE_OFFSET = 8;
+const START_OFFSET = 24;
+const LIMIT_OFFSET = 32;
 const FLAGS_OFFSET = 52;
 const NAME_OFFSET = 56;
 const NAME_BYTES = 63;
@@ -81,11 +83,50 @@ function readU64(buffer: Buffer, offset: number): bigint {
   return LITTLE_ENDIAN ? buffer.readBigUInt64LE(offset) : buffer.readBigUInt64BE(offset);
 }
 
-/** The file that `device` is of, or undefined when it is of none any more. */
-function backingOf(device: number): string | undefined {
+function readU32(buffer: Buffer, offset: number): number {
+  return LITTLE_ENDIAN ? buffer.readUInt32LE(offset) : buffer.readUInt32BE(offset);
+}
+
+/** The file that `device` is of, all of it, as we attach files for reading; undefined: it is another device. */
+function imageOf(device: number): string | undefined {
   const info = Buffer.alloc(INFO_BYTES);
   if (cIoctl(device, LOOP_GET_STATUS64, 'void *', info) < 0) return undefined;
+  const isPart = readU64(info, START_OFFSET) !== 0n || readU64(info, LIMIT_OFFSET) !== 0n;
+  if (isPart || readU32(info, FLAGS_OFFSET) !== (LO_FLAGS_READ_ONLY | LO_FLAGS_AUTOCLEAR)) return undefined;
   return `${readU64(info, DEVICE_OFFSET)}:${readU64(info, INODE_OFFSET)}`;
+}
+
+/** As a loop device names its file. A file system that has several numbers for itself (btrfs) matches none: not shared. */
+function fileKey(file: string): string {
+  const { dev, ino } = statSync(file, { bigint: true });
+  return `${dev}:${ino}`;
+}
+
+/** Undefined: it is gone, or not as `isWanted` wants it. As long as it is open it stays what it is. */
+function openImage(path: string, isWanted: (key: string | undefined) => boolean): LoopDevice | undefined {
+  let device: number;
+  try {
+    device = openSync(path, 'r');
+  } catch {
+    return undefined;
+  }
+  if (isWanted(imageOf(device))) return { path, close: () => closeSync(device) };
+  closeSync(device);
+  return undefined;
+}
+
+/** By the file that they are of: what a process before this one, or mount(8), has attached. */
+function attachedImages(): Map<string, string> {
+  const paths = new Map<string, string>();
+  for (const name of readdirSync('/sys/block')) {
+    if (!existsSync(`/sys/block/${name}/loop/backing_file`)) continue;
+    const path = `/dev/${name}`;
+    openImage(path, (key) => {
+      if (key !== undefined) paths.set(key, path);
+      return false;
+    });
+  }
+  return paths;
 }
 
 /**
@@ -93,39 +134,17 @@ function backingOf(device: number): string | undefined {
  * as mount(8) does. Others may have taken the device since, so it is asked what it is of.
  */
 export function createSharedLoopDevices(): (file: string) => LoopDevice {
-  const paths = new Map<string, string>();
-  const present = (path: string, key: string): LoopDevice | undefined => {
-    let device: number | undefined;
-    try {
-      device = openSync(path, 'r');
-      // As long as it is open it stays what it is.
-      if (backingOf(device) === key) return { path, close: closing(device) };
-    } catch {
-      // Devices can be removed as well.
-    }
-    if (device !== undefined) closeSync(device);
-    paths.delete(key);
-    return undefined;
-  };
+  let paths: Map<string, string> | undefined;
   return (file) => {
-    const key = fileKey(file);
-    const path = paths.get(key);
-    const shared = path === undefined ? undefined : present(path, key);
+    paths ??= attachedImages();
+    const wanted = fileKey(file);
+    const path = paths.get(wanted);
+    const shared = path === undefined ? undefined : openImage(path, (key) => key === wanted);
     if (shared !== undefined) return shared;
     const device = attachLoopDevice(file);
-    paths.set(key, device.path);
+    paths.set(wanted, device.path);
     return device;
   };
-}
-
-function closing(descriptor: number): () => void {
-  return () => closeSync(descriptor);
-}
-
-/** As a loop device names its file. A file system that has several numbers for itself (btrfs) matches none: not shared. */
-function fileKey(file: string): string {
-  const { dev, ino } = statSync(file, { bigint: true });
-  return `${dev}:${ino}`;
 }
 
 /** Needs CAP_SYS_ADMIN and /dev/loop-control. Throws KernelError or Node's system errors. */

@@ -15,6 +15,7 @@ import {
 } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { after, before, describe, it } from 'node:test';
+import { isDeepStrictEqual } from 'node:util';
 import type { NamedVolume } from '../../shared/schema/storage.ts';
 import { eventually, PATIENCE_MS } from '../kit/eventually.ts';
 import { reexecInNamespaces } from '../kit/namespaced.ts';
@@ -180,12 +181,23 @@ describe('a container’s volumes', () => {
     value(await rig.lxc.mount(mountOf('first')));
     assert.equal(loops(), 1);
     for (const container of ['first', 'second']) value(await rig.lxc.unmount({ container }));
-    assert.deepEqual(traces(), clean);
+    await eventually('the device is gone', PATIENCE_MS, () => isDeepStrictEqual(traces(), clean));
     // Most likely on the device that was theirs.
     for (const container of ['another', 'first']) value(await rig.lxc.mount(mountOf(container)));
     assert.deepEqual([loops(), isThere('another'), isThere('first')], [2, true, true]);
-    for (const container of ['another', 'first']) value(await rig.lxc.unmount({ container }));
-    assert.deepEqual(traces(), clean);
+    // Another service finds the device, and one that was made otherwise is left alone.
+    await rig.kill();
+    await rig.spawn();
+    const losetup = (...args: readonly string[]) => execFileSync('losetup', args, { encoding: 'utf8' }).trim();
+    const others = losetup('--find', '--show', '--read-only', image('second'));
+    try {
+      value(await rig.lxc.mount(mountOf('second')));
+      assert.equal(loops(), 3);
+    } finally {
+      losetup('--detach', others);
+    }
+    for (const container of ['another', 'first', 'second']) value(await rig.lxc.unmount({ container }));
+    await eventually('nothing is left', PATIENCE_MS, () => isDeepStrictEqual(traces(), clean));
   });
 
   it('are mounted anew when their list changes, and not while the container runs', async () => {
