@@ -16,6 +16,7 @@ const LOOK = `
 echo '# process'; ps -eo args --no-headers # berth-inventory
 echo '# namespace'; lsns --noheadings --output TYPE
 echo '# mount'; cut -d' ' -f2,3 /proc/self/mounts
+echo '# device in use'; grep -o '^/dev/loop[0-9]*' /proc/self/mounts
 echo '# link'; ip -o -br link | sed 's/@.*//' | cut -d' ' -f1
 echo '# namespace file'; ls "$1/netns"
 echo '# rule'; nft list ruleset
@@ -34,12 +35,16 @@ export function inventoryOf(tree: Tree): Inventory {
       kinds[line.slice(2)] = current;
     } else if (line !== '') current.push(line);
   }
-  kinds['loop device'] = tree.loopDevices().map(() => 'of an image');
-  kinds['control group'] = [...cgroupsOf(tree.rundir)];
-  kinds.process = (kinds.process ?? [])
-    .filter((line) => !line.includes(MARK) && !line.startsWith('ps -eo args'))
-    .map(nameOf);
-  return Object.fromEntries(Object.entries(kinds).map(([kind, lines]) => [kind, lines.sort()]));
+  // Containers of one image share its device, so their number follows from what runs; one that nothing is mounted of is left behind.
+  const { 'device in use': used = [], ...rest } = kinds;
+  const idle = tree.loopDevices().filter((line) => !used.includes(line.split(' ')[0] ?? ''));
+  const found: Record<string, readonly string[]> = {
+    ...rest,
+    'loop device': idle.map(() => 'of an image'),
+    'control group': cgroupsOf(tree.rundir),
+    process: (rest.process ?? []).filter((line) => !line.includes(MARK) && !line.startsWith('ps -eo args')).map(nameOf),
+  };
+  return Object.fromEntries(Object.entries(found).map(([kind, lines]) => [kind, [...lines].sort()]));
 }
 
 /** What one has and the other has not, a line each. */
