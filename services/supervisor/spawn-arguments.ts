@@ -1,4 +1,5 @@
 // How a service is started, as data: the setpriv(1) and node arguments that follow from its contract.
+import { V8_FLAGS } from '../../shared/boot/v8-flags.ts';
 import type { Contract, FileAccess, Privileges } from '../../shared/ipc/contract.ts';
 
 export interface Places {
@@ -40,15 +41,16 @@ export function setprivArguments({ user, capabilities, noNewPrivileges }: Privil
   ];
 }
 
-/** `permissionFlag`: what this Node calls its permission model. No flags of V8 (see shared/boot/harden.ts). */
+/** `permissionFlag`: what this Node calls its permission model. */
 export function nodeArguments(
   { files, privileges }: Pick<Contract, 'files' | 'privileges'>,
   places: Places,
   permissionFlag: string,
 ): readonly string[] {
-  if (privileges.permissionModel === undefined) return [];
+  if (privileges.permissionModel === undefined) return V8_FLAGS;
   const { workers, addons, anyPath } = privileges.permissionModel;
   return [
+    ...V8_FLAGS,
     permissionFlag,
     // The model is announced as experimental on stderr, where only last words belong.
     '--no-warnings',

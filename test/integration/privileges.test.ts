@@ -77,7 +77,7 @@ describe('integration.privileges', () => {
     it(`starts ${contract.service} with Node's fences where its contract has them`, async () => {
       const { row } = await statusOf(contract);
       const command = tree.inside(['cat', `/proc/${row.pid}/cmdline`]).stdout.split('\0');
-      // It is what forbids texts that become code.
+      assert.ok(command.includes('--disallow-code-generation-from-strings'));
       assert.ok(command.some((word) => word.endsWith('/boot.js')));
       const model = contract.privileges.permissionModel;
       const fenced = command.some((word) => /^--(experimental-)?permission$/.test(word));

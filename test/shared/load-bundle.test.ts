@@ -6,11 +6,13 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import process from 'node:process';
 import { after, before, beforeEach, describe, it } from 'node:test';
+import { V8_FLAGS } from '../../shared/boot/v8-flags.ts';
 import { bundled } from '../kit/bundled.ts';
 
 const BEFORE = new Date('2026-01-01T00:00:00Z');
 const AFTER = new Date('2026-01-01T00:00:01Z');
-const { NODE_V8_COVERAGE: _coverage, ...env } = process.env;
+// Node hands this one on to whatever it starts, unless it is named.
+const env = { ...process.env, NODE_V8_COVERAGE: undefined };
 
 describe('boot.load-bundle', () => {
   let boot = '';
@@ -23,7 +25,10 @@ describe('boot.load-bundle', () => {
   after(() => rmSync(folder, { recursive: true, force: true }));
 
   const run = (...args: readonly string[]) => {
-    const { stdout, stderr, status } = spawnSync(process.execPath, [boot, ...args], { encoding: 'utf8', env });
+    const { stdout, stderr, status } = spawnSync(process.execPath, [...V8_FLAGS, boot, ...args], {
+      encoding: 'utf8',
+      env,
+    });
     return { stdout: stdout.trim(), stderr, status };
   };
   const write = (source: string, at: Date): void => {
@@ -36,7 +41,7 @@ describe('boot.load-bundle', () => {
   };
 
   beforeEach(() => {
-    bundle = join(folder, 'thing.js');
+    bundle = join(folder, 'thing-svc.js');
     write("console.log('one', __filename === process.argv.at(-1), typeof require, typeof module.exports);\n", BEFORE);
     assert.equal(run('--rehearse', bundle).status, 0);
     utimesSync(kept(), AFTER, AFTER);
@@ -57,7 +62,7 @@ describe('boot.load-bundle', () => {
   });
 
   it('compiles it where the code is that of other flags, is damaged, or is not there', () => {
-    const flagged = spawnSync(process.execPath, ['--max-semi-space-size=1', boot, bundle], { encoding: 'utf8', env });
+    const flagged = spawnSync(process.execPath, ['--max-semi-space-size=2', boot, bundle], { encoding: 'utf8', env });
     assert.equal(flagged.stdout.trim(), 'one true function object');
     truncateSync(kept(), 100);
     utimesSync(kept(), AFTER, AFTER);
@@ -71,27 +76,6 @@ describe('boot.load-bundle', () => {
     rmSync(kept());
     const { stderr } = run(bundle);
     run('--rehearse', bundle);
-    assert.equal(/thing\.js:1:\d+/.exec(run(bundle).stderr)?.[0], /thing\.js:1:\d+/.exec(stderr)?.[0]);
-  });
-
-  it('lets no text become code, in whichever way', () => {
-    write(
-      `const ways = [() => eval('1'), () => (0, eval)('1'), () => new Function('1'), () => Function('1'),
-        () => (() => {}).constructor('1'), () => (async () => {}).constructor('1'),
-        () => (function* () {}).constructor('1'), () => (async function* () {}).constructor('1'),
-        () => { Function.prototype.constructor = 1; delete globalThis.eval; return (class {}).constructor('1'); }];
-      console.log(ways.map((way) => { try { way(); return 'DONE'; } catch (error) { return error.name; } }).join(' '));
-      console.log((() => 1) instanceof Function, (async () => 1) instanceof Function);\n`,
-      BEFORE,
-    );
-    const { stdout } = run(bundle);
-    assert.equal(stdout, `${'EvalError '.repeat(9).trim()}\ntrue true`);
-  });
-
-  it('ends a program whose heap is beyond what a service may have, with a reason', () => {
-    write('const kept = []; setInterval(() => { for (let i = 0; i < 2e5; i += 1) kept.push({ i }); }, 100);\n', BEFORE);
-    const { stderr, status } = run(bundle);
-    assert.notEqual(status, 0);
-    assert.match(stderr, /the heap has \d+ bytes, more than 134217728/);
+    assert.equal(/thing-svc\.js:1:\d+/.exec(run(bundle).stderr)?.[0], /thing-svc\.js:1:\d+/.exec(stderr)?.[0]);
   });
 });

@@ -34,7 +34,8 @@ describe('runLight', () => {
 
   it('starts it in a session of its own, with a fresh environment, fresh signals, and no descriptor of ours', async () => {
     process.env.RUN_LIGHT_SECRET = 'x';
-    const script = `{ env; ls /proc/self/fd | grep -xE '.|1[0-5]' | wc -l; cut -d' ' -f6 /proc/$$/stat; echo $$; grep -E '^Sig(Blk|Ign)' /proc/$$/status; } > ${seen}`;
+    // A shell blocks signals while it starts something: it becomes the program that looks at them.
+    const script = `{ env; ls /proc/self/fd | grep -xE '.|1[0-5]' | wc -l; cut -d' ' -f6 /proc/$$/stat; echo $$; } > ${seen}; exec grep -E '^Sig(Blk|Ign)' /proc/self/status >> ${seen}`;
     await runLight('sh', ['-c', script], TIMEOUT_MS);
     delete process.env.RUN_LIGHT_SECRET;
     const lines = told().trim().split('\n');
