@@ -77,9 +77,18 @@ export function packInto(storage: string, source: string, ...options: readonly s
   if (status !== 0) throw new Error(`berth pack ${source}: ${stderr}`);
 }
 
+/** None of a process that has gone: services are ended while somebody looks. */
 function childrenOf(pid: number): readonly number[] {
-  const text = readFileSync(`/proc/${pid}/task/${pid}/children`, 'utf8').trim();
+  const text = readOrNothing(`/proc/${pid}/task/${pid}/children`).trim();
   return text === '' ? [] : text.split(' ').map(Number);
+}
+
+function readOrNothing(path: string): string {
+  try {
+    return readFileSync(path, 'utf8');
+  } catch {
+    return '';
+  }
 }
 
 /** `storage` becomes the tree's and is removed with it. `program`: a folder with other bundles. Nothing runs yet: call `start`. */
