@@ -53,7 +53,7 @@ function filesOf({ storage }: Tree): number {
 /** One leaked per cycle is far above it, one in fifty cycles just. */
 const COUNT_RULES: GrowthRules = { tolerated: 0.02, warmPart: 1 / 3, minPoints: 8 };
 /** Code is compiled and heaps settle for hundreds of cycles; 20 kB per cycle are 20 MB in a thousand. */
-const MEMORY_RULES: GrowthRules = { tolerated: 8, warmPart: 1 / 2, minPoints: 20 };
+const MEMORY_RULES: GrowthRules = { tolerated: 8, warmPart: 1 / 2, minPoints: 20, mostOfFirst: 2 };
 /** Journals grow until they are compacted. */
 const DISK_RULES: GrowthRules = { tolerated: 2, warmPart: 1 / 2, minPoints: 20 };
 

@@ -3,7 +3,8 @@
 // The first part of a run is left out: caches fill, code is compiled. Of the rest, the slope is the median of the slopes between all
 // pairs of points (Theil and Sen), which single spikes do not move. A leak is a slope of which even the lower end of the confidence
 // interval (Sen 1968, from the variance of Kendall's S) is above what is tolerated. Of each stretch of a long run the least counts:
-// what a collector has not collected yet, or a connection that is just open, is nobody's leak.
+// what a collector has not collected yet, or a connection that is just open, is nobody's leak. What has stopped growing, and is a multiple of
+// what it was, is held to grow as well.
 
 export interface Point {
   readonly cycle: number;
@@ -17,6 +18,8 @@ export interface GrowthRules {
   readonly warmPart: number;
   /** Of the rest: with fewer of them nothing is said. */
   readonly minPoints: number;
+  /** How many times what it was at first a figure may settle at; without one, at anything. */
+  readonly mostOfFirst?: number;
 }
 
 export interface Growth {
@@ -32,13 +35,16 @@ const CONFIDENCE = 3.09;
 /** Stretches of which the least is taken: enough for the confidence, and as long as that allows. */
 const STRETCHES = 20;
 
-export function growthOf(points: readonly Point[], { tolerated, warmPart, minPoints }: GrowthRules): Growth {
+export function growthOf(points: readonly Point[], rules: GrowthRules): Growth {
+  const { tolerated, warmPart, minPoints, mostOfFirst = Number.POSITIVE_INFINITY } = rules;
   const warm = points.slice(Math.floor(points.length * warmPart));
   const steady = floorsOf(warm);
   const slopes = slopesOf(steady);
   const slope = slopes[Math.floor(slopes.length / 2)] ?? 0;
-  const atLeast = steady.length < minPoints ? Number.NEGATIVE_INFINITY : lowerEnd(slopes, steady.length);
-  return { slope, atLeast, leaks: atLeast > tolerated };
+  if (steady.length < minPoints) return { slope, atLeast: Number.NEGATIVE_INFINITY, leaks: false };
+  const atLeast = lowerEnd(slopes, steady.length);
+  const [first, last] = [points[0]?.value ?? 0, steady.at(-1)?.value ?? 0];
+  return { slope, atLeast, leaks: atLeast > tolerated || last > first * mostOfFirst };
 }
 
 /** The least of each stretch, at the place where it was seen. */

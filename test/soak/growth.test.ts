@@ -86,6 +86,13 @@ describe('soak.growth of memory', () => {
     );
   });
 
+  it('finds what has settled at a multiple of what it was, and not what is a little more', () => {
+    const settled = (kb: number) =>
+      points(1_000, 5, (cycle, draw) => 17_000 + kb * (1 - Math.exp(-cycle / 100)) + noisy(draw));
+    assert.equal(growthOf(settled(57_000), MEMORY).leaks, true);
+    assert.equal(growthOf(settled(9_000), MEMORY).leaks, false);
+  });
+
   it('finds nothing in noise, in what a collector does, and in a heap that settles', () => {
     fc.assert(
       fc.property(seeds, fc.constantFrom(...LENGTHS), fc.integer({ min: 2, max: 12 }), (seed, cycles, period) => {
