@@ -14,6 +14,11 @@ type PunchHole = (fd: number, from: number, to: number) => void;
 export function createConsoleMemory(folder: string, loadPunch: () => Promise<PunchHole>): ConsoleMemory {
   let punch: PunchHole | undefined;
   let isLoading = false;
+  const load = async (): Promise<void> => {
+    punch = await loadPunch().catch((error: unknown) => () => {
+      throw error;
+    });
+  };
   return {
     isUsedUp() {
       try {
@@ -24,7 +29,7 @@ export function createConsoleMemory(folder: string, loadPunch: () => Promise<Pun
     },
     free(fd, from, to) {
       if (punch === undefined) {
-        if (!isLoading) void loadPunch().then((loaded) => (punch = loaded));
+        if (!isLoading) void load();
         isLoading = true;
         return false;
       }

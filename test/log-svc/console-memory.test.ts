@@ -5,14 +5,17 @@ import {
   appendFileSync,
   chmodSync,
   chownSync,
+  closeSync,
   existsSync,
   mkdirSync,
+  openSync,
   readFileSync,
   statSync,
   writeFileSync,
 } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { afterEach, beforeEach, describe, it } from 'node:test';
+import { createConsoleMemory } from '../../services/log-svc/console-memory.ts';
 import { logContract } from '../../services/log-svc/contract.ts';
 import { lxcContract } from '../../services/lxc-svc/contract.ts';
 import { ok } from '../../shared/ipc/contract.ts';
@@ -115,5 +118,19 @@ describe('log-svc and the memory of consoles', () => {
     await eventually('room again', PATIENCE_MS, () => blocks('loud') <= 64 * KIB);
     say('loud', 256 * KIB);
     await heard('loud');
+  });
+});
+
+describe('createConsoleMemory', () => {
+  it('keeps what it cannot give back, and says why, where native code cannot be loaded', async () => {
+    const memory = createConsoleMemory('/run', () => Promise.reject(new Error('no addon for this machine')));
+    const own = openSync(import.meta.filename, 'r');
+    try {
+      assert.equal(memory.free(own, 4096, 8192), false);
+      await new Promise((resolve) => setImmediate(resolve));
+      assert.throws(() => memory.free(own, 4096, 8192), /no addon for this machine/);
+    } finally {
+      closeSync(own);
+    }
   });
 });
