@@ -195,6 +195,12 @@ describe('integration.container-logs', () => {
         () => true,
       ),
     );
+    // Its sockets go before it is stopped to the end, and until then it is not started.
+    await eventually('it is stopped', PATIENCE_MS, async () =>
+      (await get(tree.socket, '/containers', containerRows)).some(
+        ({ name, status }) => name === 'talker' && status === 'STOPPED',
+      ),
+    );
     assert.equal((await act('start')).status, 200);
     assert.notEqual(await pidOf('talker'), before);
     await speaks('after its restart');
