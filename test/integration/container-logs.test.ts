@@ -5,7 +5,7 @@ import { cpSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } f
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, describe, it } from 'node:test';
-import { ask, get, serviceRows } from '../kit/api.ts';
+import { ask, containerRows, get, serviceRows } from '../kit/api.ts';
 import { eventually } from '../kit/eventually.ts';
 import { openTree, PATIENCE_MS, packExample, type Tree } from '../kit/tree.ts';
 import { readGenerations } from '../log-svc/log-rig.ts';
