@@ -1,6 +1,7 @@
 // One output file: appended to, rotated at a size, and never a reason to fail. What cannot be written is dropped and counted.
 import { closeSync, fstatSync, mkdirSync, openSync, readdirSync, renameSync, writeSync } from 'node:fs';
 import { basename, dirname } from 'node:path';
+import { openLines } from './line-files.ts';
 import { parseRotatedName, rotatedName } from './rotated-name.ts';
 
 /** Between two attempts at a file that could not be written. */
@@ -36,9 +37,10 @@ export interface FileListener {
   onRotated(path: string): void;
 }
 
-/** `maxBytes`: a file that would grow beyond it is rotated. `nowMs` is a monotonic clock. */
+/** `ofLines`: append is called with nothing else. `maxBytes`: a file that would grow beyond it is rotated. `nowMs` is a monotonic clock. */
 export function createBoundedFile(
   path: string,
+  ofLines: boolean,
   maxBytes: () => number,
   nowMs: () => number,
   listener: FileListener,
@@ -53,11 +55,14 @@ export function createBoundedFile(
   };
   const open = (): { readonly fd: number; size: number } => {
     mkdirSync(dirname(path), { recursive: true });
+    if (ofLines) return openLines(path, true, FILE_MODE);
     const fd = openSync(path, 'a', FILE_MODE);
     return { fd, size: fstatSync(fd).size };
   };
   const rotate = (): void => {
     release();
+    // Nobody mends a rotated one.
+    if (ofLines) closeSync(openLines(path, false, FILE_MODE).fd);
     const rotated = rotatedName(path, nextNumber(path));
     renameSync(path, rotated);
     listener.onRotated(rotated);
@@ -76,7 +81,7 @@ export function createBoundedFile(
     release();
     if (first) listener.onLoss(path, reason);
   };
-  /** How many bytes were written before it failed, if it did. */
+  /** How many bytes were written before it failed, if it did; of lines, whole ones. */
   const write = (bytes: Buffer): { readonly written: number; readonly reason: string } => {
     let written = 0;
     try {
@@ -88,6 +93,7 @@ export function createBoundedFile(
       }
       return { written, reason: '' };
     } catch (error) {
+      if (ofLines) written = bytes.subarray(0, written).lastIndexOf(NEWLINE) + 1;
       return { written, reason: error instanceof Error ? error.message : String(error) };
     }
   };

@@ -6,6 +6,7 @@
 // <storage>/logs/<rev>/<container>/lxc.log            what LXC says about the container, as it is
 // <storage>/logs/<rev>/<container>/var/log/messages   a file of the container, as it is
 import { containerFile } from './container-file.ts';
+import { messagesFile, OWN_MESSAGES } from './line-files.ts';
 import type { LogMessage, LogSink } from './log-flow.ts';
 import type { LogFolder } from './log-folder.ts';
 import { messageLine } from './message-line.ts';
@@ -16,7 +17,7 @@ export function createFileTree(folder: LogFolder, format?: TimeFormat): LogSink 
   return {
     messages(batch) {
       for (const [container, ofOne] of byContainer(batch)) {
-        const file = container === undefined ? 'pantavisor/pantavisor.log' : `${container}/messages.log`;
+        const file = container === undefined ? OWN_MESSAGES : messagesFile(container);
         folder.append(file, Buffer.from(ofOne.map((message) => messageLine(message, format)).join('')));
       }
     },

@@ -4,11 +4,12 @@
 // <storage>/logs/<rev>/…/<file>       being written
 // <storage>/logs/<rev>/…/<file>.000001.gz   rotated and compressed; without .gz until it is
 import { accessSync, constants, mkdirSync, statfsSync } from 'node:fs';
-import { join } from 'node:path';
+import { join, relative } from 'node:path';
 import { performance } from 'node:perf_hooks';
 import type { HealthReason } from '../../shared/schema/health.ts';
 import { type BoundedFile, createBoundedFile, type Loss } from './bounded-file.ts';
 import { CURRENT, writeCurrent } from './current-link.ts';
+import { holdsLines } from './line-files.ts';
 import type { Opened } from './log-flow.ts';
 import { createRetention, type RetentionSettings } from './retention.ts';
 
@@ -21,7 +22,7 @@ export interface FolderListener {
 
 export interface LogFolder {
   openRevision(revision: string): Opened;
-  /** Below the running revision's folder; dropped while none is known. */
+  /** Below the running revision's folder; dropped while none is known. Lines, where the file holds lines (line-files.ts). */
   append(file: string, bytes: Buffer): void;
   refresh(): void;
   troubles(): readonly HealthReason[];
@@ -60,7 +61,8 @@ export function openLogFolder({
   const fileOf = (path: string): BoundedFile => {
     const known = files.get(path);
     if (known !== undefined) return known;
-    const file = createBoundedFile(path, retention.maxFileBytes, nowMs, {
+    const ofLines = holdsLines(relative(join(root, revision ?? ''), path));
+    const file = createBoundedFile(path, ofLines, retention.maxFileBytes, nowMs, {
       ...listener,
       onRotated: retention.onRotated,
       onRecovered(back, loss) {

@@ -1,11 +1,10 @@
 // Output: everything in one file, <storage>/logs/<rev>/pv.log, one JSON object a line, with Pantavisor's keys.
 
+import { SINGLE_FILE } from './line-files.ts';
 import type { LogMessage } from './log-flow.ts';
 import type { LogFolder } from './log-folder.ts';
 import { messageText, platformOf } from './message-line.ts';
 import type { TimeFormat } from './time-format.ts';
-
-export const SINGLE_FILE = 'pv.log';
 
 /** Takes lines only: see line-cutter.ts. */
 export function createSingleFile(folder: LogFolder, format?: TimeFormat): (batch: readonly LogMessage[]) => void {
