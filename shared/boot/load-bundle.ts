@@ -2,7 +2,7 @@
 //
 //   <folder>/ctl-svc.js
 //   <folder>/cache/<version of Node>-<architecture>/ctl-svc.cache
-import { mkdirSync, readFileSync, statSync, writeFileSync } from 'node:fs';
+import { readFileSync, statSync } from 'node:fs';
 import Module, { createRequire } from 'node:module';
 import { basename, dirname, join } from 'node:path';
 import process from 'node:process';
@@ -26,14 +26,14 @@ function readCache(bundle: string): Buffer | undefined {
   }
 }
 
-function compile(bundle: string, cachedData: Buffer | undefined): Script {
+export function compile(bundle: string, cachedData: Buffer | undefined): Script {
   // esbuild writes nothing but ASCII, which takes half the memory as such.
   const source = `${HEAD}${readFileSync(bundle, 'latin1')}${TAIL}`;
   const where = { filename: bundle, columnOffset: -HEAD.length };
   return new Script(source, cachedData === undefined ? where : { ...where, cachedData });
 }
 
-function evaluate(script: Script, bundle: string): unknown {
+export function evaluate(script: Script, bundle: string): unknown {
   const loaded = new Module(bundle);
   loaded.filename = bundle;
   loaded.exports = {};
@@ -49,15 +49,4 @@ export function loadBundle(bundle: string): unknown {
   // What counts the lines that run wants them as Node itself loads them.
   if (cache === undefined || process.env.NODE_V8_COVERAGE !== undefined) return createRequire(bundle)(bundle);
   return evaluate(compile(bundle, cache), bundle);
-}
-
-/** Loads it, and at the end of this process writes down all that was compiled until then: more than what only loading takes. */
-export function rehearseBundle(bundle: string): unknown {
-  const script = compile(bundle, undefined);
-  process.once('exit', () => {
-    const path = cachePath(bundle);
-    mkdirSync(dirname(path), { recursive: true });
-    writeFileSync(path, script.createCachedData());
-  });
-  return evaluate(script, bundle);
 }

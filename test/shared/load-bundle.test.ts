@@ -1,7 +1,7 @@
 // Bundles that are started from compiled code: it is used when it fits, and nothing depends on it.
 import assert from 'node:assert/strict';
 import { spawnSync } from 'node:child_process';
-import { mkdtempSync, readdirSync, rmSync, truncateSync, utimesSync, writeFileSync } from 'node:fs';
+import { mkdtempSync, readdirSync, rmSync, statSync, truncateSync, utimesSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import process from 'node:process';
@@ -68,12 +68,41 @@ describe('boot.load-bundle', () => {
   it('compiles it where the code is that of other flags, is damaged, or is not there', () => {
     // As above: whoever took the compiled code would say the other word.
     write("console.log('two', __filename === process.argv.at(-1), typeof require, typeof module.exports);\n", BEFORE);
-    assert.equal(start(['--max-semi-space-size=2'], bundle).stdout, 'two true function object');
+    assert.equal(start(['--stack-size=900'], bundle).stdout, 'two true function object');
     truncateSync(kept(), 100);
     utimesSync(kept(), AFTER, AFTER);
     assert.equal(run(bundle).stdout, 'two true function object');
     rmSync(kept());
     assert.equal(run(bundle).stdout, 'two true function object');
+  });
+
+  it('brings functions compiled that loading did not call', () => {
+    const source = "function idle() { return 'idle'; }\nif (process.argv.length > 9) idle();\n";
+    const bytesOf = (text: string): number => {
+      write(text, BEFORE);
+      assert.equal(rehearse(bundle).status, 0);
+      return statSync(kept()).size;
+    };
+    const long = source.replace("return 'idle';", `return 'idle' ${'+ Math.random()'.repeat(500)};`);
+    // What is only parsed leaves the same few bytes, however long it is.
+    assert.ok(bytesOf(long) > bytesOf(source) + 500);
+  });
+
+  it('leaves the process with limits of the heap, without code from texts, and with what Node has compiled of its own', () => {
+    write(
+      `const { internalBinding } = require('internal/test/binding');
+      const usage = () => internalBinding('builtins').getCacheUsage();
+      const before = usage().compiledWithCache.size;
+      require('node:http');
+      let made = 'code';
+      try { new Function('return 1')(); } catch { made = 'none'; }
+      const limit = require('node:v8').getHeapStatistics().heap_size_limit;
+      console.log(limit < 256 * 1024 * 1024, made, usage().compiledWithCache.size > before);\n`,
+      BEFORE,
+    );
+    const inside = ['--expose-internals', '--no-warnings'];
+    assert.equal(start([...V8_FLAGS, ...inside], bundle).stdout, 'true none true');
+    assert.equal(start(inside, bundle).stdout, 'false code true');
   });
 
   it('tells in a stack where the error was', () => {
