@@ -36,6 +36,7 @@ function supervised(spawnFails = 0) {
     service,
     states,
     ends: (how: ProcessEnd) => end(how),
+    spawned: () => spawned,
     untilSpawned: async (count: number): Promise<void> => {
       while (spawned < count) {
         await new Promise<void>((resolve) => {
@@ -108,13 +109,17 @@ describe('supervisor.supervised-service', () => {
   });
 
   it('does not come back when it is stopped while it waits for its restart', async () => {
+    // Otherwise its restart may be due before it is looked at.
+    mock.timers.enable({ apis: ['setTimeout'] });
     const one = open(3);
-    await one.untilSpawned(2);
+    await one.untilSpawned(1);
     await new Promise((resolve) => setImmediate(resolve));
     assert.equal(one.service.state, 'backoff');
     await one.service.stop();
-    assert.equal(one.service.state, 'stopped');
+    mock.timers.tick(60_000);
+    assert.deepEqual([one.service.state, one.spawned()], ['stopped', 1]);
   });
+
   it('gives a service that was killed for its silence twice as long the next time', async () => {
     const one = open();
     one.service.onReady();
