@@ -21,7 +21,8 @@ export function machineState(): MachineState {
     (spawnSync(program, args, { encoding: 'utf8' }).stdout ?? '')
       .split('\n')
       .filter((line) => line.trim() !== '')
-      .map((line) => `${kind} ${line.trim()}`),
+      // A route that a router announces has less time left whenever one looks.
+      .map((line) => `${kind} ${line.trim().replace(/ expires \d+sec/, '')}`),
   );
   const mounts = readFileSync('/proc/self/mounts', 'utf8').trim().split('\n');
   return new Set([...lines, ...mounts.map((line) => `mount ${line}`)]);

@@ -1,7 +1,7 @@
 // A small machine inside the machine: mount, network, pid, uts and ipc namespaces with an uplink to a simulated outside host.
 // Nothing in it touches the machine's network, and everything in it ends with its first process, however that happens.
 import { type ChildProcess, spawn } from 'node:child_process';
-import { chmodSync, existsSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { chmodSync, existsSync, mkdtempSync, readdirSync, readFileSync, readlinkSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import process from 'node:process';
@@ -155,12 +155,42 @@ function firstChildOf(pid: number): number {
 async function close(child: ChildProcess, shared: string): Promise<void> {
   const { pid } = child;
   if (pid !== undefined && child.exitCode === null && child.signalCode === null) {
-    const first = existsSync(`/proc/${pid}/task`) ? firstChildOf(pid) : undefined;
+    const held = holdersOf(pid);
     child.kill('SIGKILL');
-    await until(() => (child.exitCode !== null || child.signalCode !== null) && (first === undefined || isDead(first)));
+    // One that was stopped with its command would not notice the end of that.
+    for (const holder of held) kill(holder);
+    await until(() => (child.exitCode !== null || child.signalCode !== null) && held.every(isDead));
   }
   removeCgroups(cgroupsOf(join(shared, 'run')));
   rmSync(shared, { recursive: true, force: true });
+}
+
+function kill(pid: number): void {
+  try {
+    process.kill(pid, 'SIGKILL');
+  } catch {
+    // ESRCH: it went with the others.
+  }
+}
+
+/**
+ * Who holds the mounts of a sandbox, whose loop devices go with the last of them: all inside, and the nsenter(1) of each command, which
+ * is not in its pid namespace and ends a moment after its command. None of one that has not got so far.
+ */
+function holdersOf(unshare: number): readonly number[] {
+  const [namespace, own] = [mountNamespaceOf(unshare), mountNamespaceOf(process.pid)];
+  if (namespace === undefined || namespace === own) return [];
+  const pids = readdirSync('/proc').map(Number).filter(Number.isInteger);
+  return pids.filter((pid) => mountNamespaceOf(pid) === namespace);
+}
+
+function mountNamespaceOf(pid: number): string | undefined {
+  try {
+    return readlinkSync(`/proc/${pid}/ns/mnt`);
+  } catch {
+    // Gone meanwhile, or a zombie, which has none any more.
+    return undefined;
+  }
 }
 
 /** Also when the machine's init has not reaped it yet: as a zombie it has no namespaces any more (pid_namespaces(7)). */

@@ -110,7 +110,9 @@ describe('integration.recovery', () => {
     const first = await comesBack('pausing', await exitWith('pausing', 1));
     assert.equal(retriesOf(first), 1);
     assert.equal(retriesOf(await comesBack('pausing', await exitWith('pausing', 1))), 0);
-    assert.match(tree.readLog('pantavisor/pantavisor.log'), /container pausing: .* starting it again in 1000 ms/);
+    await eventually('it is told', PATIENCE_MS, () =>
+      /container pausing: .* starting it again in 1000 ms/.test(tree.readLog('pantavisor/pantavisor.log')),
+    );
   });
 
   it('never: stays STOPPED when retries are used up, says so in health, and starts when the user says so', async () => {

@@ -105,15 +105,15 @@ export async function openTree(storage: string, program = PROGRAM): Promise<Tree
     const [program, args] = sandbox.enter(command);
     return spawn(program, args, { stdio: ['ignore', 'pipe', 'pipe'] });
   };
-  const gone = (child: ChildProcess): Promise<void> =>
-    new Promise((resolve, reject) => {
-      if (child.exitCode !== null || child.signalCode !== null) return resolve();
-      const limit = setTimeout(() => reject(new Error(`the supervisor does not end: ${output}`)), END_MS);
-      child.once('exit', () => {
-        clearTimeout(limit);
-        resolve();
-      });
+  /** Of the supervisor that was started last: it has ended, and all that it said has been read. */
+  let closed: Promise<void> = Promise.resolve();
+  const gone = async (): Promise<void> => {
+    let limit: NodeJS.Timeout | undefined;
+    const late = new Promise<never>((_, reject) => {
+      limit = setTimeout(() => reject(new Error(`the supervisor does not end: ${output}`)), END_MS);
     });
+    await Promise.race([closed, late]).finally(() => clearTimeout(limit));
+  };
   const running = (): ChildProcess => {
     if (supervisor === undefined) throw new Error('no supervisor was started');
     return supervisor;
@@ -135,18 +135,20 @@ export async function openTree(storage: string, program = PROGRAM): Promise<Tree
           output += chunk.toString();
         });
       }
+      const started = supervisor;
+      closed = new Promise((resolve) => started.once('close', () => resolve()));
     },
     async ended() {
-      await gone(running());
+      await gone();
       return running().exitCode;
     },
     async killSupervisor() {
       sandbox.signal(running(), 'SIGKILL');
-      await gone(running());
+      await gone();
     },
     async endSupervisor(signal) {
       sandbox.signal(running(), signal);
-      await gone(running());
+      await gone();
       return running().exitCode;
     },
     inside(command) {

@@ -100,7 +100,7 @@ describe('lxc.mount', () => {
     const fd = openSync(join(rootfs, 'bin/busybox'), 'r');
     value(await rig.lxc.unmount({ container: 'busy' }));
     closeSync(fd);
-    assert.match(rig.output(), /busy: .*is detached/);
+    await eventually('it is told', PATIENCE_MS, () => /busy: .*is detached/.test(rig.output()));
     await eventually('the loop device is free', PATIENCE_MS, () => traces().loops === clean.loops);
     assert.deepEqual(traces(), clean);
   });

@@ -335,7 +335,7 @@ describe('exports', () => {
     const clean = traces();
     const volumes: NamedVolume[] = [{ name: 'docker--srv', persistence: 'permanent' }];
     await runToTheEnd('shows', allOf('shows', volumes, ['data', 'srv', 'etc/motd', 'none/such']));
-    assert.match(rig.output(), /shows: \/none\/such is not exported/);
+    await eventually('it is told', PATIENCE_MS, () => /shows: \/none\/such is not exported/.test(rig.output()));
     const text = await runToTheEnd('reads', allOf('reads'));
     assert.match(text, /^page\nvol\nmotd$/m);
     for (const container of ['shows', 'reads']) await end(container);
