@@ -1,6 +1,7 @@
 // One output file: appended to, rotated at a size, and never a reason to fail. What cannot be written is dropped and counted.
-import { closeSync, fstatSync, mkdirSync, openSync, readdirSync, renameSync, writeSync } from 'node:fs';
+import { closeSync, mkdirSync, readdirSync, renameSync, writeSync } from 'node:fs';
 import { basename, dirname } from 'node:path';
+import { type AppendedFile, openBytes, passOver, type WrittenPlace } from './carried-bytes.ts';
 import { openLines } from './line-files.ts';
 import { parseRotatedName, rotatedName } from './rotated-name.ts';
 
@@ -22,6 +23,8 @@ export interface BoundedFile {
   append(bytes: Buffer): void;
   /** Since when it could last be written; undefined when all is well. */
   loss(): Loss | undefined;
+  /** Up to where it is what was appended; undefined: it holds lines, or nobody knows yet. */
+  place(): WrittenPlace | undefined;
   /** The next append is tried, whenever the last one failed: another file could be written again. */
   retryNow(): void;
   /** The next append opens it anew: somebody may have moved or removed it. */
@@ -35,29 +38,41 @@ export interface FileListener {
   /** It can be written again, and this is missing. */
   onRecovered(path: string, loss: Loss): void;
   onRotated(path: string): void;
+  /** Another file than that of the place before will be appended to, from this place on. */
+  onBegin(path: string, place: WrittenPlace): void;
 }
 
-/** `ofLines`: append is called with nothing else. `maxBytes`: a file that would grow beyond it is rotated. `nowMs` is a monotonic clock. */
+/** `lines`: append is called with nothing else. `bytes`: anything, and `place` is what `place` answered in an earlier life, if it did. */
+export type FileContent =
+  | { readonly kind: 'lines' }
+  | { readonly kind: 'bytes'; readonly place: WrittenPlace | undefined };
+
+/** `maxBytes`: a file that would grow beyond it is rotated. `nowMs` is a monotonic clock. */
 export function createBoundedFile(
   path: string,
-  ofLines: boolean,
+  content: FileContent,
   maxBytes: () => number,
   nowMs: () => number,
   listener: FileListener,
 ): BoundedFile {
-  let file: { readonly fd: number; size: number } | undefined;
+  const ofLines = content.kind === 'lines';
+  let file: AppendedFile | undefined;
+  let place = content.kind === 'bytes' ? content.place : undefined;
   let loss: Loss | undefined;
   let retryAtMs = 0;
 
   const release = (): void => {
-    if (file !== undefined) closeSync(file.fd);
+    if (file === undefined) return;
+    place = { inode: file.inode, size: file.known };
+    closeSync(file.fd);
     file = undefined;
   };
-  const open = (): { readonly fd: number; size: number } => {
+  const open = (): AppendedFile => {
     mkdirSync(dirname(path), { recursive: true });
     if (ofLines) return openLines(path, true, FILE_MODE);
-    const fd = openSync(path, 'a', FILE_MODE);
-    return { fd, size: fstatSync(fd).size };
+    const opened = openBytes(path, place, FILE_MODE);
+    if (place?.inode !== opened.inode) listener.onBegin(path, { inode: opened.inode, size: opened.size });
+    return opened;
   };
   const rotate = (): void => {
     release();
@@ -65,11 +80,12 @@ export function createBoundedFile(
     if (ofLines) closeSync(openLines(path, false, FILE_MODE).fd);
     const rotated = rotatedName(path, nextNumber(path));
     renameSync(path, rotated);
+    place = undefined;
     listener.onRotated(rotated);
   };
-  const makeRoom = (bytes: number): { readonly fd: number; size: number } => {
+  const makeRoom = (bytes: number): AppendedFile => {
     file ??= open();
-    if (file.size === 0 || file.size + bytes <= maxBytes()) return file;
+    if (bytes === 0 || file.size === 0 || file.size + bytes <= maxBytes()) return file;
     rotate();
     file = open();
     return file;
@@ -85,11 +101,14 @@ export function createBoundedFile(
   const write = (bytes: Buffer): { readonly written: number; readonly reason: string } => {
     let written = 0;
     try {
-      const target = makeRoom(bytes.length);
+      file ??= open();
+      written = passOver(file, bytes);
+      const target = makeRoom(bytes.length - written);
       while (written < bytes.length) {
         const length = writeSync(target.fd, bytes, written);
         written += length;
         target.size += length;
+        target.known = target.size;
       }
       return { written, reason: '' };
     } catch (error) {
@@ -114,6 +133,10 @@ export function createBoundedFile(
       }
     },
     loss: () => loss,
+    place() {
+      if (ofLines) return undefined;
+      return file === undefined ? place : { inode: file.inode, size: file.known };
+    },
     retryNow() {
       retryAtMs = 0;
     },

@@ -1,11 +1,12 @@
 // The cursors of all followed files on disk, so that a killed log-svc goes on where it was.
 //
-// <rundir>/log/cursors.json: { "revision"?: "<rev>", "tails": { "<path>": { container, source, inode, offset, head } }, "pending", "kernelSequence" },
+// <rundir>/log/cursors.json: { "revision"?: "<rev>", "tails": { "<path>": { container, source, inode, offset, head } }, "pending", "written", "kernelSequence" },
 // written beside and renamed: always whole. No fsync: it has to outlive the process, and the files it speaks of die with the machine.
 import { readFileSync, renameSync, writeFileSync } from 'node:fs';
 import * as z from 'zod/mini';
 import { containerLogSource } from '../../shared/schema/logs.ts';
 import { containerName, revisionName } from '../../shared/schema/names.ts';
+import { writtenPlace } from './carried-bytes.ts';
 import { tailCursor } from './tail-cursor.ts';
 
 const followed = z.strictObject({
@@ -22,6 +23,8 @@ const cursorFile = z.strictObject({
   tails: z.record(z.string(), followed),
   /** Beginnings of lines that were read and wait for their end, base64, by container and source. */
   pending: z.optional(z.record(z.string(), z.string())),
+  /** Up to where files of outputs are what was read up to the cursors, by path below <storage>/logs. */
+  written: z.optional(z.record(z.string(), writtenPlace)),
   /** Of the kernel's log: the last record that was read. The file dies with the boot that it counts in. */
   kernelSequence: z.optional(z.int()),
 });

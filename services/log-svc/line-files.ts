@@ -1,5 +1,6 @@
 // Which files of a revision hold whole lines, and how one whose last line is torn is made whole again.
 import { closeSync, fstatSync, ftruncateSync, openSync, readSync, writeSync } from 'node:fs';
+import type { AppendedFile } from './carried-bytes.ts';
 
 /** Below the revision's folder, as all names here. */
 export const SINGLE_FILE = 'pv.log';
@@ -22,19 +23,16 @@ const BLOCK_BYTES = 4096;
 const MAX_LINE_BYTES = 1024 * 1024;
 
 /**
- * For appending, with its length. What is behind the last line is cut off: SIGKILL ends a write(2) at the end of any page of the file (the
+ * For appending. What is behind the last line is cut off: SIGKILL ends a write(2) at the end of any page of the file (the
  * kernel's generic_perform_write), a full disk anywhere, and what comes next would stand in the same line. Nothing is lost: the torn
  * line was not acknowledged, so it comes again, or it was counted as dropped. `mayMake`: an empty one where there is none, of `mode`.
  */
-export function openLines(
-  path: string,
-  mayMake: boolean,
-  mode: number,
-): { readonly fd: number; readonly size: number } {
+export function openLines(path: string, mayMake: boolean, mode: number): AppendedFile {
   // Both append, as nobody writes at a place here.
   const fd = openSync(path, mayMake ? 'a+' : 'r+', mode);
   try {
-    return { fd, size: endLastLine(fd) };
+    const size = endLastLine(fd);
+    return { fd, inode: fstatSync(fd).ino, size, known: size };
   } catch (error) {
     closeSync(fd);
     throw error;

@@ -21,11 +21,13 @@ export function openLiveOutputs(first: LogSettings, places: OutputPlaces): LiveO
     refresh: () => outputs.refresh(),
     troubles: (): readonly HealthReason[] => [...outputs.troubles(), ...withoutStdout(settings, places)],
     pending: () => outputs.pending(),
+    written: () => outputs.written(),
     change(next) {
       settings = next;
       // The beginning of a line that waits for its end is written as it is: the next outputs may cut otherwise.
+      const written = outputs.written();
       outputs.close();
-      outputs = openOutputs(next, { ...places, pending: {} });
+      outputs = openOutputs(next, { ...places, pending: {}, written });
       if (revision !== undefined) outputs.openRevision(revision);
     },
     close: () => outputs.close(),

@@ -8,6 +8,7 @@ import { join, relative } from 'node:path';
 import { performance } from 'node:perf_hooks';
 import type { HealthReason } from '../../shared/schema/health.ts';
 import { type BoundedFile, createBoundedFile, type Loss } from './bounded-file.ts';
+import type { WrittenPlace } from './carried-bytes.ts';
 import { CURRENT, writeCurrent } from './current-link.ts';
 import { holdsLines } from './line-files.ts';
 import type { Opened } from './log-flow.ts';
@@ -18,12 +19,16 @@ export interface FolderListener {
   onRecovered(path: string, loss: Loss): void;
   /** Worth a line in the log. */
   onNote(line: string): void;
+  /** `file` will be appended to from `place` on: to be saved before. By path below the folder. */
+  onBegin(file: string, place: WrittenPlace): void;
 }
 
 export interface LogFolder {
   openRevision(revision: string): Opened;
   /** Below the running revision's folder; dropped while none is known. Lines, where the file holds lines (line-files.ts). */
   append(file: string, bytes: Buffer): void;
+  /** Up to where the files are what was appended, of those that hold bytes; by path below the folder. To be saved with what was read. */
+  written(): Readonly<Record<string, WrittenPlace>>;
   refresh(): void;
   troubles(): readonly HealthReason[];
   close(): void;
@@ -34,6 +39,8 @@ export interface FolderOptions {
   readonly root: string;
   readonly retention: RetentionSettings;
   readonly compressWorker: string | undefined;
+  /** What LogFolder.written answered in an earlier life. */
+  readonly written: Readonly<Record<string, WrittenPlace>>;
   readonly listener: FolderListener;
   readonly nowMs?: () => number;
 }
@@ -42,6 +49,7 @@ export function openLogFolder({
   root,
   retention: settings,
   compressWorker,
+  written,
   listener,
   nowMs = () => performance.now(),
 }: FolderOptions): LogFolder {
@@ -50,6 +58,8 @@ export function openLogFolder({
   /** Written to since the budget was looked at. */
   let isChanged = true;
   const files = new Map<string, BoundedFile>();
+  /** Of files that are not in `files` yet. */
+  const left = new Map(Object.entries(written));
   const retention = createRetention({
     root,
     settings,
@@ -61,9 +71,13 @@ export function openLogFolder({
   const fileOf = (path: string): BoundedFile => {
     const known = files.get(path);
     if (known !== undefined) return known;
+    const name = relative(root, path);
     const ofLines = holdsLines(relative(join(root, revision ?? ''), path));
-    const file = createBoundedFile(path, ofLines, retention.maxFileBytes, nowMs, {
+    const content = ofLines ? ({ kind: 'lines' } as const) : ({ kind: 'bytes', place: left.get(name) } as const);
+    left.delete(name);
+    const file = createBoundedFile(path, content, retention.maxFileBytes, nowMs, {
       ...listener,
+      onBegin: (_, place) => listener.onBegin(name, place),
       onRotated: retention.onRotated,
       onRecovered(back, loss) {
         // The line that says so must not be what is dropped next.
@@ -107,9 +121,17 @@ export function openLogFolder({
         releaseAll();
         files.clear();
         revision = next;
+        for (const name of left.keys()) if (!name.startsWith(`${next}/`)) left.delete(name);
         isChanged = true;
       }
       return link(next);
+    },
+    written() {
+      const places = [...files].flatMap(([path, file]): [string, WrittenPlace][] => {
+        const place = file.place();
+        return place === undefined ? [] : [[relative(root, path), place]];
+      });
+      return Object.fromEntries([...left, ...places]);
     },
     refresh() {
       // Also what nobody has written to for a while: closed until it is needed.

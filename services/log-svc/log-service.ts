@@ -6,6 +6,7 @@ import type { Channel } from '../../shared/ipc/contract.ts';
 import type { Logger } from '../../shared/log/logger.ts';
 import type { HealthReason } from '../../shared/schema/health.ts';
 import type { Launch } from '../../shared/service/launch.ts';
+import type { WrittenPlace } from './carried-bytes.ts';
 import { createCollector } from './collector.ts';
 import { createConsoleMemory } from './console-memory.ts';
 import { feedFromLxc } from './container-feed.ts';
@@ -39,16 +40,18 @@ export function serveLogs(channel: Channel, launch: Launch, log: Logger, compres
     compressWorker,
     stdoutFd: launch.stdoutFd,
     pending: before.pending ?? {},
+    written: before.written ?? {},
     listener: {
       onLoss: (path, reason) => log.error(`cannot write ${path}, dropping its lines: ${reason}`),
       onRecovered: (path, { lines, bytes, reason }) =>
         log.warn(`dropped ${lines} lines (${bytes} bytes) of ${path}, which can be written again: ${reason}`),
       onNote: (line) => log.info(line),
+      onBegin: (file, place) => cursors.begin(file, place),
     },
   });
   const tails = createContainerTails(
     before.tails,
-    (all) => cursors.update({ tails: all, pending: outputs.pending() }),
+    (all) => cursors.update({ tails: all, pending: outputs.pending(), written: outputs.written() }),
     (line) => log.warn(line),
     createConsoleMemory(
       join(launch.rundir, 'lxc', '.consoles'),
@@ -102,18 +105,23 @@ export function serveLogs(channel: Channel, launch: Launch, log: Logger, compres
 function cursorKeeper(path: string, before: Cursors) {
   let now = before;
   let trouble = '';
+  /** False: the file says what it said before. */
+  const update = (change: Partial<Cursors>): boolean => {
+    now = { ...now, ...change };
+    try {
+      writeCursors(path, now);
+      trouble = '';
+      return true;
+    } catch (error) {
+      trouble = error instanceof Error ? error.message : String(error);
+      return false;
+    }
+  };
   return {
-    /** False: the file says what it said before. */
-    update(change: Partial<Cursors>): boolean {
-      now = { ...now, ...change };
-      try {
-        writeCursors(path, now);
-        trouble = '';
-        return true;
-      } catch (error) {
-        trouble = error instanceof Error ? error.message : String(error);
-        return false;
-      }
+    update,
+    /** In the middle of a turn: the other files are ahead of the cursors. */
+    begin(file: string, place: WrittenPlace): void {
+      update({ written: { ...now.written, [file]: place } });
     },
     troubles(): HealthReason[] {
       if (trouble === '') return [];

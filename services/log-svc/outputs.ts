@@ -1,5 +1,6 @@
 // Puts together the outputs that the configuration names: any of them, beside each other.
 import type { HealthReason } from '../../shared/schema/health.ts';
+import type { WrittenPlace } from './carried-bytes.ts';
 import { createFileTree } from './file-tree.ts';
 import { createLineCutter } from './line-cutter.ts';
 import type { Level, LogMessage, LogOutput, LogSink } from './log-flow.ts';
@@ -35,12 +36,16 @@ export interface OutputPlaces {
   readonly stdoutFd: number | undefined;
   /** What Outputs.pending answered in an earlier life. */
   readonly pending: Readonly<Record<string, string>>;
+  /** What Outputs.written answered in an earlier life. */
+  readonly written: Readonly<Record<string, WrittenPlace>>;
   readonly listener: FolderListener;
 }
 
 export interface Outputs extends LogOutput {
   /** Beginnings of lines that no output has yet. */
   pending(): Readonly<Record<string, string>>;
+  /** See LogFolder.written. */
+  written(): Readonly<Record<string, WrittenPlace>>;
 }
 
 type Lines = (batch: readonly LogMessage[]) => void;
@@ -49,9 +54,10 @@ const LEVELS: readonly Level[] = ['FATAL', 'ERROR', 'WARN', 'INFO', 'DEBUG', 'TR
 
 export function openOutputs(settings: LogSettings, places: OutputPlaces): Outputs {
   const { outputs, formats, capture } = settings;
-  const { root, compressWorker, stdoutFd, listener } = places;
+  const { root, compressWorker, stdoutFd, written, listener } = places;
   const isFile = outputs.includes('filetree') || outputs.includes('singlefile');
-  const folder = isFile ? openLogFolder({ root, retention: settings.retention, compressWorker, listener }) : undefined;
+  const { retention } = settings;
+  const folder = isFile ? openLogFolder({ root, retention, compressWorker, written, listener }) : undefined;
   const tree: LogSink | undefined =
     folder !== undefined && outputs.includes('filetree') ? createFileTree(folder, formats.filetree) : undefined;
   const lines: Lines[] = [];
@@ -87,6 +93,7 @@ export function openOutputs(settings: LogSettings, places: OutputPlaces): Output
     },
     troubles: (): readonly HealthReason[] => [...(folder?.troubles() ?? []), ...(stdout?.troubles() ?? [])],
     pending: () => cutter?.pending() ?? {},
+    written: () => folder?.written() ?? {},
     close() {
       cutter?.finishAll();
       stdout?.close();

@@ -43,10 +43,12 @@ describe('log-svc.fileTree', () => {
       root: place.log(),
       retention: retentionOf(FILE_BYTES),
       compressWorker: undefined,
+      written: {},
       listener: {
         onLoss: (path, reason) => said.push(`lost ${path}: ${reason.slice(0, 6)}`),
         onRecovered: (path, { lines, bytes }) => said.push(`back ${path}: ${lines} lines, ${bytes} bytes`),
         onNote: () => undefined,
+        onBegin: () => undefined,
       },
       nowMs: () => nowMs,
     });

@@ -39,8 +39,20 @@ describe('log-svc.live outputs', () => {
   afterEach(() => place.remove());
 
   it('change with the configuration between two messages, and keep what was written', () => {
-    const listener = { onLoss: () => undefined, onRecovered: () => undefined, onNote: () => undefined };
-    const places = { root: place.log(), compressWorker: undefined, stdoutFd: undefined, pending: {}, listener };
+    const listener = {
+      onLoss: () => undefined,
+      onRecovered: () => undefined,
+      onNote: () => undefined,
+      onBegin: () => undefined,
+    };
+    const places = {
+      root: place.log(),
+      compressWorker: undefined,
+      stdoutFd: undefined,
+      pending: {},
+      written: {},
+      listener,
+    };
     const live = openLiveOutputs(settingsOf({}), places);
     live.openRevision('0');
     live.messages([message('first'), message('hidden', 'DEBUG')]);

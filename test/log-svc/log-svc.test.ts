@@ -151,6 +151,37 @@ describe('log-svc as a process', () => {
     assert.equal(read(out), 'one\ntwo\nthree\n');
   });
 
+  it('goes on where a kill tore a write, in whole lines and in what is carried as it is', async () => {
+    const settings = { PV_LOG_SERVER_OUTPUTS: 'filetree,singlefile' } as const;
+    const log = await tree.start(settings);
+    await open('0');
+    serveLxc();
+    const ipam = createLogger('ipam', tree.writeFd('ipam-svc'));
+    const [out, single] = [place.log('0/web/console.log'), place.log('0/pv.log')];
+    ipam.info('a message');
+    appendFileSync(consolePath, 'one\ntw');
+    await when(out, 'tw');
+    await when(single, 'a message');
+    await whenFiles(place.rundir, () => read(join(place.rundir, 'log', 'cursors.json')).includes('"offset":6'));
+    await log.kill();
+    // As SIGKILL leaves a write(2) of several pages: what was read last, up to the end of one of them.
+    appendFileSync(consolePath, 'o\nthree\n');
+    appendFileSync(out, 'o\nthr');
+    appendFileSync(single, '{"tsec":1,"tnano":0,"plat":"web","lvl":"IN');
+    appendFileSync(pantavisorLog, '[2026-11-22T00:00');
+    await tree.start(settings);
+    ipam.info('another message');
+    await when(single, 'three');
+    await when(single, 'another message');
+    assert.equal(read(out), 'one\ntwo\nthree\n');
+    const said = read(single)
+      .trimEnd()
+      .split('\n')
+      .map((line) => JSON.parse(line).msg);
+    for (const text of ['a message', 'one', 'two', 'three', 'another message']) assert.ok(said.includes(text), text);
+    for (const line of read(pantavisorLog).trimEnd().split('\n')) assert.match(line, /^\[\S+Z\] [A-Z]+ +\[/);
+  });
+
   it('loses no console line when it is killed under load, over rotations', async () => {
     let log = await tree.start();
     await open('0');

@@ -38,9 +38,15 @@ describe('log-svc.outputs', () => {
     outputs = openOutputs(settingsOf(set), {
       root: place.log(),
       compressWorker: undefined,
+      written: {},
       stdoutFd: undefined,
       pending,
-      listener: { onLoss: () => undefined, onRecovered: () => undefined, onNote: () => undefined },
+      listener: {
+        onLoss: () => undefined,
+        onRecovered: () => undefined,
+        onNote: () => undefined,
+        onBegin: () => undefined,
+      },
     });
     outputs.openRevision('0');
   };

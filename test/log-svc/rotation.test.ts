@@ -21,10 +21,12 @@ describe('log-svc.rotation', () => {
       root,
       retention: retentionOf(FILE_BYTES, budgetBytes),
       compressWorker: COMPRESS_WORKER,
+      written: {},
       listener: {
         onLoss: (path, reason) => notes.push(`lost ${path}: ${reason}`),
         onRecovered: (path, { bytes }) => notes.push(`back ${path}: ${bytes}`),
         onNote: (line) => notes.push(line),
+        onBegin: () => undefined,
       },
     });
     folder.openRevision('1');
