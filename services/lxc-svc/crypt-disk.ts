@@ -44,7 +44,7 @@ export async function openCryptDisk(
   checkFiles(disk, at.image, folder);
   if (!existsSync(device)) await mapDisk(disk, at, folder, tools);
   undos.push(unmap);
-  if (isFresh) await tools.run('mkfs.ext4', ['-q', device]);
+  if (isFresh) await tools.run('mkfs.ext4', ['-q', device], { endsWithUs: true });
   await mkdir(at.mountPoint, { recursive: true });
   await mountChecked(device, at.mountPoint, isFresh, tools);
   undos.push(() => unmountOrDetach(at.mountPoint));

@@ -18,6 +18,8 @@ export interface DiskTools {
 export interface ToolOptions {
   readonly input?: Uint8Array;
   readonly alsoFine?: number;
+  /** It ends when this process does, however that happens: the next one may want the same disk before it is done. */
+  readonly endsWithUs?: boolean;
 }
 
 export interface ToolResult {
@@ -28,16 +30,21 @@ export interface ToolResult {
 /** A file system of a few GiB on a slow card. */
 const TIMEOUT_MS = 100_000;
 
+/** Of setpriv(1), as of a shell: there is no such program. */
+const NOT_INSTALLED = 127;
+
 async function run(program: string, args: readonly string[], options: ToolOptions = {}): Promise<ToolResult> {
-  const { input, alsoFine } = options;
-  const result = await runCommand(program, args, {
+  const { input, alsoFine, endsWithUs = false } = options;
+  const [file, all] = endsWithUs ? ['setpriv', ['--pdeathsig', 'KILL', '--', program, ...args]] : [program, args];
+  const result = await runCommand(file, all, {
     timeoutMs: TIMEOUT_MS,
     ...(input === undefined ? {} : { input }),
   }).catch((error: unknown) => {
-    if (error instanceof CommandError && error.code === 'NOT_FOUND') throw new Error(`${program} is not installed`);
+    if (error instanceof CommandError && error.code === 'NOT_FOUND') throw new Error(`${file} is not installed`);
     throw error;
   });
   const { exitCode, signal, stdout, stderr } = result;
+  if (endsWithUs && exitCode === NOT_INSTALLED) throw new Error(`${program} is not installed`);
   if (exitCode !== null && (exitCode === 0 || exitCode === alsoFine)) return { exitCode, stdout };
   const words = stderr.trim().split('\n')[0] ?? '';
   throw new Error(`${program} ended with ${signal ?? exitCode}${words === '' ? '' : `: ${words}`}`);

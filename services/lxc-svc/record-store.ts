@@ -8,7 +8,7 @@ import {
   readFileSync,
   renameSync,
   unlinkSync,
-  writeSync,
+  writeFileSync,
 } from 'node:fs';
 import * as z from 'zod/mini';
 import { exitStatus } from '../../shared/schema/exit.ts';
@@ -59,7 +59,8 @@ function writeRecord(path: string, record: object): void {
   const beside = `${path}.new`;
   const fd = openSync(beside, 'w', 0o644);
   try {
-    writeSync(fd, `${JSON.stringify(record)}\n`);
+    // All of it, or an error: a single write(2) to a full disk takes a part and says that all is well.
+    writeFileSync(fd, `${JSON.stringify(record)}\n`);
     fsyncSync(fd);
   } finally {
     closeSync(fd);

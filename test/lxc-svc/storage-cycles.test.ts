@@ -4,6 +4,7 @@ import { execFileSync } from 'node:child_process';
 import { closeSync, cpSync, existsSync, mkdirSync, openSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { after, before, describe, it } from 'node:test';
+import { isAlive } from '../../services/lxc-svc/process-table.ts';
 import { StepFailure } from '../../services/lxc-svc/root-mounts.ts';
 import type { Disk } from '../../shared/schema/storage.ts';
 import { eventually, PATIENCE_MS } from '../kit/eventually.ts';
@@ -169,6 +170,30 @@ describe('lxc-svc killed in the middle', () => {
       assert.deepEqual({ ...traces(), cgroups: 0 }, { ...before, cgroups: 0 });
       value(await rig.lxc.unmount({ container: 'torn' }));
       assert.deepEqual(traces(), clean, `round ${round}`);
+    }
+  });
+
+  it('of formatting takes that with it, so that the next service alone writes to the disk', async () => {
+    makeEverything('formats');
+    const clean = traces();
+    execFileSync('rm', ['-rf', join(STORAGE, 'images')]);
+    const held = '/run/held-mkfs';
+    const real = execFileSync('sh', ['-c', 'command -v mkfs.ext4'], { encoding: 'utf8' }).trim();
+    // First in the path of every command that Berth runs, and private to this test.
+    execFileSync('mount', ['-t', 'tmpfs', 'berth-test', '/usr/local/sbin']);
+    try {
+      const text = `[ ! -e ${held} ] || exec ${real} "$@"\necho $$ >${held}.new && mv ${held}.new ${held} && exec sleep 1000\n`;
+      writeFileSync('/usr/local/sbin/mkfs.ext4', `#!/bin/sh\n${text}`, { mode: 0o755 });
+      const mounted = rig.lxc.mount(everything('formats'));
+      await eventually('it is being formatted', PATIENCE_MS, () => existsSync(held));
+      await rig.kill();
+      await eventually('mkfs has ended', PATIENCE_MS, () => !isAlive(Number(readFileSync(held, 'utf8'))));
+      await rig.spawn();
+      value(await mounted);
+      value(await rig.lxc.unmount({ container: 'formats' }));
+      assert.deepEqual(traces(), clean);
+    } finally {
+      execFileSync('umount', ['/usr/local/sbin']);
     }
   });
 
