@@ -8,10 +8,20 @@ export interface UpdateProgress {
   reach(revision: string, stage: Stage): Promise<void>;
   /** With the last words of the log. */
   fail(revision: string, stage: FailedStage): Promise<void>;
-  /** What a cut of the power left in the middle of a word: `tried` is on its way still, `done` runs and is the rollback point. */
-  tidy(tried: string | undefined, done: string | undefined): Promise<void>;
+  /** What a kill or a cut of the power left in the middle of a word is finished. */
+  tidy(standing: Standing): Promise<void>;
   /** Nothing more is told; resolves when nothing is being written any more. */
   close(): Promise<void>;
+}
+
+/** What is known of revisions from what is booted. */
+export interface Standing {
+  /** On their way still: they have their own word. */
+  readonly coming: ReadonlySet<string>;
+  /** Runs, was found stable, and is not the rollback point. */
+  readonly updated: string | undefined;
+  /** Runs and is the rollback point. */
+  readonly done: string | undefined;
 }
 
 export interface ProgressContext {
@@ -45,16 +55,18 @@ export function createUpdateProgress({ steps, tail, publish }: ProgressContext):
   return {
     reach,
     fail,
-    async tidy(tried, done) {
+    async tidy({ coming, updated, done }) {
       for (const name of await steps.list()) {
         if (isClosed) return;
+        if (coming.has(name)) continue;
         const { status, 'status-msg': message } = await steps.progress(name);
         const isApplied = message === progressAt('applied')['status-msg'];
         const isUnderWay = status === 'TESTING' || (status === 'INPROGRESS' && !isApplied);
-        if (isUnderWay && name !== tried) await fail(name, 'rolledBack');
+        // It is committed first, and told after that.
+        if (name === done) await (status === 'DONE' || reach(name, 'done'));
+        else if (name === updated) await (status === 'UPDATED' || isApplied || reach(name, 'updated'));
+        else if (isUnderWay) await fail(name, 'rolledBack');
       }
-      if (done === undefined || !(await steps.has(done))) return;
-      if ((await steps.progress(done)).status !== 'DONE') await reach(done, 'done');
     },
     async close() {
       isClosed = true;

@@ -19,7 +19,7 @@ import { type Transition, transitionBetween } from './transition.ts';
 import type { TrialLimits } from './trial.ts';
 import type { UpdateHooks } from './update-hooks.ts';
 import { installRevision, stageOf } from './update-install.ts';
-import { createUpdateProgress } from './update-progress.ts';
+import { createUpdateProgress, type Standing } from './update-progress.ts';
 import { createUpdateTrial } from './update-trial.ts';
 import { type Candidate, readCandidate, verifyCandidate } from './verify-revision.ts';
 
@@ -92,6 +92,8 @@ export function createUpdates(context: UpdateContext): Updates {
   /** Installed, or begun, right now. */
   let handled: string | undefined;
   let tidied: Promise<void> = Promise.resolve();
+  /** Accepted by a service before this one, and not taken up yet. */
+  let inherited: BootState['asked'];
 
   const held = (running: Candidate): Promise<readonly Reservation[]> =>
     reservationsFor(running, boot().revision, store);
@@ -223,18 +225,25 @@ export function createUpdates(context: UpdateContext): Updates {
       if (next !== undefined) await begin(next, revision, how);
     });
 
-  /** What a service before this one had accepted. Once: what ends this service as well is not to do so for ever. */
-  const takeUp = async (): Promise<void> => {
-    const { asked, trying } = boot();
-    if (asked === undefined) return;
+  /** Once: what ends this service as well is not to do so for ever. */
+  const takeUp = async ({ revision, ...how }: NonNullable<BootState['asked']>): Promise<void> => {
     await bootLog.advanceAnyway({ kind: 'dropped' });
-    if (trying !== undefined) return;
-    log.info(`revision ${asked.revision} was asked for before this service restarted, and is run now`);
-    void run(asked.revision, asked);
+    if (boot().trying !== undefined) return;
+    log.info(`revision ${revision} was asked for before this service restarted, and is run now`);
+    void run(revision, how);
   };
 
   /** What runs is the rollback point, and nothing is tried. */
   const isSettled = (): boolean => runningOf(boot()) === boot().revision && boot().trying?.started === undefined;
+
+  const standing = (): Standing => {
+    const { trying, updated, revision } = boot();
+    return {
+      coming: new Set([trying, inherited].flatMap((named) => named?.revision ?? [])),
+      updated: updated?.revision,
+      done: isSettled() ? revision : undefined,
+    };
+  };
 
   return {
     leavesDoubt: (state) =>
@@ -245,6 +254,7 @@ export function createUpdates(context: UpdateContext): Updates {
       const event: BootEvent = { kind: 'booted', life, alive: alive || state.life === life, nowMs: clock.elapsedMs() };
       try {
         const { failed } = await advance(event);
+        inherited = boot().asked;
         if (failed !== undefined)
           log.error(`revision ${failed} was not committed before the restart, going back to ${boot().revision}`);
       } catch (error) {
@@ -272,17 +282,20 @@ export function createUpdates(context: UpdateContext): Updates {
         if (problem !== undefined) return reboots.request(cause, problem.message);
         trial.open();
         hooks.look();
+        const stands = standing();
         // Containers are on their way; what is written down for people does not hold up whoever waits for them.
         tidied = tellKnown()
-          .then(() => progress.tidy(boot().trying?.revision, isSettled() ? boot().revision : undefined))
+          .then(() => progress.tidy(stands))
           .catch((error: unknown) => log.error(`progress of revisions: ${String(error)}`));
-        // It was asked for before this service restarted.
+        // It was begun before this service restarted.
         if (trying !== undefined && trying.started === undefined)
           await leave('UPDATE', `to run revision ${trying.revision}`);
-        await takeUp();
+        if (inherited !== undefined) await takeUp(inherited);
       } catch (error) {
         log.error(`the revision could not be started: ${String(error)}`);
         reboots.request('REVISION_REFUSED', String(error));
+      } finally {
+        inherited = undefined;
       }
     },
     ask: (revision, { once, commit: byReboot }) =>
@@ -295,7 +308,7 @@ export function createUpdates(context: UpdateContext): Updates {
         await reach(revision, 'applied');
       }),
     get busy() {
-      return busy;
+      return busy ?? (inherited === undefined ? undefined : `running revision ${inherited.revision}`);
     },
     get trying() {
       return boot().trying?.started !== undefined;

@@ -1,8 +1,9 @@
 // Updates without a reboot, whole: what changes, what stays, and the way back.
 import assert from 'node:assert/strict';
-import { writeFileSync } from 'node:fs';
+import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, it } from 'node:test';
+import { progressAt } from '../../services/state-svc/step-progress.ts';
 import { eventually, PATIENCE_MS } from '../kit/eventually.ts';
 import { type ContainerSpec, type Device, LEASE_HOLD_MS, POOL, sha256, TRIAL } from './device.ts';
 import { APP, FAILED } from './kit.ts';
@@ -25,6 +26,8 @@ import {
 } from './updates-kit.ts';
 
 const open = deviceForEach();
+/** Ends that were told of any revision. */
+const failures = ({ lines }: Device) => lines.filter((line) => /revision \S+: (ERROR|WONTGO),/.test(line));
 
 describe('an update without a reboot', () => {
   it('restarts the container that changed, and no other', async () => {
@@ -65,6 +68,72 @@ describe('an update without a reboot', () => {
     await it.boot();
     await eventually('its end', PATIENCE_MS, async () => (await progressOf(it, 'locals/y')).status === 'WONTGO');
     assert.equal(onDisk(it).asked, undefined);
+  });
+
+  it('is on its way all the time when state-svc dies while it is installed', async () => {
+    const it = await open(THREE);
+    await install(it, 'locals/x', CHANGED_B);
+    const release = it.world.hold('hooks.system-install-update');
+    const isHeld = (times: number) =>
+      it.until(() => it.world.hooks.filter(({ event }) => event === 'system-install-update').length >= times);
+    assert.equal(await command(it, 'LOCAL_RUN', 'locals/x'), 'accepted');
+    await isHeld(1);
+    await it.boot();
+    // Also while it is verified anew: whoever looks would take an ERROR for its end.
+    await isHeld(2);
+    release();
+    await reaches(it, 'locals/x', TESTING_LIVE);
+    assert.deepEqual(failures(it), []);
+  });
+
+  it('is UPDATED when state-svc dies between its commit and the word of it, and DONE after a reboot', async () => {
+    const it = await open(THREE);
+    await install(it, 'locals/x', CHANGED_B);
+    await updateLive(it, 'locals/x');
+    const progress = join(it.storage, 'trails/locals/x/.pv/progress');
+    const before = readFileSync(progress);
+    await it.boot();
+    const testing = JSON.stringify(progressAt('awaitingStability'));
+    writeFileSync(progress, testing);
+    await it.boot();
+    await reaches(it, 'locals/x', UPDATED);
+    assert.deepEqual(readFileSync(progress), before);
+    await it.boot({ cut: true });
+    await reaches(it, 'locals/x', TESTING);
+    await holds(it);
+    await reaches(it, 'locals/x', DONE);
+    writeFileSync(progress, testing);
+    await it.boot();
+    await reaches(it, 'locals/x', DONE);
+    assert.deepEqual(failures(it), []);
+  });
+
+  it('is begun once when it is asked for while state-svc starts', async () => {
+    const it = await open(THREE);
+    await install(it, 'locals/x', CHANGED_B);
+    const release = it.world.hold('lxc.listContainers');
+    await it.boot();
+    assert.equal(await command(it, 'LOCAL_RUN', 'locals/x'), 'accepted');
+    release();
+    await reaches(it, 'locals/x', TESTING_LIVE);
+    await holds(it);
+    await reaches(it, 'locals/x', UPDATED);
+    assert.equal(it.lines.filter((line) => line.includes('locals/x: INPROGRESS, Update installed')).length, 1);
+  });
+
+  it('keeps its turn when state-svc dies before it has begun', async () => {
+    const it = await open(THREE);
+    await install(it, 'locals/x', CHANGED_B);
+    await install(it, 'locals/y', { ...THREE, d: APP });
+    const installs = it.world.hold('hooks.system-install-update');
+    assert.equal(await command(it, 'LOCAL_RUN', 'locals/x'), 'accepted');
+    await reaches(it, 'locals/x', 'Update installed');
+    const lists = it.world.hold('lxc.listContainers');
+    await it.boot();
+    assert.equal(await command(it, 'LOCAL_RUN', 'locals/y'), 'BUSY');
+    lists();
+    installs();
+    await reaches(it, 'locals/x', TESTING_LIVE);
   });
 
   it('leaves containers alone that run since the revision before when state-svc restarts', async () => {
