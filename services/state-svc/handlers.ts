@@ -34,6 +34,7 @@ export function createHandlers(
   return {
     async listContainers({ after }, context) {
       await runner.decided.wait(context);
+      await runner.adopted.wait(context);
       await settledWithin(LIST_PATIENCE_MS);
       const all = runner.containers();
       const { rows, next } = pageFrom(all, indexAfter(all, after, nameOf), nameOf);
@@ -41,6 +42,7 @@ export function createHandlers(
     },
     async listGroups({ after }, context) {
       await runner.decided.wait(context);
+      await runner.adopted.wait(context);
       await settledWithin(LIST_PATIENCE_MS);
       const all = runner.groups();
       const { rows, next } = pageFrom(all, 1 + all.findIndex(({ name }) => name === after), nameOf);
@@ -68,7 +70,9 @@ export function createHandlers(
       return expected === true ? ok({}) : fail({ code: 'SIGNAL_UNEXPECTED' });
     },
     ...createStepHandlers(desk, runner),
-    async runCommand({ op, payload }) {
+    async runCommand({ op, payload }, context) {
+      // What runs, and what is tried, decides whether it may.
+      await runner.decided.wait(context);
       const refused = await commands.run(op, payload);
       return refused === undefined ? ok({}) : fail(refused);
     },

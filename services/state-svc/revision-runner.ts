@@ -57,6 +57,8 @@ export interface RevisionRunner {
   /** `''` while none could be read, and before it is decided. */
   readonly revision: string;
   readonly decided: Decided;
+  /** After a restart of this service alone, whether what runs is adopted: whoever asks has the rows of before. Known at once else. */
+  readonly adopted: Decided;
   /** In alphabetical order. */
   containers(): readonly ContainerRow[];
   /** In start order. */
@@ -149,6 +151,9 @@ export async function runRevision(given: RunnerContext): Promise<RevisionRunner>
     await updates.settle();
   };
   const settled: Promise<void> = settle();
+  const adopted = createDecided();
+  if (given.life !== '' && loaded.ok && loaded.value.life === given.life) void settled.then(adopted.known);
+  else adopted.known();
   const current = () => theStage().current;
 
   channel.subscribe(lxcContract, 'containerExited', {
@@ -165,6 +170,7 @@ export async function runRevision(given: RunnerContext): Promise<RevisionRunner>
       return current().name;
     },
     decided,
+    adopted,
     containers: () => current().containers.map((container) => container.row()),
     groups: () => current().groups(),
     find: (name) => current().find(name),

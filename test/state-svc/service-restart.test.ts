@@ -22,6 +22,24 @@ describe('a restart of state-svc', () => {
     assert.ok(!it.world.calls.some((call) => /lxc\.(mount|start|stop|unmount)/.test(call)), it.world.calls.join());
   });
 
+  it('tells of nothing that runs that it does not, however long lxc-svc is away', async () => {
+    const it = await open({ web: APP });
+    await it.boot();
+    const { pid } = await it.untilStatus('web', 'STARTED');
+    const release = it.world.hold('lxc.listContainers');
+    await it.boot();
+    const [rows, groups] = [it.rows(), it.state.listGroups({})];
+    // Messages: turns of the loop are all that there is to wait for.
+    for (let turns = 0; turns < 10; turns += 1) await new Promise((resolve) => setImmediate(resolve));
+    it.clock.advance(30_000);
+    for (let turns = 0; turns < 10; turns += 1) await new Promise((resolve) => setImmediate(resolve));
+    release();
+    const { web } = await rows;
+    assert.deepEqual([web?.status, web?.pid], ['STARTED', pid]);
+    const listed = await groups;
+    assert.equal(listed.ok && listed.value.groups.find(({ name }) => name === 'app')?.status, 'READY');
+  });
+
   it('leaves stopped what the user stopped', async () => {
     const it = await open({ web: { ...APP, ...POOLED } });
     await it.boot();
