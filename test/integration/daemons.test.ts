@@ -41,6 +41,6 @@ describe('integration.daemons', () => {
     await act('state-svc', 'stop');
     await eventually('state-svc is down', PATIENCE_MS, async () => (await service('state-svc')).pid === 0);
     assert.equal(await tree.endSupervisor('SIGINT'), 0);
-    assert.deepEqual(tree.loopDevices(), []);
+    await eventually('no loop device is left', PATIENCE_MS, () => tree.loopDevices().length === 0);
   });
 });

@@ -136,7 +136,7 @@ describe('integration.storage', () => {
     assert.equal(await tree.endSupervisor('SIGINT'), 0);
     const mounts = tree.inside(['sh', '-c', `grep -c " ${tree.rundir}/" /proc/self/mounts`]).stdout.trim();
     assert.equal(mounts, '0');
-    assert.deepEqual(tree.loopDevices(), []);
+    await eventually('no loop device is left', PATIENCE_MS, () => tree.loopDevices().length === 0);
   });
 });
 

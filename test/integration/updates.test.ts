@@ -114,13 +114,13 @@ describe('integration.updates', () => {
     assert.equal((await ask(it.socket, 'GET', '/steps/current')).status, 200);
   });
 
-  const failing: readonly (readonly [string, SourceContainer, string])[] = [
-    ['whose init fails', { init: 'exit 3\n' }, 'A container could not be started'],
-    ['that never says READY', { args: { PV_STATUS_GOAL: 'READY' } }, 'Status goal not reached'],
+  const failing: readonly (readonly [string, SourceContainer, string, string])[] = [
+    ['whose init fails', { init: 'exit 3\n' }, 'A container could not be started', '60'],
+    ['that never says READY', { args: { PV_STATUS_GOAL: 'READY' } }, 'Status goal not reached', '3'],
   ];
-  for (const [what, container, message] of failing) {
+  for (const [what, container, message, goalsSeconds] of failing) {
     it(`goes back from a container ${what}, says why, and costs no other container its pid`, async () => {
-      const it = await boot({ a: POOLED, b: POOLED }, ['--set', 'PV_UPDATER_GOALS_TIMEOUT=3']);
+      const it = await boot({ a: POOLED, b: POOLED }, ['--set', `PV_UPDATER_GOALS_TIMEOUT=${goalsSeconds}`]);
       const before = await pids(it);
       await installRevision(it.socket, next({ a: POOLED, b: container }), 'bad');
       await command(it.socket, 'LOCAL_RUN', 'locals/bad');
@@ -171,7 +171,7 @@ describe('integration.updates', () => {
   });
 
   it('goes on with its test when state-svc, and when the supervisor is killed', async () => {
-    const it = await boot({ a: POOLED, b: POOLED }, ['--set', 'PV_UPDATER_COMMIT_DELAY=8']);
+    const it = await boot({ a: POOLED, b: POOLED }, LONG);
     await installRevision(it.socket, next({ a: POOLED, b: { ...POOLED, init: OTHER } }), 'next');
     await command(it.socket, 'LOCAL_RUN', 'locals/next');
     await eventually('it holds', PATIENCE_MS, () => bootState(it).trying?.started?.heldSinceMs !== undefined);
@@ -182,7 +182,7 @@ describe('integration.updates', () => {
     await it.up();
     assert.deepEqual(bootState(it).trying.started, since, 'its time began anew');
     await it.killSupervisor();
-    it.start(['--set', 'PV_UPDATER_COMMIT_DELAY=8']);
+    it.start(QUICK);
     await progressReaches(it.socket, 'locals/next', 'UPDATED');
     assert.deepEqual(await pids(it), before);
   });

@@ -51,7 +51,10 @@ export interface Tree {
   /** Resolves with the rows when every container has met its goal. */
   up(): Promise<readonly ContainerRow[]>;
   readLog(name: string): string;
-  /** Loop devices over images of this tree's storage; other trees' have the same paths in namespaces of their own. */
+  /**
+   * Loop devices over images of this tree's storage; other trees' have the same paths in namespaces of their own. One is there for a
+   * moment after its last user: udev(7) looks at it, and some kernels give it back later.
+   */
   loopDevices(): readonly string[];
   /** Pids, as this machine counts, of the supervisor and its services. */
   processes(): readonly number[];
