@@ -11,7 +11,7 @@ import { createBroker } from '../../shared/ipc/broker.ts';
 import { socketPort } from '../../shared/ipc/socket-port.ts';
 import { silentLogger } from '../../shared/log/logger.ts';
 import { BENCH_HASH, type BenchResult, benchContract, benchResult } from './broker-contract.ts';
-import { openDbus } from './dbus.ts';
+import { type Dbus, type Missing, openDbusBroker, openDbusDaemon } from './dbus.ts';
 import { firstOutput } from './first-output.ts';
 import { type MissingRow, median, type Row } from './row.ts';
 
@@ -30,32 +30,35 @@ export async function brokerRows(): Promise<(Row | MissingRow)[]> {
       logLevel: 'error',
       banner: { js: "import { createRequire } from 'node:module'; const require = createRequire(import.meta.url);" },
     });
-    const dbus = await openDbus(folder);
+    const buses: Bus[] = [
+      { name: 'dbus-daemon', open: await openDbusDaemon(folder), results: [], roundTripGoal: 'ratio ≤ 1' },
+      { name: 'dbus-broker', open: await openDbusBroker(folder), results: [] },
+    ];
     try {
       const ours: BenchResult[] = [];
       const nodes: BenchResult[] = [];
       const relayed: BenchResult[] = [];
-      const others: BenchResult[] = [];
       for (let round = 0; round < ROUNDS; round += 1) {
         ours.push(await throughBroker(peers));
         relayed.push(await throughRelay(peers));
         nodes.push(await throughNodeIpc(peers));
-        if ('measure' in dbus) others.push(await dbus.measure());
+        for (const { open, results } of buses) if ('measure' in open) results.push(await open.measure());
       }
-      const beside = 'missing' in dbus ? [{ name: 'broker beside dbus-daemon', ...dbus }] : besideDbus(ours, others);
-      return [...rowsOf(ours, relayed, nodes), ...beside, NO_DBUS_BROKER];
+      return [...rowsOf(ours, relayed, nodes), ...buses.flatMap((bus) => besideBus(ours, bus))];
     } finally {
-      if ('close' in dbus) dbus.close();
+      for (const { open } of buses) if ('close' in open) open.close();
     }
   } finally {
     rmSync(folder, { recursive: true, force: true });
   }
 }
 
-const NO_DBUS_BROKER: MissingRow = {
-  name: 'broker beside dbus-broker',
-  missing: 'its launcher starts under systemd only, as the bus of a whole machine or session',
-};
+interface Bus {
+  readonly name: string;
+  readonly open: Dbus | Missing;
+  readonly results: BenchResult[];
+  readonly roundTripGoal?: string;
+}
 
 const p50 = (results: readonly BenchResult[]): number => median(results.map(({ p50Us }) => p50Us));
 const rate = (results: readonly BenchResult[]): number => median(results.map(({ perSecond }) => perSecond));
@@ -74,16 +77,20 @@ function rowsOf(
   ];
 }
 
-function besideDbus(ours: readonly BenchResult[], others: readonly BenchResult[]): readonly Row[] {
-  const name = 'dbus-daemon, peers in C';
+function besideBus(
+  ours: readonly BenchResult[],
+  { name, open, results, roundTripGoal }: Bus,
+): readonly (Row | MissingRow)[] {
+  if ('missing' in open) return [{ name: `broker beside ${name}`, ...open }];
+  const baseline = `${name}, peers in C`;
   return [
     {
-      ...{ ...ROUND_TRIP, name: `${ROUND_TRIP.name}, beside D-Bus`, value: p50(ours) },
-      ...{ baseline: { name, value: p50(others) }, goal: 'ratio ≤ 1' },
+      ...{ ...ROUND_TRIP, name: `${ROUND_TRIP.name}, beside ${name}`, value: p50(ours) },
+      ...{ baseline: { name: baseline, value: p50(results) }, goal: roundTripGoal },
     },
     {
-      ...{ ...IN_FLIGHT, name: `${IN_FLIGHT.name}, beside D-Bus`, value: rate(ours) },
-      ...{ baseline: { name, value: rate(others) }, goal: 'ratio ≥ 1' },
+      ...{ ...IN_FLIGHT, name: `${IN_FLIGHT.name}, beside ${name}`, value: rate(ours) },
+      ...{ baseline: { name: baseline, value: rate(results) }, goal: 'ratio ≥ 1' },
     },
   ];
 }

@@ -1,4 +1,4 @@
-// The other end of the broker's comparison: the same round trips through dbus-daemon, between two peers in C.
+// The other end of the broker's comparison: the same round trips through dbus-daemon and through dbus-broker, between two peers in C.
 import { type ChildProcess, execFileSync, spawn } from 'node:child_process';
 import { existsSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
@@ -15,24 +15,53 @@ export interface Dbus {
   close(): void;
 }
 
-/** `folder`: for its program, socket and configuration. Answers what is missing where it cannot be had. */
-export async function openDbus(folder: string): Promise<Dbus | { readonly missing: string }> {
-  const peer = join(folder, 'dbus-peer');
-  try {
-    const source = join(import.meta.dirname, 'dbus-peer.c');
-    execFileSync('gcc', ['-O2', '-o', peer, source, '-l:libdbus-1.so.3'], { stdio: 'pipe' });
-  } catch {
-    return { missing: 'needs gcc and libdbus-1 (apt-get install gcc libdbus-1-3)' };
-  }
-  const socket = join(folder, 'bus');
+export interface Missing {
+  readonly missing: string;
+}
+
+/** Both answer what is missing where they cannot be had. `folder`: for programs, socket and configuration. */
+export async function openDbusDaemon(folder: string): Promise<Dbus | Missing> {
+  const peer = compiled(folder, 'dbus-peer');
+  if (peer === undefined) return NO_COMPILER;
+  const socket = join(folder, 'dbus-daemon');
   const configuration = join(folder, 'bus.conf');
   writeFileSync(configuration, configurationFor(socket));
   const bus = spawn('dbus-daemon', ['--nofork', `--config-file=${configuration}`], { stdio: 'ignore' });
-  const started = await isThere(bus, socket);
-  if (!started) {
-    bus.kill();
-    return { missing: 'needs dbus-daemon (apt-get install dbus)' };
+  if (await isThere(bus, socket)) return through(bus, peer, socket);
+  bus.kill();
+  return { missing: 'needs dbus-daemon (apt-get install dbus)' };
+}
+
+export async function openDbusBroker(folder: string): Promise<Dbus | Missing> {
+  const [peer, starter] = [compiled(folder, 'dbus-peer'), compiled(folder, 'dbus-broker-bus')];
+  if (peer === undefined || starter === undefined) return NO_COMPILER;
+  const socket = join(folder, 'dbus-broker');
+  const bus = spawn(starter, [socket], { stdio: ['ignore', 'pipe', 'ignore'] });
+  // It says so once dbus-broker has taken the socket.
+  const started = await firstOutput(bus).then(
+    () => true,
+    () => false,
+  );
+  return started
+    ? through(bus, peer, socket)
+    : { missing: 'needs dbus-broker 33 or later (apt-get install dbus-broker)' };
+}
+
+const NO_COMPILER: Missing = { missing: 'needs gcc and libdbus-1 (apt-get install gcc libdbus-1-3)' };
+
+function compiled(folder: string, name: string): string | undefined {
+  const program = join(folder, name);
+  if (existsSync(program)) return program;
+  try {
+    const source = join(import.meta.dirname, `${name}.c`);
+    execFileSync('gcc', ['-O2', '-o', program, source, '-l:libdbus-1.so.3'], { stdio: 'pipe' });
+    return program;
+  } catch {
+    return undefined;
   }
+}
+
+function through(bus: ChildProcess, peer: string, socket: string): Dbus {
   const address = `unix:path=${socket}`;
   return {
     async measure() {
