@@ -11,6 +11,7 @@ import { containerRows } from '../test/kit/api.ts';
 import type { Dice } from '../test/kit/dice.ts';
 import type { SourceContainer } from '../test/kit/step.ts';
 import { ask, command, get, install, leases, packed, progressOf, progressReaches, settled, until } from './device.ts';
+import { freezeRewrite } from './frozen-rewrite.ts';
 import { output, type Target } from './target.ts';
 
 /** The first one needs a new device, and allocates too: five cuts have something of all. */
@@ -89,6 +90,8 @@ interface Load {
   readonly work: (near: AbortSignal) => Promise<void>;
   /** Of the target's work (`Target.worked`). */
   readonly longestMs: number;
+  /** Where the cut falls instead of at a moment that is drawn; resolves with what is seen there. */
+  readonly moment?: () => Promise<string>;
 }
 
 /** Keeps the device busy and cuts its power at a moment that the dice choose; what it acknowledged until then is in `promised`. */
@@ -99,7 +102,7 @@ export async function cutDuring(
   promised: Promised,
   dice: Dice,
 ): Promise<string> {
-  const { lead, work, longestMs } = loadOf(kind, round, target, promised, dice);
+  const { lead, work, longestMs, moment } = loadOf(kind, round, target, promised, dice);
   const pauseMs = dice.below(longestMs);
   await lead?.();
   const end = new AbortController();
@@ -107,23 +110,36 @@ export async function cutDuring(
   const working = work(end.signal).catch((error: unknown) => {
     if (!end.signal.aborted) throw error;
   });
-  await Promise.race([target.worked(pauseMs), working]);
+  const atDrawn = () => target.worked(pauseMs).then(() => `${pauseMs} ms`);
+  const where = await Promise.race([(moment ?? atDrawn)(), working.then(() => 'all was done')]);
   end.abort();
   await target.cut();
   await working;
-  return `${kind}, ${pauseMs} ms`;
+  assert.ok(moment === undefined || where !== 'all was done', `the cut did not fall into ${kind}`);
+  return `${kind}, ${where}`;
 }
 
 function loadOf(kind: Kind, round: number, target: Target, promised: Promised, dice: Dice): Load {
   const ofWork = (emulatedMs: number, realMs: number): number => (target.isEmulated ? emulatedMs : realMs);
   switch (kind) {
-    case 'compaction':
+    case 'compaction': {
       // The journal is as long as it may become: this one more line has it written anew.
-      return {
+      const anyMoment = {
         lead: () => stop(target, promised),
         work: () => release(target, promised),
         longestMs: ofWork(600, 60),
       };
+      if (round > 1 && dice.below(2) === 0) return anyMoment;
+      let stopped: Promise<string> | undefined;
+      return {
+        ...anyMoment,
+        lead: async () => {
+          await anyMoment.lead();
+          ({ stopped } = await freezeRewrite(target));
+        },
+        moment: async () => (await stopped) ?? assert.fail('nobody watches'),
+      };
+    }
     case 'allocation':
       return {
         work: (near) => untilNear(near, () => churn(target, promised, near)),

@@ -187,6 +187,8 @@ export async function openTree(storage: string, program = PROGRAM): Promise<Tree
     },
     async close() {
       try {
+        // nsenter stops itself with a supervisor that is stopped, and then never reaps it: its namespace would stay.
+        supervisor?.kill('SIGCONT');
         await sandbox.close();
       } finally {
         rmSync(storage, { recursive: true, force: true });
