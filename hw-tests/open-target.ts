@@ -5,7 +5,7 @@ import type { TestContext } from 'node:test';
 import { FEATURES, type Feature, type Target } from './target.ts';
 import { openBoard } from './targets/board.ts';
 import { openLocal } from './targets/local.ts';
-import { openVm } from './targets/vm.ts';
+import { type GuestInit, openVm } from './targets/vm.ts';
 
 export type TargetName = 'local' | 'vm' | 'ssh';
 
@@ -20,9 +20,12 @@ export function seed(): number {
   return Number(process.env.BERTH_HW_SEED ?? 1);
 }
 
-/** `revision`: a storage folder that `berth pack` wrote; it goes with the target. Nothing is powered on yet. */
-export async function openTarget(revision: string): Promise<Target> {
-  const target = await open(revision);
+/**
+ * `revision`: a storage folder that `berth pack` wrote; it goes with the target. `init`: of the emulated machine; others have one. Nothing is
+ * powered on yet.
+ */
+export async function openTarget(revision: string, init: GuestInit = 'busybox'): Promise<Target> {
+  const target = await open(revision, init);
   const { close } = target;
   return Object.assign(target, {
     async close() {
@@ -32,12 +35,12 @@ export async function openTarget(revision: string): Promise<Target> {
   });
 }
 
-async function open(revision: string): Promise<Target> {
+async function open(revision: string, init: GuestInit): Promise<Target> {
   switch (targetName()) {
     case 'local':
       return await openLocal(revision);
     case 'vm':
-      return await openVm(revision, console.error);
+      return await openVm(revision, console.error, init);
     case 'ssh': {
       const { BERTH_HW_SSH: host, BERTH_HW_POWER: power, BERTH_HW_FEATURES: features = 'reboot,init' } = process.env;
       if (host === undefined) throw new Error('BERTH_HW_SSH names no board, for instance root@board');

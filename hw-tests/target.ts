@@ -3,9 +3,12 @@ import type { ChildProcess } from 'node:child_process';
 
 /**
  * What a target may lack; a test names what it needs. `reboot`: by itself, `cut`: the power goes away at once, `init`: whoever starts
- * the supervisor starts it again when it dies, `pure-cgroup2`: nothing of version 1.
+ * the supervisor starts it again when it dies, `pure-cgroup2`: nothing of version 1, `openrc`, `sysvinit`: who starts the supervisor.
  */
-export const FEATURES = ['reboot', 'cut', 'init', 'device-mapper', 'modules', 'watchdog', 'pure-cgroup2'] as const;
+export const FEATURES = [
+  ...(['reboot', 'cut', 'init', 'device-mapper', 'modules', 'watchdog', 'pure-cgroup2'] as const),
+  ...(['openrc', 'sysvinit'] as const),
+] as const;
 export type Feature = (typeof FEATURES)[number];
 
 export interface Outcome {

@@ -18,6 +18,7 @@ export interface BoardSettings {
 
 const CONNECT_MS = 300_000;
 const POWER_MS = 60_000;
+const OFF_MS = 60_000;
 
 /** `revision`: a storage folder that `berth pack` wrote; it is installed on the board as `locals/hw-…` and run. */
 export async function openBoard(settings: BoardSettings, revision: string): Promise<Target> {
@@ -70,6 +71,11 @@ export async function openBoard(settings: BoardSettings, revision: string): Prom
     async powerOff() {
       await shell.run(['poweroff']).catch(() => undefined);
       await shell.disconnect();
+      if (power === undefined) return;
+      // It does not say when it is off.
+      await delay(OFF_MS);
+      switchPower('off');
+      isOn = false;
     },
     cut,
     async rebooted(before) {

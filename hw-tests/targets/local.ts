@@ -15,6 +15,8 @@ const LACKS: Readonly<Record<Exclude<Feature, 'cut'>, string>> = {
   modules: 'this machine’s kernel is not a test’s',
   watchdog: 'this machine’s watchdog is not a test’s',
   'pure-cgroup2': 'control groups are this machine’s',
+  openrc: 'no init starts a sandbox',
+  sysvinit: 'no init starts a sandbox',
 };
 
 /** `revision`: a storage folder that `berth pack` wrote; it becomes the sandbox's and goes with it. */

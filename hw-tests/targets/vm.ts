@@ -5,7 +5,7 @@ import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { eventually } from '../../test/kit/eventually.ts';
-import { bootId, type Target } from '../target.ts';
+import { bootId, type Feature, type Target } from '../target.ts';
 import { type VmImage, vmImage } from '../vm/image.ts';
 import { LAYER_BYTES, type Machine, STORAGE_BYTES, startMachine } from '../vm/machine.ts';
 import { ACCOUNTS } from '../vm/root.ts';
@@ -15,10 +15,13 @@ const ROOT = join(import.meta.dirname, '../..');
 const GUEST = join(import.meta.dirname, '../vm/guest');
 /** An emulated machine on a busy one. */
 const BOOT_MS = 240_000;
-const OFF_MS = 120_000;
+const OFF_MS = 400_000;
+
+/** What is its first process, and starts Berth: busybox's init, Debian's sysvinit with OpenRC, or that sysvinit alone. */
+export type GuestInit = 'busybox' | 'openrc' | 'sysvinit';
 
 /** `revision`: a storage folder that `berth pack` wrote. */
-export async function openVm(revision: string, say: (line: string) => void): Promise<Target> {
+export async function openVm(revision: string, say: (line: string) => void, init: GuestInit): Promise<Target> {
   const image = await vmImage(say);
   const folder = mkdtempSync(join(tmpdir(), 'berth-vm-'));
   const disks = { root: image.root, layer: join(folder, 'berth.squashfs'), storage: join(folder, 'storage.img') };
@@ -38,7 +41,7 @@ export async function openVm(revision: string, say: (line: string) => void): Pro
     ],
     '/run/pantavisor/pv/pv-ctrl',
   );
-  writeLayer(disks.layer, image);
+  writeLayer(disks.layer, image, init);
   writeStorage(disks.storage, revision);
 
   let machine: Machine | undefined;
@@ -69,7 +72,8 @@ export async function openVm(revision: string, say: (line: string) => void): Pro
   const target: Target = {
     name: 'vm',
     isEmulated: true,
-    lacks: () => undefined,
+    lacks: (feature) =>
+      feature === 'openrc' || feature === 'sysvinit' ? lacksInit(feature, init) : lacksGroups(feature, init),
     socket: shell.socket,
     storage: '/storage',
     rundir: '/run/pantavisor/pv',
@@ -90,7 +94,11 @@ export async function openVm(revision: string, say: (line: string) => void): Pro
     async powerOff() {
       await shell.run(['poweroff']).catch(() => undefined);
       const last = running();
-      await eventually('the virtual device is off', OFF_MS, () => last.isOff() && last.isPoweredDown());
+      await eventually('the virtual device is off', OFF_MS, () => last.isOff() && last.isPoweredDown()).catch(
+        (error: unknown) => {
+          throw new Error(`${String(error)}; its console: ${said().slice(-2_000)}`);
+        },
+      );
       await shell.disconnect();
     },
     cut,
@@ -125,14 +133,15 @@ export async function openVm(revision: string, say: (line: string) => void): Pro
 const LISTENS = 'berth-vm: sshd listens';
 
 /** Berth as its installer puts it, the guest's init and its keys, laid over the root file system. */
-function writeLayer(path: string, image: VmImage): void {
+function writeLayer(path: string, image: VmImage, init: GuestInit): void {
   const folder = mkdtempSync(join(tmpdir(), 'berth-layer-'));
   try {
+    if (init !== 'busybox') cpSync(image.sysvinit(), folder, { recursive: true, verbatimSymlinks: true });
     const etc = join(folder, 'etc/berth-vm');
     mkdirSync(etc, { recursive: true });
     chmodSync(folder, 0o755);
-    for (const name of ['boot', 'sshd_config']) cpSync(join(GUEST, name), join(etc, name));
-    cpSync(join(GUEST, 'inittab'), join(folder, 'etc/inittab'));
+    for (const name of ['boot', 'machine', 'sshd_config']) cpSync(join(GUEST, name), join(etc, name));
+    if (init === 'busybox') cpSync(join(GUEST, 'inittab'), join(folder, 'etc/inittab'));
     for (const [name, text] of Object.entries(ACCOUNTS)) writeFileSync(join(folder, 'etc', name), text);
     cpSync(image.hostKey, join(etc, 'host_key'));
     chmodSync(join(etc, 'host_key'), 0o600);
@@ -143,7 +152,7 @@ function writeLayer(path: string, image: VmImage): void {
       '--prefix',
       '/usr',
       '--init',
-      'inittab',
+      init === 'openrc' ? 'openrc' : 'inittab',
       '--mode',
       'embedded',
       '--storage',
@@ -156,6 +165,15 @@ function writeLayer(path: string, image: VmImage): void {
   } finally {
     rmSync(folder, { recursive: true, force: true });
   }
+}
+
+function lacksInit(feature: Feature, init: GuestInit): string | undefined {
+  return feature === init ? undefined : `this machine was given ${init} for an init`;
+}
+
+/** OpenRC mounts hierarchies of both versions. */
+function lacksGroups(feature: Feature, init: GuestInit): string | undefined {
+  return feature === 'pure-cgroup2' && init !== 'busybox' ? 'OpenRC mounts control groups of both versions' : undefined;
 }
 
 function writeStorage(disk: string, revision: string): void {

@@ -1,5 +1,5 @@
 // The virtual device's kernel, initrd and root file system, put together from Debian's packages and cached by what they are made of.
-// <cache>/<key>/vmlinuz  initrd  root.squashfs  host_key  client_key  client_key.pub  booted
+// <cache>/archives/ (Debian's)  <key>/vmlinuz  initrd  root.squashfs  host_key  client_key  client_key.pub  booted  sysvinit-…/
 import { execFileSync } from 'node:child_process';
 import { createHash } from 'node:crypto';
 import {
@@ -18,7 +18,9 @@ import process from 'node:process';
 import { eventually } from '../../test/kit/eventually.ts';
 import { writeInitrd } from './initrd.ts';
 import { LAYER_BYTES, STORAGE_BYTES, startMachine, WAITS } from './machine.ts';
+import { archivesOf, PACKAGES, type Package, packagesOf } from './packages.ts';
 import { layDownRoot } from './root.ts';
+import { sysvinitFolder } from './sysvinit.ts';
 
 export interface VmImage {
   readonly kernel: string;
@@ -30,69 +32,11 @@ export interface VmImage {
   readonly hostKey: string;
   /** Who may log in as root, `.pub` beside it. */
   readonly clientKey: string;
+  /** Answers a folder with Debian's sysvinit and OpenRC, to be laid over the root file system; builds it, where it is not there yet. */
+  readonly sysvinit: () => string;
 }
 
 const CACHE = '/var/cache/berth-vm';
-/** What Berth needs on a device, what a test looks with, and a kernel with modules. */
-const PACKAGES = [
-  ...[
-    'lxc',
-    'nftables',
-    'iptables',
-    'iproute2',
-    'util-linux',
-    'mount',
-    'kmod',
-    'cryptsetup-bin',
-    'dmsetup',
-    'e2fsprogs',
-  ],
-  ...['busybox-static', 'dash', 'coreutils', 'procps', 'curl', 'openssh-server', 'libstdc++6', 'linux-image-amd64'],
-];
-/** They come along by dependency, and nothing of them is used without Debian's own init and installer. */
-const LEFT_OUT =
-  /^(perl|libperl|libfile-|libnumber-|libtext-|adduser|debconf|udev|initramfs|klibc|libklibc|linux-base|ca-cert|openssl$)/;
-
-interface Package {
-  readonly name: string;
-  readonly version: string;
-}
-
-/** apt as on a machine with nothing installed, so that whole dependencies are answered, and nothing here is changed. */
-function apt(folder: string, args: readonly string[]): string {
-  mkdirSync(join(folder, 'partial'), { recursive: true });
-  const status = join(folder, 'nothing-installed');
-  writeFileSync(status, '');
-  const options = [`Dir::State::status=${status}`, `Dir::Cache::archives=${folder}`, 'APT::Sandbox::User=root'];
-  return execFileSync(
-    'apt-get',
-    [
-      ...options.flatMap((each) => ['-o', each]),
-      '-y',
-      '-qq',
-      '--no-install-recommends',
-      ...args,
-      'install',
-      ...PACKAGES,
-    ],
-    { encoding: 'utf8', stdio: ['ignore', 'pipe', 'pipe'], maxBuffer: 1 << 24 },
-  );
-}
-
-/** A machine that is fresh from its image has no lists of packages yet. */
-function simulated(folder: string): string {
-  try {
-    return apt(folder, ['--simulate']);
-  } catch {
-    execFileSync('apt-get', ['update', '-qq'], { stdio: ['ignore', 'ignore', 'inherit'] });
-    return apt(folder, ['--simulate']);
-  }
-}
-
-function packagesOf(folder: string): readonly Package[] {
-  const rows = [...simulated(folder).matchAll(/^Inst (\S+) \((\S+) /gm)];
-  return rows.map(([, name = '', version = '']) => ({ name, version })).filter(({ name }) => !LEFT_OUT.test(name));
-}
 
 /** The same packages, the same Node and the same recipe make the same image. */
 function keyOf(packages: readonly Package[]): string {
@@ -108,14 +52,13 @@ function keyOf(packages: readonly Package[]): string {
 /** Builds it, where it is not there yet; older ones go. Root only. `say` hears what takes long. */
 export async function vmImage(say: (line: string) => void, cache = CACHE): Promise<VmImage> {
   const archives = join(cache, 'archives');
-  const packages = packagesOf(archives);
+  const packages = packagesOf(archives, PACKAGES);
   const key = keyOf(packages);
   const folder = join(cache, key);
   if (!existsSync(folder)) {
     const startMs = performance.now();
     say(`building the image of the virtual device from ${packages.length} Debian packages`);
-    apt(archives, ['--download-only']);
-    build(archives, packages, `${folder}.partial`);
+    build(archivesOf(archives, packages), `${folder}.partial`);
     await bootOnce(`${folder}.partial`);
     renameSync(`${folder}.partial`, folder);
     for (const name of readdirSync(cache))
@@ -130,22 +73,14 @@ export async function vmImage(say: (line: string) => void, cache = CACHE): Promi
     state: file('booted'),
     hostKey: file('host_key'),
     clientKey: file('client_key'),
+    sysvinit: () => sysvinitFolder(folder, archives),
   };
 }
 
-function build(archives: string, packages: readonly Package[], folder: string): void {
+function build(files: readonly string[], folder: string): void {
   rmSync(folder, { recursive: true, force: true });
   const root = join(folder, 'root');
   mkdirSync(root, { recursive: true });
-  // apt's names of archives: the colon of an epoch is %3a.
-  const files = packages.flatMap(({ name, version }) => {
-    const start = `${name}_${version.replaceAll(':', '%3a')}_`;
-    return readdirSync(archives)
-      .filter((file) => file.startsWith(start))
-      .map((file) => join(archives, file));
-  });
-  if (files.length !== packages.length)
-    throw new Error(`of ${packages.length} packages ${files.length} are in ${archives}`);
   const { kernel, modules } = layDownRoot(root, files);
   writeInitrd(join(folder, 'initrd'), root, modules);
   renameSync(kernel, join(folder, 'vmlinuz'));

@@ -59,12 +59,7 @@ const FILES: Readonly<Record<string, string>> = {
 };
 
 export function layDownRoot(root: string, archives: readonly string[]): LaidDown {
-  // Debian's layout since 12; archives still name /bin and /lib.
-  for (const name of ['bin', 'sbin', 'lib', 'lib64']) {
-    mkdirSync(join(root, 'usr', name), { recursive: true });
-    symlinkSync(`usr/${name}`, join(root, name));
-  }
-  for (const archive of archives) unpack(archive, root);
+  unpackAll(archives, root);
   for (const name of FOLDERS) mkdirSync(join(root, name), { recursive: true });
   for (const [path, text] of Object.entries(FILES)) writeFileSync(join(root, path), text);
   copyNode(root);
@@ -73,6 +68,15 @@ export function layDownRoot(root: string, archives: readonly string[]): LaidDown
   stripSignatures(join(root, 'lib/modules', release));
   execFileSync('chroot', [root, '/sbin/depmod', release]);
   return { kernel: join(root, `boot/vmlinuz-${release}`), modules: join(root, 'lib/modules', release) };
+}
+
+export function unpackAll(archives: readonly string[], root: string): void {
+  // Debian's layout since 12; archives still name /bin and /lib.
+  for (const name of ['bin', 'sbin', 'lib', 'lib64']) {
+    mkdirSync(join(root, 'usr', name), { recursive: true });
+    symlinkSync(`usr/${name}`, join(root, name));
+  }
+  for (const archive of archives) unpack(archive, root);
 }
 
 function unpack(archive: string, root: string): void {

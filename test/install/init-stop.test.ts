@@ -4,8 +4,9 @@ import { type ChildProcess, spawn, spawnSync } from 'node:child_process';
 import { once } from 'node:events';
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import process from 'node:process';
+import { text } from 'node:stream/consumers';
 import { afterEach, beforeEach, describe, it } from 'node:test';
 import { eventually } from '../kit/eventually.ts';
 import { ROOT } from './image.ts';
@@ -57,6 +58,21 @@ describe('init-stop', () => {
     });
     await eventually('its end', PATIENCE_MS, () => child.exitCode !== null);
     assert.deepEqual([child.exitCode, berth.exitCode], [0, 0]);
+    await eventually('its last words', PATIENCE_MS, () => output === 'up\nSIGPWR\n');
+  });
+
+  /** In a /run of its own: Berth's pid there, what init-stop leaves, and what init-run does then, whose sleep is an echo. */
+  const GOES_DOWN = [
+    'mount -t tmpfs run /run && echo "$1" >/run/berth.pid',
+    '"$0/init-stop" going-down && ls /run',
+    `sed 's/exec sleep 1000/exec echo waits/' "$0/init-run" | sh`,
+  ].join(' && ');
+
+  it('has other inits, which would start Berth over, start none while the machine goes down', async () => {
+    const words = ['--mount', '--propagation', 'private', 'sh', '-c', GOES_DOWN, dirname(SCRIPT), String(berth.pid)];
+    const child = spawn('unshare', words, { stdio: ['ignore', 'pipe', 'inherit'] });
+    const [said] = await Promise.all([text(child.stdout), once(child, 'exit')]);
+    assert.equal(said, 'berth.going-down\nberth.pid\nwaits\n');
     await eventually('its last words', PATIENCE_MS, () => output === 'up\nSIGPWR\n');
   });
 

@@ -1,0 +1,119 @@
+// Devices whose init is Debian's sysvinit, set up by the installer: OpenRC, or a line of inittab, starts Berth, and containers see nothing of
+// what happens to it until the machine goes down.
+import assert from 'node:assert/strict';
+import { cpSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { basename, join } from 'node:path';
+import { after, before, describe, it } from 'node:test';
+import { packed, settled, until } from './device.ts';
+import { needs, openTarget, targetName } from './open-target.ts';
+import { output, type Target } from './target.ts';
+
+const ROOT = join(import.meta.dirname, '..');
+const KEPT = '/mnt/kept/note';
+/** Says on its disk when it begins, and who ends it: LXC's stop, or an init that ends whatever is left. */
+const NOTES = [
+  `echo began >>${KEPT}`,
+  ...["trap 'echo stopped >>NOTE; exit 0' PWR", "trap 'echo killed >>NOTE; exit 0' TERM"].map((line) =>
+    line.replace('NOTE', KEPT),
+  ),
+  'while :; do /bin/busybox sleep 1000 & wait $!; done\n',
+].join('\n');
+
+function device(): string {
+  const notes = {
+    args: { PV_LXC_EXTRA_CONF: 'lxc.mount.entry = /volumes/notes/docker--kept mnt/kept none bind,create=dir 0 0' },
+    init: NOTES,
+  };
+  return packed({ notes, other: {} }, {}, (state) => {
+    const run = state['notes/run.json'];
+    if (typeof run !== 'object' || run === null) throw new Error('the packed state has no run.json');
+    state['notes/run.json'] = { ...run, storage: { 'docker--kept': { persistence: 'permanent' } } };
+  });
+}
+
+for (const init of ['openrc', 'sysvinit'] as const)
+  describe(`hw.inits, ${init} on ${targetName()}`, () => {
+    let target: Target;
+    before(async () => {
+      target = await openTarget(device(), init);
+      if (target.lacks(init) !== undefined) return;
+      await target.powerOn();
+    });
+    after(() => target?.close());
+
+    const pids = async () => (await settled(target)).map(({ name, pid }) => `${name} ${pid}`).sort();
+    const supervisor = async () => (await output(target, ['cat', '/run/berth.pid'])).trim();
+    const notes = () => output(target, ['cat', `${target.rundir}/lxc/notes/volumes/docker--kept/note`]);
+    const service = (action: string) => output(target, ['rc-service', 'berth', action]);
+    const assertAlive = async (rows: readonly string[]): Promise<void> => {
+      for (const row of rows) await output(target, ['kill', '-0', row.split(' ')[1] ?? '']);
+    };
+
+    it('starts the tree at boot', async (test) => {
+      if (!needs(test, target, init)) return;
+      assert.equal((await pids()).length, 2);
+      if (init === 'openrc') assert.match(await service('status'), /started/);
+    });
+
+    it('starts the supervisor again when it was killed, and every container keeps its process', async (test) => {
+      if (!needs(test, target, init)) return;
+      const [before, killed] = [await pids(), await supervisor()];
+      await output(target, ['kill', '-KILL', killed]);
+      await until('another supervisor', async () => ((await supervisor()) === killed ? undefined : true));
+      assert.deepEqual(await pids(), before);
+    });
+
+    it('leaves the containers running when the service is stopped, and takes them over when it is started', async (test) => {
+      if (!needs(test, target, 'openrc')) return;
+      const [before, stopped] = [await pids(), await supervisor()];
+      await service('stop');
+      assert.notEqual((await target.run(['kill', '-0', stopped])).status, 0, 'the supervisor was left running');
+      await assertAlive(before);
+      await service('start');
+      assert.deepEqual(await pids(), before);
+      assert.equal(await notes(), 'began\n');
+    });
+
+    it('upgrades in place: the new build runs, and every container keeps its process', async (test) => {
+      if (!needs(test, target, init)) return;
+      const berth = (await output(target, ['which', 'berth'])).trim();
+      const prefix = berth.replace(/\/bin\/berth$/, '');
+      const current = () => output(target, ['readlink', `${prefix}/lib/berth/current`]);
+      const [before, replaced, build] = [await pids(), await supervisor(), await current()];
+      const folder = anotherBuild();
+      try {
+        await target.copyTo(folder, '/tmp');
+      } finally {
+        rmSync(folder, { recursive: true, force: true });
+      }
+      const installed = await output(target, [
+        `/tmp/${basename(folder)}/scripts/install`,
+        '--prefix',
+        prefix,
+        '--init',
+        init === 'openrc' ? 'openrc' : 'inittab',
+      ]);
+      assert.notEqual(await current(), build, installed);
+      await until('another supervisor', async () => ((await supervisor()) === replaced ? undefined : true));
+      assert.deepEqual(await pids(), before);
+    });
+
+    it('has the containers end, and leaves the storage unmounted, when the machine is powered off', async (test) => {
+      if (!needs(test, target, init, 'cut')) return;
+      await target.powerOff();
+      await target.powerOn();
+      await settled(target);
+      assert.equal(await notes(), 'began\nstopped\nbegan\n', target.console().slice(-3_000));
+      if (target.isEmulated) assert.equal(await output(target, ['cat', '/run/berth-vm/needs-recovery']), '0\n');
+    });
+  });
+
+/** What the installer needs of this repository; its README makes it another build. The caller removes it. */
+function anotherBuild(): string {
+  const folder = mkdtempSync(join(tmpdir(), 'berth-upgrade-'));
+  for (const name of ['scripts', 'dist', 'README.md', 'CHANGELOG.md', 'package.json'])
+    cpSync(join(ROOT, name), join(folder, name), { recursive: true, verbatimSymlinks: true });
+  writeFileSync(join(folder, 'README.md'), '# Another build\n');
+  return folder;
+}
