@@ -48,7 +48,7 @@ function lineTaker(origin: string, store: AcceptedStore, sink: LogSink) {
   const again = (chunk: Buffer): void => {
     const lines = splitter.push(chunk);
     const nowMs = Date.now();
-    if (lines.length > 0) sink.messages(lines.map((line) => parseServiceLine(line, origin, nowMs)));
+    if (lines.length > 0) sink.messages(lines.flatMap((line) => parseServiceLine(line, origin, nowMs)));
     store.finish(splitter.pendingBytes);
   };
   const fresh = (chunk: Buffer): void => {

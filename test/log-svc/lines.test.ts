@@ -58,34 +58,35 @@ describe('log-svc.messageLine', () => {
 describe('log-svc.parseServiceLine', () => {
   it('reads what our logger writes', () => {
     const line = JSON.stringify({ level: 40, time: 5, src: 'net', msg: 'repaired', bridge: 'pvbr0' });
-    assert.deepEqual(parseServiceLine(line, 'net-svc', 9), {
+    const message = {
       timeMs: 5,
       level: 'WARN',
       origin: { kind: 'service', name: 'net-svc' },
       src: 'net',
       text: 'repaired',
       fields: { bridge: 'pvbr0' },
-    });
+    };
+    assert.deepEqual(parseServiceLine(line, 'net-svc', 9), [message]);
+    for (let length = 1; length < line.length; length++) {
+      const [half, whole, ...more] = parseServiceLine(`${line.slice(0, length)}${line}`, 'net-svc', 9);
+      assert.equal(half?.text, line.slice(0, length));
+      assert.deepEqual([whole, ...more], [message], 'and what stands right behind half a line');
+    }
   });
 
   it('keeps as text what is no message, under the name of the pipe', () => {
     const outOfTime = JSON.stringify({ level: 30, time: 9e15, src: 'x', msg: 'y' });
     for (const line of ['Segmentation fault', '{"level":30', 'null', '[]', '{"level":"30","time":1}', outOfTime]) {
-      assert.deepEqual(parseServiceLine(line, 'net-svc', 9), {
-        timeMs: 9,
-        level: 'WARN',
-        origin: { kind: 'service', name: 'net-svc' },
-        src: 'net-svc',
-        text: line,
-        fields: {},
-      });
+      const origin = { kind: 'service', name: 'net-svc' };
+      const asText = { timeMs: 9, level: 'WARN', origin, src: 'net-svc', text: line, fields: {} };
+      assert.deepEqual(parseServiceLine(line, 'net-svc', 9), [asText]);
     }
   });
 
   it('takes any line, and makes one that can be written', () => {
     fc.assert(
       fc.property(fc.oneof(fc.string({ unit: 'binary' }), fc.json()), (line) => {
-        assert.ok(messageLine(parseServiceLine(line, 'x', 0)).endsWith('\n'));
+        for (const said of parseServiceLine(line, 'x', 0)) assert.ok(messageLine(said).endsWith('\n'));
       }),
     );
   });

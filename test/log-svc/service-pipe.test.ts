@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { closeSync, writeSync } from 'node:fs';
+import { closeSync, writeFileSync, writeSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, it } from 'node:test';
 import type { LogSource } from '../../services/log-svc/log-flow.ts';
@@ -59,6 +59,13 @@ describe('log-svc.servicePipe', () => {
     assert.deepEqual(await once(child, 'exit'), [null, 'SIGKILL']);
     writeSync(ends.writeFd, 'ee\nend\n');
     assert.deepEqual(await textsUntilEnd(), ['one', 'two', 'three', 'end']);
+  });
+
+  it('hands on what comes behind a line that its predecessor was killed in when it put it by', async () => {
+    const [one, end] = ['one', 'end'].map((msg) => JSON.stringify({ level: 30, time: 1, src: 'net', msg }));
+    writeFileSync(acceptedPath, `${'12'.padStart(11)}\n${one}\n${end?.slice(0, 20)}`);
+    writeSync(ends.writeFd, `${end}\n`);
+    assert.deepEqual(await textsUntilEnd(), ['one', end?.slice(0, 20), 'end']);
   });
 
   it('hands on nothing twice after an orderly end', async () => {
