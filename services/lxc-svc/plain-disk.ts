@@ -21,7 +21,7 @@ export async function openFileSystem(
   undos.push(() => dropBacking(backing, at.zramRecord, tools));
   const path = await prepareBacking(backing, at, tools);
   // -F: an image is no block device, and that is right (mke2fs(8)).
-  await formatEmpty(path, format, () => tools.run(`mkfs.${format}`, ['-q', '-F', path]), tools);
+  await formatEmpty(path, format, () => tools.run(`mkfs.${format}`, ['-q', '-F', path], { endsWithUs: true }), tools);
   await mkdir(at.mountPoint, { recursive: true });
   if (backing.kind !== 'file') {
     mount(path, at.mountPoint, format, 0);
@@ -45,7 +45,7 @@ export async function openSwap(
   if (isSwapOn(backing, at, tools)) return;
   undos.push(() => dropBacking(backing, at.zramRecord, tools));
   const path = await prepareBacking(backing, at, tools);
-  await formatEmpty(path, 'swap', () => tools.run('mkswap', [path]), tools);
+  await formatEmpty(path, 'swap', () => tools.run('mkswap', [path], { endsWithUs: true }), tools);
   await tools.run('swapon', [path]);
 }
 
