@@ -118,16 +118,24 @@ export function startMachine(parts: MachineParts, goesOn: boolean): Machine {
   };
 }
 
-/** How long its threads were ready to run, and did not (kernel: Documentation/scheduler/sched-stats.rst); 0 where the kernel does not count it. */
+/**
+ * How long the thread that ran most, which emulates, was ready to run and did not (kernel: Documentation/scheduler/sched-stats.rst); 0 where the
+ * kernel does not count it. Threads wait side by side: what all of them waited may be more than the time that went by.
+ */
 function waitedMs(pid: number | undefined): number {
   const folder = `/proc/${pid}/task`;
+  let [mostRanNs, itsWaitNs] = [0, 0];
   try {
-    const stats = readdirSync(folder).map((thread) => readFileSync(join(folder, thread, 'schedstat'), 'utf8'));
-    return stats.reduce((sum, stat) => sum + Number(stat.split(' ')[1]) / 1e6, 0);
+    for (const thread of readdirSync(folder)) {
+      const [ranNs = 0, waitNs = 0] = readFileSync(join(folder, thread, 'schedstat'), 'utf8')
+        .split(' ')
+        .map(Number);
+      if (ranNs > mostRanNs) [mostRanNs, itsWaitNs] = [ranNs, waitNs];
+    }
   } catch {
     // Without the file, or at the end of a thread.
-    return 0;
   }
+  return itsWaitNs / 1e6;
 }
 
 function machineArguments({ kernel, initrd, disks, sshPort }: MachineParts, monitor: string): readonly string[] {
