@@ -9,9 +9,9 @@ export interface BodyStream {
   pieces(): AsyncIterable<Buffer>;
   /**
    * Reads and forgets the rest, so that the client, which is still sending, comes to read its answer. Gives up on one that does
-   * not come to an end.
+   * not come to an end, or sends more than `maxBytes`.
    */
-  discard(): Promise<void>;
+  discard(maxBytes?: number): Promise<void>;
 }
 
 /** Milliseconds: a client that is told no may still be sending, as fast as a socket can be written. */
@@ -37,16 +37,18 @@ export function bodyStream(request: IncomingMessage, { proceed, onWhole, stallMs
       yield* steadily(request, stallMs);
       onWhole();
     },
-    discard() {
+    discard(maxBytes = Number.POSITIVE_INFINITY) {
+      if (request.destroyed || Number(length ?? 0) > maxBytes) return Promise.resolve();
       // Who waits to be told to send sends nothing.
       if (request.headers.expect !== undefined && request.readableLength === 0 && !request.readableFlowing) {
         return Promise.resolve();
       }
       return new Promise((resolve) => {
         const patience = setTimeout(done, DISCARD_MS);
+        let bytes = 0;
         function done(): void {
           clearTimeout(patience);
-          request.off('end', onEnd).off('close', done);
+          request.off('data', onData).off('end', onEnd).off('close', done);
           request.pause();
           resolve();
         }
@@ -54,7 +56,11 @@ export function bodyStream(request: IncomingMessage, { proceed, onWhole, stallMs
           onWhole();
           done();
         }
-        request.on('end', onEnd).on('close', done);
+        function onData(piece: Buffer): void {
+          bytes += piece.length;
+          if (bytes > maxBytes) done();
+        }
+        request.on('data', onData).on('end', onEnd).on('close', done);
         request.on('error', () => undefined);
         request.resume();
       });

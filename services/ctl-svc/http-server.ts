@@ -18,7 +18,9 @@ const MAX_HEADER_BYTES = 16 * 1024;
 const HEADERS_TIMEOUT_MS = 5_000;
 /** Milliseconds for a body that is read into memory. */
 const BODY_TIMEOUT_MS = 30_000;
-/** The same for one that nobody wants. */
+/** Of a body that is too large: a client that is still sending when its connection ends may never read why. */
+const MAX_DISCARDED_BYTES = 1024 * 1024;
+/** Milliseconds for a body that nobody wants. */
 const IGNORED_BODY_MS = 1_000;
 /** Milliseconds without any traffic: ends clients that do not read their answer. */
 const IDLE_TIMEOUT_MS = 60_000;
@@ -126,10 +128,15 @@ export function createControlServer(
     let isIgnored = true;
     const take = async (): Promise<Buffer | Reply> => {
       isIgnored = false;
-      proceed();
+      const stream = bodyStream(request, { proceed, onWhole, stallMs: limits.stallMs });
+      const isAnnounced = (stream.announcedBytes ?? 0) > MAX_BODY_BYTES;
+      if (!isAnnounced) proceed();
       const body = await readBody(request, { maxBytes: MAX_BODY_BYTES, timeoutMs: BODY_TIMEOUT_MS });
       if (body.kind === 'late') return TOO_LATE;
-      if (body.kind !== 'whole') return TOO_LARGE;
+      if (body.kind !== 'whole') {
+        await stream.discard(MAX_DISCARDED_BYTES);
+        return TOO_LARGE;
+      }
       onWhole();
       return body.bytes;
     };
