@@ -99,35 +99,34 @@ describe('ipam-svc killed with SIGKILL', () => {
   it('in the middle of 60 concurrent requests keeps all that was answered', () =>
     withFolder(async (folder) => {
       const answered = new Map<string, string>();
-      for (const [nth, point] of [
-        [2, 'mid-write'],
-        [1, 'synced'],
-        [2, 'written'],
-      ] as const) {
-        const doomed = startMortal(folder, point, nth);
-        await doomed.call('configure', { pools: [INTERNAL], reservations: [] });
-        const names = Array.from({ length: 60 }, (_, index) => `app-${index}`);
-        const first = names.slice(0, 20).map((name) => doomed.call('allocate', wish(name)));
-        const rest = [...first, ...names.map((name) => doomed.call('allocate', wish(name)))];
-        const given = await Promise.all(rest);
-        await doomed.end();
-        for (const [index, answer] of given.entries()) {
-          const name = index < 20 ? `app-${index}` : `app-${index - 20}`;
-          const address = leaseOf(answer)?.address;
+      const note = (names: readonly string[], answers: readonly (Reply['value'] | undefined)[]): void => {
+        for (const [index, name] of names.entries()) {
+          const address = leaseOf(answers[index])?.address;
           if (address === undefined) continue;
           assert.equal(answered.get(name) ?? address, address, name);
           answered.set(name, address);
         }
+      };
+      const all: string[] = [];
+      for (const point of ['mid-write', 'synced', 'written']) {
+        const doomed = startMortal(folder, point, 0);
+        const ask = (names: readonly string[]) => Promise.all(names.map((name) => doomed.call('allocate', wish(name))));
+        await doomed.call('configure', { pools: [INTERNAL], reservations: [] });
+        const names = Array.from({ length: 60 }, (_, index) => `${point}-${index}`);
+        all.push(...names);
+        const first = names.slice(0, 20);
+        note(first, await ask(first));
+        await doomed.call('arm', {});
+        note(names, await ask(names));
+        assert.equal(await doomed.end(), 'SIGKILL');
+        assert.ok(first.every((name) => answered.has(name)));
       }
-      const last = startMortal(folder, 'none', 0);
+      const next = startMortal(folder, 'none', 0);
       const final = new Map<string, string | undefined>();
-      for (let index = 59; index >= 0; index -= 1) {
-        final.set(`app-${index}`, leaseOf(await last.call('allocate', wish(`app-${index}`)))?.address);
-      }
-      await last.end();
-      assert.ok(answered.size >= 20);
+      for (const name of all.reverse()) final.set(name, leaseOf(await next.call('allocate', wish(name)))?.address);
+      await next.end();
       for (const [name, address] of answered) assert.equal(final.get(name), address, name);
-      assert.equal(new Set(final.values()).size, 60);
+      assert.equal(new Set(final.values()).size, all.length);
     }));
 });
 

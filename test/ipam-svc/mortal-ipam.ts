@@ -1,5 +1,5 @@
 // An ipam-svc that kills itself with SIGKILL at a named point of its Nth append. Answers one JSON request a line on stdin, one a line on stdout.
-// argv: folder, point (`none`, `before-write`, `mid-write`, `written`, `synced`), N.
+// argv: folder, point (`none`, `before-write`, `mid-write`, `written`, `synced`), N; 0: of none, until the request `arm` says that it is the next.
 import { openSync, writeSync } from 'node:fs';
 import { join } from 'node:path';
 import process from 'node:process';
@@ -9,6 +9,7 @@ import { startIpam } from './kit.ts';
 
 const [folder = '', point = 'none', nth = '0'] = process.argv.slice(2);
 let appends = 0;
+let last = Number(nth);
 
 function die(): never {
   process.kill(process.pid, 'SIGKILL');
@@ -25,7 +26,7 @@ function mortal(disk: JournalDisk): JournalDisk {
     ...disk,
     async append(bytes, offset) {
       appends += 1;
-      if (appends !== Number(nth)) return disk.append(bytes, offset);
+      if (appends !== last) return disk.append(bytes, offset);
       if (point === 'mid-write') writeUnsynced(bytes.subarray(0, bytes.length >> 1), offset);
       if (point === 'written') writeUnsynced(bytes, offset);
       if (point === 'synced') await disk.append(bytes, offset);
@@ -38,12 +39,15 @@ async function main(): Promise<void> {
   const ipam = await startIpam(mortal(createJournalDisk(folder)));
   for await (const line of createInterface({ input: process.stdin })) {
     const { id, kind, params } = JSON.parse(line);
+    if (kind === 'arm') last = appends + 1;
     const answer =
-      kind === 'configure'
-        ? ipam.client.configure(params)
-        : kind === 'release'
-          ? ipam.client.release(params)
-          : ipam.client.allocate(params);
+      kind === 'arm'
+        ? Promise.resolve({ ok: true })
+        : kind === 'configure'
+          ? ipam.client.configure(params)
+          : kind === 'release'
+            ? ipam.client.release(params)
+            : ipam.client.allocate(params);
     void answer.then((value) => process.stdout.write(`${JSON.stringify({ id, value })}\n`));
   }
   await ipam.stop();
