@@ -33,7 +33,9 @@ type Child = ChildProcessByStdio<null, Readable, Readable>;
 function start(args: readonly string[], more: Readonly<Record<string, string>> = {}): Child {
   // Without what would make it a part of this run of node:test.
   const { NODE_TEST_CONTEXT: _context, ...env } = process.env;
-  return spawn('setpriv', ['--pdeathsig', 'KILL', process.execPath, '--import', 'tsx', 'hw-tests/run.ts', ...args], {
+  // Its disks are mounted where no other test's namespaces take a copy of them, which would keep them in use.
+  const alone = ['--pdeathsig', 'KILL', 'unshare', '--mount', '--propagation', 'slave'];
+  return spawn('setpriv', [...alone, process.execPath, '--import', 'tsx', 'hw-tests/run.ts', ...args], {
     cwd: ROOT,
     env: { ...env, ...more },
     stdio: ['ignore', 'pipe', 'pipe'],
