@@ -115,7 +115,6 @@ export async function cutDuring(
   end.abort();
   await target.cut();
   await working;
-  assert.ok(moment === undefined || where !== 'all was done', `the cut did not fall into ${kind}`);
   return `${kind}, ${where}`;
 }
 
