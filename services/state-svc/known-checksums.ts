@@ -26,6 +26,7 @@ const document = z.record(z.string(), sha256);
 export function openKnownChecksums(path: string, checksums: Checksums, log: Logger, most = MAX_KNOWN): KnownChecksums {
   let loading: Promise<Map<string, string>> | undefined;
   let hasNew = false;
+  let writing: Promise<void> = Promise.resolve();
   const load = async (): Promise<Map<string, string>> => {
     try {
       const text = await readIfPresent(path);
@@ -56,6 +57,15 @@ export function openKnownChecksums(path: string, checksums: Checksums, log: Logg
     }
     return found;
   };
+  const write = async (): Promise<void> => {
+    if (!hasNew) return;
+    hasNew = false;
+    try {
+      await writeAtomically(path, `${JSON.stringify(Object.fromEntries(await known()))}\n`);
+    } catch (error) {
+      log.warn(`${path} cannot be written: ${String(error)}`);
+    }
+  };
   return {
     hash,
     async checksum(file) {
@@ -65,14 +75,10 @@ export function openKnownChecksums(path: string, checksums: Checksums, log: Logg
       await remember(stamp, digest);
       return { ok: true, sha256: digest };
     },
-    async save() {
-      if (!hasNew) return;
-      hasNew = false;
-      try {
-        await writeAtomically(path, `${JSON.stringify(Object.fromEntries(await known()))}\n`);
-      } catch (error) {
-        log.warn(`${path} cannot be written: ${String(error)}`);
-      }
+    save() {
+      // One after the other: two revisions can be verified at a time.
+      writing = writing.then(write);
+      return writing;
     },
   };
 }

@@ -129,6 +129,22 @@ describe('known checksums', () => {
     assert.equal(hashed.length, 1);
   });
 
+  it('are all written when several revisions are verified at a time', async () => {
+    const warnings: string[] = [];
+    const log = { ...silentLogger, warn: (line: string) => void warnings.push(line) };
+    const known = openKnownChecksums(cachePath(), checksums, log);
+    const files = Array.from({ length: 20 }, (_, index) => join(storage, `file${index}`));
+    const saves: Promise<void>[] = [];
+    for (const file of files) {
+      writeFileSync(file, file);
+      await known.hash(file);
+      saves.push(known.save());
+    }
+    await Promise.all(saves);
+    assert.deepEqual(warnings, []);
+    assert.equal(Object.keys(JSON.parse(readFileSync(cachePath(), 'utf8'))).length, files.length);
+  });
+
   it('are bounded: those that were used longest ago go', async () => {
     const most = 20;
     const known = openKnownChecksums(cachePath(), checksums, silentLogger, most);
