@@ -9,8 +9,9 @@ import { type Rig, startRig } from '../ctl-svc/rig.ts';
 import { containerRow } from '../ctl-svc/rows.ts';
 import { bundleProgram, type Program } from './program.ts';
 
-/** Two of them and five minutes. */
-const HOURS_AGO = new Date(Date.now() - 7_500_000).toISOString();
+/** Two of them and four and a half hours: however long the tests take, it is shown as the same. */
+const DAYS_AGO_MS = Date.now() - (2 * 24 + 4.5) * 3_600_000;
+const DAYS_AGO = new Date(DAYS_AGO_MS).toISOString();
 
 let program: Program;
 before(async () => {
@@ -24,10 +25,10 @@ describe('pvcontrol', () => {
     rig = await startRig(['waits']);
     const stopped = containerRow('halted', { status: 'STOPPED', pid: null });
     const { network: _, ...withoutNetwork } = stopped;
-    rig.world.containers = [containerRow('web', { since: HOURS_AGO }), withoutNetwork];
+    rig.world.containers = [containerRow('web', { since: DAYS_AGO }), withoutNetwork];
     rig.world.containers.push(
-      containerRow('waits', { status_goal: 'READY', since: HOURS_AGO }),
-      containerRow('base', { restart_policy: 'system', since: HOURS_AGO }),
+      containerRow('waits', { status_goal: 'READY', since: DAYS_AGO }),
+      containerRow('base', { restart_policy: 'system', since: DAYS_AGO }),
     );
     rig.world.leases = [
       {
@@ -37,7 +38,7 @@ describe('pvcontrol', () => {
         address: '10.0.5.2',
         mac: '02:00:0a:00:05:02',
         state: 'leased',
-        sinceMs: Date.now() - 61_000,
+        sinceMs: DAYS_AGO_MS,
       },
     ];
     const pool = {
@@ -96,7 +97,7 @@ describe('pvcontrol', () => {
     assert.equal(exitCode, 0);
     assert.deepEqual(lines(stdout), [
       'NAME    GROUP  STATUS   GOAL     ADDRESS    PID  RESTARTS  UPTIME',
-      'web     app    STARTED  STARTED  10.0.5.2  4711         0   2h05m',
+      'web     app    STARTED  STARTED  10.0.5.2  4711         0    2d4h',
       'halted  app    STOPPED  STARTED  -            -         0       -',
       ...lines(stdout).slice(3),
     ]);
@@ -125,7 +126,7 @@ describe('pvcontrol', () => {
     [
       ['ipam', 'leases'],
       'OWNER  POOL      INTERFACE  ADDRESS   MAC                STATE   SINCE',
-      'web    internal  eth0       10.0.5.2  02:00:0a:00:05:02  leased     1m',
+      'web    internal  eth0       10.0.5.2  02:00:0a:00:05:02  leased   2d4h',
     ],
     [
       ['ipam', 'pools'],

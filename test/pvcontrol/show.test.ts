@@ -45,6 +45,10 @@ describe('pvcontrol show', () => {
     assert.match(text, /^detached +\/run\/lxc\/busy\/rootfs: busy, ends with its last user/m);
     rig.world.containers.pop();
     rig.state.publish(stateContract, 'revisionChanged', { revision: '0' });
+    await eventually('it is listed no longer', 20_000, async () => {
+      const { stdout } = await program.run('-s', rig.host, 'ls');
+      return !stdout.includes('"busy"');
+    });
   });
 
   it('gives a pipe the JSON', async () => {
