@@ -112,6 +112,22 @@ for (const init of ['openrc', 'sysvinit'] as const)
       assert.equal(said, 'began\nstopped\nbegan\n', target.console().slice(-3_000));
       if (target.isEmulated) assert.equal(await output(target, ['cat', '/run/berth-vm/needs-recovery']), '0\n');
     });
+
+    it('has the containers stopped when it is uninstalled, and starts none again', async (test) => {
+      if (!needs(test, target, init)) return;
+      if (!target.isEmulated) return test.skip('a board is to keep its Berth');
+      const rows = await pids();
+      const berth = (await output(target, ['which', 'berth'])).trim();
+      await output(target, [berth.replace(/bin\/berth$/, 'lib/berth/uninstall')]);
+      for (const row of rows)
+        assert.notEqual(
+          (await target.run(['kill', '-0', row.split(' ')[1] ?? ''])).status,
+          0,
+          `${row} was left running`,
+        );
+      assert.notEqual((await target.run(['pgrep', '-f', 'berth.js run'])).status, 0, 'Berth was left running');
+      assert.equal((await target.run(['ls', '/run/berth.pid', '/run/berth.going-down'])).stdout, '');
+    });
   });
 
 /** What the installer needs of this repository; its README makes it another build. The caller removes it. */

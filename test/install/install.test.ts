@@ -1,13 +1,17 @@
 // scripts/install and scripts/uninstall: into images, and over this machine's folders where nothing of it can change.
 import assert from 'node:assert/strict';
 import { spawnSync } from 'node:child_process';
+import { once } from 'node:events';
 import { existsSync, mkdirSync, mkdtempSync, readlinkSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import process from 'node:process';
 import { afterEach, beforeEach, describe, it } from 'node:test';
 import { cleanEnvironment, coverMachine, type Ran } from '../kit/covered-machine.ts';
+import { eventually } from '../kit/eventually.ts';
 import { differences, type Image, makeImage, ROOT } from './image.ts';
+
+const PATIENCE_MS = 20_000;
 
 describe('scripts/install', () => {
   let image: Image;
@@ -245,6 +249,33 @@ describe('scripts/install on the machine itself', () => {
       assert.match(machine.run('su -s /bin/sh nobody -c scripts/install').stderr, /must be root/);
       done('/usr/local/lib/berth/uninstall');
       assert.deepEqual(differences(before.split('\n'), done(list).split('\n')), []);
+    } finally {
+      await machine.close();
+    }
+  });
+
+  it('has the containers stopped before init lets go of Berth, and none started again', async () => {
+    const machine = await coverMachine();
+    try {
+      const table = 'printf "id:2:initdefault:\\n" > /etc/inittab';
+      assert.equal(machine.run(`${table} && scripts/install --init inittab --no-start`).status, 0);
+      // Stands in for `berth run`: what there is when it is to stop the containers.
+      const program = `
+        const { existsSync, readFileSync, writeFileSync } = require('node:fs');
+        process.on('SIGINT', () => {
+          const waits = existsSync('/run/berth.going-down');
+          writeFileSync('/run/seen', [waits, readFileSync('/etc/inittab', 'utf8').includes('init-run')].join(' '));
+          process.exit();
+        });
+        writeFileSync('/run/berth.pid', String(process.pid));
+        setInterval(() => {}, 1e6);`;
+      const berth = machine.start(`node -e "${program}" /usr/local/lib/berth/stand-in`);
+      await eventually('the stand-in', PATIENCE_MS, () => machine.run('test -s /run/berth.pid').status === 0);
+      const gone = machine.run('/usr/local/lib/berth/uninstall');
+      assert.equal(gone.status, 0, gone.stderr);
+      if (berth.exitCode === null) await once(berth, 'exit');
+      assert.equal(machine.run('cat /run/seen').stdout, 'true true');
+      assert.equal(machine.run('cat /etc/inittab; ls -d /run/berth.*').stdout, 'id:2:initdefault:\n');
     } finally {
       await machine.close();
     }
