@@ -16,6 +16,8 @@ import type { ProcessEnd, ServiceProcess } from './spawn-service.ts';
 
 /** How long a service that was asked to end may take before it is killed. */
 const STOP_DEADLINE_MS = 3_000;
+/** Why it was killed. */
+const STOPPED = 'stopped by a signal (SIGSTOP)';
 
 export interface LastExit {
   readonly reason: string;
@@ -199,14 +201,20 @@ export function createSupervisedService(contract: Contract, around: Surroundings
       child?.kill();
     },
     checkPulse(nowMs) {
-      if (state !== 'ready' || child === undefined) return;
+      if (child === undefined) return;
+      if (state !== 'ready') {
+        // Nobody beats before that, nor on the way to the end.
+        if (!isStopped(child.pid)) return;
+        killReason = STOPPED;
+        return handle('late');
+      }
       const { missedBeats } = watch();
       const pulse = pulseOf(watch(), nowMs - lastBeatMs);
       if (pulse === 'beating') return;
       if (pulse === 'silent') {
         killReason = `missed ${missedBeats} heartbeats`;
         wasLate();
-      } else if (isStopped(child.pid)) killReason = 'stopped by a signal (SIGSTOP)';
+      } else if (isStopped(child.pid)) killReason = STOPPED;
       else return;
       handle('silent');
     },

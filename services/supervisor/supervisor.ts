@@ -91,8 +91,8 @@ export async function startSupervisor(options: SupervisorOptions): Promise<Super
       const state = services.get('state-svc');
       const wanted = containers === 'stop' && state !== undefined;
       const ending = wanted ? await stopContainers(channel, state, options.say) : 'orderly';
-      stopTicking();
       for (const service of [...services.values()].reverse()) await service.stop();
+      stopTicking();
       watchdog.ended();
       log.flush();
       broker.close();

@@ -1,16 +1,21 @@
 // One service under supervision, with processes that exist on paper only: what is told of its ends, and that it always comes back.
 import assert from 'node:assert/strict';
+import { spawn } from 'node:child_process';
 import { Socket } from 'node:net';
 import { afterEach, describe, it, mock } from 'node:test';
 import { ipamContract } from '../../services/ipam-svc/contract.ts';
+import { isStopped } from '../../services/supervisor/process-record.ts';
 import type { ProcessEnd } from '../../services/supervisor/spawn-service.ts';
 import { createSupervisedService, type SupervisedService } from '../../services/supervisor/supervised-service.ts';
 import { silentLogger } from '../../shared/log/logger.ts';
+import { eventually } from '../kit/eventually.ts';
 
+const PATIENCE_MS = 20_000;
 const KILLED: ProcessEnd = { code: null, signal: 'SIGKILL' };
 
-/** `spawnFails`: how many starts throw before one works. */
-function supervised(spawnFails = 0) {
+/** `spawnFails`: how many starts throw before one works. `pid`: of a process that there is. */
+function supervised(spawnFails = 0, pid?: number) {
+  let kills = 0;
   const states: string[] = [];
   let failing = spawnFails;
   let spawned = 0;
@@ -26,7 +31,14 @@ function supervised(spawnFails = 0) {
         throw new Error('spawn ENOMEM');
       }
       end = onEnd;
-      return { pid: 2 ** 22 + spawned, socket: new Socket(), kill: () => undefined, lastWords: () => 'bye' };
+      return {
+        pid: pid ?? 2 ** 22 + spawned,
+        socket: new Socket(),
+        kill() {
+          kills += 1;
+        },
+        lastWords: () => 'bye',
+      };
     },
     connect: () => undefined,
     disconnect: () => undefined,
@@ -37,6 +49,7 @@ function supervised(spawnFails = 0) {
     states,
     ends: (how: ProcessEnd) => end(how),
     spawned: () => spawned,
+    kills: () => kills,
     untilSpawned: async (count: number): Promise<void> => {
       while (spawned < count) {
         await new Promise<void>((resolve) => {
@@ -49,8 +62,8 @@ function supervised(spawnFails = 0) {
 
 describe('supervisor.supervised-service', () => {
   let subject: ReturnType<typeof supervised> | undefined;
-  const open = (spawnFails?: number) => {
-    subject = supervised(spawnFails);
+  const open = (spawnFails?: number, pid?: number) => {
+    subject = supervised(spawnFails, pid);
     subject.service.start();
     return subject;
   };
@@ -134,5 +147,29 @@ describe('supervisor.supervised-service', () => {
     one.service.checkPulse(performance.now() + 2 * enough);
     one.ends(KILLED);
     assert.equal(one.service.lastExit?.reason, `missed ${2 * missedBeats} heartbeats`);
+  });
+
+  it('kills at once whom a signal stopped, also before it is ready and on its way to the end', async () => {
+    const process = spawn('sleep', ['1000']);
+    try {
+      const one = open(0, process.pid);
+      one.service.checkPulse(performance.now());
+      assert.equal(one.kills(), 0);
+      process.kill('SIGSTOP');
+      await eventually('it is stopped', PATIENCE_MS, () => isStopped(process.pid ?? 0));
+      one.service.checkPulse(performance.now());
+      assert.equal(one.kills(), 1);
+      one.ends(KILLED);
+      assert.equal(one.service.lastExit?.reason, 'stopped by a signal (SIGSTOP)');
+      await one.untilSpawned(2);
+      one.service.onReady();
+      const stopped = one.service.stop();
+      one.service.checkPulse(performance.now());
+      assert.equal(one.kills(), 2);
+      one.ends(KILLED);
+      await stopped;
+    } finally {
+      process.kill('SIGKILL');
+    }
   });
 });
