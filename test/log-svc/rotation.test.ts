@@ -94,6 +94,8 @@ describe('log-svc.rotation', () => {
     open();
     assert.ok(!existsSync(`${path()}.000001`));
     await compressed(2);
+    // It goes a moment after the compressed one is there.
+    await eventually('the original gone', PATIENCE_MS, () => !existsSync(`${path()}.000002`));
     assert.equal(readGenerations(path()), 'first\nsecond\nthird\n');
     assert.deepEqual(readdirSync(dirname(path())).sort(), [
       'console.log',
