@@ -33,6 +33,7 @@ import { allPages } from '../../shared/ipc/page.ts';
 import type { Logger } from '../../shared/log/logger.ts';
 import type { ContainerRow, Status } from '../../shared/schema/api.ts';
 import { patient } from '../kit/patient.ts';
+import { type MortalStore, mortalStore } from './mortal-store.ts';
 import { createWorld, type World } from './peers.ts';
 import { createTestClock, type TestClock } from './test-clock.ts';
 
@@ -130,6 +131,7 @@ export async function createDevice(
   ctl.subscribe(stateContract, 'updateProgressed', { onEvent: wake, onLost: wake });
   const log = capture(lines, wake);
   let runner: RevisionRunner | undefined;
+  let disk: MortalStore | undefined;
   let life = 'first';
 
   const device: Device = {
@@ -144,12 +146,14 @@ export async function createDevice(
     history,
     async boot(how = {}) {
       await runner?.close();
+      await disk?.kill();
       if (how.cut === true) {
         world.cutPower();
         life = `${life}+`;
       }
       const channel = bus.connect('state-svc');
-      const store = openRevisionStore(storage, checksums);
+      disk = mortalStore(openRevisionStore(storage, checksums));
+      const { store } = disk;
       const metadata = await openMetadata(join(storage, 'cache'), { has: () => false, entries: () => new Map() }, log);
       await mkdir(join(storage, 'meta'), { recursive: true });
       const views = openMetadataViews({
@@ -235,6 +239,7 @@ export async function createDevice(
     async close() {
       bus.close();
       await runner?.close();
+      await disk?.kill();
       await rm(storage, { recursive: true });
     },
   };
