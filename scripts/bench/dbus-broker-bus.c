@@ -50,45 +50,41 @@ static void nobody(Iter *in, const char *element) {
   dbus_message_iter_close_container(in, &array);
 }
 
+/* An array of one structure, which `fill` writes. */
+static void one(Iter *in, const char *element, void (*fill)(Iter *)) {
+  Iter array, structure;
+  dbus_message_iter_open_container(in, 'a', element, &array);
+  dbus_message_iter_open_container(&array, 'r', NULL, &structure);
+  fill(&structure);
+  dbus_message_iter_close_container(&array, &structure);
+  dbus_message_iter_close_container(in, &array);
+}
+
 /* To and from everybody, whatever it is, with any number of descriptors. */
-static void messages(Iter *in) {
-  Iter array, rule;
-  dbus_message_iter_open_container(in, 'a', "(btssssuutt)", &array);
-  dbus_message_iter_open_container(&array, 'r', NULL, &rule);
-  yes(&rule);
-  for (int i = 0; i < 4; i++) text(&rule, 's', "");
-  number(&rule, 0);
-  number(&rule, 0);
-  large(&rule, 0);
-  large(&rule, UINT64_MAX);
-  dbus_message_iter_close_container(&array, &rule);
-  dbus_message_iter_close_container(in, &array);
+static void any_message(Iter *in) {
+  yes(in);
+  for (int i = 0; i < 4; i++) text(in, 's', "");
+  number(in, 0);
+  number(in, 0);
+  large(in, 0);
+  large(in, UINT64_MAX);
 }
 
-static void names(Iter *in) {
-  Iter array, rule;
-  dbus_message_iter_open_container(in, 'a', "(btbs)", &array);
-  dbus_message_iter_open_container(&array, 'r', NULL, &rule);
-  yes(&rule);
-  truth(&rule, 1);
-  text(&rule, 's', "");
-  dbus_message_iter_close_container(&array, &rule);
-  dbus_message_iter_close_container(in, &array);
+static void any_name(Iter *in) {
+  yes(in);
+  truth(in, 1);
+  text(in, 's', "");
 }
 
-static void everybody(Iter *in) {
-  Iter users, user, batch;
-  dbus_message_iter_open_container(in, 'a', OF_USERS, &users);
-  dbus_message_iter_open_container(&users, 'r', NULL, &user);
-  number(&user, UINT32_MAX);
-  dbus_message_iter_open_container(&user, 'r', NULL, &batch);
+static void any_user(Iter *in) {
+  Iter batch;
+  number(in, UINT32_MAX);
+  dbus_message_iter_open_container(in, 'r', NULL, &batch);
   yes(&batch);
-  names(&batch);
-  messages(&batch);
-  messages(&batch);
-  dbus_message_iter_close_container(&user, &batch);
-  dbus_message_iter_close_container(&users, &user);
-  dbus_message_iter_close_container(in, &users);
+  one(&batch, "(btbs)", any_name);
+  one(&batch, "(btssssuutt)", any_message);
+  one(&batch, "(btssssuutt)", any_message);
+  dbus_message_iter_close_container(in, &batch);
 }
 
 static int listening(const char *path) {
@@ -109,7 +105,7 @@ static DBusMessage *listener(int fd) {
   dbus_message_iter_append_basic(&body, 'h', &fd);
   dbus_message_iter_open_container(&body, 'v', POLICY, &variant);
   dbus_message_iter_open_container(&variant, 'r', NULL, &policy);
-  everybody(&policy);
+  one(&policy, OF_USERS, any_user);
   nobody(&policy, OF_RANGES);
   nobody(&policy, "(ss)");
   truth(&policy, 0);
