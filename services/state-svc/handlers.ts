@@ -50,6 +50,7 @@ export function createHandlers(
     },
     async controlContainer({ container, action }, context) {
       await runner.decided.wait(context);
+      await runner.adopted.wait(context);
       await settledWithin(CONTROL_PATIENCE_MS);
       const answer = await runner.find(container)?.control(action);
       switch (answer?.kind) {
@@ -65,6 +66,7 @@ export function createHandlers(
     },
     async signalReady({ container }, context) {
       await runner.decided.wait(context);
+      await runner.adopted.wait(context);
       await settledWithin(CONTROL_PATIENCE_MS);
       const expected = await runner.find(container)?.signalReady();
       return expected === true ? ok({}) : fail({ code: 'SIGNAL_UNEXPECTED' });

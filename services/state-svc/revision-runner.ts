@@ -57,7 +57,7 @@ export interface RevisionRunner {
   /** `''` while none could be read, and before it is decided. */
   readonly revision: string;
   readonly decided: Decided;
-  /** After a restart of this service alone, whether what runs is adopted: whoever asks has the rows of before. Known at once else. */
+  /** Whether what ran before this service started is adopted, or nothing did: until then nobody is told that it does not run. */
   readonly adopted: Decided;
   /** In alphabetical order. */
   containers(): readonly ContainerRow[];
@@ -143,17 +143,21 @@ export async function runRevision(given: RunnerContext): Promise<RevisionRunner>
       }
     }
   };
+  // Within a life nothing needs to be asked: something may, and adoption tells.
+  const isNewLife = given.life === '' || !loaded.ok || loaded.value.life !== given.life;
+  const lives = isNewLife ? livesYet() : Promise.resolve(true);
   const decided = createDecided();
   if (!inDoubt) decided.known();
   const settle = async (): Promise<void> => {
-    if (loaded.ok && inDoubt) theStage().present(await updates.decide(loaded.value, await livesYet()));
+    if (loaded.ok && inDoubt) theStage().present(await updates.decide(loaded.value, await lives));
     decided.known();
     await updates.settle();
   };
   const settled: Promise<void> = settle();
   const adopted = createDecided();
-  if (given.life !== '' && loaded.ok && loaded.value.life === given.life) void settled.then(adopted.known);
-  else adopted.known();
+  void settled.then(adopted.known);
+  // A boot that finds nothing shows what it has while its objects are hashed.
+  void lives.then((some) => some || adopted.known());
   const current = () => theStage().current;
 
   channel.subscribe(lxcContract, 'containerExited', {

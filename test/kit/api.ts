@@ -2,7 +2,7 @@
 import { request } from 'node:http';
 import { text } from 'node:stream/consumers';
 import * as z from 'zod/mini';
-import { containerRow } from '../../shared/schema/api.ts';
+import { containerRow, groupRow } from '../../shared/schema/api.ts';
 import { holdAgainstDocument } from './declared.ts';
 
 export interface ApiAnswer {
@@ -43,6 +43,7 @@ export const serviceRows = z.array(
   }),
 );
 export const containerRows = z.array(containerRow);
+export const groupRows = z.array(groupRow);
 export const leaseRows = z.array(
   z.object({ owner: z.string(), pool: z.string(), interface: z.string(), address: z.string(), mac: z.string() }),
 );

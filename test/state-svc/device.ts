@@ -56,8 +56,8 @@ export interface Device {
   readonly supervisor: Client<typeof stateContract>;
   /** Codes of the reboots that were asked for. */
   readonly reboots: readonly string[];
-  /** Starts state-svc; again: as after a SIGKILL; `cut`: as after a power cut, or a reboot. */
-  boot(how?: { readonly cut?: boolean }): Promise<RevisionRunner>;
+  /** Starts state-svc; again: as after a SIGKILL of it; `tree`: of the whole tree; `cut`: as after a power cut, or a reboot. */
+  boot(how?: { readonly cut?: boolean; readonly tree?: boolean }): Promise<RevisionRunner>;
   rows(): Promise<Readonly<Record<string, ContainerRow>>>;
   /** Resolves when the condition holds; looked at again after every event and log line. */
   until(condition: () => boolean | Promise<boolean>): Promise<void>;
@@ -147,10 +147,8 @@ export async function createDevice(
     async boot(how = {}) {
       await runner?.close();
       await disk?.kill();
-      if (how.cut === true) {
-        world.cutPower();
-        life = `${life}+`;
-      }
+      if (how.cut === true) world.cutPower();
+      if (how.cut === true || how.tree === true) life = `${life}+`;
       const channel = bus.connect('state-svc');
       disk = mortalStore(openRevisionStore(storage, checksums));
       const { store } = disk;

@@ -5,6 +5,11 @@ import { APP, callsOf, FAILED, POOLED, RETRY, useDevices } from './kit.ts';
 
 const open = useDevices();
 
+/** Messages: turns of the loop are all that there is to wait for. */
+async function turnsOfTheLoop(): Promise<void> {
+  for (let turns = 0; turns < 10; turns += 1) await new Promise((resolve) => setImmediate(resolve));
+}
+
 describe('a restart of state-svc', () => {
   it('adopts what runs: same pid, READY included, nothing mounted or started again', async () => {
     const it = await open({ app: { ...APP, ...POOLED, status_goal: 'READY' }, web: { ...APP, ...POOLED } });
@@ -22,22 +27,39 @@ describe('a restart of state-svc', () => {
     assert.ok(!it.world.calls.some((call) => /lxc\.(mount|start|stop|unmount)/.test(call)), it.world.calls.join());
   });
 
-  it('tells of nothing that runs that it does not, however long lxc-svc is away', async () => {
+  for (const tree of [false, true]) {
+    it(`tells of nothing that runs that it does not, however long lxc-svc is away${tree ? ', nor of the whole tree' : ''}`, async () => {
+      const it = await open({ web: { ...APP, status_goal: 'READY' } });
+      await it.boot();
+      const { pid } = await it.untilStatus('web', 'STARTED');
+      const release = it.world.hold('lxc.listContainers');
+      await it.boot({ tree });
+      const [rows, groups] = [it.rows(), it.state.listGroups({})];
+      const signal = it.state.signalReady({ container: 'web' });
+      await turnsOfTheLoop();
+      it.clock.advance(30_000);
+      await turnsOfTheLoop();
+      release();
+      const { web } = await rows;
+      assert.deepEqual([web?.status, web?.pid], ['STARTED', pid]);
+      const listed = await groups;
+      assert.equal(listed.ok && listed.value.groups.find(({ name }) => name === 'app')?.status, 'STARTED');
+      assert.ok((await signal).ok, 'a signal is not lost');
+    });
+  }
+
+  it('of the whole tree shows what it has, when nothing runs, while its objects are hashed', async () => {
     const it = await open({ web: APP });
     await it.boot();
-    const { pid } = await it.untilStatus('web', 'STARTED');
-    const release = it.world.hold('lxc.listContainers');
-    await it.boot();
-    const [rows, groups] = [it.rows(), it.state.listGroups({})];
-    // Messages: turns of the loop are all that there is to wait for.
-    for (let turns = 0; turns < 10; turns += 1) await new Promise((resolve) => setImmediate(resolve));
-    it.clock.advance(30_000);
-    for (let turns = 0; turns < 10; turns += 1) await new Promise((resolve) => setImmediate(resolve));
+    await it.untilStatus('web', 'STARTED');
+    const release = it.world.hold('net.configure');
+    await it.boot({ cut: true });
+    const rows = it.rows();
+    await turnsOfTheLoop();
+    it.clock.advance(2_000);
+    assert.equal((await rows).web?.status, 'INSTALLED');
     release();
-    const { web } = await rows;
-    assert.deepEqual([web?.status, web?.pid], ['STARTED', pid]);
-    const listed = await groups;
-    assert.equal(listed.ok && listed.value.groups.find(({ name }) => name === 'app')?.status, 'READY');
+    await it.untilStatus('web', 'STARTED');
   });
 
   it('leaves stopped what the user stopped', async () => {
