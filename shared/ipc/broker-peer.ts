@@ -3,6 +3,7 @@ import type { Buffer } from 'node:buffer';
 import { encodePayload } from './codec.ts';
 import type { ServiceName } from './contract.ts';
 import { encodeFrame, KIND, topicOf } from './envelope.ts';
+import { createIdTable } from './id-table.ts';
 import type { Port } from './port.ts';
 
 export interface BrokerCall {
@@ -54,8 +55,8 @@ const EVENTS_WAIT_ABOVE_BYTES = 256 * 1024;
 const MAX_WAITING_EVENTS = 256;
 
 export function createPeer(service: ServiceName, index: number): BrokerPeer {
-  const incoming = new Map<number, BrokerCall>();
-  const outgoing = new Map<number, Outgoing>();
+  const incoming = createIdTable<BrokerCall>();
+  const outgoing = createIdTable<Outgoing>();
   const inFlight = new Map<BrokerPeer, number>();
   const sequences = new Map<number, number>();
   const lost = new Map<number, number>();
@@ -86,25 +87,24 @@ export function createPeer(service: ServiceName, index: number): BrokerPeer {
     inFlightFrom: (caller) => inFlight.get(caller) ?? 0,
     open(call) {
       do lastId = (lastId + 1) >>> 0;
-      while (lastId === 0 || incoming.has(lastId));
+      while (lastId === 0 || incoming.get(lastId) !== undefined);
       incoming.set(lastId, call);
       inFlight.set(call.caller, (inFlight.get(call.caller) ?? 0) + 1);
       call.caller.noteOutgoing(call.callerId, { receiver: peer, id: lastId });
       return lastId;
     },
     take(id) {
-      const call = incoming.get(id);
+      const call = incoming.take(id);
       if (call === undefined) return undefined;
-      incoming.delete(id);
       inFlight.set(call.caller, (inFlight.get(call.caller) ?? 1) - 1);
       call.caller.noteOutgoing(call.callerId, undefined);
       return call;
     },
-    calls: () => [...incoming],
+    calls: () => incoming.entries(),
     findOutgoing: (callerId) => outgoing.get(callerId),
-    outgoing: () => [...outgoing.values()],
+    outgoing: () => outgoing.entries().map(([, entry]) => entry),
     noteOutgoing(callerId, entry) {
-      if (entry === undefined) outgoing.delete(callerId);
+      if (entry === undefined) outgoing.take(callerId);
       else outgoing.set(callerId, entry);
     },
     nextSequence(topic) {

@@ -5,6 +5,7 @@ import { decodePayload, encodePayload } from './codec.ts';
 import type { CallOptions, RequestSpec } from './contract.ts';
 import { encodeFrame, idOf, KIND, kindOf, MAX_PAYLOAD_BYTES, payloadOf } from './envelope.ts';
 import { Fault } from './fault.ts';
+import { createIdTable } from './id-table.ts';
 import { faultPayload } from './wire.ts';
 
 /** What the typed client makes of it; the shapes are those that the contract's own schemas parsed. */
@@ -28,13 +29,13 @@ interface PendingCall {
 }
 
 export function createPendingCalls(send: (frame: Buffer) => void): PendingCalls {
-  const pending = new Map<number, PendingCall>();
+  const pending = createIdTable<PendingCall>();
   let lastId = 0;
   let gone = false;
 
   const takeId = (): number => {
     do lastId = (lastId + 1) >>> 0;
-    while (lastId === 0 || pending.has(lastId));
+    while (lastId === 0 || pending.get(lastId) !== undefined);
     return lastId;
   };
 
@@ -53,7 +54,7 @@ export function createPendingCalls(send: (frame: Buffer) => void): PendingCalls 
       const end = (): void => {
         clearTimeout(timer);
         options.signal?.removeEventListener('abort', onAbort);
-        pending.delete(id);
+        pending.take(id);
       };
       const fail = (fault: Fault): void => {
         end();
@@ -73,7 +74,7 @@ export function createPendingCalls(send: (frame: Buffer) => void): PendingCalls 
         const fault = kindOf(frame) === KIND.fault ? parseFault(name, frame) : undefined;
         if (fault?.code === 'PEER_GONE' && spec.idempotent && !repeated && performance.now() < deadlineAt) {
           repeated = true;
-          pending.delete(id);
+          pending.take(id);
           post();
           return;
         }
@@ -109,7 +110,7 @@ export function createPendingCalls(send: (frame: Buffer) => void): PendingCalls 
     },
     abandon() {
       gone = true;
-      for (const call of [...pending.values()]) call.fail(new Fault('PEER_GONE', call.name, 'connection closed'));
+      for (const [, call] of pending.entries()) call.fail(new Fault('PEER_GONE', call.name, 'connection closed'));
     },
   };
 }

@@ -5,6 +5,7 @@ import { decodePayload, encodePayload } from './codec.ts';
 import { type CallContext, type Contract, type RequestSpec, SERVICE_NAMES, type ServiceName } from './contract.ts';
 import { encodeFrame, idOf, KIND, MAX_PAYLOAD_BYTES, payloadOf, peerOf, topicOf } from './envelope.ts';
 import type { FaultCode } from './fault.ts';
+import { createIdTable } from './id-table.ts';
 import type { UntypedAnswer } from './pending-calls.ts';
 import { topicId } from './topic.ts';
 import { faultFrame } from './wire.ts';
@@ -53,7 +54,7 @@ function abortableContext(caller: ServiceName): Abortable {
 
 export function createServing(send: (frame: Buffer) => void, log: Logger): Serving {
   const served = new Map<number, Served>();
-  const running = new Map<number, Abortable>();
+  const running = createIdTable<Abortable>();
 
   const refuse = (frame: Buffer, code: FaultCode, detail: string): void =>
     send(faultFrame(idOf(frame), topicOf(frame), code, detail));
@@ -88,7 +89,7 @@ export function createServing(send: (frame: Buffer) => void, log: Logger): Servi
       log.error(`${name} failed: ${error instanceof Error ? (error.stack ?? error.message) : String(error)}`);
       refuse(frame, context.aborted ? 'CANCELLED' : 'INTERNAL', error instanceof Error ? error.message : '');
     } finally {
-      running.delete(id);
+      running.take(id);
     }
   };
 
@@ -110,7 +111,7 @@ export function createServing(send: (frame: Buffer) => void, log: Logger): Servi
       running.get(idOf(frame))?.abort();
     },
     abandon() {
-      for (const abort of running.values()) abort.abort();
+      for (const [, context] of running.entries()) context.abort();
     },
   };
 }
