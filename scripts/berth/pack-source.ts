@@ -5,6 +5,7 @@ import { basename, join, resolve } from 'node:path';
 import type { Problem } from '../../shared/revision/revision.ts';
 import { containerName } from '../../shared/schema/names.ts';
 import { artifactName } from '../../shared/schema/storage.ts';
+import { DEFAULT_DEVICE } from './default-device.ts';
 import { type ContainerArguments, ROOT_FILE, readArguments } from './pack-arguments.ts';
 import { parseRootfsList, type RootfsEntry } from './pack-rootfs-list.ts';
 import { volumeFile } from './pack-volumes.ts';
@@ -35,8 +36,10 @@ export interface ContainerSource {
 }
 
 export interface Source {
-  /** The parsed device.json; undefined when no folder has one. */
+  /** The parsed device.json. Undefined when no folder has one, and no container names a pool: then it is a new device's. */
   readonly device: unknown;
+  /** No folder has a device.json, and the revision gets that of a new device. */
+  readonly deviceIsDefault: boolean;
   /** The parsed bsp/drivers.json; undefined when no folder has one. */
   readonly drivers: unknown;
   /** In alphabetical order. */
@@ -82,7 +85,10 @@ export function readSources(folders: readonly string[]): Source {
     }
   }
   const inOrder = [...containers.values()].sort((a, b) => (a.name < b.name ? -1 : 1));
-  return { device: devices[0], drivers: drivers[0], containers: inOrder, problems };
+  // Pools are a device.json's; without any use of one, a revision without it has its meaning as well, and no bridge.
+  const deviceIsDefault = devices.length === 0 && inOrder.some(({ args }) => args.PV_NETWORK_POOL !== undefined);
+  const device = deviceIsDefault ? DEFAULT_DEVICE : devices[0];
+  return { device, deviceIsDefault, drivers: drivers[0], containers: inOrder, problems };
 }
 
 function readContainer(name: string, folder: string, problems: Problem[]): ContainerSource {

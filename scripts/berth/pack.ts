@@ -19,7 +19,8 @@ export const PACK_USAGE = `usage: berth pack SRC... -o OUT [--revision REV] [--f
                   [--sign KEY [--x5c FILE]]
 
   SRC             a folder with device.json and containers/<name>/{args.json,
-                  rootfs/ or rootfs.list or root.squashfs, config/, volumes/}
+                  rootfs/ or rootfs.list or root.squashfs, config/, volumes/}. Where none has a device.json, and a
+                  container names a pool, the revision gets that of a new device, with the pool pvcnet
   -o OUT          a storage folder, made when it is not there, or an archive when it ends in .tgz
   --revision REV  the revision's name in the storage folder (0)
   --force         replace a revision or an archive of that name with other content
@@ -83,7 +84,8 @@ function parseOptions(argv: readonly string[]): PackOptions | { readonly wrong: 
       },
     });
     const { output, revision, force, unchecked } = values;
-    if (positionals.length === 0) return { wrong: 'SRC is missing: name a folder with device.json and containers/' };
+    if (positionals.length === 0)
+      return { wrong: 'SRC is missing: name a folder with containers/ and maybe a device.json' };
     if (output === undefined) return { wrong: '-o is missing: name a storage folder, or an archive ending in .tgz' };
     if (!revisionName.safeParse(revision).success) {
       return { wrong: `--revision '${revision}': must be 1–64 of A-Z a-z 0-9 . _ -, or locals/ and such a name` };

@@ -15,6 +15,7 @@ import {
 } from 'node:fs';
 import { join } from 'node:path';
 import { after, before, describe, it } from 'node:test';
+import { seedStorage } from '../../scripts/berth/seed-storage.ts';
 import {
   berth,
   berthOnTerminal,
@@ -112,6 +113,33 @@ describe('berth pack into a storage', () => {
     assert.deepEqual(json(join(trail, '.pvr/json'))['one/src.json'], { '#spec': 'service-manifest-src@1' });
     assert.deepEqual(json(join(out('folder-out'), 'boot/current.json')), { revision: 'locals/mine' });
     assert.equal(existsSync(join(trail, '.pv/progress')), false);
+  });
+
+  it('gives containers that name a pool the device.json of a new device, where no folder has one', async () => {
+    const container = (args: object) => ({
+      'containers/one/rootfs/etc/name': 'one\n',
+      'containers/one/args.json': args,
+    });
+    const source = scratch.write('deviceless', container({ PV_NETWORK_POOL: 'pvcnet' }));
+    const ran = await pack(source, '-o', out('deviceless-out'));
+    assert.equal(ran.exitCode, 0, ran.stderr);
+    assert.match(ran.stderr, /^warning: device\.json: no folder has one; .* with the pool pvcnet on lxcbr0$/m);
+    assert.match((await berth('check', source)).stderr, /^warning: device\.json: no folder has one/m);
+    // What a first boot on empty storage makes: the update to this one has nothing but the container to start.
+    const seeded = out('deviceless-seeded');
+    mkdirSync(seeded);
+    seedStorage(seeded);
+    const deviceOf = (storage: string) => json(join(storage, 'trails/0/.pvr/json'))['device.json'];
+    assert.deepEqual(deviceOf(out('deviceless-out')), deviceOf(seeded));
+
+    const unknown = await pack(scratch.write('unknown-pool', container({ PV_NETWORK_POOL: 'pvnet' })), '-o', out('no'));
+    assert.equal(unknown.exitCode, 1);
+    assert.match(unknown.stderr, /unknown pool 'pvnet'.*device\.json has pvcnet$/m);
+    const poolless = await pack(scratch.write('poolless', container({})), '-o', out('poolless-out'));
+    assert.equal(poolless.stderr, '');
+    assert.equal(deviceOf(out('poolless-out')), undefined, 'who has no pools gets no bridge');
+    const own = scratch.write('own-device', { ...container({ PV_NETWORK_POOL: 'pvcnet' }), 'device.json': {} });
+    assert.match((await pack(own, '-o', out('own-out'))).stderr, /unknown pool 'pvcnet'/);
   });
 
   it('takes bsp/drivers.json, and checks the drivers of containers against it', async () => {
