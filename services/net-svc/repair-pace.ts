@@ -14,8 +14,13 @@ const RETRY_MS = 1_000;
 const MAX_RETRY_MS = 15_000;
 
 export interface Pace {
-  /** When passes repaired something, monotonic milliseconds, oldest first; only those that still count. */
+  /**
+   * When passes repaired something, oldest first; only those that still count. Milliseconds of a clock that stands still during
+   * passes: who fights is no less noticed on a machine on which each takes long.
+   */
   readonly repairsMs: readonly number[];
+  /** Milliseconds that all passes took. */
+  readonly workedMs: number;
   /** Until when somebody is held to fight, monotonic milliseconds. */
   readonly contestedUntilMs: number;
   /** Passes in a row that failed. */
@@ -29,15 +34,19 @@ export interface Pass {
   readonly failed: boolean;
 }
 
-export const CALM: Pace = { repairsMs: [], contestedUntilMs: 0, failures: 0 };
+export const CALM: Pace = { repairsMs: [], workedMs: 0, contestedUntilMs: 0, failures: 0 };
 
-export function afterPass({ repairsMs, contestedUntilMs, failures }: Pace, pass: Pass): Pace {
-  const recent = repairsMs.filter((at) => at > pass.endedMs - WINDOW_MS);
-  const repairs = pass.repaired ? [...recent, pass.endedMs] : recent;
+export function afterPass(before: Pace, pass: Pass): Pace {
+  const { repairsMs, contestedUntilMs, failures } = before;
+  const workedMs = before.workedMs + pass.endedMs - pass.startedMs;
+  const restedMs = pass.endedMs - workedMs;
+  const recent = repairsMs.filter((at) => at > restedMs - WINDOW_MS);
+  const repairs = pass.repaired ? [...recent, restedMs] : recent;
   const wasContested = contestedUntilMs > pass.endedMs;
   const contested = repairs.length > MAX_REPAIRS || (wasContested && pass.repaired);
   return {
     repairsMs: repairs,
+    workedMs,
     contestedUntilMs: contested ? pass.endedMs + 2 * WINDOW_MS : contestedUntilMs,
     failures: pass.failed ? failures + 1 : 0,
   };

@@ -267,7 +267,7 @@ describe('drift of the network', () => {
     assert.ok((await service.net.listAttachments({})).ok);
   });
 
-  it('by somebody who fights is repaired slowly and told in health', async () => {
+  it('by somebody who fights is repaired slowly and told in health', async (test) => {
     repaired.length = 0;
     const codes = async (): Promise<string[]> => {
       const health = await service.ctlNet.health({});
@@ -276,11 +276,21 @@ describe('drift of the network', () => {
     const fighter = spawn('ip', ['-batch', '-'], { stdio: ['pipe', 'inherit', 'inherit'] });
     try {
       fighter.stdin.on('error', () => undefined);
-      // Each repair is undone as soon as it is told, so that also on a slow machine there are twenty in ten seconds.
-      onRepaired = () => fighter.stdin.write('address flush dev pvbr1\n');
+      // Each repair is undone as soon as it is told, as often as three fights take.
+      onRepaired = () => {
+        if (repaired.length < 63) fighter.stdin.write('address flush dev pvbr1\n');
+      };
       onRepaired();
-      await eventually('the fight is noticed', PATIENCE_MS, async () => (await codes()).includes('NETWORK_CONTESTED'));
+      const isNoticed = async () => (await codes()).includes('NETWORK_CONTESTED');
+      await eventually(
+        'an end of the fight',
+        6 * PATIENCE_MS,
+        async () => repaired.length >= 63 || (await isNoticed()),
+      );
       onRepaired = () => undefined;
+      const times = repairLines().map((line) => Number(JSON.parse(line).time));
+      const wasFight = times.some((at, index) => at - (times[index - 20] ?? 0) < 10_000);
+      if (!wasFight && !(await isNoticed())) return test.skip(`too slow for a fight: ${times.join(' ')}`);
       const fought = repaired.length;
       assert.ok(fought > 10 && fought < 60, `${fought} repairs`);
       await comes('the line that says so', () => service.log.some((line) => line.includes('slowing down')));

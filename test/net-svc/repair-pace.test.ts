@@ -3,13 +3,13 @@ import { describe, it } from 'node:test';
 import * as fc from 'fast-check';
 import { afterPass, CALM, isContested, type Pace, restMs, retryMs } from '../../services/net-svc/repair-pace.ts';
 
-/** Passes of 10 ms that repair something, with the rest that is due after each; answers how many fit. */
-function fight(forMs: number): { repairs: number; pace: Pace; nowMs: number } {
+/** Passes that repair something, with the rest that is due after each; answers how many fit. */
+function fight(forMs: number, passMs = 10): { repairs: number; pace: Pace; nowMs: number } {
   let pace = CALM;
   let nowMs = 0;
   let repairs = 0;
   while (nowMs < forMs) {
-    const pass = { startedMs: nowMs, endedMs: nowMs + 10, repaired: true, failed: false };
+    const pass = { startedMs: nowMs, endedMs: nowMs + passMs, repaired: true, failed: false };
     pace = afterPass(pace, pass);
     repairs += 1;
     nowMs = pass.endedMs + restMs(pace, pass);
@@ -22,6 +22,21 @@ describe('the pace of repairs', () => {
     const { repairs, pace, nowMs } = fight(60_000);
     assert.ok(isContested(pace, nowMs));
     assert.ok(repairs < 21 + 60 / 5 + 1, String(repairs));
+  });
+
+  it('slows down in a fight also where each pass takes long', () => {
+    for (const passMs of [300, 1_000, 3_000]) {
+      const { pace, nowMs } = fight(21 * (passMs + 300), passMs);
+      assert.ok(isContested(pace, nowMs), `${passMs} ms`);
+    }
+  });
+
+  it('does not slow down for repairs that are far apart', () => {
+    let pace = CALM;
+    for (let nowMs = 0; nowMs < 120_000; nowMs += 600) {
+      pace = afterPass(pace, { startedMs: nowMs, endedMs: nowMs + 50, repaired: true, failed: false });
+      assert.ok(!isContested(pace, nowMs));
+    }
   });
 
   it('is normal again when the fight is over', () => {
