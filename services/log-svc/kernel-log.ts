@@ -1,11 +1,11 @@
-// Source: the kernel's own log, read from /dev/kmsg, whose place the supervisor keeps open for us.
+// Source: the kernel's own log, read from /dev/kmsg, which the supervisor opens for us.
 import { readFileSync, readSync } from 'node:fs';
 import type { Level, LogMessage, LogSink, LogSource } from './log-flow.ts';
 
 export interface KernelLogOptions {
-  /** Does not block. Its place is shared with the supervisor's, so what a killed predecessor did not read is read now. */
+  /** Does not block. At the oldest record that the kernel has: what a killed predecessor read and did not hand on comes again. */
   readonly fd: number;
-  /** The last record that was handed on in this boot; undefined: none. */
+  /** The last record that was handed on in this boot: what is not newer is passed over. Undefined: none. */
   readonly after: number | undefined;
   readonly onRead: (sequence: number) => void;
 }
@@ -58,10 +58,12 @@ export function createKernelLog({ fd, after = -1, onRead }: KernelLogOptions): L
       return undefined;
     }
   };
+  /** Answers whether there may be more. */
   const turn = (sink: LogSink): boolean => {
     const batch: LogMessage[] = [];
     const bootMs = Date.now() - uptimeMs();
-    for (let records = 0; records < MAX_TURN_RECORDS; records++) {
+    let records = 0;
+    for (; records < MAX_TURN_RECORDS; records++) {
       const read = readOne();
       if (read === undefined) break;
       const record = parseKernelRecord(read);
@@ -74,7 +76,7 @@ export function createKernelLog({ fd, after = -1, onRead }: KernelLogOptions): L
       sink.messages(batch);
       onRead(last);
     }
-    return batch.length >= MAX_TURN_RECORDS;
+    return records === MAX_TURN_RECORDS;
   };
   const loop = (sink: LogSink): void => {
     timer = setTimeout(() => loop(sink), turn(sink) ? 0 : LOOK_MS);

@@ -8,7 +8,7 @@ import { listenUnix, pipe2NonBlocking } from '../../shared/kernel/unix-sockets.t
 import { BROKER_FD, type Launch } from '../../shared/service/launch.ts';
 import { resolveUid } from '../../shared/service/users.ts';
 import { type ContainerSockets, createContainerSockets } from './container-sockets.ts';
-import { openKernelLog } from './held-kernel-log.ts';
+import { holdKernelLog } from './held-kernel-log.ts';
 import { openStdout } from './held-stdout.ts';
 import type { Places } from './spawn-arguments.ts';
 
@@ -56,11 +56,12 @@ export function holdDescriptors(
   const pipes = new Map(services.map((service) => [service, pipe2NonBlocking()]));
   const stdout = wantsStdout(settings) ? openStdout() : undefined;
   const isKernelLogWanted = settingsOf({ settings }).value('PV_LOG_CAPTURE_DMESG');
-  const kernelLogFd = isKernelLogWanted ? openKernelLog(say) : undefined;
-  const logFds = [...[...pipes.values()].map(({ readFd }) => readFd), ...defined(stdout?.fd), ...defined(kernelLogFd)];
+  const kernelLog = isKernelLogWanted ? holdKernelLog(say) : undefined;
+  const logFds = [...[...pipes.values()].map(({ readFd }) => readFd), ...defined(stdout?.fd)];
+  const kernelLogFd = FIRST_OWN_FD + logFds.length;
   const containerSockets = createContainerSockets(join(rundir, 'ctl'), {
     control: FIRST_OWN_FD + 1,
-    log: FIRST_OWN_FD + logFds.length,
+    log: kernelLogFd + (kernelLog === undefined ? 0 : 1),
   });
 
   const own = (service: ServiceName): { readonly launch: Partial<Launch>; readonly fds: readonly number[] } => {
@@ -72,9 +73,9 @@ export function holdDescriptors(
           launch: {
             logPipes: [...pipes.keys()].map((source, index) => ({ source, fd: FIRST_OWN_FD + index })),
             ...(stdout === undefined ? {} : { stdoutFd: FIRST_OWN_FD + pipes.size }),
-            ...(kernelLogFd === undefined ? {} : { kernelLogFd: FIRST_OWN_FD + logFds.length - 1 }),
+            ...(kernelLog === undefined ? {} : { kernelLogFd }),
           },
-          fds: [...logFds, ...containerSockets.log.inherit()],
+          fds: [...logFds, ...defined(kernelLog?.open()), ...containerSockets.log.inherit()],
         };
       case 'lxc-svc':
         return { launch: { logUid: resolveUid('berth-log') }, fds: [] };
@@ -102,7 +103,8 @@ export function holdDescriptors(
       stdout?.close();
       const pipeFds = [...pipes.values()].flatMap(({ readFd, writeFd }) => [readFd, writeFd]);
       const socketFds = [...containerSockets.control.fds, ...containerSockets.log.fds];
-      for (const fd of [hostSocketFd, lockFd, ...socketFds, ...pipeFds, ...defined(kernelLogFd)]) closeSync(fd);
+      kernelLog?.close();
+      for (const fd of [hostSocketFd, lockFd, ...socketFds, ...pipeFds]) closeSync(fd);
     },
   };
 }

@@ -1,10 +1,12 @@
-// Logs on the stdout of `berth run`: read, not read, and closed.
+// Logs on the stdout of `berth run`: read, not read, and closed; and those of the kernel.
 import assert from 'node:assert/strict';
 import { once } from 'node:events';
+import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import process from 'node:process';
 import { after, before, describe, it } from 'node:test';
 import { NODE_INSIDE, PROGRAM_INSIDE, STORAGE_INSIDE } from '../../scripts/sandbox/sandbox.ts';
-import { ask, containerRows, get, healthAnswer } from '../kit/api.ts';
+import { ask, containerRows, get, healthAnswer, serviceRows } from '../kit/api.ts';
 import { eventually } from '../kit/eventually.ts';
 import { openTree, PATIENCE_MS, packExample, type Tree } from '../kit/tree.ts';
 
@@ -24,7 +26,7 @@ describe('integration.log-stdout', () => {
   const isAlive = async () => (await get(tree.socket, '/containers', containerRows)).length > 0;
 
   it('shows services and containers to whoever started it', async () => {
-    tree.start(TO_STDOUT);
+    tree.start([...TO_STDOUT, '--set', 'PV_LOG_CAPTURE_DMESG=1']);
     await tree.up();
     await eventually('a console’s line', PATIENCE_MS, () =>
       /\] INFO {2}\[net-client\] \[console\] server: hello/.test(tree.output()),
@@ -33,6 +35,27 @@ describe('integration.log-stdout', () => {
       /\] INFO {2}\[pantavisor\] \[state\] revision 0 is READY/.test(tree.output()),
     );
     assert.match(tree.output(), /^berth: /m, 'and its own lines still');
+  });
+
+  it('has every line of the kernel, whenever log-svc is killed', async () => {
+    const mark = `berth test ${process.pid} ${performance.now()}`;
+    const seen = () =>
+      new Set(tree.readLog('pantavisor/pantavisor.log').match(new RegExp(`WARN {2}\\[dmesg\\] ${mark} \\d+$`, 'gm')));
+    const logSvc = async () =>
+      (await get(tree.socket, '/services', serviceRows)).find(
+        ({ name, state }) => name === 'log-svc' && state === 'ready',
+      );
+    for (let said = 0; said < 900; said++) {
+      // Each line from an opening of its own: of one the kernel takes ten in five seconds (printk_devkmsg).
+      writeFileSync('/dev/kmsg', `<4>${mark} ${said}\n`);
+      if (said % 300 !== 150) continue;
+      const { pid } = await eventually('log-svc', PATIENCE_MS, logSvc);
+      tree.inside(['kill', '-KILL', String(pid)]);
+    }
+    await eventually('all of them', PATIENCE_MS, () => seen().size === 900).catch((error: unknown) =>
+      assert.fail(`${error}: ${seen().size}`),
+    );
+    assert.ok(!tree.readLog('pantavisor/pantavisor.log').includes('it overwrote them'));
     assert.equal(await tree.endSupervisor('SIGTERM'), 0);
   });
 
