@@ -1,8 +1,7 @@
 // What the broker knows of one service: its port, the calls that are with it, the calls it made, the events it is owed.
-import type { Buffer } from 'node:buffer';
-import { encodePayload } from './codec.ts';
+import { encodeMessage } from './codec.ts';
 import type { ServiceName } from './contract.ts';
-import { encodeFrame, KIND, topicOf } from './envelope.ts';
+import { type Frame, KIND, sizeOf, topicOf } from './envelope.ts';
 import { createIdTable } from './id-table.ts';
 import type { Port } from './port.ts';
 
@@ -22,7 +21,7 @@ export interface BrokerPeer {
   greeted: boolean;
   ready: boolean;
   /** Requests that arrived while the service was not ready, by id, oldest first. */
-  readonly parked: Map<number, Buffer>;
+  readonly parked: Map<number, Frame>;
   readonly parkedBytes: number;
   /** Calls that are with this service or parked for it. */
   readonly size: number;
@@ -37,7 +36,7 @@ export interface BrokerPeer {
   /** For the other side of a call, when it opens or ends. */
   noteOutgoing(callerId: number, outgoing: Outgoing | undefined): void;
   nextSequence(topic: number): number;
-  offerEvent(frame: Buffer): void;
+  offerEvent(frame: Frame): void;
   /** To be called when the port has drained: sends what waits, as far as the port takes it. */
   flushEvents(): void;
   /** Answers the port that was open, already forgotten. */
@@ -60,10 +59,10 @@ export function createPeer(service: ServiceName, index: number): BrokerPeer {
   const inFlight = new Map<BrokerPeer, number>();
   const sequences = new Map<number, number>();
   const lost = new Map<number, number>();
-  let waiting: Buffer[] = [];
+  let waiting: Frame[] = [];
   let lastId = 0;
 
-  const waitWith = (frame: Buffer): void => {
+  const waitWith = (frame: Frame): void => {
     waiting.push(frame);
     if (waiting.length <= MAX_WAITING_EVENTS) return;
     const dropped = waiting.shift();
@@ -79,7 +78,7 @@ export function createPeer(service: ServiceName, index: number): BrokerPeer {
     ready: false,
     parked: new Map(),
     get parkedBytes() {
-      return [...peer.parked.values()].reduce((sum, frame) => sum + frame.length, 0);
+      return [...peer.parked.values()].reduce((sum, frame) => sum + sizeOf(frame), 0);
     },
     get size() {
       return incoming.size;
@@ -120,7 +119,7 @@ export function createPeer(service: ServiceName, index: number): BrokerPeer {
     },
     flushEvents() {
       for (const [topic, count] of lost) {
-        peer.port?.send(encodeFrame(KIND.lost, 0, topic, 0, encodePayload({ count })));
+        peer.port?.send(encodeMessage(KIND.lost, 0, topic, { count }));
       }
       lost.clear();
       // All at once could be more than a queue may hold; the rest goes with the next drain.

@@ -1,12 +1,11 @@
 // Routes frames between services: reads envelopes only, checks the caller against the contracts, enforces quotas, stamps
 // the sender, and answers for receivers that are gone. It holds no state that a restart of a service would miss.
-import { Buffer } from 'node:buffer';
 import type { Logger } from '../log/logger.ts';
 import { alignedInterval } from './aligned-interval.ts';
 import { type BrokerPeer, createPeer } from './broker-peer.ts';
-import { decodePayload } from './codec.ts';
+import { decodeMessage } from './codec.ts';
 import { type Contract, SERVICE_NAMES, type ServiceName } from './contract.ts';
-import { deadlineOf, encodeFrame, idOf, KIND, kindOf, payloadOf, restamp, topicOf } from './envelope.ts';
+import { copyFrame, deadlineOf, encodeFrame, type Frame, idOf, KIND, kindOf, restamp, topicOf } from './envelope.ts';
 import type { FaultCode } from './fault.ts';
 import type { OpenPort } from './port.ts';
 import { createRoutingTable, type RequestRoute } from './routing-table.ts';
@@ -54,7 +53,7 @@ export function createBroker({ contracts, contractsHash, log, listener }: Broker
     return peer;
   };
 
-  const deliver = (peer: BrokerPeer, frame: Buffer): void => {
+  const deliver = (peer: BrokerPeer, frame: Frame): void => {
     peer.port?.send(frame);
     if ((peer.port?.queuedBytes ?? 0) > MAX_QUEUE_BYTES) {
       log.error(`${peer.service} does not read its messages, disconnecting it`);
@@ -62,10 +61,10 @@ export function createBroker({ contracts, contractsHash, log, listener }: Broker
     }
   };
 
-  const refuse = (caller: BrokerPeer, frame: Buffer, code: FaultCode, detail: string): void =>
+  const refuse = (caller: BrokerPeer, frame: Frame, code: FaultCode, detail: string): void =>
     deliver(caller, faultFrame(idOf(frame), topicOf(frame), code, detail));
 
-  const request = (caller: BrokerPeer, frame: Buffer): void => {
+  const request = (caller: BrokerPeer, frame: Frame): void => {
     const route = table.get(topicOf(frame));
     if (route?.kind !== 'request' || !route.callers.has(caller.service)) {
       log.warn(`denied: ${caller.service} may not call ${route?.name ?? `topic ${topicOf(frame)}`}`);
@@ -75,7 +74,7 @@ export function createBroker({ contracts, contractsHash, log, listener }: Broker
     forward(caller, route, frame);
   };
 
-  const forward = (caller: BrokerPeer, route: RequestRoute, frame: Buffer): void => {
+  const forward = (caller: BrokerPeer, route: RequestRoute, frame: Frame): void => {
     const receiver = peerNamed(route.receiver);
     // Answers and withdrawals find a call by this number; with two of them one would be forgotten.
     if (caller.findOutgoing(idOf(frame)) !== undefined) {
@@ -97,11 +96,10 @@ export function createBroker({ contracts, contractsHash, log, listener }: Broker
     });
     restamp(frame, id, caller.index);
     if (receiver.ready) deliver(receiver, frame);
-    // A copy: the frame is a view into a chunk of the caller's stream, which would be kept whole.
-    else receiver.parked.set(id, Buffer.from(frame));
+    else receiver.parked.set(id, copyFrame(frame));
   };
 
-  const answer = (receiver: BrokerPeer, frame: Buffer): void => {
+  const answer = (receiver: BrokerPeer, frame: Frame): void => {
     // What is parked for it was not asked of it yet.
     const call = receiver.parked.has(idOf(frame)) ? undefined : receiver.take(idOf(frame));
     // The caller gave up meanwhile.
@@ -110,7 +108,7 @@ export function createBroker({ contracts, contractsHash, log, listener }: Broker
     deliver(call.caller, frame);
   };
 
-  const cancel = (caller: BrokerPeer, frame: Buffer): void => {
+  const cancel = (caller: BrokerPeer, frame: Frame): void => {
     const found = caller.findOutgoing(idOf(frame));
     if (found === undefined) return;
     withdraw(found.receiver, found.id);
@@ -123,7 +121,7 @@ export function createBroker({ contracts, contractsHash, log, listener }: Broker
     if (!receiver.parked.delete(id)) deliver(receiver, encodeFrame(KIND.cancel, id, call.topic, 0, undefined));
   };
 
-  const event = (publisher: BrokerPeer, frame: Buffer): void => {
+  const event = (publisher: BrokerPeer, frame: Frame): void => {
     const route = table.get(topicOf(frame));
     if (route?.kind !== 'event' || route.publisher !== publisher.service) {
       log.warn(`denied: ${publisher.service} may not publish ${route?.name ?? `topic ${topicOf(frame)}`}`);
@@ -133,8 +131,8 @@ export function createBroker({ contracts, contractsHash, log, listener }: Broker
     for (const name of route.subscribers) peerNamed(name).offerEvent(frame);
   };
 
-  const hello = (peer: BrokerPeer, frame: Buffer): boolean => {
-    const parsed = helloPayload.safeParse(decodePayload(payloadOf(frame))?.value);
+  const hello = (peer: BrokerPeer, frame: Frame): boolean => {
+    const parsed = helloPayload.safeParse(decodeMessage(frame)?.value);
     if (kindOf(frame) !== KIND.hello || !parsed.success || parsed.data.contracts !== contractsHash) {
       log.error(`${peer.service} speaks other contracts than this supervisor; install one build of both`);
       drop(peer, 'contracts differ');
@@ -153,7 +151,7 @@ export function createBroker({ contracts, contractsHash, log, listener }: Broker
     listener.onReady(peer.service);
   };
 
-  const onFrame = (peer: BrokerPeer, frame: Buffer): void => {
+  const onFrame = (peer: BrokerPeer, frame: Frame): void => {
     if (!peer.greeted) {
       hello(peer, frame);
       return;

@@ -1,10 +1,19 @@
 // A service's end of its one connection: typed clients, handlers and events over a port.
-import type { Buffer } from 'node:buffer';
 import type { Logger } from '../log/logger.ts';
 import { alignedInterval } from './aligned-interval.ts';
-import { decodePayload, encodePayload } from './codec.ts';
+import { decodeMessage, encodeMessage } from './codec.ts';
 import type { CallOptions, Channel, Client, Contract, Handlers, Schema } from './contract.ts';
-import { encodeFrame, KIND, kindOf, MAX_PAYLOAD_BYTES, payloadOf, topicOf } from './envelope.ts';
+import {
+  encodeFrame,
+  type Frame,
+  HEADER_BYTES,
+  KIND,
+  kindOf,
+  MAX_FRAME_BYTES,
+  MAX_PAYLOAD_BYTES,
+  sizeOf,
+  topicOf,
+} from './envelope.ts';
 import { createPendingCalls } from './pending-calls.ts';
 import type { OpenPort } from './port.ts';
 import { createServing, type UntypedHandler } from './serving.ts';
@@ -35,15 +44,15 @@ export function createChannel(open: OpenPort, options: ChannelOptions): Channel 
     onClosed = resolve;
   });
 
-  const onEvent = (frame: Buffer): void => {
+  const onEvent = (frame: Frame): void => {
     const [first, ...others] = subscribers.get(topicOf(frame)) ?? [];
     if (first === undefined) return;
-    const parsed = first.payload.safeParse(decodePayload(payloadOf(frame))?.value);
+    const parsed = first.payload.safeParse(decodeMessage(frame)?.value);
     if (!parsed.success) log.warn(`unreadable event ${first.name}: ${parsed.error.message}`);
     else for (const subscriber of [first, ...others]) subscriber.onEvent(parsed.data);
   };
-  const onLost = (frame: Buffer): void => {
-    const lost = lostPayload.safeParse(decodePayload(payloadOf(frame))?.value);
+  const onLost = (frame: Frame): void => {
+    const lost = lostPayload.safeParse(decodeMessage(frame)?.value);
     const count = lost.success ? lost.data.count : 1;
     for (const subscriber of subscribers.get(topicOf(frame)) ?? []) subscriber.onLost(count);
   };
@@ -66,10 +75,10 @@ export function createChannel(open: OpenPort, options: ChannelOptions): Channel 
     },
     onDrain: () => undefined,
   });
-  const send = (frame: Buffer): void => port.send(frame);
+  const send = (frame: Frame): void => port.send(frame);
   const calls = createPendingCalls(send);
   const serving = createServing(send, log);
-  send(encodeFrame(KIND.hello, 0, 0, 0, encodePayload({ contracts: options.contractsHash })));
+  send(encodeMessage(KIND.hello, 0, 0, { contracts: options.contractsHash }));
 
   return {
     client<C extends Contract>(contract: C): Client<C> {
@@ -77,7 +86,7 @@ export function createChannel(open: OpenPort, options: ChannelOptions): Channel 
       for (const [request, spec] of Object.entries(contract.requests)) {
         const topic = topicId(contract.service, request);
         const name = `${contract.service}.${request}`;
-        client[request] = (params, callOptions = {}) => calls.call(topic, name, spec, params, callOptions);
+        client[request] = (params, callOptions) => calls.call(topic, name, spec, params, callOptions);
       }
       // The one place where the untyped wire becomes the contract's types: every member parsed by the schema they come from.
       return client as Client<C>;
@@ -87,15 +96,15 @@ export function createChannel(open: OpenPort, options: ChannelOptions): Channel 
       serving.add(contract, handlers as unknown as Readonly<Record<string, UntypedHandler>>);
     },
     publish(contract, name, payload) {
-      const bytes = encodePayload(payload);
+      const frame = encodeMessage(KIND.event, 0, topicId(contract.service, name), payload);
       // The broker would take a frame of that size for a broken stream.
-      if (bytes.length > MAX_PAYLOAD_BYTES) {
+      if (sizeOf(frame) > MAX_FRAME_BYTES) {
         log.error(
-          `event ${contract.service}.${name} has ${bytes.length} bytes, at most ${MAX_PAYLOAD_BYTES} fit a message`,
+          `event ${contract.service}.${name} has ${sizeOf(frame) - HEADER_BYTES} bytes, at most ${MAX_PAYLOAD_BYTES} fit a message`,
         );
         return;
       }
-      send(encodeFrame(KIND.event, 0, topicId(contract.service, name), 0, bytes));
+      send(frame);
     },
     subscribe(contract, name, subscription) {
       const spec = contract.events[name];

@@ -40,45 +40,66 @@ const TOPIC_AT = ID_AT + 5;
 const DEADLINE_AT = TOPIC_AT + 5;
 const PEER_AT = DEADLINE_AT + 5;
 
-/** The payload may be empty. `id`, `topic`, `deadlineMs`, `peer`: 0 where the kind has no use for them. */
+/**
+ * One frame where it lies, its length included. What is read together stays together: a Buffer for each frame costs more than all that is
+ * done with it, and frames that lie side by side can be passed on in one piece.
+ */
+export interface Frame {
+  readonly bytes: Buffer;
+  readonly at: number;
+  readonly end: number;
+}
+
+/** The payload may be empty. `id`, `topic`, `deadlineMs`: 0 where the kind has no use for them. */
 export function encodeFrame(
   kind: number,
   id: number,
   topic: number,
   deadlineMs: number,
   payload: Uint8Array | undefined,
-): Buffer {
-  const payloadBytes = payload?.length ?? 0;
-  const frame = Buffer.allocUnsafe(HEADER_BYTES + payloadBytes);
-  frame.writeUInt32LE(ENVELOPE_BYTES + payloadBytes, 0);
-  frame[LENGTH_BYTES] = FIXARRAY_5;
-  for (let at = FIELDS_AT; at < HEADER_BYTES; at += 5) frame[at] = UINT32;
-  frame.writeUInt32BE(kind, KIND_AT);
-  frame.writeUInt32BE(id, ID_AT);
-  frame.writeUInt32BE(topic, TOPIC_AT);
-  frame.writeUInt32BE(deadlineMs, DEADLINE_AT);
-  frame.writeUInt32BE(0, PEER_AT);
-  if (payload !== undefined) frame.set(payload, HEADER_BYTES);
+): Frame {
+  const bytes = Buffer.allocUnsafe(HEADER_BYTES + (payload?.length ?? 0));
+  if (payload !== undefined) bytes.set(payload, HEADER_BYTES);
+  const frame = { bytes, at: 0, end: bytes.length };
+  writeHeader(frame, kind, id, topic, deadlineMs);
   return frame;
 }
 
+/** Over the HEADER_BYTES at the start of the frame. */
+export function writeHeader({ bytes, at, end }: Frame, kind: number, id: number, topic: number, deadlineMs: number) {
+  bytes.writeUInt32LE(end - at - LENGTH_BYTES, at);
+  bytes[at + LENGTH_BYTES] = FIXARRAY_5;
+  for (let head = FIELDS_AT; head < HEADER_BYTES; head += 5) bytes[at + head] = UINT32;
+  bytes.writeUInt32BE(kind, at + KIND_AT);
+  bytes.writeUInt32BE(id, at + ID_AT);
+  bytes.writeUInt32BE(topic, at + TOPIC_AT);
+  bytes.writeUInt32BE(deadlineMs, at + DEADLINE_AT);
+  bytes.writeUInt32BE(0, at + PEER_AT);
+}
+
 /** Whether the bytes after the length are an envelope of this form; everything below relies on it. */
-export function hasEnvelope(frame: Buffer): boolean {
-  if (frame.length < HEADER_BYTES || frame[LENGTH_BYTES] !== FIXARRAY_5) return false;
-  for (let at = FIELDS_AT; at < HEADER_BYTES; at += 5) if (frame[at] !== UINT32) return false;
+export function hasEnvelope({ bytes, at, end }: Frame): boolean {
+  if (end - at < HEADER_BYTES || bytes[at + LENGTH_BYTES] !== FIXARRAY_5) return false;
+  for (let head = FIELDS_AT; head < HEADER_BYTES; head += 5) if (bytes[at + head] !== UINT32) return false;
   return true;
 }
 
-export const kindOf = (frame: Buffer): number => frame.readUInt32BE(KIND_AT);
-export const idOf = (frame: Buffer): number => frame.readUInt32BE(ID_AT);
-export const topicOf = (frame: Buffer): number => frame.readUInt32BE(TOPIC_AT);
-export const deadlineOf = (frame: Buffer): number => frame.readUInt32BE(DEADLINE_AT);
+export const kindOf = ({ bytes, at }: Frame): number => bytes.readUInt32BE(at + KIND_AT);
+export const idOf = ({ bytes, at }: Frame): number => bytes.readUInt32BE(at + ID_AT);
+export const topicOf = ({ bytes, at }: Frame): number => bytes.readUInt32BE(at + TOPIC_AT);
+export const deadlineOf = ({ bytes, at }: Frame): number => bytes.readUInt32BE(at + DEADLINE_AT);
 /** Index into SERVICE_NAMES of who sent it; true only on frames that come from the broker. */
-export const peerOf = (frame: Buffer): number => frame.readUInt32BE(PEER_AT);
-export const payloadOf = (frame: Buffer): Buffer => frame.subarray(HEADER_BYTES);
+export const peerOf = ({ bytes, at }: Frame): number => bytes.readUInt32BE(at + PEER_AT);
+export const sizeOf = ({ at, end }: Frame): number => end - at;
+export const bytesOf = ({ bytes, at, end }: Frame): Buffer => bytes.subarray(at, end);
 
 /** What the broker writes over a frame that it passes on. */
-export function restamp(frame: Buffer, id: number, peer: number): void {
-  frame.writeUInt32BE(id, ID_AT);
-  frame.writeUInt32BE(peer, PEER_AT);
+export function restamp({ bytes, at }: Frame, id: number, peer: number): void {
+  bytes.writeUInt32BE(id, at + ID_AT);
+  bytes.writeUInt32BE(peer, at + PEER_AT);
+}
+
+/** For what is kept: the frame is a view into a chunk of a stream, which would be kept whole. */
+export function copyFrame(frame: Frame): Frame {
+  return { bytes: Buffer.from(bytesOf(frame)), at: 0, end: sizeOf(frame) };
 }

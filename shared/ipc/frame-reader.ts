@@ -1,6 +1,6 @@
 // Cuts a byte stream into frames. Holds at most one incomplete frame, so never more than MAX_FRAME_BYTES.
 import { Buffer } from 'node:buffer';
-import { HEADER_BYTES, hasEnvelope, MAX_FRAME_BYTES } from './envelope.ts';
+import { type Frame, HEADER_BYTES, hasEnvelope, MAX_FRAME_BYTES } from './envelope.ts';
 
 /** `push` answers false, once and for all, when the stream is not ours: a length out of range or a broken envelope. */
 export interface FrameReader {
@@ -9,7 +9,7 @@ export interface FrameReader {
 
 const LENGTH_BYTES = 4;
 
-export function createFrameReader(onFrame: (frame: Buffer) => void): FrameReader {
+export function createFrameReader(onFrame: (frame: Frame) => void): FrameReader {
   let rest: Buffer | undefined;
   let broken = false;
 
@@ -20,7 +20,7 @@ export function createFrameReader(onFrame: (frame: Buffer) => void): FrameReader
       const size = LENGTH_BYTES + bytes.readUInt32LE(at);
       if (size < HEADER_BYTES || size > MAX_FRAME_BYTES) return false;
       if (bytes.length - at < size) break;
-      const frame = bytes.subarray(at, at + size);
+      const frame = { bytes, at, end: at + size };
       if (!hasEnvelope(frame)) return false;
       at += size;
       onFrame(frame);

@@ -1,11 +1,11 @@
 // Two ports joined in memory: frames go through the same reader as on a socket, one turn of the event loop later.
-import { Buffer } from 'node:buffer';
+import { copyFrame, type Frame, sizeOf } from './envelope.ts';
 import { createFrameReader } from './frame-reader.ts';
 import type { OpenPort, Port, PortListener } from './port.ts';
 
 interface End {
   listener: PortListener | undefined;
-  inbox: Buffer[];
+  inbox: Frame[];
   scheduled: boolean;
   closed: boolean;
 }
@@ -31,11 +31,11 @@ function portOf(own: End, other: End): Port {
     send(frame) {
       if (own.closed || other.closed) return;
       // A copy, as a socket makes one: the broker restamps what it receives.
-      other.inbox.push(Buffer.from(frame));
+      other.inbox.push(copyFrame(frame));
       schedule(other);
     },
     get queuedBytes() {
-      return other.inbox.reduce((sum, frame) => sum + frame.length, 0);
+      return other.inbox.reduce((sum, frame) => sum + sizeOf(frame), 0);
     },
     close() {
       for (const end of [other, own]) schedule(end, true);
@@ -53,7 +53,7 @@ function schedule(end: End, closing = false): void {
 function deliver(end: End): void {
   end.scheduled = false;
   const reader = createFrameReader((frame) => end.listener?.onFrame(frame));
-  for (const frame of end.inbox.splice(0)) if (!end.closed) reader.push(frame);
+  for (const frame of end.inbox.splice(0)) if (!end.closed) reader.push(frame.bytes);
 }
 
 function finish(end: End): void {

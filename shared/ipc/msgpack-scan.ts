@@ -32,10 +32,10 @@ function readLength(bytes: Uint8Array, at: number, count: number): number {
   return length;
 }
 
-/** Whether `bytes` are exactly one value made of nil, booleans, numbers, strings, arrays and maps. Linear, allocates nothing per byte. */
-export function isPlainMsgpack(bytes: Uint8Array): boolean {
+/** Whether `bytes` from `start` to `end` are exactly one value made of nil, booleans, numbers, strings, arrays and maps. Linear, allocates nothing per byte. */
+export function isPlainMsgpack(bytes: Uint8Array, start = 0, end = bytes.length): boolean {
   const open: number[] = [1];
-  let at = 0;
+  let at = start;
   while (open.length > 0) {
     const level = open.length - 1;
     const left = open[level] ?? 0;
@@ -44,7 +44,7 @@ export function isPlainMsgpack(bytes: Uint8Array): boolean {
       continue;
     }
     open[level] = left - 1;
-    const byte = bytes[at];
+    const byte = at < end ? bytes[at] : undefined;
     const head = byte === undefined ? undefined : HEADS[byte];
     if (head === undefined) return false;
     at += 1;
@@ -57,11 +57,11 @@ export function isPlainMsgpack(bytes: Uint8Array): boolean {
         at += length;
       } else {
         const elements = head.shape === 'map' ? length * 2 : length;
-        if (elements > bytes.length - at || open.length >= MAX_DEPTH) return false;
+        if (elements > end - at || open.length >= MAX_DEPTH) return false;
         open.push(elements);
       }
     }
-    if (at > bytes.length) return false;
+    if (at > end) return false;
   }
-  return at === bytes.length;
+  return at === end;
 }

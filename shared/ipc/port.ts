@@ -1,10 +1,10 @@
 // One end of a connection that carries whole frames, whatever it runs over: a socket, or memory in tests and for the
 // supervisor's own end.
-import type { Buffer } from 'node:buffer';
+import type { Frame } from './envelope.ts';
 
 export interface Port {
   /** Frames sent in one turn of the event loop leave together. After `close` a no-op. */
-  send(frame: Buffer): void;
+  send(frame: Frame): void;
   /** Bytes accepted and not yet taken by the other side. */
   readonly queuedBytes: number;
   /** Lets what is queued leave, then ends the connection. */
@@ -12,7 +12,7 @@ export interface Port {
 }
 
 export interface PortListener {
-  onFrame(frame: Buffer): void;
+  onFrame(frame: Frame): void;
   /** Called once. `reason` is empty for an orderly end. */
   onClose(reason: string): void;
   /** The queue is empty again after it was not. */

@@ -1,10 +1,9 @@
 // What the broker keeps for others is bounded, and neither a clock that is set nor a confused service makes it forget a call.
 import assert from 'node:assert/strict';
-import type { Buffer } from 'node:buffer';
 import { afterEach, beforeEach, describe, it, mock } from 'node:test';
 import { encodePayload } from '../../shared/ipc/codec.ts';
 import { type Handlers, ok } from '../../shared/ipc/contract.ts';
-import { encodeFrame, KIND } from '../../shared/ipc/envelope.ts';
+import { encodeFrame, type Frame, KIND } from '../../shared/ipc/envelope.ts';
 import { Fault } from '../../shared/ipc/fault.ts';
 import { createMemoryBus, type MemoryBus } from '../../shared/ipc/memory-bus.ts';
 import type { PortListener } from '../../shared/ipc/port.ts';
@@ -68,7 +67,7 @@ describe('ipc.broker-bounds', () => {
       listener = opened;
       return { send: () => undefined, queuedBytes: 0, close: () => (closed += 1) };
     });
-    const say = (frame: Buffer): void => listener?.onFrame(frame);
+    const say = (frame: Frame): void => listener?.onFrame(frame);
     const request = () => encodeFrame(KIND.request, 7, topicId('ipam-svc', 'echo'), 1000, encodePayload({ text: 'a' }));
     say(encodeFrame(KIND.hello, 0, 0, 0, encodePayload({ contracts: 'memory' })));
     say(request());

@@ -4,7 +4,7 @@ import { Buffer } from 'node:buffer';
 import { describe, it } from 'node:test';
 import fc from 'fast-check';
 import { decodePayload, encodePayload } from '../../shared/ipc/codec.ts';
-import { encodeFrame, KIND, MAX_FRAME_BYTES, payloadOf } from '../../shared/ipc/envelope.ts';
+import { bytesOf, encodeFrame, type Frame, HEADER_BYTES, KIND, MAX_FRAME_BYTES } from '../../shared/ipc/envelope.ts';
 import { createFrameReader } from '../../shared/ipc/frame-reader.ts';
 import { createMemoryBus } from '../../shared/ipc/memory-bus.ts';
 import { isPlainMsgpack } from '../../shared/ipc/msgpack-scan.ts';
@@ -26,9 +26,9 @@ describe('ipc.frame-reader', () => {
         fc.array(fc.uint8Array({ maxLength: 300 }), { maxLength: 8 }),
         fc.array(fc.nat()),
         (payloads, cuts) => {
-          const stream = Buffer.concat(payloads.map((payload) => encodeFrame(KIND.request, 1, 2, 3, payload)));
+          const stream = Buffer.concat(payloads.map((payload) => bytesOf(encodeFrame(KIND.request, 1, 2, 3, payload))));
           const got: Buffer[] = [];
-          const reader = createFrameReader((frame) => got.push(Buffer.from(payloadOf(frame))));
+          const reader = createFrameReader((frame) => got.push(Buffer.from(bytesOf(frame).subarray(HEADER_BYTES))));
           for (const piece of pieces(stream, cuts)) assert.equal(reader.push(piece), true);
           assert.deepEqual(
             got,
@@ -155,7 +155,7 @@ describe('ipc.broker', () => {
     });
     server.ready();
     const client = bus.connect('state-svc').client(echoContract);
-    const stranger: Buffer[] = [];
+    const stranger: Frame[] = [];
     bus.broker.attach('log-svc', (listener) => {
       setImmediate(() => listener.onFrame(encodeFrame(KIND.request, 1, 2, 3, Buffer.from('no hello first'))));
       return { send: (frame) => void stranger.push(frame), queuedBytes: 0, close: () => listener.onClose('') };

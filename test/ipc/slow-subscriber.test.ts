@@ -1,17 +1,16 @@
 // A subscriber that does not keep up loses the oldest events, learns how many, and holds nobody else up.
 import assert from 'node:assert/strict';
-import type { Buffer } from 'node:buffer';
 import { afterEach, beforeEach, describe, it } from 'node:test';
-import { decodePayload, encodePayload } from '../../shared/ipc/codec.ts';
+import { decodeMessage, encodeMessage } from '../../shared/ipc/codec.ts';
 import type { Channel } from '../../shared/ipc/contract.ts';
-import { encodeFrame, KIND, kindOf, payloadOf } from '../../shared/ipc/envelope.ts';
+import { type Frame, KIND, kindOf, sizeOf } from '../../shared/ipc/envelope.ts';
 import { createMemoryBus, type MemoryBus } from '../../shared/ipc/memory-bus.ts';
 import type { PortListener } from '../../shared/ipc/port.ts';
 import { echoContract } from './echo-contract.ts';
 
 /** A subscriber whose connection is as full as the test says. */
 function attachSubscriber(bus: MemoryBus) {
-  const got: Buffer[] = [];
+  const got: Frame[] = [];
   let queuedBytes = 0;
   let grows = false;
   let listener: PortListener | undefined;
@@ -20,7 +19,7 @@ function attachSubscriber(bus: MemoryBus) {
     return {
       send(frame) {
         got.push(frame);
-        if (grows) queuedBytes += frame.length;
+        if (grows) queuedBytes += sizeOf(frame);
       },
       get queuedBytes() {
         return queuedBytes;
@@ -28,7 +27,7 @@ function attachSubscriber(bus: MemoryBus) {
       close: () => opened.onClose(''),
     };
   });
-  listener?.onFrame(encodeFrame(KIND.hello, 0, 0, 0, encodePayload({ contracts: 'memory' })));
+  listener?.onFrame(encodeMessage(KIND.hello, 0, 0, { contracts: 'memory' }));
   return {
     fill: () => {
       queuedBytes = 1024 * 1024;
@@ -42,10 +41,8 @@ function attachSubscriber(bus: MemoryBus) {
       queuedBytes = 0;
       listener?.onDrain();
     },
-    events: () =>
-      got.filter((frame) => kindOf(frame) === KIND.event).map((frame) => decodePayload(payloadOf(frame))?.value),
-    lost: () =>
-      got.filter((frame) => kindOf(frame) === KIND.lost).map((frame) => decodePayload(payloadOf(frame))?.value),
+    events: () => got.filter((frame) => kindOf(frame) === KIND.event).map((frame) => decodeMessage(frame)?.value),
+    lost: () => got.filter((frame) => kindOf(frame) === KIND.lost).map((frame) => decodeMessage(frame)?.value),
     ended: () => listener?.onClose(''),
   };
 }
