@@ -1,5 +1,5 @@
 // /dev/log of a container: a link to the log socket below /pantavisor. Pure.
-import type { ConfigLine, ConfigPart } from './config-draft.ts';
+import type { ConfigDraft, ConfigLine, ConfigSettings } from './config-draft.ts';
 
 const TARGET = '/pantavisor/dev-log';
 /**
@@ -9,13 +9,20 @@ const TARGET = '/pantavisor/dev-log';
  */
 const HOOK = `/bin/sh -c 'ln -sfn ${TARGET} "$LXC_ROOTFS_MOUNT/dev/log" || :'`;
 
-export const devLog: ConfigPart = (draft, settings) => {
+/**
+ * With `lxc.autodev = 0` /dev is the container's own: only where it lies in its root file system itself, which nobody else has, not behind
+ * a link, which leads into the host here, nor on a mount, which may be the host's /dev; and where the name is free.
+ */
+const OWN_DEV_HOOK = `/bin/sh -c '${[
+  'root="$(cd -P "$LXC_ROOTFS_MOUNT" && pwd -P)" && cd -P "$root/dev"',
+  '[ "$(pwd -P)" = "$root/dev" ] && [ "$(stat -c %d .)" = "$(stat -c %d "$root")" ]',
+  `[ ! -e log ] && [ ! -L log ] && ln -s ${TARGET} log || :`,
+].join(' && ')}'`;
+
+export function devLog(draft: ConfigDraft, settings: Pick<ConfigSettings, 'devLog'>): ConfigDraft {
   if (!settings.devLog) return draft;
   const autodev = draft.entries.findLast(({ key }) => key === 'lxc.autodev')?.value ?? '1';
-  if (autodev === '0') {
-    const note = `berth: no /dev/log, as lxc.autodev is 0; syslog can be sent to ${TARGET}`;
-    return { ...draft, notes: [...draft.notes, note] };
-  }
-  const line: ConfigLine = { key: 'lxc.hook.autodev', value: HOOK };
+  const line: ConfigLine =
+    autodev === '0' ? { key: 'lxc.hook.mount', value: OWN_DEV_HOOK } : { key: 'lxc.hook.autodev', value: HOOK };
   return { ...draft, entries: [...draft.entries, line] };
-};
+}

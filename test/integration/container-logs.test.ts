@@ -23,7 +23,7 @@ function librariesOf(program: string): readonly string[] {
 }
 
 function makeRevision(folder: string): void {
-  for (const container of ['talker', 'mute']) {
+  for (const container of ['talker', 'mute', 'devless']) {
     const its = join(folder, 'containers', container);
     mkdirSync(its, { recursive: true });
     cpSync(join(import.meta.dirname, 'talker/init'), join(its, 'init'));
@@ -43,7 +43,7 @@ function makeRevision(folder: string): void {
     const args = {
       PV_RESTART_POLICY: 'container',
       PV_LXC_NETWORK_TYPE: 'empty',
-      PV_LXC_EXTRA_CONF: 'lxc.signal.halt = SIGTERM',
+      PV_LXC_EXTRA_CONF: ['lxc.signal.halt = SIGTERM', ...(container === 'devless' ? ['lxc.autodev = 0'] : [])],
     };
     writeFileSync(join(its, 'args.json'), JSON.stringify(args));
   }
@@ -135,6 +135,12 @@ describe('integration.container-logs', () => {
       await found('talker', new RegExp(`WARN {2}\\[stdout-${name}\\] one line\n.*and the rest$`, 'm'));
     });
   }
+
+  it('keeps what a container says whose /dev is in its root file system', async () => {
+    await say('devless', '/bin/busybox', 'logger', '-t', 'box', 'in a /dev of its own');
+    await found('devless', /INFO {2}\[box\] in a \/dev of its own$/m);
+    await say('devless', '/bin/busybox', 'test', '!', '-e', '/dev/null');
+  });
 
   it('gives a container that does not want it no /dev/log, and it can speak all the same', async () => {
     await say('mute', '/bin/busybox', 'test', '!', '-e', '/dev/log');

@@ -193,5 +193,7 @@ describe('lxc configuration on hosts with either version of control groups', () 
     assert.deepEqual(hooks('lxc.hook.autodev = /own'), ['/own', hook]);
     assert.deepEqual(hooks('', { devLog: false }), []);
     assert.deepEqual(hooks('lxc.autodev = 0'), []);
+    assert.match(valuesOf('lxc.autodev = 0', 'lxc.hook.mount')[0] ?? '', /ln -s \/pantavisor\/dev-log log/);
+    assert.deepEqual(valuesOf('lxc.autodev = 0', 'lxc.hook.mount', { devLog: false }), []);
   });
 });
