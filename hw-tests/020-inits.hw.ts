@@ -110,7 +110,7 @@ for (const init of ['openrc', 'sysvinit'] as const)
         return all.split('began').length > 2 ? all : undefined;
       });
       assert.equal(said, 'began\nstopped\nbegan\n', target.console().slice(-3_000));
-      if (target.isEmulated) assert.equal(await output(target, ['cat', '/run/berth-vm/needs-recovery']), '0\n');
+      if (target.isEmulated) assert.equal(await output(target, ['cat', '/run/berth-vm/storage-left']), 'unmounted\n');
     });
 
     it('has the containers stopped when it is uninstalled, and starts none again', async (test) => {
