@@ -158,7 +158,10 @@ export const lxcContract = defineContract({
       idempotent: true,
       deadlineMs: 30_000,
     },
-    /** Takes away all that `mount` made but what is on disk. Goes on past errors, reports them all. Not mounted: a no-op. */
+    /**
+     * Takes away all that `mount` made but what is on disk, after a stop that is under way. Goes on past errors, reports them all. Not
+     * mounted: a no-op.
+     */
     unmount: {
       callers: ['state-svc'],
       params: z.strictObject({ container: containerName }),

@@ -1,10 +1,10 @@
 // One short function per request. Work on one container is done in the order in which it was asked for; containers do not wait for each other.
-import { type Client, fail, type Handlers, ok } from '../../shared/ipc/contract.ts';
+import { fail, type Handlers, ok } from '../../shared/ipc/contract.ts';
 import { pageFrom } from '../../shared/ipc/page.ts';
 import type { LxcEntry } from '../../shared/lxc-config/parse.ts';
-import type { supervisorContract } from '../supervisor/contract.ts';
 import { ConfigInvalid, type ContainerMounts, mountedTargets } from './container-mounts.ts';
 import type { ContainerRuns, Run } from './container-runs.ts';
+import type { ContainerSockets } from './container-sockets.ts';
 import { endRun } from './container-stop.ts';
 import type { lxcContract } from './contract.ts';
 import { diskSupport, unavailable } from './disk-support.ts';
@@ -16,12 +16,10 @@ import type { KeyQueue } from './key-queue.ts';
 import { logFiles } from './log-files.ts';
 import { mountsBelow, readMountTable } from './mount-table.ts';
 import { containerPlaces, lxcPath, type Places } from './places.ts';
-import { knownContainers, type MountRecord, readMountRecord } from './record-store.ts';
+import { type ExitRecord, knownContainers, type MountRecord, readMountRecord } from './record-store.ts';
 import { StepFailure } from './root-mounts.ts';
 import type { RunSettings } from './run-config.ts';
 import { fileLogs } from './tailed-files.ts';
-
-export type SupervisorClient = Client<typeof supervisorContract>;
 
 export interface LxcParts {
   readonly places: Places;
@@ -33,7 +31,7 @@ export interface LxcParts {
   readonly tails: FileTails;
   readonly modules: KernelModules;
   readonly hooks: Hooks;
-  readonly supervisor: SupervisorClient;
+  readonly sockets: ContainerSockets;
   readonly autoDevLog: boolean;
   /** Answers the command that it is started with. */
   readonly writeConfig: (mounted: MountRecord, run: Omit<RunSettings, 'logUid' | 'host'>) => readonly string[];
@@ -47,10 +45,19 @@ function stepOf(error: unknown): { step: string; reason: string } {
   return { step: error.step, reason: error.reason };
 }
 
+interface Ending {
+  readonly run: Run;
+  readonly exit: Promise<ExitRecord>;
+  /** However it went. */
+  readonly over: Promise<void>;
+}
+
+function noMatter(): void {}
+
 export function lxcHandlers(parts: LxcParts): Handlers<typeof lxcContract> {
-  const { places, queue, mounts, runs } = parts;
-  /** Ends under way: a start waits for them, a second stop may shorten the grace of the first. */
-  const stopping = new Map<string, Run>();
+  const { places, queue, mounts, runs, sockets } = parts;
+  /** Ends under way: a start and an unmount wait for them, a second stop may shorten the grace of the first. */
+  const stopping = new Map<string, Ending>();
 
   return {
     mount: ({ container, ...wanted }) =>
@@ -60,8 +67,11 @@ export function lxcHandlers(parts: LxcParts): Handlers<typeof lxcContract> {
           if (run !== undefined && !mounts.isMountedAs(container, wanted)) {
             return fail({ code: 'MOUNT_FAILED', step: 'unmount', reason: `it runs still, with pid ${run.pid}` });
           }
+          // Most of what is mounted is started next, which then finds them open.
+          if (wanted.config !== undefined) sockets.prepare(container);
           return ok({ rootfs: await mounts.mount(container, wanted) });
         } catch (error) {
+          if (wanted.config !== undefined) await sockets.close(container);
           if (error instanceof ConfigInvalid) {
             return fail({ code: 'CONFIG_INVALID', line: error.line, reason: error.reason });
           }
@@ -72,7 +82,7 @@ export function lxcHandlers(parts: LxcParts): Handlers<typeof lxcContract> {
     start: ({ container, devLog = parts.autoDevLog, ...run }, { signal }) =>
       queue.run(container, async () => {
         const dying = stopping.get(container);
-        if (dying !== undefined) await Promise.race([dying.ended, givenUp(signal)]);
+        if (dying !== undefined) await Promise.race([dying.run.ended, givenUp(signal)]);
         if (signal.aborted)
           return fail({ code: 'START_FAILED', step: 'stop', reason: 'the run before it does not end' });
         const present = runs.running(container);
@@ -80,7 +90,7 @@ export function lxcHandlers(parts: LxcParts): Handlers<typeof lxcContract> {
         const mounted = mounts.mounted(container);
         if (mounted === undefined) return fail({ code: 'NOT_MOUNTED' });
         try {
-          const socketFolder = await openSocketFolder(parts.supervisor, container);
+          const socketFolder = await sockets.open(container);
           const command = parts.writeConfig(mounted, { container, devLog, ...run, socketFolder });
           parts.tails.prepare(container);
           const { pid, startedMs } = await runs.start(container, command);
@@ -94,35 +104,47 @@ export function lxcHandlers(parts: LxcParts): Handlers<typeof lxcContract> {
 
     stop: async ({ container, graceMs }) => {
       // What was asked for earlier comes first; the grace itself holds up nobody.
-      const run = await queue.run(container, async () => runs.running(container));
-      if (run === undefined) {
+      const ending = await queue.run(container, async () => {
+        const run = runs.running(container);
+        if (run === undefined) return undefined;
+        const exit = endRun(run, parts.ownEntries(container), graceMs);
+        const begun: Ending = { run, exit, over: exit.then(noMatter, noMatter) };
+        stopping.set(container, begun);
+        return begun;
+      });
+      if (ending === undefined) {
         const last = runs.lastExit(container);
         return ok(last === undefined ? {} : { exit: last.status });
       }
-      stopping.set(container, run);
       try {
-        const { status } = await endRun(run, parts.ownEntries(container), graceMs);
+        const { status } = await ending.exit;
         return ok({ exit: status });
       } catch (error) {
         return fail({ code: 'STOP_FAILED', ...stepOf(error) });
       } finally {
-        if (stopping.get(container) === run) stopping.delete(container);
+        if (stopping.get(container) === ending) stopping.delete(container);
       }
     },
 
-    unmount: ({ container }) =>
-      queue.run(container, async () => {
+    unmount: async ({ container }) => {
+      // A stop that was asked for before this has begun then; its grace holds up no second stop.
+      await queue.run(container, async () => undefined);
+      await stopping.get(container)?.over;
+      return queue.run(container, async () => {
         const run = runs.running(container);
         if (run !== undefined) return fail({ code: 'RUNNING', pid: run.pid });
+        // Nobody is left who could speak through them. The same container, mounted again, gets the same sockets.
+        const closing = sockets.close(container);
         try {
           const detached = await mounts.unmount(container);
-          // Nobody is left who could speak through them. The same container, mounted again, gets the same sockets.
-          await parts.supervisor.closeSockets({ container });
+          await closing;
           return ok(detached.length > 0 ? { detached: [...detached] } : {});
         } catch (error) {
+          await closing.catch(noMatter);
           return fail({ code: 'UNMOUNT_FAILED', ...stepOf(error) });
         }
-      }),
+      });
+    },
 
     checkDisks: ({ disks }) => {
       const host = diskSupport(parts.cryptsetup);
@@ -189,11 +211,4 @@ export function lxcHandlers(parts: LxcParts): Handlers<typeof lxcContract> {
 /** Resolves when the caller does not wait any longer. */
 function givenUp(signal: AbortSignal): Promise<void> {
   return new Promise((resolve) => signal.addEventListener('abort', () => resolve(), { once: true }));
-}
-
-/** Throws StepFailure, or the fault of a supervisor that does not answer. */
-export async function openSocketFolder(supervisor: SupervisorClient, container: string): Promise<string> {
-  const answer = await supervisor.openSockets({ container });
-  if (answer.ok) return answer.value.folder;
-  throw new StepFailure('sockets', answer.error.reason);
 }

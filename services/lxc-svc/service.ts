@@ -7,11 +7,12 @@ import { cgroupSupportOnce } from './cgroup-tree.ts';
 import { closeConsoleFolder, openConsoleFolder } from './console-folder.ts';
 import { createContainerMounts, mountedTargets } from './container-mounts.ts';
 import { createContainerRuns } from './container-runs.ts';
+import { createContainerSockets } from './container-sockets.ts';
 import { lxcContract } from './contract.ts';
 import { systemTools } from './disk-tools.ts';
 import { createDisks } from './disks.ts';
 import { createFileTails } from './file-tails.ts';
-import { lxcHandlers, openSocketFolder } from './handlers.ts';
+import { lxcHandlers } from './handlers.ts';
 import { createHooks } from './hooks.ts';
 import { createKernelModules, type ModuleContext } from './kernel-modules.ts';
 import { createKeyQueue } from './key-queue.ts';
@@ -88,7 +89,7 @@ export function startLxcService(options: LxcServiceOptions): () => void {
       return [];
     }
   };
-  const supervisor = channel.client(supervisorContract);
+  const sockets = createContainerSockets(channel.client(supervisorContract));
   const hooks = createHooks({ places, ...options.hooks, log, speak: createLogger });
   channel.serve(
     lxcContract,
@@ -101,7 +102,7 @@ export function startLxcService(options: LxcServiceOptions): () => void {
       tails,
       modules: createKernelModules(modules),
       hooks,
-      supervisor,
+      sockets,
       autoDevLog,
       writeConfig: (mounted, run) =>
         writeRunConfig(places, mounted, { ...run, logUid: readerGid, host: hostCgroups() }, log),
@@ -124,7 +125,7 @@ export function startLxcService(options: LxcServiceOptions): () => void {
   /** A supervisor that was started anew has bound none: the container finds them in the folder that it has mounted. */
   async function openSockets(container: string): Promise<void> {
     try {
-      await openSocketFolder(supervisor, container);
+      await sockets.open(container);
     } catch (error) {
       log.error(`${container} is served by nobody until it is started again: no sockets: ${String(error)}`);
     }

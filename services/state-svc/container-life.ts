@@ -19,16 +19,16 @@ const MAX_DETACHED = 16;
 
 export type StartCause = 'boot' | 'user' | 'recovery';
 
-/** Accepts a start; it happens when what is under way is over. */
-export function begin(core: ContainerCore, cause: StartCause): void {
+/** Accepts a start; it happens when what is under way is over. `written`: the order is on disk, without which nothing of it runs. */
+export function begin(core: ContainerCore, cause: StartCause, written: Promise<void> = Promise.resolve()): void {
   if (core.record.closing) return;
   core.apply('begin');
   Object.assign(core.record, { wanted: true, starting: true, tried: true, stable: false, earlyExit: undefined });
   core.record.detached = [];
-  core.enqueue(() => runStart(core, cause));
+  core.enqueue(() => runStart(core, cause, written));
 }
 
-async function runStart(core: ContainerCore, cause: StartCause): Promise<void> {
+async function runStart(core: ContainerCore, cause: StartCause, written: Promise<void>): Promise<void> {
   const { record, context } = core;
   if (record.wanted && core.intent().readyPid !== null) await core.remember({ readyPid: null });
   const outcome: StartOutcome = record.wanted
@@ -36,7 +36,7 @@ async function runStart(core: ContainerCore, cause: StartCause): Promise<void> {
         wanted: () => record.wanted,
         onMounted: () => void core.apply('mounted'),
         // Only a boot has an order to keep; the user and auto-recovery mean this container.
-        mayStart: () => (cause === 'boot' ? context.mayStart() : Promise.resolve()),
+        mayStart: () => (cause === 'boot' ? context.mayStart() : written),
         onStarting: () => void core.apply('starting'),
         onPlumbed: (plumbing) => {
           record.plumbing = plumbing;

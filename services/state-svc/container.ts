@@ -118,16 +118,25 @@ async function control(core: ContainerCore, action: ControlAction, notYet: strin
   if (!ALLOWED_FROM[action].includes(status)) return { kind: 'notAllowed', status, reason: refusal(action, status) };
   core.context.log.info(`container ${plan.name}: the user asked for ${action}`);
   const replacesPid = action === 'restart' ? (record.run?.pid ?? 0) : 0;
-  // The new status does not wait for the disk: a second request must meet it. All else does: an init that was told to end
-  // looks, to a state-svc that does not know of the order, as if it had ended by itself.
+  // The new status does not wait for the disk: a second request must meet it. A stop does: an init that was told to end looks, to a
+  // state-svc that does not know of the order, as if it had ended by itself. A start waits before its init runs: what is mounted for a
+  // container that the user stopped looks like the rest of that stop, and is taken away.
   const written =
     action === 'stop'
       ? core.remember({ userStopped: true, pendingStart: null, recoveryDelayMs: null })
-      : core.remember({ userStopped: false, pendingStart: { replacesPid }, retries: 0, recoveryDelayMs: null });
-  core.enqueue(() => written);
-  if (action === 'stop') stop(core, () => undefined);
-  else if (action === 'start' || status === 'STOPPED') begin(core, 'user');
-  else stop(core, () => begin(core, 'user'));
+      : core.remember({
+          userStopped: false,
+          pendingStart: { replacesPid },
+          retries: 0,
+          recoveryDelayMs: null,
+          readyPid: null,
+        });
+  if (action === 'start' || (action === 'restart' && status === 'STOPPED')) {
+    begin(core, 'user', written);
+  } else {
+    core.enqueue(() => written);
+    stop(core, () => (action === 'restart' ? begin(core, 'user') : undefined));
+  }
   await written;
   return { kind: 'accepted' };
 }

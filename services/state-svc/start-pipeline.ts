@@ -1,5 +1,6 @@
-// Starting one container: lxc.mount → its drivers → ipam.allocate → net.attach → lxc.start. A failure undoes what was done, in
-// reverse, and names the step. Leases stay: the address is the container's for good.
+// Starting one container: lxc.mount → its drivers → ipam.allocate → net.attach → lxc.start. Without drivers the network is made beside
+// the mount: neither needs the other. A failure undoes what was done, in reverse, and names the step. Leases stay: the address is the
+// container's for good.
 import { Fault } from '../../shared/ipc/fault.ts';
 import type { ContainerPlan, PoolInterface } from '../../shared/revision/revision.ts';
 import type { ContainerNetwork, Lease } from '../../shared/schema/network.ts';
@@ -36,7 +37,7 @@ export interface StartHooks {
   /** After each step: whether the start is still wanted. */
   wanted(): boolean;
   onMounted(): void;
-  /** Resolves when it may go on: no earlier group lacks a goal, or that was waited for long enough. */
+  /** Resolves when its init may run: its order is on disk, no earlier group lacks a goal, or that was waited for long enough. */
   mayStart(): Promise<void>;
   onStarting(): void;
   onPlumbed(plumbing: Plumbing): void;
@@ -71,36 +72,69 @@ export async function startContainer(
   const step = stepRunner(context.ask, undos);
   const { lxc } = context.peers;
   const { name: container } = plan;
+  const mounted = step('lxc.mount', () => lxc.mount(mountParams(plan, context.revision())), [
+    'lxc.unmount',
+    () => lxc.unmount({ container }),
+  ]);
+  const network = needsNoDriver(plan) ? plumb(plan, context.peers, step) : undefined;
+  // Whatever becomes of the mount: nobody else may touch the container while this goes on.
+  const networkSettled = network?.then(noMatter, noMatter);
   try {
-    await step('lxc.mount', () => lxc.mount(mountParams(plan, context.revision())), [
-      'lxc.unmount',
-      () => lxc.unmount({ container }),
-    ]);
-    hooks.onMounted();
-    if (plan.statusGoal === 'MOUNTED') return { kind: 'mounted' };
-    await hooks.mayStart();
-    if (!hooks.wanted()) return { kind: 'abandoned' };
-    hooks.onStarting();
-    // They stay loaded when it stops, or fails to start: nobody knows who else uses them.
-    const driverless = await context.drivers.loadFor(plan);
-    if (driverless !== undefined) throw new StepFailed(driverless.step, driverless.reason, driverless.passing);
-    if (!hooks.wanted()) return { kind: 'abandoned' };
-    const plumbing = await plumb(plan, context.peers, step);
-    hooks.onPlumbed(plumbing);
-    if (!hooks.wanted()) return { kind: 'abandoned' };
-    const started = await step(
-      'lxc.start',
-      () =>
-        lxc.start({
-          ...{ container, hostname: plan.hostname, network: plumbing.network },
-          ...{ roles: [...plan.roles], ...devLogOf(plan) },
-        }),
-      ['lxc.stop', () => lxc.stop({ container, graceMs: 0 })],
-    );
-    return { kind: 'started', pid: started.pid, startedMs: started.startedMs };
+    const outcome = await startSteps(plan, context, hooks, { step, mounted, network });
+    await networkSettled;
+    return outcome;
   } catch (error) {
+    await networkSettled;
     return { kind: 'failed', failure: failureOf(error), notUndone: await undoAll(undos, context.ask) };
   }
+}
+
+function noMatter(): void {}
+
+/** Drivers may bring the links that a network is made of; what is mounted only has none. */
+function needsNoDriver({ drivers, statusGoal }: ContainerPlan): boolean {
+  return statusGoal !== 'MOUNTED' && drivers.required.length === 0 && drivers.optional.length === 0;
+}
+
+interface StartWork {
+  readonly step: Step;
+  /** Both under way already. */
+  readonly mounted: Promise<unknown>;
+  readonly network: Promise<Plumbing> | undefined;
+}
+
+/** Throws StepFailed. */
+async function startSteps(
+  plan: ContainerPlan,
+  context: StartContext,
+  hooks: StartHooks,
+  { step, mounted, network }: StartWork,
+): Promise<StartOutcome> {
+  const { lxc } = context.peers;
+  const { name: container } = plan;
+  await mounted;
+  hooks.onMounted();
+  if (plan.statusGoal === 'MOUNTED') return { kind: 'mounted' };
+  await hooks.mayStart();
+  if (!hooks.wanted()) return { kind: 'abandoned' };
+  hooks.onStarting();
+  // They stay loaded when it stops, or fails to start: nobody knows who else uses them.
+  const driverless = await context.drivers.loadFor(plan);
+  if (driverless !== undefined) throw new StepFailed(driverless.step, driverless.reason, driverless.passing);
+  if (!hooks.wanted()) return { kind: 'abandoned' };
+  const plumbing = await (network ?? plumb(plan, context.peers, step));
+  hooks.onPlumbed(plumbing);
+  if (!hooks.wanted()) return { kind: 'abandoned' };
+  const started = await step(
+    'lxc.start',
+    () =>
+      lxc.start({
+        ...{ container, hostname: plan.hostname, network: plumbing.network },
+        ...{ roles: [...plan.roles], ...devLogOf(plan) },
+      }),
+    ['lxc.stop', () => lxc.stop({ container, graceMs: 0 })],
+  );
+  return { kind: 'started', pid: started.pid, startedMs: started.startedMs };
 }
 
 function devLogOf({ devLog }: ContainerPlan) {
@@ -194,23 +228,32 @@ export interface StopContext {
   onDetached?(targets: readonly string[]): void;
 }
 
-/** lxc.stop, then net.detach and lxc.unmount side by side, past errors; answers what did not work. Never rejects. */
+/**
+ * lxc.stop, then net.detach and lxc.unmount side by side, past errors; answers what did not work. lxc-svc has the request to unmount
+ * while the stop goes on, and begins at its end. Never rejects.
+ */
 export async function tearDown(
   container: string,
   graceMs: number,
   hasNetwork: boolean,
   { peers, ask, onDetached }: StopContext,
 ): Promise<readonly string[]> {
+  let isEarly = false;
   const unmount = async () => {
     const answer = await peers.lxc.unmount({ container });
+    isEarly = !answer.ok && answer.error.code === 'RUNNING';
     if (answer.ok && answer.value.detached !== undefined) onDetached?.(answer.value.detached);
     return answer;
   };
-  const stopped = await undoAll([['lxc.stop', () => peers.lxc.stop({ container, graceMs })]], ask);
-  const rest: Undo[] = [['lxc.unmount', unmount]];
-  if (hasNetwork) rest.unshift(['net.detach', () => peers.net.detach({ container })]);
-  const gone = await Promise.all(rest.map((step) => undoAll([step], ask)));
-  return [...stopped, ...gone.flat()];
+  const stopping = undoAll([['lxc.stop', () => peers.lxc.stop({ container, graceMs })]], ask);
+  const unmounting = undoAll([['lxc.unmount', unmount]], ask);
+  const stopped = await stopping;
+  const rest: Undo[] = hasNetwork ? [['net.detach', () => peers.net.detach({ container })]] : [];
+  const detached = undoAll(rest, ask);
+  const unmounted = await unmounting;
+  // A restart of lxc-svc in the middle may have made it hear of the unmount first.
+  const again = isEarly ? await undoAll([['lxc.unmount', unmount]], ask) : unmounted;
+  return [...stopped, ...(await detached), ...again];
 }
 
 async function attempt(run: Undo[1], ask: Ask): Promise<string | undefined> {

@@ -81,6 +81,8 @@ describe('lxc.mount', () => {
     assert.ok(!answer.ok && answer.error.code === 'MOUNT_FAILED');
     assert.equal(answer.error.step, 'squashfs');
     assert.deepEqual(traces(), clean);
+    const calls = rig.socketCalls.filter((call) => call.endsWith(' broken'));
+    assert.deepEqual(calls, ['open broken', 'close broken']);
   });
 
   it('answers CONFIG_INVALID with the line', async () => {
@@ -256,12 +258,25 @@ describe('lxc.stop', () => {
       isOver = true;
     });
     assert.equal((await listed('deaf'))?.mounted, true);
-    const unmounted = await rig.lxc.unmount({ container: 'deaf' });
-    assert.ok(!unmounted.ok && unmounted.error.code === 'RUNNING');
     assert.equal(isOver, false);
     for (const stop of [rig.lxc.stop({ container: 'deaf', graceMs: 0 }), stopped])
       assert.deepEqual(value(await stop).exit, KILLED);
     value(await rig.lxc.unmount({ container: 'deaf' }));
+  });
+
+  it('is waited for by an unmount, which without it is refused to what runs', async () => {
+    makeContainer('deaf', 'deaf');
+    const pid = await run('deaf');
+    await eventually('its trap is set', PATIENCE_MS, () => consoleOf('deaf').includes('ready'));
+    const refused = await rig.lxc.unmount({ container: 'deaf' });
+    assert.ok(!refused.ok && refused.error.code === 'RUNNING');
+    const stopped = rig.lxc.stop({ container: 'deaf', graceMs: 20_000 });
+    const unmounted = rig.lxc.unmount({ container: 'deaf' });
+    assert.equal((await listed('deaf'))?.mounted, true);
+    process.kill(pid, 'SIGKILL');
+    assert.deepEqual(value(await stopped).exit, KILLED);
+    value(await unmounted);
+    assert.equal((await listed('deaf'))?.mounted ?? false, false);
   });
 
   it('is waited for by a start', async () => {

@@ -20,7 +20,7 @@ describe('controlContainer', () => {
     assert.equal(!again.ok && again.error.code, 'NOT_ALLOWED');
     release();
     const row = await it.untilStatus('web', 'STOPPED');
-    assert.deepEqual(callsOf(it, 'web'), ['lxc.stop', 'net.detach', 'lxc.unmount']);
+    assert.deepEqual(callsOf(it, 'web'), ['lxc.stop', 'lxc.unmount', 'net.detach']);
     assert.deepEqual([row.user_stopped, row.pid, row.network?.interfaces[0]?.host_interface], ['true', null, '']);
     assert.equal(row.network?.interfaces[0]?.ipv4, '10.0.5.2/24');
   });

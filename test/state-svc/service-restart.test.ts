@@ -85,7 +85,7 @@ describe('a restart of state-svc', () => {
     it.world.attachments.add('stranger').add('ghost');
     await it.boot();
     await it.untilStatus('web', 'STARTED');
-    assert.deepEqual(callsOf(it, 'stranger'), ['lxc.stop', 'net.detach', 'lxc.unmount']);
+    assert.deepEqual(callsOf(it, 'stranger'), ['lxc.stop', 'lxc.unmount', 'net.detach']);
     assert.deepEqual([...it.world.attachments], []);
     assert.deepEqual([...it.world.containers.keys()], ['web']);
   });

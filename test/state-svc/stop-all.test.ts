@@ -15,8 +15,8 @@ describe('stopAll', () => {
     assert.deepEqual(await it.supervisor.stopAll({}), { ok: true, value: {} });
     assert.deepEqual(it.world.calls, [
       'lxc.stop web',
-      'net.detach web',
       'lxc.unmount web',
+      'net.detach web',
       'lxc.stop base',
       'lxc.unmount base',
       'net.configure 0',
