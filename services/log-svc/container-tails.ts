@@ -2,11 +2,10 @@
 import { dirname } from 'node:path';
 import { performance } from 'node:perf_hooks';
 import { type FolderWatch, watchFolder } from '../../shared/kernel/folder-watch.ts';
-import type { HealthReason } from '../../shared/schema/health.ts';
 import type { ConsoleMemory } from './console-memory.ts';
+import { type ContainerTail, createContainerTail } from './container-tail.ts';
 import type { Followed } from './cursor-store.ts';
-import { type FileFollower, followFile, PAGE_BYTES, RELEASE_BYTES } from './file-follower.ts';
-import { createFloodLimit, FLOOD_RATE_BYTES, type FloodLimit } from './flood-limit.ts';
+import { PAGE_BYTES, RELEASE_BYTES } from './file-follower.ts';
 import type { ContainerLog, LogSink, LogSource } from './log-flow.ts';
 
 export interface ContainerTails extends LogSource {
@@ -16,18 +15,6 @@ export interface ContainerTails extends LogSource {
   unfollow(container: string): void;
   /** All containers whose files are followed. */
   containers(): readonly string[];
-}
-
-interface Tail {
-  readonly log: ContainerLog;
-  readonly follower: FileFollower;
-  readonly limit: FloodLimit;
-  readonly folder: string;
-  unreadable: string;
-  /** There was no memory for what it says now. */
-  mayMiss: boolean;
-  /** Its memory is not ours to give back. */
-  keepsMemory: boolean;
 }
 
 /** Changes within this time are read together. */
@@ -54,7 +41,7 @@ export function createContainerTails(
 ): ContainerTails {
   /** Places in files that are not followed now: they lie there still when their container is mounted again. */
   const left = new Map(Object.entries(resumeFrom));
-  const tails = new Map<string, Tail>();
+  const tails = new Map<string, ContainerTail>();
   const watchers = new Map<string, FolderWatch>();
   /** Folders in which something changed, or may have. */
   const changedFolders = new Set<string>();
@@ -70,9 +57,9 @@ export function createContainerTails(
     if (!changed) return;
     changed = false;
     unsavedBytes = 0;
-    const entries = [...tails].map(([path, { log, follower }]): [string, Followed] => {
-      const cursor = follower.cursor();
-      return [path, { ...log, ...(cursor === undefined ? {} : { cursor }) }];
+    const entries = [...tails].map(([path, tail]): [string, Followed] => {
+      const cursor = tail.cursor();
+      return [path, { ...tail.log, ...(cursor === undefined ? {} : { cursor }) }];
     });
     areKept = onRead(Object.fromEntries([...left, ...entries]));
     for (const tail of tails.values()) release(tail, RELEASE_BYTES);
@@ -80,64 +67,18 @@ export function createContainerTails(
   /** Whoever says something while nothing is free loses it, and nothing else tells. */
   const lookForRoom = (): boolean => {
     if (!memory.isUsedUp()) return true;
-    for (const tail of tails.values()) {
-      if (tail.log.source !== 'console' || tail.mayMiss || tail.follower.isQuiet()) continue;
-      tail.mayMiss = true;
-      lookAt(tail.folder);
-    }
+    for (const tail of tails.values()) if (tail.missesMemory()) lookAt(tail.folder);
     return false;
   };
-  const release = (tail: Tail, minBytes: number): void => {
-    if (tail.log.source !== 'console' || tail.keepsMemory || !areKept) return;
-    try {
-      tail.follower.release(minBytes, (fd, from, to) => {
-        lookForRoom();
-        return memory.free(fd, from, to);
-      });
-    } catch (error) {
-      tail.keepsMemory = true;
-      // Where LXC rotates it still (a container that a build before this one started), it is not ours to write.
-      if (!(error instanceof Error && 'code' in error && error.code === 'EACCES'))
-        say(`${tail.log.container}: what is read of its console stays in memory: ${String(error)}`);
-    }
+  const release = (tail: ContainerTail, minBytes: number): void => {
+    if (areKept) tail.release(minBytes, lookForRoom);
   };
-  /** In the log itself, where it is missing, and in ours. */
-  const tellGap = ({ log }: Tail, into: LogSink, what: string): void => {
-    into.bytes(log, Buffer.from(`\n[${what}]\n`));
-    say(`${log.container}, ${log.source}: ${what}`);
-  };
-  const tellLeftOut = (tail: Tail, into: LogSink, bytes: number | undefined): void => {
-    if (bytes === undefined) return;
-    tellGap(tail, into, `${bytes} bytes left out here: it writes more than ${FLOOD_RATE_BYTES / 1024} KiB a second`);
-  };
-  const readTail = (tail: Tail, into: LogSink): boolean => {
-    try {
-      const more = tail.follower.turn(
-        (bytes) => {
-          changed = true;
-          tellLeftOut(tail, into, tail.limit.leftOut());
-          if (!tail.limit.take(bytes.length)) return;
-          into.bytes(tail.log, bytes);
-          unsavedBytes += bytes.length;
-          if (unsavedBytes >= SAVE_BYTES) save();
-        },
-        () => tellGap(tail, into, 'some of it may be missing here: it was rotated more than once between two looks'),
-      );
-      tail.unreadable = '';
-      if (!more && tail.mayMiss) {
-        tail.mayMiss = false;
-        tellGap(
-          tail,
-          into,
-          'some of it may be missing here: it was not read fast enough, and the memory for consoles was full',
-        );
-      }
-      return more;
-    } catch (error) {
-      tail.unreadable = error instanceof Error ? error.message : String(error);
-      return false;
-    }
-  };
+  const readTail = (tail: ContainerTail, into: LogSink): boolean =>
+    tail.turn(into, (keptBytes) => {
+      changed = true;
+      unsavedBytes += keptBytes;
+      if (unsavedBytes >= SAVE_BYTES) save();
+    });
   /** One turn of each that changed, so that a container that floods its console does not hold up the others. */
   const readChanged = (): boolean => {
     const into = sink;
@@ -169,9 +110,9 @@ export function createContainerTails(
     watchers.get(folder)?.close();
     watchers.delete(folder);
   };
-  const letGo = (path: string, tail: Tail): void => {
-    const cursor = tail.follower.cursor();
-    tail.follower.close();
+  const letGo = (path: string, tail: ContainerTail): void => {
+    const cursor = tail.cursor();
+    tail.close();
     if (cursor !== undefined) left.set(path, { ...tail.log, cursor });
     for (const oldest of left.keys()) if (left.size > MAX_LEFT) left.delete(oldest);
     tails.delete(path);
@@ -189,7 +130,7 @@ export function createContainerTails(
         const mustFree = !lookForRoom();
         for (const tail of tails.values()) {
           release(tail, mustFree ? PAGE_BYTES : RELEASE_BYTES);
-          tellLeftOut(tail, to, tail.limit.leftOut());
+          tail.tellLeftOut(to);
           lookAt(tail.folder);
         }
       }, SWEEP_MS);
@@ -202,12 +143,7 @@ export function createContainerTails(
       if (tails.has(path)) forget(folder);
       watchTailsIn(folder);
       if (!tails.has(path)) {
-        tails.set(path, {
-          ...{ log, folder },
-          follower: followFile(path, left.get(path)?.cursor),
-          limit: createFloodLimit(nowMs),
-          ...{ unreadable: '', mayMiss: false, keepsMemory: false },
-        });
+        tails.set(path, createContainerTail(log, path, left.get(path)?.cursor, { memory, nowMs, say }));
         left.delete(path);
         changed = true;
       }
@@ -218,7 +154,7 @@ export function createContainerTails(
         if (tail.log.container !== container) continue;
         if (sink !== undefined) {
           while (readTail(tail, sink));
-          tellLeftOut(tail, sink, tail.limit.close());
+          tail.tellLeftOut(sink, true);
           save();
           release(tail, PAGE_BYTES);
         }
@@ -234,17 +170,11 @@ export function createContainerTails(
       readChanged();
       for (const { close } of watchers.values()) close();
       for (const [path, tail] of tails) {
-        if (sink !== undefined) tellLeftOut(tail, sink, tail.limit.close());
+        if (sink !== undefined) tail.tellLeftOut(sink, true);
         letGo(path, tail);
       }
     },
-    troubles: () => [...tails].flatMap(([path, tail]) => unreadable(path, tail)),
+    troubles: () => [...tails.values()].flatMap((tail) => tail.troubles()),
   };
   return tailsOf;
-}
-
-function unreadable(path: string, tail: Tail): HealthReason[] {
-  if (tail.unreadable === '') return [];
-  const message = `${path} cannot be read, so the log of ${tail.log.container} is not kept: ${tail.unreadable}`;
-  return [{ code: 'LOG_UNREADABLE', subject: path, message }];
 }
