@@ -5,9 +5,12 @@ const TARGET = '/pantavisor/dev-log';
 /**
  * A link, because a socket that is mounted itself would be dead after a restart of Berth: its successor has another inode, and only
  * the folder around it shows that. LXC's tmpfs on /dev is there when the hook runs, and nothing of the container yet, so no link of
- * the image is followed. Whoever mounts something of their own on /dev/log keeps it. LXC adds arguments of its own to the command.
+ * the image is followed. Whoever mounts something of their own on /dev/log keeps it.
+ *
+ * LXC gives it to a shell, `exec` before it and arguments of its own behind it (run_script_argv() in src/lxc/conf.c): the first word
+ * makes of that `exec` nothing, and the last takes the arguments away. So it is one shell, not two.
  */
-const HOOK = `/bin/sh -c 'ln -sfn ${TARGET} "$LXC_ROOTFS_MOUNT/dev/log" || :'`;
+const HOOK = `3>&-; ln -sfn ${TARGET} "$LXC_ROOTFS_MOUNT/dev/log" || : #`;
 
 /**
  * With `lxc.autodev = 0` /dev is the container's own: only where it lies in its root file system itself, which nobody else has, not behind

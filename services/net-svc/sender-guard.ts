@@ -4,7 +4,7 @@ import { KernelError } from '../../shared/kernel/libc.ts';
 import type { Logger } from '../../shared/log/logger.ts';
 import type { Lease } from '../../shared/schema/network.ts';
 import { change, run } from './nat-command.ts';
-import { changeElements } from './nft-elements.ts';
+import { createElementChanges } from './nft-elements.ts';
 import {
   SENDERS_TABLE,
   type SenderElement,
@@ -40,6 +40,7 @@ export interface SenderContext {
 }
 
 export function createSenderGuard({ notePath, log, isWanted, hasBridges, leases }: SenderContext): SenderGuard {
+  const changeElements = createElementChanges();
   /** Whether the kernel has our table, as far as we know. */
   let stands = false;
   let toldReason = '';
