@@ -21,6 +21,7 @@ describe('controlContainer', () => {
     release();
     const row = await it.untilStatus('web', 'STOPPED');
     assert.deepEqual(callsOf(it, 'web'), ['lxc.stop', 'lxc.unmount', 'net.detach']);
+    assert.deepEqual(it.world.graces, [5000]);
     assert.deepEqual([row.user_stopped, row.pid, row.network?.interfaces[0]?.host_interface], ['true', null, '']);
     assert.equal(row.network?.interfaces[0]?.ipv4, '10.0.5.2/24');
   });

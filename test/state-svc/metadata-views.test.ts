@@ -6,9 +6,11 @@ reexecInNamespaces(import.meta.filename);
 import assert from 'node:assert/strict';
 import { execFileSync } from 'node:child_process';
 import {
+  closeSync,
   existsSync,
   mkdirSync,
   mkdtempSync,
+  openSync,
   readdirSync,
   readFileSync,
   rmSync,
@@ -62,6 +64,18 @@ describe('metadata views', () => {
     assert.equal(statSync(join(folder, 'web/user-meta/k')).mode & 0o777, 0o444);
     assert.equal(statSync(join(folder, 'web/user-meta')).mode & 0o777, 0o755);
     assert.equal(statSync(folder).mode & 0o777, 0o700);
+  });
+
+  it('are written whole: who has a file open reads on what it was', async () => {
+    open().show([WEB]);
+    const reader = openSync(join(folder, 'web/user-meta/k'), 'r');
+    try {
+      await metadata.set('user', 'web.k', 'another value');
+      assert.deepEqual(seen('web'), { k: 'another value' });
+      assert.equal(readFileSync(reader, 'utf8'), 'v');
+    } finally {
+      closeSync(reader);
+    }
   });
 
   it('follow every change', async () => {

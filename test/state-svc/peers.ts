@@ -26,6 +26,8 @@ export interface World {
   /** `lxc.mount a`, in the order in which they came. */
   readonly calls: string[];
   readonly containers: Map<string, Kept>;
+  /** Of each stop, milliseconds. */
+  readonly graces: number[];
   /** Container → address of its first interface. */
   readonly leases: Map<string, string>;
   readonly attachments: Set<string>;
@@ -222,8 +224,9 @@ export function createWorld(nowMs: () => number, onCall: () => void): World {
           if (diesAtOnce.delete(container)) world.exit(container, { kind: 'code', code: 1 });
           return ok(run);
         }),
-      stop: ({ container }) =>
+      stop: ({ container, graceMs }) =>
         inTurn(container, async () => {
+          world.graces.push(graceMs);
           if (await enter('lxc-svc', 'lxc.stop', container)) return fail({ code: 'STOP_FAILED', ...lxcFailed });
           world.exit(container, { kind: 'code', code: 0 });
           return ok({});
@@ -299,6 +302,7 @@ export function createWorld(nowMs: () => number, onCall: () => void): World {
     board: { deviceTrees: [], overlays: [] },
     calls,
     containers,
+    graces: [],
     leases,
     attachments,
     busyMounts: new Map(),
