@@ -13,8 +13,9 @@ import {
   writeFileSync,
 } from 'node:fs';
 import { createRequire } from 'node:module';
-import { join } from 'node:path';
+import { join, relative } from 'node:path';
 import process from 'node:process';
+import { isDeepStrictEqual } from 'node:util';
 import { build } from 'esbuild';
 import { cachePath } from '../shared/boot/load-bundle.ts';
 import { licenceTexts } from './build-licences.ts';
@@ -76,6 +77,24 @@ function rehearse(folder: string): void {
   }
 }
 
+/** Of a build: what compiled code it was given at its first start comes and goes beside it. */
+const filesOf = (folder: string): readonly string[] =>
+  readdirSync(folder, { recursive: true, withFileTypes: true })
+    .filter((entry) => entry.isFile())
+    .map((entry) => relative(folder, join(entry.parentPath, entry.name)))
+    .filter((name) => !name.startsWith('cache/'))
+    .sort();
+
+/** Trees that run from dist/ go on with it: taken away, it is taken from them. */
+function isThereAlready(): boolean {
+  if (!REHEARSED.every((name) => existsSync(cachePath(join(DIST, `${name}.js`))))) return false;
+  const [there, fresh] = [filesOf(DIST), filesOf(FRESH)];
+  return (
+    isDeepStrictEqual(there, fresh) &&
+    fresh.every((name) => readFileSync(join(DIST, name)).equals(readFileSync(join(FRESH, name))))
+  );
+}
+
 mkdirSync(FRESH, { recursive: true });
 try {
   const { metafile } = await build({ ...(await bundleOptions()), outdir: FRESH, metafile: true });
@@ -90,10 +109,14 @@ try {
   // The project's own package.json says "module", and these are not.
   writeFileSync(join(FRESH, 'package.json'), `${JSON.stringify({ type: 'commonjs' })}\n`);
   for (const name of COMMANDS) chmodSync(join(FRESH, `${name}.js`), 0o755);
-  rehearse(FRESH);
-  openToAll(FRESH);
-  rmSync(DIST, { recursive: true, force: true });
-  renameSync(FRESH, DIST);
+  if (isThereAlready()) {
+    openToAll(DIST);
+  } else {
+    rehearse(FRESH);
+    openToAll(FRESH);
+    rmSync(DIST, { recursive: true, force: true });
+    renameSync(FRESH, DIST);
+  }
 } finally {
   rmSync(FRESH, { recursive: true, force: true });
 }

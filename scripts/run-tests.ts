@@ -6,12 +6,12 @@ import { join, relative } from 'node:path';
 import process from 'node:process';
 import { run } from 'node:test';
 import { spec } from 'node:test/reporters';
+import { compileAll, compiledOf, sourceOf } from './tests/compile.ts';
 import { processes, strangers, strayFiles } from './tests/leftovers.ts';
 
 const ROOT = join(import.meta.dirname, '..');
-/** What boots whole trees comes last and alone: these share control groups, loop devices and the machine's two cores. */
-const ALONE = [
-  'test/budget/',
+/** What boots whole trees comes later, two files at a time: their processes compute, while others mostly wait. */
+const TREES = [
   'test/integration/',
   'test/control/',
   'test/scenarios/',
@@ -21,15 +21,34 @@ const ALONE = [
   'test/net-svc/',
   'test/soak/',
   'test/readme/',
-  'test/sandbox/',
 ];
-const FILE_TIMEOUT_MS = 300_000;
+/** These look at the whole machine. */
+const ALONE = ['test/budget/', 'test/sandbox/'];
+const [OTHERS_AT_ONCE, TREES_AT_ONCE] = [3, 2];
+/** What takes longest begins first, so that nobody waits for it at the end. */
+const LONGEST = [
+  'test/hw/emulated',
+  'test/hw/short',
+  'test/crash/matrix',
+  'test/readme/',
+  'test/install/install',
+  'test/control/conformance',
+  'test/state-svc/lease-return',
+  'test/run-tests/',
+  'test/crash/',
+  'test/hostile/',
+  'test/scenarios/',
+  'test/berth/',
+  'test/pvcontrol/',
+];
+const FILE_TIMEOUT_MS = 400_000;
 /** Boots an emulated machine again and again, on one core: first, while others use the second one. */
 const LONG = 'test/hw/';
 const LONG_TIMEOUT_MS = 20 * 60_000;
 /** Of a whole run: better a red one than one that never ends. */
 const RUN_TIMEOUT_MS = 45 * 60_000;
 const LEAVING_MS = 5_000;
+/** Set for the run in namespaces: `compiled`, or `sources`, which tsx compiles as they are imported. */
 const INSIDE = 'BERTH_TESTS_INSIDE';
 // The first process of a pid namespace: it collects orphans, and everything in the namespace ends with it.
 const FIRST = '"$@" & wait $!';
@@ -47,14 +66,15 @@ const failures: string[] = [];
 async function runFiles(files: readonly string[], concurrency: number): Promise<boolean> {
   const timeout = files.some((file) => file.startsWith(LONG)) ? LONG_TIMEOUT_MS : FILE_TIMEOUT_MS;
   const known = new Set(processes().map(({ pid }) => pid));
-  const tests = run({ files: files.map((file) => join(ROOT, file)), concurrency, timeout });
+  const pathOf = process.env[INSIDE] === 'compiled' ? compiledOf : (file: string) => join(ROOT, file);
+  const tests = run({ files: files.map(pathOf), concurrency, timeout });
   let passed = true;
   tests.on('test:fail', ({ todo, name, file, details }) => {
     if (todo !== undefined) return;
     passed = false;
     const { cause = details.error } = details.error;
     const reason = cause instanceof Error ? cause.message : String(cause);
-    failures.push(`${relative(ROOT, file ?? '')}: ${name}: ${reason.slice(0, 2_000)}`);
+    failures.push(`${sourceOf(file ?? '')}: ${name}: ${reason.slice(0, 2_000)}`);
   });
   const report = tests.compose(new spec());
   report.pipe(process.stdout, { end: false });
@@ -67,13 +87,29 @@ async function runFiles(files: readonly string[], concurrency: number): Promise<
   return passed && left.length === 0;
 }
 
+const begins = (file: string, names: readonly string[]): boolean => names.some((name) => file.startsWith(name));
+
+/** Of those that are not named, as they are found. */
+function longestFirst(files: readonly string[]): readonly string[] {
+  const rank = (file: string): number => {
+    const place = LONGEST.findIndex((name) => file.startsWith(name));
+    return place === -1 ? LONGEST.length : place;
+  };
+  return [...files].sort((a, b) => rank(a) - rank(b));
+}
+
 async function runInside(files: readonly string[]): Promise<boolean> {
-  const alone = files.filter((file) => ALONE.some((folder) => file.startsWith(folder)));
-  const together = files.filter((file) => !alone.includes(file));
-  together.sort((a, b) => Number(b.startsWith(LONG)) - Number(a.startsWith(LONG)));
+  const alone = files.filter((file) => begins(file, ALONE));
+  const trees = files.filter((file) => begins(file, TREES));
+  const others = files.filter((file) => !alone.includes(file) && !trees.includes(file));
   let passed = true;
-  if (together.length > 0) passed = (await runFiles(together, 2)) && passed;
-  if (alone.length > 0) passed = (await runFiles(alone, 1)) && passed;
+  for (const [group, atOnce] of [
+    [others, OTHERS_AT_ONCE],
+    [trees, TREES_AT_ONCE],
+    [alone, 1],
+  ] as const) {
+    if (group.length > 0) passed = (await runFiles(longestFirst(group), atOnce)) && passed;
+  }
   for (const failure of failures) console.error(`run-tests: failed: ${failure}`);
   return passed;
 }
@@ -82,14 +118,24 @@ async function runInside(files: readonly string[]): Promise<boolean> {
 async function runOutside(args: readonly string[]): Promise<boolean> {
   const temporary = mkdtempSync(join(tmpdir(), 'bt-'));
   chmodSync(temporary, 0o755);
+  // One file or two are done before all are compiled.
+  const compiles = args.length === 0;
+  if (compiles) await compileAll();
+  const program = compiles
+    ? ['--enable-source-maps', compiledOf('scripts/run-tests.ts')]
+    : [...process.execArgv, import.meta.filename];
   const child = spawn(
     'setpriv',
     [
       ...['--pdeathsig', 'KILL', 'unshare', '--mount', '--pid', '--fork', '--kill-child=SIGKILL', '--mount-proc'],
       ...['--propagation', 'slave', 'sh', '-c', FIRST, 'sh'],
-      ...[process.execPath, ...process.execArgv, import.meta.filename, ...args],
+      ...[process.execPath, ...program, ...args],
     ],
-    { cwd: ROOT, stdio: 'inherit', env: { ...process.env, TMPDIR: temporary, [INSIDE]: '1' } },
+    {
+      cwd: ROOT,
+      stdio: 'inherit',
+      env: { ...process.env, TMPDIR: temporary, [INSIDE]: compiles ? 'compiled' : 'sources' },
+    },
   );
   const limit = setTimeout(() => {
     console.error(`run-tests: not at its end after ${RUN_TIMEOUT_MS / 60_000} minutes`);
@@ -115,5 +161,5 @@ if (files.length === 0) {
   console.error('run-tests: no test file found');
   process.exit(1);
 }
-const passed = process.env[INSIDE] === '1' ? await runInside(files) : await runOutside(asked);
+const passed = process.env[INSIDE] !== undefined ? await runInside(files) : await runOutside(asked);
 process.exit(passed ? 0 : 1);

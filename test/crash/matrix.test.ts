@@ -8,7 +8,7 @@ import { summaryOf, summaryText } from '../../scripts/crash/summary.ts';
 const SEED = Number(process.env.BERTH_SEED ?? Math.floor(Math.random() * 1_000_000));
 const CASES = Number(process.env.BERTH_CASES ?? 60);
 /** Milliseconds. A machine on which this is not enough for all of them plays fewer, and says how many. */
-const BUDGET_MS = 200_000;
+const BUDGET_MS = 300_000;
 /** Each costs the time of a new tree; more of them say no more. */
 const MAX_FAILURES = 2;
 

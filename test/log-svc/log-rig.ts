@@ -35,6 +35,7 @@ import { pipe2NonBlocking } from '../../shared/kernel/unix-sockets.ts';
 import { silentLogger } from '../../shared/log/logger.ts';
 import { BROKER_FD, type Launch } from '../../shared/service/launch.ts';
 import { resolveUid } from '../../shared/service/users.ts';
+import { asRun } from '../kit/as-run.ts';
 
 /** What is asked of the supervisor here. */
 const playedContract = {
@@ -45,7 +46,7 @@ const playedContract = {
 export const CONTRACTS = [logContract, lxcContract, playedContract];
 const HASH = 'test';
 const SERVICE = join(import.meta.dirname, '../../services/log-svc');
-export const COMPRESS_WORKER = join(SERVICE, 'compress-worker.ts');
+export const COMPRESS_WORKER = asRun('services/log-svc/compress-worker.ts');
 
 /** Of a wait for much work: a flood, some restarts. */
 const LONG_PATIENCE_MS = 60_000;

@@ -3,6 +3,7 @@ import assert from 'node:assert/strict';
 import { type ChildProcess, spawn, spawnSync } from 'node:child_process';
 import { once } from 'node:events';
 import { readFileSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import process from 'node:process';
 import { after, describe, it } from 'node:test';
@@ -11,7 +12,8 @@ import { eventually } from '../kit/eventually.ts';
 import { PATIENCE_MS } from '../kit/tree.ts';
 
 const ROOT = join(import.meta.dirname, '../..');
-const STORAGE = '/tmp/berth-quickstart';
+/** Where the READMEs put files: in this run's own folder for such, so that no other run on the machine meets them. */
+const [SHOWN, OWN] = ['/tmp/berth-', join(tmpdir(), 'berth-')];
 const DEMO_TIMEOUT_MS = 180_000;
 
 /** The fenced `sh` blocks. */
@@ -43,9 +45,8 @@ describe('readme.commands', () => {
       background.kill('SIGINT');
       await exited;
     }
-    rmSync(STORAGE, { recursive: true, force: true });
-    rmSync(`${STORAGE}.tgz`, { force: true });
-    rmSync('/tmp/berth-soak.svg', { force: true });
+    for (const name of ['quickstart', 'quickstart.tgz', 'soak.svg'])
+      rmSync(`${OWN}${name}`, { recursive: true, force: true });
   });
 
   const run = (command: string): void => {
@@ -113,9 +114,10 @@ describe('readme.commands', () => {
       // This very test is part of it.
       if (command === 'scripts/test') continue;
       it(`${readme}: ${command}`, async () => {
-        if (/^(scripts\/install|berth|systemctl|pvcontrol) /.test(command)) await runOnDevice(command);
-        else if (command.includes('berth.js run')) await start(command);
-        else run(command);
+        const ours = command.replaceAll(SHOWN, OWN);
+        if (/^(scripts\/install|berth|systemctl|pvcontrol) /.test(command)) await runOnDevice(ours);
+        else if (command.includes('berth.js run')) await start(ours);
+        else run(ours);
       });
     }
   }

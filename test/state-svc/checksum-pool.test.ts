@@ -6,6 +6,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, describe, it } from 'node:test';
 import { createChecksums } from '../../services/state-svc/checksum-pool.ts';
+import { asRun } from '../kit/as-run.ts';
 
 describe('state.checksum-pool', () => {
   let folder = '';
@@ -16,7 +17,7 @@ describe('state.checksum-pool', () => {
   after(() => rmSync(folder, { recursive: true, force: true }));
 
   it('hashes small files and large ones alike, and says of what is not there that it is missing', async () => {
-    const checksums = createChecksums(join(import.meta.dirname, '../../services/state-svc/checksum-worker.ts'));
+    const checksums = createChecksums(asRun('services/state-svc/checksum-worker.ts'));
     const hashes = (bytes: Buffer): string => createHash('sha256').update(bytes).digest('hex');
     for (const bytes of [0, 1, 128 * 1024, 3_000_000, 3_000_000]) {
       const content = Buffer.alloc(bytes, bytes % 251);
@@ -31,7 +32,7 @@ describe('state.checksum-pool', () => {
   });
 
   it('says nothing of files whose hashing was cut short', async () => {
-    const checksums = createChecksums(join(import.meta.dirname, '../../services/state-svc/checksum-worker.ts'));
+    const checksums = createChecksums(asRun('services/state-svc/checksum-worker.ts'));
     const told: string[] = [];
     for (const name of ['a', 'b', 'c', 'd']) {
       void checksums.checksum(join(folder, name)).then(

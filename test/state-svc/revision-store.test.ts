@@ -10,6 +10,7 @@ import { build } from 'esbuild';
 import { openBootStore } from '../../services/state-svc/boot-store.ts';
 import { type Checksums, createChecksums } from '../../services/state-svc/checksum-pool.ts';
 import { objectsOf, openRevisionStore, type RevisionStore } from '../../services/state-svc/revision-store.ts';
+import { asRun } from '../kit/as-run.ts';
 import { sha256 } from './device.ts';
 
 const ROOT = join(import.meta.dirname, '../..');
@@ -22,7 +23,7 @@ describe('revision store', () => {
   let store: RevisionStore;
 
   before(() => {
-    checksums = createChecksums(join(ROOT, 'services/state-svc/checksum-worker.ts'));
+    checksums = createChecksums(asRun('services/state-svc/checksum-worker.ts'));
   });
   after(() => checksums.close());
   beforeEach(async () => {

@@ -17,6 +17,7 @@ import { readCandidate, verifyCandidate } from '../../services/state-svc/verify-
 import { createSettings } from '../../shared/config/settings.ts';
 import { type Logger, silentLogger } from '../../shared/log/logger.ts';
 import { trustPlaces } from '../../shared/service/trust-places.ts';
+import { asRun } from '../kit/as-run.ts';
 import { type Authority, CA, createAuthority, type Issued, KEY_PAIRS, LEAF, signed } from '../revision/signed.ts';
 import { sha256, stateOf, writeRevision } from './device.ts';
 import { APP } from './kit.ts';
@@ -31,7 +32,7 @@ let folder: string;
 let logged: string[];
 let checksums: Checksums;
 before(() => {
-  checksums = createChecksums(join(import.meta.dirname, '../../services/state-svc/checksum-worker.ts'));
+  checksums = createChecksums(asRun('services/state-svc/checksum-worker.ts'));
 });
 after(() => checksums.close());
 beforeEach(() => {
