@@ -1,4 +1,4 @@
-// Power cuts at moments that nobody chose, while the device writes: what it promised is there afterwards. `--cuts` and `--seed` are npm run hw's.
+// Power cuts at moments that nobody chose, while the device writes: what it promised is there afterwards. `--cuts`, `--during` and `--seed` are npm run hw's.
 import assert from 'node:assert/strict';
 import { cpSync, existsSync, mkdirSync, mkdtempSync, rmSync, statSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -8,11 +8,13 @@ import { after, describe, it } from 'node:test';
 import { createJournalDisk } from '../services/ipam-svc/journal-disk.ts';
 import { ask, INTERNAL, type Running, startIpam } from '../test/ipam-svc/kit.ts';
 import { dice } from '../test/kit/dice.ts';
-import { cutDuring, KINDS, keepsItsWord, type Promised, prepare, revision } from './cut-load.ts';
+import { KINDS } from './cut-kinds.ts';
+import { cutDuring, keepsItsWord, type Promised, prepare, revision } from './cut-load.ts';
 import { openTarget, seed, targetName } from './open-target.ts';
 import { output, type Target } from './target.ts';
 
 const cuts = Number(process.env.BERTH_HW_CUTS ?? 6);
+const during = KINDS.find((kind) => kind === process.env.BERTH_HW_DURING);
 /** Leases that came and went until the journal of a fresh device is as long as it may become: the next release of one has it written anew. */
 const CHURNED = 638;
 const CHURNED_KEY = {
@@ -74,9 +76,11 @@ describe(`hw.power-cuts on ${targetName()}, seed ${seed()}`, () => {
   const freshDevice = async (): Promise<readonly [Target, Promised]> => {
     await target?.close();
     const storage = revision(0);
-    const aged = join(folder, 'ipam');
-    if (!existsSync(aged)) await ageJournal(aged);
-    cpSync(aged, join(storage, 'ipam'), { recursive: true });
+    if (during === undefined || during === 'compaction') {
+      const aged = join(folder, 'ipam');
+      if (!existsSync(aged)) await ageJournal(aged);
+      cpSync(aged, join(storage, 'ipam'), { recursive: true });
+    }
     target = await openTarget(storage);
     if (target.lacks('cut') === undefined) {
       await target.powerOn();
@@ -94,7 +98,7 @@ describe(`hw.power-cuts on ${targetName()}, seed ${seed()}`, () => {
   };
 
   for (let round = 0; round < cuts; round += 1) {
-    const kind = KINDS[round % KINDS.length] ?? 'update';
+    const kind = during ?? KINDS[round % KINDS.length] ?? 'update';
     it(`keeps its word over cut ${round + 1} of ${cuts}, during ${kind}`, async (test) => {
       const isFresh = target === undefined || promised === undefined || kind === KINDS[0];
       const [device, word] = isFresh ? await freshDevice() : [target, promised];

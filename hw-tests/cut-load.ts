@@ -10,16 +10,13 @@ import { bootState, runningOf } from '../services/state-svc/boot-state.ts';
 import { containerRows } from '../test/kit/api.ts';
 import type { Dice } from '../test/kit/dice.ts';
 import type { SourceContainer } from '../test/kit/step.ts';
+import type { Kind } from './cut-kinds.ts';
 import { ask, command, get, install, leases, packed, progressOf, progressReaches, settled, until } from './device.ts';
 import { freezeRewrite } from './frozen-rewrite.ts';
 import { output, type Target } from './target.ts';
 
-/** The first one needs a new device, and allocates too: five cuts have something of all. */
-export const KINDS = ['compaction', 'metadata', 'update', 'rotation', 'commit', 'allocation'] as const;
 const CHURNED = 'churned';
 const BERTH = join(import.meta.dirname, '../dist/berth.js');
-
-export type Kind = (typeof KINDS)[number];
 
 /** What the device has said yes to. What was asked and not answered may be so or not. */
 export interface Promised {

@@ -7,6 +7,7 @@ import process from 'node:process';
 import { run } from 'node:test';
 import { spec } from 'node:test/reporters';
 import { parseArgs } from 'node:util';
+import { KINDS } from './cut-kinds.ts';
 import { jsonLines } from './json-lines.ts';
 
 const USAGE = `usage: npm run hw -- [OPTION]... [NUMBER]...
@@ -14,6 +15,7 @@ const USAGE = `usage: npm run hw -- [OPTION]... [NUMBER]...
   --target vm|ssh|local   where: an emulated machine, a board, a sandbox of this machine (local)
   --seed N                of what is drawn by chance: the same one cuts at the same moments
   --cuts N                how many power cuts the series makes (100)
+  --during KIND           all of them during one: ${KINDS.join(', ')}
   --json                  one line of JSON for each test, instead of text
 
 NUMBERs choose tests: 010 090. hw-tests/README.md says how a board is wired up.`;
@@ -26,6 +28,7 @@ async function main(): Promise<number> {
       target: { type: 'string', default: 'local' },
       seed: { type: 'string', default: String(Date.now() % 1_000_000) },
       cuts: { type: 'string', default: '100' },
+      during: { type: 'string' },
       json: { type: 'boolean', default: false },
       help: { type: 'boolean', short: 'h', default: false },
     },
@@ -51,6 +54,7 @@ async function main(): Promise<number> {
     BERTH_HW_TARGET: values.target,
     BERTH_HW_SEED: values.seed,
     BERTH_HW_CUTS: values.cuts,
+    ...(values.during === undefined ? {} : { BERTH_HW_DURING: values.during }),
   });
   const files = chosen.map((name) => join(import.meta.dirname, name));
   return await withTemporary(() => passes(files, values.json));
@@ -96,7 +100,13 @@ async function passes(files: readonly string[], asJson: boolean): Promise<number
   return failed ? 1 : 0;
 }
 
-function problemOf({ target, seed, cuts }: Readonly<Record<'target' | 'seed' | 'cuts', string>>): string | undefined {
+interface Asked extends Readonly<Record<'target' | 'seed' | 'cuts', string>> {
+  readonly during?: string;
+}
+
+function problemOf({ target, seed, cuts, during }: Asked): string | undefined {
+  if (during !== undefined && !KINDS.some((kind) => kind === during))
+    return `--during ${during}: must be one of ${KINDS.join(', ')}`;
   if (!['vm', 'ssh', 'local'].includes(target)) return `--target ${target}: must be vm, ssh or local`;
   for (const [name, value] of Object.entries({ seed, cuts })) {
     if (!/^\d{1,9}$/.test(value)) return `--${name} ${value}: must be a whole number`;

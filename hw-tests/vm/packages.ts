@@ -1,5 +1,5 @@
 // What Debian's packages a virtual device is made of: chosen with their dependencies by apt, and fetched into the cache.
-import { execFileSync } from 'node:child_process';
+import { type ExecFileSyncOptionsWithStringEncoding, execFileSync } from 'node:child_process';
 import { mkdirSync, readdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 
@@ -23,9 +23,26 @@ export const PACKAGES: readonly string[] = [
 const LEFT_OUT =
   /^(perl|libperl|libfile-|libnumber-|libtext-|adduser|debconf|udev|initramfs|klibc|libklibc|linux-base|ca-cert|openssl$)/;
 
+/** Of apt's, in a message. */
+const MAX_WORDS = 500;
+
 export interface Package {
   readonly name: string;
   readonly version: string;
+}
+
+/** No network that leads to Debian's packages, or none that has them. */
+export class PackagesMissing extends Error {}
+
+/** apt-get, whose own words are the reason. It gives up soon where nobody answers. */
+function aptGet(args: readonly string[], options: ExecFileSyncOptionsWithStringEncoding): string {
+  try {
+    const patience = ['-o', 'Acquire::http::Timeout=20', '-o', 'Acquire::Retries=1'];
+    return execFileSync('apt-get', [...patience, '-qq', ...args], { stdio: ['ignore', 'pipe', 'pipe'], ...options });
+  } catch (error) {
+    const words = error instanceof Error && 'stderr' in error ? String(error.stderr).trim() : String(error);
+    throw new PackagesMissing(`Debian's packages cannot be had: ${words.slice(0, MAX_WORDS) || String(error)}`);
+  }
 }
 
 /** apt as on a machine with nothing installed, so that whole dependencies are answered. */
@@ -33,12 +50,8 @@ function apt(folder: string, names: readonly string[]): string {
   mkdirSync(folder, { recursive: true });
   const status = join(folder, 'nothing-installed');
   writeFileSync(status, '');
-  const options = ['-o', `Dir::State::status=${status}`, '-qq', '--no-install-recommends', '--simulate'];
-  return execFileSync('apt-get', [...options, 'install', ...names], {
-    encoding: 'utf8',
-    stdio: ['ignore', 'pipe', 'pipe'],
-    maxBuffer: 1 << 24,
-  });
+  const options = ['-o', `Dir::State::status=${status}`, '--no-install-recommends', '--simulate'];
+  return aptGet([...options, 'install', ...names], { encoding: 'utf8', maxBuffer: 1 << 24 });
 }
 
 /** A machine that is fresh from its image has no lists of packages yet. */
@@ -46,7 +59,7 @@ function simulated(folder: string, names: readonly string[]): string {
   try {
     return apt(folder, names);
   } catch {
-    execFileSync('apt-get', ['update', '-qq'], { stdio: ['ignore', 'ignore', 'inherit'] });
+    aptGet(['update'], { encoding: 'utf8' });
     return apt(folder, names);
   }
 }
@@ -60,10 +73,7 @@ export function packagesOf(folder: string, names: readonly string[]): readonly P
 /** Fetches them into the folder, where they are not there yet; resolves with their archives. */
 export function archivesOf(folder: string, packages: readonly Package[]): readonly string[] {
   const versions = packages.map(({ name, version }) => `${name}=${version}`);
-  execFileSync('apt-get', ['-o', 'APT::Sandbox::User=root', '-qq', 'download', ...versions], {
-    cwd: folder,
-    stdio: ['ignore', 'ignore', 'inherit'],
-  });
+  aptGet(['-o', 'APT::Sandbox::User=root', 'download', ...versions], { cwd: folder, encoding: 'utf8' });
   // apt's names of archives: the colon of an epoch is %3a.
   const files = packages.flatMap(({ name, version }) => {
     const start = `${name}_${version.replaceAll(':', '%3a')}_`;
