@@ -52,7 +52,10 @@ const reasons = async (): Promise<string[]> => {
   return health.ok ? health.value.reasons.map(({ code, message }) => `${code} ${message}`) : [];
 };
 const boundAgain = (container: string, { inode }: Tenant) =>
-  eventually(`${container} has its file`, PATIENCE_MS, () => statSync(fileOf(container)).ino === inode);
+  eventually(`${container} has its file`, PATIENCE_MS, () => {
+    // For a moment there is none.
+    return statSync(fileOf(container), { throwIfNoEntry: false })?.ino === inode;
+  });
 
 before(async () => {
   service = await openService();
