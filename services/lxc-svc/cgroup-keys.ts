@@ -36,8 +36,10 @@ export const cgroupLimits: ConfigPart = (draft, { host }) => {
   return { ...draft, entries, notes: [...draft.notes, ...notes] };
 };
 
+/** Limits belong to `payload`. What the container sees of its control groups begins below it, so that its root cannot raise them. */
 export const cgroupPlaces = adding(({ cgroup }) => [
   { key: 'lxc.cgroup.dir.container', value: `${cgroup}/payload` },
+  { key: 'lxc.cgroup.dir.container.inner', value: 'inner' },
   { key: 'lxc.cgroup.dir.monitor', value: `${cgroup}/monitor` },
   { key: 'lxc.cgroup.dir.monitor.pivot', value: `${cgroup}/pivot` },
 ]);

@@ -8,9 +8,11 @@ import { ENDPOINTS } from '../../services/ctl-svc/endpoints.ts';
 import { ask, containerRows, get, serviceRows } from '../kit/api.ts';
 import { eventually } from '../kit/eventually.ts';
 import { PATIENCE_MS } from '../kit/tree.ts';
-import { type HostileWorld, MAX_PIDS, openHostileWorld } from './world.ts';
+import { type HostileWorld, MAX_BYTES, MAX_PIDS, openHostileWorld } from './world.ts';
 
 const ROOT = join(import.meta.dirname, '../..');
+/** Of a shell or nsenter for what SIGKILL ended. */
+const KILLED = 137;
 const REFUSED = { status: 403, body: '{"Error":"Request not sent from a mgmt platform"}' };
 
 describe('hostile.resources', () => {
@@ -85,14 +87,17 @@ describe('hostile.resources', () => {
 
   it('holds memory to the container’s limit: the kernel ends what is in it, and nothing else', async () => {
     // Eats what it reads until its end, of which there is none.
-    const { status } = world.evil('tail /dev/zero');
-    assert.notEqual(status, 0);
+    const { status, stderr } = world.evil('tail /dev/zero');
+    assert.equal(status, KILLED, stderr);
     await allIsWell();
   });
 
   it('lets the container not raise its own limits', () => {
-    const writes = 'find / -xdev -name pids.max -o -xdev -name memory.max -o -xdev -name memory.limit_in_bytes';
-    const tried = world.evil(`${writes}; mount -t cgroup2 none /tmp/bin || mount -t cgroup -o pids none /tmp/bin`);
+    assert.deepEqual([limitOf('memory'), limitOf('pids')], [MAX_BYTES, MAX_PIDS]);
+    const limits = 'find / -name pids.max -o -name memory.max -o -name memory.limit_in_bytes';
+    world.evil(`for file in $(${limits} 2>/dev/null); do for all in -1 max; do echo $all >$file; done; done`);
+    assert.deepEqual([limitOf('memory'), limitOf('pids')], [MAX_BYTES, MAX_PIDS]);
+    const tried = world.evil('mount -t cgroup2 none /tmp/bin || mount -t cgroup -o pids none /tmp/bin');
     assert.notEqual(tried.status, 0, tried.stdout);
     assert.match(tried.stderr, /permission denied|not permitted/i);
   });
@@ -119,6 +124,24 @@ describe('hostile.resources', () => {
     await allIsWell();
   });
 
+  /** What holds for its processes: the least of their control group and all above it. */
+  const limitOf = (controller: 'memory' | 'pids'): number => {
+    const files = { memory: ['memory.max', 'memory.limit_in_bytes'], pids: ['pids.max'] }[controller];
+    const groups = world.tree.inside(['cat', `/proc/${world.pidOf('evil')}/cgroup`]).stdout;
+    const path =
+      new RegExp(`^\\d+:(?:[^:]*,)?${controller}(?:,[^:]*)?:(.*)$`, 'm').exec(groups)?.[1] ??
+      /^0::(.*)$/m.exec(groups)?.[1];
+    const folders = (path ?? '').split('/').map((_, at, all) => all.slice(0, at + 1).join('/'));
+    const roots = [`/sys/fs/cgroup/${controller}`, '/sys/fs/cgroup'];
+    const candidates = roots.flatMap((root) => folders.flatMap((at) => files.map((file) => `${root}${at}/${file}`)));
+    const { stdout } = world.tree.inside(['sh', '-c', `cat ${candidates.join(' ')} 2>/dev/null`]);
+    return Math.min(
+      ...stdout
+        .split('\n')
+        .filter((line) => /^\d+$/.test(line))
+        .map(Number),
+    );
+  };
   /** In the evil container's pid namespace. */
   const processes = (): number => {
     const namespace = world.tree.inside(['readlink', `/proc/${world.pidOf('evil')}/ns/pid`]).stdout.trim();

@@ -13,7 +13,7 @@ const PORT = 8080;
 const PAGE = 'the page of the victim';
 
 export const MAX_PIDS = 40;
-const MAX_BYTES = 48 * 1024 * 1024;
+export const MAX_BYTES = 48 * 1024 * 1024;
 /** Of either version of control groups; Berth takes those that the host has. */
 const LIMITS = [
   `lxc.cgroup.pids.max = ${MAX_PIDS}`,
