@@ -24,6 +24,7 @@ import { knownContainers, type MountRecord, readMountRecord, removeRecord, write
 import { createTurns, failingStep, mountOverlay, StepFailure, unmountBelow } from './root-mounts.ts';
 import { type FileLog, fileLogs } from './tailed-files.ts';
 import { boundFolders } from './volume-mounts.ts';
+import type { WarmImages } from './warm-images.ts';
 
 /** The container's own configuration cannot be used. */
 export class ConfigInvalid extends Error {
@@ -58,6 +59,7 @@ export interface ContainerMounts {
 export interface MountContext {
   readonly places: Places;
   readonly disks: Disks;
+  readonly images: WarmImages;
   readonly readerGid: number | undefined;
   readonly log: Logger;
   readonly events: MountEvents;
@@ -71,7 +73,8 @@ function isSame(a: MountRecord, b: MountRecord): boolean {
 /** After the last of a group of containers is mounted, on a slow board. */
 const COLLECT_MS = 1_000;
 
-export function createContainerMounts({ places, disks, readerGid, log, events }: MountContext): ContainerMounts {
+export function createContainerMounts(context: MountContext): ContainerMounts {
+  const { places, disks, images, readerGid, log, events } = context;
   const watchers = new Map<string, FolderWatch>();
   // Containers that are the same image have one device, and one cache of it.
   const attach = createSharedLoopDevices();
@@ -217,6 +220,7 @@ export function createContainerMounts({ places, disks, readerGid, log, events }:
       const its = containerPlaces(places, container);
       const table = readMountTable();
       if (!isAnythingMounted(its, table)) return hasOpenDisks(its) ? clear(container, its, table) : [];
+      images.keep(mountsBelow(table, its.folder));
       const detached = await clear(container, its, table);
       unfollow(container);
       rmSync(its.config, { force: true });

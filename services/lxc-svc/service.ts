@@ -22,6 +22,7 @@ import { containerPlaces, lxcPath, type Places, trailPath } from './places.ts';
 import { knownContainers, readMountRecord } from './record-store.ts';
 import { writeRunConfig } from './run-config.ts';
 import { treeOf } from './tree-name.ts';
+import { createWarmImages } from './warm-images.ts';
 
 export interface LxcServiceOptions {
   readonly channel: Channel;
@@ -56,6 +57,7 @@ export function startLxcService(options: LxcServiceOptions): () => void {
   const mounts = createContainerMounts({
     places,
     disks: createDisks({ places, tools: systemTools(cryptsetup), log }),
+    images: createWarmImages(),
     readerGid,
     log,
     events: {

@@ -7,6 +7,9 @@ const cMount: (source: string, target: string, type: string, flags: number, opti
   libc.func(
     'int mount(const char *source, const char *target, const char *type, unsigned long flags, const char *options)',
   );
+const cSyscall: (number: number, folder: number, path: string, flags: number) => number = libc.func(
+  'long syscall(long number, int folder, const char *path, unsigned int flags)',
+);
 const cUmount2: (target: string, flags: number) => number = libc.func('int umount2(const char *target, int flags)');
 
 /** linux/mount.h */
@@ -14,6 +17,12 @@ export const MS_RDONLY = 1;
 export const MS_BIND = 4096;
 /** linux/fs.h */
 const MNT_DETACH = 2;
+/** Of every architecture: it is one of the numbers that all share (asm-generic/unistd.h). */
+const SYS_OPEN_TREE = 428;
+/** fcntl.h, linux/mount.h */
+const AT_FDCWD = -100;
+const OPEN_TREE_CLONE = 1;
+const OPEN_TREE_CLOEXEC = 0o2000000;
 
 /** `options`: what only the file system understands, comma separated. */
 export function mount(source: string, target: string, type: string, flags: number, options?: string): void {
@@ -25,4 +34,14 @@ export function mount(source: string, target: string, type: string, flags: numbe
 export function unmount(target: string, detach = false): void {
   const result = cUmount2(target, detach ? MNT_DETACH : 0);
   if (result < 0) throw kernelError(koffi.errno(), `umount ${target}`);
+}
+
+/**
+ * A descriptor of the file system that is mounted on `target`, which lives with it: what is mounted there can be unmounted all the same, and
+ * the descriptor is in no table of mounts. Throws KernelError, ENOSYS before Linux 5.2.
+ */
+export function holdMounted(target: string): number {
+  const fd = cSyscall(SYS_OPEN_TREE, AT_FDCWD, target, OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC);
+  if (fd < 0) throw kernelError(koffi.errno(), `open_tree ${target}`);
+  return fd;
 }

@@ -54,7 +54,15 @@ export function openDiskRig({ rundir, storage }: DiskRigPlaces = { rundir: RUNDI
   const events = { mounted: () => undefined, unmounted: () => undefined };
   const disks = createDisks({ places, tools, log });
   return {
-    mounts: createContainerMounts({ places, disks, readerGid: undefined, log, events }),
+    // What is kept for a moment would be counted as left behind by whoever counts in the same turn.
+    mounts: createContainerMounts({
+      places,
+      disks,
+      images: { keep: () => undefined },
+      readerGid: undefined,
+      log,
+      events,
+    }),
     asked: () => lines.splice(0).map((line) => nameOf(...splitLine(line))),
     askedInFull: () => lines.splice(0),
     failNext: (call) => failing.add(call),
