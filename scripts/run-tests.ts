@@ -27,7 +27,6 @@ const ALONE = ['test/budget/', 'test/sandbox/'];
 const [OTHERS_AT_ONCE, TREES_AT_ONCE] = [3, 2];
 /** What takes longest begins first, so that nobody waits for it at the end. */
 const LONGEST = [
-  'test/hw/emulated',
   'test/hw/short',
   'test/crash/matrix',
   'test/readme/',
@@ -42,8 +41,8 @@ const LONGEST = [
   'test/pvcontrol/',
 ];
 const FILE_TIMEOUT_MS = 400_000;
-/** Boots an emulated machine again and again, on one core: first, while others use the second one. */
-const LONG = 'test/hw/';
+/** Boots an emulated machine, which computes on one core for minutes: beside all others, and nobody waits for it but who needs the machine alone. */
+const LONG = 'test/hw/emulated';
 const LONG_TIMEOUT_MS = 20 * 60_000;
 /** Of a whole run: better a red one than one that never ends. */
 const RUN_TIMEOUT_MS = 45 * 60_000;
@@ -65,7 +64,6 @@ const failures: string[] = [];
 
 async function runFiles(files: readonly string[], concurrency: number): Promise<boolean> {
   const timeout = files.some((file) => file.startsWith(LONG)) ? LONG_TIMEOUT_MS : FILE_TIMEOUT_MS;
-  const known = new Set(processes().map(({ pid }) => pid));
   const pathOf = process.env[INSIDE] === 'compiled' ? compiledOf : (file: string) => join(ROOT, file);
   const tests = run({ files: files.map(pathOf), concurrency, timeout });
   let passed = true;
@@ -79,12 +77,17 @@ async function runFiles(files: readonly string[], concurrency: number): Promise<
   const report = tests.compose(new spec());
   report.pipe(process.stdout, { end: false });
   await new Promise((resolve) => report.once('end', resolve));
+  return passed;
+}
+
+/** Takes away the processes that are left of what ran since `known`; false: there were some. */
+async function leavesNone(known: ReadonlySet<number>): Promise<boolean> {
   const left = await strangers(known, LEAVING_MS);
   for (const { pid, parent, command } of left) {
     console.error(`run-tests: left behind: process ${pid}, child of ${parent}: ${command}`);
     process.kill(pid, 'SIGKILL');
   }
-  return passed && left.length === 0;
+  return left.length === 0;
 }
 
 const begins = (file: string, names: readonly string[]): boolean => names.some((name) => file.startsWith(name));
@@ -98,20 +101,29 @@ function longestFirst(files: readonly string[]): readonly string[] {
   return [...files].sort((a, b) => rank(a) - rank(b));
 }
 
+/** One after the other; true without any. */
+async function runGroups(...groups: readonly (readonly [readonly string[], number])[]): Promise<boolean> {
+  let passed = true;
+  for (const [files, atOnce] of groups) {
+    if (files.length > 0) passed = (await runFiles(longestFirst(files), atOnce)) && passed;
+  }
+  return passed;
+}
+
 async function runInside(files: readonly string[]): Promise<boolean> {
+  const known = new Set(processes().map(({ pid }) => pid));
+  const long = files.filter((file) => file.startsWith(LONG));
   const alone = files.filter((file) => begins(file, ALONE));
   const trees = files.filter((file) => begins(file, TREES));
-  const others = files.filter((file) => !alone.includes(file) && !trees.includes(file));
-  let passed = true;
-  for (const [group, atOnce] of [
-    [others, OTHERS_AT_ONCE],
-    [trees, TREES_AT_ONCE],
-    [alone, 1],
-  ] as const) {
-    if (group.length > 0) passed = (await runFiles(longestFirst(group), atOnce)) && passed;
-  }
+  const others = files.filter((file) => ![long, alone, trees].some((group) => group.includes(file)));
+  const results = await Promise.all([
+    runGroups([long, 1]),
+    runGroups([others, OTHERS_AT_ONCE], [trees, TREES_AT_ONCE]),
+  ]);
+  results.push(await leavesNone(known));
+  results.push(await runGroups([alone, 1]), await leavesNone(known));
   for (const failure of failures) console.error(`run-tests: failed: ${failure}`);
-  return passed;
+  return results.every((passed) => passed);
 }
 
 /** In a pid namespace of its own: whatever the tests start, nothing outlives them and holds our output open. */
