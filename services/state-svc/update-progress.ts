@@ -1,5 +1,6 @@
 // Tells how far a revision has come: to the log, to its folder, and to subscribers, always in this order.
 import type { StepProgress } from '../../shared/schema/steps.ts';
+import { type BootState, runningOf } from './boot-state.ts';
 import type { LogTail } from './log-tail.ts';
 import { type FailedStage, progressAt, type Stage } from './step-progress.ts';
 import type { StepStore } from './step-store.ts';
@@ -22,6 +23,18 @@ export interface Standing {
   readonly updated: string | undefined;
   /** Runs and is the rollback point. */
   readonly done: string | undefined;
+}
+
+/** `inherited`: asked of a service before this one, and not taken up yet. */
+export function standsByBoot(boot: BootState, inherited: BootState['asked']): Standing {
+  const { trying, updated, revision } = boot;
+  // The rollback point runs, and nothing is tried.
+  const isSettled = runningOf(boot) === revision && trying?.started === undefined;
+  return {
+    coming: new Set([trying, inherited].flatMap((named) => named?.revision ?? [])),
+    updated: updated?.revision,
+    done: isSettled ? revision : undefined,
+  };
 }
 
 export interface ProgressContext {

@@ -15,11 +15,12 @@ import type { RevisionStore } from './revision-store.ts';
 import type { Stage } from './stage.ts';
 import type { FailedStage } from './step-progress.ts';
 import type { StepStore } from './step-store.ts';
-import { type Transition, transitionBetween } from './transition.ts';
+import type { Transition } from './transition.ts';
 import type { TrialLimits } from './trial.ts';
 import type { UpdateHooks } from './update-hooks.ts';
 import { installRevision, stageOf } from './update-install.ts';
-import { createUpdateProgress, type Standing } from './update-progress.ts';
+import { createUpdateProgress, standsByBoot } from './update-progress.ts';
+import { betweenCandidates, carriedOver } from './update-transition.ts';
 import { createUpdateTrial } from './update-trial.ts';
 import { type Candidate, readCandidate, verifyCandidate } from './verify-revision.ts';
 
@@ -75,9 +76,6 @@ export interface Updates {
   close(): Promise<void>;
 }
 
-/** Of the revisions that a container may run since: it has not been mounted anew for that many updates. */
-const MAX_CARRIED = 8;
-
 export function createUpdates(context: UpdateContext): Updates {
   const { clock, tail, store, reboots, life } = context;
   const log: Logger = tail.log;
@@ -124,7 +122,7 @@ export function createUpdates(context: UpdateContext): Updates {
     const transition: Transition = stood
       ? betweenCandidates(context.stage().current.candidate, back)
       : { kind: 'reboot', reason: 'it was refused' };
-    const carried = transition.kind === 'live' ? carriedBy(transition.keep) : {};
+    const carried = carriedBy(transition);
     await advanceAnyway({ kind: 'failed', carried });
     const isBack = transition.kind === 'live' && (await returnTo(back, transition));
     if (isBack || isClosed) busy = undefined;
@@ -152,13 +150,7 @@ export function createUpdates(context: UpdateContext): Updates {
     return comes;
   };
 
-  const carriedBy = (keep: readonly string[]): Carried =>
-    Object.fromEntries(
-      keep.map((name) => {
-        const sources = [...(boot().carried?.[name] ?? []), runningOf(boot()), context.stage().current.name];
-        return [name, [...new Set(sources)].slice(-MAX_CARRIED)];
-      }),
-    );
+  const carriedBy = (transition: Transition): Carried => carriedOver(transition, boot(), context.stage().current.name);
 
   /** Nothing comes of it, and nothing was touched. Whoever hears of that may ask for the next one, which is not to be dropped with it. */
   const refuse = async (revision: string, stage: FailedStage): Promise<void> => {
@@ -185,7 +177,7 @@ export function createUpdates(context: UpdateContext): Updates {
       : betweenCandidates(before, next);
     busy = `trying revision ${revision}`;
     const way = transition.kind;
-    const carried = transition.kind === 'live' ? carriedBy(transition.keep) : {};
+    const carried = carriedBy(transition);
     await reach(revision, 'installed');
     if (!(await hooks.install(revision))) return refuse(revision, 'internal');
     await advance({ kind: 'began', revision, way, once, carried, nowMs: clock.elapsedMs() });
@@ -233,18 +225,6 @@ export function createUpdates(context: UpdateContext): Updates {
     void run(revision, how);
   };
 
-  /** What runs is the rollback point, and nothing is tried. */
-  const isSettled = (): boolean => runningOf(boot()) === boot().revision && boot().trying?.started === undefined;
-
-  const standing = (): Standing => {
-    const { trying, updated, revision } = boot();
-    return {
-      coming: new Set([trying, inherited].flatMap((named) => named?.revision ?? [])),
-      updated: updated?.revision,
-      done: isSettled() ? revision : undefined,
-    };
-  };
-
   return {
     leavesDoubt: (state) =>
       state.life !== life &&
@@ -282,7 +262,7 @@ export function createUpdates(context: UpdateContext): Updates {
         if (problem !== undefined) return reboots.request(cause, problem.message);
         trial.open();
         hooks.look();
-        const stands = standing();
+        const stands = standsByBoot(boot(), inherited);
         // Containers are on their way; what is written down for people does not hold up whoever waits for them.
         tidied = tellKnown()
           .then(() => progress.tidy(stands))
@@ -335,13 +315,4 @@ export function createUpdates(context: UpdateContext): Updates {
       await Promise.allSettled([written, progress.close()]);
     },
   };
-}
-
-function betweenCandidates(before: Candidate, after: Candidate): Transition {
-  if (before.revision === undefined || after.revision === undefined)
-    return { kind: 'reboot', reason: 'one of them is refused' };
-  return transitionBetween(
-    { document: before.document, revision: before.revision },
-    { document: after.document, revision: after.revision },
-  );
 }
