@@ -15,7 +15,7 @@ export async function writeAtomically(path: string, text: string, beside = `${pa
   const { file, folder } = await openBoth(path, beside);
   try {
     try {
-      await file.writeFile(text).finally(() => file.close());
+      await file.writeFile(text).finally(() => closeBehind(file));
       await rename(beside, path);
     } catch (error) {
       // What was written of it would keep a full disk full.
@@ -24,8 +24,13 @@ export async function writeAtomically(path: string, text: string, beside = `${pa
     }
     await folder.sync();
   } finally {
-    await folder.close();
+    closeBehind(folder);
   }
+}
+
+/** Nobody waits for a thread for it: what close(2) could complain of is on the disk already, or was told. */
+function closeBehind(file: FileHandle): void {
+  file.close().catch(() => undefined);
 }
 
 interface Opened {
