@@ -5,6 +5,7 @@ import {
   cpSync,
   existsSync,
   mkdirSync,
+  mkdtempSync,
   readdirSync,
   readFileSync,
   renameSync,
@@ -13,13 +14,15 @@ import {
   writeFileSync,
 } from 'node:fs';
 import { createRequire } from 'node:module';
-import { join, relative } from 'node:path';
+import { tmpdir } from 'node:os';
+import { dirname, join, relative } from 'node:path';
 import process from 'node:process';
 import { isDeepStrictEqual } from 'node:util';
 import { build } from 'esbuild';
 import { cachePath } from '../shared/boot/load-bundle.ts';
 import { licenceTexts } from './build-licences.ts';
-import { bundleOptions, COMMANDS, EXTERNAL, REHEARSED, ROOT } from './bundles.ts';
+import { bundleOptions, COMMANDS, contractsHash, EXTERNAL, REHEARSED, ROOT } from './bundles.ts';
+import { rehearseServices } from './rehearse-services.ts';
 
 const DIST = join(ROOT, 'dist');
 /** Written beside and renamed, so that a tree that runs from dist/ never sees half a build. */
@@ -66,9 +69,11 @@ function openToAll(folder: string): void {
   }
 }
 
-/** The services find no launch document and end at once; what compiled code that leaves is most of what a start needs. */
-function rehearse(folder: string): void {
+/** Who does not get ready here, as under a folder that is closed to others, finds no launch document, ends at once, and keeps everything. */
+async function rehearse(folder: string): Promise<void> {
+  const learnt = new Set<string>(await learn(folder));
   for (const name of REHEARSED) {
+    if (learnt.has(name)) continue;
     spawnSync(process.execPath, [join(folder, 'boot.js'), '--rehearse', join(folder, `${name}.js`)], {
       env: { PATH: process.env.PATH },
       stdio: 'ignore',
@@ -95,6 +100,26 @@ function isThereAlready(): boolean {
   );
 }
 
+/** Written elsewhere and copied: the services run as somebody who must not own a part of the build. */
+async function learn(folder: string): Promise<readonly string[]> {
+  const caches = mkdtempSync(join(tmpdir(), 'berth-caches-'));
+  try {
+    const names = await rehearseServices(folder, await contractsHash(), caches).catch((error: unknown) => {
+      // Want of rights, of memory, of a path that is short enough for a socket: no reason to build nothing.
+      console.error(`the services could not be started for their compiled code: ${String(error)}`);
+      return [];
+    });
+    for (const name of names) {
+      const path = cachePath(join(folder, `${name}.js`));
+      mkdirSync(dirname(path), { recursive: true });
+      writeFileSync(path, readFileSync(join(caches, `${name}.cache`)));
+    }
+    return names;
+  } finally {
+    rmSync(caches, { recursive: true, force: true });
+  }
+}
+
 mkdirSync(FRESH, { recursive: true });
 try {
   const { metafile } = await build({ ...(await bundleOptions()), outdir: FRESH, metafile: true });
@@ -112,7 +137,8 @@ try {
   if (isThereAlready()) {
     openToAll(DIST);
   } else {
-    rehearse(FRESH);
+    openToAll(FRESH);
+    await rehearse(FRESH);
     openToAll(FRESH);
     rmSync(DIST, { recursive: true, force: true });
     renameSync(FRESH, DIST);

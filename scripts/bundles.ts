@@ -93,7 +93,7 @@ const directKoffi: Plugin = {
 };
 
 /** Of every file that a contract is made of: two builds talk to each other only when these are the same. */
-async function contractsHash(): Promise<string> {
+export async function contractsHash(): Promise<string> {
   const { metafile } = await build({
     entryPoints: [join(ROOT, 'services/supervisor/contracts.ts')],
     bundle: true,

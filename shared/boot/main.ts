@@ -1,13 +1,13 @@
-// How a bundle is started: `node boot.js <bundle>`. With --rehearse it is loaded only for the compiled code that is kept beside it.
+// How a bundle is started: `node boot.js <bundle>`. With --rehearse it is loaded only for the compiled code that is kept beside it, or in another file.
 import process from 'node:process';
 import { setFlagsFromString } from 'node:v8';
 import { loadBundle } from './load-bundle.ts';
 import { rehearseBundle } from './rehearse-bundle.ts';
 import { V8_DEFAULTS } from './v8-flags.ts';
 
-const [first = '', second = ''] = process.argv.slice(2);
+const [first = '', second = '', third] = process.argv.slice(2);
 if (first === '--rehearse') {
-  rehearseBundle(second);
+  rehearseBundle(second, third);
 } else {
   for (const flag of V8_DEFAULTS) setFlagsFromString(flag);
   loadBundle(first);

@@ -5,14 +5,17 @@ import process from 'node:process';
 import { setFlagsFromString } from 'node:v8';
 import { cachePath, compile, evaluate } from './load-bundle.ts';
 
-/** Loads it, and writes at the end of this process: all functions, not only those that loading it calls. */
-export function rehearseBundle(bundle: string): unknown {
-  setFlagsFromString('--no-lazy');
+/**
+ * Loads it, and writes at the end of this process: into `file` what has run until then, of a service that has really started; otherwise all
+ * functions, not only those that loading it calls.
+ */
+export function rehearseBundle(bundle: string, file: string | undefined): unknown {
+  if (file === undefined) setFlagsFromString('--no-lazy');
   const script = compile(bundle, undefined);
   // Services have the default, and V8 refuses what was written down under another one.
   setFlagsFromString('--lazy');
   process.once('exit', () => {
-    const path = cachePath(bundle);
+    const path = file ?? cachePath(bundle);
     mkdirSync(dirname(path), { recursive: true });
     writeFileSync(path, script.createCachedData());
   });

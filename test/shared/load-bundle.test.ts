@@ -88,6 +88,17 @@ describe('boot.load-bundle', () => {
     assert.ok(bytesOf(long) > bytesOf(source) + 500);
   });
 
+  it('keeps what has run of a service that really started, where it is told to', () => {
+    const file = join(folder, 'elsewhere');
+    const source = `function idle() { return 'idle' ${'+ Math.random()'.repeat(500)}; }\nif (process.argv.length > 9) idle();\n`;
+    write(source, BEFORE);
+    assert.equal(rehearse(bundle).status, 0);
+    const all = statSync(kept());
+    assert.equal(start([], '--rehearse', bundle, file).status, 0);
+    assert.ok(statSync(file).size < all.size - 500, 'idle never ran');
+    assert.equal(statSync(kept()).mtimeMs, all.mtimeMs, 'the other is left alone');
+  });
+
   it('leaves the process with limits of the heap, without code from texts, and with what Node has compiled of its own', () => {
     write(
       `const { internalBinding } = require('internal/test/binding');
