@@ -1,7 +1,7 @@
 // What a caller may rely on, over the real broker and codec: answers, declared errors, faults, deadlines, cancellation, events.
 import assert from 'node:assert/strict';
 import { afterEach, beforeEach, describe, it } from 'node:test';
-import { MAX_IN_FLIGHT_PER_PAIR } from '../../shared/ipc/broker.ts';
+import { MAX_IN_FLIGHT_PER_PAIR } from '../../shared/ipc/broker-calls.ts';
 import { type Channel, fail, type Handlers, ok } from '../../shared/ipc/contract.ts';
 import { Fault, type FaultCode } from '../../shared/ipc/fault.ts';
 import { createMemoryBus, type MemoryBus } from '../../shared/ipc/memory-bus.ts';
