@@ -87,6 +87,15 @@ export function says(tree: Tree, container: string, pattern: RegExp): Promise<tr
   return logged(tree, `${container}/console.log`, pattern);
 }
 
+/** The outside host had requests, of this address only. Who asked may say so before the outside host's own line is read here. */
+export async function seesOutside(tree: Tree, address: string): Promise<void> {
+  const seen = await eventually('a request at the outside host', PATIENCE_MS, () => {
+    const addresses = tree.sandbox.seenOutside();
+    return addresses.length > 0 ? addresses : undefined;
+  });
+  assert.deepEqual([...new Set(seen)], [address]);
+}
+
 /** Waits until pantavisor.log, or another file of the revision's log folder, has a line that matches. */
 export function logged(tree: Tree, file: string, pattern: RegExp): Promise<true> {
   return eventually(`${pattern} in ${file}`, PATIENCE_MS, () => (pattern.test(tree.readLog(file)) ? true : undefined));

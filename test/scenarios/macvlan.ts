@@ -3,7 +3,7 @@ import assert from 'node:assert/strict';
 import { OUTSIDE_ADDRESS, OUTSIDE_PORT, UPLINK_ADDRESS } from '../../scripts/sandbox/sandbox.ts';
 import { eventually } from '../kit/eventually.ts';
 import { PATIENCE_MS } from '../kit/tree.ts';
-import { addressOf, kernelAddresses, masqueradeRules, outputIn, reaches, rowOf, says } from './look.ts';
+import { addressOf, kernelAddresses, masqueradeRules, outputIn, reaches, rowOf, says, seesOutside } from './look.ts';
 import type { Stage } from './scenario.ts';
 
 const ADDRESS = '203.0.113.50';
@@ -27,7 +27,7 @@ export async function macvlan(stage: Stage): Promise<string> {
   assert.deepEqual(masqueradeRules(tree), { nft: [], iptables: [] });
   await says(tree, 'lan-server', new RegExp(`outside: you are ${ADDRESS}`));
   await reaches(tree, 'lan-server', OUTSIDE_ADDRESS, OUTSIDE_PORT);
-  assert.deepEqual([...new Set(tree.sandbox.seenOutside())], [ADDRESS]);
+  await seesOutside(tree, ADDRESS);
   const fetch = ['busybox', 'timeout', '2', 'busybox', 'wget', '-q', '-O', '-', `http://${ADDRESS}:8080/`];
   await eventually('outside reaches lan-server', PATIENCE_MS, async () =>
     (await outputIn(tree, 'host', ['ip', 'netns', 'exec', 'outside', ...fetch])).includes('hello from lan-server'),
