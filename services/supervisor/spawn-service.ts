@@ -35,7 +35,7 @@ export interface ProcessEnd {
 const MAX_LAST_WORDS_BYTES = 2_000;
 
 /** Node 20 has the permission model under its experimental name. */
-const PERMISSION_FLAG = process.allowedNodeEnvironmentFlags.has('--permission')
+export const PERMISSION_FLAG = process.allowedNodeEnvironmentFlags.has('--permission')
   ? '--permission'
   : '--experimental-permission';
 

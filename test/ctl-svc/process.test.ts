@@ -11,6 +11,7 @@ import process from 'node:process';
 import { after, before, describe, it } from 'node:test';
 import { build } from 'esbuild';
 import { supervisorContract } from '../../services/supervisor/contract.ts';
+import { PERMISSION_FLAG } from '../../services/supervisor/spawn-service.ts';
 import { type Broker, createBroker } from '../../shared/ipc/broker.ts';
 import { createChannel } from '../../shared/ipc/channel.ts';
 import type { Channel, ServiceName } from '../../shared/ipc/contract.ts';
@@ -72,7 +73,7 @@ describe('ctl process', { skip: process.getuid?.() !== 0 && 'needs root, to beco
     bankFd = unboundUnixSocket();
     const id = String(resolveUid('berth-ctl'));
     const privileges = ['--reuid', id, '--regid', id, '--clear-groups', '--bounding-set', '-all', '--no-new-privs'];
-    const fences = ['--disallow-code-generation-from-strings', '--experimental-permission', '--no-warnings'];
+    const fences = ['--disallow-code-generation-from-strings', PERMISSION_FLAG, '--no-warnings'];
     const child = spawn(
       'setpriv',
       [...privileges, process.execPath, ...fences, `--allow-fs-read=${program}`, program],

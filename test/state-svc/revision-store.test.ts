@@ -10,6 +10,7 @@ import { build } from 'esbuild';
 import { openBootStore } from '../../services/state-svc/boot-store.ts';
 import { type Checksums, createChecksums } from '../../services/state-svc/checksum-pool.ts';
 import { objectsOf, openRevisionStore, type RevisionStore } from '../../services/state-svc/revision-store.ts';
+import { PERMISSION_FLAG } from '../../services/supervisor/spawn-service.ts';
 import { asRun } from '../kit/as-run.ts';
 import { sha256 } from './device.ts';
 
@@ -146,7 +147,7 @@ describe('the checksum pool as it is built', () => {
     await symlink(join(ROOT, 'node_modules'), join(folder, 'node_modules'));
     await mkdir(join(folder, 'out'));
     const { stdout } = await promisify(execFile)(process.execPath, [
-      '--experimental-permission',
+      PERMISSION_FLAG,
       '--allow-worker',
       '--no-warnings',
       '--max-semi-space-size=1',
