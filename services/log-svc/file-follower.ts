@@ -30,6 +30,8 @@ export const PAGE_BYTES = 4096;
 export const RELEASE_BYTES = CHUNK_BYTES;
 
 const NOTHING = Buffer.alloc(0);
+/** Of all followers, as there are several for each container: what is read is taken before the next read. */
+const chunk = Buffer.allocUnsafeSlow(CHUNK_BYTES);
 
 interface OpenFile {
   readonly fd: number;
@@ -45,7 +47,6 @@ interface OpenFile {
 export function followFile(path: string, from: TailCursor | undefined): FileFollower {
   let queue: OpenFile[] | undefined;
   let last = from;
-  const chunk = Buffer.alloc(CHUNK_BYTES);
 
   /** One call instead of four for a file in which nothing happened, as most are most of the time. */
   const isUnchanged = ([file, next]: OpenFile[]): boolean => {
@@ -151,10 +152,10 @@ function behindHole(fd: number): number {
   // Counted in units of 512 bytes (stat(2)). Its first page stands before the hole, so this is a little within it.
   let offset = size - blocks * 512;
   if (offset < RELEASE_BYTES) return 0;
-  const chunk = Buffer.alloc(PAGE_BYTES);
+  const page = Buffer.alloc(PAGE_BYTES);
   while (offset < size) {
-    const length = readSync(fd, chunk, 0, PAGE_BYTES, offset);
-    const data = chunk.subarray(0, length).findIndex((byte) => byte !== 0);
+    const length = readSync(fd, page, 0, PAGE_BYTES, offset);
+    const data = page.subarray(0, length).findIndex((byte) => byte !== 0);
     if (data >= 0) return offset + data;
     if (length === 0) return offset;
     offset += length;

@@ -37,6 +37,8 @@ export const MAX_LOOK_BYTES = 2 * CHUNK_BYTES;
 export const MAX_BEHIND_BYTES = 4 * 1024 * 1024;
 /** First bytes, by which a file that was emptied and has grown again is known. */
 const HEAD_BYTES = 128;
+/** Of all tails, as there are two for each container: what is read is written before the next read. */
+const chunk = Buffer.allocUnsafeSlow(CHUNK_BYTES);
 /** Files that wait while an older one is read to its end: more often than that between two looks nobody rotates. */
 const MAX_WAITING = 4;
 const QUIET_LOOKS = 2;
@@ -57,7 +59,6 @@ interface OpenSource {
 export function createFileTail({ file, raw, place: before, onPlace, newSinceMs, say }: FileTailOptions): FileTail {
   const { path, truncateBytes } = file;
   const sources: OpenSource[] = [];
-  const chunk = Buffer.alloc(CHUNK_BYTES);
   let place = before;
   let refused = '';
 
