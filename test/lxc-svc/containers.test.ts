@@ -5,11 +5,9 @@ import { after, before, describe, it } from 'node:test';
 import { eventually, PATIENCE_MS } from '../kit/eventually.ts';
 import { reexecInNamespaces } from '../kit/namespaced.ts';
 import { makeContainer, mountOf, openRig, type Rig, RUNDIR, STORAGE, startOf, traces } from './rig.ts';
+import { consoleOf, KILLED, listed, run } from './runs.ts';
 
 reexecInNamespaces(import.meta.filename);
-
-/** How a run ends by SIGKILL. */
-const KILLED = { kind: 'signal', signal: 9 };
 
 let rig: Rig;
 before(async () => {
@@ -20,41 +18,24 @@ after(async () => {
   await rig.close();
 });
 
-const value: Rig['value'] = (answer) => rig.value(answer);
-
-async function run(container: string): Promise<number> {
-  value(await rig.lxc.mount(mountOf(container)));
-  return value(await rig.lxc.start(startOf(container))).pid;
-}
-
-async function listed(container: string) {
-  const { containers } = value(await rig.lxc.listContainers({}));
-  return containers.find((each) => each.container === container);
-}
-
-const consoleOf = (container: string): string => {
-  const path = join(RUNDIR, 'lxc/.consoles', container, 'console.log');
-  return existsSync(path) ? readFileSync(path, 'utf8') : '';
-};
-
 describe('lxc.mount', () => {
   it('mounts, does nothing the second time, and leaves nothing after unmount', async () => {
     makeContainer('mounts', 'obedient');
     for (const persistence of ['permanent', 'revision', 'boot'] as const) {
       const clean = traces();
-      const { rootfs } = value(await rig.lxc.mount(mountOf('mounts', persistence)));
+      const { rootfs } = rig.value(await rig.lxc.mount(mountOf('mounts', persistence)));
       assert.ok(existsSync(join(rootfs, 'bin/busybox')));
       const mounted = traces();
       // Its root, its writable layer, the overlay of both.
       assert.equal(mounted.mounts, clean.mounts + 3);
       assert.equal(mounted.loops, clean.loops + 1);
-      value(await rig.lxc.mount(mountOf('mounts', persistence)));
+      rig.value(await rig.lxc.mount(mountOf('mounts', persistence)));
       assert.deepEqual(traces(), mounted);
-      assert.equal((await listed('mounts'))?.mounted, true);
-      value(await rig.lxc.unmount({ container: 'mounts' }));
-      value(await rig.lxc.unmount({ container: 'mounts' }));
+      assert.equal((await listed(rig, 'mounts'))?.mounted, true);
+      rig.value(await rig.lxc.unmount({ container: 'mounts' }));
+      rig.value(await rig.lxc.unmount({ container: 'mounts' }));
       assert.deepEqual(traces(), clean);
-      assert.equal((await listed('mounts'))?.mounted, false);
+      assert.equal((await listed(rig, 'mounts'))?.mounted, false);
     }
     assert.deepEqual(rig.mountEvents.slice(0, 2), ['mounted mounts', 'unmounted mounts']);
   });
@@ -62,12 +43,12 @@ describe('lxc.mount', () => {
   it('keeps what was written with permanent and revision, not with boot', async () => {
     makeContainer('keeps', 'obedient');
     const kept = async (persistence: 'permanent' | 'revision' | 'boot'): Promise<boolean> => {
-      const { rootfs } = value(await rig.lxc.mount(mountOf('keeps', persistence)));
+      const { rootfs } = rig.value(await rig.lxc.mount(mountOf('keeps', persistence)));
       writeFileSync(join(rootfs, 'etc/note'), 'x');
-      value(await rig.lxc.unmount({ container: 'keeps' }));
-      value(await rig.lxc.mount(mountOf('keeps', persistence)));
+      rig.value(await rig.lxc.unmount({ container: 'keeps' }));
+      rig.value(await rig.lxc.mount(mountOf('keeps', persistence)));
       const isKept = existsSync(join(rootfs, 'etc/note'));
-      value(await rig.lxc.unmount({ container: 'keeps' }));
+      rig.value(await rig.lxc.unmount({ container: 'keeps' }));
       return isKept;
     };
     assert.deepEqual([await kept('permanent'), await kept('revision'), await kept('boot')], [true, true, false]);
@@ -97,10 +78,10 @@ describe('lxc.mount', () => {
   it('detaches a mount that stays busy, and says so', async () => {
     makeContainer('busy', 'obedient');
     const clean = traces();
-    const { rootfs } = value(await rig.lxc.mount(mountOf('busy')));
+    const { rootfs } = rig.value(await rig.lxc.mount(mountOf('busy')));
     const { openSync, closeSync } = await import('node:fs');
     const fd = openSync(join(rootfs, 'bin/busybox'), 'r');
-    value(await rig.lxc.unmount({ container: 'busy' }));
+    rig.value(await rig.lxc.unmount({ container: 'busy' }));
     closeSync(fd);
     await eventually('it is told', PATIENCE_MS, () => /busy: .*is detached/.test(rig.output()));
     await eventually('the loop device is free', PATIENCE_MS, () => traces().loops === clean.loops);
@@ -117,13 +98,13 @@ describe('lxc.start', () => {
 
   it('names the reason when init does not exist, and leaves nothing', async () => {
     makeContainer('noinit', 'nothing');
-    value(await rig.lxc.mount(mountOf('noinit')));
+    rig.value(await rig.lxc.mount(mountOf('noinit')));
     const clean = traces();
     const answer = await rig.lxc.start(startOf('noinit'));
     assert.ok(!answer.ok && answer.error.code === 'START_FAILED');
     assert.match(answer.error.reason, /app-nothing/);
     assert.deepEqual(traces(), clean);
-    value(await rig.lxc.unmount({ container: 'noinit' }));
+    rig.value(await rig.lxc.unmount({ container: 'noinit' }));
   });
 
   it('shows the container its hostname, /pantavisor, its own network and its volumes', async () => {
@@ -131,8 +112,8 @@ describe('lxc.start', () => {
     mkdirSync(join(STORAGE, 'disks/permanent/look/docker--data'), { recursive: true });
     writeFileSync(join(STORAGE, 'disks/permanent/look/docker--data/kept'), 'volume\n');
     const volumes = [...mountOf('look').volumes, { name: 'docker--data', persistence: 'permanent' as const }];
-    value(await rig.lxc.mount({ ...mountOf('look'), volumes }));
-    const { pid } = value(await rig.lxc.start(startOf('look')));
+    rig.value(await rig.lxc.mount({ ...mountOf('look'), volumes }));
+    const { pid } = rig.value(await rig.lxc.start(startOf('look')));
     const seen = join(RUNDIR, 'lxc/look/rootfs/seen');
     const lines = await eventually('what it saw', PATIENCE_MS, () => {
       const text = existsSync(seen) ? readFileSync(seen, 'utf8').trim().split('\n') : [];
@@ -140,20 +121,20 @@ describe('lxc.start', () => {
     });
     assert.deepEqual(lines.slice(0, 4), ['device-meta', 'hello', 'logs', 'user-meta']);
     assert.deepEqual(lines.slice(4), ['from outside', 'ro', 'look', 'look', 'lo', 'volume']);
-    assert.equal(value(await rig.lxc.start(startOf('look'))).pid, pid);
-    value(await rig.lxc.stop({ container: 'look', graceMs: 0 }));
-    value(await rig.lxc.unmount({ container: 'look' }));
+    assert.equal(rig.value(await rig.lxc.start(startOf('look'))).pid, pid);
+    rig.value(await rig.lxc.stop({ container: 'look', graceMs: 0 }));
+    rig.value(await rig.lxc.unmount({ container: 'look' }));
   });
 
   it('runs several side by side', async () => {
     const clean = traces();
     const names = ['one', 'two', 'three'];
     for (const name of names) makeContainer(name, 'obedient');
-    const pids = await Promise.all(names.map(run));
+    const pids = await Promise.all(names.map((name) => run(rig, name)));
     assert.equal(new Set(pids).size, 3);
     for (const name of names) await eventually('its trap is set', PATIENCE_MS, () => consoleOf(name).includes('ready'));
-    await Promise.all(names.map(async (container) => value(await rig.lxc.stop({ container, graceMs: 5_000 }))));
-    await Promise.all(names.map(async (container) => value(await rig.lxc.unmount({ container }))));
+    await Promise.all(names.map(async (container) => rig.value(await rig.lxc.stop({ container, graceMs: 5_000 }))));
+    await Promise.all(names.map(async (container) => rig.value(await rig.lxc.unmount({ container }))));
     assert.deepEqual(traces(), clean);
   });
 
@@ -166,29 +147,29 @@ describe('lxc.start', () => {
     assert.equal(blocks * bsize, 16 * 1024 * 1024);
     writeFileSync(others, Buffer.alloc(bfree * bsize - roomBytes));
     try {
-      const pid = await run('flood');
+      const pid = await run(rig, 'flood');
       await eventually('it is done', PATIENCE_MS, () => existsSync(join(RUNDIR, 'lxc/flood/rootfs/last')));
       const { mode, gid, size } = statSync(join(folder, 'flood/console.log'));
       assert.equal(mode & 0o777, 0o660);
       assert.equal(gid, 60801);
       assert.equal(size, roomBytes);
-      assert.equal((await listed('flood'))?.running?.pid, pid);
-      value(await rig.lxc.stop({ container: 'flood', graceMs: 0 }));
+      assert.equal((await listed(rig, 'flood'))?.running?.pid, pid);
+      rig.value(await rig.lxc.stop({ container: 'flood', graceMs: 0 }));
     } finally {
       rmSync(others);
       rmSync(join(folder, 'flood'), { recursive: true });
     }
-    value(await rig.lxc.unmount({ container: 'flood' }));
+    rig.value(await rig.lxc.unmount({ container: 'flood' }));
   });
 });
 
 describe('the console of a run that a build before this one started', () => {
   it('is one of its logs too, also when LXC has rotated it', async () => {
     makeContainer('older', 'obedient');
-    value(await rig.lxc.mount(mountOf('older')));
+    rig.value(await rig.lxc.mount(mountOf('older')));
     const path = join(RUNDIR, 'lxc/older/logs/console.log');
     const sources = async () => {
-      const { containers } = value(await rig.lxc.listContainers({}));
+      const { containers } = rig.value(await rig.lxc.listContainers({}));
       return containers
         .find(({ container }) => container === 'older')
         ?.logs.filter(({ source }) => source === 'console');
@@ -201,97 +182,7 @@ describe('the console of a run that a build before this one started', () => {
       const { mode, gid } = statSync(path);
       return (mode & 0o777) === 0o640 && gid === 60801;
     });
-    value(await rig.lxc.unmount({ container: 'older' }));
-  });
-});
-
-describe('lxc.stop', () => {
-  it('lets an obedient container end by itself', async () => {
-    makeContainer('obedient', 'obedient');
-    const clean = traces();
-    await run('obedient');
-    await eventually('its trap is set', PATIENCE_MS, () => consoleOf('obedient').includes('ready'));
-    const { exit } = value(await rig.lxc.stop({ container: 'obedient', graceMs: 10_000 }));
-    assert.deepEqual(exit, { kind: 'code', code: 3 });
-    value(await rig.lxc.unmount({ container: 'obedient' }));
-    assert.deepEqual(traces(), clean);
-    assert.deepEqual((await listed('obedient'))?.exit?.status, { kind: 'code', code: 3 });
-    assert.deepEqual(value(await rig.lxc.stop({ container: 'obedient', graceMs: 0 })).exit, { kind: 'code', code: 3 });
-  });
-
-  it('is forgotten by the next mount: nothing has ended of what was just mounted', async () => {
-    makeContainer('again', 'obedient');
-    const known = async () => {
-      const { containers } = value(await rig.lxc.listContainers({}));
-      return containers.find(({ container }) => container === 'again');
-    };
-    value(await rig.lxc.mount(mountOf('again')));
-    value(await rig.lxc.start(startOf('again')));
-    value(await rig.lxc.stop({ container: 'again', graceMs: 0 }));
-    assert.ok((await known())?.exit);
-    value(await rig.lxc.unmount({ container: 'again' }));
-    assert.ok((await known())?.exit);
-    value(await rig.lxc.mount(mountOf('again')));
-    const { mounted, exit } = (await known()) ?? {};
-    assert.deepEqual({ mounted, exit }, { mounted: true, exit: undefined });
-    value(await rig.lxc.unmount({ container: 'again' }));
-  });
-
-  it('kills a deaf one after the grace', async (test) => {
-    makeContainer('deaf', 'deaf');
-    await run('deaf');
-    await eventually('its trap is set', PATIENCE_MS, () => consoleOf('deaf').includes('ready'));
-    const begin = performance.now();
-    assert.deepEqual(value(await rig.lxc.stop({ container: 'deaf', graceMs: 1_000 })).exit, KILLED);
-    const took = performance.now() - begin;
-    test.diagnostic(`${Math.round(took)} ms`);
-    assert.ok(took >= 1_000, `stop took ${took} ms`);
-    value(await rig.lxc.unmount({ container: 'deaf' }));
-  });
-
-  it('holds up nobody else while it waits, and is shortened by a second one', async () => {
-    makeContainer('deaf', 'deaf');
-    await run('deaf');
-    await eventually('its trap is set', PATIENCE_MS, () => consoleOf('deaf').includes('ready'));
-    let isOver = false;
-    const stopped = rig.lxc.stop({ container: 'deaf', graceMs: 600_000 }).finally(() => {
-      isOver = true;
-    });
-    assert.equal((await listed('deaf'))?.mounted, true);
-    assert.equal(isOver, false);
-    for (const stop of [rig.lxc.stop({ container: 'deaf', graceMs: 0 }), stopped])
-      assert.deepEqual(value(await stop).exit, KILLED);
-    value(await rig.lxc.unmount({ container: 'deaf' }));
-  });
-
-  it('is waited for by an unmount, which without it is refused to what runs', async () => {
-    makeContainer('deaf', 'deaf');
-    const pid = await run('deaf');
-    await eventually('its trap is set', PATIENCE_MS, () => consoleOf('deaf').includes('ready'));
-    const refused = await rig.lxc.unmount({ container: 'deaf' });
-    assert.ok(!refused.ok && refused.error.code === 'RUNNING');
-    const stopped = rig.lxc.stop({ container: 'deaf', graceMs: 20_000 });
-    const unmounted = rig.lxc.unmount({ container: 'deaf' });
-    assert.equal((await listed('deaf'))?.mounted, true);
-    process.kill(pid, 'SIGKILL');
-    assert.deepEqual(value(await stopped).exit, KILLED);
-    value(await unmounted);
-    assert.equal((await listed('deaf'))?.mounted ?? false, false);
-  });
-
-  it('is waited for by a start', async () => {
-    makeContainer('again', 'deaf');
-    const pid = await run('again');
-    await eventually('its trap is set', PATIENCE_MS, () => consoleOf('again').includes('ready'));
-    const slow = rig.lxc.stop({ container: 'again', graceMs: 20_000 });
-    await rig.lxc.listContainers({});
-    const started = rig.lxc.start(startOf('again'));
-    // The start holds the container's turn until the first stop is over; the process is killed from outside.
-    process.kill(pid, 'SIGKILL');
-    assert.deepEqual(value(await slow).exit, KILLED);
-    assert.notEqual(value(await started).pid, pid);
-    value(await rig.lxc.stop({ container: 'again', graceMs: 0 }));
-    value(await rig.lxc.unmount({ container: 'again' }));
+    rig.value(await rig.lxc.unmount({ container: 'older' }));
   });
 });
 
@@ -303,17 +194,17 @@ describe('lxc exits', () => {
       ['immediate', { kind: 'code', code: 9 }],
     ] as const) {
       makeContainer(script, script);
-      const exit = await rig.exitOf(script, await run(script));
+      const exit = await rig.exitOf(script, await run(rig, script));
       assert.deepEqual(exit.status, status, script);
       test.diagnostic(`${script}: after ${Math.round(exit.seenMs - exit.atMs)} ms`);
-      value(await rig.lxc.unmount({ container: script }));
+      rig.value(await rig.lxc.unmount({ container: script }));
     }
   });
 
   it('tells signals from outside, and the end of LXC’s monitor', async (test) => {
     makeContainer('killed', 'deaf');
     const clean = traces();
-    const pid = await run('killed');
+    const pid = await run(rig, 'killed');
     const killedMs = Date.now();
     process.kill(pid, 'SIGKILL');
     const first = await rig.exitOf('killed', pid);
@@ -321,27 +212,27 @@ describe('lxc exits', () => {
     test.diagnostic(`its process: after ${first.seenMs - killedMs} ms`);
     // The kernel stamps files with a clock that is up to a tick late, 10 ms at worst.
     assert.ok(first.atMs >= killedMs - 10 && first.atMs <= first.seenMs, `${first.atMs} after ${killedMs}`);
-    const again = value(await rig.lxc.start(startOf('killed'))).pid;
+    const again = rig.value(await rig.lxc.start(startOf('killed'))).pid;
     const monitor = Number(readFileSync(join(RUNDIR, 'lxc/killed/monitor.pid'), 'utf8'));
     const begin = Date.now();
     process.kill(monitor, 'SIGKILL');
     const exit = await rig.exitOf('killed', again);
     assert.deepEqual(exit.status, { kind: 'unknown' });
     test.diagnostic(`the monitor: after ${exit.seenMs - begin} ms`);
-    const third = value(await rig.lxc.start(startOf('killed'))).pid;
+    const third = rig.value(await rig.lxc.start(startOf('killed'))).pid;
     assert.ok(third > 1);
-    value(await rig.lxc.stop({ container: 'killed', graceMs: 0 }));
-    value(await rig.lxc.unmount({ container: 'killed' }));
+    rig.value(await rig.lxc.stop({ container: 'killed', graceMs: 0 }));
+    rig.value(await rig.lxc.unmount({ container: 'killed' }));
     assert.deepEqual(traces(), clean);
   });
 
   it('ends the run when a container reboots itself', async () => {
     makeContainer('reboot', 'reboot');
     const clean = traces();
-    const pid = await run('reboot');
+    const pid = await run(rig, 'reboot');
     assert.equal((await rig.exitOf('reboot', pid)).status.kind, 'signal');
-    assert.equal((await listed('reboot'))?.running, undefined);
-    value(await rig.lxc.unmount({ container: 'reboot' }));
+    assert.equal((await listed(rig, 'reboot'))?.running, undefined);
+    rig.value(await rig.lxc.unmount({ container: 'reboot' }));
     assert.equal(traces().cgroups, clean.cgroups);
   });
 });
@@ -350,14 +241,14 @@ describe('lxc-svc ended', () => {
   it('leaves the memory of consoles to containers that stay, and nothing mounted where there are none', async () => {
     const isThere = () => readFileSync('/proc/self/mountinfo', 'utf8').includes(` ${join(RUNDIR, 'lxc/.consoles')} `);
     makeContainer('stays', 'obedient');
-    await run('stays');
+    await run(rig, 'stays');
     await eventually('it speaks', PATIENCE_MS, () => consoleOf('stays').includes('ready'));
     await rig.end();
     assert.ok(isThere());
     await rig.spawn();
     assert.match(consoleOf('stays'), /ready/, 'what was there is there');
-    value(await rig.lxc.stop({ container: 'stays', graceMs: 0 }));
-    value(await rig.lxc.unmount({ container: 'stays' }));
+    rig.value(await rig.lxc.stop({ container: 'stays', graceMs: 0 }));
+    rig.value(await rig.lxc.unmount({ container: 'stays' }));
     await rig.end();
     assert.equal(isThere(), false);
     await rig.spawn();
@@ -369,44 +260,44 @@ describe('lxc-svc killed', () => {
   it('finds its containers again, with how they ended meanwhile', async () => {
     for (const name of ['lives', 'ends']) makeContainer(name, 'deaf');
     const clean = traces();
-    const [lives, ends] = [await run('lives'), await run('ends')];
+    const [lives, ends] = [await run(rig, 'lives'), await run(rig, 'ends')];
     await rig.kill();
     process.kill(ends, 'SIGKILL');
     await eventually('its monitor is gone', PATIENCE_MS, () => !existsSync(join(RUNDIR, 'lxc/ends/monitor.pid')));
     await rig.spawn();
     assert.deepEqual((await rig.exitOf('ends', ends)).status, KILLED);
-    assert.equal((await listed('lives'))?.running?.pid, lives);
-    assert.equal(value(await rig.lxc.start(startOf('lives'))).pid, lives);
+    assert.equal((await listed(rig, 'lives'))?.running?.pid, lives);
+    assert.equal(rig.value(await rig.lxc.start(startOf('lives'))).pid, lives);
     process.kill(lives, 'SIGKILL');
     const exit = await rig.exitOf('lives', lives);
     assert.deepEqual(exit.status, KILLED);
-    for (const container of ['lives', 'ends']) value(await rig.lxc.unmount({ container }));
+    for (const container of ['lives', 'ends']) rig.value(await rig.lxc.unmount({ container }));
     assert.deepEqual(traces(), clean);
   });
 
   it('opens the sockets of what it starts or finds running, and closes them when it is unmounted', async () => {
     makeContainer('speaks', 'deaf');
     const calls = () => rig.socketCalls.filter((call) => call.endsWith(' speaks'));
-    await run('speaks');
+    await run(rig, 'speaks');
     assert.deepEqual(calls(), ['open speaks']);
     await rig.kill();
     await rig.spawn();
     await eventually('it is adopted', PATIENCE_MS, () => calls().length === 2);
-    value(await rig.lxc.stop({ container: 'speaks', graceMs: 0 }));
-    value(await rig.lxc.unmount({ container: 'speaks' }));
+    rig.value(await rig.lxc.stop({ container: 'speaks', graceMs: 0 }));
+    rig.value(await rig.lxc.unmount({ container: 'speaks' }));
     assert.deepEqual(calls(), ['open speaks', 'open speaks', 'close speaks']);
   });
 
   it('does not start a second one when it is killed in the middle of a start', async () => {
     makeContainer('middle', 'deaf');
-    value(await rig.lxc.mount(mountOf('middle')));
+    rig.value(await rig.lxc.mount(mountOf('middle')));
     const started = rig.lxc.start(startOf('middle'), { deadlineMs: 30_000 });
     await eventually('lxc-start was called', PATIENCE_MS, () => existsSync(join(RUNDIR, 'lxc/middle/run.json')));
     await rig.kill();
     await rig.spawn();
-    const { pid } = value(await started);
-    assert.equal((await listed('middle'))?.running?.pid, pid);
-    value(await rig.lxc.stop({ container: 'middle', graceMs: 0 }));
-    value(await rig.lxc.unmount({ container: 'middle' }));
+    const { pid } = rig.value(await started);
+    assert.equal((await listed(rig, 'middle'))?.running?.pid, pid);
+    rig.value(await rig.lxc.stop({ container: 'middle', graceMs: 0 }));
+    rig.value(await rig.lxc.unmount({ container: 'middle' }));
   });
 });
