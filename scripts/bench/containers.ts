@@ -10,6 +10,7 @@ import * as z from 'zod/mini';
 import { containerRow } from '../../shared/schema/api.ts';
 import { ask } from '../../test/kit/api.ts';
 import { openTree, packExample, type Tree } from '../../test/kit/tree.ts';
+import { goalsMet } from './goals-met.ts';
 import { BARE_LXC, nameOf, writeIdleSource } from './idle-containers.ts';
 import { median, type Row } from './row.ts';
 
@@ -103,7 +104,7 @@ function bareTimes(tree: Tree, count: number): BareTimes {
 async function bootMs(tree: Tree): Promise<number> {
   const began = performance.now();
   tree.start();
-  await tree.up();
+  await goalsMet(tree.socket);
   return performance.now() - began;
 }
 
