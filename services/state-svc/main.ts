@@ -21,6 +21,7 @@ import { overrideRows } from './metadata-handlers.ts';
 import { openMetadataViews } from './metadata-views.ts';
 import { openDesk } from './open-desk.ts';
 import { openGarbage } from './open-garbage.ts';
+import { startLimit } from './order.ts';
 import { type RevisionRunner, runRevision } from './revision-runner.ts';
 import { openRevisionStore } from './revision-store.ts';
 import { createSignatureCheck } from './signature-check.ts';
@@ -67,9 +68,7 @@ void runService(stateContract, 'state', async ({ channel, launch, log }) => {
     leaseHolds: openLeaseHolds(join(cache, 'lease-holds.json'), log),
     views,
     leaseHoldMs: settings.value('BERTH_LEASE_HOLD') * 1000,
-    // Mounting and starting waits for the kernel more than it computes: two at a time also on one core.
-    // Half of a start is waiting: for the kernel, for lxc-start, for the other services.
-    startLimit: 2 * availableParallelism(),
+    startLimit: startLimit(availableParallelism()),
     bootStore: openBootStore(launch.storage),
     steps,
     trial: {

@@ -38,6 +38,11 @@ export interface BootStep {
   readonly lookAgainMs: number | undefined;
 }
 
+/** Starts under way at a time. Half of a start is waiting, for the kernel, for lxc-start, for other services: two a core. */
+export function startLimit(cores: number): number {
+  return 2 * cores;
+}
+
 /** `nowMs` never smaller than `progress.sinceMs`. */
 export function advance(
   progress: BootProgress,

@@ -32,8 +32,8 @@ export interface Tree {
   readonly socket: string;
   /** What the supervisor printed so far. */
   output(): string;
-  /** Starts a supervisor, with more options of `berth run` if given; the previous one must be gone. */
-  start(options?: readonly string[]): void;
+  /** Starts a supervisor, with more options of `berth run` and by another command if given; the previous one must be gone. */
+  start(options?: readonly string[], by?: readonly string[]): void;
   /** Resolves with the supervisor's exit code when it ends by itself. */
   ended(): Promise<number | null>;
   /** SIGKILL for the supervisor; resolves when it is gone. */
@@ -128,8 +128,9 @@ export async function openTree(storage: string, program = PROGRAM): Promise<Tree
     rundir,
     socket,
     output: () => output,
-    start(options = []) {
+    start(options = [], by = []) {
       supervisor = spawnInside([
+        ...by,
         ...[NODE_INSIDE, `${PROGRAM_INSIDE}/berth.js`, 'run', '--storage', STORAGE_INSIDE, '--rundir', rundir],
         ...options,
       ]);

@@ -6,6 +6,7 @@ import {
   blockers,
   type OrderedContainer,
   startable,
+  startLimit,
 } from '../../services/state-svc/order.ts';
 
 const groups = [
@@ -46,6 +47,12 @@ describe('order.advance', () => {
   it('waits for nobody whom the user stopped', () => {
     const step = advance(start, groups, [container('a', 'first', { status: 'STOPPED', waived: true })], 0);
     assert.equal(step.progress.passed, 2);
+  });
+});
+
+describe('order.startLimit', () => {
+  it('is two starts a core, so that one computes while the other waits', () => {
+    assert.deepEqual([1, 2, 4].map(startLimit), [2, 4, 8]);
   });
 });
 
