@@ -2,16 +2,15 @@
 import { rmSync } from 'node:fs';
 import { setTimeout as delay } from 'node:timers/promises';
 import { openTree, packExample } from '../../test/kit/tree.ts';
+import { memoryMb, REST_MS, runOn, withOwnNode } from './alone.ts';
 import { writeIdleSource } from './idle-containers.ts';
 import type { Row } from './row.ts';
-import { REST_MS, treeMemoryMb } from './tree.ts';
 
 const FEW = 1;
 const MANY = 20;
 
 export async function containerMemoryRows(): Promise<Row[]> {
-  const few = await memoryMb(FEW);
-  const many = await memoryMb(MANY);
+  const [few, many] = await withOwnNode(async (node) => [await restingMb(node, FEW), await restingMb(node, MANY)]);
   return [
     {
       ...{ name: 'memory for one more container, own processes (PSS)', unit: 'MB', value: (many - few) / (MANY - FEW) },
@@ -20,15 +19,16 @@ export async function containerMemoryRows(): Promise<Row[]> {
   ];
 }
 
-async function memoryMb(count: number): Promise<number> {
+async function restingMb(node: string, count: number): Promise<number> {
   const source = writeIdleSource(count);
   try {
     const tree = await openTree(packExample(source));
     try {
+      runOn(tree, node);
       tree.start();
       await tree.up();
       await delay(REST_MS);
-      const found = treeMemoryMb(tree);
+      const found = memoryMb(tree.processes());
       await tree.endSupervisor('SIGINT');
       return found;
     } finally {

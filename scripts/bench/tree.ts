@@ -1,24 +1,19 @@
 // Bench rows of the whole tree, in a sandbox: start until the control socket answers, boot of the example to all goals, a service that is
-// killed until it is ready again, memory and CPU at rest beside the same number of empty Node processes.
-import { type ChildProcess, spawn } from 'node:child_process';
-import { once } from 'node:events';
+// killed until it is ready again, CPU at rest, and memory at rest beside the same number of empty Node processes, each for itself.
 import { chmodSync, existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import process from 'node:process';
 import { setTimeout as delay } from 'node:timers/promises';
-import { proportionalMemory } from '../../services/supervisor/process-record.ts';
 import { ask } from '../../test/kit/api.ts';
 import { eventually } from '../../test/kit/eventually.ts';
 import { openTree, PATIENCE_MS, packExample, type Tree } from '../../test/kit/tree.ts';
 import { SERVICES } from '../bundles.ts';
+import { emptyMemoryMb, memoryMb, REST_MS, runOn, withOwnNode } from './alone.ts';
 import { median, type Row } from './row.ts';
 
 const ROUNDS = 5;
-/** V8 gives back what a start took once little has been allocated for some twenty seconds; what it holds until then is no rest. */
-export const REST_MS = 25_000;
 const IDLE_MS = 10_000;
-const BYTES_PER_MB = 1_000_000;
 const NS_PER_MS = 1_000_000;
 /** Of looking whether something has happened: finer than the figures. */
 const LOOK_MS = 2;
@@ -103,31 +98,28 @@ async function timed(storage: string, reached: (tree: Tree) => Promise<unknown>)
   }
 }
 
-/** Both at once, so that the pages of the node binary are shared among the same processes. */
+/** The empty ones have ended before the tree starts: both would share pages that on a device only one of them has. */
 async function atRest() {
-  const tree = await openTree(emptyStorage());
-  const bare: ChildProcess[] = [];
-  try {
-    tree.start();
-    await ready(tree);
-    const pids = tree.processes();
-    for (const _ of pids) bare.push(spawn(process.execPath, ['-e', 'setInterval(() => {}, 1e9)']));
-    await Promise.all(bare.map((child) => once(child, 'spawn')));
-    await delay(REST_MS);
-    const treeMb = treeMemoryMb(tree);
-    const bareMb = sum(bare.map(({ pid }) => proportionalMemory(pid ?? 0))) / BYTES_PER_MB;
-    const before = cpuMs(pids);
-    await delay(IDLE_MS);
-    const cpuMsPerSecond = ((cpuMs(pids) - before) * 1000) / IDLE_MS;
-    return { treeMb, bareMb, processes: pids.length, cpuMsPerSecond, returns: await killEach(tree) };
-  } finally {
-    for (const child of bare) child.kill();
-    await tree.close();
-  }
-}
-
-export function treeMemoryMb(tree: Tree): number {
-  return sum(tree.processes().map(proportionalMemory)) / BYTES_PER_MB;
+  const processes = 1 + SERVICES.length;
+  return await withOwnNode(async (node) => {
+    const bareMb = await emptyMemoryMb(node, processes);
+    const tree = await openTree(emptyStorage());
+    try {
+      runOn(tree, node);
+      tree.start();
+      await ready(tree);
+      await delay(REST_MS);
+      const pids = tree.processes();
+      if (pids.length !== processes) throw new Error(`${pids.length} processes run, not ${processes}`);
+      const treeMb = memoryMb(pids);
+      const before = cpuMs(pids);
+      await delay(IDLE_MS);
+      const cpuMsPerSecond = ((cpuMs(pids) - before) * 1000) / IDLE_MS;
+      return { treeMb, bareMb, processes, cpuMsPerSecond, returns: await killEach(tree) };
+    } finally {
+      await tree.close();
+    }
+  });
 }
 
 /** Milliseconds from the signal to the word of the supervisor, for each service once: a second end is answered more slowly by design. */
