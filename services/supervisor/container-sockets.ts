@@ -1,9 +1,11 @@
 // Every container's sockets: which there are, where they lie, and which service is told of them when they open and close.
 //
-// <rundir>/ctl/<container>/pv-ctrl       ctl-svc, HTTP
+// <rundir>/ctl                           root's alone
+//             /<container>/pv-ctrl       ctl-svc, HTTP
 //                         /dev-log       log-svc, syslog datagrams: the container's /dev/log
 //                         /pv-ctrl-log   log-svc, datagrams
 //                         /pv-fd-log     log-svc, descriptors to read from
+import { chmodSync, mkdirSync } from 'node:fs';
 import { join } from 'node:path';
 import type { LogSockets } from './contract.ts';
 import { type BankSocket, type ContainerRow, createSocketBank, type SocketBank } from './socket-bank.ts';
@@ -39,6 +41,7 @@ export function createContainerSockets(
   folder: string,
   firstFds: { readonly control: number; readonly log: number },
 ): ContainerSockets {
+  closeToOthers(folder);
   const folderOf = (container: string): string => join(folder, container);
   const named = (name: string, kind: BankSocket['kind']): BankSocket => ({
     kind,
@@ -88,4 +91,14 @@ function controlSocketOf({ container, fds: [fd = -1] }: ContainerRow): ControlSo
 
 function logSocketsOf({ container, fds: [devLog = -1, ctrlLog = -1, fdLog = -1] }: ContainerRow): LogSockets {
   return { container, devLog, ctrlLog, fdLog };
+}
+
+/**
+ * Whoever gets to a container's socket is that container, whichever role it has, and users inside one must get to its own. So nobody but
+ * root gets to their folder: containers have theirs mounted, and services inherit the sockets.
+ */
+function closeToOthers(folder: string): void {
+  mkdirSync(folder, { recursive: true });
+  // A build before this one left it open.
+  chmodSync(folder, 0o700);
 }

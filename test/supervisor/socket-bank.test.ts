@@ -99,6 +99,14 @@ describe('supervisor.socketBank', () => {
     }
   });
 
+  it('lets nobody but root get to containers’ sockets, also where the folder was open', () => {
+    const open = join(folder, 'open');
+    mkdirSync(open, { mode: 0o755 });
+    const sockets = createContainerSockets(open, { control: 5, log: 100 });
+    banks.push(sockets.control, sockets.log);
+    assert.equal(statSync(open).mode & 0o777, 0o700);
+  });
+
   it('tells each service of its own sockets, and asks for a restart of whose bank is used up', () => {
     const sockets = createContainerSockets(folder, { control: 5, log: 100 });
     banks.push(sockets.control, sockets.log);
