@@ -92,6 +92,17 @@ const directKoffi: Plugin = {
   },
 };
 
+/** esbuild copies a built-in module's properties, a getter each, for every file that imports the module itself; process has a hundred of them. */
+const globalProcess: Plugin = {
+  name: 'global-process',
+  setup(builder) {
+    builder.onResolve({ filter: /^node:process$/ }, ({ kind }) =>
+      kind === 'import-statement' ? { path: 'process', namespace: 'global-process', sideEffects: false } : undefined,
+    );
+    builder.onLoad({ filter: /./, namespace: 'global-process' }, () => ({ contents: 'export default process;' }));
+  },
+};
+
 /** Of every file that a contract is made of: two builds talk to each other only when these are the same. */
 export async function contractsHash(): Promise<string> {
   const { metafile } = await build({
@@ -111,7 +122,7 @@ export async function contractsHash(): Promise<string> {
 export async function bundleOptions(): Promise<BuildOptions> {
   return {
     absWorkingDir: ROOT,
-    plugins: [lazyZod, slimPino, directKoffi, berthCommands],
+    plugins: [lazyZod, slimPino, directKoffi, globalProcess, berthCommands],
     entryPoints: { ...ENTRIES },
     bundle: true,
     platform: 'node',

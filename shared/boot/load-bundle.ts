@@ -3,7 +3,7 @@
 //   <folder>/ctl-svc.js
 //   <folder>/cache/<version of Node>-<architecture>/ctl-svc.cache
 import { readFileSync, statSync } from 'node:fs';
-import Module, { createRequire } from 'node:module';
+import { createRequire, Module } from 'node:module';
 import { basename, dirname, join } from 'node:path';
 import process from 'node:process';
 import { Script } from 'node:vm';
