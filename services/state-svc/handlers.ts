@@ -14,9 +14,7 @@ import type { RevisionRunner } from './revision-runner.ts';
 import type { StepDesk } from './step-desk.ts';
 import { createStepHandlers } from './step-handlers.ts';
 
-/** Milliseconds that a list waits for the adoption of what runs already; after that it tells what is known. */
-const LIST_PATIENCE_MS = 1000;
-/** The same for what cannot be answered without it; below the deadline of these requests (5 s). */
+/** Milliseconds that a request waits for the adoption of what runs already where it cannot be answered without; below its deadline (5 s). */
 const CONTROL_PATIENCE_MS = 4000;
 
 const nameOf = ({ name }: { readonly name: string }): string => name;
@@ -35,7 +33,6 @@ export function createHandlers(
     async listContainers({ after }, context) {
       await runner.decided.wait(context);
       await runner.adopted.wait(context);
-      await settledWithin(LIST_PATIENCE_MS);
       const all = runner.containers();
       const { rows, next } = pageFrom(all, indexAfter(all, after, nameOf), nameOf);
       return ok({ containers: rows, ...(next === undefined ? {} : { next }) });
@@ -43,7 +40,6 @@ export function createHandlers(
     async listGroups({ after }, context) {
       await runner.decided.wait(context);
       await runner.adopted.wait(context);
-      await settledWithin(LIST_PATIENCE_MS);
       const all = runner.groups();
       const { rows, next } = pageFrom(all, 1 + all.findIndex(({ name }) => name === after), nameOf);
       return ok({ groups: rows, ...(next === undefined ? {} : { next }) });

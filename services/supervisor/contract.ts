@@ -38,7 +38,7 @@ export const supervisorContract = defineContract({
   files: { owns: ['<rundir>', '<storage>/supervisor'], reads: [], writes: ['<storage>'] },
   watch: { readyMs: 10_000, beatMs: 1_000, missedBeats: 3 },
   requests: {
-    /** A row per service, in boot order. */
+    /** A row per service, always in the same order. */
     listServices: {
       callers: ['ctl-svc'],
       params: z.strictObject({}),

@@ -1,4 +1,4 @@
-// Every contract of the tree, in the order in which services are started; they stop in reverse.
+// Every contract of the tree, in the order in which services are listed; they stop in reverse.
 import type { Contract } from '../../shared/ipc/contract.ts';
 import { ctlContract } from '../ctl-svc/contract.ts';
 import { ipamContract } from '../ipam-svc/contract.ts';

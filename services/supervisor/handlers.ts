@@ -5,6 +5,7 @@ import type { ContainerSockets } from './container-sockets.ts';
 import type { supervisorContract } from './contract.ts';
 import { proportionalMemory } from './process-record.ts';
 import type { Reboots } from './reboots.ts';
+import type { StartTurns } from './start-turns.ts';
 import type { SupervisedService } from './supervised-service.ts';
 import type { Watchdog } from './watchdog.ts';
 
@@ -13,6 +14,7 @@ export interface Tree {
   readonly sockets: ContainerSockets;
   readonly reboots: Reboots;
   readonly watchdog: Watchdog;
+  readonly turns: StartTurns;
   /** What was written as configuration and cannot be used. */
   readonly warnings: readonly string[];
   uidOf(service: SupervisedService): number;
@@ -28,6 +30,7 @@ export function createHandlers(tree: Tree): Handlers<typeof supervisorContract> 
       if (action === 'stop' && name === 'ctl-svc') {
         return fail({ code: 'NOT_STOPPABLE', reason: 'without it nobody could ask for its start' });
       }
+      tree.turns.forget(service.contract.service);
       // Its end takes as long as it takes; the list of services shows it.
       if (action === 'stop') void service.stop();
       else service.start();
@@ -55,7 +58,7 @@ export function createHandlers(tree: Tree): Handlers<typeof supervisorContract> 
     health: () =>
       ok({
         reasons: [
-          ...tree.services.flatMap(healthOf),
+          ...tree.services.flatMap((service) => healthOf(service, tree)),
           ...tree.reboots.health(),
           ...tree.watchdog.health(),
           ...tree.warnings.map(configReason),
@@ -64,21 +67,22 @@ export function createHandlers(tree: Tree): Handlers<typeof supervisorContract> 
   };
 }
 
-/** What is on its way somewhere is shown there. */
-function shownState(state: SupervisedService['state']) {
-  if (state === 'stopping') return 'stopped';
-  return state === 'renewing' ? 'starting' : state;
+/** What is on its way somewhere is shown there, also while it waits for its turn. */
+function shownState({ contract, state }: SupervisedService, { turns }: Tree) {
+  if (state === 'renewing' || turns.isWaiting(contract.service)) return 'starting';
+  return state === 'stopping' ? 'stopped' : state;
 }
 
 function serviceRow(service: SupervisedService, tree: Tree) {
-  const { contract, pid, state, restarts, lastExit, upMs } = service;
+  const { contract, pid, restarts, lastExit, upMs } = service;
+  const state = shownState(service, tree);
   return {
     name: contract.service,
     pid,
     uid: tree.uidOf(service),
     capabilities: [...contract.privileges.capabilities],
-    state: shownState(state),
-    respawn: state !== 'stopping' && state !== 'stopped',
+    state,
+    respawn: state !== 'stopped',
     restarts,
     last_exit:
       lastExit === undefined
@@ -94,7 +98,9 @@ function configReason(message: string): HealthReason {
   return { code: 'CONFIG_INVALID', subject: 'configuration', message: message.slice(0, 500) };
 }
 
-function healthOf({ contract, state, degraded, lastExit }: SupervisedService): HealthReason[] {
+function healthOf(service: SupervisedService, tree: Tree): HealthReason[] {
+  const { contract, degraded, lastExit } = service;
+  const state = shownState(service, tree);
   const subject = contract.service;
   const why = lastExit === undefined ? '' : `, last: ${lastExit.reason}`;
   if (degraded) {

@@ -1,4 +1,5 @@
 // The supervisor itself: one tree of services around one broker, from its start to its end.
+import { availableParallelism } from 'node:os';
 import { join } from 'node:path';
 import { settingsOf } from '../../shared/config/launched-settings.ts';
 import { alignedInterval } from '../../shared/ipc/aligned-interval.ts';
@@ -19,6 +20,7 @@ import { type HeldDescriptors, holdDescriptors, type LaunchSettings } from './he
 import { type AskedEnd, createReboots, type Reboots } from './reboots.ts';
 import type { Places } from './spawn-arguments.ts';
 import { spawnService } from './spawn-service.ts';
+import { type StartTurns, startInTurns } from './start-turns.ts';
 import { type Ending, stopContainers } from './stop-containers.ts';
 import { createSupervisedService, type SupervisedService } from './supervised-service.ts';
 import { lockTree } from './tree-lock.ts';
@@ -46,6 +48,8 @@ type Services = ReadonlyMap<ServiceName, SupervisedService>;
 /** How long the processes of a tree that was killed may take to be gone. */
 const PREDECESSOR_MS = 5_000;
 const TICK_MS = 500;
+/** Services that start at once: also on one core, where each waits now and then for the disk. */
+const LEAST_AT_A_TIME = 2;
 
 const uidOf = (contract: Contract): number => resolveUid(contract.privileges.user);
 
@@ -60,8 +64,13 @@ export async function startSupervisor(options: SupervisorOptions): Promise<Super
   const broker = createTreeBroker(services, log);
   const channel = connectSelf(broker, log);
   const { ready, announce } = announcer(channel, log, options.say);
+  let turns: StartTurns | undefined;
+  const changed: typeof announce = (contract, state, reason) => {
+    announce(contract, state, reason);
+    if (state === 'ready') turns?.look();
+  };
   for (const contract of SERVICE_CONTRACTS) {
-    services.set(contract.service, supervise(contract, { held, broker, log, options, announce }));
+    services.set(contract.service, supervise(contract, { held, broker, log, options, announce: changed }));
   }
   for (const warning of options.warnings) {
     options.say(warning);
@@ -76,16 +85,17 @@ export async function startSupervisor(options: SupervisorOptions): Promise<Super
     countReset: reboots.count,
     nowMs: () => performance.now(),
   });
-  serveRequests(channel, services, held, broker, { reboots, watchdog }, options.warnings);
   watchdog.started();
   void ready.then(watchdog.up);
-  for (const service of services.values()) service.start();
+  turns = startInTurns(services, Math.max(LEAST_AT_A_TIME, availableParallelism()));
+  serveRequests(channel, services, held, broker, { reboots, watchdog, turns }, options.warnings);
   const stopTicking = watchPulses(services);
   return {
     ready,
     rebootAsked: reboots.asked,
     async stop(containers, machine) {
       if (machine === 'ends') watchdog.machineEnds();
+      turns.end();
       // What an operator stopped is needed to take things down in order.
       if (containers === 'stop') for (const service of services.values()) service.start();
       const state = services.get('state-svc');
@@ -173,7 +183,7 @@ function serveRequests(
   services: Services,
   held: HeldDescriptors,
   broker: Broker,
-  machine: { readonly reboots: Reboots; readonly watchdog: Watchdog },
+  tree: { readonly reboots: Reboots; readonly watchdog: Watchdog; readonly turns: StartTurns },
   warnings: readonly string[],
 ): void {
   const { containerSockets } = held;
@@ -189,7 +199,7 @@ function serveRequests(
   const handlers = createHandlers({
     services: [...services.values()],
     sockets: containerSockets,
-    ...machine,
+    ...tree,
     warnings,
     uidOf: ({ contract }) => uidOf(contract),
     queueDepth: ({ contract }) => broker.queueDepth(contract.service),
