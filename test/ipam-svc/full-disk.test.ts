@@ -1,5 +1,6 @@
 // A real file system with no room left, mounted in a namespace of the test's.
 import { reexecInNamespaces } from '../kit/namespaced.ts';
+import { unmount } from '../kit/unmount.ts';
 
 reexecInNamespaces(import.meta.filename);
 
@@ -39,7 +40,7 @@ describe('ipam-svc on a full disk', () => {
     const again = await startIpam(createJournalDisk(FOLDER));
     for (const [name, address] of given) assert.equal(await ask(again, pool, name), address);
     await again.stop();
-    execFileSync('umount', [FOLDER]);
+    await unmount(FOLDER);
   });
 
   it('gives leases that it has from a storage that is read-only, and new ones when it is not any more', async () => {
@@ -64,6 +65,6 @@ describe('ipam-svc on a full disk', () => {
     assert.equal(await ask(again, INTERNAL, 'old'), address);
     assert.equal(await ask(again, INTERNAL, 'new'), fresh);
     await again.stop();
-    execFileSync('umount', [folder]);
+    await unmount(folder);
   });
 });

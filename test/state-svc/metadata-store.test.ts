@@ -15,6 +15,7 @@ import { type MetadataStore, openMetadataStore } from '../../services/state-svc/
 import type { Logger } from '../../shared/log/logger.ts';
 import { silentLogger } from '../../shared/log/logger.ts';
 import { bundled } from '../kit/bundled.ts';
+import { unmount } from '../kit/unmount.ts';
 
 describe('metadata store', () => {
   let folder: string;
@@ -107,7 +108,7 @@ describe('metadata store', () => {
       assert.equal(await store.delete('second'), undefined);
       assert.equal(await store.set('first', 'e'.repeat(20_000)), undefined);
     } finally {
-      execFileSync('umount', [folder]);
+      await unmount(folder);
     }
   });
 

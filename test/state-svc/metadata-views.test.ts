@@ -1,5 +1,6 @@
 // Metadata as files: filled by role, kept as the store is, never replaced under a container that has them mounted.
 import { reexecInNamespaces } from '../kit/namespaced.ts';
+import { unmount } from '../kit/unmount.ts';
 
 reexecInNamespaces(import.meta.filename);
 
@@ -173,7 +174,7 @@ describe('metadata views', () => {
       assert.deepEqual(views.health(), []);
       assert.equal(seen('web').large?.length, 30_000);
     } finally {
-      execFileSync('umount', [folder]);
+      await unmount(folder);
     }
   });
 });
