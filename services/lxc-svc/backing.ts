@@ -1,6 +1,5 @@
 // What a disk is made of: a block device, an image, or zram, ready to be formatted or used.
-import { existsSync, readFileSync, statSync, writeFileSync } from 'node:fs';
-import { mkdir, rm } from 'node:fs/promises';
+import { existsSync, promises, readFileSync, statSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import type { Backing } from '../../shared/schema/storage.ts';
 import { makeImage } from './disk-files.ts';
@@ -40,7 +39,7 @@ async function prepareZram(
   // One that is not as it should be from an interrupted opening goes first.
   await dropBacking({ kind: 'zram', settings: [] }, record, tools);
   const number = readFileSync(join(control, 'hot_add'), 'utf8').trim();
-  await mkdir(dirname(record), { recursive: true });
+  await promises.mkdir(dirname(record), { recursive: true });
   writeFileSync(record, number);
   for (const [key, value] of settings) setAttribute(join(tools.sysfs, 'block', `zram${number}`, key), value);
   return join(tools.dev, `zram${number}`);
@@ -63,7 +62,7 @@ export async function dropBacking({ kind }: Backing, record: string, tools: Disk
     writeFileSync(join(device, 'reset'), '1');
     writeFileSync(join(tools.sysfs, 'class/zram-control/hot_remove'), number);
   }
-  await rm(record, { force: true });
+  await promises.rm(record, { force: true });
 }
 
 /** Of a zram disk that is open; undefined: it is not. */

@@ -50,21 +50,31 @@ export function cgroupSupportOnce(): () => CgroupSupport {
   };
 }
 
+interface Membership {
+  readonly controllers: readonly string[];
+  readonly path: string;
+}
+
 /** Where LXC makes groups: below those of pid 1, or of whoever called it (cgroups/cgfsng.c). */
-function basesOf({ folder, controllers }: Hierarchy): string[] {
+function memberships(): Membership[] {
   const lines = `${read('/proc/1/cgroup')}\n${read('/proc/self/cgroup')}`.split('\n');
-  const paths = lines.flatMap((line) => {
+  return lines.flatMap((line) => {
     const [, names, path] = /^\d+:([^:]*):(\/.*)$/.exec(line) ?? [];
     if (names === undefined || path === undefined || path.includes('/..')) return [];
-    return names.split(',').some((name) => controllers.includes(name)) ? [path.replace(/\/init\.scope$/, '')] : [];
+    return [{ controllers: names.split(','), path: path.replace(/\/init\.scope$/, '') }];
   });
-  return [...new Set(['/', ...paths])].map((path) => join(folder, path));
+}
+
+function basesOf({ folder, controllers }: Hierarchy, groups: readonly Membership[]): string[] {
+  const own = groups.filter((group) => group.controllers.some((name) => controllers.includes(name)));
+  return [...new Set(['/', ...own.map(({ path }) => path)])].map((path) => join(folder, path));
 }
 
 /** Folders in which LXC makes groups, one or two a hierarchy. */
 function cgroupBases(mounts: readonly Mount[]): readonly string[] {
+  const groups = memberships();
   // A hierarchy may be mounted in several places.
-  return [...new Set(hierarchies(mounts).flatMap(basesOf))];
+  return [...new Set(hierarchies(mounts).flatMap((hierarchy) => basesOf(hierarchy, groups)))];
 }
 
 /**

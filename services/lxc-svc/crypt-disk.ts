@@ -1,7 +1,6 @@
 // Encrypted disks: an image under dm-crypt with an ext4 in it, made when it is first opened. Beside the image, `<key>.init_started` says
 // that this was begun, `<key>.init_done` that it came to its end: what was not begun here, or is done, is never made anew.
-import { existsSync, statSync } from 'node:fs';
-import { mkdir, rm } from 'node:fs/promises';
+import { existsSync, promises, statSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { attachLoopDevice } from '../../shared/kernel/loop-device.ts';
 import { mount } from '../../shared/kernel/mount.ts';
@@ -45,11 +44,11 @@ export async function openCryptDisk(
   if (!existsSync(device)) await mapDisk(disk, at, folder, tools);
   undos.push(unmap);
   if (isFresh) await tools.run('mkfs.ext4', ['-q', device], { endsWithUs: true });
-  await mkdir(at.mountPoint, { recursive: true });
+  await promises.mkdir(at.mountPoint, { recursive: true });
   await mountChecked(device, at.mountPoint, isFresh, tools);
   undos.push(() => unmountOrDetach(at.mountPoint));
   if (!existsSync(done)) await makeEmptyFile(done);
-  await rm(started, { force: true });
+  await promises.rm(started, { force: true });
 }
 
 /** It is unmounted. */

@@ -1,7 +1,6 @@
 // Keys of encrypted disks by where they come from: a file, or hardware that gives out sealed ones only (kernel:
 // Documentation/security/keys/trusted-encrypted.rst; NXP's caam-keygen). Files are those of stock devices, so that their disks open.
-import { existsSync, readFileSync } from 'node:fs';
-import { copyFile, mkdir, rm } from 'node:fs/promises';
+import { existsSync, promises, readFileSync } from 'node:fs';
 import { basename, join } from 'node:path';
 import type { Disk } from '../../shared/schema/storage.ts';
 import { makeFile, makeKeyFile } from './disk-files.ts';
@@ -39,7 +38,7 @@ export async function makeKey(disk: CryptDisk, folder: string, tools: DiskTools)
 }
 
 async function makeTagged(key: string, path: string, tools: DiskTools): Promise<void> {
-  await mkdir(tools.caam, { recursive: true, mode: 0o700 });
+  await promises.mkdir(tools.caam, { recursive: true, mode: 0o700 });
   await tools.run('caam-keygen', ['create', key, 'ecb', '-s', '16']);
   const blob = readFileSync(join(tools.caam, `${key}.bb`));
   await makeFile(path, 1, () => blob);
@@ -61,8 +60,8 @@ export async function loadKey(disk: CryptDisk, folder: string, tools: DiskTools)
 
 async function loadTagged(key: string, path: string, tools: DiskTools): Promise<TableKey> {
   const imported = `${key}.import`;
-  await mkdir(tools.caam, { recursive: true, mode: 0o700 });
-  await copyFile(path, join(tools.caam, basename(path)));
+  await promises.mkdir(tools.caam, { recursive: true, mode: 0o700 });
+  await promises.copyFile(path, join(tools.caam, basename(path)));
   await tools.run('caam-keygen', ['import', join(tools.caam, basename(path)), imported]);
   try {
     const input = readFileSync(join(tools.caam, imported));
@@ -73,7 +72,7 @@ async function loadTagged(key: string, path: string, tools: DiskTools): Promise<
       forget: () => tools.run('keyctl', ['unlink', id, '@u']),
     };
   } finally {
-    await rm(join(tools.caam, imported), { force: true });
+    await promises.rm(join(tools.caam, imported), { force: true });
   }
 }
 

@@ -1,7 +1,5 @@
 // Files under disks: images without holes, and keys; each is there as a whole or not at all.
-import { randomBytes } from 'node:crypto';
-import { existsSync } from 'node:fs';
-import { mkdir, open, rename, rm } from 'node:fs/promises';
+import { existsSync, promises } from 'node:fs';
 import { dirname } from 'node:path';
 
 const CHUNK_BYTES = 1024 * 1024;
@@ -15,7 +13,10 @@ export async function makeImage(path: string, mebibytes: number): Promise<void> 
 
 /** What is there stays: it may be all that opens a disk. */
 export async function makeKeyFile(path: string): Promise<void> {
-  if (!existsSync(path)) await makeFile(path, 1, () => randomBytes(KEY_BYTES));
+  if (existsSync(path)) return;
+  // Rare, and OpenSSL with it.
+  const { randomBytes } = await import('node:crypto');
+  await makeFile(path, 1, () => randomBytes(KEY_BYTES));
 }
 
 export async function makeEmptyFile(path: string): Promise<void> {
@@ -24,22 +25,22 @@ export async function makeEmptyFile(path: string): Promise<void> {
 
 /** `chunks`: how often `chunkOf` is asked. */
 export async function makeFile(path: string, chunks: number, chunkOf: () => Uint8Array): Promise<void> {
-  await mkdir(dirname(path), { recursive: true, mode: 0o700 });
+  await promises.mkdir(dirname(path), { recursive: true, mode: 0o700 });
   const beside = `${path}.new`;
   try {
-    const file = await open(beside, 'w', 0o600);
+    const file = await promises.open(beside, 'w', 0o600);
     try {
       for (let written = 0; written < chunks; written += 1) await file.writeFile(chunkOf());
       await file.sync();
     } finally {
       await file.close();
     }
-    await rename(beside, path);
+    await promises.rename(beside, path);
   } catch (error) {
-    await rm(beside, { force: true });
+    await promises.rm(beside, { force: true });
     throw error;
   }
-  const folder = await open(dirname(path), 'r');
+  const folder = await promises.open(dirname(path), 'r');
   try {
     await folder.sync();
   } finally {

@@ -1,6 +1,5 @@
 // Volumes with persistence `revision` of revisions that are no longer there: collected, because nobody can ever mount them again.
-import { existsSync, readdirSync, renameSync } from 'node:fs';
-import { rm } from 'node:fs/promises';
+import { existsSync, promises, readdirSync, renameSync } from 'node:fs';
 import { join } from 'node:path';
 import { revisionName } from '../../shared/schema/names.ts';
 import type { Places } from './places.ts';
@@ -29,7 +28,7 @@ export async function removeGoneRevisions(
   );
   for (const name of gone) renameSync(join(folder, name), join(folder, `${GONE}${name.replace('/', '.')}`));
   const doomed = entriesOf(folder).filter((name) => name.startsWith(GONE));
-  for (const name of doomed) await rm(join(folder, name), { recursive: true, force: true });
+  for (const name of doomed) await promises.rm(join(folder, name), { recursive: true, force: true });
   return gone;
 }
 

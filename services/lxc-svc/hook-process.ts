@@ -1,5 +1,4 @@
 // Runs one hook to its end: a session of its own, nothing of ours in its environment, bounded time.
-import { spawn } from 'node:child_process';
 import process from 'node:process';
 import type { HookFile } from './hook-files.ts';
 import type { HookOutput } from './hook-output.ts';
@@ -21,10 +20,11 @@ const ENVIRONMENT = { PATH: '/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/
  * Resolves with why it failed; undefined: it ended with 0. Its own end counts, not that of what it left behind: that is killed with it,
  * unless it has made a session of its own. Never rejects.
  */
-export function runHook(
+export async function runHook(
   hook: HookFile,
   { env, output, timeoutMs, signal, onStarted }: HookRun,
 ): Promise<string | undefined> {
+  const { spawn } = await import('node:child_process');
   return new Promise((resolve) => {
     if (signal.aborted) return resolve('it was called off');
     // Detached: setsid(2), so that whatever it starts is in one group, and no terminal is its own.

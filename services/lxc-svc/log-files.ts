@@ -57,7 +57,7 @@ export function rotateLxcLog(places: ContainerPlaces, readerGid: number | undefi
 }
 
 /** LXC writes its log line by line, a hundred of them a start, and each of them would wake us. */
-const LOOK_MS = 20;
+const LOOK_MS = 250;
 
 /**
  * Bounds LXC's own log. Where a build before this one let LXC rotate the console's, LXC makes the next file for root alone: opens it to

@@ -1,6 +1,5 @@
 // Disks without a key: file systems on devices, images and zram, and swap.
-import { existsSync, readFileSync } from 'node:fs';
-import { mkdir } from 'node:fs/promises';
+import { existsSync, promises, readFileSync } from 'node:fs';
 import { attachLoopDevice } from '../../shared/kernel/loop-device.ts';
 import { mount } from '../../shared/kernel/mount.ts';
 import type { Disk } from '../../shared/schema/storage.ts';
@@ -22,7 +21,7 @@ export async function openFileSystem(
   const path = await prepareBacking(backing, at, tools);
   // -F: an image is no block device, and that is right (mke2fs(8)).
   await formatEmpty(path, format, () => tools.run(`mkfs.${format}`, ['-q', '-F', path], { endsWithUs: true }), tools);
-  await mkdir(at.mountPoint, { recursive: true });
+  await promises.mkdir(at.mountPoint, { recursive: true });
   if (backing.kind !== 'file') {
     mount(path, at.mountPoint, format, 0);
   } else {

@@ -1,5 +1,5 @@
 // Names, marks and MACs that follow from what a link is for, so that nothing about links has to be remembered. Pure.
-import { createHash } from 'node:crypto';
+import { sha256 } from '../../shared/digest/sha256.ts';
 import { containerName, interfaceName } from '../../shared/schema/names.ts';
 
 /** RFC 4648's alphabet in lower case. */
@@ -17,8 +17,7 @@ export function hostInterfaceName(container: string, containerInterface: string)
   const key = `${container}/${containerInterface}`;
   const known = hostNames.get(key);
   if (known !== undefined) return known;
-  const digest = createHash('sha256').update(key).digest();
-  const letters = [...digest].map((byte) => BASE32[byte & 31]);
+  const letters = [...sha256(key)].map((byte) => BASE32[byte & 31]);
   const name = (HOST_PREFIX + letters.join('')).slice(0, MAX_NAME_CHARACTERS);
   if (hostNames.size >= MAX_REMEMBERED) hostNames.clear();
   hostNames.set(key, name);

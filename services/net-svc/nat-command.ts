@@ -1,6 +1,7 @@
 // The two programs that can do NAT, behind one interface. Each keeps exactly our rules in a place that is ours alone.
 import { accessSync, constants } from 'node:fs';
-import { CommandError, runCommand } from '../../shared/exec/run-command.ts';
+import { CommandError } from '../../shared/exec/run-command.ts';
+import { runLight } from '../../shared/exec/run-light.ts';
 import {
   IPTABLES_CHAIN,
   iptablesOwnLines,
@@ -61,13 +62,10 @@ export async function run(
   input = '',
 ): Promise<{ stdout: string } | { reason: string }> {
   try {
-    const { exitCode, signal, stdout, stderr } = await runCommand(file, args, {
-      timeoutMs: TIMEOUT_MS,
-      input,
-      env: lockEnvironment(),
-    });
+    const env = lockEnvironment();
+    const { exitCode, stdout, stderr } = await runLight(file, args, TIMEOUT_MS, { input, env, keepsOutput: true });
     if (exitCode === 0) return { stdout };
-    return { reason: `${file} ended with ${exitCode ?? signal}: ${stderr.trim()}` };
+    return { reason: `${file} ended with ${exitCode ?? 'a signal'}: ${stderr.trim()}` };
   } catch (error) {
     if (error instanceof CommandError) return { reason: error.message };
     throw error;

@@ -6,9 +6,9 @@ import type { Lease } from '../../shared/schema/network.ts';
 import { change, run } from './nat-command.ts';
 import { createElementChanges } from './nft-elements.ts';
 import {
+  comparableTable,
   SENDERS_TABLE,
   type SenderElement,
-  senderDigest,
   senderElements,
   sendersRemove,
   sendersReplace,
@@ -61,7 +61,7 @@ export function createSenderGuard({ notePath, log, isWanted, hasBridges, leases 
   const isRight = async (): Promise<boolean> => {
     if (!existsSync(notePath)) return false;
     const listing = await run('nft', ['-s', 'list', 'table', 'bridge', SENDERS_TABLE]);
-    return 'stdout' in listing && senderDigest(listing.stdout) === senderDigest(senderTable(leases()));
+    return 'stdout' in listing && comparableTable(listing.stdout) === comparableTable(senderTable(leases()));
   };
 
   const ensure = async (record: (step: string) => void): Promise<void> => {

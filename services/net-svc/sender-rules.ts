@@ -1,5 +1,4 @@
 // Who may send what on the ports of bridges, as an nft table: a container's port passes frames of its own MAC and address only. Pure.
-import { createHash } from 'node:crypto';
 import type { Lease } from '../../shared/schema/network.ts';
 import { hostInterfaceName } from './link-names.ts';
 
@@ -79,14 +78,14 @@ export function sendersRemove(): string {
 }
 
 /** The same for tables that do the same, as nft lists them or as they are written here: the kernel keeps elements in no order. */
-export function senderDigest(table: string): string {
-  const hash = createHash('sha256');
+export function comparableTable(table: string): string {
+  const parts: string[] = [];
   let at = 0;
   for (const found of table.matchAll(/elements = \{([^}]*)\}/g)) {
-    hash.update(table.slice(at, found.index).replaceAll(/\s+/g, ' '));
+    parts.push(table.slice(at, found.index).replaceAll(/\s+/g, ' '));
     const elements = (found[1] ?? '').split(',').map((element) => element.replaceAll(/\s+/g, ' ').trim());
-    hash.update(elements.sort().join());
+    parts.push(elements.sort().join());
     at = found.index + found[0].length;
   }
-  return hash.update(table.slice(at).replaceAll(/\s+/g, ' ').trim()).digest('hex');
+  return [...parts, table.slice(at).replaceAll(/\s+/g, ' ').trim()].join('');
 }

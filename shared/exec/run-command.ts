@@ -1,5 +1,5 @@
 // Runs one external program to its end: argument array, no shell, clean environment, bounded time and output.
-import { type ChildProcess, spawn } from 'node:child_process';
+import type { ChildProcess } from 'node:child_process';
 import process from 'node:process';
 
 export interface CommandOptions {
@@ -65,7 +65,13 @@ function killGroup(child: ChildProcess): void {
  * Rejects with CommandError when the program cannot be started, takes longer than `timeoutMs` or writes more than
  * `maxOutputBytes`; in the last two cases it has been killed (SIGKILL) and reaped before the rejection.
  */
-export function runCommand(file: string, args: readonly string[], options: CommandOptions): Promise<CommandResult> {
+export async function runCommand(
+  file: string,
+  args: readonly string[],
+  options: CommandOptions,
+): Promise<CommandResult> {
+  // Services start without it, and most never run a command.
+  const { spawn } = await import('node:child_process');
   const maxBytes = options.maxOutputBytes ?? DEFAULT_MAX_OUTPUT_BYTES;
   return new Promise((resolve, reject) => {
     // In a process group of its own, so that what it started is killed with it.

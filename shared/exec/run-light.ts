@@ -4,6 +4,7 @@ import { accessSync, closeSync, constants, readSync } from 'node:fs';
 import { join } from 'node:path';
 import koffi from 'koffi';
 import { kernelError, pipe2 } from '../kernel/libc.ts';
+import { openMemoryFile, readMemoryFile } from '../kernel/memory-file.ts';
 import { CommandError, ENVIRONMENT } from './run-command.ts';
 
 const libc = koffi.load(null);
@@ -53,19 +54,33 @@ const WNOHANG = 1;
 const O_CLOEXEC = 0o2000000;
 /** What a full pipe holds (pipe(7)); the rest is lost. */
 const MAX_STDERR_BYTES = 64 * 1024;
+const MAX_STDOUT_BYTES = 1024 * 1024;
 
 /** Between looks for the end of what was killed. */
 const KILLED_LOOK_MS = 20;
 
+export interface LightOptions {
+  /** Without it stdin is empty. */
+  readonly input?: string;
+  /** Beside the clean environment. */
+  readonly env?: Readonly<Record<string, string>>;
+  /** Otherwise it goes nowhere. */
+  readonly keepsOutput?: boolean;
+}
+
 export interface LightResult {
   /** Null: a signal ended it. */
   readonly exitCode: number | null;
+  /** Empty unless it was to be kept. */
+  readonly stdout: string;
   readonly stderr: string;
 }
 
 interface Child {
   readonly pid: number;
   readonly stderrFd: number;
+  /** A file in memory. */
+  readonly stdoutFd: number | undefined;
   ended(status: number): void;
 }
 
@@ -107,27 +122,67 @@ function programPath(file: string): string | undefined {
   });
 }
 
-function start(file: string, args: readonly string[], ended: Child['ended']): Child {
+/** Descriptors of our own, each closed where it is no longer needed. */
+interface Ends {
+  readonly stdin: number | undefined;
+  readonly stdout: number | undefined;
+  readonly stderr: { readonly readFd: number; readonly writeFd: number };
+}
+
+function closeAll(fds: readonly (number | undefined)[]): void {
+  for (const fd of fds) if (fd !== undefined) closeSync(fd);
+}
+
+function openEnds({ input, keepsOutput = false }: LightOptions): Ends {
+  const files: number[] = [];
+  try {
+    if (input !== undefined) files.push(openMemoryFile(input));
+    if (keepsOutput) files.push(openMemoryFile());
+    const stderr = pipe2(O_CLOEXEC | constants.O_NONBLOCK);
+    return {
+      stdin: input === undefined ? undefined : files[0],
+      stdout: keepsOutput ? files.at(-1) : undefined,
+      stderr,
+    };
+  } catch (error) {
+    closeAll(files);
+    throw error;
+  }
+}
+
+function start(file: string, args: readonly string[], options: LightOptions, ended: Child['ended']): Child {
   const path = programPath(file);
   if (path === undefined) throw new CommandError('NOT_FOUND', file, 'there is no such program');
-  const { readFd, writeFd } = pipe2(O_CLOEXEC | constants.O_NONBLOCK);
+  const { stdin, stdout, stderr } = openEnds(options);
   const actions = Buffer.alloc(STRUCT_BYTES);
   cActionsInit(actions);
   try {
-    cAddOpen(actions, 0, '/dev/null', constants.O_RDONLY, 0);
-    cAddOpen(actions, 1, '/dev/null', constants.O_WRONLY, 0);
-    cAddDup2(actions, writeFd, 2);
+    if (stdin === undefined) cAddOpen(actions, 0, '/dev/null', constants.O_RDONLY, 0);
+    else cAddDup2(actions, stdin, 0);
+    if (stdout === undefined) cAddOpen(actions, 1, '/dev/null', constants.O_WRONLY, 0);
+    else cAddDup2(actions, stdout, 1);
+    cAddDup2(actions, stderr.writeFd, 2);
     const pid: [number] = [0];
-    const environment = Object.entries(ENVIRONMENT).map(([key, value]) => `${key}=${value}`);
+    const environment = Object.entries({ ...ENVIRONMENT, ...options.env }).map(([key, value]) => `${key}=${value}`);
     const result = cSpawn(pid, path, actions, freshSignals(), [file, ...args, null], [...environment, null]);
     if (result !== 0) throw new CommandError('NOT_STARTED', file, kernelError(result, 'posix_spawn').message);
-    return { pid: pid[0], stderrFd: readFd, ended };
+    return { pid: pid[0], stderrFd: stderr.readFd, stdoutFd: stdout, ended };
   } catch (error) {
-    closeSync(readFd);
+    closeAll([stderr.readFd, stdout]);
     throw error;
   } finally {
     cActionsDestroy(actions);
-    closeSync(writeFd);
+    closeAll([stderr.writeFd, stdin]);
+  }
+}
+
+/** Undefined: it is too much. */
+function outputOf(fd: number | undefined): string | undefined {
+  if (fd === undefined) return '';
+  try {
+    return readMemoryFile(fd, MAX_STDOUT_BYTES);
+  } finally {
+    closeSync(fd);
   }
 }
 
@@ -144,10 +199,15 @@ function wordsOf(fd: number): string {
 }
 
 /**
- * In a session of its own, from where we are, without input; nobody reads its output, up to 64 KiB of what it says on stderr are kept.
- * Rejects with CommandError as runCommand does.
+ * In a session of its own, from where we are; of what it says on stderr up to 64 KiB are kept. Rejects with CommandError as runCommand
+ * does, but for a program that writes too much: that runs to its end first.
  */
-export function runLight(file: string, args: readonly string[], timeoutMs: number): Promise<LightResult> {
+export function runLight(
+  file: string,
+  args: readonly string[],
+  timeoutMs: number,
+  options: LightOptions = {},
+): Promise<LightResult> {
   return new Promise((resolve, reject) => {
     // Before it can end.
     if (children.size === 0) process.on('SIGCHLD', look);
@@ -155,13 +215,16 @@ export function runLight(file: string, args: readonly string[], timeoutMs: numbe
     const ended = (status: number): void => {
       clearTimeout(timer);
       const stderr = wordsOf(child.stderrFd);
+      const stdout = outputOf(child.stdoutFd);
       if (isLate) reject(new CommandError('TIMED_OUT', file, `took longer than ${timeoutMs} ms`));
+      else if (stdout === undefined)
+        reject(new CommandError('OUTPUT_TOO_LARGE', file, `wrote more than ${MAX_STDOUT_BYTES} bytes`));
       // wait(2)'s status word: the signal in its lowest seven bits, the code above them.
-      else resolve({ exitCode: (status & 0x7f) === 0 ? (status >> 8) & 0xff : null, stderr });
+      else resolve({ exitCode: (status & 0x7f) === 0 ? (status >> 8) & 0xff : null, stdout, stderr });
     };
     let child: Child;
     try {
-      child = start(file, args, ended);
+      child = start(file, args, options, ended);
     } catch (error) {
       if (children.size === 0) process.off('SIGCHLD', look);
       reject(error);

@@ -1,5 +1,5 @@
 // Loop devices (linux/loop.h): a file as a block device that detaches itself with its last user.
-import { closeSync, existsSync, openSync, readdirSync, statSync } from 'node:fs';
+import { closeSync, openSync, readFileSync, statSync } from 'node:fs';
 import koffi from 'koffi';
 import { KernelError, kernelError } from './libc.ts';
 
@@ -115,11 +115,16 @@ function openImage(path: string, isWanted: (key: string | undefined) => boolean)
   return undefined;
 }
 
+/** Those of which anything is: the kernel lists no disk without a size (block/genhd.c), and a machine can have hundreds of free ones. */
+function loopsInUse(): string[] {
+  const lines = readFileSync('/proc/partitions', 'latin1').split('\n');
+  return lines.flatMap((line) => line.match(/\bloop\d+$/) ?? []);
+}
+
 /** By the file that they are of: what a process before this one, or mount(8), has attached. */
 function attachedImages(): Map<string, string> {
   const paths = new Map<string, string>();
-  for (const name of readdirSync('/sys/block')) {
-    if (!existsSync(`/sys/block/${name}/loop/backing_file`)) continue;
+  for (const name of loopsInUse()) {
     const path = `/dev/${name}`;
     openImage(path, (key) => {
       if (key !== undefined) paths.set(key, path);

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { execFileSync } from 'node:child_process';
-import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, describe, it } from 'node:test';
@@ -19,7 +19,37 @@ describe('runLight', () => {
 
   it('answers the exit code and what was said on stderr', async () => {
     const result = await runLight('sh', ['-c', 'echo out; echo err >&2; exit 3'], TIMEOUT_MS);
-    assert.deepEqual(result, { exitCode: 3, stderr: 'err\n' });
+    assert.deepEqual(result, { exitCode: 3, stdout: '', stderr: 'err\n' });
+  });
+
+  it('gives it input, more than a pipe holds, and keeps its output where that is asked for', async () => {
+    const input = 'x'.repeat(100_000);
+    const kept = await runLight('cat', [], TIMEOUT_MS, { input, keepsOutput: true });
+    assert.deepEqual(kept, { exitCode: 0, stdout: input, stderr: '' });
+    // As nft(8) and others read what `-` names.
+    const opened = await runLight('cat', ['/dev/stdin'], TIMEOUT_MS, { input, keepsOutput: true });
+    assert.equal(opened.stdout, input);
+  });
+
+  it('rejects with OUTPUT_TOO_LARGE what wrote more than a megabyte', async () => {
+    const args = ['-c', '2000000', '/dev/zero'];
+    await assert.rejects(runLight('head', args, TIMEOUT_MS, { keepsOutput: true }), failsWith('OUTPUT_TOO_LARGE'));
+  });
+
+  it('keeps no descriptor, however it ends', async () => {
+    const open = (): number => readdirSync('/proc/self/fd').length;
+    await runLight('true', [], TIMEOUT_MS);
+    const before = open();
+    await runLight('cat', [], TIMEOUT_MS, { input: 'x', keepsOutput: true });
+    await runLight('sleep', ['1000'], 50, { input: 'x', keepsOutput: true }).catch(() => undefined);
+    await runLight('/dev/null', [], TIMEOUT_MS, { input: 'x', keepsOutput: true }).catch(() => undefined);
+    await runLight('/etc/hostname', [], TIMEOUT_MS, { input: 'x', keepsOutput: true }).catch(() => undefined);
+    assert.equal(open(), before);
+  });
+
+  it('adds to the environment', async () => {
+    const { stdout } = await runLight('env', [], TIMEOUT_MS, { env: { LOCK: 'none' }, keepsOutput: true });
+    assert.match(stdout, /^LOCK=none$/m);
   });
 
   it('answers that a signal ended it', async () => {
