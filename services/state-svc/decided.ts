@@ -2,6 +2,7 @@
 // away: until then nobody is told that there are no containers, or that those he means do not exist.
 
 export interface Decided {
+  readonly isKnown: boolean;
   /** Resolves at once when it is known; rejects when `context` is aborted before: whoever asked has been told to come back. */
   wait(context: { readonly signal: AbortSignal }): Promise<void>;
   known(): void;
@@ -14,6 +15,9 @@ export function createDecided(): Decided {
     tell = resolve;
   });
   return {
+    get isKnown() {
+      return isKnown;
+    },
     wait(context) {
       if (isKnown) return Promise.resolve();
       const { signal } = context;

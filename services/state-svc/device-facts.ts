@@ -4,9 +4,10 @@ import type { NetworkInterfaceInfo } from 'node:os';
 /** Each measured at the same moment. */
 export interface DeviceReadings {
   readonly version: string;
-  readonly revision: string;
+  /** Undefined, and its status as well: not known yet. */
+  readonly revision: string | undefined;
   /** Of the revision, as of a group. */
-  readonly status: string;
+  readonly status: string | undefined;
   readonly machine: string;
   readonly bits: number;
   readonly endianness: 'BE' | 'LE';
@@ -28,8 +29,8 @@ export interface DeviceReadings {
   readonly loadavg: string;
 }
 
-/** The keys of deviceFacts, whatever the readings: nobody else may set them. */
-const OWN_KEYS = [
+/** Of deviceFacts, whatever the readings. */
+const KEYS = [
   'storage',
   'interfaces',
   'sysinfo',
@@ -44,14 +45,12 @@ const OWN_KEYS = [
   'pantahub.claimed',
   'pantahub.online',
 ] as const;
-type OwnKey = (typeof OWN_KEYS)[number];
+type OwnKey = (typeof KEYS)[number];
 
-const ownKeys: ReadonlySet<string> = new Set(OWN_KEYS);
+/** Nobody else may set them. */
+export const OWN_KEYS: ReadonlySet<string> = new Set(KEYS);
 
-export function isOwnKey(key: string): boolean {
-  return ownKeys.has(key);
-}
-
+/** Without what cannot be told right now. */
 export function deviceFacts(readings: DeviceReadings): ReadonlyMap<string, string> {
   const { machine, bits, endianness, kernel } = readings;
   const facts: Readonly<Record<OwnKey, string | object | undefined>> = {

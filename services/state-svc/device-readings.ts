@@ -2,20 +2,20 @@
 import { readdirSync, readFileSync, statfsSync } from 'node:fs';
 import { arch, cpus, endianness, hostname, machine, networkInterfaces, release, type, uptime, version } from 'node:os';
 import manifest from '../../package.json' with { type: 'json' };
-import { type DeviceReadings, deviceFacts, isOwnKey } from './device-facts.ts';
+import { type DeviceReadings, deviceFacts, OWN_KEYS } from './device-facts.ts';
 import type { OwnMetadata } from './metadata.ts';
 
 export interface Standing {
-  readonly revision: string;
-  readonly status: string;
+  /** Undefined: not known yet. */
+  readonly revision: string | undefined;
+  readonly status: string | undefined;
 }
 
 export interface OwnMetadataContext {
   /** Any folder of its file system that may be asked. */
   readonly storage: string;
   readonly reservedPercent: () => number;
-  /** Undefined while nothing is known of it yet. */
-  readonly standing: () => Standing | undefined;
+  readonly standing: () => Standing;
 }
 
 export function createOwnMetadata({ storage, reservedPercent, standing }: OwnMetadataContext): OwnMetadata {
@@ -24,7 +24,7 @@ export function createOwnMetadata({ storage, reservedPercent, standing }: OwnMet
   const kernel = { name: type(), release: release(), version: version() };
   const bits = arch().includes('64') ? 64 : 32;
   const read = (): DeviceReadings => ({
-    ...(standing() ?? { revision: '', status: '' }),
+    ...standing(),
     version: manifest.version,
     machine: machine(),
     bits,
@@ -41,7 +41,7 @@ export function createOwnMetadata({ storage, reservedPercent, standing }: OwnMet
     meminfo: textOf('/proc/meminfo'),
     loadavg: textOf('/proc/loadavg'),
   });
-  return { has: isOwnKey, entries: () => deviceFacts(read()) };
+  return { keys: OWN_KEYS, entries: () => deviceFacts(read()) };
 }
 
 function spaceOf(path: string): DeviceReadings['storage'] {

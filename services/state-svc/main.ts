@@ -48,7 +48,7 @@ void runService(stateContract, 'state', async ({ channel, launch, log }) => {
   const own = createOwnMetadata({
     storage: cache,
     reservedPercent: () => settings.value('PV_STORAGE_GC_RESERVED'),
-    standing: () => runner?.standing(),
+    standing: () => runner?.standing() ?? { revision: undefined, status: undefined },
   });
   const metadata = await openMetadata(cache, own, log);
   const settings = createLiveSettings(writtenOf(launch), metadata, log);

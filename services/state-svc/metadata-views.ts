@@ -51,11 +51,12 @@ export function openMetadataViews({ folder, metadata, intervalMs, clock, log }: 
   let cancelRefresh: (() => void) | undefined;
 
   const folderOf = (container: string, kind: MetadataKind): string => join(folder, container, `${kind}-meta`);
-  const fill = (path: string, wanted: ReadonlyEntries): void => {
+  /** `kept`: names of files that stay as they are. */
+  const fill = (path: string, wanted: ReadonlyEntries, kept: ReadonlyEntries): void => {
     const present = written.get(path) ?? readFolder(path);
     written.set(path, present);
     for (const name of present.keys()) {
-      if (wanted.has(name)) continue;
+      if (wanted.has(name) || kept.has(name)) continue;
       rmSync(join(path, name), { recursive: true, force: true });
       present.delete(name);
     }
@@ -74,13 +75,14 @@ export function openMetadataViews({ folder, metadata, intervalMs, clock, log }: 
   const fillAll = (kind: MetadataKind): void => {
     const names = viewers.map(({ name }) => name);
     const entries = metadata.entries(kind);
+    const untold = new Map(metadata.untold(kind, entries).map((key) => [key, '']));
     const before = troubles.get(kind);
     troubles.delete(kind);
     for (const viewer of viewers) {
       const path = folderOf(viewer.name, kind);
       try {
         makeFolder(path);
-        fill(path, viewOf(entries, viewer, names));
+        fill(path, viewOf(entries, viewer, names), viewOf(untold, viewer, names));
       } catch (error) {
         troubles.set(kind, error instanceof Error ? error.message : String(error));
       }

@@ -11,6 +11,8 @@ export interface Metadata {
   /** A value of user-meta; undefined when there is none. */
   user(key: string): string | undefined;
   entries(kind: MetadataKind): ReadonlyEntries;
+  /** Of Berth's own keys those that `entries` had to leave out. */
+  untold(kind: MetadataKind, entries: ReadonlyEntries): readonly string[];
   /** Undefined: done, and on disk. */
   set(kind: MetadataKind, key: string, value: string): Promise<SetOutcome | KeptByBerth>;
   delete(kind: MetadataKind, key: string): Promise<DeleteOutcome | KeptByBerth>;
@@ -20,8 +22,9 @@ export interface Metadata {
 
 /** What Berth says about the device: asked each time, because most of it changes by itself. */
 export interface OwnMetadata {
-  /** A key of Berth's: nobody else's to set. */
-  has(key: string): boolean;
+  /** Nobody else's to set. */
+  readonly keys: ReadonlySet<string>;
+  /** Without what cannot be told right now; what was told of that before still holds. */
   entries(): ReadonlyEntries;
 }
 
@@ -39,11 +42,12 @@ export async function openMetadata(cache: string, own: OwnMetadata, log: Logger)
   const [user, device] = await Promise.all(METADATA_KINDS.map(open));
   if (user === undefined || device === undefined) throw new Error('unreachable: there are two kinds');
   const stores: Readonly<Record<MetadataKind, MetadataStore>> = { user, device };
-  const isOwn = (kind: MetadataKind, key: string): boolean => kind === 'device' && own.has(key);
+  const isOwn = (kind: MetadataKind, key: string): boolean => kind === 'device' && own.keys.has(key);
   const keptByBerth: KeptByBerth = { code: 'KEPT_BY_BERTH' };
   return {
     user: (key) => user.entries.get(key),
     entries: (kind) => (kind === 'user' ? user.entries : new Map([...device.entries, ...own.entries()])),
+    untold: (kind, entries) => (kind === 'device' ? [...own.keys].filter((key) => !entries.has(key)) : []),
     set: async (kind, key, value) => (isOwn(kind, key) ? keptByBerth : await stores[kind].set(key, value)),
     delete: async (kind, key) => (isOwn(kind, key) ? keptByBerth : await stores[kind].delete(key)),
     onChange: (listener) => void listeners.push(listener),

@@ -65,7 +65,7 @@ export interface RevisionRunner {
   groups(): readonly GroupRow[];
   find(name: string): Container | undefined;
   readonly drivers: Drivers;
-  /** Name and status of the revision. */
+  /** Name and status of the revision, as far as they are known. */
   standing(): Standing;
   health(): readonly HealthReason[];
   readonly updates: Updates;
@@ -155,9 +155,13 @@ export async function runRevision(given: RunnerContext): Promise<RevisionRunner>
   };
   const settled: Promise<void> = settle();
   const adopted = createDecided();
-  void settled.then(adopted.known);
+  const isAdopted = (): void => {
+    adopted.known();
+    context.views.refresh();
+  };
+  void settled.then(isAdopted);
   // A boot that finds nothing shows what it has while its objects are hashed.
-  void lives.then((some) => some || adopted.known());
+  void lives.then((some) => some || isAdopted());
   const current = () => theStage().current;
 
   channel.subscribe(lxcContract, 'containerExited', {
@@ -183,7 +187,10 @@ export async function runRevision(given: RunnerContext): Promise<RevisionRunner>
       list: (container) => current().drivers.list(container),
       set: (action, container, driver) => current().drivers.set(action, container, driver),
     },
-    standing: () => ({ revision: current().name, status: current().status() }),
+    standing: () => ({
+      revision: decided.isKnown ? current().name : undefined,
+      status: adopted.isKnown ? current().status() : undefined,
+    }),
     health: () => [...current().health(), ...context.views.health(), ...unwrittenReasons(context.intents.unwritten())],
     updates,
     reboots,

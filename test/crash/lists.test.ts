@@ -1,18 +1,25 @@
-// Between a restart and lxc-svc's word on what lives nobody is told that what runs does not: the lists are a 503 until they are true.
+// Between a restart and lxc-svc's word on what lives nobody is told that what runs does not: the lists are a 503 until they are true,
+// and what containers see of the revision's status stays as it was.
 import assert from 'node:assert/strict';
-import { chmodSync, cpSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { chmodSync, cpSync, existsSync, mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import process from 'node:process';
 import { after, afterEach, before, describe, it } from 'node:test';
+import * as z from 'zod/mini';
 import { STORAGE_INSIDE } from '../../scripts/sandbox/sandbox.ts';
 import { ask, containerRows, get, groupRows } from '../kit/api.ts';
 import { eventually } from '../kit/eventually.ts';
+import { writeSource } from '../kit/step.ts';
 import { openTree, PATIENCE_MS, PROGRAM, packExample, type Tree } from '../kit/tree.ts';
 
-/** While it is there, lxc-svc comes no further than its first line. */
-const HOLD = 'hold-lxc-svc';
-const WAITS = `while (require('node:fs').existsSync('${STORAGE_INSIDE}/${HOLD}'))
+const metadata = z.record(z.string(), z.unknown());
+
+const HELD = ['lxc', 'net'] as const;
+type Held = (typeof HELD)[number];
+/** While it is there, that service comes no further than its first line. */
+const holdOf = (service: Held): string => `hold-${service}-svc`;
+const waits = (service: Held): string => `while (require('node:fs').existsSync('${STORAGE_INSIDE}/${holdOf(service)}'))
   Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 50);\n`;
 
 describe('crash.lists', () => {
@@ -22,13 +29,18 @@ describe('crash.lists', () => {
     program = mkdtempSync(join(tmpdir(), 'berth-program-'));
     cpSync(PROGRAM, program, { recursive: true });
     chmodSync(program, 0o755);
-    const bundle = join(program, 'lxc-svc.js');
-    writeFileSync(bundle, `${WAITS}${readFileSync(bundle, 'utf8')}`);
-    tree = await openTree(packExample('01-basic'), program);
+    for (const service of HELD) {
+      const bundle = join(program, `${service}-svc.js`);
+      writeFileSync(bundle, `${waits(service)}${readFileSync(bundle, 'utf8')}`);
+    }
+    tree = await openTree(packed(), program);
     tree.start();
     await tree.up();
   });
-  const letGo = (): void => rmSync(join(tree.storage, HOLD), { force: true });
+  const hold = (service: Held): void => writeFileSync(join(tree.storage, holdOf(service)), '');
+  const letGo = (): void => {
+    for (const service of HELD) rmSync(join(tree.storage, holdOf(service)), { force: true });
+  };
   afterEach(letGo);
   after(async () => {
     await tree.close();
@@ -45,11 +57,15 @@ describe('crash.lists', () => {
     groups: (await get(tree.socket, '/groups', groupRows)).map(({ name, status }) => [name, status]),
   });
 
+  /** What a container of role mgmt finds under /pantavisor/device-meta. */
+  const seen = (key: string): string => join(tree.rundir, 'meta/boss/device-meta', key);
+  const told = async () => (await get(tree.socket, '/device-meta', metadata))['pantavisor.status'];
+
   const holdsWhileUnknown = async (restart: () => Promise<void>): Promise<void> => {
     const truth = await standing();
-    writeFileSync(join(tree.storage, HOLD), '');
+    hold('lxc');
     await restart();
-    for (const path of ['/containers', '/groups', '/containers/net-server']) {
+    for (const path of ['/containers', '/groups', '/containers/worker']) {
       const answer = await eventually(`an answer to ${path}`, PATIENCE_MS, () =>
         // ctl-svc restarts as well, which ends the connections that it had taken.
         ask(tree.socket, 'GET', path).catch(() => undefined),
@@ -69,12 +85,55 @@ describe('crash.lists', () => {
     }));
 
   it('are held after a restart of ctl-svc and state-svc while lxc-svc is away', () =>
-    holdsWhileUnknown(async () => {
-      const services = tree.processes().filter((pid) => /(?:lxc|state|ctl)-svc[.]js/.test(commandLine(pid)));
-      assert.equal(services.length, 3);
-      for (const pid of services) process.kill(pid, 'SIGKILL');
-    }));
+    holdsWhileUnknown(async () => killServices(tree, ['lxc', 'state', 'ctl'])));
+
+  it('stay in device-meta what they were, and are not told, after a restart of state-svc while net-svc is away', async () => {
+    const status = await eventually('a status', PATIENCE_MS, () => told());
+    assert.notEqual(status, 'INSTALLED');
+    await eventually(
+      'containers see it',
+      PATIENCE_MS,
+      () => readFileSync(seen('pantavisor.status'), 'utf8') === status,
+    );
+    const { ino } = statSync(seen('pantavisor.status'));
+    // Its containers see it before it has heard of all that runs.
+    hold('net');
+    killServices(tree, ['net', 'state']);
+    let count = 0;
+    await eventually('containers see what is new', PATIENCE_MS, async () => {
+      count += 1;
+      await ask(tree.socket, 'PUT', '/device-meta/count', count);
+      return existsSync(seen('count')) && readFileSync(seen('count'), 'utf8') === String(count);
+    });
+    assert.equal(readFileSync(seen('pantavisor.status'), 'utf8'), status);
+    assert.equal(await told(), undefined);
+    letGo();
+    await eventually('it is told', PATIENCE_MS, async () => (await told()) === status);
+    assert.equal(statSync(seen('pantavisor.status')).ino, ino, 'it was written meanwhile');
+  });
 });
+
+/** One that sees device-meta and one that does not, with addresses. */
+function packed(): string {
+  const folder = mkdtempSync(join(tmpdir(), 'berth-lists-'));
+  const pool = { type: 'bridge', bridge: 'pvbr0', subnet: '10.0.5.0/24', gateway: '10.0.5.1', nat: true };
+  const containers = {
+    boss: { args: { PV_NETWORK_POOL: 'internal', PV_ROLES: ['mgmt'] } },
+    worker: { args: { PV_NETWORK_POOL: 'internal' } },
+  };
+  try {
+    return packExample(writeSource(join(folder, 'source'), containers, { network: { pools: { internal: pool } } }));
+  } finally {
+    rmSync(folder, { recursive: true });
+  }
+}
+
+function killServices(tree: Tree, names: readonly string[]): void {
+  const pattern = new RegExp(`(?:${names.join('|')})-svc[.]js`);
+  const services = tree.processes().filter((pid) => pattern.test(commandLine(pid)));
+  assert.equal(services.length, names.length);
+  for (const pid of services) process.kill(pid, 'SIGKILL');
+}
 
 function commandLine(pid: number): string {
   try {

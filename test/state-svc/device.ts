@@ -152,7 +152,11 @@ export async function createDevice(
       const channel = bus.connect('state-svc');
       disk = mortalStore(openRevisionStore(storage, checksums));
       const { store } = disk;
-      const metadata = await openMetadata(join(storage, 'cache'), { has: () => false, entries: () => new Map() }, log);
+      const metadata = await openMetadata(
+        join(storage, 'cache'),
+        { keys: new Set<string>(), entries: () => new Map() },
+        log,
+      );
       await mkdir(join(storage, 'meta'), { recursive: true });
       const views = openMetadataViews({
         ...{ folder: join(storage, 'meta'), metadata, clock, log },

@@ -35,8 +35,12 @@ describe('metadata views', () => {
   let folder: string;
   let metadata: Metadata;
   let clock: TestClock;
-  let measured: string;
-  const own = { has: (key: string) => key === 'time', entries: () => new Map([['time', measured]]) };
+  /** Undefined: what cannot be told. */
+  let measured: string | undefined;
+  const own = {
+    keys: new Set(['time']),
+    entries: () => new Map(measured === undefined ? [] : [['time', measured]]),
+  };
   const open = (): MetadataViews =>
     openMetadataViews({ folder, metadata, intervalMs: () => 1000, clock, log: silentLogger });
   const seen = (container: string, kind = 'user-meta'): Record<string, string> => {
@@ -135,10 +139,25 @@ describe('metadata views', () => {
     assert.equal(clock.armed().length, 0);
   });
 
+  it('leave what cannot be told right now as it was, and take it from who may not see it any more', () => {
+    const before = open();
+    before.show([BOSS, { ...WEB, roles: ['mgmt'] }]);
+    before.close();
+    measured = undefined;
+    const views = open();
+    views.show([BOSS, WEB]);
+    assert.deepEqual(seen('boss', 'device-meta'), { time: '1' });
+    assert.deepEqual(seen('web', 'device-meta'), {});
+    measured = '2';
+    clock.advance(1000);
+    assert.deepEqual(seen('boss', 'device-meta'), { time: '2' });
+    views.close();
+  });
+
   it('do not measure the device for a status that nobody sees', async () => {
     let measurements = 0;
     const counting = {
-      has: () => false,
+      keys: new Set<string>(),
       entries: () => {
         measurements += 1;
         return new Map([['pantavisor.status', 'READY']]);

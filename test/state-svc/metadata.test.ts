@@ -11,7 +11,7 @@ import { createDevice, type Device } from './device.ts';
 describe('metadata', () => {
   let cache: string;
   let metadata: Metadata;
-  const own = { has: (key: string) => key === 'time', entries: () => new Map([['time', 'now']]) };
+  const own = { keys: new Set(['time']), entries: () => new Map([['time', 'now']]) };
   beforeEach(async () => {
     cache = mkdtempSync(join(tmpdir(), 'metadata-'));
     metadata = await openMetadata(cache, own, silentLogger);

@@ -72,6 +72,7 @@ describe('live settings', () => {
   const metadata: Metadata = {
     user: (key) => user.get(key),
     entries: () => user,
+    untold: () => [],
     set: async () => undefined,
     delete: async () => undefined,
     onChange: (listener) => {
