@@ -94,6 +94,8 @@ function cleanEnvironment(launch: Launch): NodeJS.ProcessEnv {
     PATH: '/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin',
     // mallopt(3): an arena for each of ten threads that hardly allocate costs a service some 300 KB.
     MALLOC_ARENA_MAX: '1',
+    // The same: said, it stays. Otherwise it grows with the first large piece that is freed, and later ones leave gaps that nobody gives back.
+    MALLOC_MMAP_THRESHOLD_: '131072',
     [LAUNCH_VARIABLE]: JSON.stringify(launch),
   };
 }

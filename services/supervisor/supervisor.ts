@@ -10,6 +10,7 @@ import { CONTRACTS_HASH } from '../../shared/ipc/contracts-hash.ts';
 import { memoryPorts } from '../../shared/ipc/memory-port.ts';
 import { socketPort } from '../../shared/ipc/socket-port.ts';
 import { createLogger, type Logger } from '../../shared/log/logger.ts';
+import { giveBackAtRest } from '../../shared/service/rest.ts';
 import { trustPlaces } from '../../shared/service/trust-places.ts';
 import { resolveUid } from '../../shared/service/users.ts';
 import { supervisorContract } from './contract.ts';
@@ -90,6 +91,7 @@ export async function startSupervisor(options: SupervisorOptions): Promise<Super
   turns = startInTurns(services, Math.max(LEAST_AT_A_TIME, availableParallelism()));
   serveRequests(channel, services, held, broker, { reboots, watchdog, turns }, options.warnings);
   const stopTicking = watchPulses(services);
+  const stopGivingBack = giveBackAtRest();
   return {
     ready,
     rebootAsked: reboots.asked,
@@ -103,6 +105,7 @@ export async function startSupervisor(options: SupervisorOptions): Promise<Super
       const ending = wanted ? await stopContainers(channel, state, options.say) : 'orderly';
       for (const service of [...services.values()].reverse()) await service.stop();
       stopTicking();
+      stopGivingBack();
       watchdog.ended();
       log.flush();
       broker.close();

@@ -8,6 +8,8 @@ export const V8_FLAGS = [
   '--disallow-code-generation-from-strings',
   '--max-semi-space-size=1',
   '--max-old-space-size=128',
+  // For shared/service/rest.ts.
+  '--expose-gc',
 ] as const;
 
 /**
@@ -18,4 +20,5 @@ export const V8_DEFAULTS = [
   '--no-disallow-code-generation-from-strings',
   '--max-semi-space-size=0',
   '--max-old-space-size=0',
+  '--no-expose-gc',
 ] as const;

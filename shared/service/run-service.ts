@@ -4,6 +4,7 @@ import { connectInherited } from '../ipc/connect.ts';
 import type { Channel, Contract } from '../ipc/contract.ts';
 import { createLogger, type Logger } from '../log/logger.ts';
 import { BROKER_FD, LAUNCH_VARIABLE, type Launch, launch } from './launch.ts';
+import { giveBackAtRest } from './rest.ts';
 
 export interface ServiceContext {
   readonly channel: Channel;
@@ -42,6 +43,7 @@ export async function runService(
     const channel = connectInherited(BROKER_FD, contract, log);
     const stop = await wire({ channel, launch: settings, log });
     channel.ready();
+    giveBackAtRest();
     await channel.closed;
     await stop?.();
     log.flush();

@@ -1,0 +1,80 @@
+// What a process does when it has come to rest after work: it gives back the memory that the work took.
+import process from 'node:process';
+import { setFlagsFromString } from 'node:v8';
+import { runInNewContext } from 'node:vm';
+import { alignedInterval } from '../ipc/aligned-interval.ts';
+
+export interface Rest {
+  /** Looks in a row at which hardly anything had been done. */
+  readonly quiet: number;
+  /** Collections that the last work is still owed. */
+  readonly owed: number;
+  /** That work was, or had in it, the start of this process. */
+  readonly started: boolean;
+}
+
+/** `code`: compiled code goes, too. Much of what a start needs is never used again; what later work needs, the next will need as well. */
+export type Collection = 'code' | 'garbage';
+
+const LOOK_MS = 5_000;
+/** Of CPU between two looks; a service at rest takes 2, and ten times that where processors are slow. */
+export const BUSY_MS = 50;
+/** V8 itself begins to collect after some eight seconds; before that nobody knows whether work is over. */
+export const QUIET_LOOKS = 2;
+/** The young generation shrinks by half with each, and what one has let go of is in nobody's way at the next. */
+const COLLECTIONS = 2;
+
+/** Of V8, all off by default. Code that is used again is compiled again. */
+const FLAGS = {
+  code: ['compact-on-every-full-gc', 'flush-baseline-code', 'stress-flush-code'],
+  garbage: ['compact-on-every-full-gc'],
+} satisfies Record<Collection, readonly string[]>;
+
+export const STARTED: Rest = { quiet: 0, owed: COLLECTIONS, started: true };
+
+/** `spentMs`: milliseconds of CPU since the last look, a collection at it left out. Answers what to collect, if anything. */
+export function look({ quiet, owed, started }: Rest, spentMs: number): readonly [Rest, Collection?] {
+  if (spentMs > BUSY_MS) return [{ quiet: 0, owed: COLLECTIONS, started }];
+  if (owed === 0 || quiet + 1 < QUIET_LOOKS) return [{ quiet: quiet + 1, owed, started }];
+  const left = owed - 1;
+  return [{ quiet: quiet + 1, owed: left, started: started && left > 0 }, started ? 'code' : 'garbage'];
+}
+
+/** Does not keep the process alive. Answers how to stop it. */
+export function giveBackAtRest(): () => void {
+  let rest = STARTED;
+  let spent = process.cpuUsage();
+  const run = (): void => {
+    const { user, system } = process.cpuUsage(spent);
+    const [next, collection] = look(rest, (user + system) / 1_000);
+    rest = next;
+    if (collection !== undefined) collect(collection);
+    spent = process.cpuUsage();
+  };
+  return alignedInterval(LOOK_MS, run, true);
+}
+
+/** Holds the process up for some 20 ms of CPU. */
+export function collect(collection: Collection): void {
+  const collector = globalThis.gc ?? madeCollector();
+  const flags = FLAGS[collection];
+  for (const flag of flags) setFlagsFromString(`--${flag}`);
+  try {
+    collector();
+  } finally {
+    // As long as they are other than they were, V8 refuses all code that it compiled before.
+    for (const flag of flags) setFlagsFromString(`--no-${flag}`);
+  }
+}
+
+/** Of a process that was started without one: a context of 250 KB comes with it, and goes at the next collection after. */
+function madeCollector(): () => void {
+  setFlagsFromString('--expose-gc');
+  try {
+    const made: unknown = runInNewContext('gc');
+    if (typeof made !== 'function') throw new Error('V8 has no gc to expose');
+    return () => void Reflect.apply(made, undefined, []);
+  } finally {
+    setFlagsFromString('--no-expose-gc');
+  }
+}

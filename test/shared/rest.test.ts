@@ -1,0 +1,92 @@
+import assert from 'node:assert/strict';
+import { spawnSync } from 'node:child_process';
+import process from 'node:process';
+import { before, describe, it } from 'node:test';
+import fc from 'fast-check';
+import { V8_FLAGS } from '../../shared/boot/v8-flags.ts';
+import { BUSY_MS, type Collection, look, QUIET_LOOKS, STARTED } from '../../shared/service/rest.ts';
+import { bundled } from '../kit/bundled.ts';
+
+const busy = fc.integer({ min: BUSY_MS + 1, max: 10_000 });
+const quiet = fc.integer({ min: 0, max: BUSY_MS });
+
+/** What is collected at which of the looks. */
+function collections(spent: readonly number[]): readonly (readonly [number, Collection])[] {
+  let rest = STARTED;
+  return spent.flatMap((spentMs, index) => {
+    const [next, collection] = look(rest, spentMs);
+    rest = next;
+    return collection === undefined ? [] : [[index, collection] as const];
+  });
+}
+
+describe('rest.look', () => {
+  it('collects twice after work, once it has been quiet for long enough, and then never again', () => {
+    fc.assert(
+      fc.property(fc.array(fc.oneof(busy, quiet)), busy, fc.array(quiet, { minLength: 10 }), (earlier, work, calm) => {
+        const begin = earlier.length + 1;
+        const after = collections([...earlier, work, ...calm]).map(([index]) => index);
+        const own = after.filter((index) => index >= begin);
+        assert.deepEqual(own, [begin + QUIET_LOOKS - 1, begin + QUIET_LOOKS]);
+      }),
+    );
+  });
+
+  it('never collects at work', () => {
+    fc.assert(
+      fc.property(fc.array(fc.oneof(busy, quiet)), (spent) => {
+        for (const [index] of collections(spent)) assert.ok((spent[index] ?? 0) <= BUSY_MS);
+      }),
+    );
+  });
+
+  it('lets go of compiled code after the start, and of garbage alone after later work', () => {
+    const calm = Array.from({ length: 5 }, () => 0);
+    assert.deepEqual(
+      collections([...calm, BUSY_MS + 1, ...calm]).map(([, collection]) => collection),
+      ['code', 'code', 'garbage', 'garbage'],
+    );
+  });
+});
+
+// What is compiled, for a start of many functions; then whether V8 still takes code that was compiled before.
+const PROGRAM = `
+  const { getHeapCodeStatistics } = require('node:v8');
+  const { Script } = require('node:vm');
+  const { collect } = require(process.argv[1]);
+  const source = Array.from({ length: 500 }, (_, n) => 'function f' + n + '(a) { return [a, a + ' + n + '].map(String).join() }; f' + n + '(1);').join('');
+  const cachedData = new Script(source).createCachedData();
+  const compiled = () => getHeapCodeStatistics().bytecode_and_metadata_size;
+  const run = new Script(source, { filename: 'many.js' });
+  run.runInThisContext();
+  const before = compiled();
+  collect('garbage');
+  const kept = compiled() > before / 2;
+  collect('code');
+  collect('code');
+  const after = compiled();
+  const refused = new Script(source, { filename: 'again.js', cachedData }).cachedDataRejected;
+  console.log(JSON.stringify({ kept, gone: after < before / 2, works: f499(1), refused, exposed: typeof gc }));`;
+
+describe('rest.collect', () => {
+  let rest = '';
+  before(async () => {
+    rest = await bundled('shared/service/rest.ts');
+  });
+  const run = (...flags: readonly string[]): unknown => {
+    const { stdout, stderr } = spawnSync(process.execPath, [...flags, '-e', PROGRAM, rest], {
+      encoding: 'utf8',
+      env: { PATH: process.env.PATH },
+    });
+    assert.equal(stderr, '');
+    return JSON.parse(stdout);
+  };
+
+  it('lets go of compiled code, which is compiled again when it is used, and leaves the flags of V8 as they were', () => {
+    assert.deepEqual(run(), { kept: true, gone: true, works: '1,500', refused: false, exposed: 'undefined' });
+  });
+
+  it('does so in a service, which is started with a collector', () => {
+    assert.deepEqual(run(...V8_FLAGS), { kept: true, gone: true, works: '1,500', refused: false, exposed: 'function' });
+  });
+});
