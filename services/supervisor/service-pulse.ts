@@ -1,0 +1,49 @@
+// Whether one service is alive, and how patient to be with it: since when it is ready, when it beat last, how often it was too late
+// (heartbeat.ts). A wall clock that is set would turn seconds of health into decades, so none is asked.
+import type { Watch } from '../../shared/ipc/contract.ts';
+import { type Pulse, patient, pulseOf } from './heartbeat.ts';
+import { HEALTHY_AFTER_MS } from './restart-policy.ts';
+
+export interface ServicePulse {
+  /** Milliseconds since it was ready; undefined while it is not. */
+  readonly upMs: number | undefined;
+  /** What its contract allows, or more after it was late. */
+  readonly watch: Watch;
+  ready(): void;
+  /** It is neither ready nor on its way to the end. */
+  over(): void;
+  beat(): void;
+  /** It was too late: the next time it has longer. */
+  late(): void;
+  /** `nowMs`: of the monotonic clock. */
+  feel(nowMs: number): Pulse;
+}
+
+export function createServicePulse(contractWatch: Watch): ServicePulse {
+  let readySinceMs: number | undefined;
+  let lastBeatMs = 0;
+  let lateInARow = 0;
+  const upMs = (): number | undefined => (readySinceMs === undefined ? undefined : performance.now() - readySinceMs);
+  const watch = (): Watch => patient(contractWatch, lateInARow);
+  return {
+    get upMs() {
+      return upMs();
+    },
+    get watch() {
+      return watch();
+    },
+    ready() {
+      readySinceMs = performance.now();
+    },
+    over() {
+      readySinceMs = undefined;
+    },
+    beat() {
+      lastBeatMs = performance.now();
+    },
+    late() {
+      lateInARow = (upMs() ?? 0) >= HEALTHY_AFTER_MS ? 1 : lateInARow + 1;
+    },
+    feel: (nowMs) => pulseOf(watch(), nowMs - lastBeatMs),
+  };
+}
