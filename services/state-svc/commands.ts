@@ -4,7 +4,8 @@ import { revisionName } from '../../shared/schema/names.ts';
 import type { CommandOp } from '../../shared/schema/steps.ts';
 import type { Reboots } from './reboot-request.ts';
 import type { StepStore } from './step-store.ts';
-import type { RunHow, Updates } from './updates.ts';
+import type { RunHow } from './update-run.ts';
+import type { Updates } from './updates.ts';
 
 export type CommandFailure =
   | { readonly code: 'BUSY'; readonly doing: string; readonly retryAfterSeconds: number }

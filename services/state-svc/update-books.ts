@@ -1,0 +1,87 @@
+// What all ways of an update share: what is written down and told of it, what this service is busy with, and the way out by a reboot.
+import type { Logger } from '../../shared/log/logger.ts';
+import type { ContainerPlan } from '../../shared/revision/revision.ts';
+import type { Reservation } from '../../shared/schema/network.ts';
+import type { StepProgress } from '../../shared/schema/steps.ts';
+import { type BootLog, createBootLog } from './boot-log.ts';
+import { type BootState, type Carried, neededBy } from './boot-state.ts';
+import type { BootStore } from './boot-store.ts';
+import type { Clock } from './clock.ts';
+import { knownOf, reservationsFor } from './known-revisions.ts';
+import type { LogTail } from './log-tail.ts';
+import type { Reboots } from './reboot-request.ts';
+import type { RevisionStore } from './revision-store.ts';
+import type { Stage } from './stage.ts';
+import type { StepStore } from './step-store.ts';
+import type { Transition } from './transition.ts';
+import type { TrialLimits } from './trial.ts';
+import type { UpdateHooks } from './update-hooks.ts';
+import { createUpdateProgress, type UpdateProgress } from './update-progress.ts';
+import { carriedOver } from './update-transition.ts';
+import type { Candidate } from './verify-revision.ts';
+
+export interface UpdateContext {
+  readonly clock: Clock;
+  readonly tail: LogTail;
+  readonly store: RevisionStore;
+  readonly bootStore: BootStore;
+  /** What it had on disk; undefined: that could not be read. */
+  readonly loaded: BootState | undefined;
+  readonly steps: StepStore;
+  readonly reboots: Reboots;
+  readonly limits: TrialLimits;
+  /** Of the tree: services of one life have restarted, the tree has not. */
+  readonly life: string;
+  stage(): Stage;
+  hooks(boot: () => BootState): UpdateHooks;
+  publish(revision: string, progress: StepProgress): void;
+  /** The containers of all revisions that may run from now on, and the plans of those that can be read. */
+  onKnown(containers: ReadonlySet<string>, plans: readonly ContainerPlan[]): void;
+}
+
+export interface UpdateBooks {
+  readonly log: Logger;
+  readonly bootLog: BootLog;
+  readonly progress: UpdateProgress;
+  readonly hooks: UpdateHooks;
+  /** A trial is under way, or a reboot for one. */
+  busy: string | undefined;
+  /** This service ends: nothing new happens. */
+  isClosed: boolean;
+  /** Resolves when what a service before this one left half told is told. */
+  tidied: Promise<void>;
+  /** Addresses that stay reserved for the rollback point while this runs. */
+  heldBeside(running: Candidate): Promise<readonly Reservation[]>;
+  carriedBy(transition: Transition): Carried;
+  tellKnown(): Promise<void>;
+  /** False: the reboot does not come, nor what was to come with it. */
+  leave(code: string, message: string): Promise<boolean>;
+}
+
+export function openUpdateBooks(context: UpdateContext): UpdateBooks {
+  const { tail, store, steps, publish } = context;
+  const { log } = tail;
+  // Before anything is decided it is what nothing may be removed of.
+  const bootLog = createBootLog(context.bootStore, context.loaded ?? { revision: '0' }, log);
+  const { boot } = bootLog;
+  const books: UpdateBooks = {
+    ...{ log, bootLog, hooks: context.hooks(boot) },
+    progress: createUpdateProgress({ steps, tail, publish }),
+    busy: undefined,
+    isClosed: false,
+    tidied: Promise.resolve(),
+    heldBeside: (running) => reservationsFor(running, boot().revision, store),
+    carriedBy: (transition) => carriedOver(transition, boot(), context.stage().current.name),
+    async tellKnown() {
+      const { containers, plans } = await knownOf(context.stage().current, neededBy(boot()), store);
+      context.onKnown(containers, plans);
+    },
+    async leave(code, message) {
+      books.busy = 'rebooting';
+      const comes = await context.reboots.carryOut(code, message);
+      if (!comes) books.busy = undefined;
+      return comes;
+    },
+  };
+  return books;
+}

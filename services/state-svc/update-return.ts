@@ -1,0 +1,43 @@
+// The way back from a revision that did not make it to the rollback point: live where that can be, otherwise by a reboot.
+import type { FailedStage } from './step-progress.ts';
+import type { Transition } from './transition.ts';
+import type { UpdateBooks, UpdateContext } from './update-books.ts';
+import { betweenCandidates } from './update-transition.ts';
+import { type Candidate, readCandidate, verifyCandidate } from './verify-revision.ts';
+
+/** `stood`: it was more than refused, so that what runs is known; true where it is not said. */
+export type GoBack = (revision: string, stage: FailedStage, stood?: boolean) => Promise<void>;
+
+export function createGoBack(context: UpdateContext, books: UpdateBooks, endTrial: () => void): GoBack {
+  const { store } = context;
+  const { log, bootLog, progress, hooks } = books;
+
+  const returnTo = async (back: Candidate, transition: Extract<Transition, { kind: 'live' }>): Promise<boolean> => {
+    const problems = [
+      ...(await verifyCandidate(store, back)),
+      ...(await context.stage().replace(back, transition, [])),
+    ];
+    for (const { path, message } of problems) log.error(`revision ${back.name}: ${path}: ${message}`);
+    return problems.length === 0;
+  };
+
+  return async (revision, stage, stood = true) => {
+    endTrial();
+    books.busy = `going back from revision ${revision}`;
+    const { revision: point } = bootLog.boot();
+    const back = await readCandidate(store, point);
+    log.warn(`revision ${revision} did not make it, going back to ${point}`);
+    const transition: Transition = stood
+      ? betweenCandidates(context.stage().current.candidate, back)
+      : { kind: 'reboot', reason: 'it was refused' };
+    const carried = books.carriedBy(transition);
+    await bootLog.advanceAnyway({ kind: 'failed', carried });
+    const isBack = transition.kind === 'live' && (await returnTo(back, transition));
+    if (isBack || books.isClosed) books.busy = undefined;
+    if (isBack) hooks.look();
+    // It was installed: what it is refused for now is why its containers do not run.
+    await progress.fail(revision, stage === 'badState' ? 'containerFailed' : stage);
+    await books.tellKnown();
+    if (!isBack && !books.isClosed) await books.leave('UPDATE_ROLLED_BACK', `back from revision ${revision}`);
+  };
+}

@@ -1,0 +1,120 @@
+// The way of one revision that was asked for: checked, written down, and put in the place of what runs, or refused with nothing touched.
+import type { FailedStage } from './step-progress.ts';
+import type { Transition } from './transition.ts';
+import type { UpdateBooks, UpdateContext } from './update-books.ts';
+import { installRevision, stageOf } from './update-install.ts';
+import type { GoBack } from './update-return.ts';
+import { betweenCandidates } from './update-transition.ts';
+import type { UpdateTrial } from './update-trial.ts';
+import type { Candidate } from './verify-revision.ts';
+
+export interface RunHow {
+  /** Never becomes the rollback point. */
+  readonly once: boolean;
+  /** By a reboot in any case, so that it becomes the rollback point at once. */
+  readonly commit: boolean;
+}
+
+export interface UpdateRun {
+  /** Installed, or begun, right now. */
+  readonly handled: string | undefined;
+  /** Resolves when it runs and is tried, the reboot for it is asked for, or it was given up. Never rejects. */
+  run(revision: string, how: RunHow): Promise<void>;
+  /** Checks it and leaves it at that. Never rejects. */
+  apply(revision: string): Promise<void>;
+}
+
+export function createUpdateRun(
+  context: UpdateContext,
+  books: UpdateBooks,
+  { trial, goBack }: { readonly trial: UpdateTrial; readonly goBack: GoBack },
+): UpdateRun {
+  const { clock, tail, store } = context;
+  const { log, bootLog, progress, hooks } = books;
+  const { boot } = bootLog;
+  let handled: string | undefined;
+
+  /** Nothing comes of it, and nothing was touched. Whoever hears of that may ask for the next one, which is not to be dropped with it. */
+  const refuse = async (revision: string, stage: FailedStage): Promise<void> => {
+    // Who starts after a service that ends goes on with it.
+    if (boot().asked !== undefined && !books.isClosed) await bootLog.advanceAnyway({ kind: 'dropped' });
+    books.busy = undefined;
+    await progress.fail(revision, stage);
+  };
+
+  const install = async (revision: string): Promise<Candidate | undefined> => {
+    tail.restart();
+    const installed = await installRevision(store, revision);
+    if (installed.ok) return installed.candidate;
+    for (const { path, code, message } of installed.problems)
+      log.error(`revision ${revision}: ${path}: ${message} (${code})`);
+    await refuse(revision, installed.stage);
+    return undefined;
+  };
+
+  const begin = async (next: Candidate, revision: string, { once, commit: byReboot }: RunHow): Promise<void> => {
+    const transition: Transition = byReboot
+      ? { kind: 'reboot', reason: 'it is to become the rollback point' }
+      : betweenCandidates(context.stage().current.candidate, next);
+    books.busy = `trying revision ${revision}`;
+    const carried = books.carriedBy(transition);
+    await progress.reach(revision, 'installed');
+    if (!(await hooks.install(revision))) return refuse(revision, 'internal');
+    await bootLog.advance({ kind: 'began', revision, way: transition.kind, once, carried, nowMs: clock.elapsedMs() });
+    await (transition.kind === 'reboot' ? byRebooting(revision, transition.reason) : live(next, revision, transition));
+  };
+
+  const byRebooting = async (revision: string, reason: string): Promise<void> => {
+    log.info(`revision ${revision} needs a reboot: ${reason}`);
+    await progress.reach(revision, 'rebooting');
+    if ((await books.leave('UPDATE', `to run revision ${revision}`)) || books.isClosed) return;
+    await bootLog.advanceAnyway({ kind: 'failed', carried: boot().carried ?? {} });
+    await progress.fail(revision, 'internal');
+  };
+
+  const live = async (
+    next: Candidate,
+    revision: string,
+    transition: Extract<Transition, { kind: 'live' }>,
+  ): Promise<void> => {
+    await progress.reach(revision, 'transitioning');
+    const problems = await context.stage().replace(next, transition, await books.heldBeside(next));
+    await books.tellKnown();
+    if (problems.length > 0) return goBack(revision, stageOf(problems));
+    trial.open();
+    hooks.look();
+  };
+
+  /** One at a time is handled: whoever asks is told that another one is. */
+  const handle = async (revision: string, act: () => Promise<void>): Promise<void> => {
+    handled = revision;
+    books.busy = `installing revision ${revision}`;
+    try {
+      await books.tidied;
+      await act();
+    } catch (error) {
+      log.error(`update to revision ${revision}: ${String(error)}`);
+      if (boot().trying?.revision === revision) return goBack(revision, 'internal');
+      await refuse(revision, 'internal');
+    } finally {
+      handled = undefined;
+    }
+  };
+
+  return {
+    get handled() {
+      return handled;
+    },
+    run: (revision, how) =>
+      handle(revision, async () => {
+        const next = await install(revision);
+        if (next !== undefined) await begin(next, revision, how);
+      }),
+    apply: (revision) =>
+      handle(revision, async () => {
+        if ((await install(revision)) === undefined) return;
+        books.busy = undefined;
+        await progress.reach(revision, 'applied');
+      }),
+  };
+}

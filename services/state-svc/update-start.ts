@@ -1,0 +1,109 @@
+// What a start of this service finds of updates: which revision runs now, what was under way, and what was asked for and not begun.
+import type { BootEvent, BootState } from './boot-state.ts';
+import { runningOf } from './boot-state.ts';
+import type { UpdateBooks, UpdateContext } from './update-books.ts';
+import { stageOf } from './update-install.ts';
+import { standsByBoot } from './update-progress.ts';
+import type { GoBack } from './update-return.ts';
+import type { UpdateRun } from './update-run.ts';
+import type { UpdateTrial } from './update-trial.ts';
+import { type Candidate, readCandidate } from './verify-revision.ts';
+
+export interface UpdateStart {
+  /** Whether it must be known before `decide` if anything runs since before. */
+  leavesDoubt(state: BootState): boolean;
+  /** What this start runs, once it is written down. Never rejects. */
+  decide(state: BootState, alive: boolean): Promise<Candidate>;
+  /** Takes it from where it stands, and goes on with what was under way. Never rejects. */
+  settle(): Promise<void>;
+  /** Accepted by a service before this one, and not taken up yet. */
+  readonly inherited: string | undefined;
+}
+
+export function createUpdateStart(
+  context: UpdateContext,
+  books: UpdateBooks,
+  { trial, goBack, run }: { readonly trial: UpdateTrial; readonly goBack: GoBack; readonly run: UpdateRun['run'] },
+): UpdateStart {
+  const { clock, store, reboots, life } = context;
+  const { log, bootLog, progress, hooks } = books;
+  const { boot } = bootLog;
+  let inherited: BootState['asked'];
+
+  /** False: it does not stand, and what follows from that is on its way. */
+  const standsUp = async (trying: BootState['trying']): Promise<boolean> => {
+    const stage = context.stage();
+    const held = await books.heldBeside(stage.current.candidate);
+    const problems = await stage.settle(boot().carried ?? {}, held, hooks.start);
+    stage.current.open();
+    const [problem] = problems;
+    if (problem === undefined) return true;
+    if (trying?.started !== undefined) await goBack(trying.revision, stageOf(problems), false);
+    else reboots.request(problem.code === 'HOOK_FAILED' ? problem.code : 'REVISION_REFUSED', problem.message);
+    return false;
+  };
+
+  /** Containers are on their way; what is written down for people does not hold up whoever waits for them. */
+  const tidyUp = (): void => {
+    const stands = standsByBoot(boot(), inherited);
+    books.tidied = books
+      .tellKnown()
+      .then(() => progress.tidy(stands))
+      .catch((error: unknown) => log.error(`progress of revisions: ${String(error)}`));
+  };
+
+  /** Once: what ends this service as well is not to do so for ever. */
+  const takeUp = async ({ revision, ...how }: NonNullable<BootState['asked']>): Promise<void> => {
+    await bootLog.advanceAnyway({ kind: 'dropped' });
+    if (boot().trying !== undefined) return;
+    log.info(`revision ${revision} was asked for before this service restarted, and is run now`);
+    void run(revision, how);
+  };
+
+  return {
+    get inherited() {
+      return inherited?.revision;
+    },
+    leavesDoubt: (state) =>
+      state.life !== life &&
+      (state.trying?.started !== undefined || state.updated !== undefined || state.carried !== undefined),
+    async decide(state, alive) {
+      bootLog.adopt(state);
+      const event: BootEvent = { kind: 'booted', life, alive: alive || state.life === life, nowMs: clock.elapsedMs() };
+      try {
+        const { failed } = await bootLog.advance(event);
+        inherited = boot().asked;
+        if (failed !== undefined)
+          log.error(`revision ${failed} was not committed before the restart, going back to ${boot().revision}`);
+      } catch (error) {
+        // To start what is to be tried now would be to try it again and again.
+        log.error(`which revision runs cannot be written down, so ${boot().revision} does: ${String(error)}`);
+        const { trying: _trying, updated: _updated, ...done } = boot();
+        bootLog.adopt(done);
+      }
+      return readCandidate(store, runningOf(boot()));
+    },
+    async settle() {
+      const { trying } = boot();
+      try {
+        if (trying?.started !== undefined) {
+          books.busy = `trying revision ${trying.revision}`;
+          await progress.reach(trying.revision, 'starting');
+        }
+        if (!(await standsUp(trying))) return;
+        trial.open();
+        hooks.look();
+        tidyUp();
+        // It was begun before this service restarted.
+        if (trying !== undefined && trying.started === undefined)
+          await books.leave('UPDATE', `to run revision ${trying.revision}`);
+        if (inherited !== undefined) await takeUp(inherited);
+      } catch (error) {
+        log.error(`the revision could not be started: ${String(error)}`);
+        reboots.request('REVISION_REFUSED', String(error));
+      } finally {
+        inherited = undefined;
+      }
+    },
+  };
+}
