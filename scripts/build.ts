@@ -104,10 +104,10 @@ function isThereAlready(): boolean {
 async function learn(folder: string): Promise<readonly string[]> {
   const caches = mkdtempSync(join(tmpdir(), 'berth-caches-'));
   try {
-    const names = await rehearseServices(folder, await contractsHash(), caches).catch((error: unknown) => {
+    const { ready: names } = await rehearseServices(folder, await contractsHash(), caches).catch((error: unknown) => {
       // Want of rights, of memory, of a path that is short enough for a socket: no reason to build nothing.
       console.error(`the services could not be started for their compiled code: ${String(error)}`);
-      return [];
+      return { ready: [] };
     });
     for (const name of names) {
       const path = cachePath(join(folder, `${name}.js`));

@@ -1,24 +1,27 @@
 // Has the services of a build start once, beside a broker and an empty storage, for the compiled code that a start needs: what is written
 // down is a third smaller, and so are the services at rest, than with all that they could ever need.
-import { type ChildProcess, spawn } from 'node:child_process';
+import { type ChildProcess, spawn, spawnSync } from 'node:child_process';
 import { once } from 'node:events';
-import { chownSync, closeSync, existsSync, mkdirSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
+import { chownSync, closeSync, existsSync, mkdirSync, mkdtempSync, readdirSync, rmSync } from 'node:fs';
 import { get, type IncomingMessage } from 'node:http';
 import { Socket } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import process from 'node:process';
+import { setTimeout as delay } from 'node:timers/promises';
+import { build } from 'esbuild';
 import { supervisorContract } from '../services/supervisor/contract.ts';
 import { ALL_CONTRACTS, SERVICE_CONTRACTS } from '../services/supervisor/contracts.ts';
 import { expandPath, type Places } from '../services/supervisor/spawn-arguments.ts';
 import { type Broker, createBroker } from '../shared/ipc/broker.ts';
 import { createChannel } from '../shared/ipc/channel.ts';
-import { fail, ok, type ServiceName } from '../shared/ipc/contract.ts';
+import { ok, type ServiceName } from '../shared/ipc/contract.ts';
 import { memoryPorts } from '../shared/ipc/memory-port.ts';
 import { socketPort } from '../shared/ipc/socket-port.ts';
 import { listenUnix } from '../shared/kernel/unix-sockets.ts';
 import { silentLogger } from '../shared/log/logger.ts';
 import { BROKER_FD, LAUNCH_VARIABLE, type Launch } from '../shared/service/launch.ts';
+import { REHEARSED_ROOT, writeRehearsedRevision, writeRehearsedRoot } from './rehearsed-revision.ts';
 
 /** Nobody: a service without any right does nothing to the machine that it is built on. */
 const NOBODY = 65_534;
@@ -31,19 +34,33 @@ interface Rehearsal {
   /** Where compiled code goes: files of the services' names. */
   readonly caches: string;
   readonly hostSocketFd: number;
+  /** What the container's image would hold. */
+  readonly root: string;
+  /** Loaded into lxc-svc before anything of its own. */
+  readonly machine: string;
 }
 
-/** The names of those that got ready; the others' files are of no use. `hash` is that of the build's contracts. */
-export async function rehearseServices(program: string, hash: string, caches: string): Promise<readonly ServiceName[]> {
+export interface Rehearsed {
+  /** Who got ready; the others' files are of no use. */
+  readonly ready: readonly ServiceName[];
+  /** Not where the kernel keeps namespaces to root: then nobody learns how a container is started. */
+  readonly isContainerStarted: boolean;
+}
+
+/** `hash` is that of the build's contracts. */
+export async function rehearseServices(program: string, hash: string, caches: string): Promise<Rehearsed> {
   const place = mkdtempSync(join(tmpdir(), 'berth-rehearsal-'));
   const places = { rundir: join(place, 'run'), storage: join(place, 'storage'), program };
   const socket = join(places.rundir, 'pv-ctrl');
+  const [root, machine] = [join(place, 'root'), join(place, 'machine.cjs')];
   try {
+    await buildMachine(machine);
+    writeRehearsedRoot(root);
     makeFolders(place, places, caches);
     const hostSocketFd = listenUnix(socket, { mode: 0o600, backlog: 8 });
     try {
-      const ready = await startAll({ places, caches, hostSocketFd }, hash, () => ask(socket));
-      return ready.filter((service) => existsSync(join(caches, `${service}.cache`)));
+      const rehearsed = await startAll({ places, caches, hostSocketFd, root, machine }, hash, socket);
+      return { ...rehearsed, ready: rehearsed.ready.filter((service) => existsSync(join(caches, `${service}.cache`))) };
     } finally {
       closeSync(hostSocketFd);
     }
@@ -52,16 +69,16 @@ export async function rehearseServices(program: string, hash: string, caches: st
   }
 }
 
-/** Answers who got ready, once all have ended. `use`: what clients would ask. */
-async function startAll(rehearsal: Rehearsal, hash: string, use: () => Promise<void>): Promise<readonly ServiceName[]> {
+/** Answers once all have ended. */
+async function startAll(rehearsal: Rehearsal, hash: string, socket: string): Promise<Rehearsed> {
   const children: ChildProcess[] = [];
   const awaited = awaitAll(SERVICE_CONTRACTS.map(({ service }) => service));
   const listener = { onReady: awaited.on, onBeat: () => undefined, onGone: () => undefined };
   const broker = createBroker({ contracts: ALL_CONTRACTS, contractsHash: hash, log: silentLogger, listener });
-  connectSupervisor(broker, hash);
+  connectSupervisor(broker, hash, rehearsal.places);
   try {
-    const ends = SERVICE_CONTRACTS.map(({ service, privileges }) => {
-      const child = start(service, privileges.user === 'root', rehearsal, broker);
+    const ends = SERVICE_CONTRACTS.map(({ service }) => {
+      const child = start(service, rehearsal, broker);
       children.push(child);
       return new Promise<void>((resolve) => {
         for (const end of ['exit', 'error']) child.once(end, () => resolve());
@@ -69,11 +86,13 @@ async function startAll(rehearsal: Rehearsal, hash: string, use: () => Promise<v
     });
     await withLimit(READY_MS, awaited.all);
     const ready = SERVICE_CONTRACTS.map(({ service }) => service).filter((service) => awaited.ready.has(service));
-    if (awaited.ready.has('ctl-svc') && awaited.ready.has('state-svc')) await withLimit(END_MS, use());
+    const isAsked = awaited.ready.has('ctl-svc') && awaited.ready.has('state-svc');
+    if (isAsked) await withLimit(END_MS, read(socket, '/services'));
+    const isContainerStarted = ready.length === SERVICE_CONTRACTS.length && (await isStarted(socket));
     // They end when nobody is there any more, and write.
     broker.close();
     await withLimit(END_MS, Promise.all(ends));
-    return ready;
+    return { ready, isContainerStarted };
   } finally {
     broker.close();
     for (const child of children) child.kill('SIGKILL');
@@ -100,14 +119,19 @@ function awaitAll(services: readonly ServiceName[]) {
 }
 
 /** A supervisor that holds nothing and does nothing. */
-function connectSupervisor(broker: Broker, hash: string): void {
+function connectSupervisor(broker: Broker, hash: string, { rundir }: Places): void {
   const [brokerEnd, ownEnd] = memoryPorts();
   broker.attach('supervisor', brokerEnd);
   const channel = createChannel(ownEnd, { contractsHash: hash, log: silentLogger, beatMs: 0 });
   channel.serve(supervisorContract, {
     listServices: () => ok({ services: [] }),
     controlService: () => ok({}),
-    openSockets: () => fail({ code: 'SOCKET_FAILED', reason: 'a rehearsal' }),
+    openSockets: ({ container }) => {
+      const folder = join(rundir, 'ctl', container);
+      mkdirSync(folder, { recursive: true });
+      giveToNobody(folder);
+      return ok({ folder });
+    },
     closeSockets: () => ok({}),
     listControlSockets: () => ok({ sockets: [] }),
     listLogSockets: () => ok({ sockets: [] }),
@@ -118,54 +142,83 @@ function connectSupervisor(broker: Broker, hash: string): void {
   channel.ready();
 }
 
-/** What the supervisor makes, and a revision 0 without containers. */
+/** What the supervisor makes, and the revision. */
 function makeFolders(place: string, places: Places, caches: string): void {
   const owned = ALL_CONTRACTS.flatMap(({ files }) => [...files.owns, ...(files.shared ?? []).map(({ path }) => path)]);
   for (const path of owned) mkdirSync(expandPath(path, places), { recursive: true });
-  const revision = join(places.storage, 'trails/0/.pvr');
-  mkdirSync(revision, { recursive: true });
-  const state = { '#spec': 'pantavisor-service-system@1', 'device.json': {} };
-  writeFileSync(join(revision, 'json'), JSON.stringify(state));
-  if (process.getuid?.() !== 0) return;
+  writeRehearsedRevision(places.storage);
   for (const folder of [place, caches]) {
-    chownSync(folder, NOBODY, NOBODY);
-    for (const path of readdirSync(folder, { recursive: true, encoding: 'utf8' })) {
-      chownSync(join(folder, path), NOBODY, NOBODY);
-    }
+    giveToNobody(folder);
+    for (const path of readdirSync(folder, { recursive: true, encoding: 'utf8' })) giveToNobody(join(folder, path));
   }
 }
 
-/** Mounts what it likes, where nobody sees it. */
-const AS_ROOT = ['unshare', '--user', '--map-root-user', '--mount', '--'];
+function giveToNobody(path: string): void {
+  if (process.getuid?.() === 0) chownSync(path, NOBODY, NOBODY);
+}
 
-function start(service: ServiceName, isRoot: boolean, around: Rehearsal, broker: Broker): ChildProcess {
-  const { places, caches, hostSocketFd } = around;
+async function buildMachine(outfile: string): Promise<void> {
+  const entryPoints = [join(import.meta.dirname, 'rehearsed-machine.ts')];
+  await build({ entryPoints, outfile, bundle: true, platform: 'node', format: 'cjs', logLevel: 'warning' });
+}
+
+/** Mounts what it likes, where nobody sees it; and has a network of its own, where the kernel grants one. */
+const AS_ROOT = ['unshare', '--user', '--map-root-user', '--mount'];
+const WITH_NETWORK = [...AS_ROOT, '--net'];
+const asNobody = () => (process.getuid?.() === 0 ? { uid: NOBODY, gid: NOBODY } : {});
+
+function apart(service: ServiceName): readonly string[] {
+  if (service === 'lxc-svc') return AS_ROOT;
+  if (service !== 'net-svc') return [];
+  const [command = '', ...args] = WITH_NETWORK;
+  // Without one it gets ready all the same, and learns less.
+  return spawnSync(command, [...args, '--', 'true'], asNobody()).status === 0 ? WITH_NETWORK : [];
+}
+
+function start(service: ServiceName, around: Rehearsal, broker: Broker): ChildProcess {
+  const { places, caches, hostSocketFd, root, machine } = around;
   const { rundir, storage, program } = places;
   const own = service === 'ctl-svc' ? { hostSocketFd: BROKER_FD + 1 } : {};
   const life = service === 'state-svc' ? { life: 'rehearsal' } : {};
   const launch: Launch = { service, rundir, storage, mode: 'embedded', ...own, ...life };
+  const namespaces = apart(service);
   const [command = '', ...args] = [
-    ...(isRoot ? AS_ROOT : []),
-    ...[process.execPath, join(program, 'boot.js'), '--rehearse'],
-    ...[join(program, `${service}.js`), join(caches, `${service}.cache`)],
+    ...(namespaces.length === 0 ? [] : [...namespaces, '--']),
+    ...[process.execPath, ...(service === 'lxc-svc' ? ['--require', machine] : [])],
+    ...[join(program, 'boot.js'), '--rehearse', join(program, `${service}.js`), join(caches, `${service}.cache`)],
   ];
   const child = spawn(command, args, {
     stdio: ['ignore', 'ignore', 'ignore', 'pipe', ...(service === 'ctl-svc' ? [hostSocketFd] : [])],
-    env: { PATH: process.env.PATH, [LAUNCH_VARIABLE]: JSON.stringify(launch) },
+    env: { PATH: process.env.PATH, [LAUNCH_VARIABLE]: JSON.stringify(launch), [REHEARSED_ROOT]: root },
     cwd: '/',
-    ...(process.getuid?.() === 0 ? { uid: NOBODY, gid: NOBODY } : {}),
+    ...asNobody(),
   });
   const socket = child.stdio[BROKER_FD];
   if (socket instanceof Socket) broker.attach(service, socketPort(socket));
   return child;
 }
 
-/** What everybody asks first. */
-async function ask(socketPath: string): Promise<void> {
-  for (const path of ['/containers', '/services']) {
-    const [response]: IncomingMessage[] = await once(get({ socketPath, path }), 'response');
-    if (response !== undefined) await once(response.resume(), 'end');
+/** Of a container that starts, on a busy machine. */
+const START_MS = 5_000;
+const LOOK_MS = 50;
+
+/** Asked until the container runs, or does not. */
+async function isStarted(socketPath: string): Promise<boolean> {
+  const end = performance.now() + START_MS;
+  while (performance.now() < end) {
+    const containers = await read(socketPath, '/containers').catch(() => '');
+    if (/"status":"(STARTED|READY)"/.test(containers)) return true;
+    if (/"status":"(RECOVERING|STOPPED)"/.test(containers)) return false;
+    await delay(LOOK_MS);
   }
+  return false;
+}
+
+async function read(socketPath: string, path: string): Promise<string> {
+  const [response]: IncomingMessage[] = await once(get({ socketPath, path }), 'response');
+  const chunks: Buffer[] = [];
+  if (response !== undefined) for await (const chunk of response) chunks.push(chunk);
+  return Buffer.concat(chunks).toString();
 }
 
 async function withLimit(limitMs: number, done: Promise<unknown>): Promise<void> {
