@@ -1,12 +1,13 @@
 // Wiring of lxc-svc.
 import { settingsOf } from '../../shared/config/launched-settings.ts';
-import { runService } from '../../shared/service/run-service.ts';
+import { trimHeap } from '../../shared/kernel/libc.ts';
+import { runService, type ServiceContext } from '../../shared/service/run-service.ts';
 import { lxcContract } from './contract.ts';
 import { exportsFolder } from './exports-folder.ts';
 import { hooksFolder, hookTimeoutMs } from './hook-files.ts';
 import { startLxcService } from './service.ts';
 
-void runService(lxcContract, 'lxc', ({ channel, launch, log }) => {
+const wire = ({ channel, launch, log }: ServiceContext) => {
   const { rundir, storage, logUid } = launch;
   const settings = settingsOf(launch);
   const [capture, autoDevLog] = [settings.value('PV_LOG_CAPTURE'), settings.value('PV_LOG_AUTO_DEVLOG')];
@@ -20,4 +21,6 @@ void runService(lxcContract, 'lxc', ({ channel, launch, log }) => {
   const own = { exports, cryptsetup, capture, autoDevLog, modules };
   const hooks = { folder: hooksFolder(launch), timeoutMs: hookTimeoutMs(settings) };
   return startLxcService({ channel, rundir, storage, readerGid: logUid, ...own, hooks, log });
-});
+};
+
+void runService(lxcContract, 'lxc', wire, trimHeap);

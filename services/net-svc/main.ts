@@ -1,8 +1,9 @@
 // Wiring of net-svc.
 import { join } from 'node:path';
 import { settingsOf } from '../../shared/config/launched-settings.ts';
+import { trimHeap } from '../../shared/kernel/libc.ts';
 import { createLogger } from '../../shared/log/logger.ts';
-import { runService } from '../../shared/service/run-service.ts';
+import { runService, type ServiceContext } from '../../shared/service/run-service.ts';
 import { netContract } from './contract.ts';
 import { openDesiredState } from './desired-state.ts';
 import { createDetachedSweep } from './detachments.ts';
@@ -17,7 +18,7 @@ import { iptables, nftables } from './nat-command.ts';
 import { openNamespaces } from './netns.ts';
 import { createSenderGuard } from './sender-guard.ts';
 
-void runService(netContract, 'net', ({ channel, launch, log }) => {
+const wire = ({ channel, launch, log }: ServiceContext) => {
   const dir = join(launch.rundir, 'netns');
   const known = [nftables, iptables];
   const settings = settingsOf(launch);
@@ -57,4 +58,6 @@ void runService(netContract, 'net', ({ channel, launch, log }) => {
     await drift.stop();
     ipamLog.flush();
   };
-});
+};
+
+void runService(netContract, 'net', wire, trimHeap);

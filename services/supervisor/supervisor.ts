@@ -9,6 +9,7 @@ import type { Channel, Contract, ServiceName } from '../../shared/ipc/contract.t
 import { CONTRACTS_HASH } from '../../shared/ipc/contracts-hash.ts';
 import { memoryPorts } from '../../shared/ipc/memory-port.ts';
 import { socketPort } from '../../shared/ipc/socket-port.ts';
+import { trimHeap } from '../../shared/kernel/libc.ts';
 import { createLogger, type Logger } from '../../shared/log/logger.ts';
 import { giveBackAtRest } from '../../shared/service/rest.ts';
 import { trustPlaces } from '../../shared/service/trust-places.ts';
@@ -91,7 +92,7 @@ export async function startSupervisor(options: SupervisorOptions): Promise<Super
   turns = startInTurns(services, Math.max(LEAST_AT_A_TIME, availableParallelism()));
   serveRequests(channel, services, held, broker, { reboots, watchdog, turns }, options.warnings);
   const stopTicking = watchPulses(services);
-  const stopGivingBack = giveBackAtRest();
+  const stopGivingBack = giveBackAtRest(trimHeap);
   return {
     ready,
     rebootAsked: reboots.asked,

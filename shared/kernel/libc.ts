@@ -57,6 +57,17 @@ const cMount: (
 );
 const cUmount2: (target: string, flags: number) => number = libc.func('int umount2(const char *target, int flags)');
 
+/** Of glibc alone: others have no such heap. */
+const cMallocTrim = optional(() => libc.func('int malloc_trim(size_t pad)'));
+
+function optional<T>(bind: () => T): T | undefined {
+  try {
+    return bind();
+  } catch {
+    return undefined;
+  }
+}
+
 function checked(result: number, call: string): number {
   if (result < 0) throw kernelError(koffi.errno(), call);
   return result;
@@ -123,4 +134,9 @@ export function bindMount(source: string, target: string): void {
 /** Detaches at once, busy or not (MNT_DETACH, 2 in linux/fs.h). */
 export function detachMount(target: string): void {
   checked(cUmount2(target, 2), `umount ${target}`);
+}
+
+/** Gives back what is free in the heap of malloc(3), also between what is not (malloc_trim(3)). */
+export function trimHeap(): void {
+  cMallocTrim?.(0);
 }

@@ -40,15 +40,18 @@ export function look({ quiet, owed, started }: Rest, spentMs: number): readonly 
   return [{ quiet: quiet + 1, owed: left, started: started && left > 0 }, started ? 'code' : 'garbage'];
 }
 
-/** Does not keep the process alive. Answers how to stop it. */
-export function giveBackAtRest(): () => void {
+/** `trim`: what else can be given back, asked for after a collection. Does not keep the process alive. Answers how to stop it. */
+export function giveBackAtRest(trim: () => void): () => void {
   let rest = STARTED;
   let spent = process.cpuUsage();
   const run = (): void => {
     const { user, system } = process.cpuUsage(spent);
     const [next, collection] = look(rest, (user + system) / 1_000);
     rest = next;
-    if (collection !== undefined) collect(collection);
+    if (collection !== undefined) {
+      collect(collection);
+      trim();
+    }
     spent = process.cpuUsage();
   };
   return alignedInterval(LOOK_MS, run, true);

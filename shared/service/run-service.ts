@@ -17,12 +17,13 @@ export type Stop = () => Promise<void> | void;
 
 /**
  * `src` is the service's name in logs. `wire` connects channel and handlers and returns once requests can be answered;
- * ready is reported after it. A rejected `wire`, or any error nobody caught, is logged as fatal and ends the process with 1.
+ * ready is reported after it. `trim` is called at rest: native code can give back more than V8. A rejected `wire`, or any error nobody caught, is logged as fatal and ends the process with 1.
  */
 export async function runService(
   contract: Contract,
   src: string,
   wire: (context: ServiceContext) => Promise<Stop | undefined> | Stop | undefined,
+  trim: () => void = () => undefined,
 ): Promise<void> {
   const log = createLogger(src);
   const die = (error: unknown): never => {
@@ -43,7 +44,7 @@ export async function runService(
     const channel = connectInherited(BROKER_FD, contract, log);
     const stop = await wire({ channel, launch: settings, log });
     channel.ready();
-    giveBackAtRest();
+    giveBackAtRest(trim);
     await channel.closed;
     await stop?.();
     log.flush();
