@@ -7,6 +7,7 @@ import process from 'node:process';
 import { setTimeout as delay } from 'node:timers/promises';
 import { parseArgs } from 'node:util';
 import { ExecaError, execa } from 'execa';
+import { answerHelp, refuse } from '../tests/usage.ts';
 import { hidePrograms } from './hide.ts';
 import { type Footprint, footprintOf, leftovers, type MachineState, machineState } from './leftovers.ts';
 import { NODE_INSIDE, OUTSIDE_ADDRESS, openSandbox, PROGRAM_INSIDE, type Sandbox, STORAGE_INSIDE } from './sandbox.ts';
@@ -245,9 +246,12 @@ async function show(example: Example): Promise<void> {
   }
 }
 
-const USAGE = 'usage: scripts/demo [EXAMPLE] [--check] [--hide PROGRAM,...]';
+const USAGE = `usage: scripts/demo [EXAMPLE] [--check] [--hide PROGRAM,...]
 
-/** EXAMPLE: a folder of test/examples. --hide: programs that the sandbox is not to have, as nft. */
+  EXAMPLE            a folder of test/examples (01-basic)
+  --check            unattended: waits until it does what it shows, stops it, and proves that nothing is left
+  --hide PROGRAM,…   programs that the sandbox is not to have, as nft`;
+
 function parseOptions(argv: readonly string[]): { readonly example: Example; readonly unattended: boolean } {
   const { values, positionals } = parseArgs({
     args: [...argv],
@@ -261,19 +265,21 @@ function parseOptions(argv: readonly string[]): { readonly example: Example; rea
   return { example: { source, hidden }, unattended: values.check };
 }
 
+function readOptions(): ReturnType<typeof parseOptions> {
+  try {
+    return parseOptions(process.argv.slice(2));
+  } catch (error) {
+    return refuse('demo', error instanceof Error ? error.message : String(error), USAGE);
+  }
+}
+
 const complain = (error: unknown): void => console.error(`demo: ${error instanceof Error ? error.message : error}`);
 
 // A terminal that was closed is no reason to leave things behind.
 for (const stream of [process.stdout, process.stderr]) stream.on('error', () => undefined);
 
-let options: ReturnType<typeof parseOptions>;
-try {
-  options = parseOptions(process.argv.slice(2));
-} catch (error) {
-  complain(error);
-  console.error(USAGE);
-  process.exit(2);
-}
+answerHelp(USAGE);
+const options = readOptions();
 await (options.unattended ? check(options.example) : show(options.example)).catch((error: unknown) => {
   complain(error);
   process.exitCode = 1;

@@ -1,4 +1,4 @@
-// What the commands that test say to arguments that make no sense, and to whoever asks for help, before anything is started.
+// What the demo and the commands that test say to arguments that make no sense, and to whoever asks for help, before anything is started.
 import assert from 'node:assert/strict';
 import { spawnSync } from 'node:child_process';
 import { join } from 'node:path';
@@ -12,9 +12,12 @@ const PROGRAMS = {
   fuzz: 'scripts/fuzz/main.ts',
   bench: 'scripts/bench/main.ts',
   hw: 'hw-tests/run.ts',
+  demo: 'scripts/sandbox/demo.ts',
 } as const;
 type Command = keyof typeof PROGRAMS;
-const COMMANDS: readonly Command[] = ['crash', 'soak', 'fuzz', 'bench', 'hw'];
+const COMMANDS: readonly Command[] = ['crash', 'soak', 'fuzz', 'bench', 'hw', 'demo'];
+const usageOf = (command: Command): RegExp =>
+  new RegExp(`^usage: ${command === 'demo' ? 'scripts/demo' : `npm run ${command}`} `, 'm');
 const run = (command: Command, ...options: readonly string[]) =>
   spawnSync(process.execPath, ['--import', 'tsx', join(ROOT, PROGRAMS[command]), ...options], { encoding: 'utf8' });
 
@@ -28,14 +31,15 @@ const WRONG: readonly (readonly [Command, readonly string[], RegExp])[] = [
   ['soak', ['extra'], /Unexpected argument 'extra'/],
   ['fuzz', ['--requests', '1.5'], /--requests takes a whole number of at most nine digits, not '1.5'/],
   ['fuzz', ['--loud'], /Unknown option '--loud'/],
+  ['demo', ['nowhere'], /no example nowhere in test\/examples/],
 ];
 
-describe('commands that test', () => {
+describe('commands that try Berth', () => {
   for (const [command, options, message] of WRONG) {
     it(`${command} ${options.join(' ')} is refused, with the usage`, () => {
       const { status, stdout, stderr } = run(command, ...options);
       assert.match(stderr, message);
-      assert.match(stderr, new RegExp(`^usage: npm run ${command} `, 'm'));
+      assert.match(stderr, usageOf(command));
       assert.deepEqual([status, stdout], [2, '']);
     });
   }
@@ -43,8 +47,8 @@ describe('commands that test', () => {
   for (const command of COMMANDS) {
     it(`${command} --help tells every option, and does nothing`, () => {
       const { status, stdout, stderr } = run(command, '--help');
-      assert.match(stdout, new RegExp(`^usage: npm run ${command} `));
-      assert.match(stdout, /^ {2}--json /m);
+      assert.match(stdout, usageOf(command));
+      assert.match(stdout, /^ {2}--(json|check) /m);
       assert.deepEqual([status, stderr], [0, '']);
     });
   }
