@@ -17,7 +17,8 @@ export interface ConfigFile {
 export function configFiles({ storage }: Places, revision: string, container: string): readonly ConfigFile[] {
   const trail = join(storage, 'trails', revision);
   const text = readIfPresent(join(trail, '.pvr/json'));
-  if (text === undefined) return [];
+  // Most states have none, and each of many containers would take apart all of it. With a backslash names may be written in other ways.
+  if (text === undefined || !(text.includes('_config/') || text.includes('\\'))) return [];
   const { objects, documents } = readStateDocument(JSON.parse(text));
   const folder = `_config/${container}/`;
   const isIts = (path: string): boolean => path.startsWith(folder);

@@ -17,7 +17,7 @@ import type { Disks } from './disks.ts';
 import { mountExports, removeMountPoints } from './exports.ts';
 import { removeGoneRevisions } from './gone-revisions.ts';
 import { type LogFile, logFiles, openLogFiles, watchLogFiles } from './log-files.ts';
-import { type Mount, mountsBelow, readMountTable } from './mount-table.ts';
+import { isTarget, type Mount, mountsBelow, readMountInfo, readMountTable } from './mount-table.ts';
 import { readOwnConfig } from './own-config.ts';
 import { type ContainerPlaces, containerPlaces, lxcPath, type Places, storageRoots, trailPath } from './places.ts';
 import { knownContainers, type MountRecord, readMountRecord, removeRecord, writeMountRecord } from './record-store.ts';
@@ -151,8 +151,9 @@ export function createContainerMounts(context: MountContext): ContainerMounts {
     const its = containerPlaces(places, container);
     const record = readMountRecord(its.mountRecord);
     if (record === undefined) return undefined;
-    const targets = given ?? mountedTargets();
-    return mountTargets(its, record).every((target) => targets.has(target)) ? record : undefined;
+    const info = given === undefined ? readMountInfo() : '';
+    const isMounted = (target: string): boolean => given?.has(target) ?? isTarget(info, target);
+    return mountTargets(its, record).every(isMounted) ? record : undefined;
   };
 
   const isMountedAs = (container: string, wanted: MountRecord, targets?: ReadonlySet<string>): boolean => {

@@ -54,9 +54,9 @@ function mountVolume(
   const root = diskRoot(volume.disk);
   const folder = volumePath(owner, { ...volume, persistence });
   mkdirSync(join(root, folder), { recursive: true, mode: 0o755 });
-  const real = realpathSync(join(root, folder));
+  const real = realpathSync.native(join(root, folder));
   // Whoever else writes to the disk must not choose what is bound into a container.
-  if (real !== join(realpathSync(root), folder)) throw new Error(`${join(root, folder)} leads to ${real}`);
+  if (real !== join(realpathSync.native(root), folder)) throw new Error(`${join(root, folder)} leads to ${real}`);
   mkdirSync(target, { recursive: true });
   bindMount(real, target);
 }

@@ -15,10 +15,10 @@ function readBounded(path: string): string {
 
 /** Throws Node's system errors when `path` cannot be read. */
 export function readOwnConfig(path: string): ParsedLxcConfig {
-  const folder = realpathSync(dirname(path));
+  const folder = realpathSync.native(dirname(path));
   return parseLxcConfig(readBounded(path), path, (included) => {
     try {
-      const real = realpathSync(resolve(folder, included));
+      const real = realpathSync.native(resolve(folder, included));
       return real.startsWith(`${folder}/`) ? readBounded(real) : undefined;
     } catch {
       return undefined;

@@ -9,15 +9,18 @@ import { failingStep } from './root-mounts.ts';
 export function preparePantavisor({ sockets, shown }: PantavisorSources, logUid: number | undefined): void {
   failingStep('/pantavisor', () => {
     for (const name of Object.keys(shown)) mkdirSync(join(sockets, name), { recursive: true, mode: 0o755 });
-    // Nothing was logged by it yet.
-    makeFolder(shown.logs, logUid);
-    for (const source of Object.values(shown)) checkFolder(source);
+    if (!existsSync(shown.logs.root)) mkdirSync(shown.logs.root, { recursive: true, mode: 0o755 });
+    for (const source of Object.values(shown)) {
+      // Nothing was logged by it yet.
+      checkFolder(source, source === shown.logs ? maker(logUid) : () => undefined);
+    }
   });
 }
 
-function makeFolder(source: SourceFolder, uid: number | undefined): void {
-  if (!existsSync(source.root)) mkdirSync(source.root, { recursive: true, mode: 0o755 });
-  walk(source, (parent, name) => {
+type BeforeOpening = (parent: number, name: string) => void;
+
+function maker(uid: number | undefined): BeforeOpening {
+  return (parent, name) => {
     try {
       mkdirSync(`/proc/self/fd/${parent}/${name}`, { mode: 0o755 });
     } catch (error) {
@@ -27,17 +30,17 @@ function makeFolder(source: SourceFolder, uid: number | undefined): void {
     const made = openFolder(`/proc/self/fd/${parent}/${name}`);
     if (uid !== undefined) fchownSync(made, uid, uid);
     closeSync(made);
-  });
+  };
 }
 
-function checkFolder(source: SourceFolder): void {
-  const found = walk(source, () => undefined);
-  const expected = [realpathSync(source.root), ...source.below].join('/');
+function checkFolder(source: SourceFolder, before: BeforeOpening): void {
+  const found = walk(source, before);
+  const expected = [realpathSync.native(source.root), ...source.below].join('/');
   if (found !== expected) throw new Error(`${expected} leads to ${found}`);
 }
 
 /** Opens one folder after the other, each through the one before; answers where that led. Throws at links and where there is none. */
-function walk({ root, below }: SourceFolder, before: (parent: number, name: string) => void): string {
+function walk({ root, below }: SourceFolder, before: BeforeOpening): string {
   let folder = openSync(root, constants.O_RDONLY | constants.O_DIRECTORY);
   try {
     for (const name of below) {

@@ -7,7 +7,7 @@ import { firstError, loggedExit, loggedStart } from '../../services/lxc-svc/exit
 import { haltSignal, signalNumber } from '../../services/lxc-svc/halt-signal.ts';
 import { hostReasons } from '../../services/lxc-svc/host-support.ts';
 import { createKeyQueue } from '../../services/lxc-svc/key-queue.ts';
-import { mountsBelow, parseMountTable } from '../../services/lxc-svc/mount-table.ts';
+import { isTarget, mountsBelow, parseMountTable } from '../../services/lxc-svc/mount-table.ts';
 import { kill } from '../../services/lxc-svc/process-table.ts';
 import { parseLxcConfig } from '../../shared/lxc-config/parse.ts';
 
@@ -120,6 +120,27 @@ nonsense
       { target: '/mnt a', type: 'ext3', source: '/dev/root', superOptions: ['rw', 'errors=continue'] },
       { target: '/sys/fs/cgroup/cpu', type: 'cgroup', source: 'cgroup', superOptions: ['rw', 'cpu'] },
     ]);
+  });
+
+  it('is asked for one place as if it were read whole', () => {
+    const path = fc.array(fc.constantFrom('a', 'b', ' ', '\\', '\t', '/', 'ab'), { minLength: 1, maxLength: 3 });
+    const paths = path.map((parts) => `/${parts.join('')}`);
+    const escaped = (text: string): string =>
+      text.replace(/[ \t\n\\]/g, (each) => `\\${each.charCodeAt(0).toString(8).padStart(3, '0')}`);
+    fc.assert(
+      fc.property(fc.array(fc.record({ root: paths, target: paths })), paths, (mounts, asked) => {
+        const lines = mounts.map(
+          ({ root, target }) =>
+            `36 35 98:0 ${escaped(root)} ${escaped(target)} rw shared:1 - tmpfs ${escaped(root)} rw`,
+        );
+        const text = `${lines.join('\n')}\n`;
+        assert.equal(
+          isTarget(text, asked),
+          parseMountTable(text).some(({ target }) => target === asked),
+        );
+        for (const { target } of mounts) assert.ok(isTarget(text, target));
+      }),
+    );
   });
 
   it('takes nothing for below that only begins alike', () => {
