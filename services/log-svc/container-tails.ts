@@ -22,14 +22,16 @@ const BATCH_MS = 20;
 /** For events that the kernel dropped. */
 const SWEEP_MS = 5_000;
 
-/** A kill repeats this much at most, beside what one turn reads of files that say little. */
+/** A kill repeats this much at most. */
 const SAVE_BYTES = 32 * 1024;
+/** Less than that is saved so much later, with what is read meanwhile: a start of many containers reads a little of a file every few ms. */
+const SAVE_MS = 250;
 
 /** More than a device has; containers of revisions that are gone must not add up. */
 const MAX_LEFT = 1_000;
 
 /**
- * `onRead` is called after every turn that read something, with all cursors, and answers whether they are kept for good; `say` with what
+ * `onRead` is called after some turns that read something, with all cursors, and answers whether they are kept for good; `say` with what
  * is worth a line in our own log. `memory`: that of consoles.
  */
 export function createContainerTails(
@@ -48,21 +50,32 @@ export function createContainerTails(
   let sink: LogSink | undefined;
   let timer: NodeJS.Timeout | undefined;
   let sweep: NodeJS.Timeout | undefined;
+  let saver: NodeJS.Timeout | undefined;
+  /** Inodes of the files that the saved cursors are of. */
+  const saved = new WeakMap<ContainerTail, number | undefined>();
 
   let changed = false;
   let unsavedBytes = 0;
   /** The cursors as they were saved last. */
   let areKept = false;
   const save = (): void => {
+    clearTimeout(saver);
+    saver = undefined;
     if (!changed) return;
     changed = false;
     unsavedBytes = 0;
     const entries = [...tails].map(([path, tail]): [string, Followed] => {
       const cursor = tail.cursor();
+      saved.set(tail, cursor?.inode);
       return [path, { ...tail.log, ...(cursor === undefined ? {} : { cursor }) }];
     });
     areKept = onRead(Object.fromEntries([...left, ...entries]));
     for (const tail of tails.values()) release(tail, RELEASE_BYTES);
+  };
+  /** Of another file at once: the one before it goes with the next rotation, and nothing is known of one without a cursor. */
+  const saveSoon = (read: readonly ContainerTail[]): void => {
+    if (read.some((tail) => tail.cursor()?.inode !== saved.get(tail))) save();
+    else if (changed) saver ??= setTimeout(save, SAVE_MS);
   };
   /** Whoever says something while nothing is free loses it, and nothing else tells. */
   const lookForRoom = (): boolean => {
@@ -86,7 +99,7 @@ export function createContainerTails(
     const due = [...tails.values()].filter(({ folder }) => changedFolders.has(folder));
     changedFolders.clear();
     for (const tail of due) if (readTail(tail, into)) changedFolders.add(tail.folder);
-    save();
+    saveSoon(due);
     return changedFolders.size > 0;
   };
   const schedule = (): void => {
@@ -168,6 +181,7 @@ export function createContainerTails(
       clearInterval(sweep);
       for (const { folder } of tails.values()) changedFolders.add(folder);
       readChanged();
+      save();
       for (const { close } of watchers.values()) close();
       for (const [path, tail] of tails) {
         if (sink !== undefined) tail.tellLeftOut(sink, true);

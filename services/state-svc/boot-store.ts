@@ -24,7 +24,7 @@ export function openBootStore(storage: string): BootStore {
   return {
     async load() {
       try {
-        const text = await readIfPresent(path);
+        const text = readIfPresent(path);
         if (text === undefined) return { ok: true, value: FACTORY };
         const value: unknown = JSON.parse(text);
         const parsed = bootState.safeParse(value);

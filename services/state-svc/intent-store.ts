@@ -92,7 +92,7 @@ export async function openIntents(path: string, log: Logger, retryMs = RETRY_MS)
 
 async function load(path: string, log: Logger): Promise<readonly (readonly [string, Intent])[]> {
   try {
-    const text = await readIfPresent(path);
+    const text = readIfPresent(path);
     return text === undefined ? [] : Object.entries(document.parse(JSON.parse(text)));
   } catch (error) {
     log.warn(`${path} is not readable and starts over empty: ${String(error)}`);

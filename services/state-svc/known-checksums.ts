@@ -1,6 +1,6 @@
 // What files held when they were last hashed, for the mode in which a start takes that for true of a file that looks the same:
 //   <storage>/cache/checksums.json   {"<inode> <bytes> <nanoseconds of its last change>": "<sha256>", …}, used longest ago first
-import { stat } from 'node:fs/promises';
+import { statSync } from 'node:fs';
 import * as z from 'zod/mini';
 import type { Logger } from '../../shared/log/logger.ts';
 import { sha256 } from '../../shared/schema/names.ts';
@@ -29,7 +29,7 @@ export function openKnownChecksums(path: string, checksums: Checksums, log: Logg
   let writing: Promise<void> = Promise.resolve();
   const load = async (): Promise<Map<string, string>> => {
     try {
-      const text = await readIfPresent(path);
+      const text = readIfPresent(path);
       return new Map(text === undefined ? [] : Object.entries(document.parse(JSON.parse(text))));
     } catch (error) {
       log.warn(`${path} is not readable, objects are hashed anew: ${String(error)}`);
@@ -49,9 +49,9 @@ export function openKnownChecksums(path: string, checksums: Checksums, log: Logg
     if (!oldest.done) all.delete(oldest.value);
   };
   const hash = async (file: string): Promise<FileChecksum> => {
-    const before = await stampOf(file);
+    const before = stampOf(file);
     const found = await checksums.checksum(file);
-    if (found.ok && before !== undefined && before === (await stampOf(file))) {
+    if (found.ok && before !== undefined && before === stampOf(file)) {
       await remember(before, found.sha256);
       hasNew = true;
     }
@@ -69,7 +69,7 @@ export function openKnownChecksums(path: string, checksums: Checksums, log: Logg
   return {
     hash,
     async checksum(file) {
-      const stamp = await stampOf(file);
+      const stamp = stampOf(file);
       const digest = stamp === undefined ? undefined : (await known()).get(stamp);
       if (stamp === undefined || digest === undefined) return await hash(file);
       await remember(stamp, digest);
@@ -83,9 +83,9 @@ export function openKnownChecksums(path: string, checksums: Checksums, log: Logg
   };
 }
 
-async function stampOf(path: string): Promise<string | undefined> {
+function stampOf(path: string): string | undefined {
   try {
-    const { ino, size, mtimeNs } = await stat(path, { bigint: true });
+    const { ino, size, mtimeNs } = statSync(path, { bigint: true });
     return `${ino} ${size} ${mtimeNs}`;
   } catch {
     return undefined;

@@ -19,7 +19,7 @@ export function openLeaseHolds(path: string, log: Logger): LeaseHoldStore {
   return {
     async load() {
       try {
-        const text = await readIfPresent(path);
+        const text = readIfPresent(path);
         return new Map(text === undefined ? [] : Object.entries(document.parse(JSON.parse(text))));
       } catch (error) {
         log.warn(`${path} is not readable, hold times of leases start over: ${String(error)}`);

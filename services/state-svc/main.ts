@@ -50,7 +50,7 @@ void runService(stateContract, 'state', async ({ channel, launch, log }) => {
     reservedPercent: () => settings.value('PV_STORAGE_GC_RESERVED'),
     standing: () => runner?.standing() ?? { revision: undefined, status: undefined },
   });
-  const metadata = await openMetadata(cache, own, log);
+  const metadata = openMetadata(cache, own, log);
   const settings = createLiveSettings(writtenOf(launch), metadata, log);
   settings.onChange(() => channel.publish(stateContract, 'overridesChanged', { overrides: overrideRows(settings) }));
   metadata.onChange((kind, key) => channel.publish(stateContract, 'metadataChanged', { kind, key }));

@@ -1,7 +1,8 @@
 // One kind of metadata on disk, and in memory what is on disk:
 //   <folder>/<key>   the value, as it was sent
 //   <folder>/.new    a value that is being written
-import { chmod, mkdir, open, readdir, readFile, rm, unlink } from 'node:fs/promises';
+import { chmodSync, closeSync, fstatSync, mkdirSync, openSync, readdirSync, readFileSync, rmSync } from 'node:fs';
+import { unlink } from 'node:fs/promises';
 import { join } from 'node:path';
 import { TextDecoder } from 'node:util';
 import type { Logger } from '../../shared/log/logger.ts';
@@ -24,15 +25,11 @@ export interface MetadataStore {
 const utf8 = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true });
 
 /** What is in the folder and no metadata is told, left alone and not shown. */
-export async function openMetadataStore(
-  folder: string,
-  log: Logger,
-  changed: (key: string) => void,
-): Promise<MetadataStore> {
-  await mkdir(folder, { recursive: true });
+export function openMetadataStore(folder: string, log: Logger, changed: (key: string) => void): MetadataStore {
+  mkdirSync(folder, { recursive: true });
   // Passwords of networks and keys of people are among the values: nobody else on the device reads them here.
-  await chmod(folder, 0o700);
-  const entries = await load(folder, log);
+  chmodSync(folder, 0o700);
+  const entries = load(folder, log);
   // One after the other: there is one `.new`, and limits hold over all keys.
   let turn: Promise<unknown> = Promise.resolve();
   const inTurn = <T>(act: () => Promise<T>): Promise<T> => {
@@ -81,15 +78,15 @@ function writeFailed(error: unknown): WriteFailed {
   return { code: 'WRITE_FAILED', full: code === 'ENOSPC' || code === 'EDQUOT', reason };
 }
 
-async function load(folder: string, log: Logger): Promise<Map<string, string>> {
+function load(folder: string, log: Logger): Map<string, string> {
   // Written by half when the power went.
-  await rm(join(folder, '.new'), { force: true });
+  rmSync(join(folder, '.new'), { force: true });
   const entries = new Map<string, string>();
-  for (const key of (await readdir(folder)).sort()) {
+  for (const key of readdirSync(folder).sort()) {
     try {
       const problem = keyProblem(key);
       if (problem !== undefined) throw new Error(`the key is not valid: ${problem}`);
-      const value = await readValue(join(folder, key));
+      const value = readValue(join(folder, key));
       const limit = limitReached(entries, key, value);
       if (limit !== undefined) throw new Error(`more than ${limit.limit} ${limit.what}`);
       entries.set(key, value);
@@ -100,18 +97,18 @@ async function load(folder: string, log: Logger): Promise<Map<string, string>> {
   return entries;
 }
 
-async function readValue(path: string): Promise<string> {
-  const file = await open(path, 'r');
+function readValue(path: string): string {
+  const fd = openSync(path, 'r');
   try {
-    const { size } = await file.stat();
+    const { size } = fstatSync(fd);
     // Not read into memory to find out.
     if (size > MAX_READ_BYTES) throw new Error(`the value is not valid: it has ${size} bytes`);
-    const value = utf8.decode(await readFile(file));
+    const value = utf8.decode(readFileSync(fd));
     const problem = valueProblem(value);
     if (problem !== undefined) throw new Error(`the value is not valid: ${problem}`);
     return value;
   } finally {
-    await file.close();
+    closeSync(fd);
   }
 }
 

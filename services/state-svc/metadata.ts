@@ -1,7 +1,7 @@
 // All metadata of the device: what users and containers stored, and under device-meta what Berth itself says.
 import { join } from 'node:path';
 import type { Logger } from '../../shared/log/logger.ts';
-import { METADATA_KINDS, type MetadataKind } from '../../shared/schema/metadata.ts';
+import type { MetadataKind } from '../../shared/schema/metadata.ts';
 import type { ReadonlyEntries } from './metadata-limits.ts';
 import { type DeleteOutcome, type MetadataStore, openMetadataStore, type SetOutcome } from './metadata-store.ts';
 
@@ -32,15 +32,14 @@ export interface OwnMetadata {
 const FOLDERS: Readonly<Record<MetadataKind, string>> = { user: 'usrmeta', device: 'devmeta' };
 
 /** `cache`: <storage>/cache. */
-export async function openMetadata(cache: string, own: OwnMetadata, log: Logger): Promise<Metadata> {
+export function openMetadata(cache: string, own: OwnMetadata, log: Logger): Metadata {
   const listeners: ((kind: MetadataKind, key: string) => void)[] = [];
-  const open = (kind: MetadataKind): Promise<MetadataStore> =>
+  const open = (kind: MetadataKind): MetadataStore =>
     openMetadataStore(join(cache, FOLDERS[kind]), log, (key) => {
       log.debug(`${kind}-meta ${key} changed`);
       for (const listener of listeners) listener(kind, key);
     });
-  const [user, device] = await Promise.all(METADATA_KINDS.map(open));
-  if (user === undefined || device === undefined) throw new Error('unreachable: there are two kinds');
+  const [user, device] = [open('user'), open('device')];
   const stores: Readonly<Record<MetadataKind, MetadataStore>> = { user, device };
   const isOwn = (kind: MetadataKind, key: string): boolean => kind === 'device' && own.keys.has(key);
   const keptByBerth: KeptByBerth = { code: 'KEPT_BY_BERTH' };

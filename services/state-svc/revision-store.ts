@@ -2,13 +2,13 @@
 //   <storage>/trails/<rev>/.pvr/json     the state
 //   <storage>/trails/<rev>/<path>        hard link to objects/<sha256>
 //   <storage>/objects/<sha256>           artifacts, shared between revisions
-import { readFileSync } from 'node:fs';
-import { link, lstat, mkdir, rename, rm } from 'node:fs/promises';
+import { lstatSync, readFileSync, type Stats } from 'node:fs';
+import { link, mkdir, readFile, rename, rm } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import * as z from 'zod/mini';
 import type { Problem } from '../../shared/revision/revision.ts';
 import { sha256 } from '../../shared/schema/names.ts';
-import { readIfPresent } from './atomic-file.ts';
+import { errorCode } from './atomic-file.ts';
 import type { Checksums } from './checksum-pool.ts';
 import type { KnownChecksums } from './known-checksums.ts';
 import { type Occasion, type SignatureCheck, UNCHECKED } from './signature-check.ts';
@@ -123,9 +123,17 @@ async function verify(read: Checksums['checksum'], path: string, digest: string)
   return { code: 'OBJECT_UNREADABLE', message: `object ${digest} cannot be read: ${found.reason}` };
 }
 
+function statOf(path: string): Stats | undefined {
+  try {
+    return lstatSync(path, { throwIfNoEntry: false });
+  } catch {
+    return undefined;
+  }
+}
+
 async function linkTo(object: string, path: string): Promise<void> {
-  const wanted = await lstat(object);
-  const found = await lstat(path).catch(() => undefined);
+  const wanted = lstatSync(object);
+  const found = statOf(path);
   if (found !== undefined && found.ino === wanted.ino && found.dev === wanted.dev) return;
   await mkdir(dirname(path), { recursive: true });
   if (found?.isDirectory() === true) await rm(path, { recursive: true });
@@ -138,9 +146,10 @@ async function linkTo(object: string, path: string): Promise<void> {
 
 async function readJson(path: string): Promise<Read<unknown>> {
   try {
-    const text = await readIfPresent(path);
-    return { ok: true, value: text === undefined ? undefined : JSON.parse(text) };
+    // In threads: a state may be as large as it likes.
+    return { ok: true, value: JSON.parse(await readFile(path, 'utf8')) };
   } catch (error) {
+    if (errorCode(error) === 'ENOENT') return { ok: true, value: undefined };
     return refused(
       path,
       'NOT_JSON',

@@ -4,7 +4,8 @@
 //   <storage>/trails/<rev>/.pv/commitmsg
 //   <storage>/trails/<rev>/<path>          hard link to objects/<sha256>
 // <rev> is a name or locals/<name>. What is called .<name>.making is being made, .<name>.replaced has to make way for it.
-import { link, lstat, mkdir, readdir, rename, rm, stat, writeFile } from 'node:fs/promises';
+import { lstatSync, readdirSync, statSync } from 'node:fs';
+import { link, lstat, mkdir, readdir, rename, rm, writeFile } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
 import type { Logger } from '../../shared/log/logger.ts';
 import { revisionName } from '../../shared/schema/names.ts';
@@ -55,10 +56,7 @@ export function openStepStore(storage: string, log: Logger): StepStore {
       }
     },
     async list() {
-      const names = [
-        ...(await entries(trails)),
-        ...(await entries(join(trails, LOCALS))).map((each) => `${LOCALS}/${each}`),
-      ];
+      const names = [...entries(trails), ...entries(join(trails, LOCALS)).map((each) => `${LOCALS}/${each}`)];
       const legal = names.filter((name) => revisionName.safeParse(name).success);
       const there = await Promise.all(legal.map((name) => store.has(name)));
       return legal.filter((_, index) => there[index] === true).sort();
@@ -75,23 +73,24 @@ export function openStepStore(storage: string, log: Logger): StepStore {
       };
     },
     async progress(name) {
-      const text = await readIfPresent(join(trail(name), '.pv/progress'));
+      const text = readIfPresent(join(trail(name), '.pv/progress'));
       return (text === undefined ? undefined : parseProgress(text)) ?? progressAt('ready');
     },
     setProgress: (name, progress) =>
       writeAtomically(join(trail(name), '.pv/progress'), `${JSON.stringify(progress)}\n`),
     async commitMessage(name) {
-      const text = (await readIfPresent(join(trail(name), '.pv/commitmsg'))) ?? '';
+      const text = readIfPresent(join(trail(name), '.pv/commitmsg')) ?? '';
       return text.trimEnd().slice(0, MAX_COMMITMSG_BYTES);
     },
     setCommitMessage: (name, message) => writeAtomically(join(trail(name), '.pv/commitmsg'), message),
-    stateText: (name) => readIfPresent(join(trail(name), '.pvr/json')),
+    stateText: async (name) => readIfPresent(join(trail(name), '.pvr/json')),
     async arrivedMs(name) {
-      const found = await stat(join(trail(name), '.pvr/json')).catch((error: unknown) => {
-        if (errorCode(error) === 'ENOENT' || errorCode(error) === 'ENOTDIR') return undefined;
+      try {
+        return statSync(join(trail(name), '.pvr/json'), { throwIfNoEntry: false })?.mtimeMs;
+      } catch (error) {
+        if (errorCode(error) === 'ENOTDIR') return undefined;
         throw error;
-      });
-      return found?.mtimeMs;
+      }
     },
     async put(name, text, objects) {
       const fresh = beside(name, MAKING);
@@ -99,7 +98,7 @@ export function openStepStore(storage: string, log: Logger): StepStore {
       try {
         await rm(fresh, { recursive: true, force: true });
         await makeCheckout(fresh, text, objects, join(storage, 'objects'));
-        const replaces = await exists(trail(name));
+        const replaces = exists(trail(name));
         if (replaces) await rename(trail(name), old);
         await rename(fresh, trail(name));
         await syncPath(dirname(trail(name)));
@@ -123,11 +122,11 @@ export function openStepStore(storage: string, log: Logger): StepStore {
 
 /** What is half made is removed; what was to be replaced and was not comes back. */
 async function takeBack(folder: string): Promise<void> {
-  for (const name of await entries(folder)) {
+  for (const name of entries(folder)) {
     // Others make theirs here as well: berth pack.
     const [, original, what] = /^\.(.+)\.(making|replaced)$/.exec(name) ?? [];
     if (original === undefined) continue;
-    const isLost = what === REPLACED && !(await exists(join(folder, original)));
+    const isLost = what === REPLACED && !exists(join(folder, original));
     if (isLost) await rename(join(folder, name), join(folder, original));
     else await rm(join(folder, name), { recursive: true, force: true });
   }
@@ -169,15 +168,19 @@ async function ownBytes(folder: string): Promise<number> {
   return bytes;
 }
 
-async function entries(folder: string): Promise<readonly string[]> {
+function entries(folder: string): readonly string[] {
   try {
-    return await readdir(folder);
+    return readdirSync(folder);
   } catch (error) {
     if (errorCode(error) === 'ENOENT') return [];
     throw error;
   }
 }
 
-async function exists(path: string): Promise<boolean> {
-  return (await lstat(path).catch(() => undefined)) !== undefined;
+function exists(path: string): boolean {
+  try {
+    return lstatSync(path, { throwIfNoEntry: false }) !== undefined;
+  } catch {
+    return false;
+  }
 }

@@ -1,7 +1,8 @@
 // Uploads under way: ctl-svc writes and hashes, the files are ours, so that nothing gets into the store but through here.
 //   <storage>/objects/incoming/<id>     made empty, mode 0660, in a folder whose group is ctl-svc's
 import { randomBytes } from 'node:crypto';
-import { chmod, mkdir, open, readdir, readFile, rm, stat } from 'node:fs/promises';
+import { mkdirSync, readdirSync } from 'node:fs';
+import { chmod, open, readFile, rm, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { Logger } from '../../shared/log/logger.ts';
 import { errorCode } from './atomic-file.ts';
@@ -82,8 +83,8 @@ export function createUploads({ storage, objects, room, log, makeRoom }: UploadC
   return {
     async open() {
       try {
-        await mkdir(folder, { recursive: true });
-        for (const name of await readdir(folder)) await rm(join(folder, name), { recursive: true, force: true });
+        mkdirSync(folder, { recursive: true });
+        for (const name of readdirSync(folder)) await rm(join(folder, name), { recursive: true, force: true });
       } catch (error) {
         log.warn(`what is left of interrupted uploads in ${folder} stays: ${String(error)}`);
       }

@@ -22,7 +22,7 @@ describe('metadata store', () => {
   let warnings: string[];
   let changes: string[];
   const log: Logger = { ...silentLogger, warn: (line) => void warnings.push(line) };
-  const open = (): Promise<MetadataStore> => openMetadataStore(folder, log, (key) => changes.push(key));
+  const open = async (): Promise<MetadataStore> => openMetadataStore(folder, log, (key) => changes.push(key));
 
   beforeEach(() => {
     folder = join(mkdtempSync(join(tmpdir(), 'metadata-')), 'usrmeta');
