@@ -3,6 +3,7 @@ import { mkdirSync, realpathSync } from 'node:fs';
 import { join } from 'node:path';
 import type { LoopDevice } from '../../shared/kernel/loop-device.ts';
 import type { NamedVolume } from '../../shared/schema/storage.ts';
+import { closeVolumes } from './closed-folders.ts';
 import { type ContainerPlaces, type Places, trailPath, volumePath } from './places.ts';
 import type { MountRecord } from './record-store.ts';
 import { bindMount, failingStep, mountSquashfs, mountTmpfs } from './root-mounts.ts';
@@ -53,6 +54,7 @@ function mountVolume(
   }
   const root = diskRoot(volume.disk);
   const folder = volumePath(owner, { ...volume, persistence });
+  closeVolumes(root, folder);
   mkdirSync(join(root, folder), { recursive: true, mode: 0o755 });
   const real = realpathSync.native(join(root, folder));
   // Whoever else writes to the disk must not choose what is bound into a container.

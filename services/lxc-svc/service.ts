@@ -4,6 +4,7 @@ import { createLogger, type Logger } from '../../shared/log/logger.ts';
 import type { LxcEntry } from '../../shared/lxc-config/parse.ts';
 import { supervisorContract } from '../supervisor/contract.ts';
 import { cgroupSupportOnce } from './cgroup-tree.ts';
+import { closeLxcFolder } from './closed-folders.ts';
 import { closeConsoleFolder, openConsoleFolder } from './console-folder.ts';
 import { createContainerMounts, mountedTargets } from './container-mounts.ts';
 import { createContainerRuns } from './container-runs.ts';
@@ -111,6 +112,7 @@ export function startLxcService(options: LxcServiceOptions): () => void {
       ownEntries,
     }),
   );
+  closeLxcFolder(places, readerGid);
   const table = readMountTable();
   openConsoleFolder(places, table);
   const targets = mountedTargets(table);

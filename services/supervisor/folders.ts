@@ -71,9 +71,10 @@ export function prepareFolders(
     try {
       mkdirSync(path, { recursive: true, mode: 0o755 });
       // What is below was made since the boot by those who own it; and the roots of containers that run are there, and mounted
-      // namespaces, which nobody can own. Only the folder itself is given.
-      if (option === '--rundir') chownSync(path, uidOf(contract), uidOf(contract));
-      else giveTree(path, uidOf(contract), paths);
+      // namespaces, which nobody can own. Only the folder itself is given, once: whom its owner lets in by its group stays let in.
+      if (option === '--rundir' && lstatSync(path).uid !== uidOf(contract))
+        chownSync(path, uidOf(contract), uidOf(contract));
+      else if (option === '--storage') giveTree(path, uidOf(contract), paths);
       for (const each of shared.filter((one) => isBelow(one.path, path))) {
         shareFolder(each.path, uidOf(contract), resolveUid(each.with));
       }

@@ -97,6 +97,7 @@ function attempts(rundir: string, storage: string): Attempts {
     'write user-meta': () => write(join(storage, 'cache/usrmeta')),
     'write what containers see of it': () => write(join(rundir, 'meta', KNOWN_CONTAINER)),
     'write LXC configurations': () => write(join(rundir, 'lxc', KNOWN_CONTAINER)),
+    'read files of containers': () => read(join(rundir, 'lxc', KNOWN_CONTAINER, 'rootfs/init')),
     'put a namespace’s file': () => write(join(rundir, 'netns')),
     'ask on the host’s socket': () => reach({ path: join(rundir, 'pv-ctrl') }),
     'ask as a container of role mgmt': () => reach({ path: join(rundir, 'ctl', KNOWN_CONTAINER, 'pv-ctrl') }),

@@ -92,6 +92,16 @@ describe('hostile.resources', () => {
     await allIsWell();
   });
 
+  it('lets no user of the host run what the container made setuid root', () => {
+    assert.equal(world.evil('cp /bin/busybox /tmp/bin/mine && chmod 4755 /tmp/bin/mine').status, 0);
+    const { tree } = world;
+    const program = `${tree.rundir}/lxc/evil/rootfs/tmp/bin/mine`;
+    assert.equal(tree.inside(['test', '-u', program]).status, 0, 'it is not there');
+    // By a shell: setpriv itself still has root's capabilities when it looks for a program.
+    const user = ['setpriv', '--reuid=65534', '--regid=65534', '--clear-groups', 'sh', '-c'];
+    assert.match(tree.inside([...user, `${program} true`]).stderr, /Permission denied/);
+  });
+
   it('lets the container not raise its own limits', () => {
     assert.deepEqual([limitOf('memory'), limitOf('pids')], [MAX_BYTES, MAX_PIDS]);
     const limits = 'find / -name pids.max -o -name memory.max -o -name memory.limit_in_bytes';

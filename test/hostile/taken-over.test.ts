@@ -34,8 +34,8 @@ const MAY: Readonly<Record<string, readonly string[]>> = {
     ...['connect to the network', 'start a thread'],
   ],
   'log-svc': [
-    ...['read logs', 'write logs', 'read a revision', 'read objects', 'read /etc/passwd'],
-    ...['connect to the network', 'start a thread', 'load native code'],
+    ...['read logs', 'write logs', 'read a revision', 'read objects', 'read files of containers'],
+    ...['read /etc/passwd', 'connect to the network', 'start a thread', 'load native code'],
   ],
   'ipam-svc': ['read leases', 'write leases', 'connect to the network'],
   'net-svc': [

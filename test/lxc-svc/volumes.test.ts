@@ -2,6 +2,7 @@
 import assert from 'node:assert/strict';
 import { execFileSync } from 'node:child_process';
 import {
+  chmodSync,
   existsSync,
   linkSync,
   mkdirSync,
@@ -156,6 +157,19 @@ describe('a container’s volumes', () => {
       [true, true],
     );
     for (const container of ['collects', 'stays']) value(await rig.lxc.unmount({ container }));
+  });
+
+  it('are behind folders that no other user of the host passes, also where these were open', async () => {
+    makeScripted('closed', 'true', []);
+    const permanent = join(STORAGE, 'disks/permanent');
+    mkdirSync(permanent, { recursive: true });
+    chmodSync(permanent, 0o755);
+    value(await rig.lxc.mount(allOf('closed', KEPT)));
+    assert.deepEqual(
+      [join(RUNDIR, 'lxc'), permanent].map((folder) => statSync(folder).mode & 0o007),
+      [0, 0],
+    );
+    value(await rig.lxc.unmount({ container: 'closed' }));
   });
 
   it('are seen by others that mount them', async () => {
