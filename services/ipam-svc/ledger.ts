@@ -59,8 +59,8 @@ export interface Ledger extends Omit<Books, 'apply'> {
 const UNCHANGED: Change = { records: [], undo: () => undefined };
 
 export function createLedger(): Ledger {
-  const { apply, ...seen } = createBooks();
-  const books: Books = { apply, ...seen };
+  const books = createBooks();
+  const { apply, ...seen } = books;
   return {
     ...seen,
     replay: (entry) => void apply(entry),
