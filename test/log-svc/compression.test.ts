@@ -60,7 +60,7 @@ describe('log-svc.compression', () => {
   });
 
   it('has in the real process a thread that goes with the work, and requests are answered meanwhile', async () => {
-    const paths = [1, 2, 3].map(rotated);
+    const paths = [1, 2, 3, 4, 5].map(rotated);
     tree = await makeLogTree(place);
     const state = tree.connect('state-svc');
     state.ready();
