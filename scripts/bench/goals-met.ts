@@ -20,6 +20,14 @@ const isMet = ({ status, status_goal }: ContainerGoal): boolean => status === st
 /** The socket need not be there yet. Rejects when it takes longer than anything that is no error. */
 export async function goalsMet(socketPath: string): Promise<void> {
   const late = AbortSignal.timeout(PATIENCE_MS);
+  try {
+    await followToGoals(socketPath, late);
+  } catch (error) {
+    throw late.aborted ? new Error(`all goals met: not within ${PATIENCE_MS} ms`) : error;
+  }
+}
+
+async function followToGoals(socketPath: string, late: AbortSignal): Promise<void> {
   const response = await answer(socketPath, '/events', late);
   try {
     const events = followGoals(response);
@@ -31,8 +39,6 @@ export async function goalsMet(socketPath: string): Promise<void> {
         () => events.told() > before && rows.every((row) => isMet(events.ofContainer.get(row.name) ?? row)),
       );
     }
-  } catch (error) {
-    throw late.aborted ? new Error(`all goals met: not within ${PATIENCE_MS} ms`) : error;
   } finally {
     response.destroy();
   }
