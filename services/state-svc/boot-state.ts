@@ -60,8 +60,8 @@ export type BootEvent =
       readonly nowMs: number;
     }
   | { readonly kind: 'asked'; readonly revision: string; readonly once: boolean; readonly commit: boolean }
-  /** Nothing comes of what was asked for, or it is taken up now. */
-  | { readonly kind: 'dropped' }
+  /** Nothing comes of what was asked for, or it is taken up now. What was asked for since then stays. */
+  | { readonly kind: 'dropped'; readonly revision: string }
   /** state-svc starts. `alive`: of what ran before something runs still, or it is the same tree. */
   | { readonly kind: 'booted'; readonly life: string; readonly alive: boolean; readonly nowMs: number }
   /** Everything is as it should be since then; undefined: not any more. */
@@ -102,8 +102,8 @@ export function bootStep(state: BootState, event: BootEvent): BootStep {
       return going({ ...state, asked: { revision, once, commit } });
     }
     case 'dropped': {
-      const { asked: _asked, ...rest } = state;
-      return going(rest);
+      const { asked, ...rest } = state;
+      return going(asked?.revision === event.revision ? rest : state);
     }
     case 'booted':
       return booted(state, event);

@@ -46,6 +46,8 @@ export interface UpdateBooks {
   readonly hooks: UpdateHooks;
   /** A trial is under way, or a reboot for one. */
   busy: string | undefined;
+  /** Nothing comes of this revision, which is told, while it is still written that it was asked for. */
+  refused: string | undefined;
   /** This service ends: nothing new happens. */
   isClosed: boolean;
   /** Resolves when what a service before this one left half told is told. */
@@ -68,6 +70,7 @@ export function openUpdateBooks(context: UpdateContext): UpdateBooks {
     ...{ log, bootLog, hooks: context.hooks(boot) },
     progress: createUpdateProgress({ steps, tail, publish }),
     busy: undefined,
+    refused: undefined,
     isClosed: false,
     tidied: Promise.resolve(),
     heldBeside: (running) => reservationsFor(running, boot().revision, store),

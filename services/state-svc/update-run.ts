@@ -34,12 +34,16 @@ export function createUpdateRun(
   const { boot } = bootLog;
   let handled: string | undefined;
 
-  /** Nothing comes of it, and nothing was touched. Whoever hears of that may ask for the next one, which is not to be dropped with it. */
+  /** Nothing comes of it, and nothing was touched. Whoever hears of that may ask for the next one, or replace this one. */
   const refuse = async (revision: string, stage: FailedStage): Promise<void> => {
-    // Who starts after a service that ends goes on with it.
-    if (boot().asked !== undefined && !books.isClosed) await bootLog.advanceAnyway({ kind: 'dropped' });
     books.busy = undefined;
+    handled = undefined;
+    books.refused = revision;
     await progress.fail(revision, stage);
+    // After it was told: who starts in between tries it once more, and nobody waits for a word that never comes. So does who starts after
+    // a service that ends.
+    if (!books.isClosed) await bootLog.advanceAnyway({ kind: 'dropped', revision });
+    if (books.refused === revision) books.refused = undefined;
   };
 
   const install = async (revision: string): Promise<Candidate | undefined> => {
@@ -97,7 +101,7 @@ export function createUpdateRun(
       if (boot().trying?.revision === revision) return goBack(revision, 'internal');
       await refuse(revision, 'internal');
     } finally {
-      handled = undefined;
+      if (handled === revision) handled = undefined;
     }
   };
 

@@ -54,7 +54,7 @@ export function createUpdateStart(
 
   /** Once: what ends this service as well is not to do so for ever. */
   const takeUp = async ({ revision, ...how }: NonNullable<BootState['asked']>): Promise<void> => {
-    await bootLog.advanceAnyway({ kind: 'dropped' });
+    await bootLog.advanceAnyway({ kind: 'dropped', revision });
     if (boot().trying !== undefined) return;
     log.info(`revision ${revision} was asked for before this service restarted, and is run now`);
     void run(revision, how);

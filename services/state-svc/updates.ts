@@ -61,7 +61,9 @@ export function createUpdates(context: UpdateContext): Updates {
     usedFor(revision) {
       if (revision === context.stage().current.name) return 'is running';
       if (revision === way.handled) return 'is being installed';
-      return neededBy(boot()).has(revision) ? 'is needed for an update or to go back to' : undefined;
+      return revision !== books.refused && neededBy(boot()).has(revision)
+        ? 'is needed for an update or to go back to'
+        : undefined;
     },
     needed() {
       if (context.loaded === undefined) throw new Error('which revisions are needed is not known: boot/current.json');

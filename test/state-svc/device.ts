@@ -9,6 +9,7 @@ import { ipamContract } from '../../services/ipam-svc/contract.ts';
 import { logContract } from '../../services/log-svc/contract.ts';
 import { lxcContract } from '../../services/lxc-svc/contract.ts';
 import { netContract } from '../../services/net-svc/contract.ts';
+import type { BootState } from '../../services/state-svc/boot-state.ts';
 import { openBootStore } from '../../services/state-svc/boot-store.ts';
 import type { Checksums } from '../../services/state-svc/checksum-pool.ts';
 import { checksumFile } from '../../services/state-svc/checksum-worker.ts';
@@ -56,6 +57,8 @@ export interface Device {
   readonly supervisor: Client<typeof stateContract>;
   /** Codes of the reboots that were asked for. */
   readonly reboots: readonly string[];
+  /** Called with what is about to be written of which revision runs. */
+  onBootWrite: (state: BootState) => void;
   /** Starts state-svc; again: as after a SIGKILL of it; `tree`: of the whole tree; `cut`: as after a power cut, or a reboot. */
   boot(how?: { readonly cut?: boolean; readonly tree?: boolean }): Promise<RevisionRunner>;
   rows(): Promise<Readonly<Record<string, ContainerRow>>>;
@@ -144,6 +147,7 @@ export async function createDevice(
     supervisor: supervisor.client(patient(stateContract)),
     reboots,
     history,
+    onBootWrite: () => undefined,
     async boot(how = {}) {
       await runner?.close();
       await disk?.kill();
@@ -152,6 +156,8 @@ export async function createDevice(
       const channel = bus.connect('state-svc');
       disk = mortalStore(openRevisionStore(storage, checksums));
       const { store } = disk;
+      const bootStore = openBootStore(storage);
+      const { save } = bootStore;
       const metadata = await openMetadata(
         join(storage, 'cache'),
         { keys: new Set<string>(), entries: () => new Map() },
@@ -175,7 +181,13 @@ export async function createDevice(
         views,
         leaseHoldMs: LEASE_HOLD_MS,
         startLimit: 2,
-        bootStore: openBootStore(storage),
+        bootStore: {
+          ...bootStore,
+          save(state) {
+            device.onBootWrite(state);
+            return save(state);
+          },
+        },
         steps,
         trial: TRIAL,
         life,

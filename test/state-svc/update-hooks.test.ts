@@ -1,6 +1,7 @@
 // When hooks are told what, and what becomes of starts and updates when one fails.
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
+import { eventually, PATIENCE_MS } from '../kit/eventually.ts';
 import { createDevice, type Device, stateOf, writeRevision } from './device.ts';
 import { APP, FAILED } from './kit.ts';
 import {
@@ -133,6 +134,7 @@ describe('hooks of an update', () => {
         ],
       ],
     );
+    await eventually('nothing is asked for', PATIENCE_MS, () => onDisk(it).asked === undefined);
     assert.deepEqual(onDisk(it), before);
     assert.equal(await command(it, 'LOCAL_RUN', 'locals/x'), 'accepted');
   });

@@ -3,6 +3,7 @@ import assert from 'node:assert/strict';
 import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, it } from 'node:test';
+import { readIfPresent } from '../../services/state-svc/atomic-file.ts';
 import { progressAt } from '../../services/state-svc/step-progress.ts';
 import { eventually, PATIENCE_MS } from '../kit/eventually.ts';
 import { type ContainerSpec, type Device, LEASE_HOLD_MS, POOL, sha256, TRIAL } from './device.ts';
@@ -68,6 +69,22 @@ describe('an update without a reboot', () => {
     await it.boot();
     await eventually('its end', PATIENCE_MS, async () => (await progressOf(it, 'locals/y')).status === 'WONTGO');
     assert.equal(onDisk(it).asked, undefined);
+  });
+
+  it('is told to be refused before it is forgotten that it was asked for, so that a death in between loses no word', async () => {
+    const it = await open(THREE);
+    await install(it, 'locals/y', { ...THREE, b: { ...APP, group: 'nobody' } });
+    const written: unknown[] = [];
+    it.onBootWrite = ({ asked }) => {
+      const told = readIfPresent(join(it.storage, 'trails/locals/y/.pv/progress'));
+      written.push([asked?.revision, told === undefined ? undefined : JSON.parse(told).status]);
+    };
+    assert.equal(await command(it, 'LOCAL_RUN', 'locals/y'), 'accepted');
+    await eventually('its end', PATIENCE_MS, () => onDisk(it).asked === undefined && written.length > 1);
+    assert.deepEqual(written, [
+      ['locals/y', undefined],
+      [undefined, 'WONTGO'],
+    ]);
   });
 
   it('is on its way all the time when state-svc dies while it is installed', async () => {
