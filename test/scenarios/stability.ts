@@ -3,6 +3,7 @@ import assert from 'node:assert/strict';
 import { cpSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import * as z from 'zod/mini';
+import { eventually, PATIENCE_MS } from '../kit/eventually.ts';
 import { command, installRevision, progressReaches, putBytes } from '../kit/step.ts';
 import { EXAMPLES, type Tree } from '../kit/tree.ts';
 import { act, addressOf, kernelAddresses, reaches, rowOf, untilRow, untilStatus } from './look.ts';
@@ -11,6 +12,7 @@ import { type Stage, wholeLog } from './scenario.ts';
 const SERVER = 'net-server';
 /** In alphabetical order, and so in start order, before the server. */
 const NEWCOMER = 'added-later';
+const REUSED = /\[ipam\] reusing existing lease for net-server: /g;
 
 export async function leaseStability(stage: Stage): Promise<string> {
   const first = await stage.boot();
@@ -38,6 +40,9 @@ export async function leaseStability(stage: Stage): Promise<string> {
   await first.up();
   assert.equal((await rowOf(first, SERVER)).pid, recovered.pid, 'a restart of the supervisor restarted the container');
   await isStable(first);
+  const reusedIn = ({ storage }: Tree): number => wholeLog(storage).match(REUSED)?.length ?? 0;
+  // A cut takes what is on its way to the log.
+  await eventually('the log says that it took its lease along', PATIENCE_MS, () => reusedIn(first) >= 3);
 
   const second = await stage.powerCut(first);
   await second.up();
@@ -66,7 +71,7 @@ export async function leaseStability(stage: Stage): Promise<string> {
 
   const log = wholeLog(second.storage);
   const count = (pattern: RegExp): number => log.match(pattern)?.length ?? 0;
-  const reused = count(/\[ipam\] reusing existing lease for net-server: /g);
+  const reused = reusedIn(second);
   assert.equal(count(/\[ipam\] allocated \S+ to net-server from pool internal/g), 1);
   assert.ok(reused >= 5, `the log says 'reusing existing lease' ${reused} times`);
   return `${address} over stop and start, kill -9, supervisor restart, power cut, update, reboot and rollback; allocated once, reused ${reused} times`;
