@@ -34,10 +34,14 @@ export interface ProcessEnd {
 
 const MAX_LAST_WORDS_BYTES = 2_000;
 
-/** Node 20 has the permission model under its experimental name. */
-export const PERMISSION_FLAG = process.allowedNodeEnvironmentFlags.has('--permission')
-  ? '--permission'
-  : '--experimental-permission';
+/** As of Node 22.13 and 23.5. Node itself (allowedNodeEnvironmentFlags) takes 2 ms to tell, before anything has been started. */
+export function permissionFlagOf(version: string): '--permission' | '--experimental-permission' {
+  const [major = 0, minor = 0] = version.split('.').map(Number);
+  const isStable = major === 22 ? minor >= 13 : major > 23 || (major === 23 && minor >= 5);
+  return isStable ? '--permission' : '--experimental-permission';
+}
+
+export const PERMISSION_FLAG = permissionFlagOf(process.versions.node);
 
 /** `onEnd` is called once, also when the process could not be started; not when this throws, as it does for want of memory or descriptors. */
 export function spawnService(request: SpawnRequest, onEnd: (end: ProcessEnd) => void): ServiceProcess {
