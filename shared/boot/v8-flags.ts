@@ -1,8 +1,8 @@
 // The flags of V8 that a service is started with, and how it takes them back.
 
 /**
- * No text that came in becomes a program. Limits of the heap, MiB: a service at rest uses 4–6; the young generation is what bursts grow, and it
- * never shrinks. V8 heeds limits only from the very start: set later, what bursts leave behind stays.
+ * No text that came in becomes a program. Limits of the heap, MiB: a service at rest uses 4–6; the young generation is what bursts grow, and
+ * only shared/service/rest.ts makes it shrink again. V8 heeds limits only from the very start: set later, what bursts leave behind stays.
  */
 export const V8_FLAGS = [
   '--disallow-code-generation-from-strings',

@@ -1,10 +1,10 @@
 import assert from 'node:assert/strict';
 import { spawnSync } from 'node:child_process';
 import process from 'node:process';
-import { before, describe, it } from 'node:test';
+import { afterEach, before, describe, it, mock } from 'node:test';
 import fc from 'fast-check';
 import { V8_FLAGS } from '../../shared/boot/v8-flags.ts';
-import { BUSY_MS, type Collection, look, QUIET_LOOKS, STARTED } from '../../shared/service/rest.ts';
+import { BUSY_MS, type Collection, giveBackAtRest, look, QUIET_LOOKS, STARTED } from '../../shared/service/rest.ts';
 import { bundled } from '../kit/bundled.ts';
 
 const busy = fc.integer({ min: BUSY_MS + 1, max: 10_000 });
@@ -46,6 +46,49 @@ describe('rest.look', () => {
       collections([...calm, BUSY_MS + 1, ...calm]).map(([, collection]) => collection),
       ['code', 'code', 'garbage', 'garbage'],
     );
+  });
+});
+
+describe('rest.giveBackAtRest', () => {
+  afterEach(() => {
+    mock.timers.reset();
+    mock.restoreAll();
+    Reflect.deleteProperty(globalThis, 'gc');
+  });
+
+  it('collects and gives back twice once the process has been quiet, and nothing after its stop', () => {
+    mock.timers.enable({ apis: ['setTimeout'] });
+    let spentMs = 0;
+    mock.method(process, 'cpuUsage', (before?: NodeJS.CpuUsage) => ({
+      user: spentMs * 1_000 - (before?.user ?? 0),
+      system: 0,
+    }));
+    let collections = 0;
+    Reflect.set(globalThis, 'gc', () => {
+      collections += 1;
+    });
+    let trims = 0;
+    const stop = giveBackAtRest(() => {
+      trims += 1;
+    });
+    const looks = (count: number): void => {
+      for (let look = 0; look < count; look += 1) mock.timers.runAll();
+    };
+    const given = (): readonly number[] => [collections, trims];
+    looks(1);
+    assert.deepEqual(given(), [0, 0]);
+    looks(5);
+    assert.deepEqual(given(), [2, 2]);
+    spentMs += BUSY_MS + 1;
+    looks(2);
+    assert.deepEqual(given(), [2, 2]);
+    looks(5);
+    assert.deepEqual(given(), [4, 4]);
+    spentMs += BUSY_MS + 1;
+    looks(1);
+    stop();
+    looks(5);
+    assert.deepEqual(given(), [4, 4]);
   });
 });
 
