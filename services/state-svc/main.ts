@@ -80,6 +80,7 @@ void runService(stateContract, 'state', async ({ channel, launch, log }) => {
       },
     },
     life: launch.life ?? '',
+    nothingRuns: launch.nothingRuns === true,
   });
   runner = running;
   const desk = await openDesk({

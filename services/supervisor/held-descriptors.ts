@@ -11,6 +11,7 @@ import { type ContainerSockets, createContainerSockets } from './container-socke
 import { holdKernelLog } from './held-kernel-log.ts';
 import { openStdout } from './held-stdout.ts';
 import type { Places } from './spawn-arguments.ts';
+import type { TreeLock } from './tree-lock.ts';
 
 export interface Inheritance {
   readonly launch: Launch;
@@ -42,13 +43,14 @@ const HOST_SOCKET = { mode: 0o600, backlog: 128 };
 const FIRST_OWN_FD = BROKER_FD + 2;
 
 export function holdDescriptors(
-  lockFd: number,
+  lock: TreeLock,
   services: readonly ServiceName[],
   places: Places,
   { mode, settings }: LaunchSettings,
   say: (line: string) => void,
 ): HeldDescriptors {
   const { rundir, storage } = places;
+  let mayAnythingRun = !lock.isFirst;
   // The kernel's (random(4)): node:crypto would bring OpenSSL into the supervisor for this alone.
   const life = readFileSync('/proc/sys/kernel/random/uuid', 'latin1').trim();
   const hostSocketPath = join(rundir, 'pv-ctrl');
@@ -79,8 +81,11 @@ export function holdDescriptors(
         };
       case 'lxc-svc':
         return { launch: { logUid: resolveUid('berth-log') }, fds: [] };
-      case 'state-svc':
-        return { launch: { life }, fds: [] };
+      case 'state-svc': {
+        const nothingRuns = !mayAnythingRun;
+        mayAnythingRun = true;
+        return { launch: { life, ...(nothingRuns ? { nothingRuns } : {}) }, fds: [] };
+      }
       default:
         return { launch: {}, fds: [] };
     }
@@ -95,7 +100,7 @@ export function holdDescriptors(
     },
     inheritanceOf(service) {
       const { launch, fds } = own(service);
-      return { launch: { service, rundir, storage, mode, settings, ...launch }, inheritedFds: [lockFd, ...fds] };
+      return { launch: { service, rundir, storage, mode, settings, ...launch }, inheritedFds: [lock.fd, ...fds] };
     },
     close() {
       // A client finds no socket then, instead of one that refuses it.
@@ -104,7 +109,7 @@ export function holdDescriptors(
       const pipeFds = [...pipes.values()].flatMap(({ readFd, writeFd }) => [readFd, writeFd]);
       const socketFds = [...containerSockets.control.fds, ...containerSockets.log.fds];
       kernelLog?.close();
-      for (const fd of [hostSocketFd, lockFd, ...socketFds, ...pipeFds]) closeSync(fd);
+      for (const fd of [hostSocketFd, lock.fd, ...socketFds, ...pipeFds]) closeSync(fd);
     },
   };
 }

@@ -2,8 +2,8 @@
 import type { ServiceName } from '../../shared/ipc/contract.ts';
 import type { SupervisedService } from './supervised-service.ts';
 
-/** First what `GET /containers` waits for, then what the first container does. */
-const TURNS: readonly ServiceName[] = ['state-svc', 'lxc-svc', 'ctl-svc', 'net-svc', 'ipam-svc', 'log-svc'];
+/** First what `GET /containers` waits for when no container can run yet, then what the first container does. */
+const TURNS: readonly ServiceName[] = ['state-svc', 'ctl-svc', 'lxc-svc', 'net-svc', 'ipam-svc', 'log-svc'];
 
 /** Who waits longer is started all the same: one that hangs in its start holds up nobody but itself. */
 const PATIENCE_MS = 1_000;

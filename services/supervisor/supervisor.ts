@@ -57,10 +57,10 @@ const uidOf = (contract: Contract): number => resolveUid(contract.privileges.use
 
 /** Rejects when another tree runs on the same rundir, or when a folder or socket cannot be made; nothing has been started then. */
 export async function startSupervisor(options: SupervisorOptions): Promise<Supervisor> {
-  const lockFd = await lockTree(options.rundir, PREDECESSOR_MS);
+  const lock = await lockTree(options.rundir, PREDECESSOR_MS);
   prepareFolders(ALL_CONTRACTS, uidOf, options);
   const names = ALL_CONTRACTS.map(({ service }) => service);
-  const held = holdDescriptors(lockFd, names, options, options, options.say);
+  const held = holdDescriptors(lock, names, options, options, options.say);
   const log = createLogger('supervisor', held.logFdOf('supervisor'));
   const services = new Map<ServiceName, SupervisedService>();
   const broker = createTreeBroker(services, log);

@@ -1,15 +1,23 @@
 // One tree per rundir: a lock that the supervisor takes and every service inherits, so that it is free only when the last
 // process of the previous tree is gone, however that one ended.
-import { closeSync, mkdirSync, openSync } from 'node:fs';
+import { closeSync, existsSync, mkdirSync, openSync } from 'node:fs';
 import { join } from 'node:path';
 import { tryLock } from '../../shared/kernel/lock.ts';
 
 const RETRY_MS = 10;
 
-/** Answers the descriptor that holds the lock. Rejects when another tree still lives after `patienceMs`. */
-export async function lockTree(rundir: string, patienceMs: number): Promise<number> {
+export interface TreeLock {
+  /** Holds it for as long as any process has it open. */
+  readonly fd: number;
+  /** No tree had this rundir before, so none has left anything that runs. */
+  readonly isFirst: boolean;
+}
+
+/** Rejects when another tree still lives after `patienceMs`. */
+export async function lockTree(rundir: string, patienceMs: number): Promise<TreeLock> {
   mkdirSync(rundir, { recursive: true, mode: 0o755 });
   const path = join(rundir, 'lock');
+  const isFirst = !existsSync(path);
   const fd = openSync(path, 'w', 0o600);
   const until = performance.now() + patienceMs;
   while (!tryLock(fd)) {
@@ -21,5 +29,5 @@ export async function lockTree(rundir: string, patienceMs: number): Promise<numb
     }
     await new Promise((resolve) => setTimeout(resolve, RETRY_MS));
   }
-  return fd;
+  return { fd, isFirst };
 }

@@ -29,6 +29,8 @@ export const launch = z.strictObject({
   logUid: z.optional(z.int()),
   /** state-svc: different for every tree, the same for all starts of a service within one. */
   life: z.optional(z.string()),
+  /** state-svc: it is the first of the first tree since the machine started, so no container runs. Absent: some may. */
+  nothingRuns: z.optional(z.literal(true)),
   /** Configuration that is not as the defaults have it: one value per key. */
   settings: z.optional(z.array(writtenSetting)),
 });

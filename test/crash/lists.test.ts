@@ -85,7 +85,34 @@ describe('crash.lists', () => {
     }));
 
   it('are held after a restart of ctl-svc and state-svc while lxc-svc is away', () =>
-    holdsWhileUnknown(async () => killServices(tree, ['lxc', 'state', 'ctl'])));
+    holdsWhileUnknown(async () => void killServices(tree, ['lxc', 'state', 'ctl'])));
+
+  it('are told of the first tree since the machine started before lxc-svc is there, and of no later state-svc', async () => {
+    const first = await openTree(packed(), program);
+    const held = join(first.storage, holdOf('lxc'));
+    try {
+      writeFileSync(held, '');
+      first.start();
+      await eventually('a socket', PATIENCE_MS, () => existsSync(first.socket));
+      const rows = await get(first.socket, '/containers', containerRows);
+      assert.deepEqual(
+        rows.map(({ name, status }) => [name, status]),
+        [
+          ['boss', 'INSTALLED'],
+          ['worker', 'INSTALLED'],
+        ],
+      );
+      assert.match(launchOf(first, 'state'), /"nothingRuns":true/);
+      const [pid] = killServices(first, ['state']);
+      await eventually('another state-svc', PATIENCE_MS, () => first.output().split('state-svc ready').length > 2);
+      assert.notEqual(pidsOf(first, ['state'])[0], pid);
+      assert.doesNotMatch(launchOf(first, 'state'), /nothingRuns/);
+      rmSync(held);
+      await first.up();
+    } finally {
+      await first.close();
+    }
+  });
 
   it('stay in device-meta what they were, and are not told, after a restart of state-svc while net-svc is away', async () => {
     const status = await eventually('a status', PATIENCE_MS, () => told());
@@ -128,16 +155,27 @@ function packed(): string {
   }
 }
 
-function killServices(tree: Tree, names: readonly string[]): void {
+function pidsOf(tree: Tree, names: readonly string[]): readonly number[] {
   const pattern = new RegExp(`(?:${names.join('|')})-svc[.]js`);
-  const services = tree.processes().filter((pid) => pattern.test(commandLine(pid)));
-  assert.equal(services.length, names.length);
-  for (const pid of services) process.kill(pid, 'SIGKILL');
+  return tree.processes().filter((pid) => pattern.test(factOf(pid, 'cmdline')));
 }
 
-function commandLine(pid: number): string {
+function killServices(tree: Tree, names: readonly string[]): readonly number[] {
+  const services = pidsOf(tree, names);
+  assert.equal(services.length, names.length);
+  for (const pid of services) process.kill(pid, 'SIGKILL');
+  return services;
+}
+
+/** What the supervisor told it. */
+const launchOf = (tree: Tree, name: string): string =>
+  pidsOf(tree, [name])
+    .map((pid) => factOf(pid, 'environ'))
+    .join();
+
+function factOf(pid: number, fact: 'cmdline' | 'environ'): string {
   try {
-    return readFileSync(`/proc/${pid}/cmdline`, 'utf8');
+    return readFileSync(`/proc/${pid}/${fact}`, 'utf8');
   } catch {
     return '';
   }

@@ -12,12 +12,14 @@ import { CHANGED_B, deviceForEach, install, THREE, updateLive } from './updates-
 const open = deviceForEach();
 
 /** Runs what was committed without a reboot, and has just been started anew; lxc-svc does not answer before `release`. */
-async function inDoubt(): Promise<{ readonly it: Device; readonly release: () => void }> {
+async function inDoubt(
+  told: { readonly nothingRuns?: boolean } = {},
+): Promise<{ readonly it: Device; readonly release: () => void }> {
   const it = await open(THREE);
   await install(it, 'locals/x', CHANGED_B);
   await updateLive(it, 'locals/x');
   const release = it.world.hold('lxc.listContainers');
-  await it.boot({ cut: true });
+  await it.boot({ cut: true, ...told });
   return { it, release };
 }
 
@@ -42,6 +44,15 @@ describe('state-svc that does not know yet which revision runs', () => {
     assert.ok(Reflect.get(containers.value, 'containers').length === 3, 'containers are listed');
     assert.equal(Reflect.get(steps.value, 'current'), 'locals/x');
     assert.ok(control !== undefined && (control.ok || control.error.code !== 'CONTAINER_NOT_FOUND'));
+  });
+
+  it('knows at once where the supervisor says that nothing runs', async () => {
+    const { it, release } = await inDoubt({ nothingRuns: true });
+    const steps = await it.state.listSteps({});
+    assert.ok(steps.ok && steps.value.current === 'locals/x');
+    assert.equal((await it.rows()).a?.status, 'INSTALLED');
+    release();
+    await it.untilStatus('a', 'STARTED');
   });
 
   it('does nothing for who was told to come back', async () => {

@@ -59,8 +59,15 @@ export interface Device {
   readonly reboots: readonly string[];
   /** Called with what is about to be written of which revision runs. */
   onBootWrite: (state: BootState) => void;
-  /** Starts state-svc; again: as after a SIGKILL of it; `tree`: of the whole tree; `cut`: as after a power cut, or a reboot. */
-  boot(how?: { readonly cut?: boolean; readonly tree?: boolean }): Promise<RevisionRunner>;
+  /**
+   * Starts state-svc; again: as after a SIGKILL of it; `tree`: of the whole tree; `cut`: as after a power cut, or a reboot;
+   * `nothingRuns`: and the supervisor says so.
+   */
+  boot(how?: {
+    readonly cut?: boolean;
+    readonly tree?: boolean;
+    readonly nothingRuns?: boolean;
+  }): Promise<RevisionRunner>;
   rows(): Promise<Readonly<Record<string, ContainerRow>>>;
   /** Resolves when the condition holds; looked at again after every event and log line. */
   until(condition: () => boolean | Promise<boolean>): Promise<void>;
@@ -191,6 +198,7 @@ export async function createDevice(
         steps,
         trial: TRIAL,
         life,
+        nothingRuns: how.nothingRuns === true,
       });
       runner = started;
       const desk = await openDesk({

@@ -6,7 +6,7 @@ import { startInTurns } from '../../services/supervisor/start-turns.ts';
 import type { SupervisedService } from '../../services/supervisor/supervised-service.ts';
 import type { ServiceName } from '../../shared/ipc/contract.ts';
 
-const IN_TURNS = ['state-svc', 'lxc-svc', 'ctl-svc', 'net-svc', 'ipam-svc', 'log-svc'];
+const IN_TURNS = ['state-svc', 'ctl-svc', 'lxc-svc', 'net-svc', 'ipam-svc', 'log-svc'];
 
 function tree(atATime: number) {
   const states = new Map<ServiceName, SupervisedService['state']>();
@@ -39,13 +39,13 @@ describe('start-turns', () => {
 
   it('starts as many as may be on their way, and the next when one is ready', () => {
     const { turns, started, becomes } = tree(2);
-    assert.deepEqual(started, ['state-svc', 'lxc-svc']);
-    assert.ok(turns.isWaiting('ctl-svc'));
-    becomes('lxc-svc', 'ready');
-    assert.deepEqual(started, ['state-svc', 'lxc-svc', 'ctl-svc']);
-    assert.ok(!turns.isWaiting('ctl-svc'));
-    becomes('state-svc', 'ready');
+    assert.deepEqual(started, ['state-svc', 'ctl-svc']);
+    assert.ok(turns.isWaiting('lxc-svc'));
     becomes('ctl-svc', 'ready');
+    assert.deepEqual(started, ['state-svc', 'ctl-svc', 'lxc-svc']);
+    assert.ok(!turns.isWaiting('lxc-svc'));
+    becomes('state-svc', 'ready');
+    becomes('lxc-svc', 'ready');
     becomes('net-svc', 'ready');
     assert.deepEqual(started, IN_TURNS);
     turns.end();
@@ -54,7 +54,7 @@ describe('start-turns', () => {
   it('gives the turn of one that ended to the next one', () => {
     const { turns, started, becomes } = tree(2);
     becomes('state-svc', 'backoff');
-    assert.deepEqual(started, ['state-svc', 'lxc-svc', 'ctl-svc']);
+    assert.deepEqual(started, ['state-svc', 'ctl-svc', 'lxc-svc']);
     turns.end();
   });
 
@@ -70,13 +70,13 @@ describe('start-turns', () => {
 
   it('does not start what is wanted stopped, nor anything after its end', () => {
     const { turns, started, becomes } = tree(2);
-    turns.forget('ctl-svc');
-    becomes('lxc-svc', 'ready');
-    assert.deepEqual(started, ['state-svc', 'lxc-svc', 'net-svc']);
+    turns.forget('lxc-svc');
+    becomes('ctl-svc', 'ready');
+    assert.deepEqual(started, ['state-svc', 'ctl-svc', 'net-svc']);
     turns.end();
     assert.ok(!turns.isWaiting('log-svc'));
     becomes('net-svc', 'ready');
     mock.timers.tick(5000);
-    assert.deepEqual(started, ['state-svc', 'lxc-svc', 'net-svc']);
+    assert.deepEqual(started, ['state-svc', 'ctl-svc', 'net-svc']);
   });
 });
