@@ -19,7 +19,7 @@ import { logHandlers } from './handlers.ts';
 import { createKernelLog } from './kernel-log.ts';
 import { openLiveOutputs } from './live-outputs.ts';
 import { logSettings } from './log-settings.ts';
-import { createServicePipe } from './service-pipe.ts';
+import { createServicePipes } from './service-pipe.ts';
 import { feedSettings } from './settings-feed.ts';
 import { feedFromSupervisor } from './socket-feed.ts';
 
@@ -58,8 +58,10 @@ export function serveLogs(channel: Channel, launch: Launch, log: Logger, compres
       async () => (await import('../../shared/kernel/holes.ts')).punchHole,
     ),
   );
-  const pipes = (launch.logPipes ?? []).map(({ source, fd }) =>
-    createServicePipe({ origin: source, fd, acceptedPath: join(folder, `${source}.accepted`) }),
+  const pipes = createServicePipes(
+    (launch.logPipes ?? []).map(({ source, fd }) => {
+      return { origin: source, fd, acceptedPath: join(folder, `${source}.accepted`) };
+    }),
   );
   const sockets = createContainerSockets({
     acceptedPath: join(folder, 'sockets.accepted'),
@@ -75,7 +77,7 @@ export function serveLogs(channel: Channel, launch: Launch, log: Logger, compres
             onRead: (kernelSequence) => void cursors.update({ kernelSequence }),
           }),
         ];
-  const collector = createCollector([...pipes, tails, sockets, ...kernel], [outputs]);
+  const collector = createCollector([pipes, tails, sockets, ...kernel], [outputs]);
   const openRevision = (revision: string) => {
     clearTimeout(patience);
     cursors.update({ revision });

@@ -1,14 +1,16 @@
-// Source: the pipe that one service of ours writes its log to, one JSON object a line.
+// Source: the pipes that the services of ours write their logs to, one JSON object a line.
 import { readSync } from 'node:fs';
 import { Socket } from 'node:net';
-import { type AcceptedStore, openAcceptedStore } from './accepted-store.ts';
+import { openAcceptedStore } from './accepted-store.ts';
 import { createLineSplitter } from './line-splitter.ts';
-import type { LogSink, LogSource } from './log-flow.ts';
+import type { LogMessage, LogSink, LogSource } from './log-flow.ts';
 import { parseServiceLine } from './service-line.ts';
+import { inTimeOrder } from './time-order.ts';
 
 const MAX_LINE_BYTES = 16 * 1024;
 /** What a pipe holds (pipe(7)); also what libuv reads at once. */
 const PIPE_BYTES = 64 * 1024;
+const MAX_LAST_READS = 64;
 
 export interface ServicePipe {
   /** The service at the other end. */
@@ -19,56 +21,85 @@ export interface ServicePipe {
   readonly acceptedPath: string;
 }
 
-export function createServicePipe({ origin, fd, acceptedPath }: ServicePipe): LogSource {
-  let stop: () => void = () => undefined;
+export function createServicePipes(pipes: readonly ServicePipe[]): LogSource {
+  let stops: readonly (() => void)[] = [];
   return {
     start(sink) {
-      const store = openAcceptedStore(acceptedPath);
-      const take = lineTaker(origin, store, sink);
-      take.again(store.leftOver);
-      const socket = new Socket({ fd, readable: true, writable: false });
-      socket.on('data', take.fresh);
-      // The last writer is gone; there is nothing left to read.
-      socket.on('error', () => undefined);
-      stop = () => {
-        socket.pause();
-        for (const chunk of waiting(fd)) take.fresh(chunk);
-        store.close();
-        socket.destroy();
-      };
+      const takers = pipes.map((pipe) => ({ pipe, taker: lineTaker(pipe, sink) }));
+      // What waited for this process, of all of them at once: people read it as it happened.
+      const chunk = Buffer.alloc(PIPE_BYTES);
+      const waited = inTimeOrder(takers.map(({ pipe: { fd }, taker }) => taker.take(waitingIn(fd, chunk))));
+      if (waited.length > 0) sink.messages(waited);
+      for (const { taker } of takers) taker.finish();
+      stops = takers.map(({ pipe: { fd }, taker }) => follow(fd, taker));
     },
-    stop: () => stop(),
+    stop() {
+      for (const stop of stops) stop();
+    },
     troubles: () => [],
   };
 }
 
-/** Everything happens before the event loop goes on: a kill finds a chunk in the pipe, in the store, or laid down. */
-function lineTaker(origin: string, store: AcceptedStore, sink: LogSink) {
-  const splitter = createLineSplitter(MAX_LINE_BYTES);
-  const again = (chunk: Buffer): void => {
-    const lines = splitter.push(chunk);
-    const nowMs = Date.now();
-    if (lines.length > 0) sink.messages(lines.flatMap((line) => parseServiceLine(line, origin, nowMs)));
-    store.finish(splitter.pendingBytes);
+/** Answers how to hand on what is there and let go. */
+function follow(fd: number, taker: LineTaker): () => void {
+  const socket = new Socket({ fd, readable: true, writable: false });
+  socket.on('data', taker.handOn);
+  // The last writer is gone; there is nothing left to read.
+  socket.on('error', () => undefined);
+  return () => {
+    socket.pause();
+    const chunk = Buffer.alloc(PIPE_BYTES);
+    // Bounded, so that a writer that never pauses cannot keep us from ending.
+    for (let rounds = 0; rounds < MAX_LAST_READS; rounds += 1) {
+      const waiting = waitingIn(fd, chunk);
+      if (waiting.length === 0) break;
+      taker.handOn(waiting);
+    }
+    taker.close();
+    socket.destroy();
   };
-  const fresh = (chunk: Buffer): void => {
-    store.accept(chunk);
-    again(chunk);
-  };
-  return { again, fresh };
 }
 
-/** What is in the pipe right now. Bounded, so that a writer that never pauses cannot keep us from ending. */
-function* waiting(fd: number): Generator<Buffer> {
-  const chunk = Buffer.alloc(PIPE_BYTES);
-  for (let rounds = 0; rounds < 64; rounds++) {
-    let length = 0;
-    try {
-      length = readSync(fd, chunk, 0, chunk.length, null);
-    } catch {
-      // EAGAIN: empty.
-    }
-    if (length === 0) return;
-    yield chunk.subarray(0, length);
+interface LineTaker {
+  /** The messages that it completes, the first time with those of what a predecessor accepted. The caller hands them on, and then calls `finish`. */
+  take(chunk: Buffer): readonly LogMessage[];
+  finish(): void;
+  /** All three. */
+  handOn(chunk: Buffer): void;
+  close(): void;
+}
+
+/** Everything happens before the event loop goes on: a kill finds a chunk in the pipe, in the store, or laid down. */
+function lineTaker({ origin, acceptedPath }: ServicePipe, sink: LogSink): LineTaker {
+  const store = openAcceptedStore(acceptedPath);
+  const splitter = createLineSplitter(MAX_LINE_BYTES);
+  let before = splitter.push(store.leftOver);
+  const take = (chunk: Buffer): readonly LogMessage[] => {
+    if (chunk.length > 0) store.accept(chunk);
+    const lines = [...before, ...splitter.push(chunk)];
+    before = [];
+    const nowMs = Date.now();
+    return lines.flatMap((line) => parseServiceLine(line, origin, nowMs));
+  };
+  const finish = (): void => store.finish(splitter.pendingBytes);
+  return {
+    take,
+    finish,
+    handOn(chunk) {
+      const messages = take(chunk);
+      if (messages.length > 0) sink.messages(messages);
+      finish();
+    },
+    close: () => store.close(),
+  };
+}
+
+/** What one read finds in the pipe right now: a part of `chunk`, empty when there is nothing. */
+function waitingIn(fd: number, chunk: Buffer): Buffer {
+  try {
+    return chunk.subarray(0, readSync(fd, chunk, 0, chunk.length, null));
+  } catch {
+    // EAGAIN: empty.
+    return chunk.subarray(0, 0);
   }
 }

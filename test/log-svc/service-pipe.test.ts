@@ -5,13 +5,13 @@ import { closeSync, writeFileSync, writeSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, it } from 'node:test';
 import type { LogSource } from '../../services/log-svc/log-flow.ts';
-import { createServicePipe } from '../../services/log-svc/service-pipe.ts';
+import { createServicePipes } from '../../services/log-svc/service-pipe.ts';
 import { pipe2NonBlocking } from '../../shared/kernel/unix-sockets.ts';
 import { makePlace, type Place } from './log-rig.ts';
 
 const SOURCE = JSON.stringify(join(import.meta.dirname, '../../services/log-svc/service-pipe.ts'));
 
-describe('log-svc.servicePipe', () => {
+describe('log-svc.servicePipes', () => {
   let place: Place;
   let acceptedPath: string;
   let ends: { readFd: number; writeFd: number };
@@ -35,7 +35,7 @@ describe('log-svc.servicePipe', () => {
   const textsUntilEnd = async (): Promise<readonly string[]> => {
     const texts: string[] = [];
     await new Promise<void>((resolve) => {
-      source = createServicePipe({ origin: 'net-svc', fd: ends.readFd, acceptedPath });
+      source = createServicePipes([{ origin: 'net-svc', fd: ends.readFd, acceptedPath }]);
       source.start({
         messages(batch) {
           texts.push(...batch.map(({ text }) => text));
@@ -49,8 +49,8 @@ describe('log-svc.servicePipe', () => {
 
   it('hands on again what a predecessor had read when it was killed, and completes the line it was cut in', async () => {
     writeSync(ends.writeFd, 'one\ntwo\nthr');
-    const program = `import { createServicePipe } from ${SOURCE};
-      createServicePipe({ origin: 'net-svc', fd: 3, acceptedPath: ${JSON.stringify(acceptedPath)} })
+    const program = `import { createServicePipes } from ${SOURCE};
+      createServicePipes([{ origin: 'net-svc', fd: 3, acceptedPath: ${JSON.stringify(acceptedPath)} }])
         .start({ messages: () => process.kill(process.pid, 'SIGKILL'), bytes: () => undefined });`;
     const child = spawn(process.execPath, ['--import', 'tsx', '--input-type=module', '--eval', program], {
       stdio: ['ignore', 'inherit', 'inherit', ends.readFd],
@@ -77,6 +77,24 @@ describe('log-svc.servicePipe', () => {
     ends = successor;
     writeSync(ends.writeFd, 'two\nend\n');
     assert.deepEqual(await textsUntilEnd(), ['two', 'end']);
+  });
+
+  it('hands on what waited in several pipes as it happened, not pipe by pipe', async () => {
+    const other = pipe2NonBlocking();
+    const line = (time: number, msg: string): string => `${JSON.stringify({ level: 30, time, src: 'x', msg })}\n`;
+    try {
+      writeSync(ends.writeFd, line(10, 'first') + line(30, 'third'));
+      writeSync(other.writeFd, line(20, 'second') + line(40, 'fourth'));
+      const batches: (readonly string[])[] = [];
+      source = createServicePipes([
+        { origin: 'net-svc', fd: ends.readFd, acceptedPath },
+        { origin: 'lxc-svc', fd: other.readFd, acceptedPath: `${acceptedPath}.other` },
+      ]);
+      source.start({ messages: (batch) => batches.push(batch.map(({ text }) => text)), bytes: () => undefined });
+      assert.deepEqual(batches, [['first', 'second', 'third', 'fourth']]);
+    } finally {
+      closeSync(other.writeFd);
+    }
   });
 
   it('cuts a line at 16 KiB', async () => {
