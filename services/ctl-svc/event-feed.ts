@@ -1,5 +1,6 @@
 // Everything that services tell, as one numbered sequence for whoever listens on GET /events.
 import type { Channel } from '../../shared/ipc/contract.ts';
+import { isoTime } from '../../shared/time/iso-time.ts';
 import { ipamContract } from '../ipam-svc/contract.ts';
 import { netContract } from '../net-svc/contract.ts';
 import { stateContract } from '../state-svc/contract.ts';
@@ -51,16 +52,15 @@ export function createEventFeed(channel: Channel): EventFeed {
     onLost,
   });
   channel.subscribe(netContract, 'networkRepaired', {
-    onEvent: ({ what, atMs }) => tell('network', { repaired: what, at: new Date(atMs).toISOString() }),
+    onEvent: ({ what, atMs }) => tell('network', { repaired: what, at: isoTime(atMs) }),
     onLost,
   });
   channel.subscribe(netContract, 'overlapsChanged', {
-    onEvent: ({ overlaps, atMs }) => tell('network', { overlaps, at: new Date(atMs).toISOString() }),
+    onEvent: ({ overlaps, atMs }) => tell('network', { overlaps, at: isoTime(atMs) }),
     onLost,
   });
   channel.subscribe(supervisorContract, 'serviceChanged', {
-    onEvent: ({ service, state, reason, atMs }) =>
-      tell('service', { name: service, state, reason, at: new Date(atMs).toISOString() }),
+    onEvent: ({ service, state, reason, atMs }) => tell('service', { name: service, state, reason, at: isoTime(atMs) }),
     onLost,
   });
   const register = <T>(set: Set<T>, entry: T): (() => void) => {

@@ -2,6 +2,7 @@
 import * as z from 'zod/mini';
 import type { Client, Result } from '../../shared/ipc/contract.ts';
 import { containerName, poolName } from '../../shared/schema/names.ts';
+import { isoTime } from '../../shared/time/iso-time.ts';
 import type { ipamContract } from '../ipam-svc/contract.ts';
 import type { Handler } from './endpoint.ts';
 import { DONE, type Reply, refuse } from './reply.ts';
@@ -44,7 +45,7 @@ export function leaseEvent<L extends { readonly container: string; readonly atMs
   state: LeaseRow['state'],
   { container, atMs, ...lease }: L,
 ) {
-  return { owner: container, ...lease, state, since: new Date(atMs).toISOString() };
+  return { owner: container, ...lease, state, since: isoTime(atMs) };
 }
 
 export const deleteLeases: Handler<undefined> = async ({ params }, { peers }) => {
@@ -72,5 +73,5 @@ function noLease(pool = '', container = ''): Reply {
 }
 
 function toRow({ container, sinceMs, ...lease }: Lease): LeaseRow {
-  return { owner: container, ...lease, since: new Date(sinceMs).toISOString() };
+  return { owner: container, ...lease, since: isoTime(sinceMs) };
 }

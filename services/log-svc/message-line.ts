@@ -1,6 +1,7 @@
 // One message as one line of pantavisor.log: `[2026-11-21T02:00:00.123Z] INFO  [ipam] text key=value`. Pure.
+import { isoTime } from '../../shared/time/iso-time.ts';
 import type { LogMessage } from './log-flow.ts';
-import { isoTime, type TimeFormat } from './time-format.ts';
+import type { TimeFormat } from './time-format.ts';
 
 const LEVEL_WIDTH = 5;
 /** What would break the line, or steer the terminal of whoever reads it: C0 without tab, DEL, C1, and Unicode's own line breaks. */

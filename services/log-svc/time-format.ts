@@ -1,10 +1,7 @@
-// The time of a line as the configuration asks for it: Pantavisor's `strftime:<format>` and five of Go's layouts by name. Local time. Pure.
+// The time of a line where the configuration asks for another than UTC: Pantavisor's `strftime:<format>` and five of Go's layouts by name. Local time. Pure.
 
 /** `timeMs`: milliseconds since 1970-01-01 UTC. */
 export type TimeFormat = (timeMs: number) => string;
-
-/** What lines have when nothing else is asked for: UTC, RFC 3339. */
-export const isoTime: TimeFormat = (timeMs) => new Date(timeMs).toISOString();
 
 /** https://pkg.go.dev/time#pkg-constants, as strftime(3) would say them. */
 const GO_LAYOUTS: Readonly<Record<string, string>> = {

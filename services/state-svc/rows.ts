@@ -2,6 +2,7 @@
 import type { AutoRecovery, ContainerPlan, Group } from '../../shared/revision/revision.ts';
 import type { ContainerRow, GroupRow, Status } from '../../shared/schema/api.ts';
 import type { ExitStatus } from '../../shared/schema/exit.ts';
+import { isoTime } from '../../shared/time/iso-time.ts';
 import type { Plumbing } from './start-pipeline.ts';
 
 /** What is known of a container at this moment. */
@@ -35,9 +36,9 @@ export function containerRow(view: ContainerView): ContainerRow {
     ...(plan.restartPolicy === 'container' ? { user_stopped: text(view.userStopped) } : {}),
     ...(network === undefined ? {} : { network }),
     pid: view.pid ?? null,
-    exit: exit === undefined ? null : { status: exit.status, at: new Date(exit.atMs).toISOString() },
+    exit: exit === undefined ? null : { status: exit.status, at: isoTime(exit.atMs) },
     restarts: view.restarts,
-    since: new Date(view.sinceMs).toISOString(),
+    since: isoTime(view.sinceMs),
     ...(view.detached.length === 0 ? {} : { detached_mounts: [...view.detached] }),
   };
 }

@@ -10,6 +10,7 @@ import { basename, dirname, join } from 'node:path';
 import type { Logger } from '../../shared/log/logger.ts';
 import { revisionName } from '../../shared/schema/names.ts';
 import { MAX_COMMITMSG_BYTES, type StepProgress, type StepRow } from '../../shared/schema/steps.ts';
+import { isoTime } from '../../shared/time/iso-time.ts';
 import { errorCode, readIfPresent, syncPath, writeAtomically } from './atomic-file.ts';
 import { parseProgress, progressAt, withoutLogs } from './step-progress.ts';
 
@@ -67,7 +68,7 @@ export function openStepStore(storage: string, log: Logger): StepStore {
       if (arrivedMs === undefined) return undefined;
       return {
         name,
-        date: new Date(arrivedMs).toISOString().replace(/\.\d+Z$/, 'Z'),
+        date: isoTime(arrivedMs).replace(/\.\d+Z$/, 'Z'),
         commitmsg: await store.commitMessage(name),
         progress: withoutLogs(await store.progress(name)),
       };

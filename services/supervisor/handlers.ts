@@ -1,6 +1,7 @@
 // What services may ask of the supervisor.
 import { fail, type Handlers, ok } from '../../shared/ipc/contract.ts';
 import type { HealthReason } from '../../shared/schema/health.ts';
+import { isoTime } from '../../shared/time/iso-time.ts';
 import type { ContainerSockets } from './container-sockets.ts';
 import type { supervisorContract } from './contract.ts';
 import { proportionalMemory } from './process-record.ts';
@@ -87,7 +88,7 @@ function serviceRow(service: SupervisedService, tree: Tree) {
     last_exit:
       lastExit === undefined
         ? null
-        : { reason: lastExit.reason, last_words: lastExit.lastWords, at: new Date(lastExit.atMs).toISOString() },
+        : { reason: lastExit.reason, last_words: lastExit.lastWords, at: isoTime(lastExit.atMs) },
     uptime_seconds: (upMs ?? 0) / 1000,
     memory_bytes: pid === 0 ? 0 : proportionalMemory(pid),
     queue_depth: tree.queueDepth(service),

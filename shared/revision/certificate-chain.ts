@@ -1,5 +1,6 @@
 // From the certificates that travel with a signature to one that the device trusts (RFC 5280, as far as signing a state needs it).
 import { type KeyObject, X509Certificate } from 'node:crypto';
+import { isoTime } from '../time/iso-time.ts';
 
 export type ChainKey = { readonly ok: true; readonly key: KeyObject } | { readonly ok: false; readonly reason: string };
 
@@ -54,7 +55,7 @@ function issued(issuer: X509Certificate, certificate: X509Certificate, below: nu
 function dateProblem(certificate: X509Certificate, atMs: number | undefined): string | undefined {
   if (atMs === undefined) return undefined;
   const { validFrom, validTo } = certificate;
-  const today = new Date(atMs).toISOString();
+  const today = isoTime(atMs);
   if (!(Date.parse(validFrom) <= atMs))
     return `${shown(certificate)} is valid from ${validFrom} on, and it is ${today}`;
   if (!(atMs <= Date.parse(validTo))) return `${shown(certificate)} was valid until ${validTo}, and it is ${today}`;
