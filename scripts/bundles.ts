@@ -50,7 +50,7 @@ const berthCommands: Plugin = {
         : undefined,
     );
     builder.onLoad({ filter: /./, namespace: 'berth-command' }, ({ path }) => ({
-      contents: `import { loadBundle } from './load-bundle.ts'; module.exports = loadBundle(require('node:path').join(__dirname, '${path}'));`,
+      contents: `import { loadBundle } from './load-bundle.ts'; module.exports = loadBundle(require('node:path').join(__dirname, '${path}'), require);`,
       resolveDir: join(ROOT, 'shared/boot'),
     }));
   },
@@ -152,6 +152,8 @@ export async function bundleOptions(): Promise<BuildOptions> {
     // What is loaded late is required: import() would bring the loader of ES modules into memory.
     supported: { 'dynamic-import': false },
     external: [...EXTERNAL],
+    // Instead of the global of this name.
+    inject: [join(ROOT, 'shared/time/process-clock.ts')],
     minifySyntax: true,
     minifyWhitespace: true,
     sourcemap: 'linked',

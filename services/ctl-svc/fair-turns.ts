@@ -1,5 +1,4 @@
 // Shares turns of the event loop, and a bounded part of a core, among parties: one step of each after the other.
-import { performance } from 'node:perf_hooks';
 
 /** One of those who share: asks for a step, which is run once, in a turn that is not this one. */
 export type AskForStep = (step: () => void) => void;

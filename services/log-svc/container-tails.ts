@@ -1,6 +1,5 @@
 // Source: the raw log files of containers (console and LXC's own log), followed by inotify.
 import { dirname } from 'node:path';
-import { performance } from 'node:perf_hooks';
 import { type FolderWatch, watchFolder } from '../../shared/kernel/folder-watch.ts';
 import type { ConsoleMemory } from './console-memory.ts';
 import { type ContainerTail, createContainerTail } from './container-tail.ts';

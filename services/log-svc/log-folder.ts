@@ -5,7 +5,6 @@
 // <storage>/logs/<rev>/…/<file>.000001.gz   rotated and compressed; without .gz until it is
 import { accessSync, constants, mkdirSync, statfsSync } from 'node:fs';
 import { join, relative } from 'node:path';
-import { performance } from 'node:perf_hooks';
 import type { HealthReason } from '../../shared/schema/health.ts';
 import { type BoundedFile, createBoundedFile, type Loss } from './bounded-file.ts';
 import type { WrittenPlace } from './carried-bytes.ts';

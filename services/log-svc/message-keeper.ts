@@ -1,5 +1,4 @@
 // What containers say, within a budget for each: kept on disk until it is laid down, dropped with a count above that.
-import { performance } from 'node:perf_hooks';
 import { type AcceptedMessages, type DroppedBy, openAcceptedMessages } from './accepted-messages.ts';
 import type { LogMessage, LogSink } from './log-flow.ts';
 import { createBudget, type Dropped, LIMITS, type Limits, type MessageBudget } from './message-budget.ts';

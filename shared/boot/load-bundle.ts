@@ -3,7 +3,6 @@
 //   <folder>/ctl-svc.js
 //   <folder>/cache/<version of Node>-<architecture>/ctl-svc.cache
 import { readFileSync, statSync } from 'node:fs';
-import { createRequire, Module } from 'node:module';
 import { basename, dirname, join } from 'node:path';
 import process from 'node:process';
 import { Script } from 'node:vm';
@@ -33,20 +32,21 @@ export function compile(bundle: string, cachedData: Buffer | undefined): Script 
   return new Script(source, cachedData === undefined ? where : { ...where, cachedData });
 }
 
-export function evaluate(script: Script, bundle: string): unknown {
-  const loaded = new Module(bundle);
-  loaded.filename = bundle;
-  loaded.exports = {};
+/** Of the module that starts it, which lies beside it: node:module would bring the loader of ES modules into memory, 50 KB of each process. */
+export type Require = (path: string) => unknown;
+
+export function evaluate(script: Script, bundle: string, require: Require): unknown {
+  const loaded = { exports: {}, filename: bundle };
   const body: unknown = script.runInThisContext();
-  const values = [loaded.exports, createRequire(bundle), loaded, bundle, dirname(bundle)];
+  const values = [loaded.exports, require, loaded, bundle, dirname(bundle)];
   if (typeof body === 'function') Reflect.apply(body, loaded.exports, values);
   return loaded.exports;
 }
 
-/** What the CommonJS bundle exports. `bundle`: an absolute path that ends in `.js`. */
-export function loadBundle(bundle: string): unknown {
+/** What the CommonJS bundle exports. `bundle`: an absolute path that ends in `.js`, in the folder of the module whose `require` this is. */
+export function loadBundle(bundle: string, require: Require): unknown {
   const cache = readCache(bundle);
   // What counts the lines that run wants them as Node itself loads them.
-  if (cache === undefined || process.env.NODE_V8_COVERAGE !== undefined) return createRequire(bundle)(bundle);
-  return evaluate(compile(bundle, cache), bundle);
+  if (cache === undefined || process.env.NODE_V8_COVERAGE !== undefined) return require(bundle);
+  return evaluate(compile(bundle, cache), bundle, require);
 }

@@ -7,8 +7,8 @@ import { V8_DEFAULTS } from './v8-flags.ts';
 
 const [first = '', second = '', third] = process.argv.slice(2);
 if (first === '--rehearse') {
-  rehearseBundle(second, third);
+  rehearseBundle(second, third, require);
 } else {
   for (const flag of V8_DEFAULTS) setFlagsFromString(flag);
-  loadBundle(first);
+  loadBundle(first, require);
 }

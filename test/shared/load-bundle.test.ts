@@ -116,6 +116,16 @@ describe('boot.load-bundle', () => {
     assert.equal(start(inside, bundle).stdout, 'false code true');
   });
 
+  it('brings no loader of ES modules into memory that Node itself has not', () => {
+    const source = "console.log(process.moduleLoadList.some((name) => name.endsWith('/esm/loader')), 'booted');\n";
+    write(source, BEFORE);
+    rehearse(bundle);
+    const plain = spawnSync(process.execPath, [bundle], { encoding: 'utf8', env }).stdout.trim();
+    write(source.replace('booted', 'parsed'), BEFORE);
+    assert.match(plain, /^(true|false) booted$/);
+    assert.equal(run(bundle).stdout, plain, 'from its compiled code');
+  });
+
   it('tells in a stack where the error was', () => {
     write("function f() { throw new Error('here'); }\nf();\n", BEFORE);
     rmSync(kept());
