@@ -7,7 +7,6 @@ import { decodePayload, encodePayload } from '../../shared/ipc/codec.ts';
 import { bytesOf, encodeFrame, type Frame, HEADER_BYTES, KIND, MAX_FRAME_BYTES } from '../../shared/ipc/envelope.ts';
 import { createFrameReader } from '../../shared/ipc/frame-reader.ts';
 import { createMemoryBus } from '../../shared/ipc/memory-bus.ts';
-import { isPlainMsgpack } from '../../shared/ipc/msgpack-scan.ts';
 import { createServing } from '../../shared/ipc/serving.ts';
 import { topicId } from '../../shared/ipc/topic.ts';
 import { silentLogger } from '../../shared/log/logger.ts';
@@ -82,7 +81,7 @@ describe('ipc.codec', () => {
   it('never throws on random bytes', () => {
     fc.assert(
       fc.property(fc.uint8Array({ maxLength: 400 }), (bytes) => {
-        decodePayload(bytes);
+        decodePayload(Buffer.from(bytes));
       }),
       { numRuns: 20_000 },
     );
@@ -113,8 +112,7 @@ describe('ipc.codec', () => {
       'nesting of a thousand': [...Array.from({ length: 1_000 }, () => 0x91), 0xc0],
     };
     for (const [what, bytes] of Object.entries(refused)) {
-      assert.equal(isPlainMsgpack(Uint8Array.from(bytes)), false, what);
-      assert.equal(decodePayload(Uint8Array.from(bytes)), undefined, what);
+      assert.equal(decodePayload(Buffer.from(bytes)), undefined, what);
     }
   });
 });

@@ -2,8 +2,8 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import fc from 'fast-check';
-import { encode } from 'msgpackr';
 import { limitReached, MAX_KEYS, MAX_TOTAL_BYTES, pageOf } from '../../services/state-svc/metadata-limits.ts';
+import { encodePayload } from '../../shared/ipc/codec.ts';
 import { keyProblem, MAX_KEY_BYTES, MAX_VALUE_BYTES, valueProblem } from '../../shared/schema/metadata.ts';
 
 const key = fc.string({ unit: 'binary', minLength: 1, maxLength: 20 }).filter((text) => keyProblem(text) === undefined);
@@ -86,7 +86,7 @@ describe('metadata pages', () => {
           let after: string | undefined;
           do {
             const page = pageOf(entries, after);
-            assert.ok(encode({ entries: page.entries, next: page.next }).length < 63 * 1024);
+            assert.ok(encodePayload({ entries: page.entries, next: page.next }).length < 63 * 1024);
             for (const entry of page.entries) {
               assert.equal(entry.value, entries.get(entry.key));
               told.push(entry.key);
@@ -101,6 +101,6 @@ describe('metadata pages', () => {
   });
   it('hold a thousand small keys too', () => {
     const entries = new Map(Array.from({ length: MAX_KEYS }, (_, index) => [`k${index}`, '']));
-    assert.ok(encode(pageOf(entries, undefined)).length < 63 * 1024);
+    assert.ok(encodePayload(pageOf(entries, undefined)).length < 63 * 1024);
   });
 });

@@ -1,0 +1,110 @@
+// What a message says is what its reader is told, whatever was written before it and whatever comes after.
+import assert from 'node:assert/strict';
+import { describe, it } from 'node:test';
+import fc from 'fast-check';
+import { decodeMessage, decodePayload, encodeMessage, encodePayload } from '../../shared/ipc/codec.ts';
+import { idOf, KIND, kindOf, sizeOf, topicOf } from '../../shared/ipc/envelope.ts';
+
+const told = (value: unknown): unknown => decodePayload(encodePayload(value))?.value;
+
+/** Of any characters, most of them ASCII; fast-check's own take seconds to begin. */
+const text = fc
+  .array(fc.oneof(fc.integer({ min: 0, max: 0x7f }), fc.integer({ min: 0x80, max: 0xd7ff }), fc.constant(0x1f642)))
+  .map((points) => String.fromCodePoint(...points));
+
+describe('ipc.codec', () => {
+  it('gives back every number', () => {
+    const bounds = [
+      0,
+      0x1f,
+      0x20,
+      0x7f,
+      0x80,
+      0xff,
+      0x100,
+      0xffff,
+      0x10000,
+      0x7fffffff,
+      0x80000000,
+      0xffffffff,
+      2 ** 53,
+    ];
+    for (const bound of bounds.flatMap((each) => [each - 1, each, each + 1]))
+      for (const value of [bound, -bound, bound + 0.5]) assert.equal(told(value), value === 0 ? 0 : value);
+    for (const value of [Number.NaN, Number.POSITIVE_INFINITY, Number.MIN_VALUE]) assert.equal(told(value), value);
+    fc.assert(fc.property(fc.double(), (value) => assert.equal(told(value), value === 0 ? 0 : value)));
+  });
+
+  it('gives back every string, of any length and script', () => {
+    for (const length of [0, 1, 10, 11, 31, 32, 85, 86, 255, 256, 21_846, 65_535, 65_536])
+      for (const unit of ['x', 'é', '€', '🙂', 'x€']) assert.equal(told(unit.repeat(length)), unit.repeat(length));
+    fc.assert(
+      fc.property(fc.array(text, { maxLength: 8 }), (texts) => assert.deepEqual(told(texts), texts)),
+      { numRuns: 300 },
+    );
+  });
+
+  it('never takes one short string for another', () => {
+    const texts = Array.from({ length: 5_000 }, (_, index) => [`key-${index}`, `é${index}`, `Ã©${index}`]).flat();
+    for (let round = 0; round < 2; round += 1) assert.deepEqual(texts.map(told), texts);
+    assert.deepEqual(
+      [
+        [0xa2, 0xc3, 0xa9],
+        [0xa1, 0xff],
+      ].map((bytes) => decodePayload(Buffer.from(bytes))?.value),
+      ['é', '\ufffd'],
+    );
+  });
+
+  it('gives back lists and maps of every length', () => {
+    for (const length of [0, 15, 16, 65_536]) {
+      const list = Array.from({ length }, (_, index) => index);
+      assert.deepEqual(told(list), list);
+      const map = Object.fromEntries(list.map((index) => [`k${index}`, index]));
+      assert.deepEqual(told(map), map);
+    }
+  });
+
+  it('leaves out what is undefined', () => {
+    assert.deepEqual(told({ a: undefined, b: { c: undefined, d: 1 }, e: [undefined] }), { b: { d: 1 }, e: [null] });
+    const member = (index: number) => [`k${index}`, index % 2 === 0 ? index : undefined] as const;
+    const members = Array.from({ length: 40 }, (_, index) => member(index));
+    const defined = members.filter(([, value]) => value !== undefined);
+    assert.deepEqual(told(Object.fromEntries(members)), Object.fromEntries(defined));
+  });
+
+  it('writes nothing over what it handed out', () => {
+    const value = fc.oneof(fc.string({ maxLength: 50 }), fc.string({ minLength: 5_000, maxLength: 40_000 }));
+    fc.assert(
+      fc.property(fc.array(value, { maxLength: 12 }), (values) => {
+        const frames = values.map((text, index) => encodeMessage(KIND.request, index + 1, 7, { text }));
+        assert.deepEqual(
+          frames.map((frame) => [kindOf(frame), idOf(frame), topicOf(frame), decodeMessage(frame)?.value]),
+          values.map((text, index) => [KIND.request, index + 1, 7, { text }]),
+        );
+      }),
+      { numRuns: 40 },
+    );
+  });
+
+  it('lays messages side by side, so that they leave in one piece', () => {
+    const [first, second] = ['a', 'b'].map((text) => encodeMessage(KIND.event, 0, 7, { text }));
+    assert.ok(first !== undefined && second !== undefined);
+    assert.ok(first.bytes !== second.bytes || first.end === second.at);
+    assert.ok(sizeOf(first) < 100);
+  });
+
+  it('writes the next message as if one that is no data had not been', () => {
+    const cyclic: unknown[] = [];
+    cyclic.push(cyclic);
+    for (const wrong of [{ a: 1n }, { a: ['x'.repeat(40_000), () => undefined] }, { a: Symbol('b') }, cyclic]) {
+      const before = encodeMessage(KIND.event, 1, 7, { text: 'before' });
+      assert.throws(() => encodeMessage(KIND.event, 2, 7, wrong));
+      const after = encodeMessage(KIND.event, 3, 7, { text: 'after' });
+      assert.deepEqual(
+        [before, after].map((frame) => decodeMessage(frame)?.value),
+        [{ text: 'before' }, { text: 'after' }],
+      );
+    }
+  });
+});
