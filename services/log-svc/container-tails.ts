@@ -16,8 +16,10 @@ export interface ContainerTails extends LogSource {
   containers(): readonly string[];
 }
 
-/** Changes within this time are read together. */
-const BATCH_MS = 20;
+/** Changes of a console within this time are read together: people wait for it, and its memory is bounded. */
+const CONSOLE_BATCH_MS = 20;
+/** Of other files. LXC writes its log line by line, for most of the time that a start takes; a run that crashes at once takes longer. */
+const BATCH_MS = 100;
 /** For events that the kernel dropped. */
 const SWEEP_MS = 5_000;
 
@@ -111,11 +113,11 @@ export function createContainerTails(
     changedFolders.add(folder);
     schedule();
   };
-  const watchTailsIn = (folder: string): void => {
+  const watchTailsIn = (folder: string, batchMs: number): void => {
     if (!watchers.has(folder))
       watchers.set(
         folder,
-        watchFolder(folder, BATCH_MS, () => lookAt(folder)),
+        watchFolder(folder, batchMs, () => lookAt(folder)),
       );
   };
   const forget = (folder: string): void => {
@@ -153,7 +155,7 @@ export function createContainerTails(
       const folder = dirname(path);
       // Anew: the folder may be another one than the one that was watched under this name.
       if (tails.has(path)) forget(folder);
-      watchTailsIn(folder);
+      watchTailsIn(folder, log.source === 'console' ? CONSOLE_BATCH_MS : BATCH_MS);
       if (!tails.has(path)) {
         tails.set(path, createContainerTail(log, path, left.get(path)?.cursor, { memory, nowMs, say }));
         left.delete(path);

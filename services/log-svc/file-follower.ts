@@ -59,11 +59,9 @@ export function followFile(path: string, from: TailCursor | undefined): FileFoll
     file.readUpToMs = undefined;
     if (!hasAllOf(here, file)) restart(file);
     const length = readSync(file.fd, chunk, 0, CHUNK_BYTES, file.offset);
-    if (length === 0) {
-      // Times are counted in ticks: what is written within this one would look the same.
-      if (Date.now() - here.mtimeMs > CLOCK_MS) file.readUpToMs = here.mtimeMs;
-      return 0;
-    }
+    // Times are counted in ticks: what is written within this one would look the same.
+    if (file.offset + length === here.size && Date.now() - here.mtimeMs > CLOCK_MS) file.readUpToMs = here.mtimeMs;
+    if (length === 0) return 0;
     if (file.head.length < HEAD_BYTES) {
       file.head = Buffer.concat([file.head, chunk.subarray(0, Math.min(length, HEAD_BYTES - file.head.length))]);
     }
@@ -96,10 +94,12 @@ export function followFile(path: string, from: TailCursor | undefined): FileFoll
       if (isUnchanged(queue)) return false;
       let total = 0;
       while (total < MAX_TURN_BYTES) {
-        const [file] = queue;
+        const [file, next] = queue;
         const length = file === undefined ? 0 : readOne(file, onBytes);
         total += length;
-        if (length === 0 && !advance(queue, onGap)) return false;
+        // Less than was asked for is all there is; but of a file that was renamed meanwhile, only nothing is.
+        const isAtEnd = length === 0 || (length < CHUNK_BYTES && next === undefined);
+        if (isAtEnd && !advance(queue, onGap)) return false;
       }
       return true;
     },

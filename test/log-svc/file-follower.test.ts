@@ -8,6 +8,7 @@ import {
   rmSync,
   statSync,
   truncateSync,
+  utimesSync,
   writeFileSync,
 } from 'node:fs';
 import { join } from 'node:path';
@@ -62,6 +63,36 @@ describe('log-svc.followFile', () => {
     assert.equal(readAll(follower), 'b\n');
     writeFileSync(path, 'c\n');
     assert.equal(readAll(follower), 'c\n');
+  });
+
+  it('reads what the old file gets while it is read, before and after it is rotated', () => {
+    writeFileSync(path, 'a\n');
+    const follower = follow();
+    let text = '';
+    const more: (() => void)[] = [
+      () => {
+        appendFileSync(path, 'b\n');
+        rotate();
+        writeFileSync(path, 'd\n');
+      },
+      () => appendFileSync(`${path}.1`, 'c\n'),
+    ];
+    const read = (bytes: Buffer): void => {
+      text += bytes.toString();
+      more.shift()?.();
+    };
+    while (follower.turn(read));
+    assert.equal(text, 'a\nb\nc\nd\n');
+  });
+
+  it('knows after one turn that nothing happens in a file that was written long ago', () => {
+    writeFileSync(path, 'a\n');
+    utimesSync(path, 1, 1);
+    const follower = follow();
+    assert.equal(readAll(follower), 'a\n');
+    assert.equal(follower.isQuiet(), true);
+    appendFileSync(path, 'b\n');
+    assert.equal(follower.isQuiet(), false);
   });
 
   it('misses no generation when it is rotated twice between two looks', () => {
