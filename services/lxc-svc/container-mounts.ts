@@ -17,10 +17,11 @@ import type { Disks } from './disks.ts';
 import { mountExports, removeMountPoints } from './exports.ts';
 import { removeGoneRevisions } from './gone-revisions.ts';
 import { type LogFile, logFiles, openLogFiles, watchLogFiles } from './log-files.ts';
+import type { MountRecords } from './mount-records.ts';
 import { isTarget, type Mount, mountsBelow, readMountInfo, readMountTable } from './mount-table.ts';
 import { readOwnConfig } from './own-config.ts';
 import { type ContainerPlaces, containerPlaces, lxcPath, type Places, storageRoots, trailPath } from './places.ts';
-import { knownContainers, type MountRecord, readMountRecord, removeRecord, writeMountRecord } from './record-store.ts';
+import { knownContainers, type MountRecord, removeRecord } from './record-store.ts';
 import { createTurns, failingStep, mountOverlay, StepFailure, unmountBelow } from './root-mounts.ts';
 import { type FileLog, fileLogs } from './tailed-files.ts';
 import { boundFolders } from './volume-mounts.ts';
@@ -58,6 +59,7 @@ export interface ContainerMounts {
 
 export interface MountContext {
   readonly places: Places;
+  readonly records: MountRecords;
   readonly disks: Disks;
   readonly images: WarmImages;
   readonly readerGid: number | undefined;
@@ -74,7 +76,7 @@ function isSame(a: MountRecord, b: MountRecord): boolean {
 const COLLECT_MS = 1_000;
 
 export function createContainerMounts(context: MountContext): ContainerMounts {
-  const { places, disks, images, readerGid, log, events } = context;
+  const { places, records, disks, images, readerGid, log, events } = context;
   const watchers = new Map<string, FolderWatch>();
   // Containers that are the same image have one device, and one cache of it.
   const attach = createSharedLoopDevices();
@@ -96,7 +98,7 @@ export function createContainerMounts(context: MountContext): ContainerMounts {
     return knownContainers(lxcPath(places)).flatMap((container) => {
       const its = containerPlaces(places, container);
       const isUsed = container !== but && mountsBelow(table, its.folder).length > 0;
-      return isUsed ? (readMountRecord(its.mountRecord) ?? []) : [];
+      return isUsed ? (records.read(container) ?? []) : [];
     });
   };
   const othersDisks = (container: string): ReadonlySet<string> =>
@@ -131,7 +133,7 @@ export function createContainerMounts(context: MountContext): ContainerMounts {
     its: ContainerPlaces,
     table: readonly Mount[] = readMountTable(),
   ): Promise<readonly string[]> => {
-    const used = readMountRecord(its.mountRecord)?.disks ?? [];
+    const used = records.read(container)?.disks ?? [];
     const { detached, failures } = await unmountBelow([its.exports, its.folder], table, turn);
     for (const target of detached)
       log.warn(`${container}: ${target} was busy and is detached; it ends with its last user`);
@@ -144,12 +146,12 @@ export function createContainerMounts(context: MountContext): ContainerMounts {
     return detached;
   };
   /** Also where a service was killed between opening a disk and mounting something of it. */
-  const hasOpenDisks = (its: ContainerPlaces): boolean =>
-    readMountRecord(its.mountRecord)?.disks.some((disk) => disks.isOpen(disk)) === true;
+  const hasOpenDisks = (container: string): boolean =>
+    records.read(container)?.disks.some((disk) => disks.isOpen(disk)) === true;
   /** The table has several lines of each container, so it is read once for all that is asked of it at a time. */
   const mounted = (container: string, given?: ReadonlySet<string>): MountRecord | undefined => {
     const its = containerPlaces(places, container);
-    const record = readMountRecord(its.mountRecord);
+    const record = records.read(container);
     if (record === undefined) return undefined;
     const info = given === undefined ? readMountInfo() : '';
     const isMounted = (target: string): boolean => given?.has(target) ?? isTarget(info, target);
@@ -195,13 +197,13 @@ export function createContainerMounts(context: MountContext): ContainerMounts {
       const path = config === undefined ? undefined : trailPath(places, revision, container, config);
       const entries = path === undefined ? [] : readEntries(path, container, wanted);
       // Another revision's, or what an interrupted mount left.
-      if (isAnythingMounted(its, table) || hasOpenDisks(its)) await clear(container, its, table);
+      if (isAnythingMounted(its, table) || hasOpenDisks(container)) await clear(container, its, table);
       try {
         failingStep('folder', () => openLogFiles(its, readerGid));
         failingStep('record', () => {
           // Mounted and ended means that it ended by itself; how it ended before it was stopped and unmounted says nothing now.
           removeRecord(its.exitRecord);
-          writeMountRecord(its.mountRecord, wanted);
+          records.write(container, wanted);
         });
         await disks.open(container, wanted.disks);
         mountAll(container, its, wanted, entries);
@@ -220,7 +222,7 @@ export function createContainerMounts(context: MountContext): ContainerMounts {
     async unmount(container) {
       const its = containerPlaces(places, container);
       const table = readMountTable();
-      if (!isAnythingMounted(its, table)) return hasOpenDisks(its) ? clear(container, its, table) : [];
+      if (!isAnythingMounted(its, table)) return hasOpenDisks(container) ? clear(container, its, table) : [];
       images.keep(mountsBelow(table, its.folder));
       const detached = await clear(container, its, table);
       unfollow(container);

@@ -14,9 +14,10 @@ import { hostReasons } from './host-support.ts';
 import type { KernelModules } from './kernel-modules.ts';
 import type { KeyQueue } from './key-queue.ts';
 import { logFiles } from './log-files.ts';
+import type { MountRecords } from './mount-records.ts';
 import { mountsBelow, readMountTable } from './mount-table.ts';
 import { containerPlaces, lxcPath, type Places } from './places.ts';
-import { type ExitRecord, knownContainers, type MountRecord, readMountRecord } from './record-store.ts';
+import { type ExitRecord, knownContainers, type MountRecord } from './record-store.ts';
 import { StepFailure } from './root-mounts.ts';
 import type { RunSettings } from './run-config.ts';
 import { fileLogs } from './tailed-files.ts';
@@ -26,6 +27,7 @@ export interface LxcParts {
   /** The program: a path or a name. */
   readonly cryptsetup: string;
   readonly queue: KeyQueue;
+  readonly records: MountRecords;
   readonly mounts: ContainerMounts;
   readonly runs: ContainerRuns;
   readonly tails: FileTails;
@@ -55,7 +57,7 @@ interface Ending {
 function noMatter(): void {}
 
 export function lxcHandlers(parts: LxcParts): Handlers<typeof lxcContract> {
-  const { places, queue, mounts, runs, sockets } = parts;
+  const { places, queue, records, mounts, runs, sockets } = parts;
   /** Ends under way: a start and an unmount wait for them, a second stop may shorten the grace of the first. */
   const stopping = new Map<string, Ending>();
 
@@ -156,7 +158,7 @@ export function lxcHandlers(parts: LxcParts): Handlers<typeof lxcContract> {
       const targets = mountedTargets();
       const known = following.sort().flatMap((container) => {
         const its = containerPlaces(places, container);
-        const record = readMountRecord(its.mountRecord);
+        const record = records.read(container);
         const revision = record?.revision;
         if (revision === undefined) return [];
         const isMounted = mounts.mounted(container, targets) !== undefined;

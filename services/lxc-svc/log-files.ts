@@ -50,9 +50,10 @@ function giveToReader(path: string, mode: number, gid: number | undefined): void
 
 /** Each run has an LXC log of its own, so that what it says about a pid is about this run's. */
 export function rotateLxcLog(places: ContainerPlaces, readerGid: number | undefined): void {
-  if ((found(places.lxcLog)?.size ?? 0) > 0) {
-    renameSync(places.lxcLog, `${places.lxcLog}.1`);
-  }
+  const present = found(places.lxcLog);
+  // The first run after a mount, which has just made them.
+  if (present?.size === 0 && existsSync(places.consoleLog)) return;
+  if (present !== undefined && present.size > 0) renameSync(places.lxcLog, `${places.lxcLog}.1`);
   openLogFiles(places, readerGid);
 }
 

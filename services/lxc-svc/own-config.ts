@@ -15,9 +15,10 @@ function readBounded(path: string): string {
 
 /** Throws Node's system errors when `path` cannot be read. */
 export function readOwnConfig(path: string): ParsedLxcConfig {
-  const folder = realpathSync.native(dirname(path));
   return parseLxcConfig(readBounded(path), path, (included) => {
     try {
+      // Not before: most include nothing.
+      const folder = realpathSync.native(dirname(path));
       const real = realpathSync.native(resolve(folder, included));
       return real.startsWith(`${folder}/`) ? readBounded(real) : undefined;
     } catch {

@@ -1,6 +1,6 @@
 // Makes what is to be mounted under a container's /pantavisor ready: mount points, and the folder of its logs. Owners of the folders
 // have fewer privileges than this service, so nothing that they put there is followed.
-import { closeSync, constants, existsSync, fchownSync, mkdirSync, openSync, readlinkSync, realpathSync } from 'node:fs';
+import { closeSync, constants, existsSync, fchownSync, mkdirSync, openSync, readlinkSync } from 'node:fs';
 import { join } from 'node:path';
 import type { PantavisorSources, SourceFolder } from './pantavisor-mounts.ts';
 import { failingStep } from './root-mounts.ts';
@@ -34,22 +34,26 @@ function maker(uid: number | undefined): BeforeOpening {
 }
 
 function checkFolder(source: SourceFolder, before: BeforeOpening): void {
-  const found = walk(source, before);
-  const expected = [realpathSync.native(source.root), ...source.below].join('/');
-  if (found !== expected) throw new Error(`${expected} leads to ${found}`);
+  const { start, end } = walk(source, before);
+  const expected = [start, ...source.below].join('/');
+  if (end !== expected) throw new Error(`${expected} leads to ${end}`);
 }
 
-/** Opens one folder after the other, each through the one before; answers where that led. Throws at links and where there is none. */
-function walk({ root, below }: SourceFolder, before: BeforeOpening): string {
+/**
+ * Opens one folder after the other, each through the one before; answers where the root is and where that led. Throws at links and where
+ * there is none.
+ */
+function walk({ root, below }: SourceFolder, before: BeforeOpening): { readonly start: string; readonly end: string } {
   let folder = openSync(root, constants.O_RDONLY | constants.O_DIRECTORY);
   try {
+    const start = readlinkSync(`/proc/self/fd/${folder}`);
     for (const name of below) {
       before(folder, name);
       const next = openFolder(`/proc/self/fd/${folder}/${name}`);
       closeSync(folder);
       folder = next;
     }
-    return readlinkSync(`/proc/self/fd/${folder}`);
+    return { start, end: readlinkSync(`/proc/self/fd/${folder}`) };
   } finally {
     closeSync(folder);
   }

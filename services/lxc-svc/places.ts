@@ -87,24 +87,25 @@ export function devicePlace({ storage }: Places, path: string): string {
 }
 
 export function containerPlaces(places: Places, container: string): ContainerPlaces {
-  const folder = join(lxcPath(places), container);
-  const logs = join(folder, 'logs');
+  // Names have no dots and slashes to be resolved, and each start of a container asks a dozen times.
+  const folder = `${lxcPath(places)}/${container}`;
+  const logs = `${folder}/logs`;
   return {
     folder,
-    mountRecord: join(folder, 'mount.json'),
-    runRecord: join(folder, 'run.json'),
-    exitRecord: join(folder, 'exit.json'),
-    volumes: join(folder, 'volumes'),
-    files: join(folder, 'files'),
-    rootfs: join(folder, 'rootfs'),
+    mountRecord: `${folder}/mount.json`,
+    runRecord: `${folder}/run.json`,
+    exitRecord: `${folder}/exit.json`,
+    volumes: `${folder}/volumes`,
+    files: `${folder}/files`,
+    rootfs: `${folder}/rootfs`,
     exports: join(exportsPath(places), container),
-    config: join(folder, 'config'),
-    monitorPid: join(folder, 'monitor.pid'),
+    config: `${folder}/config`,
+    monitorPid: `${folder}/monitor.pid`,
     logs,
-    consoleLog: join(consolesPath(places), container, 'console.log'),
-    rotatedConsoleLog: join(logs, 'console.log'),
-    lxcLog: join(logs, 'lxc.log'),
-    tailRecord: join(folder, 'tails.json'),
+    consoleLog: `${consolesPath(places)}/${container}/console.log`,
+    rotatedConsoleLog: `${logs}/console.log`,
+    lxcLog: `${logs}/lxc.log`,
+    tailRecord: `${folder}/tails.json`,
     // No folder is shared between containers, so nobody removes what somebody else is just about to use.
     cgroup: `${cgroupPrefix(places.tree)}${container}`,
   };

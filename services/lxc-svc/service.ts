@@ -17,10 +17,11 @@ import { lxcHandlers } from './handlers.ts';
 import { createHooks } from './hooks.ts';
 import { createKernelModules, type ModuleContext } from './kernel-modules.ts';
 import { createKeyQueue } from './key-queue.ts';
+import { createMountRecords } from './mount-records.ts';
 import { readMountTable } from './mount-table.ts';
 import { readOwnConfig } from './own-config.ts';
-import { containerPlaces, lxcPath, type Places, trailPath } from './places.ts';
-import { knownContainers, readMountRecord } from './record-store.ts';
+import { lxcPath, type Places, trailPath } from './places.ts';
+import { knownContainers } from './record-store.ts';
 import { writeRunConfig } from './run-config.ts';
 import { treeOf } from './tree-name.ts';
 import { createWarmImages } from './warm-images.ts';
@@ -53,10 +54,10 @@ export function startLxcService(options: LxcServiceOptions): () => void {
   const places: Places = { rundir, storage, exports, tree: treeOf(rundir) };
   const queue = createKeyQueue();
   const hostCgroups = cgroupSupportOnce();
-  /** Of one that runs, and so is mounted. */
-  const recordOf = (container: string) => readMountRecord(containerPlaces(places, container).mountRecord);
+  const records = createMountRecords(places);
   const mounts = createContainerMounts({
     places,
+    records,
     disks: createDisks({ places, tools: systemTools(cryptsetup), log }),
     images: createWarmImages(),
     readerGid,
@@ -80,10 +81,10 @@ export function startLxcService(options: LxcServiceOptions): () => void {
     places,
     readerGid,
     log,
-    filesOf: (container) => (capture ? (recordOf(container)?.logFiles ?? []) : []),
+    filesOf: (container) => (capture ? (records.read(container)?.logFiles ?? []) : []),
   });
   const ownEntries = (container: string): readonly LxcEntry[] => {
-    const mounted = recordOf(container);
+    const mounted = records.read(container);
     if (mounted?.config === undefined) return [];
     try {
       return readOwnConfig(trailPath(places, mounted.revision, container, mounted.config)).entries;
@@ -100,6 +101,7 @@ export function startLxcService(options: LxcServiceOptions): () => void {
       places,
       cryptsetup,
       queue,
+      records,
       mounts,
       runs,
       tails,

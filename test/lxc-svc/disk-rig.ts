@@ -6,6 +6,7 @@ import { basename, join } from 'node:path';
 import { type ContainerMounts, createContainerMounts } from '../../services/lxc-svc/container-mounts.ts';
 import { type DiskTools, systemTools, type ToolResult } from '../../services/lxc-svc/disk-tools.ts';
 import { createDisks } from '../../services/lxc-svc/disks.ts';
+import { createMountRecords } from '../../services/lxc-svc/mount-records.ts';
 import { type Logger, silentLogger } from '../../shared/log/logger.ts';
 import { RUNDIR, STORAGE } from './rig.ts';
 
@@ -57,6 +58,7 @@ export function openDiskRig({ rundir, storage }: DiskRigPlaces = { rundir: RUNDI
     // What is kept for a moment would be counted as left behind by whoever counts in the same turn.
     mounts: createContainerMounts({
       places,
+      records: createMountRecords(places),
       disks,
       images: { keep: () => undefined },
       readerGid: undefined,
