@@ -63,20 +63,22 @@ export function prepareFolders(
   );
   // Outer folders first.
   const owned = contracts
-    .flatMap((contract) => contract.files.owns.map((path) => ({ path: expandPath(path, places), contract })))
+    .flatMap((contract) => {
+      const uid = uidOf(contract);
+      return contract.files.owns.map((path) => ({ path: expandPath(path, places), uid }));
+    })
     .sort((a, b) => a.path.length - b.path.length);
   const paths = new Set([...owned, ...shared].map(({ path }) => path));
-  for (const { path, contract } of owned) {
+  for (const { path, uid } of owned) {
     const [option, folder] = isBelow(path, places.rundir) ? ['--rundir', places.rundir] : ['--storage', places.storage];
     try {
       mkdirSync(path, { recursive: true, mode: 0o755 });
       // What is below was made since the boot by those who own it; and the roots of containers that run are there, and mounted
       // namespaces, which nobody can own. Only the folder itself is given, once: whom its owner lets in by its group stays let in.
-      if (option === '--rundir' && lstatSync(path).uid !== uidOf(contract))
-        chownSync(path, uidOf(contract), uidOf(contract));
-      else if (option === '--storage') giveTree(path, uidOf(contract), paths);
+      if (option === '--rundir' && lstatSync(path).uid !== uid) chownSync(path, uid, uid);
+      else if (option === '--storage') giveTree(path, uid, paths);
       for (const each of shared.filter((one) => isBelow(one.path, path))) {
-        shareFolder(each.path, uidOf(contract), resolveUid(each.with));
+        shareFolder(each.path, uid, resolveUid(each.with));
       }
     } catch (error) {
       const reason = error instanceof Error ? error.message : String(error);

@@ -113,11 +113,14 @@ function unbound({ kind }: BankSocket): number {
 /** A socket can be bound once: after a failure the row is spoilt. */
 function bindRow(row: Row, sockets: readonly BankSocket[], container: string): void {
   row.state = 'spoilt';
+  let made = '';
   for (const [place, { kind, pathOf }] of sockets.entries()) {
     const path = pathOf(container);
     const fd = row.fds[place] ?? -1;
+    const folder = dirname(path);
     // 0755: the container may look, and only the supervisor may put a socket here.
-    mkdirSync(dirname(path), { recursive: true, mode: 0o755 });
+    if (folder !== made) mkdirSync(folder, { recursive: true, mode: 0o755 });
+    made = folder;
     if (kind === 'stream') bindAndListen(fd, path, { mode: CONTAINER_SOCKET_MODE, backlog: BACKLOG });
     else bindDatagram(fd, path, CONTAINER_SOCKET_MODE);
   }

@@ -55,11 +55,17 @@ function bindPath(fd: number, path: string): void {
       `${path} does not fit into the ${MAX_PATH_BYTES} bytes of a socket’s address: choose a folder with a shorter path`,
     );
   }
-  rmSync(path, { force: true });
   const address = Buffer.alloc(2 + bytes.length + 1);
   address.writeUInt16LE(AF_UNIX, 0);
   address.set(bytes, 2);
-  bind(fd, address, `bind ${path}`);
+  try {
+    bind(fd, address, `bind ${path}`);
+  } catch (error) {
+    // Most of the time nothing is there, and a look first costs more than the call itself.
+    if (!(error instanceof KernelError && error.errno === 'EADDRINUSE')) throw error;
+    rmSync(path, { force: true });
+    bind(fd, address, `bind ${path}`);
+  }
 }
 
 /** A new socket that listens at `path`; nothing is left open when that fails. */
