@@ -50,12 +50,8 @@ export function createBrokerCalls({ table, log, peerNamed, deliver, drop }: Call
       refuse(caller, frame, 'OVERLOADED', `${inFlight} requests of ${caller.service} are with ${route.receiver}`);
       return;
     }
-    const id = receiver.open({
-      caller,
-      callerId: idOf(frame),
-      topic: topicOf(frame),
-      expiresAt: performance.now() + deadlineOf(frame) + EXPIRY_GRACE_MS,
-    });
+    const expiresAt = performance.now() + deadlineOf(frame) + EXPIRY_GRACE_MS;
+    const { id } = receiver.open(caller, idOf(frame), topicOf(frame), expiresAt);
     restamp(frame, id, caller.index);
     if (receiver.ready) deliver(receiver, frame);
     else receiver.parked.set(id, copyFrame(frame));
@@ -91,17 +87,17 @@ export function createBrokerCalls({ table, log, peerNamed, deliver, drop }: Call
       if (found !== undefined) withdraw(found.receiver, found.id);
     },
     abandon(peer) {
-      for (const [id, call] of peer.calls()) {
-        if (peer.parked.has(id)) continue;
-        peer.take(id);
+      for (const call of peer.calls()) {
+        if (peer.parked.has(call.id)) continue;
+        peer.take(call.id);
         deliver(call.caller, faultFrame(call.callerId, call.topic, 'PEER_GONE', `${peer.service} ended`));
       }
       for (const { receiver, id } of peer.outgoing()) withdraw(receiver, id);
     },
     expire(receiver, nowMs) {
-      for (const [id, call] of receiver.calls()) {
+      for (const call of receiver.calls()) {
         if (call.expiresAt > nowMs) continue;
-        withdraw(receiver, id);
+        withdraw(receiver, call.id);
         deliver(call.caller, faultFrame(call.callerId, call.topic, 'TIMEOUT', 'expired at the broker'));
       }
     },

@@ -1,6 +1,6 @@
 // What the broker knows of one service: its port, the calls that are with it, the calls it made, the events it is owed.
 import { encodeMessage } from './codec.ts';
-import type { ServiceName } from './contract.ts';
+import { SERVICE_NAMES, type ServiceName } from './contract.ts';
 import { type Frame, KIND, sizeOf, topicOf } from './envelope.ts';
 import { createIdTable } from './id-table.ts';
 import type { Port } from './port.ts';
@@ -10,6 +10,9 @@ export interface BrokerCall {
   /** The caller's own number for it. */
   readonly callerId: number;
   readonly topic: number;
+  readonly receiver: BrokerPeer;
+  /** Under which it goes out to the receiver. */
+  readonly id: number;
   /** Milliseconds as performance.now() counts them: a device without a clock jumps by decades when it learns the time. */
   readonly expiresAt: number;
 }
@@ -26,26 +29,24 @@ export interface BrokerPeer {
   /** Calls that are with this service or parked for it. */
   readonly size: number;
   inFlightFrom(caller: BrokerPeer): number;
-  /** Registers a call to this service; answers the number under which it goes out. */
-  open(call: BrokerCall): number;
+  /** Registers a call to this service, and gives it a number. */
+  open(caller: BrokerPeer, callerId: number, topic: number, expiresAt: number): BrokerCall;
   /** Forgets a call to this service. */
   take(id: number): BrokerCall | undefined;
-  calls(): readonly (readonly [number, BrokerCall])[];
-  findOutgoing(callerId: number): Outgoing | undefined;
-  outgoing(): readonly Outgoing[];
-  /** For the other side of a call, when it opens or ends. */
-  noteOutgoing(callerId: number, outgoing: Outgoing | undefined): void;
+  calls(): readonly BrokerCall[];
+  /** A call of this service's, by its own number for it. */
+  findOutgoing(callerId: number): BrokerCall | undefined;
+  outgoing(): readonly BrokerCall[];
+  /** For the other side of a call, when it opens. */
+  addOutgoing(call: BrokerCall): void;
+  /** … and when it ends. */
+  dropOutgoing(callerId: number): void;
   nextSequence(topic: number): number;
   offerEvent(frame: Frame): void;
   /** To be called when the port has drained: sends what waits, as far as the port takes it. */
   flushEvents(): void;
   /** Answers the port that was open, already forgotten. */
   disconnect(): Port | undefined;
-}
-
-export interface Outgoing {
-  readonly receiver: BrokerPeer;
-  readonly id: number;
 }
 
 /** Bytes in a subscriber's socket queue from which events wait here, where the oldest can be dropped. */
@@ -55,8 +56,9 @@ const MAX_WAITING_EVENTS = 256;
 
 export function createPeer(service: ServiceName, index: number): BrokerPeer {
   const incoming = createIdTable<BrokerCall>();
-  const outgoing = createIdTable<Outgoing>();
-  const inFlight = new Map<BrokerPeer, number>();
+  const outgoing = createIdTable<BrokerCall>();
+  /** By the caller's index. */
+  const inFlight = SERVICE_NAMES.map(() => 0);
   const sequences = new Map<number, number>();
   const lost = new Map<number, number>();
   let waiting: Frame[] = [];
@@ -78,34 +80,35 @@ export function createPeer(service: ServiceName, index: number): BrokerPeer {
     ready: false,
     parked: new Map(),
     get parkedBytes() {
+      // Asked for with every request, and there is hardly ever one.
+      if (peer.parked.size === 0) return 0;
       return [...peer.parked.values()].reduce((sum, frame) => sum + sizeOf(frame), 0);
     },
     get size() {
       return incoming.size;
     },
-    inFlightFrom: (caller) => inFlight.get(caller) ?? 0,
-    open(call) {
+    inFlightFrom: (caller) => inFlight[caller.index] ?? 0,
+    open(caller, callerId, topic, expiresAt) {
       do lastId = (lastId + 1) >>> 0;
       while (lastId === 0 || incoming.get(lastId) !== undefined);
+      const call = { caller, callerId, topic, receiver: peer, id: lastId, expiresAt };
       incoming.set(lastId, call);
-      inFlight.set(call.caller, (inFlight.get(call.caller) ?? 0) + 1);
-      call.caller.noteOutgoing(call.callerId, { receiver: peer, id: lastId });
-      return lastId;
+      inFlight[caller.index] = peer.inFlightFrom(caller) + 1;
+      caller.addOutgoing(call);
+      return call;
     },
     take(id) {
       const call = incoming.take(id);
       if (call === undefined) return undefined;
-      inFlight.set(call.caller, (inFlight.get(call.caller) ?? 1) - 1);
-      call.caller.noteOutgoing(call.callerId, undefined);
+      inFlight[call.caller.index] = peer.inFlightFrom(call.caller) - 1;
+      call.caller.dropOutgoing(call.callerId);
       return call;
     },
-    calls: () => incoming.entries(),
+    calls: () => incoming.entries().map(([, call]) => call),
     findOutgoing: (callerId) => outgoing.get(callerId),
-    outgoing: () => outgoing.entries().map(([, entry]) => entry),
-    noteOutgoing(callerId, entry) {
-      if (entry === undefined) outgoing.take(callerId);
-      else outgoing.set(callerId, entry);
-    },
+    outgoing: () => outgoing.entries().map(([, call]) => call),
+    addOutgoing: (call) => outgoing.set(call.callerId, call),
+    dropOutgoing: (callerId) => void outgoing.take(callerId),
     nextSequence(topic) {
       const next = ((sequences.get(topic) ?? 0) + 1) >>> 0;
       sequences.set(topic, next);

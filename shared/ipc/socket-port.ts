@@ -13,7 +13,7 @@ const FLUSH_BYTES = 64 * 1024;
 export function socketPort(socket: Socket): OpenPort {
   return (listener) => {
     let closed = false;
-    let gathered: Frame[] = [];
+    let gathered: Piece[] = [];
     let gatheredBytes = 0;
     let reason = '';
     const reader = createFrameReader((frame) => {
@@ -60,15 +60,22 @@ export function socketPort(socket: Socket): OpenPort {
   };
 }
 
-/** A frame that lies right behind the last one becomes a part of it: what the broker passes on to one service is often all that it read. */
-function add(gathered: Frame[], frame: Frame): void {
+/** Frames that lie side by side. */
+interface Piece {
+  readonly bytes: Buffer;
+  readonly at: number;
+  end: number;
+}
+
+/** What the broker passes on to one service is often all that it read, and what a service says in one turn lies together. */
+function add(gathered: Piece[], { bytes, at, end }: Frame): void {
   const last = gathered.at(-1);
-  if (last === undefined || last.bytes !== frame.bytes || last.end !== frame.at) gathered.push(frame);
-  else gathered[gathered.length - 1] = { ...last, end: frame.end };
+  if (last !== undefined && last.bytes === bytes && last.end === at) last.end = end;
+  else gathered.push({ bytes, at, end });
 }
 
 /** One buffer: copying small frames together costs less than a request and an operand of writev(2) for each of them. */
-function joined(gathered: readonly Frame[], size: number): Buffer {
+function joined(gathered: readonly Piece[], size: number): Buffer {
   const [first] = gathered;
   if (gathered.length === 1 && first !== undefined) return bytesOf(first);
   const whole = Buffer.allocUnsafe(size);
