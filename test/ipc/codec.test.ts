@@ -13,6 +13,35 @@ const text = fc
   .map((points) => String.fromCodePoint(...points));
 
 describe('ipc.codec', () => {
+  it('writes and reads what the specification of msgpack says', () => {
+    // The example of msgpack.org, and one of each form of its spec.md that is in use here.
+    const vectors: readonly (readonly [unknown, string])[] = [
+      [{ compact: true, schema: 0 }, '82a7636f6d70616374c3a6736368656d6100'],
+      [[null, false, true], '93c0c2c3'],
+      [[0, 127, 128, 255, 256, 65_535, 65_536, 4_294_967_295], '98007fcc80ccffcd0100cdffffce00010000ceffffffff'],
+      [[-1, -32, -33, -2_147_483_648], '94ffe0d2ffffffdfd280000000'],
+      [[1.5, 4_294_967_296], '92cb3ff8000000000000cb41f0000000000000'],
+      ['é', 'a2c3a9'],
+      ['x'.repeat(32), `d920${'78'.repeat(32)}`],
+      ['x'.repeat(256), `da0100${'78'.repeat(256)}`],
+      ['x'.repeat(65_536), `db00010000${'78'.repeat(65_536)}`],
+      [Array.from({ length: 16 }, () => null), `dc0010${'c0'.repeat(16)}`],
+      [
+        Object.fromEntries(
+          ['0', '1', '2', '3', '4', '5', '6', '7', '8', '9', '10', '11', '12', '13', '14', '15'].map((key) => [
+            key,
+            null,
+          ]),
+        ),
+        `de0010${[...'0123456789'].map((digit) => `a13${digit}c0`).join('')}${[...'012345'].map((digit) => `a2313${digit}c0`).join('')}`,
+      ],
+    ];
+    for (const [value, hex] of vectors) {
+      assert.equal(encodePayload(value).toString('hex'), hex);
+      assert.deepEqual(decodePayload(Buffer.from(hex, 'hex')), { value });
+    }
+  });
+
   it('gives back every number', () => {
     const bounds = [
       0,
