@@ -1,5 +1,4 @@
 // What the endpoints of the object store do.
-import { open } from 'node:fs/promises';
 import { join } from 'node:path';
 import { allPages } from '../../shared/ipc/page.ts';
 import { sha256 } from '../../shared/schema/names.ts';
@@ -21,6 +20,7 @@ export const getObject: Handler<undefined> = async ({ params }, { storage }) => 
   const name = sha256.safeParse(params.sha256);
   if (!name.success) return badName(params.sha256);
   try {
+    const { open } = await import('node:fs/promises');
     const file = await open(join(storage, 'objects', name.data));
     const { size } = await file.stat();
     return { kind: 'file', file, bytes: size, contentType: 'application/octet-stream' };

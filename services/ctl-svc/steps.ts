@@ -1,5 +1,4 @@
 // What the endpoints of revisions do: their states are files, everything else is asked of state-svc.
-import { open } from 'node:fs/promises';
 import { join } from 'node:path';
 import { allPages } from '../../shared/ipc/page.ts';
 import { revisionName } from '../../shared/schema/names.ts';
@@ -39,6 +38,7 @@ export const getStep: Handler<undefined> = async (request, { peers, storage }) =
   const name = asked === 'current' ? await currentStep(peers, request.signal()) : asked;
   if (!revisionName.safeParse(name).success) return NO_STEP;
   try {
+    const { open } = await import('node:fs/promises');
     const file = await open(join(storage, 'trails', name, '.pvr/json'));
     const { size } = await file.stat();
     return { kind: 'file', file, bytes: size, contentType: 'application/json' };

@@ -1,5 +1,5 @@
 // Takes a body to disk: state-svc says where to, the bytes are hashed as they pass. Memory stays flat however large it is.
-import { open } from 'node:fs/promises';
+import type { FileHandle } from 'node:fs/promises';
 import { type BodyStream, Stalled } from './body-stream.ts';
 import type { Sources } from './endpoint.ts';
 import type { Figures } from './figures.ts';
@@ -80,6 +80,7 @@ async function writeTo(path: string, body: BodyStream, roomBytes: number, figure
   // Loaded with the first upload: OpenSSL costs the start of a process an eighth of its CPU time.
   const { createHash } = await import('node:crypto');
   const hash = createHash('sha256');
+  const { open } = await import('node:fs/promises');
   const file = await open(path, 'r+');
   try {
     let bytes = 0;
@@ -102,7 +103,7 @@ async function writeTo(path: string, body: BodyStream, roomBytes: number, figure
   }
 }
 
-async function writeWhole(file: Awaited<ReturnType<typeof open>>, piece: Buffer): Promise<void> {
+async function writeWhole(file: FileHandle, piece: Buffer): Promise<void> {
   for (let done = 0; done < piece.length; ) done += (await file.write(piece, done)).bytesWritten;
 }
 

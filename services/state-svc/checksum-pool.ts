@@ -1,9 +1,11 @@
 // Hashes files in threads that exist only while there is something to hash: an idle worker would cost 10 MB.
-import { createHash } from 'node:crypto';
+import type { createHash } from 'node:crypto';
 import { closeSync, constants, fstatSync, openSync, readFileSync } from 'node:fs';
 import { type FileHandle, open as openFile } from 'node:fs/promises';
 import { availableParallelism } from 'node:os';
 import type { FileChecksum } from './checksum-worker.ts';
+
+type Hasher = typeof createHash;
 
 export interface Checksums {
   /** Rejects only when no thread can be had. Never settles after `close`: whoever waits is about to end as well. */
@@ -45,7 +47,7 @@ export function createChecksums(workerPath: string): Checksums {
   let closed = false;
   let ownBytes = OWN_BYTES;
   /** Undefined: it is larger, or cannot be read. */
-  const hashSmall = (path: string): string | undefined => {
+  const hashSmall = (path: string, hasher: Hasher): string | undefined => {
     try {
       // No wait for somebody who writes to it, whatever it is.
       const fd = openSync(path, constants.O_RDONLY | constants.O_NONBLOCK);
@@ -53,7 +55,7 @@ export function createChecksums(workerPath: string): Checksums {
         const { size } = fstatSync(fd);
         if (size > Math.min(SMALL_BYTES, ownBytes)) return undefined;
         ownBytes -= size;
-        return createHash('sha256').update(readFileSync(fd)).digest('hex');
+        return hasher('sha256').update(readFileSync(fd)).digest('hex');
       } finally {
         closeSync(fd);
       }
@@ -62,14 +64,14 @@ export function createChecksums(workerPath: string): Checksums {
     }
   };
   /** Undefined: it is for a thread, also to say what is wrong with it. */
-  const hashHere = async (path: string): Promise<string | undefined> => {
+  const hashHere = async (path: string, hasher: Hasher): Promise<string | undefined> => {
     const file = await openFile(path).catch(() => undefined);
     if (file === undefined) return undefined;
     try {
       const { size } = await file.stat();
       if (size > ownBytes) return undefined;
       ownBytes -= size;
-      return await sha256Of(file);
+      return await sha256Of(file, hasher);
     } catch {
       return undefined;
     } finally {
@@ -78,7 +80,9 @@ export function createChecksums(workerPath: string): Checksums {
   };
   return {
     async checksum(path) {
-      const own = hashSmall(path) ?? (await hashHere(path));
+      // Loaded with the first file: most starts find every object as it was, and OpenSSL costs this process 380 KB and 2.7 ms of CPU.
+      const { createHash: hasher } = await import('node:crypto');
+      const own = hashSmall(path, hasher) ?? (await hashHere(path, hasher));
       if (own !== undefined) return { ok: true, sha256: own };
       pool ??= open();
       try {
@@ -96,8 +100,8 @@ export function createChecksums(workerPath: string): Checksums {
   };
 }
 
-async function sha256Of(file: FileHandle): Promise<string> {
-  const hash = createHash('sha256');
+async function sha256Of(file: FileHandle, hasher: Hasher): Promise<string> {
+  const hash = hasher('sha256');
   const chunk = Buffer.allocUnsafe(OWN_CHUNK_BYTES);
   for (;;) {
     const { bytesRead } = await file.read(chunk, 0, chunk.length);

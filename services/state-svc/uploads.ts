@@ -1,6 +1,5 @@
 // Uploads under way: ctl-svc writes and hashes, the files are ours, so that nothing gets into the store but through here.
 //   <storage>/objects/incoming/<id>     made empty, mode 0660, in a folder whose group is ctl-svc's
-import { randomBytes } from 'node:crypto';
 import { mkdirSync, readdirSync } from 'node:fs';
 import { chmod, open, readFile, rm, stat } from 'node:fs/promises';
 import { join } from 'node:path';
@@ -92,6 +91,8 @@ export function createUploads({ storage, objects, room, log, makeRoom }: UploadC
     async begin({ sha256, bytes = 0 }) {
       const refused = (error: UploadFailure): BeganUpload => ({ kind: 'refused', error });
       try {
+        // Not loaded before anybody uploads: checksum-pool.ts says what it costs.
+        const { randomBytes } = await import('node:crypto');
         const present = sha256 === undefined ? undefined : await objects.find(sha256);
         if (present !== undefined) {
           await objects.touch(present.sha256);
