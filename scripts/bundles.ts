@@ -56,18 +56,24 @@ const berthCommands: Plugin = {
   },
 };
 
-/** What of pino nobody here uses, a third of it: destinations of its own, worker threads behind them, and redaction. */
+/**
+ * What of pino nobody here uses, half of it: destinations of its own, worker threads behind them, redaction, requests and responses of HTTP, and
+ * what goes in circles: JSON.stringify throws of that, and pino says so in its place.
+ */
 const UNUSED_OF_PINO =
-  /^(sonic-boom|on-exit-leak-free|worker_threads|@pinojs\/redact|\.\/(lib\/)?(transport|multistream))$/;
+  /^(sonic-boom|on-exit-leak-free|worker_threads|@pinojs\/redact|safe-stable-stringify|\.\/(lib\/)?(transport|multistream|req|res|err-with-cause))$/;
 
 const slimPino: Plugin = {
   name: 'slim-pino',
   setup(builder) {
     builder.onResolve({ filter: UNUSED_OF_PINO }, ({ path, importer }) =>
-      /\/node_modules\/pino\//.test(importer) ? { path, namespace: 'unused-of-pino' } : undefined,
+      /\/node_modules\/pino(-std-serializers)?\//.test(importer) ? { path, namespace: 'unused-of-pino' } : undefined,
     );
     builder.onLoad({ filter: /^worker_threads$/, namespace: 'unused-of-pino' }, () => ({
       contents: 'exports.isMainThread = true;',
+    }));
+    builder.onLoad({ filter: /^safe-stable-stringify$/, namespace: 'unused-of-pino' }, () => ({
+      contents: 'exports.configure = () => JSON.stringify;',
     }));
     builder.onLoad({ filter: /./, namespace: 'unused-of-pino' }, ({ path }) => ({
       contents: `module.exports = function unused() { throw new Error('${path} is not in this bundle'); };`,

@@ -1,5 +1,6 @@
 // Turns what a schema has against a document into problems with a JSON path, the value, and what is allowed.
 import type * as z from 'zod/mini';
+import { CONTROL } from '../schema/control-characters.ts';
 import type { Problem } from './revision.ts';
 
 type Issue = z.core.$ZodIssue;
@@ -49,8 +50,10 @@ export function shown(value: unknown): string {
   return text.length > MAX_SHOWN ? `${text.slice(0, MAX_SHOWN)}…` : text;
 }
 
+const UNPRINTABLE = new RegExp(String.raw`[${CONTROL}\u2028\u2029]`, 'g');
+
 /** The text on one line, without control characters (C0, DEL, C1), cut when it is long. */
 export function printable(text: string): string {
   const short = text.length > MAX_PRINTED ? `${text.slice(0, MAX_PRINTED)}…` : text;
-  return short.replace(/[\p{Cc}\u2028\u2029]/gu, (found) => `\\u${found.charCodeAt(0).toString(16).padStart(4, '0')}`);
+  return short.replace(UNPRINTABLE, (found) => `\\u${found.charCodeAt(0).toString(16).padStart(4, '0')}`);
 }

@@ -1,6 +1,7 @@
 // Metadata: what people (user-meta) and the device (device-meta) say about it, as keys with text values, and what makes them legal.
 import { Buffer } from 'node:buffer';
 import * as z from 'zod/mini';
+import { CONTROL } from './control-characters.ts';
 
 export const METADATA_KINDS = ['user', 'device'] as const;
 export type MetadataKind = (typeof METADATA_KINDS)[number];
@@ -11,7 +12,9 @@ export const MAX_KEY_BYTES = 200;
 /** A message between services has 64 KiB; the largest value in use are keys for ssh, a few KiB. */
 export const MAX_VALUE_BYTES = 32 * 1024;
 
-const CONTROL = /\p{Cc}/u;
+const ANY_CONTROL = new RegExp(`[${CONTROL}]`);
+/** Half of a pair without the other, which UTF-8 has no bytes for. */
+const LONE_SURROGATE = /[\ud800-\udfff]/u;
 
 /** Why `key` cannot be one, for people; undefined when it can. */
 export function keyProblem(key: string): string | undefined {
@@ -19,8 +22,8 @@ export function keyProblem(key: string): string | undefined {
   const bytes = Buffer.byteLength(key);
   if (bytes > MAX_KEY_BYTES) return `it has ${bytes} bytes, at most ${MAX_KEY_BYTES} are allowed`;
   if (key.includes('/')) return 'it has a "/", and a key is the name of a file';
-  if (CONTROL.test(key)) return 'it has a control character';
-  if (/\p{Surrogate}/u.test(key)) return 'it is not valid Unicode';
+  if (ANY_CONTROL.test(key)) return 'it has a control character';
+  if (LONE_SURROGATE.test(key)) return 'it is not valid Unicode';
   // No part of a key is empty, so that no part of it is "." or "..", nor a hidden file.
   if (key.split('.').includes('')) return 'a dot must stand between two other characters';
   return undefined;

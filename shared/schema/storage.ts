@@ -1,5 +1,6 @@
 // The vocabulary of container storage in the contracts: volumes, where they live, and the disks under them.
 import * as z from 'zod/mini';
+import { CONTROL } from './control-characters.ts';
 
 export const persistence = z.enum(['permanent', 'revision', 'boot']);
 
@@ -28,7 +29,7 @@ export const insidePath = z
   .string()
   .check(
     z.regex(
-      /^(?!\.{1,2}(?:\/|$))(?!.*\/\.{0,2}(?:\/|$))[^/\p{Cc}][^\p{Cc}]*$/u,
+      new RegExp(String.raw`^(?!\.{1,2}(?:/|$))(?!.*/\.{0,2}(?:/|$))[^/${CONTROL}][^${CONTROL}]*$`, 'u'),
       'a path inside the container, without empty, "." or ".." parts',
     ),
     z.maxLength(1024, 'at most 1024 characters'),
@@ -37,7 +38,12 @@ export const insidePath = z
 /** Absolute and normalised. What is below /storage is in the storage folder, wherever that is. */
 export const devicePath = z
   .string()
-  .check(z.regex(/^(?!.*\/\.{0,2}(?:\/|$))\/[^\p{Cc}]+$/u, 'an absolute path without empty, "." or ".." parts'));
+  .check(
+    z.regex(
+      new RegExp(String.raw`^(?!.*/\.{0,2}(?:/|$))/[^${CONTROL}]+$`, 'u'),
+      'an absolute path without empty, "." or ".." parts',
+    ),
+  );
 
 export const namedVolume = z.strictObject({
   name: volumeName,
