@@ -45,7 +45,7 @@ export function createBrokerCalls({ table, log, peerNamed, deliver, drop }: Call
       return;
     }
     const inFlight = receiver.inFlightFrom(caller);
-    const queuedBytes = (receiver.port?.queuedBytes ?? 0) + receiver.parkedBytes;
+    const queuedBytes = (receiver.port?.queuedBytes() ?? 0) + receiver.parkedBytes();
     if (inFlight >= MAX_IN_FLIGHT_PER_PAIR || queuedBytes > MAX_REQUEST_QUEUE_BYTES) {
       refuse(caller, frame, 'OVERLOADED', `${inFlight} requests of ${caller.service} are with ${route.receiver}`);
       return;

@@ -25,9 +25,9 @@ export interface BrokerPeer {
   ready: boolean;
   /** Requests that arrived while the service was not ready, by id, oldest first. */
   readonly parked: Map<number, Frame>;
-  readonly parkedBytes: number;
+  parkedBytes(): number;
   /** Calls that are with this service or parked for it. */
-  readonly size: number;
+  size(): number;
   inFlightFrom(caller: BrokerPeer): number;
   /** Registers a call to this service, and gives it a number. */
   open(caller: BrokerPeer, callerId: number, topic: number, expiresAt: number): BrokerCall;
@@ -70,7 +70,7 @@ export function createPeer(service: ServiceName, index: number): BrokerPeer {
     const dropped = waiting.shift();
     if (dropped !== undefined) lost.set(topicOf(dropped), (lost.get(topicOf(dropped)) ?? 0) + 1);
   };
-  const isSlow = (): boolean => (peer.port?.queuedBytes ?? 0) > EVENTS_WAIT_ABOVE_BYTES;
+  const isSlow = (): boolean => (peer.port?.queuedBytes() ?? 0) > EVENTS_WAIT_ABOVE_BYTES;
 
   const peer: BrokerPeer = {
     service,
@@ -79,14 +79,12 @@ export function createPeer(service: ServiceName, index: number): BrokerPeer {
     greeted: false,
     ready: false,
     parked: new Map(),
-    get parkedBytes() {
+    parkedBytes() {
       // Asked for with every request, and there is hardly ever one.
       if (peer.parked.size === 0) return 0;
       return [...peer.parked.values()].reduce((sum, frame) => sum + sizeOf(frame), 0);
     },
-    get size() {
-      return incoming.size;
-    },
+    size: () => incoming.size(),
     inFlightFrom: (caller) => inFlight[caller.index] ?? 0,
     open(caller, callerId, topic, expiresAt) {
       do lastId = (lastId + 1) >>> 0;

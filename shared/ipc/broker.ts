@@ -49,7 +49,7 @@ export function createBroker({ contracts, contractsHash, log, listener }: Broker
 
   const deliver = (peer: BrokerPeer, frame: Frame): void => {
     peer.port?.send(frame);
-    if ((peer.port?.queuedBytes ?? 0) > MAX_QUEUE_BYTES) {
+    if ((peer.port?.queuedBytes() ?? 0) > MAX_QUEUE_BYTES) {
       log.error(`${peer.service} does not read its messages, disconnecting it`);
       drop(peer, 'queue full');
     }
@@ -133,7 +133,7 @@ export function createBroker({ contracts, contractsHash, log, listener }: Broker
       peer.port = port;
     },
     detach: (service) => drop(peerNamed(service), ''),
-    queueDepth: (service) => peerNamed(service).size,
+    queueDepth: (service) => peerNamed(service).size(),
     close() {
       stopExpiring();
       for (const peer of peers.values()) drop(peer, '');

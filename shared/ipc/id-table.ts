@@ -3,7 +3,7 @@
 // one of them is old, V8's collector of young garbage keeps everything that was ever in the later ones.
 
 export interface IdTable<T> {
-  readonly size: number;
+  size(): number;
   get(id: number): T | undefined;
   /** Replaces what was there. */
   set(id: number, value: T): void;
@@ -64,9 +64,7 @@ export function createIdTable<T>(): IdTable<T> {
   };
 
   return {
-    get size() {
-      return size;
-    },
+    size: () => size,
     get: (id) => values[slotOf(id)],
     set(id, value) {
       if (size * 2 > mask) grow();

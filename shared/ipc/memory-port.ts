@@ -34,9 +34,7 @@ function portOf(own: End, other: End): Port {
       other.inbox.push(copyFrame(frame));
       schedule(other);
     },
-    get queuedBytes() {
-      return other.inbox.reduce((sum, frame) => sum + sizeOf(frame), 0);
-    },
+    queuedBytes: () => other.inbox.reduce((sum, frame) => sum + sizeOf(frame), 0),
     close() {
       for (const end of [other, own]) schedule(end, true);
     },

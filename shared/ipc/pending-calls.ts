@@ -63,7 +63,7 @@ export function createPendingCalls(send: (frame: Frame) => void): PendingCalls {
   const end = (call: PendingCall): void => {
     if (call.onAbort !== undefined) call.signal?.removeEventListener('abort', call.onAbort);
     pending.take(call.id);
-    if (pending.size === 0) deadlines.rest();
+    if (pending.size() === 0) deadlines.rest();
   };
 
   const fail = (call: PendingCall, fault: Fault): void => {

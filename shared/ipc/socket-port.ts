@@ -18,6 +18,9 @@ export function socketPort(socket: Socket): OpenPort {
     let closed = false;
     let gathered: Piece[] = [];
     let gatheredBytes = 0;
+    let ended = false;
+    /** Of earlier writes, for all we know: to look at the socket with every message costs more than the rest of sending one. */
+    let isWaiting = false;
     let reason = '';
     const reader = createFrameReader((frame) => {
       if (!closed) listener.onFrame(frame);
@@ -27,7 +30,9 @@ export function socketPort(socket: Socket): OpenPort {
       const bytes = joined(gathered, gatheredBytes);
       gathered = [];
       gatheredBytes = 0;
+      if (!socket.writable) return;
       socket.write(bytes);
+      isWaiting = socket.writableLength > 0;
     };
     socket.on('data', (chunk: Buffer) => {
       if (closed || reader.push(chunk)) return;
@@ -46,17 +51,20 @@ export function socketPort(socket: Socket): OpenPort {
     });
     return {
       send(frame) {
-        if (closed || !socket.writable) return;
+        if (closed || ended) return;
         if (gathered.length === 0) process.nextTick(flush);
         add(gathered, frame);
         gatheredBytes += sizeOf(frame);
         if (gatheredBytes >= FLUSH_BYTES) flush();
       },
-      get queuedBytes() {
+      queuedBytes() {
+        if (!isWaiting) return gatheredBytes;
+        isWaiting = socket.writableLength > 0;
         return gatheredBytes + socket.writableLength;
       },
       close() {
         flush();
+        ended = true;
         socket.end();
       },
     };

@@ -65,7 +65,7 @@ describe('ipc.broker-bounds', () => {
     let closed = 0;
     bus.broker.attach('state-svc', (opened) => {
       listener = opened;
-      return { send: () => undefined, queuedBytes: 0, close: () => (closed += 1) };
+      return { send: () => undefined, queuedBytes: () => 0, close: () => (closed += 1) };
     });
     const say = (frame: Frame): void => listener?.onFrame(frame);
     const request = () => encodeFrame(KIND.request, 7, topicId('ipam-svc', 'echo'), 1000, encodePayload({ text: 'a' }));

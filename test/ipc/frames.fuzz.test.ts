@@ -156,7 +156,7 @@ describe('ipc.broker', () => {
     const stranger: Frame[] = [];
     bus.broker.attach('log-svc', (listener) => {
       setImmediate(() => listener.onFrame(encodeFrame(KIND.request, 1, 2, 3, Buffer.from('no hello first'))));
-      return { send: (frame) => void stranger.push(frame), queuedBytes: 0, close: () => listener.onClose('') };
+      return { send: (frame) => void stranger.push(frame), queuedBytes: () => 0, close: () => listener.onClose('') };
     });
     await new Promise((resolve) => setImmediate(() => setImmediate(resolve)));
     assert.deepEqual(await client.echo({ text: 'still' }), { ok: true, value: { text: 'still' } });

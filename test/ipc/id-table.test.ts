@@ -26,7 +26,7 @@ describe('ipc.id-table', () => {
             table.set(number, `value ${index}`);
             model.set(number, `value ${index}`);
           }
-          assert.equal(table.size, model.size);
+          assert.equal(table.size(), model.size);
         }
         for (const { id: number } of steps) assert.equal(table.get(number), model.get(number));
         assert.deepEqual(new Map(table.entries()), model);

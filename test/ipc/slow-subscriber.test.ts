@@ -21,9 +21,7 @@ function attachSubscriber(bus: MemoryBus) {
         got.push(frame);
         if (grows) queuedBytes += sizeOf(frame);
       },
-      get queuedBytes() {
-        return queuedBytes;
-      },
+      queuedBytes: () => queuedBytes,
       close: () => opened.onClose(''),
     };
   });

@@ -6,14 +6,23 @@ import { connect, createServer, type Server, type Socket } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, it } from 'node:test';
-import { encodeFrame, idOf, KIND, MAX_PAYLOAD_BYTES } from '../../shared/ipc/envelope.ts';
+import {
+  encodeFrame,
+  HEADER_BYTES,
+  idOf,
+  KIND,
+  MAX_FRAME_BYTES,
+  MAX_PAYLOAD_BYTES,
+} from '../../shared/ipc/envelope.ts';
 import type { Port } from '../../shared/ipc/port.ts';
 import { socketPort } from '../../shared/ipc/socket-port.ts';
+import { eventually, PATIENCE_MS } from '../kit/eventually.ts';
 
 describe('ipc.socket-port', () => {
   let folder: string;
   let server: Server;
   let near: Socket;
+  let far: Socket;
   let port: Port;
   let ids: number[];
   let writes: number;
@@ -26,8 +35,9 @@ describe('ipc.socket-port', () => {
     await once(server, 'listening');
     const accepted: Promise<Socket[]> = once(server, 'connection');
     near = connect(path);
-    const [far] = await accepted;
-    assert.ok(far !== undefined);
+    const [other] = await accepted;
+    assert.ok(other !== undefined);
+    far = other;
     ids = [];
     farEnded = new Promise((resolve) => {
       socketPort(far)({ onFrame: (frame) => void ids.push(idOf(frame)), onClose: resolve, onDrain: () => undefined });
@@ -51,7 +61,7 @@ describe('ipc.socket-port', () => {
 
   it('sends what one turn has to say in one write', async () => {
     for (let id = 1; id <= 40; id += 1) send(id, 50);
-    assert.ok(port.queuedBytes > 2_000, 'what waits for the end of the turn counts as queued');
+    assert.ok(port.queuedBytes() > 2_000, 'what waits for the end of the turn counts as queued');
     assert.equal(writes, 0);
     await new Promise((resolve) => setImmediate(resolve));
     assert.equal(writes, 1);
@@ -76,6 +86,19 @@ describe('ipc.socket-port', () => {
     );
   });
 
+  it('counts what the other side has not taken, until it has', async () => {
+    far.pause();
+    const all = 40 * MAX_FRAME_BYTES;
+    for (let id = 1; id <= 40; id += 1) send(id, MAX_PAYLOAD_BYTES);
+    await new Promise((resolve) => setImmediate(resolve));
+    const queuedBytes = port.queuedBytes();
+    assert.ok(queuedBytes > all / 2 && queuedBytes < all, `${queuedBytes} of ${all} bytes`);
+    send(41, 0);
+    assert.equal(port.queuedBytes(), queuedBytes + HEADER_BYTES);
+    far.resume();
+    await eventually('everything is taken', PATIENCE_MS, () => port.queuedBytes() === 0);
+  });
+
   it('lets what is queued leave before the end', async () => {
     for (let id = 1; id <= 40; id += 1) send(id, MAX_PAYLOAD_BYTES);
     send(41, 0);
@@ -86,6 +109,6 @@ describe('ipc.socket-port', () => {
       Array.from({ length: 41 }, (_, index) => index + 1),
     );
     send(42, 0);
-    assert.equal(port.queuedBytes, 0, 'nothing is taken after the end');
+    assert.equal(port.queuedBytes(), 0, 'nothing is taken after the end');
   });
 });
