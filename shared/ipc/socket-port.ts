@@ -12,11 +12,14 @@ import type { OpenPort } from './port.ts';
  */
 const FLUSH_BYTES = 4 * 1024;
 
+const NOTHING: Piece = { bytes: Buffer.alloc(0), at: 0, end: 0 };
+
 /** Takes the socket over. A stream that is not frames of ours closes it, with the reason. */
 export function socketPort(socket: Socket): OpenPort {
   return (listener) => {
     let closed = false;
-    let gathered: Piece[] = [];
+    let pieces: Piece[] = [];
+    let last = NOTHING;
     let gatheredBytes = 0;
     let ended = false;
     /** Of earlier writes, for all we know: to look at the socket with every message costs more than the rest of sending one. */
@@ -25,10 +28,16 @@ export function socketPort(socket: Socket): OpenPort {
     const reader = createFrameReader((frame) => {
       if (!closed) listener.onFrame(frame);
     });
+    const begin = (frame: Frame): void => {
+      if (last.end > last.at) pieces.push(last);
+      last = { bytes: frame.bytes, at: frame.at, end: frame.at };
+    };
     const flush = (): void => {
-      if (gathered.length === 0) return;
-      const bytes = joined(gathered, gatheredBytes);
-      gathered = [];
+      if (gatheredBytes === 0) return;
+      const bytes = pieces.length === 0 ? bytesOf(last) : joined([...pieces, last], gatheredBytes);
+      // What comes next may lie behind it.
+      last.at = last.end;
+      if (pieces.length > 0) pieces = [];
       gatheredBytes = 0;
       if (!socket.writable) return;
       socket.write(bytes);
@@ -52,8 +61,9 @@ export function socketPort(socket: Socket): OpenPort {
     return {
       send(frame) {
         if (closed || ended) return;
-        if (gathered.length === 0) process.nextTick(flush);
-        add(gathered, frame);
+        if (gatheredBytes === 0) process.nextTick(flush);
+        if (frame.bytes !== last.bytes || frame.at !== last.end) begin(frame);
+        last.end = frame.end;
         gatheredBytes += sizeOf(frame);
         if (gatheredBytes >= FLUSH_BYTES) flush();
       },
@@ -71,26 +81,17 @@ export function socketPort(socket: Socket): OpenPort {
   };
 }
 
-/** Frames that lie side by side. */
+/** Frames that lie side by side: what the broker passes on to one service is often all that it read, and what a service says lies together. */
 interface Piece {
   readonly bytes: Buffer;
-  readonly at: number;
+  at: number;
   end: number;
 }
 
-/** What the broker passes on to one service is often all that it read, and what a service says in one turn lies together. */
-function add(gathered: Piece[], { bytes, at, end }: Frame): void {
-  const last = gathered.at(-1);
-  if (last !== undefined && last.bytes === bytes && last.end === at) last.end = end;
-  else gathered.push({ bytes, at, end });
-}
-
 /** One buffer: copying small frames together costs less than a request and an operand of writev(2) for each of them. */
-function joined(gathered: readonly Piece[], size: number): Buffer {
-  const [first] = gathered;
-  if (gathered.length === 1 && first !== undefined) return bytesOf(first);
+function joined(pieces: readonly Piece[], size: number): Buffer {
   const whole = Buffer.allocUnsafe(size);
-  let at = 0;
-  for (const { bytes, at: start, end } of gathered) at += bytes.copy(whole, at, start, end);
+  let end = 0;
+  for (const { bytes, at, end: pieceEnd } of pieces) end += bytes.copy(whole, end, at, pieceEnd);
   return whole;
 }
