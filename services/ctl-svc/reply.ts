@@ -4,6 +4,7 @@ import type { FileHandle } from 'node:fs/promises';
 import type { ServerResponse } from 'node:http';
 import { pipeline } from 'node:stream';
 import type { Fault } from '../../shared/ipc/fault.ts';
+import { httpDate, secondsOf } from '../../shared/time/http-date.ts';
 
 export interface ErrorReply {
   readonly kind: 'error';
@@ -81,7 +82,7 @@ export function errorBody(text: string): string {
 /** `lastOne`: the connection ends after this answer, because unread bytes of the request would follow it. */
 export function writeReply(response: ServerResponse, reply: Reply, lastOne: boolean): void {
   if (reply.kind === 'stream') {
-    response.writeHead(200, ['Content-Type', reply.contentType, 'Cache-Control', 'no-store']);
+    writeHead(response, 200, ['Content-Type', reply.contentType, 'Cache-Control', 'no-store']);
     reply.start(response);
     return;
   }
@@ -105,8 +106,16 @@ export function writeReply(response: ServerResponse, reply: Reply, lastOne: bool
   }
   if (reply.kind === 'error' && reply.problems !== undefined) headers.push(PROBLEMS_HEADER, ascii(reply.problems));
   if (lastOne) headers.push('Connection', 'close');
-  response.writeHead(statusOf(reply), headers);
+  writeHead(response, statusOf(reply), headers);
   response.end(body);
+}
+
+const dateNow = secondsOf(httpDate);
+
+/** Node's own Date brings ICU's time zones into memory, and a timer for each second in which something is answered. */
+function writeHead(response: ServerResponse, status: number, headers: readonly string[]): void {
+  response.sendDate = false;
+  response.writeHead(status, [...headers, 'Date', dateNow(Date.now())]);
 }
 
 /** A JSON array of texts. */
@@ -129,7 +138,7 @@ function writeFile(
 ): void {
   const headers = ['Content-Length', String(bytes), 'Content-Type', contentType];
   if (lastOne) headers.push('Connection', 'close');
-  response.writeHead(200, headers);
+  writeHead(response, 200, headers);
   // Either side may end it early; the stream closes the file then as well.
   pipeline(file.createReadStream({ start: 0, end: Math.max(0, bytes - 1) }), response, () => undefined);
 }
