@@ -4,7 +4,15 @@ import process from 'node:process';
 import { afterEach, before, describe, it, mock } from 'node:test';
 import fc from 'fast-check';
 import { V8_FLAGS } from '../../shared/boot/v8-flags.ts';
-import { BUSY_MS, type Collection, giveBackAtRest, look, QUIET_LOOKS, STARTED } from '../../shared/service/rest.ts';
+import {
+  BUSY_MS,
+  type Collection,
+  giveBackAtRest,
+  look,
+  QUIET_LOOKS,
+  STARTED,
+  YOUNG_LOOKS,
+} from '../../shared/service/rest.ts';
 import { bundled } from '../kit/bundled.ts';
 
 const busy = fc.integer({ min: BUSY_MS + 1, max: 10_000 });
@@ -21,13 +29,16 @@ function collections(spent: readonly number[]): readonly (readonly [number, Coll
 }
 
 describe('rest.look', () => {
-  it('collects twice after work, once it has been quiet for long enough, and then never again', () => {
+  it('collects twice after work, once it has been quiet for long enough, and then only what is young', () => {
     fc.assert(
       fc.property(fc.array(fc.oneof(busy, quiet)), busy, fc.array(quiet, { minLength: 10 }), (earlier, work, calm) => {
         const begin = earlier.length + 1;
-        const after = collections([...earlier, work, ...calm]).map(([index]) => index);
-        const own = after.filter((index) => index >= begin);
-        assert.deepEqual(own, [begin + QUIET_LOOKS - 1, begin + QUIET_LOOKS]);
+        const own = collections([...earlier, work, ...calm]).filter(([index]) => index >= begin);
+        const old = own.filter(([, collection]) => collection !== 'young').map(([index]) => index);
+        assert.deepEqual(old, [begin + QUIET_LOOKS - 1, begin + QUIET_LOOKS]);
+        const young = own.filter(([, collection]) => collection === 'young').map(([index]) => index - begin + 1);
+        const due = calm.map((_, index) => index + 1).filter((quietLooks) => quietLooks % YOUNG_LOOKS === 0);
+        assert.deepEqual(young, due);
       }),
     );
   });
@@ -63,9 +74,10 @@ describe('rest.giveBackAtRest', () => {
       user: spentMs * 1_000 - (before?.user ?? 0),
       system: 0,
     }));
-    let collections = 0;
-    Reflect.set(globalThis, 'gc', () => {
-      collections += 1;
+    const collections = { major: 0, minor: 0 };
+    Reflect.set(globalThis, 'gc', (how: unknown) => {
+      const isYoung = typeof how === 'object' && how !== null && Reflect.get(how, 'type') === 'minor';
+      collections[isYoung ? 'minor' : 'major'] += 1;
     });
     let trims = 0;
     const stop = giveBackAtRest(() => {
@@ -74,7 +86,7 @@ describe('rest.giveBackAtRest', () => {
     const looks = (count: number): void => {
       for (let look = 0; look < count; look += 1) mock.timers.runAll();
     };
-    const given = (): readonly number[] => [collections, trims];
+    const given = (): readonly number[] => [collections.major, trims];
     looks(1);
     assert.deepEqual(given(), [0, 0]);
     looks(5);
@@ -86,15 +98,16 @@ describe('rest.giveBackAtRest', () => {
     assert.deepEqual(given(), [4, 4]);
     spentMs += BUSY_MS + 1;
     looks(1);
+    assert.equal(collections.minor, 2);
     stop();
-    looks(5);
-    assert.deepEqual(given(), [4, 4]);
+    looks(YOUNG_LOOKS);
+    assert.deepEqual([...given(), collections.minor], [4, 4, 2]);
   });
 });
 
 // What is compiled, for a start of many functions; then whether V8 still takes code that was compiled before.
 const PROGRAM = `
-  const { getHeapCodeStatistics } = require('node:v8');
+  const { getHeapCodeStatistics, getHeapSpaceStatistics } = require('node:v8');
   const { Script } = require('node:vm');
   const { collect } = require(process.argv[1]);
   const source = Array.from({ length: 500 }, (_, n) => 'function f' + n + '(a) { return [a, a + ' + n + '].map(String).join() }; f' + n + '(1);').join('');
@@ -108,8 +121,14 @@ const PROGRAM = `
   collect('code');
   collect('code');
   const after = compiled();
+  const young = () => getHeapSpaceStatistics().find(({ space_name }) => space_name === 'new_space').space_used_size;
+  collect('young');
+  for (let n = 0; n < 2_000; n += 1) String(n).repeat(2).split('');
+  const filled = young();
+  collect('young');
+  const emptied = young() < filled / 2;
   const refused = new Script(source, { filename: 'again.js', cachedData }).cachedDataRejected;
-  console.log(JSON.stringify({ kept, gone: after < before / 2, works: f499(1), refused, exposed: typeof gc }));`;
+  console.log(JSON.stringify({ kept, gone: after < before / 2, emptied, works: f499(1), refused, exposed: typeof gc }));`;
 
 describe('rest.collect', () => {
   let rest = '';
@@ -127,10 +146,24 @@ describe('rest.collect', () => {
   };
 
   it('lets go of compiled code, which is compiled again when it is used, and leaves the flags of V8 as they were', () => {
-    assert.deepEqual(run(), { kept: true, gone: true, works: '1,500', refused: false, exposed: 'undefined' });
+    assert.deepEqual(run(), {
+      kept: true,
+      gone: true,
+      emptied: true,
+      works: '1,500',
+      refused: false,
+      exposed: 'undefined',
+    });
   });
 
   it('does so in a service, which is started with a collector', () => {
-    assert.deepEqual(run(...V8_FLAGS), { kept: true, gone: true, works: '1,500', refused: false, exposed: 'function' });
+    assert.deepEqual(run(...V8_FLAGS), {
+      kept: true,
+      gone: true,
+      emptied: true,
+      works: '1,500',
+      refused: false,
+      exposed: 'function',
+    });
   });
 });
