@@ -11,6 +11,8 @@ const MAX_LINE_BYTES = 16 * 1024;
 /** What a pipe holds (pipe(7)); also what libuv reads at once. */
 const PIPE_BYTES = 64 * 1024;
 const MAX_LAST_READS = 64;
+/** After a read that took all there was: services write line by line, and a start of containers makes all of them write. */
+const PAUSE_MS = 50;
 
 export interface ServicePipe {
   /** The service at the other end. */
@@ -31,7 +33,7 @@ export function createServicePipes(pipes: readonly ServicePipe[]): LogSource {
       const waited = inTimeOrder(takers.map(({ pipe: { fd }, taker }) => taker.take(waitingIn(fd, chunk))));
       if (waited.length > 0) sink.messages(waited);
       for (const { taker } of takers) taker.finish();
-      stops = takers.map(({ pipe: { fd }, taker }) => follow(fd, taker));
+      stops = takers.map(({ pipe: { fd }, taker }) => follow(fd, taker, chunk));
     },
     stop() {
       for (const stop of stops) stop();
@@ -40,15 +42,27 @@ export function createServicePipes(pipes: readonly ServicePipe[]): LogSource {
   };
 }
 
-/** Answers how to hand on what is there and let go. */
-function follow(fd: number, taker: LineTaker): () => void {
-  const socket = new Socket({ fd, readable: true, writable: false });
-  socket.on('data', taker.handOn);
+/**
+ * Answers how to hand on what is there and let go. `chunk`: what is read into, also by others, as it is taken before anything else is read.
+ * While it pauses, lines stay in the pipe, where our death does not touch them.
+ */
+function follow(fd: number, taker: LineTaker, chunk: Buffer): () => void {
+  let timer: NodeJS.Timeout | undefined;
+  const callback = (length: number): boolean => {
+    taker.handOn(chunk.subarray(0, length));
+    if (length === chunk.length) return true;
+    timer = setTimeout(() => socket.resume(), PAUSE_MS);
+    return false;
+  };
+  const onread = { buffer: chunk, callback };
+  // It reads into a buffer of ours instead of into its own, which it would go on to fill while nobody takes anything.
+  const options = { fd, readable: true, writable: false, onread };
+  const socket = new Socket(options);
   // The last writer is gone; there is nothing left to read.
   socket.on('error', () => undefined);
   return () => {
+    clearTimeout(timer);
     socket.pause();
-    const chunk = Buffer.alloc(PIPE_BYTES);
     // Bounded, so that a writer that never pauses cannot keep us from ending.
     for (let rounds = 0; rounds < MAX_LAST_READS; rounds += 1) {
       const waiting = waitingIn(fd, chunk);

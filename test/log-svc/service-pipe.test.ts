@@ -3,13 +3,16 @@ import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { closeSync, writeFileSync, writeSync } from 'node:fs';
 import { join } from 'node:path';
-import { afterEach, beforeEach, describe, it } from 'node:test';
+import { afterEach, beforeEach, describe, it, mock } from 'node:test';
 import type { LogSource } from '../../services/log-svc/log-flow.ts';
 import { createServicePipes } from '../../services/log-svc/service-pipe.ts';
 import { pipe2NonBlocking } from '../../shared/kernel/unix-sockets.ts';
 import { makePlace, type Place } from './log-rig.ts';
 
 const SOURCE = JSON.stringify(join(import.meta.dirname, '../../services/log-svc/service-pipe.ts'));
+
+/** pipe(7) */
+const PIPE_BYTES = 64 * 1024;
 
 describe('log-svc.servicePipes', () => {
   let place: Place;
@@ -23,6 +26,7 @@ describe('log-svc.servicePipes', () => {
     ends = pipe2NonBlocking();
   });
   afterEach(() => {
+    mock.timers.reset();
     source?.stop();
     // The source's socket closes the read end.
     if (source === undefined) closeSync(ends.readFd);
@@ -95,6 +99,43 @@ describe('log-svc.servicePipes', () => {
     } finally {
       closeSync(other.writeFd);
     }
+  });
+
+  it('leaves in the pipe what comes right after a read, and reads it together', async () => {
+    // By the clock's word alone: nothing is read before it says so.
+    mock.timers.enable({ apis: ['setTimeout'] });
+    const batches: (readonly string[])[] = [];
+    source = createServicePipes([{ origin: 'net-svc', fd: ends.readFd, acceptedPath }]);
+    source.start({ messages: (batch) => batches.push(batch.map(({ text }) => text)), bytes: () => undefined });
+    const turns = async (isDone: () => boolean, most: number): Promise<void> => {
+      for (let turn = 0; turn < most && !isDone(); turn += 1) await new Promise((resolve) => setImmediate(resolve));
+    };
+    writeSync(ends.writeFd, 'one\n');
+    await turns(() => batches.length > 0, 1_000);
+    writeSync(ends.writeFd, 'two\n');
+    await turns(() => batches.length > 1, 10);
+    writeSync(ends.writeFd, 'three\n');
+    assert.deepEqual(batches, [['one']]);
+    mock.timers.tick(1_000);
+    await turns(() => batches.length > 1, 1_000);
+    assert.deepEqual(batches, [['one'], ['two', 'three']]);
+  });
+
+  it('goes on at once while a read takes all that it can', async () => {
+    mock.timers.enable({ apis: ['setTimeout'] });
+    // Less than the first look takes, and all that a pipe holds behind it.
+    const read = textsUntilEnd();
+    writeSync(ends.writeFd, `${'x'.repeat(PIPE_BYTES - 1)}\n`);
+    const end = (): void => {
+      try {
+        writeSync(ends.writeFd, 'end\n');
+      } catch {
+        // EAGAIN: not read yet.
+        setImmediate(end);
+      }
+    };
+    end();
+    assert.equal((await read).at(-1), 'end');
   });
 
   it('cuts a line at 16 KiB', async () => {
