@@ -58,7 +58,9 @@ export function rotateLxcLog(places: ContainerPlaces, readerGid: number | undefi
 }
 
 /** LXC writes its log line by line, a hundred of them a start, and each of them would wake us. */
-const LOOK_MS = 250;
+const LOOK_MS = 1_000;
+/** Where a build before this one let LXC rotate the console's: the log service waits for it. */
+const ROTATED_LOOK_MS = 250;
 
 /**
  * Bounds LXC's own log. Where a build before this one let LXC rotate the console's, LXC makes the next file for root alone: opens it to
@@ -76,7 +78,7 @@ export function watchLogFiles(places: ContainerPlaces, readerGid: number | undef
       // Between its old name and its new one: the next event is about the new file.
     }
   };
-  return watchFolder(places.logs, LOOK_MS, look);
+  return watchFolder(places.logs, existsSync(places.rotatedConsoleLog) ? ROTATED_LOOK_MS : LOOK_MS, look);
 }
 
 function found(path: string): Stats | undefined {

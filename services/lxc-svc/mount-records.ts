@@ -11,13 +11,12 @@ export interface MountRecords {
 }
 
 export function createMountRecords(places: Places): MountRecords {
-  const known = new Map<string, MountRecord>();
+  const known = new Map<string, MountRecord | undefined>();
   const pathOf = (container: string): string => containerPlaces(places, container).mountRecord;
   return {
     read(container) {
-      const record = known.get(container) ?? readMountRecord(pathOf(container));
-      if (record !== undefined) known.set(container, record);
-      return record;
+      if (!known.has(container)) known.set(container, readMountRecord(pathOf(container)));
+      return known.get(container);
     },
     write(container, record) {
       writeMountRecord(pathOf(container), record);
