@@ -13,10 +13,18 @@ export interface Configured {
   readonly reasons: readonly HealthReason[];
 }
 
-export async function configure(revision: Revision, peers: Peers, ask: Ask): Promise<Configured> {
+/**
+ * `nothingRuns`: both services are asked at once, for there is no network yet that a revision which ipam-svc refuses must leave alone.
+ */
+export async function configure(revision: Revision, peers: Peers, ask: Ask, nothingRuns = false): Promise<Configured> {
   const pools = await withHostAddresses(revision.pools, peers, ask);
   if ('reason' in pools) return { refused: [], reasons: [poolsReason(pools.reason)] };
-  const leases = await ask(() => peers.ipam.configure({ pools, reservations: [...revision.reservations] }));
+  const makeLinks = () => ask(() => peers.net.configure({ pools }));
+  const early = nothingRuns ? makeLinks() : undefined;
+  const [leases] = await Promise.all([
+    ask(() => peers.ipam.configure({ pools, reservations: [...revision.reservations] })),
+    early,
+  ]);
   if (!leases.ok) {
     switch (leases.error.code) {
       case 'INVALID_POOLS':
@@ -30,7 +38,7 @@ export async function configure(revision: Revision, peers: Peers, ask: Ask): Pro
         return { refused: [], reasons: [poolsReason(`leases cannot be written: ${leases.error.reason}`)] };
     }
   }
-  const links = await ask(() => peers.net.configure({ pools }));
+  const links = await (early ?? makeLinks());
   if (links.ok) return { refused: [], reasons: [] };
   switch (links.error.code) {
     case 'POOL_OVERLAPS':

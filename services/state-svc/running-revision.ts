@@ -96,12 +96,16 @@ export function createRunning(
   };
 
   /** Disks, metadata and pools that its containers need. */
-  const provide = async (revision: Revision, held: readonly Reservation[]): Promise<readonly Problem[]> => {
+  const provide = async (
+    revision: Revision,
+    held: readonly Reservation[],
+    nothingRuns: boolean,
+  ): Promise<readonly Problem[]> => {
     const unavailable = await checkDisks(revision, peers, (call) => persist(call, ask, clock, log));
     if (unavailable.length > 0) return refuse(unavailable);
     context.views.show(revision.containers);
     const wanted = { ...revision, reservations: [...revision.reservations, ...held] };
-    const configured = await configure(wanted, peers, (call) => persist(call, ask, clock, log));
+    const configured = await configure(wanted, peers, (call) => persist(call, ask, clock, log), nothingRuns);
     if (configured.refused.length > 0) return refuse(configured.refused);
     unconfigured = configured.reasons;
     for (const { message } of unconfigured) log.error(message);
@@ -138,7 +142,7 @@ export function createRunning(
     log.info(`revision ${name}: ${revision.objects.size} objects verified`);
     const barred = await persist(gate, (call) => call(), clock, log);
     if (barred.length > 0) return refuse(barred);
-    const unmade = await provide(revision, held);
+    const unmade = await provide(revision, held, context.nothingRuns);
     if (unmade.length > 0) return unmade;
     await persist(
       () => adoptAll(reconciling(carried)),
@@ -172,7 +176,7 @@ export function createRunning(
       openLog(context, candidate);
       const { revision } = candidate;
       if (revision === undefined) return refuse(candidate.problems);
-      const unmade = await provide(revision, held);
+      const unmade = await provide(revision, held, false);
       if (unmade.length > 0) return unmade;
       const newcomers = containers.filter(({ plan }) => fresh.includes(plan.name));
       for (const { plan, adopt } of newcomers) {

@@ -22,6 +22,33 @@ describe('state-svc.configure', () => {
     }
   });
 
+  /** Whether net-svc hears of the pools while ipam-svc has not answered. */
+  const areMadeMeanwhile = async (nothingRuns: boolean): Promise<boolean> => {
+    const it = await createDevice({});
+    const release = it.world.hold('ipam.configure');
+    const has = (call: string): boolean => it.world.calls.some((made) => made.startsWith(call));
+    try {
+      const { settled } = await it.boot({ nothingRuns });
+      await it.until(() => has('ipam.configure'));
+      const early = has('net.configure');
+      release();
+      await settled;
+      assert.ok(has('net.configure'));
+      return early;
+    } finally {
+      release();
+      await it.close();
+    }
+  };
+
+  it('has links made while leases are read where nothing runs', async () => {
+    assert.equal(await areMadeMeanwhile(true), true);
+  });
+
+  it('changes no links before ipam-svc has taken the pools where something may run', async () => {
+    assert.equal(await areMadeMeanwhile(false), false);
+  });
+
   it('asks nobody for addresses without a macvlan pool', async () => {
     const it = await createDevice({});
     try {
