@@ -1,5 +1,4 @@
 // Which listening sockets are served, and as whom: the host's, and one per container as the supervisor opens and closes them.
-
 import type { Server } from 'node:http';
 import { setTimeout as wait } from 'node:timers/promises';
 import type { Channel } from '../../shared/ipc/contract.ts';
@@ -15,7 +14,6 @@ import {
   createControlServer,
   HOST_LIMITS,
 } from './http-server.ts';
-import { listenAlone } from './listen-alone.ts';
 
 const RETRY_MS = 200;
 
@@ -142,13 +140,12 @@ export async function serveControlSockets(
 function listen(server: Server, fd: number): Promise<void> {
   return new Promise((resolve, reject) => {
     server.once('error', reject);
-    server.once('listening', () => {
+    server.listen({ fd }, () => {
       server.off('error', reject);
       // Such as EMFILE on accept: that connection is lost, the socket is not.
       server.on('error', () => undefined);
       resolve();
     });
-    listenAlone(server, fd);
   });
 }
 
