@@ -4,19 +4,19 @@
 export const BUNDLES: Readonly<Record<string, { readonly bytes: number; readonly modules: number }>> = {
   'berth-check': { bytes: 195_000, modules: 80 },
   'berth-pack': { bytes: 180_000, modules: 90 },
-  'berth-run': { bytes: 310_000, modules: 155 },
-  berth: { bytes: 10_000, modules: 7 },
+  'berth-run': { bytes: 280_000, modules: 155 },
+  berth: { bytes: 10_000, modules: 8 },
   boot: { bytes: 10_000, modules: 5 },
   'checksum-worker': { bytes: 10_000, modules: 3 },
   'compress-worker': { bytes: 10_000, modules: 4 },
-  'ctl-svc': { bytes: 320_000, modules: 150 },
-  'ipam-svc': { bytes: 210_000, modules: 90 },
-  'log-svc': { bytes: 295_000, modules: 150 },
-  'lxc-svc': { bytes: 345_000, modules: 170 },
-  'net-svc': { bytes: 275_000, modules: 120 },
+  'ctl-svc': { bytes: 285_000, modules: 150 },
+  'ipam-svc': { bytes: 170_000, modules: 90 },
+  'log-svc': { bytes: 265_000, modules: 150 },
+  'lxc-svc': { bytes: 315_000, modules: 170 },
+  'net-svc': { bytes: 240_000, modules: 120 },
   'outside-host': { bytes: 10_000, modules: 3 },
   pvcontrol: { bytes: 85_000, modules: 50 },
-  'state-svc': { bytes: 445_000, modules: 225 },
+  'state-svc': { bytes: 420_000, modules: 225 },
 };
 
 /** Messages that state-svc sends to its peers for the start of one container with an address. */
