@@ -86,20 +86,26 @@ export function createFileTails({ places, readerGid, log, filesOf }: FileTailsOp
       closeSync(root);
     }
   };
-  const lookAt = ({ tails, init }: Followed): boolean => {
+  const lookAt = (its: Followed): boolean => {
+    const { tails, init } = its;
     if (init === undefined) return false;
     const { pid, startTicks } = init;
-    return usingRoot(`/proc/${pid}/root`, (root) => {
-      // Not before: the number may be somebody else's meanwhile.
-      if (!isAlive(pid, startTicks)) return false;
-      return tails.map((tail) => tail.look(root)).includes(true);
-    });
+    try {
+      return usingRoot(`/proc/${pid}/root`, (root) => {
+        // Not before: the number may be somebody else's meanwhile.
+        if (!isAlive(pid, startTicks)) return false;
+        return tails.map((tail) => tail.look(root)).includes(true);
+      });
+    } catch (error) {
+      if (isOver(its)) return false;
+      throw error;
+    }
   };
   const lookAtAll = (): void => {
     timer = undefined;
     let isBusy = false;
     for (const [container, its] of followed) {
-      if (!isOver(its)) attempt(container, () => (isBusy = lookAt(its) || isBusy));
+      attempt(container, () => (isBusy = lookAt(its) || isBusy));
     }
     schedule(isBusy ? BUSY_LOOK_MS : LOOK_MS);
   };
