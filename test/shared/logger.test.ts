@@ -1,11 +1,13 @@
 import assert from 'node:assert/strict';
-import { spawn } from 'node:child_process';
+import { spawn, spawnSync } from 'node:child_process';
 import { once } from 'node:events';
-import { closeSync, mkdtempSync, readFileSync, readSync, rmSync } from 'node:fs';
+import { closeSync, mkdtempSync, readFileSync, readSync, rmSync, writeFileSync } from 'node:fs';
 import { Socket } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { describe, it } from 'node:test';
+import { build } from 'esbuild';
+import { bundleOptions } from '../../scripts/bundles.ts';
 import { pipe2NonBlocking } from '../../shared/kernel/unix-sockets.ts';
 import { createLogger } from '../../shared/log/logger.ts';
 
@@ -115,5 +117,43 @@ describe('logger', () => {
     assert.match(readFileSync(join(folder, 'log'), 'utf8'), /"msg":"hello"\}\n$/);
     rmSync(folder, { recursive: true });
     for (const fd of [readFd, writeFd]) closeSync(fd);
+  });
+
+  it('says the same from a bundle, which has half of pino, and lives with what goes in circles', async () => {
+    const program = `const log = createLogger('told');
+      log.info('fields', { nested: { list: [1, 'two', null] }, text: 'a "quoted" one', missing: undefined });
+      log.error('an error', { err: new RangeError('too far', { cause: new Error('why') }) });
+      const circle = { name: 'round' };
+      circle.self = circle;
+      log.warn('circle', { circle });
+      log.info('after');
+      log.flush();`;
+    const folder = mkdtempSync(join(tmpdir(), 'berth-logger-'));
+    try {
+      const source = join(folder, 'program.ts');
+      writeFileSync(source, `import { createLogger } from ${LOGGER}; ${program}`);
+      const { entryPoints: _, ...options } = await bundleOptions();
+      await build({ ...options, entryPoints: [source], outdir: folder });
+      const [whole, bundled] = [['--import', 'tsx', source], [join(folder, 'program.js')]].map((args) => {
+        const cwd = join(import.meta.dirname, '../..');
+        const { stdout, stderr } = spawnSync(process.execPath, args, { encoding: 'utf8', cwd });
+        assert.equal(stderr, '');
+        return stdout
+          .trim()
+          .split('\n')
+          .map((line) => ({ ...JSON.parse(line), time: 0 }));
+      });
+      const withoutStack = (lines: typeof whole) =>
+        JSON.stringify(lines, (key, value) => (key === 'stack' ? '' : value));
+      const isRound = ({ msg }: { readonly msg: string }): boolean => msg === 'circle';
+      assert.equal(bundled?.length, 4);
+      assert.equal(
+        withoutStack(bundled?.filter((line) => !isRound(line))),
+        withoutStack(whole?.filter((line) => !isRound(line))),
+      );
+      assert.match(JSON.stringify(bundled?.find(isRound)), /circular/);
+    } finally {
+      rmSync(folder, { recursive: true, force: true });
+    }
   });
 });
