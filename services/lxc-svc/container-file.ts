@@ -1,6 +1,5 @@
 // Opens a file of a container to read it, as the container's own root finds it, and refuses what must not be read.
 import { closeSync, constants, fstatSync, type Stats, statfsSync } from 'node:fs';
-import { KernelError } from '../../shared/kernel/libc.ts';
 import { openFromPlace, openPlaceInside } from '../../shared/kernel/open-inside.ts';
 
 export type OpenedFile =
@@ -34,6 +33,7 @@ const PLAIN_FILE_SYSTEMS = new Set([
 export function openContainerFile(rootFd: number, path: string): OpenedFile {
   try {
     const place = openPlaceInside(rootFd, path);
+    if (place === undefined) return { kind: 'missing' };
     const reason = refusal(place);
     if (reason !== undefined) {
       closeSync(place);
@@ -42,7 +42,6 @@ export function openContainerFile(rootFd: number, path: string): OpenedFile {
     const fd = openFromPlace(place, constants.O_RDONLY | constants.O_NONBLOCK | constants.O_NOCTTY);
     return { kind: 'file', fd, stats: fstatSync(fd) };
   } catch (error) {
-    if (error instanceof KernelError && ['ENOENT', 'ENOTDIR'].includes(error.errno)) return { kind: 'missing' };
     return { kind: 'refused', reason: error instanceof Error ? error.message : String(error) };
   }
 }
@@ -51,6 +50,7 @@ export function openContainerFile(rootFd: number, path: string): OpenedFile {
 export function statInside(rootFd: number, path: string): Stats | undefined {
   try {
     const place = openPlaceInside(rootFd, path);
+    if (place === undefined) return undefined;
     try {
       return fstatSync(place);
     } finally {
