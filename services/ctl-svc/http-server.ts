@@ -16,6 +16,8 @@ const MAX_BODY_BYTES = 64 * 1024;
 const MAX_HEADER_BYTES = 16 * 1024;
 /** Milliseconds for the head of a request, also from connecting to its first byte: ends slow and silent clients. */
 const HEADERS_TIMEOUT_MS = 5_000;
+/** Between two looks for heads that are late, at every socket also while nobody is connected: each wakes the process. */
+const CHECK_MS = 5_000;
 /** Milliseconds for a body that is read into memory. */
 const BODY_TIMEOUT_MS = 30_000;
 /** Of a body that is too large: a client that is still sending when its connection ends may never read why. */
@@ -78,7 +80,7 @@ export function createControlServer(
     // An upload takes as long as its client; one that stands still is idle.
     requestTimeout: 0,
     keepAliveTimeout: KEEP_ALIVE_MS,
-    connectionsCheckingInterval: 1_000,
+    connectionsCheckingInterval: CHECK_MS,
     requireHostHeader: false,
   });
   const gates = ask === undefined ? undefined : createGates(ask);

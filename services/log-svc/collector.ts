@@ -1,4 +1,5 @@
 // Joins sources and outputs: nothing flows before the revision is known, then everything flows to every output.
+import { alignedInterval } from '../../shared/ipc/aligned-interval.ts';
 import type { HealthReason } from '../../shared/schema/health.ts';
 import type { LogOutput, LogSource, Opened } from './log-flow.ts';
 
@@ -16,9 +17,9 @@ const REFRESH_MS = 5_000;
  */
 export function createCollector(sources: readonly LogSource[], outputs: readonly LogOutput[]): Collector {
   let started = false;
-  const refresh = setInterval(() => {
+  const stopRefreshing = alignedInterval(REFRESH_MS, () => {
     for (const output of outputs) output.refresh();
-  }, REFRESH_MS);
+  });
   const start = (): void => {
     if (started) return;
     started = true;
@@ -41,7 +42,7 @@ export function createCollector(sources: readonly LogSource[], outputs: readonly
     },
     troubles: () => [...sources, ...outputs].flatMap((part) => part.troubles()),
     stop() {
-      clearInterval(refresh);
+      stopRefreshing();
       for (const source of sources) source.stop();
       for (const output of outputs) output.close();
     },

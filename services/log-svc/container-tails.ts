@@ -1,5 +1,6 @@
 // Source: the raw log files of containers (console and LXC's own log), followed by inotify.
 import { dirname } from 'node:path';
+import { alignedInterval } from '../../shared/ipc/aligned-interval.ts';
 import { type FolderWatch, watchFolder } from '../../shared/kernel/folder-watch.ts';
 import type { ConsoleMemory } from './console-memory.ts';
 import { type ContainerTail, createContainerTail } from './container-tail.ts';
@@ -50,7 +51,7 @@ export function createContainerTails(
   const changedFolders = new Set<string>();
   let sink: LogSink | undefined;
   let timer: NodeJS.Timeout | undefined;
-  let sweep: NodeJS.Timeout | undefined;
+  let stopSweeping = (): void => undefined;
   let saver: NodeJS.Timeout | undefined;
   /** Inodes of the files that the saved cursors are of. */
   const saved = new WeakMap<ContainerTail, number | undefined>();
@@ -140,14 +141,14 @@ export function createContainerTails(
       for (const [path, { container, source }] of Object.entries(resumeFrom)) {
         tailsOf.follow({ container, source }, path);
       }
-      sweep = setInterval(() => {
+      stopSweeping = alignedInterval(SWEEP_MS, () => {
         const mustFree = !lookForRoom();
         for (const tail of tails.values()) {
           release(tail, mustFree ? PAGE_BYTES : RELEASE_BYTES);
           tail.tellLeftOut(to);
           lookAt(tail.folder);
         }
-      }, SWEEP_MS);
+      });
       // Those that were named before there was anywhere to put what they say.
       for (const { folder } of tails.values()) lookAt(folder);
     },
@@ -179,7 +180,7 @@ export function createContainerTails(
     containers: () => [...new Set([...tails.values()].map(({ log }) => log.container))],
     stop() {
       clearTimeout(timer);
-      clearInterval(sweep);
+      stopSweeping();
       for (const { folder } of tails.values()) changedFolders.add(folder);
       readChanged();
       save();

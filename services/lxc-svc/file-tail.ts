@@ -8,6 +8,8 @@ import { resumeOffset, type TailPlace } from './tail-place.ts';
 export interface FileTail {
   /** What lies there now was written before: it is not copied, unless an earlier run's place in it is known. */
   skipPresent(rootFd: number): void;
+  /** There is nothing to look at: no file is there, nor was one that is read still. */
+  isIdle(rootFd: number): boolean;
   /** True when there may be more to read at once. Throws what the raw log's file system throws. */
   look(rootFd: number): boolean;
   /**
@@ -220,6 +222,7 @@ export function createFileTail({ file, raw, place: before, onPlace, newSinceMs, 
       if (place !== undefined || stats === undefined) return;
       tell({ inode: stats.ino, bornMs: stats.birthtimeMs, offset: stats.size });
     },
+    isIdle: (rootFd) => sources.length === 0 && statInside(rootFd, path) === undefined,
     look: (rootFd) => look(rootFd, false),
     finish(rootFd) {
       for (let looks = 0; looks < MAX_LAST_LOOKS; looks++) {

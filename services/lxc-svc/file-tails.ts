@@ -1,6 +1,7 @@
 // Follows the files of running containers: once a second, since inotify does not reach into another mount namespace by path, and what is
 // missing there cannot be watched at all.
 import { closeSync } from 'node:fs';
+import { alignedTimeout } from '../../shared/ipc/aligned-interval.ts';
 import { openRoot } from '../../shared/kernel/open-inside.ts';
 import type { Logger } from '../../shared/log/logger.ts';
 import type { ContainerLogFile } from '../../shared/schema/logs.ts';
@@ -92,9 +93,10 @@ export function createFileTails({ places, readerGid, log, filesOf }: FileTailsOp
     const { pid, startTicks } = init;
     try {
       return usingRoot(`/proc/${pid}/root`, (root) => {
-        // Not before: the number may be somebody else's meanwhile.
-        if (!isAlive(pid, startTicks)) return false;
-        return tails.map((tail) => tail.look(root)).includes(true);
+        const due = tails.filter((tail) => !tail.isIdle(root));
+        // Not before: the number may be somebody else's meanwhile. Most containers have none of these files: of those it is not asked.
+        if (due.length === 0 || !isAlive(pid, startTicks)) return false;
+        return due.map((tail) => tail.look(root)).includes(true);
       });
     } catch (error) {
       if (isOver(its)) return false;
@@ -111,7 +113,7 @@ export function createFileTails({ places, readerGid, log, filesOf }: FileTailsOp
   };
   const schedule = (delayMs: number): void => {
     if (followed.size === 0) return;
-    timer ??= setTimeout(lookAtAll, delayMs);
+    timer ??= alignedTimeout(delayMs, lookAtAll);
     // The service lives by its channel.
     timer.unref();
   };

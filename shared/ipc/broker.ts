@@ -112,7 +112,7 @@ export function createBroker({ contracts, contractsHash, log, listener }: Broker
     () => {
       for (const peer of peers.values()) calls.expire(peer, performance.now());
     },
-    true,
+    { passive: true },
   );
 
   return {

@@ -74,7 +74,7 @@ export function giveBackAtRest(trim: () => void): () => void {
     }
     spent = process.cpuUsage();
   };
-  return alignedInterval(LOOK_MS, run, true);
+  return alignedInterval(LOOK_MS, run, { passive: true });
 }
 
 /** Of a process that was started without one. */

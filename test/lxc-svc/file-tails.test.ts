@@ -1,12 +1,15 @@
 import assert from 'node:assert/strict';
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { mkdirSync, mkdtempSync, rmSync } from 'node:fs';
+import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, it, mock } from 'node:test';
 import { createFileTails, type FileTails } from '../../services/lxc-svc/file-tails.ts';
 import { silentLogger } from '../../shared/log/logger.ts';
+
+/** Within that there is a look, aligned with those of other processes. */
+const LOOK_MS = 1_250;
 
 describe('lxc-svc.fileTails', () => {
   let base: string;
@@ -24,7 +27,8 @@ describe('lxc-svc.fileTails', () => {
       places: { rundir: base, storage: base, tree: 'test' },
       readerGid: undefined,
       log: { ...silentLogger, warn: hear, error: hear },
-      filesOf: () => [{ path: '/berth-no-such-file' }],
+      // Its root is this machine's.
+      filesOf: () => [{ path: '/berth-no-such-file' }, { path: join(base, 'app.log') }],
     });
     mock.timers.enable({ apis: ['setTimeout'] });
   });
@@ -37,10 +41,18 @@ describe('lxc-svc.fileTails', () => {
 
   it('says nothing of a container whose init has ended before a look', async () => {
     tails.follow('app', init.pid ?? 0, Date.now());
-    mock.timers.tick(1_000);
+    mock.timers.tick(LOOK_MS);
     init.kill('SIGKILL');
     await once(init, 'exit');
-    mock.timers.tick(1_000);
+    mock.timers.tick(LOOK_MS);
     assert.deepEqual(said, []);
+  });
+
+  it('follows a file that appears while the container runs', () => {
+    tails.follow('app', init.pid ?? 0, Date.now());
+    mock.timers.tick(LOOK_MS);
+    writeFileSync(join(base, 'app.log'), 'one\n');
+    mock.timers.tick(LOOK_MS);
+    assert.equal(readFileSync(join(base, 'lxc/app/logs/file-1.log'), 'utf8'), 'one\n');
   });
 });
