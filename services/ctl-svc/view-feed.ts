@@ -111,9 +111,12 @@ function declared<T>(answer: { readonly ok: true; readonly value: T } | { readon
 }
 
 async function firstWithin(first: Promise<void>, timeoutMs: number): Promise<void> {
-  const enough = new AbortController();
-  await Promise.race([first, wait(timeoutMs, undefined, { signal: enough.signal }).catch(() => undefined)]);
-  enough.abort();
+  let timer: NodeJS.Timeout | undefined;
+  const enough = new Promise<void>((resolve) => {
+    timer = setTimeout(resolve, timeoutMs);
+  });
+  await Promise.race([first, enough]);
+  clearTimeout(timer);
 }
 
 /** Rows are never changed in place, so the same object has the same bytes. */

@@ -92,7 +92,10 @@ function overlay(rows: Rows, changed: Rows): Rows {
 
 function replaceKnown<R>(rows: ReadonlyMap<string, R>, changed: ReadonlyMap<string, R>): ReadonlyMap<string, R> {
   const known = [...changed].filter(([name]) => rows.has(name));
-  return known.length === 0 ? rows : new Map([...rows, ...known]);
+  if (known.length === 0) return rows;
+  const replaced = new Map(rows);
+  for (const [name, row] of known) replaced.set(name, row);
+  return replaced;
 }
 
 function union(rows: Rows, changed: Rows): Rows {

@@ -45,14 +45,19 @@ export function createAnnouncer(
 
   const status = (containers: readonly Container[]): Status => commonStatus(membersOf(containers, undefined));
 
+  /** False: it shows what was told of it last. */
+  const tellRow = (container: Container): boolean => {
+    const row = container.row();
+    if (!isNew(`container ${row.name}`, JSON.stringify(row))) return false;
+    channel.publish(stateContract, 'containerChanged', { container: row });
+    return true;
+  };
+
   const look = (containers: readonly Container[], changed?: Container): void => {
     if (!isOpen) return;
-    for (const container of changed === undefined ? containers : [changed]) {
-      const row = container.row();
-      if (isNew(`container ${row.name}`, JSON.stringify(row))) {
-        channel.publish(stateContract, 'containerChanged', { container: row });
-      }
-    }
+    const news = (changed === undefined ? containers : [changed]).map(tellRow);
+    // What groups and the revision show of it is in its row.
+    if (changed !== undefined && !news.includes(true)) return;
     for (const row of rows(containers, changed?.plan.group)) {
       if (!isNew(`group ${row.name}`, row.status)) continue;
       log.info(`group ${row.name} is ${row.status}`);

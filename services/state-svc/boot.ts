@@ -60,7 +60,8 @@ export function createBoot(revision: Revision, containers: readonly Container[],
 
   const turn = (now: number): number | undefined => {
     if (progress === undefined || isClosed) return undefined;
-    const step = advance(progress, groups, ordered(), now);
+    const present = ordered();
+    const step = advance(progress, groups, present, now);
     progress = step.progress;
     for (const { name, missed } of step.passed) {
       for (const container of missed) dropped.add(container);
@@ -68,18 +69,21 @@ export function createBoot(revision: Revision, containers: readonly Container[],
         log.warn(`group ${name}: goals not met in time by ${missed.join(', ')}; the next group goes on`);
       if (missed.length > 0) context.onMissed(name, missed);
     }
-    for (const name of startable(progress, groups, ordered(), context.limit)) {
+    for (const name of startable(progress, groups, present, context.limit)) {
       containers.find((container) => container.plan.name === name)?.boot();
     }
     return step.lookAgainMs;
   };
 
   const release = (now: number): number | undefined => {
+    if (held.size === 0) return undefined;
     let next: number | undefined;
+    // No goal is met or lost by holding one or letting it go.
+    const present = ordered();
     for (const waiting of held) {
       const { container, deadlineMs } = waiting;
       const waits = container.status === 'MOUNTED' || container.status === 'BLOCKED';
-      const blocking = blockers(container.plan.group, groups, ordered());
+      const blocking = blockers(container.plan.group, groups, present);
       if (waits && blocking.length > 0 && now < deadlineMs) {
         next = Math.min(next ?? deadlineMs, deadlineMs);
         container.hold();

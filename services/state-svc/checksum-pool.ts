@@ -3,6 +3,7 @@ import type { createHash } from 'node:crypto';
 import { closeSync, constants, fstatSync, openSync, readFileSync } from 'node:fs';
 import { type FileHandle, open as openFile } from 'node:fs/promises';
 import { availableParallelism } from 'node:os';
+import process from 'node:process';
 import type { FileChecksum } from './checksum-worker.ts';
 
 type Hasher = typeof createHash;
@@ -81,7 +82,8 @@ export function createChecksums(workerPath: string): Checksums {
   return {
     async checksum(path) {
       // Loaded with the first file: most starts find every object as it was, and OpenSSL costs this process 380 KB and 2.7 ms of CPU.
-      const { createHash: hasher } = await import('node:crypto');
+      // import() would copy a hundred properties of it in a bundle.
+      const { createHash: hasher } = process.getBuiltinModule('node:crypto');
       const own = hashSmall(path, hasher) ?? (await hashHere(path, hasher));
       if (own !== undefined) return { ok: true, sha256: own };
       pool ??= open();

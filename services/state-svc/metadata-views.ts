@@ -50,7 +50,7 @@ export function openMetadataViews({ folder, metadata, intervalMs, clock, log }: 
   let cancel: () => void = () => undefined;
   let cancelRefresh: (() => void) | undefined;
 
-  const folderOf = (container: string, kind: MetadataKind): string => join(folder, container, `${kind}-meta`);
+  const folderOf = (container: string, kind: MetadataKind): string => `${folder}/${container}/${kind}-meta`;
   /** `kept`: names of files that stay as they are. */
   const fill = (path: string, wanted: ReadonlyEntries, kept: ReadonlyEntries): void => {
     const present = written.get(path) ?? readFolder(path);

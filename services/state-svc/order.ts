@@ -73,15 +73,18 @@ export function startable(
   limit: number,
 ): readonly string[] {
   const free = limit - containers.filter((container) => container.busy).length;
+  const waiting = free > 0 ? containers.filter(mayStart) : [];
+  // Nearly always, and this is asked with every change of a container.
+  if (waiting.length === 0) return [];
   return groups
     .slice(0, progress.passed + 1)
     .flatMap(({ name }) =>
-      containers
-        .filter((container) => container.group === name && mayStart(container))
+      waiting
+        .filter((container) => container.group === name)
         .map(nameOf)
         .sort(),
     )
-    .slice(0, Math.max(free, 0));
+    .slice(0, free);
 }
 
 /** Containers of the groups before this one that lost their goal while nobody waits for their time to run out. */

@@ -44,7 +44,8 @@ export function openRevisionStore(
   checksums: Checksums,
   { signatures, rehash, known }: Verification = { signatures: UNCHECKED, rehash: true },
 ): RevisionStore {
-  const objectPath = (digest: string): string => join(storage, 'objects', digest);
+  // Not joined: a revision has hundreds of paths, and each join goes through all of it, letter by letter.
+  const objectPath = (digest: string): string => `${storage}/objects/${digest}`;
   const trail = (revision: string): string => join(storage, 'trails', revision);
 
   return {
@@ -87,9 +88,10 @@ export function openRevisionStore(
     },
     async checkOut(revision, objects) {
       const problems: Problem[] = [];
+      const folder = trail(revision);
       for (const [path, digest] of objects) {
         try {
-          await linkTo(objectPath(digest), join(trail(revision), path));
+          await linkTo(objectPath(digest), `${folder}/${path}`);
         } catch (error) {
           problems.push({ path, code: 'CHECKOUT_FAILED', message: `cannot be linked to its object: ${String(error)}` });
         }
