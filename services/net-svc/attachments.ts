@@ -3,7 +3,14 @@
 import { closeSync } from 'node:fs';
 import type { Lease } from '../../shared/schema/network.ts';
 import { type HostView, linksWithin, listLinks, liveView, lookUp, ownLinks, withHost } from './host-links.ts';
-import { changesInside, changesOutside, type Inside, isPair, type Strictness } from './interface-plan.ts';
+import {
+  changesInside,
+  changesOutside,
+  type Inside,
+  type InsideLink,
+  isPair,
+  type Strictness,
+} from './interface-plan.ts';
 import { attachmentAlias, hostInterfaceName, parseAttachmentAlias } from './link-names.ts';
 import { findLostNamespace } from './lost-namespace.ts';
 import { deleteMacvlans, ensureMacvlan } from './macvlan.ts';
@@ -12,6 +19,7 @@ import { type NetlinkSocket, openNetlink, recording } from './netlink-socket.ts'
 import { type Namespaces, withinNamespace } from './netns.ts';
 import { decodeAddress, decodeDefaultRoute, dumpAddresses, dumpRoutes } from './rtnetlink-address.ts';
 import {
+  bringUpByName,
   createVeth,
   decodeLink,
   deleteLink,
@@ -78,58 +86,60 @@ export function attach(
   mode: AttachMode = AS_ASKED,
 ): Attachment {
   refuseBadLeases(container, leases);
-  return undoingOnFailure((undo) => {
-    const isFresh = ensureNamespace(namespaces, container, leases, mode, undo);
-    const { strictness, record, isMacvlan = () => false } = mode;
-    withSockets(namespaces, container, mode.view, ({ host, find }, inside, namespaceFd) => {
-      const both = { host: recording(host, record), find, inside: recording(inside, record) };
-      // Undone here already, while the sockets are open; the namespace goes after them.
-      undoingOnFailure((inner) =>
-        plumb({ container, ...both, namespaceFd, undo: inner, strictness, isMacvlan, isFresh }, leases),
-      );
-    });
-    return {
-      container,
-      netns: namespaces.pathOf(container),
-      interfaces: leases.map((lease) => ({
-        interface: lease.interface,
-        // A macvlan has no other end; what the host has of it is its parent.
-        hostInterface: mode.isMacvlan?.(lease.pool) ? lease.bridge : hostInterfaceName(container, lease.interface),
-      })),
-    };
-  });
+  const { view, strictness, record, isMacvlan = () => false } = mode;
+  withView(view, ({ host, find }) =>
+    undoingOnFailure((undo) => {
+      const isFresh = ensureNamespace(namespaces, container, leases, { ...mode, view: { host, find } }, undo);
+      withInside(namespaces, container, (inside, namespaceFd) => {
+        const both = { host: recording(host, record), find, inside: recording(inside, record) };
+        // Undone here already, while the sockets are open; the namespace goes after them.
+        undoingOnFailure((inner) =>
+          plumb({ container, ...both, namespaceFd, undo: inner, strictness, isMacvlan, isFresh }, leases),
+        );
+      });
+    }),
+  );
+  return {
+    container,
+    netns: namespaces.pathOf(container),
+    interfaces: leases.map((lease) => ({
+      interface: lease.interface,
+      // A macvlan has no other end; what the host has of it is its parent.
+      hostInterface: isMacvlan(lease.pool) ? lease.bridge : hostInterfaceName(container, lease.interface),
+    })),
+  };
 }
+
+type SeeingMode = AttachMode & { readonly view: HostView };
 
 /** Answers whether it had to be made. */
 function ensureNamespace(
   namespaces: Namespaces,
   container: string,
   leases: readonly Lease[],
-  mode: AttachMode,
+  mode: SeeingMode,
   undo: Undo,
 ): boolean {
   const step = `bind the namespace of ${container} again`;
-  const lookUpStep = `look up the namespace of ${container}`;
-  if (attempt(lookUpStep, () => namespaces.exists(container))) {
-    attempt(lookUpStep, () => namespaces.hold(container));
-  } else if (attempt(step, () => namespaces.bindAgain(container) || bindLost(namespaces, container, leases, mode))) {
+  if (attempt(`look up the namespace of ${container}`, () => namespaces.hold(container))) return false;
+  if (attempt(step, () => namespaces.bindAgain(container) || bindLost(namespaces, container, leases, mode))) {
     mode.record(step);
-  } else if (mode.mayCreateNamespace && mode.pid === undefined) {
-    attempt(`create the namespace of ${container}`, () => namespaces.create(container));
-    undo.add(`remove the namespace of ${container}`, () => namespaces.remove(container));
-    return true;
-  } else {
+    return false;
+  }
+  if (!mode.mayCreateNamespace || mode.pid !== undefined) {
     const reason = 'its file lost its mount, and no process is in a namespace with its interfaces; stop and start it';
     throw new NetFailure(step, reason);
   }
-  return false;
+  attempt(`create the namespace of ${container}`, () => namespaces.create(container));
+  undo.add(`remove the namespace of ${container}`, () => namespaces.remove(container));
+  return true;
 }
 
 /** False when there is no namespace that is proven to be the container's. */
-function bindLost(namespaces: Namespaces, container: string, leases: readonly Lease[], mode: AttachMode): boolean {
-  const { isMacvlan = () => false, wasAttached = false, pid } = mode;
+function bindLost(namespaces: Namespaces, container: string, leases: readonly Lease[], mode: SeeingMode): boolean {
+  const { isMacvlan = () => false, wasAttached = false, pid, view } = mode;
   const lost = { container, leases, isMacvlan, wasAttached: wasAttached || pid !== undefined, pid };
-  const fd = withHost((host) => findLostNamespace(lost, host));
+  const fd = findLostNamespace(lost, view);
   if (fd === undefined) return false;
   try {
     namespaces.bindLost(container, fd);
@@ -151,28 +161,23 @@ function refuseBadLeases(container: string, leases: readonly Lease[]): void {
   }
 }
 
-function withSockets(
+function withView(view: HostView | undefined, act: (view: HostView) => void): void {
+  if (view === undefined) withHost((host) => act(liveView(host)));
+  else act(view);
+}
+
+function withInside(
   namespaces: Namespaces,
   container: string,
-  view: HostView | undefined,
-  act: (view: HostView, inside: NetlinkSocket, namespaceFd: number) => void,
+  act: (inside: NetlinkSocket, namespaceFd: number) => void,
 ): void {
-  if (view === undefined) {
-    withHost((host) => withSockets(namespaces, container, liveView(host), act));
-    return;
-  }
-  const step = `enter the namespace of ${container}`;
-  const namespaceFd = attempt(step, () => namespaces.open(container));
+  const namespaceFd = namespaces.heldFd(container);
+  // A socket stays in the namespace that it was made in.
+  const inside = attempt(`enter the namespace of ${container}`, () => withinNamespace(namespaceFd, openNetlink));
   try {
-    // A socket stays in the namespace that it was made in.
-    const inside = attempt(step, () => withinNamespace(namespaceFd, openNetlink));
-    try {
-      act(view, inside, namespaceFd);
-    } finally {
-      inside.close();
-    }
+    act(inside, namespaceFd);
   } finally {
-    closeSync(namespaceFd);
+    inside.close();
   }
 }
 
@@ -180,17 +185,22 @@ function plumb(session: Session, leases: readonly Lease[]): void {
   const { container, inside, isFresh } = session;
   const before = isFresh ? [] : insideLinks(session);
   removeStrays(session, before, leases);
-  let made = false;
+  const made: InsideLink[] = [];
   const kept = (name: string): boolean => leases.some((lease) => lease.interface === name);
   if (before.some(({ kind }) => kind === 'macvlan')) deleteMacvlans(inside, container, kept);
   for (const lease of leases) {
     const ensure = session.isMacvlan(lease.pool) ? ensureMacvlan : ensureVeth;
-    made = ensure(session, before, lease) || made;
+    const link = ensure(session, before, lease);
+    if (link !== undefined) made.push(link);
   }
-  const links = made ? insideLinks(session) : before;
+  // Those made now go before what stood there under their names.
+  const links = [...made, ...(isFresh ? [LOOPBACK] : before)];
   const present = isFresh ? { addresses: [], routes: [] } : insideAddresses(session);
   inside.apply(changesInside(container, leases, { links, ...present }, session.strictness));
 }
+
+/** Of a namespace that was just made; its index is 1 in all of them (drivers/net/loopback.c). */
+const LOOPBACK: InsideLink = { index: 1, name: 'lo', mac: '00:00:00:00:00:00', up: false };
 
 function insideAddresses({ container, inside }: Session): Omit<Inside, 'links'> {
   const addresses = inside.dump(`list addresses of ${container}`, dumpAddresses()).map(decodeAddress);
@@ -216,8 +226,8 @@ function removeStrays({ container, host }: Session, links: readonly Link[], leas
   }
 }
 
-/** The veth pair of one lease, with its host side marked, up and in the bridge. Answers whether the pair had to be made. */
-function ensureVeth(session: Session, links: readonly Link[], lease: Lease): boolean {
+/** The veth pair of one lease, with its host side marked, up and in the bridge. Answers its end inside when it had to be made. */
+function ensureVeth(session: Session, links: readonly Link[], lease: Lease): InsideLink | undefined {
   const { container, host, find } = session;
   const bridge = find(lease.bridge);
   if (bridge?.kind !== 'bridge') {
@@ -231,7 +241,7 @@ function ensureVeth(session: Session, links: readonly Link[], lease: Lease): boo
   // Without a mark it is ours all the same when its other end is in our namespace: we were killed before marking it.
   if (present !== undefined && isPair(present, occupant) && ['', alias].includes(present.alias)) {
     host.apply(changesOutside(present, bridge, alias));
-    return false;
+    return undefined;
   }
   if (present !== undefined && present.alias !== alias) {
     const owner = present.alias === '' ? 'a link that is not ours' : `a link marked "${present.alias}"`;
@@ -241,8 +251,7 @@ function ensureVeth(session: Session, links: readonly Link[], lease: Lease): boo
     );
   }
   clearTheWay(session, present, occupant);
-  createPair(session, bridge, lease, hostName);
-  return true;
+  return createPair(session, bridge, lease, hostName);
 }
 
 /** The namespace is ours as a whole: what stands there under the name, or is left of a former pair, goes. */
@@ -262,11 +271,11 @@ function clearTheWay(
 }
 
 function createPair(
-  { container, host, namespaceFd, undo }: Session,
+  { container, host, find, inside, namespaceFd, undo }: Session,
   bridge: Link,
   lease: Lease,
   hostName: string,
-): void {
+): InsideLink {
   const pair = {
     hostName,
     bridgeIndex: bridge.index,
@@ -288,6 +297,13 @@ function createPair(
   });
   const alias = attachmentAlias(container, lease.interface);
   host.apply([{ step: `mark veth ${hostName}`, message: setAliasByName(hostName, alias) }]);
+  const name = `${lease.interface} of ${container}`;
+  inside.apply([{ step: `bring up ${name}`, message: bringUpByName(lease.interface) }]);
+  // To be asked about a link makes the kernel take note of its carrier, else done some time later: only then the bridge forwards what it
+  // sends (rtnl_getlink() in rtnetlink.c, since 6.8), and is there somebody to announce an address to.
+  const outside = find(hostName);
+  if (outside === undefined) throw new NetFailure(step, 'it is gone right after it was made');
+  return { index: outside.peer, name: lease.interface, mac: lease.mac, up: true, isUnannounced: true };
 }
 
 /** Number 54 of asm-generic/errno.h, EXFULL, which Node has no name for: a bridge without a free port number (br_if.c, BR_MAX_PORTS). */

@@ -41,8 +41,16 @@ export interface HostView {
   find(name: string): Link | undefined;
 }
 
+/** Each is looked up once, until the next change. */
 export function liveView(host: NetlinkSocket): HostView {
-  return { host, find: (name) => lookUp(host, name) };
+  const known = new Map<string, Link | undefined>();
+  return {
+    host: recording(host, () => known.clear()),
+    find(name) {
+      if (!known.has(name)) known.set(name, lookUp(host, name));
+      return known.get(name);
+    },
+  };
 }
 
 /** One listing for all that is to be found, until the first change: then each is looked up. */

@@ -10,8 +10,14 @@ import {
 } from './rtnetlink-address.ts';
 import { announceChanges, changeLink, type Link } from './rtnetlink-link.ts';
 
+/** What is to be known of an interface of a container's to make it right. */
+export type InsideLink = Pick<Link, 'index' | 'name' | 'mac' | 'up'> & {
+  /** It came up without a word to its neighbours. */
+  readonly isUnannounced?: boolean;
+};
+
 export interface Inside {
-  readonly links: readonly Link[];
+  readonly links: readonly InsideLink[];
   readonly addresses: readonly InterfaceAddress[];
   readonly routes: readonly DefaultRoute[];
 }
@@ -91,7 +97,7 @@ export function changesInside(
 
 function interfaceChanges(
   lease: Lease,
-  link: Link,
+  link: InsideLink,
   addresses: readonly InterfaceAddress[],
   strictness: Strictness,
 ): Step[] {
@@ -105,6 +111,9 @@ function interfaceChanges(
   if (!link.up) {
     changes.push({ step: `have ${name} announced`, message: announceChanges(link.index) });
     changes.push({ step: `bring up ${name}`, message: changeLink(link.index, { up: true }) });
+  } else if (link.isUnannounced === true) {
+    changes.push({ step: `have ${name} announced`, message: announceChanges(link.index) });
+    changes.push({ step: `announce ${name}`, message: changeLink(link.index, { mac: lease.mac }) });
   }
   return changes;
 }

@@ -6,7 +6,7 @@
 // namespace only.
 import { closeSync, openSync, readdirSync } from 'node:fs';
 import type { Lease } from '../../shared/schema/network.ts';
-import { linksWithin, liveView } from './host-links.ts';
+import { type HostView, linksWithin } from './host-links.ts';
 import { isPair } from './interface-plan.ts';
 import { attachmentAlias, hostInterfaceName } from './link-names.ts';
 import { NetFailure } from './net-failure.ts';
@@ -25,8 +25,7 @@ export interface LostNamespace {
 }
 
 /** A descriptor that the caller closes; undefined when no process lives in a namespace that is the container's. Throws NetFailure. */
-export function findLostNamespace(lost: LostNamespace, host: NetlinkSocket): number | undefined {
-  const { find } = liveView(host);
+export function findLostNamespace(lost: LostNamespace, { host, find }: HostView): number | undefined {
   const pairs = lost.leases.flatMap(({ interface: name }) => {
     const link = find(hostInterfaceName(lost.container, name));
     return link?.kind === 'veth' && link.alias === attachmentAlias(lost.container, name) ? [link] : [];

@@ -1,6 +1,7 @@
 // A container's interface straight on a parent link of the host's (macvlan, bridge mode): no bridge and no address of ours.
 import type { Lease } from '../../shared/schema/network.ts';
 import type { HostView } from './host-links.ts';
+import type { InsideLink } from './interface-plan.ts';
 import { attachmentAlias, hostInterfaceName, parseAttachmentAlias } from './link-names.ts';
 import { findParent } from './macvlan-parents.ts';
 import { NetFailure, type Undo } from './net-failure.ts';
@@ -17,13 +18,13 @@ export interface MacvlanSession {
   readonly undo: Undo;
 }
 
-/** The interface of one lease. Answers whether it had to be made. Throws NetFailure. */
-export function ensureMacvlan(session: MacvlanSession, links: readonly Link[], lease: Lease): boolean {
+/** The interface of one lease. Answers it when it had to be made. Throws NetFailure. */
+export function ensureMacvlan(session: MacvlanSession, links: readonly Link[], lease: Lease): InsideLink | undefined {
   const { container, host, inside, undo } = session;
   const parent = findParent(session.find, lease.bridge, lease.pool);
   const own = (link: Link): boolean => link.kind === 'macvlan' && link.peerElsewhere && link.peer === parent.index;
   const occupant = links.find(({ name }) => name === lease.interface);
-  if (occupant !== undefined && own(occupant)) return false;
+  if (occupant !== undefined && own(occupant)) return undefined;
   // Born under a name that nobody else has: kernels before 6.13 look for the final one among the host's links.
   const firstName = hostInterfaceName(container, lease.interface);
   for (const link of links.filter(({ name }) => name === firstName || name === occupant?.name)) {
@@ -45,7 +46,7 @@ export function ensureMacvlan(session: MacvlanSession, links: readonly Link[], l
   undo.add(undoStep, () => inside.apply([{ step: undoStep, message: deleteLink(made.index) }]));
   const marked = { name: lease.interface, alias: attachmentAlias(container, lease.interface) };
   inside.apply([{ step: `name ${lease.interface} of ${container}`, message: changeLink(made.index, marked) }]);
-  return true;
+  return { ...made, ...marked };
 }
 
 function beHeardOf({ container, host, namespaceFd }: MacvlanSession): void {

@@ -91,19 +91,20 @@ export function isAllFrom(port: number, datagram: Buffer): boolean {
 }
 
 export function encodeAttributes(attributes: readonly Attribute[]): Buffer {
-  return Buffer.concat(
-    attributes.map(({ type, value }) => {
-      const bytes = Buffer.alloc(aligned(ATTRIBUTE_HEADER_BYTES + value.length));
-      bytes.writeUInt16LE(ATTRIBUTE_HEADER_BYTES + value.length, 0);
-      bytes.writeUInt16LE(type, 2);
-      bytes.set(value, ATTRIBUTE_HEADER_BYTES);
-      return bytes;
-    }),
-  );
+  const sizes = attributes.map(({ value }) => aligned(ATTRIBUTE_HEADER_BYTES + value.length));
+  const bytes = Buffer.alloc(sizes.reduce((sum, size) => sum + size, 0));
+  let at = 0;
+  for (const { type, value } of attributes) {
+    bytes.writeUInt16LE(ATTRIBUTE_HEADER_BYTES + value.length, at);
+    bytes.writeUInt16LE(type, at + 2);
+    bytes.set(value, at + ATTRIBUTE_HEADER_BYTES);
+    at += aligned(ATTRIBUTE_HEADER_BYTES + value.length);
+  }
+  return bytes;
 }
 
-/** By type, without its flags; of a repeated type the last one. Throws MalformedMessage. */
-export function decodeAttributes(bytes: Buffer): Map<number, Buffer> {
+/** By type, without its flags, those that are `wanted`: a link has sixty. Of a repeated type the last one. Throws MalformedMessage. */
+export function decodeAttributes(bytes: Buffer, wanted?: ReadonlySet<number>): Map<number, Buffer> {
   const attributes = new Map<number, Buffer>();
   for (let at = 0; at < bytes.length; ) {
     if (bytes.length - at < ATTRIBUTE_HEADER_BYTES) throw new MalformedMessage(`an attribute header is cut at ${at}`);
@@ -112,7 +113,7 @@ export function decodeAttributes(bytes: Buffer): Map<number, Buffer> {
       throw new MalformedMessage(`an attribute at ${at} of ${bytes.length} claims ${length} bytes`);
     }
     const type = bytes.readUInt16LE(at + 2) & NLA_TYPE_MASK;
-    attributes.set(type, bytes.subarray(at + ATTRIBUTE_HEADER_BYTES, at + length));
+    if (wanted?.has(type) ?? true) attributes.set(type, bytes.subarray(at + ATTRIBUTE_HEADER_BYTES, at + length));
     at += aligned(length);
   }
   return attributes;

@@ -73,16 +73,19 @@ function conversation(fd: number): NetlinkSocket {
   const apply = (steps: readonly Step[]): void => {
     if (steps.length === 0) return;
     const first = sequence + 1;
-    const datagram = Buffer.concat(
-      steps.map(({ message }) => encodeMessage({ ...message, flags: message.flags | NLM_F_ACK }, ++sequence)),
-    );
-    send(fd, datagram);
+    const last = sequence + steps.length;
+    // Failures are always answered, in order; that nothing failed is to be heard once, of the last.
+    const datagram = steps.map(({ message: { type, flags, payload } }) => {
+      sequence += 1;
+      return encodeMessage({ type, flags: sequence === last ? flags | NLM_F_ACK : flags, payload }, sequence);
+    });
+    send(fd, Buffer.concat(datagram));
     let failure: NetFailure | undefined;
-    for (let answered = 0; answered < steps.length; ) {
+    for (let answered = first - 1; answered < last; ) {
       for (const answer of receive(fd)) {
         const step = steps[answer.sequence - first];
         if (answer.type !== NLMSG_ERROR || step === undefined) continue;
-        answered++;
+        answered = answer.sequence;
         failure ??= failureOf(step.step, answer);
       }
     }

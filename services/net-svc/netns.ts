@@ -1,6 +1,6 @@
 // Named network namespaces: made, entered for the length of one call, removed. <dir>/<container> is a file with the
 // namespace bind-mounted on it, which keeps it alive without a process. setns(2) is per thread: everything is synchronous.
-import { closeSync, fstatSync, openSync, readdirSync, rmSync, statfsSync, statSync } from 'node:fs';
+import { closeSync, fstatSync, openSync, readdirSync, type Stats, statfsSync, statSync, unlinkSync } from 'node:fs';
 import { join } from 'node:path';
 import process from 'node:process';
 import { bindMount, detachMount, KernelError, setns, unshare } from '../../shared/kernel/libc.ts';
@@ -45,11 +45,13 @@ export interface Namespaces {
   list(): string[];
   /**
    * Keeps the namespace open from now on, so that it outlives its file and can be bound again under whoever lives in it.
-   * Nothing there: a no-op. `remove` ends it.
+   * `remove` ends it. False when there is none.
    */
-  hold(container: string): void;
+  hold(container: string): boolean;
   /** Its file leads to the namespace that is held. */
   isHeld(container: string): boolean;
+  /** A descriptor of the namespace that is held, not the caller's to close. There must be one. */
+  heldFd(container: string): number;
   /** Binds the held namespace to its file again. False when none is held. Throws as `create`. */
   bindAgain(container: string): boolean;
   /** As `bindAgain` for the namespace behind `fd`, which it is the holder of from now on. Throws as `create`; then `fd` is the caller's. */
@@ -58,7 +60,7 @@ export interface Namespaces {
   create(container: string): void;
   /** The namespace itself ends when its last process and socket are gone. Nothing there: a no-op. */
   remove(container: string): void;
-  /** A descriptor of the namespace; the caller closes it. */
+  /** A descriptor of the namespace that the file leads to; the caller closes it. */
   open(container: string): number;
 }
 
@@ -66,22 +68,28 @@ export interface Namespaces {
 export function openNamespaces(dir: string): Namespaces {
   const pathOf = (container: string): string => join(dir, container);
 
-  const held = new Map<string, number>();
+  const held = new Map<string, { readonly fd: number; readonly device: number; readonly inode: number }>();
+
+  const keep = (container: string, fd: number): void => {
+    const { dev: device, ino: inode } = fstatSync(fd);
+    held.set(container, { fd, device, inode });
+  };
 
   const release = (container: string): void => {
-    const fd = held.get(container);
-    if (fd !== undefined) closeSync(fd);
+    if (held.has(container)) closeSync(heldFd(container));
     held.delete(container);
   };
 
-  const exists = (container: string): boolean => {
-    try {
-      return statfsSync(pathOf(container)).type === NSFS_MAGIC;
-    } catch (error) {
-      if (isMissing(error)) return false;
-      throw error;
-    }
+  const heldFd = (container: string): number => {
+    const fd = held.get(container)?.fd;
+    if (fd === undefined) throw new Error(`no namespace of ${container} is held`);
+    return fd;
   };
+
+  const statOf = (container: string): Stats | undefined => statSync(pathOf(container), { throwIfNoEntry: false });
+
+  const exists = (container: string): boolean =>
+    statOf(container) !== undefined && statfsSync(pathOf(container)).type === NSFS_MAGIC;
 
   const remove = (container: string): void => {
     try {
@@ -90,30 +98,33 @@ export function openNamespaces(dir: string): Namespaces {
       // EINVAL: a file without a mount; ENOENT: not even that.
       if (!(error instanceof KernelError) || !['EINVAL', 'ENOENT'].includes(error.errno)) throw error;
     }
-    rmSync(pathOf(container), { force: true });
+    removeFile(pathOf(container));
     release(container);
   };
 
   const mountOnNewFile = (container: string, mount: () => void): void => {
-    rmSync(pathOf(container), { force: true });
-    closeSync(openSync(pathOf(container), 'wx', 0o444));
+    createFile(pathOf(container));
     try {
       mount();
     } catch (error) {
-      rmSync(pathOf(container), { force: true });
+      removeFile(pathOf(container));
       throw error;
     }
   };
 
-  const leadsToHeld = (container: string): boolean => {
-    const fd = held.get(container);
-    return fd !== undefined && fstatSync(fd).ino === statSync(pathOf(container)).ino;
+  const isHeld = (container: string): boolean => {
+    const own = held.get(container);
+    if (own === undefined) return false;
+    const found = statOf(container);
+    return found?.ino === own.inode && found.dev === own.device;
   };
 
-  const hold = (container: string): void => {
-    if (!exists(container) || leadsToHeld(container)) return;
+  const hold = (container: string): boolean => {
+    if (isHeld(container)) return true;
+    if (!exists(container)) return false;
     release(container);
-    held.set(container, openSync(pathOf(container), 'r'));
+    keep(container, open(container));
+    return true;
   };
 
   const create = (container: string): void => {
@@ -124,20 +135,19 @@ export function openNamespaces(dir: string): Namespaces {
         bindMount(OWN, pathOf(container));
       }),
     );
-    hold(container);
+    keep(container, open(container));
   };
 
   const bindAgain = (container: string): boolean => {
-    const fd = held.get(container);
-    if (fd === undefined) return false;
-    mountOnNewFile(container, () => bindMount(`/proc/self/fd/${fd}`, pathOf(container)));
+    if (!held.has(container)) return false;
+    mountOnNewFile(container, () => bindMount(`/proc/self/fd/${heldFd(container)}`, pathOf(container)));
     return true;
   };
 
   const bindLost = (container: string, fd: number): void => {
     mountOnNewFile(container, () => bindMount(`/proc/self/fd/${fd}`, pathOf(container)));
     release(container);
-    held.set(container, fd);
+    keep(container, fd);
   };
 
   const open = (container: string): number => openSync(pathOf(container), 'r');
@@ -147,11 +157,30 @@ export function openNamespaces(dir: string): Namespaces {
     return names.filter(exists).sort();
   };
 
-  const isHeld = (container: string): boolean => exists(container) && leadsToHeld(container);
-
-  return { pathOf, exists, hold, isHeld, bindAgain, bindLost, list, create, remove, open };
+  return { pathOf, exists, hold, isHeld, heldFd, bindAgain, bindLost, list, create, remove, open };
 }
 
-function isMissing(error: unknown): boolean {
-  return error instanceof Error && 'code' in error && error.code === 'ENOENT';
+/** In the place of one that lost its mount, where there is one. */
+function createFile(path: string): void {
+  const create = (): void => closeSync(openSync(path, 'wx', 0o444));
+  try {
+    create();
+  } catch (error) {
+    if (!isCode(error, 'EEXIST')) throw error;
+    removeFile(path);
+    create();
+  }
+}
+
+/** Not there: a no-op. */
+function removeFile(path: string): void {
+  try {
+    unlinkSync(path);
+  } catch (error) {
+    if (!isCode(error, 'ENOENT')) throw error;
+  }
+}
+
+function isCode(error: unknown, code: string): boolean {
+  return error instanceof Error && 'code' in error && error.code === code;
 }

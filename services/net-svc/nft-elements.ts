@@ -36,7 +36,8 @@ const NFPROTO_BRIDGE = 7;
 const IFNAME_BYTES = 16;
 /** Parts of a key are padded to registers of four bytes. */
 const MAC_BYTES = 8;
-const RECEIVE_BYTES = 64 * 1024;
+/** An answer is a number, and at most a change of one element again. */
+const RECEIVE_BYTES = 4 * 1024;
 
 /** The port that changes of ours are made from: word of them is no news to us. The kernel gives none with this bit. */
 export const OWN_NETLINK_PORT = 0x40000000 | process.pid;
@@ -91,22 +92,24 @@ function transaction(change: 'add' | 'delete', table: string, elements: readonly
     const list = nested(NFTA_SET_ELEM_LIST_ELEMENTS, [nested(NFTA_LIST_ELEM, [nested(NFTA_SET_ELEM_KEY, [key])])]);
     const names = [text(NFTA_SET_ELEM_LIST_TABLE, table), text(NFTA_SET_ELEM_LIST_SET, element.set)];
     const payload = Buffer.concat([general(NFPROTO_BRIDGE, 0), encodeAttributes([...names, list])]);
-    return encodeMessage({ type, flags: NLM_F_ACK | (change === 'add' ? NLM_F_CREATE : 0), payload }, index + 1);
+    const isLast = index + 1 === elements.length;
+    const flags = (change === 'add' ? NLM_F_CREATE : 0) | (isLast ? NLM_F_ACK : 0);
+    return encodeMessage({ type, flags, payload }, index + 1);
   });
   const begin = encodeMessage({ type: BATCH_BEGIN, flags: 0, payload: batch }, 0);
   const end = encodeMessage({ type: BATCH_END, flags: 0, payload: batch }, elements.length + 1);
   return Buffer.concat([begin, ...messages, end]);
 }
 
-/** Throws the first refusal. */
-function readAnswers(fd: number, count: number): void {
+/** Refusals are always answered, success only of the last message. Throws the first refusal. */
+function readAnswers(fd: number, last: number): void {
   const received = Buffer.allocUnsafe(RECEIVE_BYTES);
-  for (let answered = 0; answered < count; ) {
+  for (let answered = 0; answered < last; ) {
     for (const answer of decodeMessages(Buffer.from(received.subarray(0, recv(fd, received, 0))))) {
       if (answer.type !== NLMSG_ERROR) continue;
       const { errno, explanation } = decodeOutcome(answer);
       if (errno !== 0) throw kernelError(errno, 'nf_tables', explanation);
-      answered += 1;
+      answered = answer.sequence;
     }
   }
 }

@@ -33,6 +33,8 @@ import {
   IFLA_MACVLAN_MODE,
   IFLA_MASTER,
   IFLA_NET_NS_FD,
+  IFLA_NUM_RX_QUEUES,
+  IFLA_NUM_TX_QUEUES,
   IPV4_DEVCONF_ARP_NOTIFY,
   MACVLAN_MODE_BRIDGE,
   RTEXT_FILTER_SKIP_STATS,
@@ -104,6 +106,12 @@ export interface VethPair {
   readonly peerNamespaceFd: number;
 }
 
+/**
+ * A veth works with one queue unless it is told otherwise. Unasked, the kernel makes one for each processor and takes them back at once, for
+ * which it waits until nobody uses them (veth_init_queues() in veth.c), on both sides.
+ */
+const ONE_QUEUE = [uint32(IFLA_NUM_TX_QUEUES, 1), uint32(IFLA_NUM_RX_QUEUES, 1)];
+
 /** The host side is up; the peer is down, because the kernel answers ENOTCONN when it is asked to be up at creation. */
 export function createVeth(pair: VethPair): MessageBody {
   const peer = Buffer.concat([
@@ -112,11 +120,13 @@ export function createVeth(pair: VethPair): MessageBody {
       text(IFLA_IFNAME, pair.peerName),
       { type: IFLA_ADDRESS, value: macBytes(pair.peerMac) },
       uint32(IFLA_NET_NS_FD, pair.peerNamespaceFd),
+      ...ONE_QUEUE,
     ]),
   ]);
   return message(RTM_NEWLINK, NLM_F_CREATE | NLM_F_EXCL, header(0, true), [
     text(IFLA_IFNAME, pair.hostName),
     uint32(IFLA_MASTER, pair.bridgeIndex),
+    ...ONE_QUEUE,
     nested(IFLA_LINKINFO, [
       text(IFLA_INFO_KIND, 'veth'),
       nested(IFLA_INFO_DATA, [{ type: VETH_INFO_PEER, value: peer }]),
@@ -144,6 +154,10 @@ export function createMacvlan({ name, mac, parentIndex, namespaceFd }: Macvlan):
       nested(IFLA_INFO_DATA, [uint32(IFLA_MACVLAN_MODE, MACVLAN_MODE_BRIDGE)]),
     ]),
   ]);
+}
+
+export function bringUpByName(name: string): MessageBody {
+  return message(RTM_SETLINK, 0, header(0, true), [text(IFLA_IFNAME, name)]);
 }
 
 /** The alias is not taken at creation; sent behind the creation in one datagram it is there before anybody else runs. */
@@ -202,17 +216,23 @@ export function dumpLinks(): MessageBody {
   return message(RTM_GETLINK, NLM_F_DUMP, header(0, undefined), [WITHOUT_STATISTICS]);
 }
 
+const OF_LINK = new Set([
+  ...[IFLA_ADDRESS, IFLA_IFNAME, IFLA_LINK, IFLA_MASTER, IFLA_LINKINFO],
+  ...[IFLA_IFALIAS, IFLA_GROUP, IFLA_LINK_NETNSID],
+]);
+const OF_LINK_INFO = new Set([IFLA_INFO_KIND]);
+
 /** `payload` of an RTM_NEWLINK. Throws MalformedMessage. */
 export function decodeLink(payload: Buffer): Link {
   if (payload.length < HEADER_BYTES) throw new MalformedMessage(`a link of ${payload.length} bytes`);
-  const attributes = decodeAttributes(payload.subarray(HEADER_BYTES));
+  const attributes = decodeAttributes(payload.subarray(HEADER_BYTES), OF_LINK);
   const info = attributes.get(IFLA_LINKINFO);
   return {
     index: payload.readInt32LE(4),
     name: readText(attributes.get(IFLA_IFNAME)) ?? '',
     up: (payload.readUInt32LE(8) & IFF_UP) !== 0,
     mac: macText(attributes.get(IFLA_ADDRESS)),
-    kind: info === undefined ? '' : (readText(decodeAttributes(info).get(IFLA_INFO_KIND)) ?? ''),
+    kind: info === undefined ? '' : (readText(decodeAttributes(info, OF_LINK_INFO).get(IFLA_INFO_KIND)) ?? ''),
     alias: readText(attributes.get(IFLA_IFALIAS)) ?? '',
     master: readUint32(attributes.get(IFLA_MASTER)) ?? 0,
     peer: readUint32(attributes.get(IFLA_LINK)) ?? 0,

@@ -61,6 +61,15 @@ describe('net.attach', () => {
     assert.ok(outside?.flags.includes('UP'));
   });
 
+  it('makes no queues that the kernel would have to take back at once', () => {
+    attach(namespaces, 'web', [leaseOf(internal, 'web', 2)]);
+    const queuesOf = (name: string, netns?: string): { num_tx_queues: number; num_rx_queues: number }[] =>
+      JSON.parse(run(['ip', '-j', '-d', 'link', 'show', name], netns));
+    for (const [queues] of [queuesOf(hostInterfaceName('web', 'eth0')), queuesOf('eth0', netnsOf('web'))]) {
+      assert.deepEqual([queues?.num_tx_queues, queues?.num_rx_queues], [1, 1]);
+    }
+  });
+
   it('lets containers of a pool and the gateway reach each other', () => {
     attach(namespaces, 'a', [leaseOf(internal, 'a', 2)]);
     attach(namespaces, 'b', [leaseOf(internal, 'b', 3)]);

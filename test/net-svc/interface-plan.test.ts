@@ -61,6 +61,16 @@ describe('changesInside', () => {
     ]);
   });
 
+  it('announces what came up before it had its address', () => {
+    const links = right.links.map((link) => ({ ...link, isUnannounced: link.name === 'eth0' }));
+    assert.deepEqual(steps({ links, addresses: right.addresses.slice(2) }), [
+      'add address 10.0.5.2/24 of eth0 of c',
+      'have eth0 of c announced',
+      'announce eth0 of c',
+      'add default route through 10.0.5.1 to c',
+    ]);
+  });
+
   it('adds only the route when only the route is missing or another', () => {
     const route = ['add default route through 10.0.5.1 to c'];
     assert.deepEqual(steps({ routes: [] }), route);
