@@ -16,8 +16,6 @@ const MAX_BODY_BYTES = 64 * 1024;
 const MAX_HEADER_BYTES = 16 * 1024;
 /** Milliseconds for the head of a request, also from connecting to its first byte: ends slow and silent clients. */
 const HEADERS_TIMEOUT_MS = 5_000;
-/** Between two looks for heads that are late, at every socket also while nobody is connected: each wakes the process. */
-const CHECK_MS = 5_000;
 /** Milliseconds for a body that is read into memory. */
 const BODY_TIMEOUT_MS = 30_000;
 /** Of a body that is too large: a client that is still sending when its connection ends may never read why. */
@@ -36,6 +34,8 @@ export interface ServerLimits {
   readonly maxInTurn: number;
   /** Milliseconds that an upload may stand still. */
   readonly stallMs: number;
+  /** Milliseconds between two looks for heads that are late: there are some also while nobody is connected, and each wakes the process. */
+  readonly lateHeadsMs: number;
 }
 
 const STALL_MS = 30_000;
@@ -44,9 +44,19 @@ export const HOST_LIMITS: ServerLimits = {
   maxInFlight: 128,
   maxInTurn: 1_024,
   stallMs: STALL_MS,
+  lateHeadsMs: 5_000,
 };
-/** A container that floods its socket fills neither our tables nor the queue of the service behind us. */
-export const CONTAINER_LIMITS: ServerLimits = { maxConnections: 64, maxInFlight: 8, maxInTurn: 64, stallMs: STALL_MS };
+/**
+ * A container that floods its socket fills neither our tables nor the queue of the service behind us. Who keeps a connection for a head that
+ * does not come keeps it from nobody but itself.
+ */
+export const CONTAINER_LIMITS: ServerLimits = {
+  maxConnections: 64,
+  maxInFlight: 8,
+  maxInTurn: 64,
+  stallMs: STALL_MS,
+  lateHeadsMs: 30_000,
+};
 /**
  * Pieces of requests, of all containers together: a few in a turn of the event loop are what a request of the host waits for, and so
  * many a second are about a fifth of a core.
@@ -80,7 +90,7 @@ export function createControlServer(
     // An upload takes as long as its client; one that stands still is idle.
     requestTimeout: 0,
     keepAliveTimeout: KEEP_ALIVE_MS,
-    connectionsCheckingInterval: CHECK_MS,
+    connectionsCheckingInterval: limits.lateHeadsMs,
     requireHostHeader: false,
   });
   const gates = ask === undefined ? undefined : createGates(ask);
