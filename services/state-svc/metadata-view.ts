@@ -10,8 +10,10 @@ export interface Viewer {
 /** `names`: all containers of the revision. */
 export function viewOf(entries: ReadonlyEntries, { name, roles }: Viewer, names: readonly string[]): ReadonlyEntries {
   if (roles.includes('mgmt')) return entries;
+  const prefix = `${name}.`;
+  // Whose it is, if not its own, is asked of the few that may be: of every key, for every container, it would be asked of all names.
   const own = [...entries].flatMap(([key, value]): readonly (readonly [string, string])[] =>
-    ownerOf(key, names) === name ? [[key.slice(name.length + 1), value]] : [],
+    key.startsWith(prefix) && ownerOf(key, names) === name ? [[key.slice(prefix.length), value]] : [],
   );
   return new Map(own);
 }

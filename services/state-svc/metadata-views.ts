@@ -53,7 +53,8 @@ export function openMetadataViews({ folder, metadata, intervalMs, clock, log }: 
   const folderOf = (container: string, kind: MetadataKind): string => `${folder}/${container}/${kind}-meta`;
   /** `kept`: names of files that stay as they are. */
   const fill = (path: string, wanted: ReadonlyEntries, kept: ReadonlyEntries): void => {
-    const present = written.get(path) ?? readFolder(path);
+    const isMade = makeFolder(path);
+    const present = isMade ? new Map<string, string>() : (written.get(path) ?? readFolder(path));
     written.set(path, present);
     for (const name of present.keys()) {
       if (wanted.has(name) || kept.has(name)) continue;
@@ -81,7 +82,6 @@ export function openMetadataViews({ folder, metadata, intervalMs, clock, log }: 
     for (const viewer of viewers) {
       const path = folderOf(viewer.name, kind);
       try {
-        makeFolder(path);
         fill(path, viewOf(entries, viewer, names), viewOf(untold, viewer, names));
       } catch (error) {
         troubles.set(kind, error instanceof Error ? error.message : String(error));
@@ -132,14 +132,15 @@ export function openMetadataViews({ folder, metadata, intervalMs, clock, log }: 
   };
 }
 
-/** Never replaced while it is one: a container has it mounted. */
-function makeFolder(path: string): void {
+/** Never replaced while it is one: a container has it mounted. Answers whether it is new, and so has nothing in it. */
+function makeFolder(path: string): boolean {
   try {
-    mkdirSync(path, { recursive: true, mode: FOLDER_MODE });
+    return mkdirSync(path, { recursive: true, mode: FOLDER_MODE }) !== undefined;
   } catch (error) {
     if (errorCode(error) !== 'EEXIST') throw error;
     rmSync(path, { force: true });
     mkdirSync(path, { mode: FOLDER_MODE });
+    return true;
   }
 }
 

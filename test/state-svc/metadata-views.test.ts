@@ -113,6 +113,13 @@ describe('metadata views', () => {
     assert.ok(!existsSync(join(folder, 'gone')));
   });
 
+  it('are whole again with the next change in a folder that somebody took away', async () => {
+    open().show([WEB]);
+    rmSync(join(folder, 'web/user-meta'), { recursive: true });
+    await metadata.set('user', 'web.more', 'm');
+    assert.deepEqual(seen('web'), { k: 'v', more: 'm' });
+  });
+
   it('take away what a container that lost its role must not see', () => {
     const views = open();
     views.show([{ ...WEB, roles: ['mgmt'] }]);
