@@ -7,7 +7,7 @@
 import { formatIpv4, type Ipv4, macOf } from '../../shared/ipv4/address.ts';
 import { subnetContains } from '../../shared/ipv4/subnet.ts';
 import type { Bitmap } from './bitmap.ts';
-import type { Origin } from './journal-format.ts';
+import type { Origin } from './lease-line.ts';
 import type { LeaseTable } from './lease-table.ts';
 import { type PoolView, poolSize, whyUnusable } from './pool.ts';
 

@@ -8,7 +8,8 @@ export interface Bitmap {
   readonly size: number;
   has(index: number): boolean;
   add(index: number): void;
-  delete(index: number): void;
+  /** Whether it was a member. */
+  delete(index: number): boolean;
   /** The lowest member, or undefined when there is none. */
   lowest(): number | undefined;
   count(): number;
@@ -39,16 +40,17 @@ export function createBitmap(size: number, full: boolean): Bitmap {
     }
   }
 
-  function remove(index: number): void {
-    if (!has(index)) return;
+  function remove(index: number): boolean {
+    if (!has(index)) return false;
     count -= 1;
     let at = index;
     for (const level of levels) {
       const word = wordAt(level, at >>> 5) & ~(1 << (at & 31));
       level[at >>> 5] = word;
-      if (word !== 0) return;
+      if (word !== 0) break;
       at >>>= 5;
     }
+    return true;
   }
 
   function lowest(): number | undefined {

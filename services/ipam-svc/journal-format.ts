@@ -10,9 +10,11 @@
 // the space in front of it. Fields hold no spaces (names cannot, JSON is written without), and only ASCII.
 import * as z from 'zod/mini';
 import { formatIpv4, type Ipv4, parseIpv4 } from '../../shared/ipv4/address.ts';
-import { CONTAINER_NAME, containerName, interfaceName, poolName, unicastMac } from '../../shared/schema/names.ts';
+import { containerName, interfaceName, poolName } from '../../shared/schema/names.ts';
 import { bridgePool, reservation } from '../../shared/schema/network.ts';
+import { digitsAt, fieldEnd, hexAt, isAt } from './ascii-fields.ts';
 import { crc32, crc32Latin1 } from './crc32.ts';
+import { decodeLease, type LeaseLine, type Origin } from './lease-line.ts';
 
 export const configuration = z.strictObject({ pools: z.array(bridgePool), reservations: z.array(reservation) });
 export type Configuration = z.output<typeof configuration>;
@@ -22,9 +24,6 @@ export interface LeaseKey {
   readonly container: string;
   readonly interface: string;
 }
-
-/** `dynamic`: chosen here, binds until released. `static`: asked for; binds only while nobody else reserves the address. */
-export type Origin = 'dynamic' | 'static';
 
 export type Entry =
   /** First line of every file. */
@@ -49,10 +48,11 @@ export type Entry =
 
 export interface Line {
   readonly sequence: number;
-  readonly entry: Entry;
+  readonly content: LeaseLine | Entry;
 }
 
 const VERSION = '1';
+const LEASE = Buffer.from(' lease ');
 const SPACE = 0x20;
 const ZERO = 0x30;
 /** No line that issues an address is shorter: `9 lease a b c 1.1.1.1 static - 1700000000000 00000000` has 53 bytes. */
@@ -93,34 +93,26 @@ export class UnknownJournalVersion extends Error {}
 
 /** bytes[start, end) without the newline. Undefined: not a line that encodeLine wrote. Throws UnknownJournalVersion. */
 export function decodeLine(bytes: Buffer, start: number, end: number): Line | undefined {
-  const crcAt = end - 8;
-  if (crcAt - start < 4 || bytes[crcAt - 1] !== SPACE) return undefined;
-  if (crc32(bytes, start, crcAt - 1) !== hexAt(bytes, crcAt)) return undefined;
-  const text = bytes.toString('latin1', start, crcAt - 1);
-  const sequenceEnd = text.indexOf(' ');
-  const sequence = digitsAt(text, 0, sequenceEnd);
-  const opEnd = indexOrEnd(text, sequenceEnd + 1);
-  if (sequence === undefined || sequence === 0 || text.charCodeAt(0) === ZERO) return undefined;
-  // Nearly all lines of a journal are leases, and a full /16 has 65,533 of them to read at start: no arrays, no schemas.
-  const entry =
-    opEnd - sequenceEnd === 6 && text.startsWith('lease', sequenceEnd + 1)
-      ? decodeLease(text, opEnd + 1)
-      : decodeFields(text.slice(sequenceEnd + 1, opEnd), text.slice(opEnd + 1).split(' '));
-  return entry === undefined ? undefined : { sequence, entry };
+  const bodyEnd = end - 9;
+  if (bodyEnd - start < 3 || bytes[bodyEnd] !== SPACE) return undefined;
+  if (crc32(bytes, start, bodyEnd) !== hexAt(bytes, bodyEnd + 1)) return undefined;
+  const sequenceEnd = fieldEnd(bytes, start, bodyEnd);
+  const sequence = digitsAt(bytes, start, sequenceEnd);
+  if (sequence === undefined || bytes[start] === ZERO) return undefined;
+  const content = isAt(bytes, sequenceEnd, LEASE)
+    ? decodeLease(bytes, sequenceEnd + LEASE.length, bodyEnd)
+    : decodeFields(bytes.toString('latin1', sequenceEnd + 1, bodyEnd).split(' '));
+  return content === undefined ? undefined : { sequence, content };
 }
 
-/** Eight lower-case hex digits as a number; NaN for anything else. */
-function hexAt(bytes: Buffer, at: number): number {
-  let value = 0;
-  for (let index = at; index < at + 8; index += 1) {
-    const code = bytes[index] ?? 0;
-    const digit = code >= 0x30 && code <= 0x39 ? code - 0x30 : code >= 0x61 && code <= 0x66 ? code - 0x57 : Number.NaN;
-    value = value * 16 + digit;
-  }
-  return value;
+export function entryOf(content: LeaseLine | Entry): Entry {
+  if ('op' in content) return content;
+  const { pool, bytes, holderAt, holderEnd, address, origin, mac, ms } = content;
+  const [container = '', name = ''] = bytes.toString('latin1', holderAt, holderEnd).split(' ');
+  return { op: 'lease', pool, container, interface: name, address, origin, mac, ms };
 }
 
-function decodeFields(op: string, fields: readonly string[]): Entry | undefined {
+function decodeFields([op = '', ...fields]: readonly string[]): Entry | undefined {
   switch (op) {
     case 'journal':
       if (fields[0] !== VERSION) throw new UnknownJournalVersion(`lease journal of version ${fields[0]}`);
@@ -150,46 +142,6 @@ function decodeConfig([msText, json]: readonly string[]): Entry | undefined {
   return parsed.success && isCount(ms) ? { op: 'config', ms, configuration: parsed.data } : undefined;
 }
 
-/** `<pool> <container> <interface> <address> <origin> <mac> <ms>` from text[at] on. */
-function decodeLease(text: string, at: number): Entry | undefined {
-  const poolEnd = indexOrEnd(text, at);
-  const containerEnd = indexOrEnd(text, poolEnd + 1);
-  const nameEnd = indexOrEnd(text, containerEnd + 1);
-  const addressEnd = indexOrEnd(text, nameEnd + 1);
-  const originEnd = indexOrEnd(text, addressEnd + 1);
-  const macEnd = indexOrEnd(text, originEnd + 1);
-  const pool = text.slice(at, poolEnd);
-  const container = text.slice(poolEnd + 1, containerEnd);
-  const name = text.slice(containerEnd + 1, nameEnd);
-  const address = parseIpv4(text.slice(nameEnd + 1, addressEnd));
-  const origin = text.slice(addressEnd + 1, originEnd);
-  const mac = text.slice(originEnd + 1, macEnd);
-  const ms = digitsAt(text, macEnd + 1, text.length);
-  if (address === undefined || ms === undefined || (origin !== 'dynamic' && origin !== 'static')) return undefined;
-  if (!isKnownName(poolName, pool) || !CONTAINER_NAME.test(container) || !isKnownName(interfaceName, name))
-    return undefined;
-  if (mac !== '-' && !isName(unicastMac, mac)) return undefined;
-  return { op: 'lease', pool, container, interface: name, address, origin, mac: mac === '-' ? undefined : mac, ms };
-}
-
-/** Where the field that starts at text[at] ends. */
-function indexOrEnd(text: string, at: number): number {
-  const found = text.indexOf(' ', at);
-  return found < 0 ? text.length : found;
-}
-
-/** text[at, end) as a number; undefined for anything but 1 to 15 digits. */
-function digitsAt(text: string, at: number, end: number): number | undefined {
-  if (end <= at || end - at > 15) return undefined;
-  let value = 0;
-  for (let index = at; index < end; index += 1) {
-    const digit = text.charCodeAt(index) - ZERO;
-    if (digit < 0 || digit > 9) return undefined;
-    value = value * 10 + digit;
-  }
-  return value;
-}
-
 function decodeEnd(op: 'release' | 'past', fields: readonly string[]): Entry | undefined {
   const holder = decodeHolder(fields);
   const ms = Number(fields.at(-1));
@@ -207,16 +159,6 @@ function decodeHolder(fields: readonly string[]): (LeaseKey & { readonly address
 
 function isName(schema: typeof poolName, text: string): boolean {
   return schema.safeParse(text).success;
-}
-
-/** Names of pools and interfaces are few and come again on every line. */
-const knownNames = new Map<typeof poolName, string>();
-
-function isKnownName(schema: typeof poolName, text: string): boolean {
-  if (knownNames.get(schema) === text) return true;
-  if (!isName(schema, text)) return false;
-  knownNames.set(schema, text);
-  return true;
 }
 
 function isCount(value: number | undefined): value is number {

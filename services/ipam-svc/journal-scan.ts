@@ -1,5 +1,6 @@
 // Reads a whole journal: its records in order, where it is damaged, and how its tail ends. Pure; nothing in it can throw it off.
-import { decodeLine, type Entry, type Line, SHORTEST_RECORD_BYTES } from './journal-format.ts';
+import { decodeLine, type Entry, entryOf, type Line, SHORTEST_RECORD_BYTES } from './journal-format.ts';
+import type { LeaseLine } from './lease-line.ts';
 
 export type ScanItem =
   | { readonly kind: 'record'; readonly entry: Entry }
@@ -25,8 +26,15 @@ const NEWLINE = 0x0a;
 /** Damage up to here is tried for a single flipped bit: 16,384 trials of 2 KiB take about 0.1 s. Anything longer is no single bit in a lease. */
 const MAX_CORRECTED_BYTES = 2048;
 
-/** Hands each record, correction and damage to `visit`, in order. Throws UnknownJournalVersion, nothing else of its own. */
-export function scanJournal(bytes: Buffer, visit: (item: ScanItem) => void): Scan {
+/**
+ * Hands each record, correction and damage to `visit`, in order; but leases to `take` first: those it answers true for are done with.
+ * Throws UnknownJournalVersion, nothing else of its own.
+ */
+export function scanJournal(
+  bytes: Buffer,
+  visit: (item: ScanItem) => void,
+  take: (lease: LeaseLine) => boolean = () => false,
+): Scan {
   let items = 0;
   let damages = 0;
   let expected = 1;
@@ -34,10 +42,10 @@ export function scanJournal(bytes: Buffer, visit: (item: ScanItem) => void): Sca
   let badFrom = -1;
   let at = 0;
 
-  const accept = (line: Line): void => {
+  const accept = ({ sequence, content }: Line): void => {
     items += 1;
-    visit({ kind: 'record', entry: line.entry });
-    expected = line.sequence + 1;
+    if ('op' in content || !take(content)) visit({ kind: 'record', entry: entryOf(content) });
+    expected = sequence + 1;
   };
   /** Everything in bytes[badFrom, end) was unreadable, and then came `next` or the end. */
   const settleDamage = (end: number, next: number | undefined): void => {

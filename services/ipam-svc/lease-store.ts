@@ -7,7 +7,7 @@ import type { Logger } from '../../shared/log/logger.ts';
 import type { HealthReason } from '../../shared/schema/health.ts';
 import type { JournalDisk } from './journal-disk.ts';
 import { type Entry, encodeLine } from './journal-format.ts';
-import { type Scan, scanJournal } from './journal-scan.ts';
+import { type Scan, type ScanItem, scanJournal } from './journal-scan.ts';
 import { type Change, createLedger, type Ledger } from './ledger.ts';
 
 export type Committed = { readonly ok: true } | { readonly ok: false; readonly reason: string };
@@ -53,12 +53,13 @@ interface JournalFile {
 export async function openLeaseStore(disk: JournalDisk, log: Logger): Promise<LeaseStore> {
   const ledger = createLedger();
   const bytes = await disk.load();
-  const scan = scanJournal(bytes ?? Buffer.alloc(0), (item) => {
-    if (item.kind === 'record') return ledger.replay(item.entry);
-    if (item.kind === 'corrected') return;
+  const visit = (item: ScanItem): void => {
+    if (item.kind === 'record') ledger.replay(item.entry);
+    if (item.kind !== 'damage') return;
     log.error(`lease journal: ${item.bytes} bytes at ${item.at} are unreadable, ${item.records} records lost`);
     ledger.damage(item);
-  });
+  };
+  const scan = scanJournal(bytes ?? Buffer.alloc(0), visit, ledger.applyFirst);
   const file = fileAfter(scan, bytes);
   const reasons = reportScan(scan, bytes?.length ?? 0, ledger, log);
   if (file.repair === 'cut') await cutTail(disk, file, log);

@@ -1,8 +1,10 @@
-// The addresses of one pool and who has them: columns instead of objects (65,000 leases in about 10 MB), every change undoable.
+// The addresses of one pool and who has them: columns instead of objects (65,000 leases in about 5 MB), every change undoable.
 // Pure. An address gets a slot when it is first used and keeps it; slots that nobody has and anybody may get form a list in
 // order of release. Undo functions must be called in reverse order, each at most once.
 import type { Ipv4 } from '../../shared/ipv4/address.ts';
-import type { Origin } from './journal-format.ts';
+import { createHolderColumn } from './holder-column.ts';
+import type { LeaseLine, Origin } from './lease-line.ts';
+import { createSlotIndex } from './slot-index.ts';
 
 export type Undo = () => void;
 
@@ -36,6 +38,8 @@ export interface LeaseTable {
   released(): number[];
   /** Gives `address` to `holder` and ends what either had before. */
   hold(holder: string, address: Ipv4, origin: Origin, mac: string | undefined, ms: number): Undo;
+  /** Does what `hold` does with a lease without a MAC of its own, where neither its holder nor its address is known; false where one is. */
+  holdFirst(lease: LeaseLine): boolean;
   /** Ends what the holder has, and its way home. Without a lease: nothing else. */
   release(holder: string, ms: number): Undo;
   /** A released address from a snapshot. */
@@ -85,9 +89,11 @@ function grow(old: Columns): Columns {
 /** `reusable` says whether a released address may be given again; it is asked at each release. */
 export function createLeaseTable(reusable: (address: Ipv4) => boolean): LeaseTable {
   let columns = allocateColumns(FIRST_SLOTS);
-  const holders: string[] = [];
-  const slotByAddress = new Map<Ipv4, number>();
-  const slotByHolder = new Map<string, number>();
+  let count = 0;
+  const holders = createHolderColumn();
+  const slotByAddress = createSlotIndex((slot) => addressOf(slot));
+  /** Of those who have one. */
+  const slotByHolder = createSlotIndex(holders.hashAt);
   const homes = new Map<string, number>();
   const macs = new Map<number, string>();
   const slotByMac = new Map<string, number>();
@@ -97,7 +103,8 @@ export function createLeaseTable(reusable: (address: Ipv4) => boolean): LeaseTab
   let listed = 0;
 
   const stateOf = (slot: number): number => columns.state[slot] ?? FREE;
-  const holderOf = (slot: number): string => holders[slot] ?? '';
+  const addressOf = (slot: number): Ipv4 => columns.address[slot] ?? 0;
+  const heldBy = (holder: string): number | undefined => slotByHolder.find(holders.stage(holder), holders.isStaged);
 
   function link(slot: number, previous: number, next: number): void {
     columns.previous[slot] = previous;
@@ -156,30 +163,36 @@ export function createLeaseTable(reusable: (address: Ipv4) => boolean): LeaseTab
   }
 
   function newSlot(address: Ipv4): number {
-    const slot = holders.length;
+    const slot = count;
     if (slot === columns.address.length) columns = grow(columns);
-    holders.push('');
+    count += 1;
     columns.address[slot] = address;
-    slotByAddress.set(address, slot);
+    slotByAddress.add(slot);
     return slot;
   }
 
-  function dropNewest(address: Ipv4): void {
-    holders.pop();
-    slotByAddress.delete(address);
+  function dropNewest(): void {
+    count -= 1;
+    slotByAddress.delete(count);
+    setHolder(count, '');
+  }
+
+  function setHolder(slot: number, holder: string): void {
+    holders.stage(holder);
+    holders.writeStaged(slot);
   }
 
   function vacate(slot: number, ms: number, home: boolean): Undo {
-    const holder = holderOf(slot);
+    const holder = holders.read(slot);
     const before = { ms: columns.ms[slot] ?? 0, state: stateOf(slot), ticket: columns.ticket[slot] ?? 0 };
     const undoMac = setMac(slot, undefined);
     const undoHome = home && before.state === DYNAMIC ? setHome(holder, slot) : () => undefined;
-    slotByHolder.delete(holder);
+    slotByHolder.delete(slot);
     tickets += 1;
     columns.state[slot] = FREE;
     columns.ms[slot] = ms;
     columns.ticket[slot] = tickets;
-    const linked = reusable(columns.address[slot] ?? 0);
+    const linked = reusable(addressOf(slot));
     if (linked) link(slot, tail, NONE);
     return () => {
       if (linked) unlink(slot);
@@ -187,55 +200,65 @@ export function createLeaseTable(reusable: (address: Ipv4) => boolean): LeaseTab
       columns.ms[slot] = before.ms;
       columns.ticket[slot] = before.ticket;
       tickets -= 1;
-      slotByHolder.set(holder, slot);
+      slotByHolder.add(slot);
       undoHome();
       undoMac();
     };
   }
 
   function occupy(slot: number, holder: string, state: number, ms: number): Undo {
-    const before = { holder: holderOf(slot), state: stateOf(slot), ms: columns.ms[slot] ?? 0 };
+    const before = { holder: holders.read(slot), state: stateOf(slot), ms: columns.ms[slot] ?? 0 };
     const undoLink = unlink(slot);
     const undoHome = homes.get(before.holder) === slot ? setHome(before.holder, undefined) : () => undefined;
-    if (before.state !== FREE) slotByHolder.delete(before.holder);
-    holders[slot] = holder;
+    if (before.state !== FREE) slotByHolder.delete(slot);
+    setHolder(slot, holder);
     columns.state[slot] = state;
     columns.ms[slot] = ms;
-    slotByHolder.set(holder, slot);
+    slotByHolder.add(slot);
     return () => {
-      slotByHolder.delete(holder);
-      holders[slot] = before.holder;
+      slotByHolder.delete(slot);
+      setHolder(slot, before.holder);
       columns.state[slot] = before.state;
       columns.ms[slot] = before.ms;
-      if (before.state !== FREE) slotByHolder.set(before.holder, slot);
+      if (before.state !== FREE) slotByHolder.add(slot);
       undoHome();
       undoLink();
     };
   }
 
-  /** What `hold` comes to where neither had anything: nearly always, and 65,533 times when a full /16 is read. */
-  function holdFirst(holder: string, address: Ipv4, origin: Origin, ms: number): Undo {
+  /** For the holder that is staged, where neither it nor the address is known. */
+  function holdNew(address: Ipv4, origin: Origin, ms: number): number {
     const slot = newSlot(address);
-    holders[slot] = holder;
+    holders.writeStaged(slot);
     columns.state[slot] = origin === 'static' ? STATIC : DYNAMIC;
     columns.ms[slot] = ms;
-    slotByHolder.set(holder, slot);
-    return () => {
-      slotByHolder.delete(holder);
-      dropNewest(address);
-    };
+    slotByHolder.add(slot);
+    return slot;
+  }
+
+  /** Nearly all of a journal, 65,533 times when a full /16 is read: no strings, no way back. */
+  function holdFirst({ bytes, holderAt, holderEnd, address, origin, ms }: LeaseLine): boolean {
+    const hash = holders.stageBytes(bytes, holderAt, holderEnd);
+    if (slotByAddress.find(address) !== undefined) return false;
+    if (slotByHolder.find(hash, holders.isStaged) !== undefined) return false;
+    holdNew(address, origin, ms);
+    return true;
   }
 
   function hold(holder: string, address: Ipv4, origin: Origin, mac: string | undefined, ms: number): Undo {
-    const undos: Undo[] = [];
-    const current = slotByHolder.get(holder);
-    const existing = slotByAddress.get(address);
+    const current = heldBy(holder);
+    const existing = slotByAddress.find(address);
     if (current === undefined && existing === undefined && mac === undefined) {
-      return holdFirst(holder, address, origin, ms);
+      const slot = holdNew(address, origin, ms);
+      return () => {
+        slotByHolder.delete(slot);
+        dropNewest();
+      };
     }
+    const undos: Undo[] = [];
     if (current !== undefined && current !== existing) undos.push(vacate(current, ms, true));
     const slot = existing ?? newSlot(address);
-    if (existing === undefined) undos.push(() => dropNewest(address));
+    if (existing === undefined) undos.push(() => dropNewest());
     const since = current === slot ? (columns.ms[slot] ?? ms) : ms;
     undos.push(occupy(slot, holder, origin === 'static' ? STATIC : DYNAMIC, since));
     undos.push(setMac(slot, mac));
@@ -243,7 +266,7 @@ export function createLeaseTable(reusable: (address: Ipv4) => boolean): LeaseTab
   }
 
   function release(holder: string, ms: number): Undo {
-    const slot = slotByHolder.get(holder);
+    const slot = heldBy(holder);
     const undoHome = setHome(holder, undefined);
     if (slot === undefined) return undoHome;
     const undoVacate = vacate(slot, ms, false);
@@ -254,10 +277,10 @@ export function createLeaseTable(reusable: (address: Ipv4) => boolean): LeaseTab
   }
 
   function addPast(holder: string, address: Ipv4, home: boolean, ms: number): void {
-    if (slotByAddress.has(address)) return;
+    if (slotByAddress.find(address) !== undefined) return;
     const slot = newSlot(address);
     tickets += 1;
-    holders[slot] = holder;
+    setHolder(slot, holder);
     columns.state[slot] = FREE;
     columns.ms[slot] = ms;
     columns.ticket[slot] = tickets;
@@ -266,28 +289,29 @@ export function createLeaseTable(reusable: (address: Ipv4) => boolean): LeaseTab
   }
 
   function released(): number[] {
-    const slots = holders.map((_, slot) => slot).filter((slot) => stateOf(slot) === FREE);
+    const slots = Array.from({ length: count }, (_, slot) => slot).filter((slot) => stateOf(slot) === FREE);
     return slots.sort((a, b) => (columns.ticket[a] ?? 0) - (columns.ticket[b] ?? 0));
   }
 
   return {
-    slotOf: (address) => slotByAddress.get(address),
-    heldBy: (holder) => slotByHolder.get(holder),
+    slotOf: (address) => slotByAddress.find(address),
+    heldBy,
     homeOf: (holder) => homes.get(holder),
     slotWithMac: (mac) => slotByMac.get(mac),
     read: (slot) => ({
-      address: columns.address[slot] ?? 0,
-      holder: holderOf(slot),
+      address: addressOf(slot),
+      holder: holders.read(slot),
       state: (['released', 'dynamic', 'static'] as const)[stateOf(slot)] ?? 'released',
       ms: columns.ms[slot] ?? 0,
       mac: macs.get(slot),
     }),
-    count: () => holders.length,
-    heldCount: () => slotByHolder.size,
+    count: () => count,
+    heldCount: slotByHolder.count,
     reusableCount: () => listed,
     leastRecentlyReleased: () => (head === NONE ? undefined : head),
     released,
     hold,
+    holdFirst,
     release,
     addPast,
     relink(usable) {
@@ -296,7 +320,7 @@ export function createLeaseTable(reusable: (address: Ipv4) => boolean): LeaseTab
       head = NONE;
       tail = NONE;
       listed = 0;
-      for (const slot of released()) if (usable(columns.address[slot] ?? 0)) link(slot, tail, NONE);
+      for (const slot of released()) if (usable(addressOf(slot))) link(slot, tail, NONE);
     },
   };
 }

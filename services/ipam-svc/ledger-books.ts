@@ -3,6 +3,7 @@
 // The same `apply` serves replay and life, so that what a restart reads is what was.
 import { addressesInDoubt, doubtfulAddresses, type Loss, lowestNeverUsed } from './damage.ts';
 import type { Configuration, Entry, LeaseKey } from './journal-format.ts';
+import type { LeaseLine } from './lease-line.ts';
 import type { Undo } from './lease-table.ts';
 import { holderOf, type PoolView, viewPool } from './pool.ts';
 import { createPoolHistory, type PoolHistory } from './pool-leases.ts';
@@ -21,6 +22,8 @@ export interface Books {
   histories(): ReadonlyMap<string, PoolHistory>;
   doubt(): Doubt;
   apply(entry: Entry): Undo;
+  /** Applies a lease that ends nothing, with no way back; false: it is one for `apply`. */
+  applyFirst(lease: LeaseLine): boolean;
   damage(loss: Loss): void;
   /** How many entries a snapshot would have, about: used addresses and the configuration. */
   size(): number;
@@ -103,6 +106,7 @@ export function createBooks(): Books {
     histories: () => histories,
     doubt: () => doubt,
     apply,
+    applyFirst: (lease) => lease.mac === undefined && historyOf(lease.pool).holdFirst(lease),
     damage(loss) {
       for (const history of histories.values()) {
         const leases = history.active();

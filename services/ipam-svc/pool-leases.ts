@@ -3,7 +3,8 @@ import type { Ipv4 } from '../../shared/ipv4/address.ts';
 import { subnetContains, subnetSize } from '../../shared/ipv4/subnet.ts';
 import type { PoolLeases } from './allocator.ts';
 import { type Bitmap, createBitmap } from './bitmap.ts';
-import type { Entry, Origin } from './journal-format.ts';
+import type { Entry } from './journal-format.ts';
+import type { LeaseLine, Origin } from './lease-line.ts';
 import { createLeaseTable, type LeaseTable, type Undo } from './lease-table.ts';
 import { holderOf, hostAddressesOf, type PoolView, whyUnusable } from './pool.ts';
 
@@ -15,6 +16,8 @@ export interface PoolHistory {
   quarantine(addresses: readonly Ipv4[]): void;
   quarantined(): readonly Ipv4[];
   hold(holder: string, address: Ipv4, origin: Origin, mac: string | undefined, ms: number): Undo;
+  /** As LeaseTable.holdFirst. */
+  holdFirst(lease: LeaseLine): boolean;
   release(holder: string, ms: number): Undo;
   addPast(entry: Extract<Entry, { op: 'past' }>): void;
 }
@@ -34,13 +37,15 @@ export function createPoolHistory(): PoolHistory {
     table.relink(reusable);
   }
 
+  function takeFresh(address: Ipv4): boolean {
+    if (active === undefined || !subnetContains(active.view.subnet, address)) return false;
+    return active.fresh.delete(address - active.view.subnet.first);
+  }
+
   /** Marks as used; the undo function makes it never used again, in whatever bitmap the same view has by then. */
   function use(address: Ipv4): Undo {
-    const offset = address - (active?.view.subnet.first ?? 0);
-    if (active === undefined || !subnetContains(active.view.subnet, address)) return () => undefined;
-    if (!active.fresh.has(offset)) return () => undefined;
-    active.fresh.delete(offset);
-    return () => active?.fresh.add(offset);
+    const first = active?.view.subnet.first ?? 0;
+    return takeFresh(address) ? () => active?.fresh.add(address - first) : () => undefined;
   }
 
   return {
@@ -66,6 +71,11 @@ export function createPoolHistory(): PoolHistory {
         undoHold();
         undoUse();
       };
+    },
+    holdFirst(lease) {
+      if (!table.holdFirst(lease)) return false;
+      takeFresh(lease.address);
+      return true;
     },
     release: table.release,
     addPast(entry) {

@@ -3,7 +3,8 @@ import { describe, it } from 'node:test';
 import * as fc from 'fast-check';
 import { type Entry, encodeLine, UnknownJournalVersion } from '../../services/ipam-svc/journal-format.ts';
 import { type Scan, type ScanItem, scanJournal } from '../../services/ipam-svc/journal-scan.ts';
-import { mustParseIpv4 } from '../../shared/ipv4/address.ts';
+import { mustParseIpv4, parseIpv4 } from '../../shared/ipv4/address.ts';
+import { containerName, interfaceName, poolName, unicastMac } from '../../shared/schema/names.ts';
 import { INTERNAL, reserve } from './kit.ts';
 
 const key = (container: string) => ({ pool: 'internal', container, interface: 'eth0' });
@@ -43,6 +44,41 @@ const damageOf = (scan: ScanWithItems): [number, number][] =>
   scan.items.flatMap((item) => (item.kind === 'damage' ? [[item.records, item.bytes] as [number, number]] : []));
 
 describe('journal', () => {
+  it('takes a lease line whose fields the schemas take, and no other', () => {
+    const name = fc.oneof(
+      fc.stringMatching(/^[A-Za-z0-9._-]{0,3}$/),
+      fc.stringMatching(/^[A-Za-z0-9][A-Za-z0-9._-]{0,64}$/),
+      fc.constantFrom('', '.', '..', 'a'.repeat(63), 'a'.repeat(64), '/a', 'a:', '@a', 'a[', 'é'),
+    );
+    const mac = fc.constantFrom('-', '--', '', '02:11:22:33:44:55', '03:11:22:33:44:55', '02:11');
+    const origin = fc.constantFrom('dynamic', 'static', 'stati', '');
+    const address = fc.oneof(
+      fc.ipV4(),
+      fc.constantFrom('', '1.2.3', '1.2.3.4.5', '01.2.3.4', '1.2.3.256', '1.2..4', '1.2.3.'),
+    );
+    const ms = fc.constantFrom('0', '1789000000000', '999999999999999', '1000000000000000', '-1', '', '1 2');
+    const fields = fc.tuple(name, name, name, address, origin, mac, ms);
+    fc.assert(
+      fc.property(fields, (all) => {
+        const [pool, container, device, ip, from, hardware, since] = all;
+        const body = `1 lease ${all.join(' ')}`;
+        const scan = scanAll(Buffer.from(`${body} ${crcOf(body)}\n`, 'latin1'));
+        const isLease =
+          [poolName.safeParse(pool), containerName.safeParse(container), interfaceName.safeParse(device)].every(
+            ({ success }) => success,
+          ) &&
+          parseIpv4(ip) !== undefined &&
+          (from === 'dynamic' || from === 'static') &&
+          (hardware === '-' || unicastMac.safeParse(hardware).success) &&
+          /^\d{1,15}$/.test(since);
+        const [entry] = entriesOf(scan);
+        assert.equal(entry !== undefined, isLease, body);
+        if (entry !== undefined) assert.equal(encodeLine(1, entry), `${body} ${crcOf(body)}\n`);
+      }),
+      { numRuns: 3000, examples: [[['', 'web', 'eth0', '10.0.5.2', 'dynamic', '-', '1']]] },
+    );
+  });
+
   it('reads back every kind of line', () => {
     const entries: Entry[] = [
       ...ENTRIES,
@@ -120,7 +156,7 @@ describe('journal', () => {
 
 function crcOf(text: string): string {
   let crc = 0xffffffff;
-  for (const byte of Buffer.from(text)) {
+  for (const byte of Buffer.from(text, 'latin1')) {
     crc ^= byte;
     for (let bit = 0; bit < 8; bit += 1) crc = crc & 1 ? (crc >>> 1) ^ 0xedb88320 : crc >>> 1;
   }
