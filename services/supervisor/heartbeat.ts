@@ -3,10 +3,10 @@ import type { Watch } from '../../shared/ipc/contract.ts';
 
 export type Pulse = 'beating' | 'due' | 'silent';
 
-/** A beat may be this much late, as a part of its interval, before it counts as missed: it is looked for half of one late, or a little less. */
-const LATENESS = 0.4;
-/** The part of its interval after which the next beat is due: not yet halfway to it, which is when the supervisor looks. */
-const DUE = 0.75;
+/** A beat may be this much late, as a part of its interval, before it counts as missed. */
+const LATENESS = 0.5;
+/** The part of its interval after which the next beat is due: when the supervisor looks, which is a little later than halfway to it. */
+const DUE = 0.5;
 
 /** How often patience doubles: a device that is 16 times slower than ours still starts. */
 const MAX_DOUBLINGS = 4;

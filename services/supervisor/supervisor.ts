@@ -50,6 +50,8 @@ type Services = ReadonlyMap<ServiceName, SupervisedService>;
 /** How long the processes of a tree that was killed may take to be gone. */
 const PREDECESSOR_MS = 5_000;
 const TICK_MS = 1_000;
+/** After the moment at which all heartbeats come: by then those have come that will, and one that is half an interval late counts as missed. */
+const TICK_LATE_MS = 600;
 /** Services that start at once: also on one core, where each waits now and then for the disk. */
 const LEAST_AT_A_TIME = 2;
 
@@ -212,10 +214,7 @@ function serveRequests(
   channel.ready();
 }
 
-/**
- * Looks after heartbeats halfway between two of them, when all that come have come, and there is nothing to ask the kernel; but not right after
- * this process itself was held up: nobody could have been heard then.
- */
+/** Looks after heartbeats every TICK_MS, but not right after this process itself was held up: nobody could have been heard then. */
 function watchPulses(services: Services): () => void {
   let last = performance.now();
   const tick = (): void => {
@@ -223,5 +222,5 @@ function watchPulses(services: Services): () => void {
     if (now - last < 2 * TICK_MS) for (const service of services.values()) service.checkPulse(now);
     last = now;
   };
-  return alignedInterval(TICK_MS, tick, { lateMs: TICK_MS / 2 });
+  return alignedInterval(TICK_MS, tick, { lateMs: TICK_LATE_MS });
 }
