@@ -1,6 +1,6 @@
 // Keeps what was asked for: looks whenever the kernel says that something changed, and brings back what is gone. Looking at
 // what is right writes nothing.
-import { setTimeout as wait } from 'node:timers/promises';
+import { setImmediate as nextTurn, setTimeout as wait } from 'node:timers/promises';
 import type { Logger } from '../../shared/log/logger.ts';
 import type { HealthReason } from '../../shared/schema/health.ts';
 import { attach } from './attachments.ts';
@@ -121,6 +121,8 @@ export async function repairOnce(
   // Links first: the pairs of containers hang on the bridges.
   await context.host.repair(only(areas, 'links'), record).catch(note);
   const rules = context.host.repair(only(areas, 'rules'), record).catch(note);
+  // They are compared by programs, which are started then and run while the containers are compared here.
+  await nextTurn();
   try {
     if (areas.has('links') || areas.has('mounts')) repairAttachments(context, areas, record, note);
   } catch (error) {

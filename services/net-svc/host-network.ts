@@ -92,10 +92,11 @@ export function createHostNetwork(
       if (current.some((pool) => pool.nat)) forwardingHealth = forwardingReasons(onSwitch, log);
     }
     if (areas.has('rules')) {
-      const report = await applyNat(current);
+      // Tables of their own: neither program has to wait for the other.
+      const [report, passed] = await Promise.all([applyNat(current), letPass(current)]);
       if (report.changed) record(`set up NAT (${report.used})`);
       natHealth = natReasons(report, current);
-      if ((await letPass(current)).changed) record('let the pools through the FORWARD chain');
+      if (passed.changed) record('let the pools through the FORWARD chain');
     }
   };
 

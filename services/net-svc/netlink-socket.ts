@@ -1,6 +1,6 @@
 // One conversation with the kernel's rtnetlink, synchronous: the kernel answers within send(2), nothing is waited for.
 import { closeSync } from 'node:fs';
-import { bind, kernelError, recv, send, setsockopt, socket } from '../../shared/kernel/libc.ts';
+import { kernelError, recv, send, setsockopt, socket } from '../../shared/kernel/libc.ts';
 import { attempt, NetFailure } from './net-failure.ts';
 import {
   decodeMessages,
@@ -20,7 +20,6 @@ const AF_NETLINK = 16;
 const SOCK_RAW_NONBLOCK_CLOEXEC = 3 | 0o4000 | 0o2000000;
 const NETLINK_ROUTE = 0;
 const SOL_NETLINK = 270;
-const NETLINK_CAP_ACK = 10;
 const NETLINK_EXT_ACK = 11;
 const MSG_TRUNC = 0x20;
 /** The kernel fills at most 32 KiB of a reader's buffer in a dump (net/netlink/af_netlink.c). */
@@ -49,17 +48,11 @@ function receive(fd: number): Message[] {
   return decodeMessages(Buffer.from(received.subarray(0, length)));
 }
 
-/** Speaks with the network namespace that the calling thread is in at this moment, for ever. Throws KernelError. */
+/** Speaks with the network namespace that the calling thread is in at this moment, for ever. Its port is given with its first message. Throws KernelError. */
 export function openNetlink(): NetlinkSocket {
   const fd = socket(AF_NETLINK, SOCK_RAW_NONBLOCK_CLOEXEC, NETLINK_ROUTE);
   try {
-    const on = Buffer.from([1, 0, 0, 0]);
-    setsockopt(fd, SOL_NETLINK, NETLINK_EXT_ACK, on);
-    setsockopt(fd, SOL_NETLINK, NETLINK_CAP_ACK, on);
-    // struct sockaddr_nl of zeros but for the family: the kernel picks a port.
-    const address = Buffer.alloc(12);
-    address.writeUInt16LE(AF_NETLINK, 0);
-    bind(fd, address);
+    setsockopt(fd, SOL_NETLINK, NETLINK_EXT_ACK, Buffer.from([1, 0, 0, 0]));
   } catch (error) {
     closeSync(fd);
     throw error;

@@ -12,9 +12,12 @@ const CLONE_NEWNET = 0x40000000;
 const NSFS_MAGIC = 0x6e736673;
 const OWN = '/proc/thread-self/ns/net';
 
-/** Runs `act`, which may change the thread's network namespace, and returns to the one from before. */
+/** The namespace of the service itself, kept open: to look it up in /proc takes longer than to enter another and return. */
+let home: number | undefined;
+
+/** Runs `act`, which may change the thread's network namespace, and returns to the service's own. */
 function returningHome<T>(act: () => T): T {
-  const home = openSync(OWN, 'r');
+  home ??= openSync(OWN, 'r');
   try {
     return act();
   } finally {
@@ -25,7 +28,6 @@ function returningHome<T>(act: () => T): T {
       process.stderr.write(`cannot return to the own network namespace: ${String(error)}\n`);
       process.kill(process.pid, 'SIGKILL');
     }
-    closeSync(home);
   }
 }
 

@@ -48,7 +48,7 @@ export interface DefaultRoute {
 }
 
 const ipv4Bytes = (address: string): Buffer => Buffer.from(address.split('.').map(Number));
-const ipv4Text = (bytes: Buffer | undefined): string => (bytes === undefined ? '' : [...bytes].join('.'));
+const ipv4Text = (bytes: Buffer | undefined): string => bytes?.join('.') ?? '';
 
 /** The subnet's last address. */
 export function broadcastOf({ address, prefixLength }: Pick<InterfaceAddress, 'address' | 'prefixLength'>): string {
