@@ -1,7 +1,7 @@
 // Whether one service is alive, and how patient to be with it: since when it is ready, when it beat last, how often it was too late
 // (heartbeat.ts). A wall clock that is set would turn seconds of health into decades, so none is asked.
 import type { Watch } from '../../shared/ipc/contract.ts';
-import { type Pulse, patient, pulseOf } from './heartbeat.ts';
+import { isSilent, patient } from './heartbeat.ts';
 import { HEALTHY_AFTER_MS } from './restart-policy.ts';
 
 export interface ServicePulse {
@@ -16,7 +16,7 @@ export interface ServicePulse {
   /** It was too late: the next time it has longer. */
   late(): void;
   /** `nowMs`: of the monotonic clock. */
-  feel(nowMs: number): Pulse;
+  isSilent(nowMs: number): boolean;
 }
 
 export function createServicePulse(contractWatch: Watch): ServicePulse {
@@ -44,6 +44,6 @@ export function createServicePulse(contractWatch: Watch): ServicePulse {
     late() {
       lateInARow = (upMs() ?? 0) >= HEALTHY_AFTER_MS ? 1 : lateInARow + 1;
     },
-    feel: (nowMs) => pulseOf(watch(), nowMs - lastBeatMs),
+    isSilent: (nowMs) => isSilent(watch(), nowMs - lastBeatMs),
   };
 }

@@ -34,6 +34,8 @@ export interface SupervisedService {
   onGone(reason: string): void;
   /** Called every now and then with the monotonic time, milliseconds. */
   checkPulse(nowMs: number): void;
+  /** Asks the kernel whether its process is stopped: it is of no use then, and waiting for beats to be missed would take longer. */
+  checkStopped(): void;
 }
 
 export interface Surroundings extends ProcessSurroundings {
@@ -84,7 +86,18 @@ export function createSupervisedService(contract: Contract, around: Surroundings
       exits.disconnectedFor(reason);
       process.kill();
     },
-    checkPulse: (nowMs) => checkPulse(life, { exits, pulse }, nowMs),
+    checkPulse(nowMs) {
+      // Nobody beats before it is ready, nor on the way to the end.
+      if (life.state !== 'ready' || !pulse.isSilent(nowMs)) return;
+      exits.killedFor(`missed ${pulse.watch.missedBeats} heartbeats`);
+      pulse.late();
+      handle('silent');
+    },
+    checkStopped() {
+      if (process.pid === 0 || !isStopped(process.pid)) return;
+      exits.killedFor(STOPPED);
+      handle(life.state === 'ready' ? 'silent' : 'late');
+    },
   };
 }
 
@@ -170,21 +183,4 @@ function createLife(contract: Contract, around: Surroundings, { exits, pulse, re
         handle('stop');
       }),
   };
-}
-
-function checkPulse(
-  { state, process, handle }: Life,
-  { exits, pulse }: Pick<Known, 'exits' | 'pulse'>,
-  nowMs: number,
-): void {
-  if (process.pid === 0) return;
-  // Nobody beats before it is ready, nor on the way to the end.
-  const felt = state === 'ready' ? pulse.feel(nowMs) : 'due';
-  if (felt === 'beating') return;
-  if (felt === 'silent') {
-    exits.killedFor(`missed ${pulse.watch.missedBeats} heartbeats`);
-    pulse.late();
-  } else if (isStopped(process.pid)) exits.killedFor(STOPPED);
-  else return;
-  handle(state === 'ready' ? 'silent' : 'late');
 }

@@ -24,6 +24,7 @@ import type { Places } from './spawn-arguments.ts';
 import { spawnService } from './spawn-service.ts';
 import { type StartTurns, startInTurns } from './start-turns.ts';
 import { type Ending, stopContainers } from './stop-containers.ts';
+import { watchStops } from './stopped-children.ts';
 import { createSupervisedService, type SupervisedService } from './supervised-service.ts';
 import { lockTree } from './tree-lock.ts';
 import { createWatchdog, type Watchdog } from './watchdog.ts';
@@ -94,6 +95,9 @@ export async function startSupervisor(options: SupervisorOptions): Promise<Super
   turns = startInTurns(services, Math.max(LEAST_AT_A_TIME, availableParallelism()));
   serveRequests(channel, services, held, broker, { reboots, watchdog, turns }, options.warnings);
   const stopTicking = watchPulses(services);
+  const stopWatchingStops = watchStops(() => {
+    for (const service of services.values()) service.checkStopped();
+  });
   const stopGivingBack = giveBackAtRest(trimHeap);
   return {
     ready,
@@ -108,6 +112,7 @@ export async function startSupervisor(options: SupervisorOptions): Promise<Super
       const ending = wanted ? await stopContainers(channel, state, options.say) : 'orderly';
       for (const service of [...services.values()].reverse()) await service.stop();
       stopTicking();
+      stopWatchingStops();
       stopGivingBack();
       watchdog.ended();
       log.flush();

@@ -153,18 +153,18 @@ describe('supervisor.supervised-service', () => {
     const process = spawn('sleep', ['1000']);
     try {
       const one = open(0, process.pid);
-      one.service.checkPulse(performance.now());
+      one.service.checkStopped();
       assert.equal(one.kills(), 0);
       process.kill('SIGSTOP');
       await eventually('it is stopped', PATIENCE_MS, () => isStopped(process.pid ?? 0));
-      one.service.checkPulse(performance.now());
+      one.service.checkStopped();
       assert.equal(one.kills(), 1);
       one.ends(KILLED);
       assert.equal(one.service.lastExit?.reason, 'stopped by a signal (SIGSTOP)');
       await one.untilSpawned(2);
       one.service.onReady();
       const stopped = one.service.stop();
-      one.service.checkPulse(performance.now());
+      one.service.checkStopped();
       assert.equal(one.kills(), 2);
       one.ends(KILLED);
       await stopped;
