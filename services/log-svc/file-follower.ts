@@ -63,7 +63,7 @@ export function followFile(path: string, from: TailCursor | undefined): FileFoll
     if (file.offset + length === here.size && Date.now() - here.mtimeMs > CLOCK_MS) file.readUpToMs = here.mtimeMs;
     if (length === 0) return 0;
     if (file.head.length < HEAD_BYTES) {
-      file.head = Buffer.concat([file.head, chunk.subarray(0, Math.min(length, HEAD_BYTES - file.head.length))]);
+      file.head = headWith(file.head, chunk.subarray(0, Math.min(length, HEAD_BYTES - file.head.length)));
     }
     file.offset += length;
     last = cursorOf(file, here);
@@ -197,6 +197,14 @@ function tryOpen(path: string): OpenFile | undefined {
 function headOf(fd: number): Buffer {
   const head = Buffer.alloc(HEAD_BYTES);
   return head.subarray(0, readSync(fd, head, 0, HEAD_BYTES, 0));
+}
+
+/** In memory of its own: Buffer.concat would cut it from 8 KiB, and each head might keep all of them. */
+function headWith(head: Buffer, more: Buffer): Buffer {
+  const whole = Buffer.alloc(head.length + more.length);
+  whole.set(head);
+  whole.set(more, head.length);
+  return whole;
 }
 
 function found(fd: number): FoundFile & { readonly mtimeMs: number } {
