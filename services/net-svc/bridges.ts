@@ -1,7 +1,7 @@
 // The bridges of pools: made, addressed and brought up where that is not so already; ours that no pool names are removed.
 // A bridge that somebody else made (its alias is not ours) is used and given the address, and never deleted.
 import type { Pool } from '../../shared/schema/network.ts';
-import { listLinks, withHost } from './host-links.ts';
+import { listLinks, lookUp, withHost } from './host-links.ts';
 import { addressChanges } from './interface-plan.ts';
 import { bridgeAlias, bridgeMac, isBridgeAlias } from './link-names.ts';
 import { collectFailures, NetFailure, type Undo } from './net-failure.ts';
@@ -26,11 +26,12 @@ export function ensureBridges(
   const pools = allPools.filter(({ type }) => type === 'bridge');
   return withHost((conversation) => {
     const host = recording(conversation, record);
-    const links = listLinks(host);
+    const present = (): Link[] => pools.flatMap(({ bridge }) => lookUp(host, bridge) ?? []);
+    const links = present();
     for (const pool of pools) refuseForeignKind(pool, links);
     const missing = pools.filter((pool) => !links.some((link) => link.name === pool.bridge));
     for (const pool of missing) create(host, pool, undo);
-    const current = missing.length === 0 ? links : listLinks(host);
+    const current = missing.length === 0 ? links : present();
     const addresses = host.dump('list addresses', dumpAddresses()).map(decodeAddress);
     for (const pool of pools) undoAddress(pool, current, addresses, undo);
     host.apply(pools.flatMap((pool) => bridgeChanges(pool, current, addresses)));
@@ -66,7 +67,7 @@ function refuseForeignKind(pool: Pool, links: readonly Link[]): void {
 function create(host: NetlinkSocket, pool: Pool, undo: Undo): void {
   const step = `create bridge ${pool.bridge}`;
   host.apply([{ step, message: createBridge(pool.bridge, bridgeMac(pool.gateway)) }]);
-  const index = listLinks(host).find((link) => link.name === pool.bridge)?.index;
+  const index = lookUp(host, pool.bridge)?.index;
   if (index === undefined) throw new NetFailure(step, 'it is gone right after it was made');
   undo.add(`delete bridge ${pool.bridge}`, () =>
     withHost((later) => later.apply([{ step: `delete bridge ${pool.bridge}`, message: deleteLink(index) }])),

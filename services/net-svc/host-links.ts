@@ -3,7 +3,7 @@ import { parseAttachmentAlias } from './link-names.ts';
 import { attempt } from './net-failure.ts';
 import { type NetlinkSocket, openNetlink, recording } from './netlink-socket.ts';
 import { withinNamespace } from './netns.ts';
-import { decodeLink, dumpLinks, getLinkByName, type Link } from './rtnetlink-link.ts';
+import { decodeLink, dumpLinks, getLinkByIndex, getLinkByName, type Link } from './rtnetlink-link.ts';
 
 /** Runs `act` with a conversation in the namespace that the service itself is in. */
 export function withHost<T>(act: (host: NetlinkSocket) => T): T {
@@ -32,6 +32,11 @@ export function linksWithin(namespaceFd: number, container: string): Link[] {
 
 export function lookUp(host: NetlinkSocket, name: string): Link | undefined {
   const payload = host.get(`look up ${name}`, getLinkByName(name));
+  return payload === undefined ? undefined : decodeLink(payload);
+}
+
+export function lookUpIndex(host: NetlinkSocket, index: number): Link | undefined {
+  const payload = host.get(`look up link ${index}`, getLinkByIndex(index));
   return payload === undefined ? undefined : decodeLink(payload);
 }
 

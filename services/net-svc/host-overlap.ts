@@ -13,7 +13,7 @@ import {
 } from '../../shared/revision/host-overlap.ts';
 import type { HealthReason } from '../../shared/schema/health.ts';
 import type { Pool } from '../../shared/schema/network.ts';
-import { listLinks, withHost } from './host-links.ts';
+import { lookUpIndex, withHost } from './host-links.ts';
 import { isBridgeAlias } from './link-names.ts';
 import {
   decodeAddress,
@@ -98,6 +98,7 @@ export function createHostOverlaps({
 const isApart = ({ type }: Pool): boolean => type === 'bridge';
 
 interface Host {
+  /** Those with an address or a route. */
   readonly links: readonly Link[];
   readonly addresses: readonly InterfaceAddress[];
   readonly routes: readonly Route[];
@@ -105,11 +106,13 @@ interface Host {
 }
 
 function readHost(resolvConfs: readonly string[]): Host {
-  const kernel = withHost((host) => ({
-    links: listLinks(host),
-    addresses: host.dump('list addresses', dumpAddresses()).map(decodeAddress),
-    routes: host.dump('list routes', dumpRoutes()).flatMap((payload) => decodeRoute(payload) ?? []),
-  }));
+  const kernel = withHost((host) => {
+    const addresses = host.dump('list addresses', dumpAddresses()).map(decodeAddress);
+    const routes = host.dump('list routes', dumpRoutes()).flatMap((payload) => decodeRoute(payload) ?? []);
+    // Of hundreds of links, those of containers, only few have either.
+    const indexes = new Set([...addresses, ...routes].map(({ linkIndex }) => linkIndex).filter((index) => index > 0));
+    return { addresses, routes, links: [...indexes].flatMap((index) => lookUpIndex(host, index) ?? []) };
+  });
   return { ...kernel, nameServers: resolvConfs.flatMap((path) => nameServersOf(textOf(path))) };
 }
 
