@@ -3,7 +3,8 @@ import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import fc from 'fast-check';
 import { decodeMessage, decodePayload, encodeMessage, encodePayload } from '../../shared/ipc/codec.ts';
-import { idOf, KIND, kindOf, sizeOf, topicOf } from '../../shared/ipc/envelope.ts';
+import { bytesOf, idOf, KIND, kindOf, sizeOf, topicOf } from '../../shared/ipc/envelope.ts';
+import { createMsgpackWriter } from '../../shared/ipc/msgpack-writer.ts';
 
 const told = (value: unknown): unknown => decodePayload(encodePayload(value))?.value;
 
@@ -91,6 +92,17 @@ describe('ipc.codec', () => {
       assert.deepEqual(told(list), list);
       const map = Object.fromEntries(list.map((index) => [`k${index}`, index]));
       assert.deepEqual(told(map), map);
+    }
+  });
+
+  it('writes a name again as it wrote it first, wherever in memory that was', () => {
+    // Up to the end of the memory that the first message was given: the second one has to move, with each of its names in turn.
+    for (let fill = 16_200; fill < 16_400; fill += 1) {
+      const writer = createMsgpackWriter();
+      const names = ['name', 'é', '\u{1f642}€', 'a name that is too long to be kept as it is', `unlike-${fill}`];
+      const members = Object.fromEntries(names.map((name) => [name, fill]));
+      for (const value of [new Array(fill).fill(0), members, members])
+        assert.deepEqual(decodePayload(bytesOf(writer.write(value, 0))), { value });
     }
   });
 
