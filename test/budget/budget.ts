@@ -10,7 +10,7 @@ export const BUNDLES: Readonly<Record<string, { readonly bytes: number; readonly
   'checksum-worker': { bytes: 10_000, modules: 3 },
   'compress-worker': { bytes: 10_000, modules: 4 },
   'ctl-svc': { bytes: 285_000, modules: 150 },
-  'ipam-svc': { bytes: 170_000, modules: 90 },
+  'ipam-svc': { bytes: 170_000, modules: 95 },
   'log-svc': { bytes: 265_000, modules: 150 },
   'lxc-svc': { bytes: 315_000, modules: 170 },
   'net-svc': { bytes: 240_000, modules: 120 },
