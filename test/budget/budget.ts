@@ -2,7 +2,7 @@
 
 /** Bundle → the most it may have: bytes, and files that are put together in it. */
 export const BUNDLES: Readonly<Record<string, { readonly bytes: number; readonly modules: number }>> = {
-  'berth-check': { bytes: 195_000, modules: 80 },
+  'berth-check': { bytes: 195_000, modules: 85 },
   'berth-pack': { bytes: 180_000, modules: 90 },
   'berth-run': { bytes: 280_000, modules: 160 },
   berth: { bytes: 10_000, modules: 8 },
