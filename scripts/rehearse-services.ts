@@ -21,7 +21,12 @@ import { socketPort } from '../shared/ipc/socket-port.ts';
 import { listenUnix } from '../shared/kernel/unix-sockets.ts';
 import { silentLogger } from '../shared/log/logger.ts';
 import { BROKER_FD, LAUNCH_VARIABLE, type Launch } from '../shared/service/launch.ts';
-import { REHEARSED_ROOT, writeRehearsedRevision, writeRehearsedRoot } from './rehearsed-revision.ts';
+import {
+  REHEARSED_CONTAINER,
+  REHEARSED_ROOT,
+  writeRehearsedRevision,
+  writeRehearsedRoot,
+} from './rehearsed-revision.ts';
 
 /** Nobody: a service without any right does nothing to the machine that it is built on. */
 const NOBODY = 65_534;
@@ -45,6 +50,8 @@ export interface Rehearsed {
   readonly ready: readonly ServiceName[];
   /** Not where the kernel keeps namespaces to root: then nobody learns how a container is started. */
   readonly isContainerStarted: boolean;
+  /** What it says is in the log. */
+  readonly isLogged: boolean;
 }
 
 /** `hash` is that of the build's contracts. */
@@ -89,10 +96,11 @@ async function startAll(rehearsal: Rehearsal, hash: string, socket: string): Pro
     const isAsked = awaited.ready.has('ctl-svc') && awaited.ready.has('state-svc');
     if (isAsked) await withLimit(END_MS, read(socket, '/services'));
     const isContainerStarted = ready.length === SERVICE_CONTRACTS.length && (await isStarted(socket));
+    const isLogged = isContainerStarted && (await isThere(logOf(rehearsal.places)));
     // They end when nobody is there any more, and write.
     broker.close();
     await withLimit(END_MS, Promise.all(ends));
-    return { ready, isContainerStarted };
+    return { ready, isContainerStarted, isLogged };
   } finally {
     broker.close();
     for (const child of children) child.kill('SIGKILL');
@@ -212,6 +220,15 @@ async function isStarted(socketPath: string): Promise<boolean> {
     await delay(LOOK_MS);
   }
   return false;
+}
+
+const logOf = ({ storage }: Places): string => join(storage, 'logs/0', REHEARSED_CONTAINER, 'lxc.log');
+
+/** Or comes. */
+async function isThere(path: string): Promise<boolean> {
+  const end = performance.now() + START_MS;
+  while (!existsSync(path) && performance.now() < end) await delay(LOOK_MS);
+  return existsSync(path);
 }
 
 async function read(socketPath: string, path: string): Promise<string> {

@@ -8,12 +8,14 @@ import { REHEARSED_ROOT } from './rehearsed-revision.ts';
 type Call = (...args: unknown[]) => unknown;
 
 const MS_BIND = 4096;
+/** As LXC and the container's init do, in the logs that its configuration names: the log service has something to read. */
+const SAY_SOMETHING = `for log in $(sed -n 's/^lxc.\\(log.file\\|console.logfile\\) = //p' "$6"); do echo 'it starts' >> "$log"; done`;
 /**
  * As `lxc-start -d -n <2> -P <4> -f <6> -p <8>`. What it leaves looks like the monitor with a container's init below it, and ends with the
  * folder of the rehearsal, or by itself.
  */
 const MONITOR = 'i=0; while [ -e "$1" ] && [ $i -lt 100 ]; do i=$((i + 1)); sleep 0.1; done';
-const LXC_START = `unshare --pid --fork -- sh -c '${MONITOR}' lxc-start "$4" "$2" > /dev/null 2>&1 & printf %s $! > "$8"; sleep 0.2`;
+const LXC_START = `${SAY_SOMETHING}; unshare --pid --fork -- sh -c '${MONITOR}' lxc-start "$4" "$2" > /dev/null 2>&1 & printf %s $! > "$8"; sleep 0.2`;
 
 const root = process.env[REHEARSED_ROOT] ?? '';
 

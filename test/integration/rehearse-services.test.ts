@@ -50,10 +50,10 @@ describe('build.rehearse-services', () => {
     assert.deepEqual(rehearsals(), before);
   });
 
-  it('starts a container for what that compiles, and leaves no process of it', async (context) => {
+  it('starts a container and reads its log for what that compiles, and leaves no process of it', async (context) => {
     if (!mayHaveNamespaces()) return context.skip('the kernel keeps namespaces to root here');
-    const { isContainerStarted } = await rehearseServices(PROGRAM, await contractsHash(), folder);
-    assert.equal(isContainerStarted, true);
+    const { isContainerStarted, isLogged } = await rehearseServices(PROGRAM, await contractsHash(), folder);
+    assert.deepEqual({ isContainerStarted, isLogged }, { isContainerStarted: true, isLogged: true });
     await eventually('the end of what stood for its monitor', PATIENCE_MS, () => monitors().length === 0);
   });
 
@@ -62,7 +62,9 @@ describe('build.rehearse-services', () => {
     try {
       chmodSync(program, 0o755);
       cpSync(join(PROGRAM, 'boot.js'), join(program, 'boot.js'));
-      assert.deepEqual(await rehearseServices(program, 'another', folder), { ready: [], isContainerStarted: false });
+      assert.deepEqual(await rehearseServices(program, 'another', folder), {
+        ...{ ready: [], isContainerStarted: false, isLogged: false },
+      });
     } finally {
       rmSync(program, { recursive: true, force: true });
     }
