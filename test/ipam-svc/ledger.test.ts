@@ -218,4 +218,18 @@ describe('ledger', () => {
       holders: 65_533,
     });
   });
+
+  it('reads a MAC of a lease’s own back', () => {
+    const lease: Entry = {
+      ...{ op: 'lease', pool: SMALL.name, container: 'web', interface: 'eth0', origin: 'dynamic', ms: 1 },
+      address: mustParseIpv4('10.0.7.2'),
+      mac: '02:00:00:00:00:07',
+    };
+    assert.deepEqual(
+      replayed([{ op: 'journal' }, lease])
+        .snapshot()
+        .filter(({ op }) => op === 'lease'),
+      [lease],
+    );
+  });
 });
