@@ -33,6 +33,16 @@ describe('a boot', () => {
     assert.ok(it.world.calls.includes('log.openRevision 0'));
   });
 
+  it('tells of its group and of the revision what each status of a container changes', async () => {
+    const it = await open({ web: { ...APP, ...POOLED } });
+    await it.boot();
+    await it.untilStatus('web', 'STARTED');
+    const told = (what: string): readonly string[] =>
+      it.lines.flatMap((line) => new RegExp(`${what} is ([A-Z]+)`).exec(line)?.[1] ?? []);
+    assert.deepEqual(told('group app'), ['INSTALLED', 'MOUNTED', 'STARTING', 'READY']);
+    assert.deepEqual(told('revision 0'), ['INSTALLED', 'MOUNTED', 'STARTING', 'READY']);
+  });
+
   it('asks neither for addresses nor for namespaces when a container is in no pool', async () => {
     const it = await open({ plain: APP }, {});
     await it.boot();
