@@ -55,13 +55,26 @@ interface Membership {
   readonly path: string;
 }
 
-/** Where LXC makes groups: below those of pid 1, or of whoever called it (cgroups/cgfsng.c). */
-function memberships(): Membership[] {
-  const lines = `${read('/proc/1/cgroup')}\n${read('/proc/self/cgroup')}`.split('\n');
+function membershipsOf(pids: readonly (number | 'self')[]): Membership[] {
+  const lines = pids.flatMap((pid) => read(`/proc/${pid}/cgroup`).split('\n'));
   return lines.flatMap((line) => {
     const [, names, path] = /^\d+:([^:]*):(\/.*)$/.exec(line) ?? [];
     if (names === undefined || path === undefined || path.includes('/..')) return [];
-    return [{ controllers: names.split(','), path: path.replace(/\/init\.scope$/, '') }];
+    return [{ controllers: names.split(','), path }];
+  });
+}
+
+/** Where LXC makes groups: below those of pid 1, or of whoever called it (cgroups/cgfsng.c). */
+function memberships(): Membership[] {
+  return membershipsOf([1, 'self']).map((group) => ({ ...group, path: group.path.replace(/\/init\.scope$/, '') }));
+}
+
+/** The folders of the groups that this process is in, one of each hierarchy that is mounted. */
+export function ownGroups(): readonly string[] {
+  const own = membershipsOf(['self']);
+  return hierarchies(readMountTable()).flatMap(({ folder, controllers }) => {
+    const group = own.find((each) => each.controllers.some((name) => controllers.includes(name)));
+    return group === undefined ? [] : [join(folder, group.path)];
   });
 }
 

@@ -2,6 +2,7 @@
 import { fail, type Handlers, ok } from '../../shared/ipc/contract.ts';
 import { pageFrom } from '../../shared/ipc/page.ts';
 import type { LxcEntry } from '../../shared/lxc-config/parse.ts';
+import type { CgroupMoves } from './cgroup-moves.ts';
 import { ConfigInvalid, type ContainerMounts, mountedTargets } from './container-mounts.ts';
 import type { ContainerRuns, Run } from './container-runs.ts';
 import type { ContainerSockets } from './container-sockets.ts';
@@ -34,6 +35,7 @@ export interface LxcParts {
   readonly modules: KernelModules;
   readonly hooks: Hooks;
   readonly sockets: ContainerSockets;
+  readonly moves: CgroupMoves;
   readonly autoDevLog: boolean;
   /** Answers the command that it is started with. */
   readonly writeConfig: (mounted: MountRecord, run: Omit<RunSettings, 'logUid' | 'host'>) => readonly string[];
@@ -57,7 +59,7 @@ interface Ending {
 function noMatter(): void {}
 
 export function lxcHandlers(parts: LxcParts): Handlers<typeof lxcContract> {
-  const { places, queue, records, mounts, runs, sockets } = parts;
+  const { places, queue, records, mounts, runs, sockets, moves } = parts;
   /** Ends under way: a start and an unmount wait for them, a second stop may shorten the grace of the first. */
   const stopping = new Map<string, Ending>();
 
@@ -69,8 +71,11 @@ export function lxcHandlers(parts: LxcParts): Handlers<typeof lxcContract> {
           if (run !== undefined && !mounts.isMountedAs(container, wanted)) {
             return fail({ code: 'MOUNT_FAILED', step: 'unmount', reason: `it runs still, with pid ${run.pid}` });
           }
-          // Most of what is mounted is started next, which then finds them open.
-          if (wanted.config !== undefined) sockets.prepare(container);
+          // Most of what is mounted is started next, which then finds them open, and its groups ready.
+          if (wanted.config !== undefined) {
+            sockets.prepare(container);
+            void moves.expect();
+          }
           return ok({ rootfs: await mounts.mount(container, wanted) });
         } catch (error) {
           if (wanted.config !== undefined) await sockets.close(container);
@@ -91,6 +96,7 @@ export function lxcHandlers(parts: LxcParts): Handlers<typeof lxcContract> {
         if (present !== undefined) return ok({ pid: present.pid, startedMs: present.startedMs });
         const mounted = mounts.mounted(container);
         if (mounted === undefined) return fail({ code: 'NOT_MOUNTED' });
+        void moves.expect();
         try {
           const socketFolder = await sockets.open(container);
           const command = parts.writeConfig(mounted, { container, devLog, ...run, socketFolder });
@@ -109,6 +115,7 @@ export function lxcHandlers(parts: LxcParts): Handlers<typeof lxcContract> {
       const ending = await queue.run(container, async () => {
         const run = runs.running(container);
         if (run === undefined) return undefined;
+        void moves.expect();
         const exit = endRun(run, parts.ownEntries(container), graceMs);
         const begun: Ending = { run, exit, over: exit.then(noMatter, noMatter) };
         stopping.set(container, begun);

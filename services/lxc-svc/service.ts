@@ -3,6 +3,7 @@ import type { Channel } from '../../shared/ipc/contract.ts';
 import { createLogger, type Logger } from '../../shared/log/logger.ts';
 import type { LxcEntry } from '../../shared/lxc-config/parse.ts';
 import { supervisorContract } from '../supervisor/contract.ts';
+import { createCgroupMoves } from './cgroup-moves.ts';
 import { cgroupSupportOnce } from './cgroup-tree.ts';
 import { closeLxcFolder } from './closed-folders.ts';
 import { closeConsoleFolder, openConsoleFolder } from './console-folder.ts';
@@ -108,6 +109,7 @@ export function startLxcService(options: LxcServiceOptions): () => void {
       modules: createKernelModules(modules),
       hooks,
       sockets,
+      moves: createCgroupMoves(),
       autoDevLog,
       writeConfig: (mounted, run) =>
         writeRunConfig(places, mounted, { ...run, logUid: readerGid, host: hostCgroups() }, log),
