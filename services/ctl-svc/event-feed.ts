@@ -30,7 +30,7 @@ export function createEventFeed(channel: Channel): EventFeed {
   const tell = (type: string, value: unknown): void => {
     const event = log.append(type, value);
     counts.set(type, (counts.get(type) ?? 0) + 1);
-    for (const listener of listeners) listener(event);
+    if (event !== undefined) for (const listener of listeners) listener(event);
   };
   /** The broker dropped some on their way here: whoever listens must take the lists anew. */
   const onLost = (count: number): void => tell('lost', { count });
@@ -70,7 +70,10 @@ export function createEventFeed(channel: Channel): EventFeed {
   return {
     log,
     counts,
-    listen: (listener) => register(listeners, listener),
+    listen(listener) {
+      log.keep();
+      return register(listeners, listener);
+    },
     onStop: (listener) => register(stopListeners, listener),
     stop() {
       for (const listener of stopListeners) listener();

@@ -144,11 +144,23 @@ describe('ctl.events', () => {
 describe('ctl.event-log', () => {
   it('keeps a bounded past and knows where it ends', () => {
     const log = createEventLog(100);
+    log.keep();
     assert.deepEqual(log.since(100), []);
     for (let count = 0; count < 2_000; count += 1) log.append('x', count);
     assert.equal(log.lastId, 2_100);
     assert.equal(log.since(100), undefined);
     assert.equal(log.since(2_098)?.length, 2);
     assert.equal(log.since(2_101), undefined);
+  });
+
+  it('keeps nothing from before the first client, and all from then on', () => {
+    const log = createEventLog(100);
+    assert.equal(log.append('x', 1), undefined);
+    log.keep();
+    assert.equal(log.since(100), undefined);
+    assert.deepEqual(log.since(101), []);
+    const event = log.append('x', 2);
+    log.keep();
+    assert.deepEqual(log.since(101), [event]);
   });
 });
