@@ -5,6 +5,7 @@ import { alignedTimeout } from '../../shared/ipc/aligned-interval.ts';
 import { openRoot } from '../../shared/kernel/open-inside.ts';
 import type { Logger } from '../../shared/log/logger.ts';
 import type { ContainerLogFile } from '../../shared/schema/logs.ts';
+import { statInside } from './container-file.ts';
 import { createFileTail, type FileTail } from './file-tail.ts';
 import { containerPlaces, type Places } from './places.ts';
 import { isAlive, startTicksOf } from './process-table.ts';
@@ -38,7 +39,10 @@ const BUSY_LOOK_MS = 250;
 const CLOCK_MS = 100;
 
 interface Followed {
-  readonly tails: readonly FileTail[];
+  readonly files: readonly ContainerLogFile[];
+  /** Of the files in which something was found, by their numbers: most containers have none of theirs. */
+  readonly tails: (FileTail | undefined)[];
+  readonly newSinceMs: number;
   init: { readonly pid: number; readonly startTicks: number | undefined } | undefined;
   trouble: string;
 }
@@ -47,26 +51,31 @@ export function createFileTails({ places, readerGid, log, filesOf }: FileTailsOp
   const followed = new Map<string, Followed>();
   let timer: NodeJS.Timeout | undefined;
 
-  const open = (container: string, newSinceMs: number): Followed => {
-    const its = containerPlaces(places, container);
-    const files = filesOf(container);
-    const record = readTailRecord(its.tailRecord);
-    const tails = fileLogs(its, files).map(({ path: rawPath }, index) => {
-      const file = files[index] ?? { path: '' };
-      return createFileTail({
-        file,
-        raw: openRawLog(rawPath, readerGid),
-        place: record[file.path],
-        newSinceMs,
-        onPlace(place) {
-          record[file.path] = place;
-          writeTailRecord(its.tailRecord, record);
-        },
-        say: (text) => log.warn(`${container}: ${text}`),
-      });
+  const open = (container: string, file: ContainerLogFile, rawPath: string, newSinceMs: number): FileTail => {
+    const { tailRecord } = containerPlaces(places, container);
+    return createFileTail({
+      file,
+      raw: openRawLog(rawPath, readerGid),
+      place: readTailRecord(tailRecord)[file.path],
+      newSinceMs,
+      onPlace: (place) => writeTailRecord(tailRecord, { ...readTailRecord(tailRecord), [file.path]: place }),
+      say: (text) => log.warn(`${container}: ${text}`),
     });
-    return { tails, init: undefined, trouble: '' };
   };
+  /** Numbers of the files in which there is something to look at. */
+  const present = ({ files, tails }: Followed, root: number): number[] =>
+    files.flatMap(({ path }, index) => {
+      const isIdle = tails[index]?.isIdle(root) ?? statInside(root, path) === undefined;
+      return isIdle ? [] : [index];
+    });
+  const tailsAt = (container: string, { files, tails, newSinceMs }: Followed, numbers: readonly number[]): FileTail[] =>
+    fileLogs(containerPlaces(places, container), files).flatMap(({ path: rawPath }, index) => {
+      const file = files[index];
+      if (file === undefined || !numbers.includes(index)) return [];
+      const tail = tails[index] ?? open(container, file, rawPath, newSinceMs);
+      tails[index] = tail;
+      return [tail];
+    });
   /** Whatever goes wrong costs the container its files' lines, never its start or its end. */
   const attempt = (container: string, action: () => void): void => {
     const its = followed.get(container);
@@ -87,16 +96,17 @@ export function createFileTails({ places, readerGid, log, filesOf }: FileTailsOp
       closeSync(root);
     }
   };
-  const lookAt = (its: Followed): boolean => {
-    const { tails, init } = its;
+  const lookAt = (container: string, its: Followed): boolean => {
+    const { init } = its;
     if (init === undefined) return false;
     const { pid, startTicks } = init;
     try {
       return usingRoot(`/proc/${pid}/root`, (root) => {
-        const due = tails.filter((tail) => !tail.isIdle(root));
-        // Not before: the number may be somebody else's meanwhile. Most containers have none of these files: of those it is not asked.
+        const due = present(its, root);
+        // Not before: the number may be somebody else's meanwhile. Of a container that has none of its files it is not asked.
         if (due.length === 0 || !isAlive(pid, startTicks)) return false;
-        return due.map((tail) => tail.look(root)).includes(true);
+        const looks = tailsAt(container, its, due).map((tail) => tail.look(root));
+        return looks.includes(true);
       });
     } catch (error) {
       if (isOver(its)) return false;
@@ -107,7 +117,7 @@ export function createFileTails({ places, readerGid, log, filesOf }: FileTailsOp
     timer = undefined;
     let isBusy = false;
     for (const [container, its] of followed) {
-      attempt(container, () => (isBusy = lookAt(its) || isBusy));
+      attempt(container, () => (isBusy = lookAt(container, its) || isBusy));
     }
     schedule(isBusy ? BUSY_LOOK_MS : LOOK_MS);
   };
@@ -119,8 +129,8 @@ export function createFileTails({ places, readerGid, log, filesOf }: FileTailsOp
   };
   const ensure = (container: string, newSinceMs: number): void => {
     if (followed.has(container)) return;
-    const its = open(container, newSinceMs);
-    if (its.tails.length > 0) followed.set(container, its);
+    const files = filesOf(container);
+    if (files.length > 0) followed.set(container, { files, tails: [], newSinceMs, init: undefined, trouble: '' });
   };
   const rootfsOf = (container: string): string => containerPlaces(places, container).rootfs;
 
@@ -131,7 +141,7 @@ export function createFileTails({ places, readerGid, log, filesOf }: FileTailsOp
         const its = followed.get(container);
         if (its === undefined) return;
         usingRoot(rootfsOf(container), (root) => {
-          for (const tail of its.tails) tail.skipPresent(root);
+          for (const tail of tailsAt(container, its, present(its, root))) tail.skipPresent(root);
         });
       });
     },
@@ -147,11 +157,11 @@ export function createFileTails({ places, readerGid, log, filesOf }: FileTailsOp
       if (its === undefined) return;
       attempt(container, () =>
         usingRoot(rootfsOf(container), (root) => {
-          for (const tail of its.tails) tail.finish(root);
+          for (const tail of tailsAt(container, its, present(its, root))) tail.finish(root);
         }),
       );
       followed.delete(container);
-      for (const tail of its.tails) tail.close();
+      for (const tail of its.tails) tail?.close();
     },
   };
 }

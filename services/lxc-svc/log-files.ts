@@ -66,19 +66,21 @@ const ROTATED_LOOK_MS = 250;
  * Bounds LXC's own log. Where a build before this one let LXC rotate the console's, LXC makes the next file for root alone: opens it to
  * the readers.
  */
-export function watchLogFiles(places: ContainerPlaces, readerGid: number | undefined): FolderWatch {
+export function watchLogFiles(
+  { logs, rotatedConsoleLog: path, lxcLog }: ContainerPlaces,
+  readerGid: number | undefined,
+): FolderWatch {
   const look = (): void => {
     try {
-      const path = places.rotatedConsoleLog;
       const console = found(path);
       if (console !== undefined && (console.mode & 0o777) !== LOG_MODE) giveToReader(path, LOG_MODE, readerGid);
       // LXC appends, so it goes on at the new end.
-      if ((found(places.lxcLog)?.size ?? 0) > MAX_LXC_LOG_BYTES) truncateSync(places.lxcLog);
+      if ((found(lxcLog)?.size ?? 0) > MAX_LXC_LOG_BYTES) truncateSync(lxcLog);
     } catch {
       // Between its old name and its new one: the next event is about the new file.
     }
   };
-  return watchFolder(places.logs, existsSync(places.rotatedConsoleLog) ? ROTATED_LOOK_MS : LOOK_MS, look);
+  return watchFolder(logs, existsSync(path) ? ROTATED_LOOK_MS : LOOK_MS, look);
 }
 
 function found(path: string): Stats | undefined {

@@ -1,7 +1,17 @@
 import assert from 'node:assert/strict';
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import {
+  appendFileSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  statSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, it, mock } from 'node:test';
@@ -53,6 +63,32 @@ describe('lxc-svc.fileTails', () => {
     mock.timers.tick(LOOK_MS);
     writeFileSync(join(base, 'app.log'), 'one\n');
     mock.timers.tick(LOOK_MS);
+    assert.deepEqual(readdirSync(join(base, 'lxc/app/logs')), ['file-1.log']);
     assert.equal(readFileSync(join(base, 'lxc/app/logs/file-1.log'), 'utf8'), 'one\n');
+  });
+
+  it('leaves out what was in a file before the start', () => {
+    symlinkSync('/', join(base, 'lxc/app/rootfs'));
+    writeFileSync(join(base, 'app.log'), 'before\n');
+    tails.prepare('app');
+    tails.follow('app', init.pid ?? 0, Date.now());
+    mock.timers.tick(LOOK_MS);
+    appendFileSync(join(base, 'app.log'), 'after\n');
+    mock.timers.tick(LOOK_MS);
+    assert.equal(readFileSync(join(base, 'lxc/app/logs/file-1.log'), 'utf8'), 'after\n');
+  });
+
+  it('reads what a file that nobody had found yet says when its container has ended', () => {
+    symlinkSync('/', join(base, 'lxc/app/rootfs'));
+    tails.prepare('app');
+    const preparedMs = Date.now();
+    const file = join(base, 'app.log');
+    // Times of files are counted in ticks.
+    do {
+      rmSync(file, { force: true });
+      writeFileSync(file, 'last words\n');
+    } while (statSync(file).birthtimeMs < preparedMs);
+    tails.finish('app');
+    assert.equal(readFileSync(join(base, 'lxc/app/logs/file-1.log'), 'utf8'), 'last words\n');
   });
 });
