@@ -2,14 +2,16 @@
 import { dirname } from 'node:path';
 import type { HealthReason } from '../../shared/schema/health.ts';
 import type { ConsoleMemory } from './console-memory.ts';
-import { followFile } from './file-follower.ts';
-import { createFloodLimit, FLOOD_RATE_BYTES } from './flood-limit.ts';
+import { type FileFollower, followFile } from './file-follower.ts';
+import { createFloodLimit, FLOOD_RATE_BYTES, type FloodLimit } from './flood-limit.ts';
 import type { ContainerLog, LogSink } from './log-flow.ts';
 import type { TailCursor } from './tail-cursor.ts';
 
 export interface ContainerTail {
   readonly log: ContainerLog;
   readonly folder: string;
+  /** Of the file that the saved cursor is of. */
+  savedInode: number | undefined;
   cursor(): TailCursor | undefined;
   /** Reads once and answers whether there is more. `onRead` hears, each time the cursor moved, how many bytes of that went into the log. */
   turn(into: LogSink, onRead: (keptBytes: number) => void): boolean;
@@ -37,78 +39,104 @@ export function createContainerTail(
   log: ContainerLog,
   path: string,
   from: TailCursor | undefined,
-  { memory, nowMs, say }: TailContext,
+  context: TailContext,
 ): ContainerTail {
-  const follower = followFile(path, from);
-  const limit = createFloodLimit(nowMs);
-  const isConsole = log.source === 'console';
-  let unreadable = '';
+  return new Tail(log, path, from, context);
+}
+
+/** A class, for what its closures would take: there are four of them for each container. */
+class Tail implements ContainerTail {
+  readonly log: ContainerLog;
+  readonly folder: string;
+  savedInode: number | undefined;
+  readonly #path: string;
+  readonly #context: TailContext;
+  readonly #follower: FileFollower;
+  /** Missing until something was read. */
+  #limit: FloodLimit | undefined;
+  #unreadable = '';
   /** There was no memory for what it says now. */
-  let mayMiss = false;
+  #mayMiss = false;
   /** Its memory is not ours to give back. */
-  let keepsMemory = false;
+  #keepsMemory = false;
+
+  constructor(log: ContainerLog, path: string, from: TailCursor | undefined, context: TailContext) {
+    this.log = log;
+    this.folder = dirname(path);
+    this.savedInode = undefined;
+    this.#path = path;
+    this.#context = context;
+    this.#follower = followFile(path, from);
+  }
+
+  cursor(): TailCursor | undefined {
+    return this.#follower.cursor();
+  }
+
+  turn(into: LogSink, onRead: (keptBytes: number) => void): boolean {
+    try {
+      const more = this.#follower.turn(
+        (bytes) => {
+          this.#limit ??= createFloodLimit(this.#context.nowMs);
+          this.tellLeftOut(into);
+          const isKept = this.#limit.take(bytes.length);
+          if (isKept) into.bytes(this.log, bytes);
+          onRead(isKept ? bytes.length : 0);
+        },
+        () => this.#tellGap(into, ROTATED),
+      );
+      this.#unreadable = '';
+      if (more || !this.#mayMiss) return more;
+      this.#mayMiss = false;
+      this.#tellGap(into, NO_MEMORY);
+      return false;
+    } catch (error) {
+      this.#unreadable = error instanceof Error ? error.message : String(error);
+      return false;
+    }
+  }
+
+  missesMemory(): boolean {
+    if (this.log.source !== 'console' || this.#mayMiss || this.#follower.isQuiet()) return false;
+    this.#mayMiss = true;
+    return true;
+  }
+
+  tellLeftOut(into: LogSink, isLast = false): void {
+    const bytes = isLast ? this.#limit?.close() : this.#limit?.leftOut();
+    if (bytes === undefined) return;
+    this.#tellGap(into, `${bytes} bytes left out here: it writes more than ${FLOOD_RATE_BYTES / 1024} KiB a second`);
+  }
+
+  release(minBytes: number, beforeEach: () => void): void {
+    if (this.log.source !== 'console' || this.#keepsMemory) return;
+    const { memory, say } = this.#context;
+    try {
+      this.#follower.release(minBytes, (fd, from, to) => {
+        beforeEach();
+        return memory.free(fd, from, to);
+      });
+    } catch (error) {
+      this.#keepsMemory = true;
+      // Where LXC rotates it still (a container that a build before this one started), it is not ours to write.
+      if (!(error instanceof Error && 'code' in error && error.code === 'EACCES'))
+        say(`${this.log.container}: what is read of its console stays in memory: ${String(error)}`);
+    }
+  }
+
+  close(): void {
+    this.#follower.close();
+  }
+
+  troubles(): HealthReason[] {
+    if (this.#unreadable === '') return [];
+    const message = `${this.#path} cannot be read, so the log of ${this.log.container} is not kept: ${this.#unreadable}`;
+    return [{ code: 'LOG_UNREADABLE', subject: this.#path, message }];
+  }
 
   /** In the log itself, where it is missing, and in ours. */
-  const tellGap = (into: LogSink, what: string): void => {
-    into.bytes(log, Buffer.from(`\n[${what}]\n`));
-    say(`${log.container}, ${log.source}: ${what}`);
-  };
-  const tellLeftOut = (into: LogSink, isLast = false): void => {
-    const bytes = isLast ? limit.close() : limit.leftOut();
-    if (bytes === undefined) return;
-    tellGap(into, `${bytes} bytes left out here: it writes more than ${FLOOD_RATE_BYTES / 1024} KiB a second`);
-  };
-
-  return {
-    log,
-    folder: dirname(path),
-    cursor: follower.cursor,
-    turn(into, onRead) {
-      try {
-        const more = follower.turn(
-          (bytes) => {
-            tellLeftOut(into);
-            const isKept = limit.take(bytes.length);
-            if (isKept) into.bytes(log, bytes);
-            onRead(isKept ? bytes.length : 0);
-          },
-          () => tellGap(into, ROTATED),
-        );
-        unreadable = '';
-        if (more || !mayMiss) return more;
-        mayMiss = false;
-        tellGap(into, NO_MEMORY);
-        return false;
-      } catch (error) {
-        unreadable = error instanceof Error ? error.message : String(error);
-        return false;
-      }
-    },
-    missesMemory() {
-      if (!isConsole || mayMiss || follower.isQuiet()) return false;
-      mayMiss = true;
-      return true;
-    },
-    tellLeftOut,
-    release(minBytes, beforeEach) {
-      if (!isConsole || keepsMemory) return;
-      try {
-        follower.release(minBytes, (fd, from, to) => {
-          beforeEach();
-          return memory.free(fd, from, to);
-        });
-      } catch (error) {
-        keepsMemory = true;
-        // Where LXC rotates it still (a container that a build before this one started), it is not ours to write.
-        if (!(error instanceof Error && 'code' in error && error.code === 'EACCES'))
-          say(`${log.container}: what is read of its console stays in memory: ${String(error)}`);
-      }
-    },
-    close: follower.close,
-    troubles() {
-      if (unreadable === '') return [];
-      const message = `${path} cannot be read, so the log of ${log.container} is not kept: ${unreadable}`;
-      return [{ code: 'LOG_UNREADABLE', subject: path, message }];
-    },
-  };
+  #tellGap(into: LogSink, what: string): void {
+    into.bytes(this.log, Buffer.from(`\n[${what}]\n`));
+    this.#context.say(`${this.log.container}, ${this.log.source}: ${what}`);
+  }
 }

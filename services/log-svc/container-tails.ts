@@ -53,8 +53,6 @@ export function createContainerTails(
   let timer: NodeJS.Timeout | undefined;
   let stopSweeping = (): void => undefined;
   let saver: NodeJS.Timeout | undefined;
-  /** Inodes of the files that the saved cursors are of. */
-  const saved = new WeakMap<ContainerTail, number | undefined>();
 
   let changed = false;
   let unsavedBytes = 0;
@@ -68,7 +66,7 @@ export function createContainerTails(
     unsavedBytes = 0;
     const entries = [...tails].map(([path, tail]): [string, Followed] => {
       const cursor = tail.cursor();
-      saved.set(tail, cursor?.inode);
+      tail.savedInode = cursor?.inode;
       return [path, { ...tail.log, ...(cursor === undefined ? {} : { cursor }) }];
     });
     areKept = onRead(Object.fromEntries([...left, ...entries]));
@@ -76,7 +74,7 @@ export function createContainerTails(
   };
   /** Of another file at once: the one before it goes with the next rotation, and nothing is known of one without a cursor. */
   const saveSoon = (read: readonly ContainerTail[]): void => {
-    if (read.some((tail) => tail.cursor()?.inode !== saved.get(tail))) save();
+    if (read.some((tail) => tail.cursor()?.inode !== tail.savedInode)) save();
     else if (changed) saver ??= setTimeout(save, SAVE_MS);
   };
   /** Whoever says something while nothing is free loses it, and nothing else tells. */

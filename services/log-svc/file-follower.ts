@@ -45,16 +45,64 @@ interface OpenFile {
 }
 
 export function followFile(path: string, from: TailCursor | undefined): FileFollower {
-  let queue: OpenFile[] | undefined;
-  let last = from;
+  return new Follower(path, from);
+}
+
+/** A class, for what its closures would take: there are four of them for each container. */
+class Follower implements FileFollower {
+  readonly #path: string;
+  /** Undefined: not looked for yet. The one that is read comes first, and behind it what it was renamed for. */
+  #queue: readonly OpenFile[] | undefined;
+  #last: TailCursor | undefined;
+
+  constructor(path: string, from: TailCursor | undefined) {
+    this.#path = path;
+    this.#last = from;
+  }
+
+  turn(onBytes: (bytes: Buffer) => void, onGap: () => void = () => undefined): boolean {
+    this.#queue ??= resume(this.#path, this.#last, onGap);
+    if (this.#isUnchanged(this.#queue)) return false;
+    let total = 0;
+    while (total < MAX_TURN_BYTES) {
+      const [file, next] = this.#queue;
+      const length = file === undefined ? 0 : this.#readOne(file, onBytes);
+      total += length;
+      // Less than was asked for is all there is; but of a file that was renamed meanwhile, only nothing is.
+      const isAtEnd = length === 0 || (length < CHUNK_BYTES && next === undefined);
+      if (isAtEnd && !this.#advance(this.#queue, onGap)) return false;
+    }
+    return true;
+  }
+
+  cursor(): TailCursor | undefined {
+    return this.#last;
+  }
+
+  isQuiet(): boolean {
+    return this.#queue !== undefined && this.#isUnchanged(this.#queue);
+  }
+
+  release(minBytes: number, free: (fd: number, from: number, to: number) => boolean): void {
+    const [file, next] = this.#queue ?? [];
+    if (file === undefined || next !== undefined) return;
+    const to = Math.floor(file.offset / PAGE_BYTES) * PAGE_BYTES;
+    if (to - file.freedTo >= minBytes && free(file.fd, file.freedTo, to)) file.freedTo = to;
+  }
+
+  close(): void {
+    for (const { fd } of this.#queue ?? []) closeSync(fd);
+    this.#queue = [];
+  }
 
   /** One call instead of four for a file in which nothing happened, as most are most of the time. */
-  const isUnchanged = ([file, next]: OpenFile[]): boolean => {
+  #isUnchanged([file, next]: readonly OpenFile[]): boolean {
     if (file?.readUpToMs === undefined || next !== undefined) return false;
-    const now = statSync(path, { throwIfNoEntry: false });
+    const now = statSync(this.#path, { throwIfNoEntry: false });
     return now?.ino === file.inode && now.size === file.offset && now.mtimeMs === file.readUpToMs;
-  };
-  const readOne = (file: OpenFile, onBytes: (bytes: Buffer) => void): number => {
+  }
+
+  #readOne(file: OpenFile, onBytes: (bytes: Buffer) => void): number {
     const here = found(file.fd);
     file.readUpToMs = undefined;
     if (!hasAllOf(here, file)) restart(file);
@@ -66,55 +114,31 @@ export function followFile(path: string, from: TailCursor | undefined): FileFoll
       file.head = headWith(file.head, chunk.subarray(0, Math.min(length, HEAD_BYTES - file.head.length)));
     }
     file.offset += length;
-    last = cursorOf(file, here);
+    this.#last = cursorOf(file, here);
     onBytes(chunk.subarray(0, length));
     return length;
-  };
-  /** The next file to read when the first of the queue is at its end; false when there is none. */
-  const advance = (files: OpenFile[], onGap: () => void): boolean => {
-    const [file] = files;
-    if (files.length > 1) {
-      files.shift();
+  }
+
+  /** To the next file to read when the first of the queue is at its end; false when there is none. */
+  #advance(files: readonly OpenFile[], onGap: () => void): boolean {
+    const [file, ...others] = files;
+    if (others.length > 0) {
+      this.#queue = others;
       if (file !== undefined) closeSync(file.fd);
       return true;
     }
-    if (file !== undefined && file.inode === inodeOf(path)) return false;
-    const next = tryOpen(path);
+    // Also of a file that is not there, as most are not that a container might have.
+    if (file?.inode === inodeOf(this.#path)) return false;
+    const next = tryOpen(this.#path);
     if (next === undefined) return false;
     // Rotated twice since we looked: there is a whole file in between.
-    const skipped = file === undefined || inodeOf(`${path}.1`) === file.inode ? undefined : tryOpen(`${path}.1`);
+    const older = `${this.#path}.1`;
+    const skipped = file === undefined || inodeOf(older) === file.inode ? undefined : tryOpen(older);
     // What was written between our last read and the rename is in the old one: it stays first in the queue.
-    files.push(...(skipped === undefined ? [next] : [skipped, next]));
+    this.#queue = [...files, ...(skipped === undefined ? [next] : [skipped, next])];
     if (file !== undefined && skipped !== undefined && !follows(skipped.fd, file.fd)) onGap();
     return true;
-  };
-  return {
-    turn(onBytes, onGap = () => undefined) {
-      queue ??= resume(path, from, onGap);
-      if (isUnchanged(queue)) return false;
-      let total = 0;
-      while (total < MAX_TURN_BYTES) {
-        const [file, next] = queue;
-        const length = file === undefined ? 0 : readOne(file, onBytes);
-        total += length;
-        // Less than was asked for is all there is; but of a file that was renamed meanwhile, only nothing is.
-        const isAtEnd = length === 0 || (length < CHUNK_BYTES && next === undefined);
-        if (isAtEnd && !advance(queue, onGap)) return false;
-      }
-      return true;
-    },
-    cursor: () => last,
-    isQuiet: () => queue !== undefined && isUnchanged(queue),
-    release(minBytes, free) {
-      const [file, next] = queue ?? [];
-      if (file === undefined || next !== undefined) return;
-      const to = Math.floor(file.offset / PAGE_BYTES) * PAGE_BYTES;
-      if (to - file.freedTo >= minBytes && free(file.fd, file.freedTo, to)) file.freedTo = to;
-    },
-    close() {
-      for (const { fd } of queue?.splice(0) ?? []) closeSync(fd);
-    },
-  };
+  }
 }
 
 /** Coarse clock of file times (CONFIG_HZ 100), milliseconds. */

@@ -17,35 +17,49 @@ const AGAIN_SHARE = 0.25;
 
 /** `nowMs` is a monotonic clock. */
 export function createFloodLimit(nowMs: () => number): FloodLimit {
-  let room = FLOOD_BURST_BYTES;
-  let filledMs = nowMs();
-  let lost = 0;
+  return new Bucket(nowMs);
+}
 
-  const fill = (): void => {
-    const now = nowMs();
-    room = Math.min(FLOOD_BURST_BYTES, room + ((now - filledMs) / 1000) * FLOOD_RATE_BYTES);
-    filledMs = now;
-  };
-  const isAgain = (): boolean => room >= FLOOD_BURST_BYTES * AGAIN_SHARE;
-  const close = (): number | undefined => {
-    const told = lost;
-    lost = 0;
+/** A class, for what its closures would take: there is one for each file of each container. */
+class Bucket implements FloodLimit {
+  readonly #nowMs: () => number;
+  #room = FLOOD_BURST_BYTES;
+  #filledMs: number;
+  #lost = 0;
+
+  constructor(nowMs: () => number) {
+    this.#nowMs = nowMs;
+    this.#filledMs = nowMs();
+  }
+
+  take(bytes: number): boolean {
+    this.#fill();
+    if (this.#lost > 0 ? !this.#isAgain() : this.#room < bytes) {
+      this.#lost += bytes;
+      return false;
+    }
+    this.#room -= bytes;
+    return true;
+  }
+
+  leftOut(): number | undefined {
+    this.#fill();
+    return this.#lost > 0 && this.#isAgain() ? this.close() : undefined;
+  }
+
+  close(): number | undefined {
+    const told = this.#lost;
+    this.#lost = 0;
     return told === 0 ? undefined : told;
-  };
-  return {
-    take(bytes) {
-      fill();
-      if (lost > 0 ? !isAgain() : room < bytes) {
-        lost += bytes;
-        return false;
-      }
-      room -= bytes;
-      return true;
-    },
-    leftOut() {
-      fill();
-      return lost > 0 && isAgain() ? close() : undefined;
-    },
-    close,
-  };
+  }
+
+  #fill(): void {
+    const now = this.#nowMs();
+    this.#room = Math.min(FLOOD_BURST_BYTES, this.#room + ((now - this.#filledMs) / 1000) * FLOOD_RATE_BYTES);
+    this.#filledMs = now;
+  }
+
+  #isAgain(): boolean {
+    return this.#room >= FLOOD_BURST_BYTES * AGAIN_SHARE;
+  }
 }

@@ -11,30 +11,49 @@ const RETRY_MS = 5_000;
 
 /** `onChanged`: `pauseMs` after a change, for all changes until then; one that comes later is told again. Keeps no process alive. */
 export function watchFolder(folder: string, pauseMs: number, onChanged: () => void): FolderWatch {
-  let watcher: FSWatcher | undefined;
-  let timer: NodeJS.Timeout | undefined;
-  const close = (): void => {
-    clearTimeout(timer);
-    watcher?.close();
-    watcher = undefined;
-  };
-  const lookAfter = (ms: number): void => {
-    close();
-    timer = setTimeout(() => {
-      // First the ears, then the eyes: what changes after the look is heard.
-      listen();
-      onChanged();
-    }, ms);
-    timer.unref();
-  };
-  const listen = (): void => {
+  const watch = new Watch(folder, pauseMs, onChanged);
+  watch.listen();
+  return watch;
+}
+
+/** A class, for what its closures would take: there are three of them for each container. */
+class Watch implements FolderWatch {
+  readonly #folder: string;
+  readonly #pauseMs: number;
+  readonly #onChanged: () => void;
+  #watcher: FSWatcher | undefined;
+  #timer: NodeJS.Timeout | undefined;
+
+  constructor(folder: string, pauseMs: number, onChanged: () => void) {
+    this.#folder = folder;
+    this.#pauseMs = pauseMs;
+    this.#onChanged = onChanged;
+  }
+
+  listen(): void {
     try {
-      watcher = watch(folder, { persistent: false }, () => lookAfter(pauseMs));
-      watcher.on('error', () => lookAfter(RETRY_MS));
+      this.#watcher = watch(this.#folder, { persistent: false }, () => this.#lookAfter(this.#pauseMs));
+      this.#watcher.on('error', () => this.#lookAfter(RETRY_MS));
     } catch {
-      lookAfter(RETRY_MS);
+      this.#lookAfter(RETRY_MS);
     }
-  };
-  listen();
-  return { close };
+  }
+
+  close(): void {
+    clearTimeout(this.#timer);
+    this.#timer = undefined;
+    this.#watcher?.close();
+    this.#watcher = undefined;
+  }
+
+  #lookAfter(ms: number): void {
+    this.close();
+    this.#timer = setTimeout(() => {
+      this.#timer = undefined;
+      // First the ears, then the eyes: what changes after the look is heard.
+      this.listen();
+      this.#onChanged();
+    }, ms);
+    this.#timer.unref();
+  }
 }
