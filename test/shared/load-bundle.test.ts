@@ -57,6 +57,18 @@ describe('boot.load-bundle', () => {
     assert.equal(run(bundle).stdout, 'one true function object');
   });
 
+  it('has no cache of numbers in memory that is larger than what V8 would make by itself', () => {
+    // That of Node's snapshot is a large object of 262,160 bytes.
+    write(
+      `gc();
+       const { getHeapSpaceStatistics } = require('node:v8');
+       console.log(getHeapSpaceStatistics().find(({ space_name }) => space_name === 'large_object_space').space_used_size);
+      `,
+      AFTER,
+    );
+    assert.ok(Number(run(bundle).stdout) < 262_160);
+  });
+
   it('compiles a bundle that was changed since', () => {
     write(
       "console.log('two', __filename === process.argv.at(-1), typeof require, typeof module.exports);\n",
