@@ -97,8 +97,11 @@ function look(): void {
   if (children.size === 0) process.off('SIGCHLD', look);
 }
 
+let signals: Uint8Array | undefined;
+
 /** Signals as a fresh program has them: nothing blocked, and nothing ignored that Node ignores. */
 function freshSignals(): Uint8Array {
+  if (signals !== undefined) return signals;
   const attributes = Buffer.alloc(STRUCT_BYTES);
   // Bits, as sigset_t is one; sigfillset(3) leaves the C library's own two out, which would be ignored then.
   const [all, none] = [Buffer.alloc(STRUCT_BYTES, 0xff), Buffer.alloc(STRUCT_BYTES)];
@@ -106,20 +109,30 @@ function freshSignals(): Uint8Array {
   cSetDefaults(attributes, all);
   cSetMask(attributes, none);
   cSetFlags(attributes, POSIX_SPAWN_SETSIGDEF | POSIX_SPAWN_SETSIGMASK | POSIX_SPAWN_SETSID);
+  signals = attributes;
   return attributes;
 }
 
+/** Where a name was found last: looked at first. */
+const lastPaths = new Map<string, string>();
+
 /** `file`: absolute, or a name looked up in the standard directories. Undefined: nowhere. */
 function programPath(file: string): string | undefined {
+  const last = lastPaths.get(file);
+  if (last !== undefined && isProgram(last)) return last;
   const candidates = file.startsWith('/') ? [file] : ENVIRONMENT.PATH.split(':').map((folder) => join(folder, file));
-  return candidates.find((path) => {
-    try {
-      accessSync(path, constants.X_OK);
-      return true;
-    } catch {
-      return false;
-    }
-  });
+  const path = candidates.find(isProgram);
+  if (path !== undefined) lastPaths.set(file, path);
+  return path;
+}
+
+function isProgram(path: string): boolean {
+  try {
+    accessSync(path, constants.X_OK);
+    return true;
+  } catch {
+    return false;
+  }
 }
 
 /** Descriptors of our own, each closed where it is no longer needed. */
@@ -186,11 +199,13 @@ function outputOf(fd: number | undefined): string | undefined {
   }
 }
 
+/** Of all programs: what is read is text before the next read. Nothing of it is in memory before it is needed. */
+const words = Buffer.allocUnsafeSlow(MAX_STDERR_BYTES);
+
 /** What is in the pipe at its end; somebody whom the program left behind may hold the other end open. */
 function wordsOf(fd: number): string {
-  const bytes = Buffer.alloc(MAX_STDERR_BYTES);
   try {
-    return bytes.toString('utf8', 0, readSync(fd, bytes));
+    return words.toString('utf8', 0, readSync(fd, words));
   } catch {
     return '';
   } finally {

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { execFileSync } from 'node:child_process';
-import { mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
+import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, describe, it } from 'node:test';
@@ -45,6 +45,17 @@ describe('runLight', () => {
     await runLight('/dev/null', [], TIMEOUT_MS, { input: 'x', keepsOutput: true }).catch(() => undefined);
     await runLight('/etc/hostname', [], TIMEOUT_MS, { input: 'x', keepsOutput: true }).catch(() => undefined);
     assert.equal(open(), before);
+  });
+
+  it('looks for a program again that is not where it was', async () => {
+    const program = join(folder, 'program');
+    const put = (): void => writeFileSync(program, '#!/bin/sh\nexit 3\n', { mode: 0o755 });
+    put();
+    assert.equal((await runLight(program, [], TIMEOUT_MS)).exitCode, 3);
+    rmSync(program);
+    await assert.rejects(runLight(program, [], TIMEOUT_MS), failsWith('NOT_FOUND'));
+    put();
+    assert.equal((await runLight(program, [], TIMEOUT_MS)).exitCode, 3);
   });
 
   it('adds to the environment', async () => {
