@@ -18,7 +18,7 @@ import { mountExports, removeMountPoints } from './exports.ts';
 import { removeGoneRevisions } from './gone-revisions.ts';
 import { type LogFile, logFiles, openLogFiles, watchLogFiles } from './log-files.ts';
 import type { MountRecords } from './mount-records.ts';
-import { isTarget, type Mount, mountsBelow, readMountInfo, readMountTable } from './mount-table.ts';
+import { isOtherFileSystem, isTarget, type Mount, mountsBelow, readMountInfo, readMountTable } from './mount-table.ts';
 import { readOwnConfig } from './own-config.ts';
 import { type ContainerPlaces, containerPlaces, lxcPath, type Places, storageRoots, trailPath } from './places.ts';
 import { knownContainers, type MountRecord, removeRecord } from './record-store.ts';
@@ -148,13 +148,18 @@ export function createContainerMounts(context: MountContext): ContainerMounts {
   /** Also where a service was killed between opening a disk and mounting something of it. */
   const hasOpenDisks = (container: string): boolean =>
     records.read(container)?.disks.some((disk) => disks.isOpen(disk)) === true;
-  /** The table has several lines of each container, so it is read once for all that is asked of it at a time. */
+  /** The table has several lines of each container, so it is read where nothing else tells, and once for all that is asked at a time. */
   const mounted = (container: string, given?: ReadonlySet<string>): MountRecord | undefined => {
     const its = containerPlaces(places, container);
     const record = records.read(container);
     if (record === undefined) return undefined;
-    const info = given === undefined ? readMountInfo() : '';
-    const isMounted = (target: string): boolean => given?.has(target) ?? isTarget(info, target);
+    let info: string | undefined;
+    const isInTable = (target: string): boolean => {
+      info ??= readMountInfo();
+      return isTarget(info, target);
+    };
+    const isMounted = (target: string): boolean =>
+      given?.has(target) ?? (isOtherFileSystem(target) || isInTable(target));
     return mountTargets(its, record).every(isMounted) ? record : undefined;
   };
 

@@ -1,5 +1,6 @@
 // What is mounted where, from /proc/self/mountinfo (proc(5)).
-import { readFileSync } from 'node:fs';
+import { readFileSync, statSync } from 'node:fs';
+import { dirname } from 'node:path';
 
 export interface Mount {
   readonly target: string;
@@ -46,6 +47,19 @@ export function isTarget(mountInfo: string, path: string): boolean {
     if (before.split(' ').length === 4) return true;
   }
   return false;
+}
+
+/**
+ * Whether another file system begins there, as everywhere where something is mounted but a folder of the file system around it. Two looks
+ * instead of the whole table, which the kernel writes anew for each reader.
+ */
+export function isOtherFileSystem(path: string): boolean {
+  try {
+    return statSync(path).dev !== statSync(dirname(path)).dev;
+  } catch {
+    // Not there, or not to be looked at: the table knows.
+    return false;
+  }
 }
 
 /** `path`, and what is below it. */

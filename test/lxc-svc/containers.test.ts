@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict';
+import { execFileSync } from 'node:child_process';
 import { existsSync, mkdirSync, readFileSync, rmSync, statfsSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { after, before, describe, it } from 'node:test';
@@ -95,6 +96,18 @@ describe('lxc.start', () => {
     const answer = await rig.lxc.start(startOf('absent'));
     assert.ok(!answer.ok && answer.error.code === 'NOT_MOUNTED');
   });
+
+  for (const part of ['rootfs', 'volumes/docker--data']) {
+    it(`answers NOT_MOUNTED when somebody took ${part} away`, async () => {
+      makeContainer('partly', 'obedient');
+      const volumes = [...mountOf('partly').volumes, { name: 'docker--data', persistence: 'permanent' as const }];
+      rig.value(await rig.lxc.mount({ ...mountOf('partly'), volumes }));
+      execFileSync('umount', [join(RUNDIR, 'lxc/partly', part)]);
+      const answer = await rig.lxc.start(startOf('partly'));
+      assert.ok(!answer.ok && answer.error.code === 'NOT_MOUNTED');
+      rig.value(await rig.lxc.unmount({ container: 'partly' }));
+    });
+  }
 
   it('names the reason when init does not exist, and leaves nothing', async () => {
     makeContainer('noinit', 'nothing');
