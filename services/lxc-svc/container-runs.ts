@@ -9,7 +9,7 @@ import { firstError, loggedExit, loggedStart } from './exit-log.ts';
 import { rotateLxcLog } from './log-files.ts';
 import { initOf, monitorEnd, monitorOf, startClients } from './monitor.ts';
 import { containerPlaces, lxcPath, type Places } from './places.ts';
-import { isAlive, kill, startedMs, startTicksOf } from './process-table.ts';
+import { isAlive, kill, startedMs } from './process-table.ts';
 import {
   type ExitRecord,
   type RunRecord,
@@ -23,6 +23,8 @@ import { failingStep, StepFailure } from './root-mounts.ts';
 
 export interface Run {
   readonly pid: number;
+  /** Undefined: its init had ended before anybody looked. */
+  readonly startTicks: number | undefined;
   readonly startedMs: number;
   /** Its end; never rejects. */
   readonly ended: Promise<ExitRecord>;
@@ -103,7 +105,7 @@ export function createContainerRuns({ places, readerGid, log, exited }: RunConte
   const watch = (container: string, pid: number, monitor: number | undefined, record: RunRecord): Run => {
     const over = monitor === undefined ? nextTurn() : monitorEnd(monitor, pid, path, container);
     const ended = over.then(() => finish(container, pid, record));
-    const run = { pid, startedMs: record.startedMs, ended };
+    const run = { pid, startTicks: record.startTicks, startedMs: record.startedMs, ended };
     runs.set(container, run);
     return run;
   };
@@ -113,14 +115,13 @@ export function createContainerRuns({ places, readerGid, log, exited }: RunConte
     const its = containerPlaces(places, container);
     const monitor = monitorOf(its.monitorPid, path, container);
     const init = monitor === undefined ? undefined : await initOf(monitor, path, container);
-    const pid = init ?? loggedStart(readText(its.lxcLog));
+    const pid = init?.pid ?? loggedStart(readText(its.lxcLog));
     if (pid === undefined) return undefined;
-    const startTicks = init === undefined ? undefined : startTicksOf(init);
     const record: RunRecord = {
       pid,
-      ...(startTicks === undefined ? {} : { startTicks }),
+      ...(init === undefined ? {} : { startTicks: init.startTicks }),
       ...(monitor === undefined ? {} : { monitorPid: monitor }),
-      startedMs: startedMs(pid, Date.now()) ?? calledMs,
+      startedMs: init === undefined ? calledMs : startedMs(init.startTicks, Date.now()),
     };
     writeRunRecord(its.runRecord, record);
     return watch(container, pid, monitor, record);

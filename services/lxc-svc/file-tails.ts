@@ -8,7 +8,7 @@ import type { ContainerLogFile } from '../../shared/schema/logs.ts';
 import { statInside } from './container-file.ts';
 import { createFileTail, type FileTail } from './file-tail.ts';
 import { containerPlaces, type Places } from './places.ts';
-import { isAlive, startTicksOf } from './process-table.ts';
+import { isAlive } from './process-table.ts';
 import { openRawLog } from './raw-log.ts';
 import { readTailRecord, writeTailRecord } from './record-store.ts';
 import { fileLogs } from './tailed-files.ts';
@@ -16,10 +16,17 @@ import { fileLogs } from './tailed-files.ts';
 export interface FileTails {
   /** Before it starts: what is in its files now is not of this run. */
   prepare(container: string): void;
-  /** From now on, while this process is its init, since `startedMs`, wall clock. Also without `prepare`. */
-  follow(container: string, pid: number, startedMs: number): void;
+  /** From now on, while this process is its init. Also without `prepare`. */
+  follow(container: string, init: Init): void;
   /** It has ended: what is left is read. Also when it was never followed. */
   finish(container: string): void;
+}
+
+export interface Init {
+  readonly pid: number;
+  readonly startTicks: number | undefined;
+  /** Wall clock. */
+  readonly startedMs: number;
 }
 
 export interface FileTailsOptions {
@@ -43,7 +50,7 @@ interface Followed {
   /** Of the files in which something was found, by their numbers: most containers have none of theirs. */
   readonly tails: (FileTail | undefined)[];
   readonly newSinceMs: number;
-  init: { readonly pid: number; readonly startTicks: number | undefined } | undefined;
+  init: Init | undefined;
   trouble: string;
 }
 
@@ -145,11 +152,11 @@ export function createFileTails({ places, readerGid, log, filesOf }: FileTailsOp
         });
       });
     },
-    follow(container, pid, startedMs) {
-      attempt(container, () => ensure(container, startedMs - CLOCK_MS));
+    follow(container, init) {
+      attempt(container, () => ensure(container, init.startedMs - CLOCK_MS));
       const its = followed.get(container);
       if (its === undefined) return;
-      its.init = { pid, startTicks: startTicksOf(pid) };
+      its.init = init;
       schedule(LOOK_MS);
     },
     finish(container) {

@@ -101,9 +101,9 @@ export function lxcHandlers(parts: LxcParts): Handlers<typeof lxcContract> {
           const socketFolder = await sockets.open(container);
           const command = parts.writeConfig(mounted, { container, devLog, ...run, socketFolder });
           parts.tails.prepare(container);
-          const { pid, startedMs } = await runs.start(container, command);
-          parts.tails.follow(container, pid, startedMs);
-          return ok({ pid, startedMs });
+          const started = await runs.start(container, command);
+          parts.tails.follow(container, started);
+          return ok({ pid: started.pid, startedMs: started.startedMs });
         } catch (error) {
           parts.tails.finish(container);
           return fail({ code: 'START_FAILED', ...stepOf(error) });

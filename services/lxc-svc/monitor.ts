@@ -7,7 +7,15 @@ import { runCommand } from '../../shared/exec/run-command.ts';
 import { connectAbstract } from '../../shared/kernel/abstract-socket.ts';
 import { KernelError } from '../../shared/kernel/libc.ts';
 import { commandSocketNames } from './command-socket.ts';
-import { childrenOf, commandLine, findProcesses, kill, pidNamespace } from './process-table.ts';
+import {
+  childrenOf,
+  commandLine,
+  findProcesses,
+  type KnownProcess,
+  kill,
+  pidNamespace,
+  startTicksOf,
+} from './process-table.ts';
 
 const INFO_TIMEOUT_MS = 5_000;
 
@@ -30,16 +38,16 @@ export function monitorOf(pidFile: string, lxcPath: string, container: string): 
 }
 
 /** The monitor's children in a pid namespace of their own: an init, never a hook. */
-function initsOf(monitor: number): number[] {
+function initsOf(monitor: number): KnownProcess[] {
   const own = pidNamespace(monitor);
-  return childrenOf(monitor).filter((child) => {
-    const namespace = pidNamespace(child);
+  return childrenOf(monitor).filter(({ pid }) => {
+    const namespace = pidNamespace(pid);
     return namespace !== undefined && namespace !== own;
   });
 }
 
 /** The init under a monitor, undefined when it has none (any more). */
-export async function initOf(monitor: number, lxcPath: string, container: string): Promise<number | undefined> {
+export async function initOf(monitor: number, lxcPath: string, container: string): Promise<KnownProcess | undefined> {
   const [init] = initsOf(monitor);
   if (init !== undefined || !isMonitor(monitor, lxcPath, container)) return init;
   // A container that keeps the host's pid namespace: LXC knows.
@@ -47,7 +55,8 @@ export async function initOf(monitor: number, lxcPath: string, container: string
   const { stdout } = await runCommand('lxc-info', args, { timeoutMs: INFO_TIMEOUT_MS });
   const pid = Number(stdout.trim());
   // It prints nothing for a container that does not run, and Number('') is 0.
-  return pid > 1 ? pid : undefined;
+  const startTicks = pid > 1 ? startTicksOf(pid) : undefined;
+  return startTicks === undefined ? undefined : { pid, startTicks };
 }
 
 /** An `lxc-start` that still waits for its container: of an earlier service that was killed in the middle of a start. */
@@ -97,18 +106,20 @@ function untilClosed(socket: Socket): Promise<void> {
  */
 export async function monitorEnd(monitor: number, init: number, lxcPath: string, container: string): Promise<void> {
   const lives = (): boolean => isMonitor(monitor, lxcPath, container);
-  for (let tries = 0; lives(); tries += 1) {
+  for (let tries = 0; ; tries += 1) {
     const socket = connect(lxcPath, container);
     if (socket === undefined) {
+      if (!lives()) return;
       await delay(tries < 10 ? CONNECT_RETRY_MS : SLOW_LOOK_MS);
       continue;
     }
     await untilClosed(socket);
     const closedAt = performance.now();
     for (let pauseMs = FIRST_LOOK_MS; lives(); pauseMs = Math.min(pauseMs * 2, LAST_LOOK_MS)) {
-      const restarted = initsOf(monitor).some((child) => child !== init);
+      const restarted = initsOf(monitor).some(({ pid }) => pid !== init);
       if (restarted || performance.now() - closedAt > TEARDOWN_MS) kill(monitor);
       await delay(pauseMs);
     }
+    return;
   }
 }

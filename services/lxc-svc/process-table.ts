@@ -39,15 +39,20 @@ export function isAlive(pid: number, startTicks?: number): boolean {
   return stat !== undefined && stat.state !== 'Z' && (startTicks === undefined || stat.startTicks === startTicks);
 }
 
-/** Wall clock at which a process started, now and then off by a tick; undefined: no such process. */
-export function startedMs(pid: number, nowMs: number): number | undefined {
-  const ticks = startTicksOf(pid);
+/** Wall clock of that many ticks after boot, now and then off by one. */
+export function startedMs(startTicks: number, nowMs: number): number {
   const uptimeSeconds = Number(read('/proc/uptime')?.split(' ')[0]);
-  return ticks === undefined ? undefined : Math.round(nowMs - uptimeSeconds * 1000 + ticks * MS_PER_TICK);
+  return Math.round(nowMs - uptimeSeconds * 1000 + startTicks * MS_PER_TICK);
+}
+
+/** One that will not be mistaken for a later one with its number. */
+export interface KnownProcess {
+  readonly pid: number;
+  readonly startTicks: number;
 }
 
 /** Children of a process, zombies left out. */
-export function childrenOf(pid: number): number[] {
+export function childrenOf(pid: number): KnownProcess[] {
   const listed = read(`/proc/${pid}/task/${pid}/children`);
   // Kernels without CONFIG_PROC_CHILDREN: look at everybody.
   const candidates =
@@ -57,9 +62,10 @@ export function childrenOf(pid: number): number[] {
           .split(' ')
           .filter((text) => text !== '')
           .map(Number);
-  return candidates.filter((child) => {
+  return candidates.flatMap((child) => {
     const stat = statOf(child);
-    return stat !== undefined && stat.parent === pid && stat.state !== 'Z';
+    const isChild = stat !== undefined && stat.parent === pid && stat.state !== 'Z';
+    return isChild ? [{ pid: child, startTicks: stat.startTicks }] : [];
   });
 }
 

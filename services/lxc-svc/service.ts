@@ -145,7 +145,7 @@ export function startLxcService(options: LxcServiceOptions): () => void {
     await runs.adopt(container);
     const running = runs.running(container);
     if (running !== undefined) {
-      tails.follow(container, running.pid, running.startedMs);
+      tails.follow(container, running);
       await openSockets(container);
     }
     const last = running === undefined ? runs.lastExit(container) : undefined;

@@ -16,6 +16,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, it, mock } from 'node:test';
 import { createFileTails, type FileTails } from '../../services/lxc-svc/file-tails.ts';
+import { startTicksOf } from '../../services/lxc-svc/process-table.ts';
 import { silentLogger } from '../../shared/log/logger.ts';
 
 /** Within that there is a look, aligned with those of other processes. */
@@ -26,6 +27,11 @@ describe('lxc-svc.fileTails', () => {
   let init: ChildProcess;
   let tails: FileTails;
   let said: string[];
+
+  const running = () => {
+    const pid = init.pid ?? 0;
+    return { pid, startTicks: startTicksOf(pid), startedMs: Date.now() };
+  };
 
   beforeEach(() => {
     base = mkdtempSync(join(tmpdir(), 'file-tails-'));
@@ -50,7 +56,7 @@ describe('lxc-svc.fileTails', () => {
   });
 
   it('says nothing of a container whose init has ended before a look', async () => {
-    tails.follow('app', init.pid ?? 0, Date.now());
+    tails.follow('app', running());
     mock.timers.tick(LOOK_MS);
     init.kill('SIGKILL');
     await once(init, 'exit');
@@ -59,7 +65,7 @@ describe('lxc-svc.fileTails', () => {
   });
 
   it('follows a file that appears while the container runs', () => {
-    tails.follow('app', init.pid ?? 0, Date.now());
+    tails.follow('app', running());
     mock.timers.tick(LOOK_MS);
     writeFileSync(join(base, 'app.log'), 'one\n');
     mock.timers.tick(LOOK_MS);
@@ -71,7 +77,7 @@ describe('lxc-svc.fileTails', () => {
     symlinkSync('/', join(base, 'lxc/app/rootfs'));
     writeFileSync(join(base, 'app.log'), 'before\n');
     tails.prepare('app');
-    tails.follow('app', init.pid ?? 0, Date.now());
+    tails.follow('app', running());
     mock.timers.tick(LOOK_MS);
     appendFileSync(join(base, 'app.log'), 'after\n');
     mock.timers.tick(LOOK_MS);
