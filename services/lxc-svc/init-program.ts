@@ -1,6 +1,6 @@
 // Looks in a mounted root filesystem for the program that LXC would run as init: LXC itself only says that exec failed.
 import { Buffer } from 'node:buffer';
-import { closeSync, constants, lstatSync, openSync, readlinkSync, readSync } from 'node:fs';
+import { closeSync, constants, lstatSync, openSync, readlinkSync, readSync, type Stats } from 'node:fs';
 import { posix } from 'node:path';
 import { initLine, splitCommand } from '../../shared/lxc-config/init-command.ts';
 import { mountTarget } from '../../shared/lxc-config/owned-keys.ts';
@@ -17,8 +17,8 @@ const MAX_LINKS = 40;
 const MAX_INTERPRETERS = 5;
 
 type Found =
-  /** `path`: inside the root, without links. */
-  | { readonly kind: 'found'; readonly path: string }
+  /** `path`: inside the root, without links. `stats`: its own; undefined where it ends in a step up or at a root, which are folders. */
+  | { readonly kind: 'found'; readonly path: string; readonly stats: Stats | undefined }
   /** Below a mount that is made when the container starts. */
   | { readonly kind: 'mounted' }
   /** `path`: the first part that is not there. */
@@ -71,11 +71,10 @@ function whyNotFile(rootfs: string, path: string, mounts: readonly string[], dep
   const found = resolveInRoot(rootfs, path, mounts);
   if (found.kind === 'mounted') return undefined;
   if (found.kind === 'missing') return found.path === path ? `no ${path}` : `no ${path}, as there is no ${found.path}`;
-  const file = posix.join(rootfs, found.path);
-  const stat = lstatSync(file);
-  if (!stat.isFile()) return `${path} is no program`;
-  if ((stat.mode & 0o111) === 0) return `${path} is not executable (mode ${(stat.mode & 0o777).toString(8)})`;
-  const interpreter = interpreterOf(headOf(file));
+  const { stats } = found;
+  if (stats?.isFile() !== true) return `${path} is no program`;
+  if ((stats.mode & 0o111) === 0) return `${path} is not executable (mode ${(stats.mode & 0o777).toString(8)})`;
+  const interpreter = interpreterOf(headOf(posix.join(rootfs, found.path)));
   if (interpreter === undefined || depth === 0) return undefined;
   const why = whyNotFile(rootfs, interpreter, mounts, depth - 1);
   return why === undefined ? undefined : `${path} needs ${interpreter}, and ${why}`;
@@ -85,9 +84,11 @@ function whyNotFile(rootfs: string, path: string, mounts: readonly string[], dep
 function resolveInRoot(rootfs: string, path: string, mounts: readonly string[]): Found {
   let parts = path.split('/').filter((part) => part !== '' && part !== '.');
   let done: string[] = [];
+  let stats: Stats | undefined;
   for (let links = 0; parts.length > 0; ) {
     const [part = '', ...rest] = parts;
     parts = rest;
+    stats = undefined;
     if (part === '..') {
       done = done.slice(0, -1);
       continue;
@@ -98,6 +99,7 @@ function resolveInRoot(rootfs: string, path: string, mounts: readonly string[]):
     if (stat === undefined) return { kind: 'missing', path: here };
     if (!stat.isSymbolicLink()) {
       done = [...done, part];
+      stats = stat;
       continue;
     }
     links += 1;
@@ -106,10 +108,10 @@ function resolveInRoot(rootfs: string, path: string, mounts: readonly string[]):
     if (target.startsWith('/')) done = [];
     parts = [...target.split('/').filter((each) => each !== '' && each !== '.'), ...parts];
   }
-  return { kind: 'found', path: `/${done.join('/')}` };
+  return { kind: 'found', path: `/${done.join('/')}`, stats };
 }
 
-function lstatOf(path: string): ReturnType<typeof lstatSync> | undefined {
+function lstatOf(path: string): Stats | undefined {
   try {
     return lstatSync(path);
   } catch {
@@ -118,8 +120,10 @@ function lstatOf(path: string): ReturnType<typeof lstatSync> | undefined {
   }
 }
 
+/** Of all files: what is read is looked at before the next read. */
+const head = Buffer.allocUnsafeSlow(HEAD_BYTES);
+
 function headOf(file: string): Buffer {
-  const head = Buffer.alloc(HEAD_BYTES);
   const opened = openSync(file, constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK);
   try {
     return head.subarray(0, readSync(opened, head, 0, HEAD_BYTES, 0));

@@ -21,13 +21,16 @@ type BeforeOpening = (parent: number, name: string) => void;
 
 function maker(uid: number | undefined): BeforeOpening {
   return (parent, name) => {
+    const path = `/proc/self/fd/${parent}/${name}`;
+    // As that of the revision is; the look is cheaper than the error.
+    if (existsSync(path)) return;
     try {
-      mkdirSync(`/proc/self/fd/${parent}/${name}`, { mode: 0o755 });
+      mkdirSync(path, { mode: 0o755 });
     } catch (error) {
       if (error instanceof Error && 'code' in error && error.code === 'EEXIST') return;
       throw error;
     }
-    const made = openFolder(`/proc/self/fd/${parent}/${name}`);
+    const made = openFolder(path);
     if (uid !== undefined) fchownSync(made, uid, uid);
     closeSync(made);
   };

@@ -70,6 +70,8 @@ function writeRecord(path: string, record: object): void {
 
 /** Undefined: no such file, or not what this build writes; what it told is then found out anew. */
 function readRecord<T extends z.ZodMiniType>(path: string, schema: T): z.output<T> | undefined {
+  // As most are not there when a container is mounted; the look is cheaper than the error.
+  if (!existsSync(path)) return undefined;
   try {
     return schema.parse(JSON.parse(readFileSync(path, 'utf8')));
   } catch {
@@ -89,7 +91,7 @@ export const writeRunRecord = (path: string, record: RunRecord): void => writeRe
 export const writeExitRecord = (path: string, record: ExitRecord): void => writeRecord(path, record);
 
 export function removeRecord(path: string): void {
-  // The look is cheaper than the error that there was nothing.
+  // Here too.
   if (!existsSync(path)) return;
   try {
     unlinkSync(path);
