@@ -26,8 +26,10 @@ interface LogLine {
   readonly message: string;
 }
 
-function linesOf(log: string): LogLine[] {
+/** Those with one of `words`: LXC writes a hundred lines a run, of which hardly any is looked for. */
+function linesWith(words: readonly string[], log: string): LogLine[] {
   return log.split('\n').flatMap((line) => {
+    if (!words.some((word) => line.includes(word))) return [];
     const [, time = '', level = '', message = ''] = LINE.exec(line) ?? [];
     return time === '' ? [] : [{ atMs: epochOf(time), level, message }];
   });
@@ -45,7 +47,7 @@ function epochOf(time: string): number {
 /** The last end of that pid in the log, which was last written at `writtenMs` (a tick late at worst); undefined when the log does not tell. */
 export function loggedExit(log: string, pid: number, writtenMs: number): LoggedExit | undefined {
   let found: LoggedExit | undefined;
-  for (const { atMs, message } of linesOf(log)) {
+  for (const { atMs, message } of linesWith(['Container init process ', 'Child <'], log)) {
     const [, exited] = EXITED.exec(message) ?? [];
     if (Number(exited) === pid) found = { pid, atMs, status: { kind: 'code', code: 0 } };
     const [, child, code, signal] = ENDED.exec(message) ?? [];
@@ -59,11 +61,11 @@ export function loggedExit(log: string, pid: number, writtenMs: number): LoggedE
 
 /** The pid of the last init that was started, undefined when none was. */
 export function loggedStart(log: string): number | undefined {
-  const pids = linesOf(log).map(({ message }) => Number(STARTED.exec(message)?.[1]));
+  const pids = linesWith(['Started "'], log).map(({ message }) => Number(STARTED.exec(message)?.[1]));
   return pids.findLast((pid) => pid > 1);
 }
 
 /** What went wrong first: the lines after it only pass the bad news on. Undefined when the log has no error. */
 export function firstError(log: string): string | undefined {
-  return linesOf(log).find(({ level }) => level === 'ERROR')?.message;
+  return linesWith([' ERROR '], log).find(({ level }) => level === 'ERROR')?.message;
 }
