@@ -41,5 +41,5 @@ export const cgroupPlaces = adding(({ cgroup }) => [
   { key: 'lxc.cgroup.dir.container', value: `${cgroup}/payload` },
   { key: 'lxc.cgroup.dir.container.inner', value: 'inner' },
   { key: 'lxc.cgroup.dir.monitor', value: `${cgroup}/monitor` },
-  { key: 'lxc.cgroup.dir.monitor.pivot', value: `${cgroup}/pivot` },
+  { key: 'lxc.cgroup.dir.monitor.pivot', value: cgroup },
 ]);

@@ -114,8 +114,8 @@ export function processesIn(folders: readonly string[]): number[] {
 /** What LXC leaves at the end of a run (cgroups/cgfsng.c): without a look at the twenty files of the kernel's in each. False: there is more. */
 function removeUsual(folder: string): boolean {
   try {
-    for (const below of ['pivot/lxc.pivot', 'pivot'])
-      if (existsSync(join(folder, below))) rmdirSync(join(folder, below));
+    const pivot = join(folder, 'lxc.pivot');
+    if (existsSync(pivot)) rmdirSync(pivot);
     rmdirSync(folder);
     return true;
   } catch {
