@@ -1,6 +1,6 @@
 // A container's place on the network: its namespace and veth pairs, compared with what the kernel has and changed where
 // that differs. Nothing is remembered: whose a link is says its alias.
-import { closeSync } from 'node:fs';
+import { closeSync, existsSync } from 'node:fs';
 import type { Lease } from '../../shared/schema/network.ts';
 import { type HostView, linksWithin, listLinks, liveView, lookUp, ownLinks, withHost } from './host-links.ts';
 import {
@@ -26,7 +26,7 @@ import {
   dumpLinks,
   getLinkByIndex,
   type Link,
-  setAliasByName,
+  markPortByName,
 } from './rtnetlink-link.ts';
 
 export interface AttachedInterface {
@@ -270,6 +270,9 @@ function clearTheWay(
   }
 }
 
+/** There where the kernel has IPv6 (if6_proc_net_init() in net/ipv6/addrconf.c). */
+const IPV6_ADDRESSES = '/proc/net/if_inet6';
+
 function createPair(
   { container, host, find, inside, namespaceFd, undo }: Session,
   bridge: Link,
@@ -296,7 +299,7 @@ function createPair(
     if (created !== undefined) host.apply([{ step: undoStep, message: deleteLink(created.index) }]);
   });
   const alias = attachmentAlias(container, lease.interface);
-  host.apply([{ step: `mark veth ${hostName}`, message: setAliasByName(hostName, alias) }]);
+  host.apply([{ step: `mark veth ${hostName}`, message: markPortByName(hostName, alias, existsSync(IPV6_ADDRESSES)) }]);
   const name = `${lease.interface} of ${container}`;
   inside.apply([{ step: `bring up ${name}`, message: bringUpByName(lease.interface) }]);
   // To be asked about a link makes the kernel take note of its carrier, else done some time later: only then the bridge forwards what it

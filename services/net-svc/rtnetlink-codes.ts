@@ -21,6 +21,7 @@ export const IFLA_MACVLAN_MODE = 1;
 export const IFLA_INFO_DATA = 2;
 export const IFLA_IFNAME = 3;
 export const IFLA_LINK = 5;
+export const IFLA_INET6_ADDR_GEN_MODE = 8;
 export const IFLA_MASTER = 10;
 export const IFLA_LINKINFO = 18;
 export const IFLA_IFALIAS = 20;
@@ -50,11 +51,13 @@ export const NETNSA_FD = 3;
 
 // Values.
 export const AF_INET = 2;
+export const AF_INET6 = 10;
 export const RT_TABLE_MAIN = 254;
 export const RT_TABLE_LOCAL = 255;
 export const RTPROT_STATIC = 4;
 export const RT_SCOPE_UNIVERSE = 0;
 export const RTN_UNICAST = 1;
+export const IN6_ADDR_GEN_MODE_NONE = 1;
 export const IPV4_DEVCONF_ARP_NOTIFY = 22; // linux/ip.h
 export const VETH_INFO_PEER = 1;
 export const MACVLAN_MODE_BRIDGE = 4;

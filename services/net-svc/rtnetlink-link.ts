@@ -16,6 +16,7 @@ import {
 } from './netlink-message.ts';
 import {
   AF_INET,
+  AF_INET6,
   IFF_RUNNING,
   IFF_UP,
   IFLA_ADDRESS,
@@ -25,6 +26,7 @@ import {
   IFLA_IFALIAS,
   IFLA_IFNAME,
   IFLA_INET_CONF,
+  IFLA_INET6_ADDR_GEN_MODE,
   IFLA_INFO_DATA,
   IFLA_INFO_KIND,
   IFLA_LINK,
@@ -35,6 +37,7 @@ import {
   IFLA_NET_NS_FD,
   IFLA_NUM_RX_QUEUES,
   IFLA_NUM_TX_QUEUES,
+  IN6_ADDR_GEN_MODE_NONE,
   IPV4_DEVCONF_ARP_NOTIFY,
   MACVLAN_MODE_BRIDGE,
   RTEXT_FILTER_SKIP_STATS,
@@ -160,9 +163,15 @@ export function bringUpByName(name: string): MessageBody {
   return message(RTM_SETLINK, 0, header(0, true), [text(IFLA_IFNAME, name)]);
 }
 
-/** The alias is not taken at creation; sent behind the creation in one datagram it is there before anybody else runs. */
-export function setAliasByName(name: string, alias: string): MessageBody {
-  return message(RTM_SETLINK, 0, header(0, undefined), [text(IFLA_IFNAME, name), text(IFLA_IFALIAS, alias)]);
+/** A port of a bridge is reached by no address of its own: one would only be told of to the other end of the veth. */
+const NO_IPV6_ADDRESS = nested(IFLA_AF_SPEC, [
+  nested(AF_INET6, [{ type: IFLA_INET6_ADDR_GEN_MODE, value: Buffer.of(IN6_ADDR_GEN_MODE_NONE) }]),
+]);
+
+/** Neither is taken at creation. `hasIpv6`: of the kernel; one without it refuses all of the message (validate_linkmsg() in rtnetlink.c). */
+export function markPortByName(name: string, alias: string, hasIpv6: boolean): MessageBody {
+  const attributes = [text(IFLA_IFNAME, name), text(IFLA_IFALIAS, alias)];
+  return message(RTM_SETLINK, 0, header(0, undefined), hasIpv6 ? [...attributes, NO_IPV6_ADDRESS] : attributes);
 }
 
 export interface LinkChange {

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { execFileSync, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { mkdirSync, readdirSync, readlinkSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, readdirSync, readlinkSync, writeFileSync } from 'node:fs';
 import { beforeEach, describe, it } from 'node:test';
 import { isDeepStrictEqual } from 'node:util';
 import { attach, listAttachments } from '../../services/net-svc/attachments.ts';
@@ -22,6 +22,7 @@ mkdirSync(dir, { recursive: true });
 const namespaces = openNamespaces(dir);
 const netnsOf = (container: string): string => `${dir}/${container}`;
 const PATIENCE_MS = 20_000;
+const HAS_IPV6 = existsSync('/proc/net/if_inet6');
 const home = readlinkSync('/proc/thread-self/ns/net');
 
 const failsAt = (step: RegExp, reason: RegExp) => (error: unknown) => {
@@ -67,6 +68,26 @@ describe('net.attach', () => {
       JSON.parse(run(['ip', '-j', '-d', 'link', 'show', name], netns));
     for (const [queues] of [queuesOf(hostInterfaceName('web', 'eth0')), queuesOf('eth0', netnsOf('web'))]) {
       assert.deepEqual([queues?.num_tx_queues, queues?.num_rx_queues], [1, 1]);
+    }
+  });
+
+  it('gives the host side no IPv6 address of its own, which nobody would ever use', { skip: !HAS_IPV6 }, () => {
+    attach(namespaces, 'web', [leaseOf(internal, 'web', 2)]);
+    const [outside] = JSON.parse(run(['ip', '-j', '-d', 'link', 'show', hostInterfaceName('web', 'eth0')]));
+    assert.equal(outside.inet6_addr_gen_mode, 'none');
+    const [inside] = JSON.parse(run(['ip', '-j', '-d', 'link', 'show', 'eth0'], netnsOf('web')));
+    assert.equal(inside.inet6_addr_gen_mode, 'eui64');
+  });
+
+  it('attaches where IPv6 is switched off', { skip: !HAS_IPV6 }, () => {
+    const setting = '/proc/sys/net/ipv6/conf/default/disable_ipv6';
+    writeFileSync(setting, '1');
+    try {
+      attach(namespaces, 'web', [leaseOf(internal, 'web', 2)]);
+      assert.equal(link(hostInterfaceName('web', 'eth0'))?.ifalias, 'berth:web/eth0');
+      assert.ok(reaches('10.0.5.1', netnsOf('web')));
+    } finally {
+      writeFileSync(setting, '0');
     }
   });
 

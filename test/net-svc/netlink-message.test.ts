@@ -11,7 +11,8 @@ import {
   NLM_F_REQUEST,
 } from '../../services/net-svc/netlink-message.ts';
 import { broadcastOf, decodeAddress, decodeDefaultRoute } from '../../services/net-svc/rtnetlink-address.ts';
-import { decodeLink } from '../../services/net-svc/rtnetlink-link.ts';
+import { IFLA_AF_SPEC, IFLA_IFALIAS, IFLA_IFNAME } from '../../services/net-svc/rtnetlink-codes.ts';
+import { decodeLink, markPortByName } from '../../services/net-svc/rtnetlink-link.ts';
 
 const bytes = (maxLength: number) => fc.uint8Array({ maxLength }).map((array) => Buffer.from(array));
 
@@ -86,6 +87,15 @@ describe('decodeOutcome', () => {
       encodeAttributes([{ type: 1, value: Buffer.from('Why\0') }]),
     ]);
     assert.deepEqual(decodeOutcome({ type: 2, flags: 0x200, sequence: 1, payload }), { errno: 1, explanation: 'Why' });
+  });
+});
+
+describe('the mark of a port', () => {
+  it('says nothing of IPv6 to a kernel without it, which would refuse the mark as well', () => {
+    const typesOf = (hasIpv6: boolean) =>
+      [...decodeAttributes(markPortByName('vb', 'berth:web/eth0', hasIpv6).payload.subarray(16)).keys()].sort();
+    assert.deepEqual(typesOf(false), [IFLA_IFALIAS, IFLA_IFNAME].sort());
+    assert.deepEqual(typesOf(true), [IFLA_AF_SPEC, IFLA_IFALIAS, IFLA_IFNAME].sort());
   });
 });
 
