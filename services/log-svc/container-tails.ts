@@ -182,7 +182,7 @@ export function createContainerTails(
       for (const { folder } of tails.values()) changedFolders.add(folder);
       readChanged();
       save();
-      for (const { close } of watchers.values()) close();
+      for (const watcher of watchers.values()) watcher.close();
       for (const [path, tail] of tails) {
         if (sink !== undefined) tail.tellLeftOut(sink, true);
         letGo(path, tail);
