@@ -4,7 +4,6 @@ import { type ChildProcess, spawn, spawnSync } from 'node:child_process';
 import { once } from 'node:events';
 import { chownSync, closeSync, existsSync, mkdirSync, mkdtempSync, readdirSync, rmSync } from 'node:fs';
 import { get, type IncomingMessage } from 'node:http';
-import { Socket } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import process from 'node:process';
@@ -18,7 +17,7 @@ import { createChannel } from '../shared/ipc/channel.ts';
 import { ok, type ServiceName } from '../shared/ipc/contract.ts';
 import { memoryPorts } from '../shared/ipc/memory-port.ts';
 import { socketPort } from '../shared/ipc/socket-port.ts';
-import { listenUnix } from '../shared/kernel/unix-sockets.ts';
+import { listenUnix, unixSocketPair } from '../shared/kernel/unix-sockets.ts';
 import { silentLogger } from '../shared/log/logger.ts';
 import { BROKER_FD, LAUNCH_VARIABLE, type Launch } from '../shared/service/launch.ts';
 import {
@@ -195,14 +194,15 @@ function start(service: ServiceName, around: Rehearsal, broker: Broker): ChildPr
     ...[process.execPath, ...(service === 'lxc-svc' ? ['--require', machine] : [])],
     ...[join(program, 'boot.js'), '--rehearse', join(program, `${service}.js`), join(caches, `${service}.cache`)],
   ];
+  const [brokerFd, childFd] = unixSocketPair();
   const child = spawn(command, args, {
-    stdio: ['ignore', 'ignore', 'ignore', 'pipe', ...(service === 'ctl-svc' ? [hostSocketFd] : [])],
+    stdio: ['ignore', 'ignore', 'ignore', childFd, ...(service === 'ctl-svc' ? [hostSocketFd] : [])],
     env: { PATH: process.env.PATH, [LAUNCH_VARIABLE]: JSON.stringify(launch), [REHEARSED_ROOT]: root },
     cwd: '/',
     ...asNobody(),
   });
-  const socket = child.stdio[BROKER_FD];
-  if (socket instanceof Socket) broker.attach(service, socketPort(socket));
+  closeSync(childFd);
+  broker.attach(service, socketPort(brokerFd));
   return child;
 }
 

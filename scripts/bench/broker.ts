@@ -1,7 +1,7 @@
 // Bench rows of the broker: a round trip A → broker → B and back, beside the same through a relay of bare bytes,
 // through Node's own child-process IPC and through D-Bus.
 import { type ChildProcess, spawn } from 'node:child_process';
-import { mkdtempSync, rmSync } from 'node:fs';
+import { closeSync, mkdtempSync, rmSync } from 'node:fs';
 import { Socket } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -9,6 +9,7 @@ import process from 'node:process';
 import { build } from 'esbuild';
 import { createBroker } from '../../shared/ipc/broker.ts';
 import { socketPort } from '../../shared/ipc/socket-port.ts';
+import { unixSocketPair } from '../../shared/kernel/unix-sockets.ts';
 import { silentLogger } from '../../shared/log/logger.ts';
 import { BENCH_HASH, type BenchResult, benchContract, benchResult } from './broker-contract.ts';
 import { type Dbus, type Missing, openDbusBroker, openDbusDaemon } from './dbus.ts';
@@ -103,10 +104,10 @@ async function throughBroker(peers: string): Promise<BenchResult> {
     listener: { onReady: () => undefined, onBeat: () => undefined, onGone: () => undefined },
   });
   const start = (service: 'ipam-svc' | 'state-svc', role: string): ChildProcess => {
-    const child = spawn(process.execPath, [peers, 'ours', role], { stdio: ['ignore', 'pipe', 'inherit', 'pipe'] });
-    const socket = child.stdio[3];
-    if (!(socket instanceof Socket)) throw new Error('no socketpair');
-    broker.attach(service, socketPort(socket));
+    const [brokerFd, childFd] = unixSocketPair();
+    const child = spawn(process.execPath, [peers, 'ours', role], { stdio: ['ignore', 'pipe', 'inherit', childFd] });
+    closeSync(childFd);
+    broker.attach(service, socketPort(brokerFd));
     return child;
   };
   const answering = start('ipam-svc', 'answer');

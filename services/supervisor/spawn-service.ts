@@ -1,10 +1,11 @@
 // Starts the process of one service with the privileges of its contract, its end of the broker's socketpair, and its logs.
 import { type ChildProcess, spawn } from 'node:child_process';
-import { Socket } from 'node:net';
+import { closeSync } from 'node:fs';
 import { join } from 'node:path';
 import process from 'node:process';
 import type { Contract } from '../../shared/ipc/contract.ts';
-import { BROKER_FD, LAUNCH_VARIABLE, type Launch } from '../../shared/service/launch.ts';
+import { unixSocketPair } from '../../shared/kernel/unix-sockets.ts';
+import { LAUNCH_VARIABLE, type Launch } from '../../shared/service/launch.ts';
 import { nodeArguments, type Places, setprivArguments } from './spawn-arguments.ts';
 
 export interface SpawnRequest {
@@ -20,8 +21,8 @@ export interface SpawnRequest {
 
 export interface ServiceProcess {
   readonly pid: number;
-  /** The broker's end. */
-  readonly socket: Socket;
+  /** The broker's end of the socketpair, the caller's to close. */
+  readonly brokerFd: number;
   kill(): void;
   /** The last bytes of stderr, one line's worth. */
   lastWords(): string;
@@ -45,9 +46,21 @@ export const PERMISSION_FLAG = permissionFlagOf(process.versions.node);
 
 /** `onEnd` is called once, also when the process could not be started; not when this throws, as it does for want of memory or descriptors. */
 export function spawnService(request: SpawnRequest, onEnd: (end: ProcessEnd) => void): ServiceProcess {
-  const { contract, uid, places, launch, logFd, inheritedFds } = request;
+  const [brokerFd, childFd] = unixSocketPair();
+  try {
+    const child = start(request, childFd);
+    return { ...followed(child, onEnd), brokerFd };
+  } catch (error) {
+    closeSync(brokerFd);
+    throw error;
+  } finally {
+    closeSync(childFd);
+  }
+}
+
+function start({ contract, uid, places, launch, logFd, inheritedFds }: SpawnRequest, childFd: number): ChildProcess {
   // umask is inherited and setpriv cannot set it.
-  const child = withUmask(contract.privileges.umask, () =>
+  return withUmask(contract.privileges.umask, () =>
     spawn(
       'setpriv',
       [
@@ -58,7 +71,7 @@ export function spawnService(request: SpawnRequest, onEnd: (end: ProcessEnd) => 
         join(places.program, `${contract.service}.js`),
       ],
       {
-        stdio: ['ignore', logFd, 'pipe', 'pipe', ...inheritedFds],
+        stdio: ['ignore', logFd, 'pipe', childFd, ...inheritedFds],
         env: cleanEnvironment(launch),
         cwd: '/',
         // A session of its own: Ctrl-C on the supervisor's terminal is the supervisor's business.
@@ -66,6 +79,9 @@ export function spawnService(request: SpawnRequest, onEnd: (end: ProcessEnd) => 
       },
     ),
   );
+}
+
+function followed(child: ChildProcess, onEnd: (end: ProcessEnd) => void): Omit<ServiceProcess, 'brokerFd'> {
   const words = collectLastWords(child);
   let ended = false;
   const end = (code: number | null, signal: NodeJS.Signals | null): void => {
@@ -78,10 +94,7 @@ export function spawnService(request: SpawnRequest, onEnd: (end: ProcessEnd) => 
     end(null, null);
   });
   child.on('exit', end);
-  // Without descriptors to spare Node makes no pipes at all, whatever the type says.
-  const socket = child.stdio?.[BROKER_FD];
-  if (!(socket instanceof Socket)) throw new Error(`no socketpair for ${contract.service}`);
-  return { pid: child.pid ?? 0, socket, kill: () => child.kill('SIGKILL'), lastWords: words.read };
+  return { pid: child.pid ?? 0, kill: () => child.kill('SIGKILL'), lastWords: words.read };
 }
 
 function withUmask<T>(mask: number, run: () => T): T {

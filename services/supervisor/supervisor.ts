@@ -183,7 +183,7 @@ function supervise(contract: Contract, { held, broker, log, options, announce }:
         },
         onEnd,
       ),
-    connect: (child) => broker.attach(service, socketPort(child.socket)),
+    connect: (child) => broker.attach(service, socketPort(child.brokerFd)),
     disconnect: () => broker.detach(service),
     announce: (state, reason) => announce(contract, state, reason),
   });

@@ -1,7 +1,7 @@
 // What the broker knows of one service: its port, the calls that are with it, the calls it made, the events it is owed.
 import { encodeMessage } from './codec.ts';
 import { SERVICE_NAMES, type ServiceName } from './contract.ts';
-import { type Frame, KIND, sizeOf, topicOf } from './envelope.ts';
+import { copyFrame, type Frame, KIND, sizeOf, topicOf } from './envelope.ts';
 import { createIdTable } from './id-table.ts';
 import type { Port } from './port.ts';
 
@@ -65,7 +65,7 @@ export function createPeer(service: ServiceName, index: number): BrokerPeer {
   let lastId = 0;
 
   const waitWith = (frame: Frame): void => {
-    waiting.push(frame);
+    waiting.push(copyFrame(frame));
     if (waiting.length <= MAX_WAITING_EVENTS) return;
     const dropped = waiting.shift();
     if (dropped !== undefined) lost.set(topicOf(dropped), (lost.get(topicOf(dropped)) ?? 0) + 1);

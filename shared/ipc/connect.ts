@@ -1,5 +1,4 @@
 // Opens the connection that a service process inherited from the supervisor.
-import { Socket } from 'node:net';
 import type { Logger } from '../log/logger.ts';
 import { createChannel } from './channel.ts';
 import type { Channel, Contract } from './contract.ts';
@@ -8,8 +7,7 @@ import { socketPort } from './socket-port.ts';
 
 /** `fd` is a connected stream socket that nobody else in this process uses. */
 export function connectInherited(fd: number, contract: Contract, log: Logger): Channel {
-  const socket = new Socket({ fd, readable: true, writable: true });
-  return createChannel(socketPort(socket), {
+  return createChannel(socketPort(fd), {
     contractsHash: CONTRACTS_HASH,
     log,
     beatMs: contract.watch.beatMs,

@@ -13,6 +13,7 @@ export interface Port {
 }
 
 export interface PortListener {
+  /** What the frame lies in is written over afterwards: who keeps one copies it. To be sent on at once it needs no copy. */
   onFrame(frame: Frame): void;
   /** Called once. `reason` is empty for an orderly end. */
   onClose(reason: string): void;

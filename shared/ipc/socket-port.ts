@@ -1,8 +1,8 @@
 // A port over a stream socket: the inherited socketpair between a service and the broker.
 import { Buffer } from 'node:buffer';
-import type { Socket } from 'node:net';
+import { type ConnectOpts, Socket, type SocketConstructorOpts } from 'node:net';
 import process from 'node:process';
-import { bytesOf, type Frame, sizeOf } from './envelope.ts';
+import { bytesOf, type Frame, MAX_FRAME_BYTES, sizeOf } from './envelope.ts';
 import { createFrameReader } from './frame-reader.ts';
 import type { OpenPort } from './port.ts';
 
@@ -14,8 +14,14 @@ const FLUSH_BYTES = 4 * 1024;
 
 const NOTHING: Piece = { bytes: Buffer.alloc(0), at: 0, end: 0 };
 
-/** Takes the socket over. A stream that is not frames of ours closes it, with the reason. */
-export function socketPort(socket: Socket): OpenPort {
+/**
+ * What any port of this process reads, one at a time: memory for each read anew, and a stream that hands it on, cost more than the rest of
+ * receiving a message. So a frame lies here until the next one is read.
+ */
+const received = Buffer.allocUnsafeSlow(MAX_FRAME_BYTES);
+
+/** Takes over a connected stream socket that nobody else in this process uses. A stream that is not frames of ours closes it, with the reason. */
+export function socketPort(fd: number): OpenPort {
   return (listener) => {
     let closed = false;
     let pieces: Piece[] = [];
@@ -28,13 +34,27 @@ export function socketPort(socket: Socket): OpenPort {
     const reader = createFrameReader((frame) => {
       if (!closed) listener.onFrame(frame);
     });
+    const onBytes = (size: number): boolean => {
+      if (closed || reader.push(received, size)) return true;
+      reason = 'malformed frame';
+      socket.destroy();
+      return false;
+    };
+    const options: SocketConstructorOpts & Pick<ConnectOpts, 'onread'> = {
+      fd,
+      readable: true,
+      writable: true,
+      onread: { buffer: received, callback: onBytes },
+    };
+    const socket = new Socket(options);
     const begin = (frame: Frame): void => {
       if (last.end > last.at) pieces.push(last);
       last = { bytes: frame.bytes, at: frame.at, end: frame.at };
     };
     const flush = (): void => {
       if (gatheredBytes === 0) return;
-      const bytes = pieces.length === 0 ? bytesOf(last) : joined([...pieces, last], gatheredBytes);
+      const isLasting = pieces.length === 0 && last.bytes !== received;
+      const bytes = isLasting ? bytesOf(last) : joined([...pieces, last], gatheredBytes);
       // What comes next may lie behind it.
       last.at = last.end;
       if (pieces.length > 0) pieces = [];
@@ -43,11 +63,6 @@ export function socketPort(socket: Socket): OpenPort {
       socket.write(bytes);
       isWaiting = socket.writableLength > 0;
     };
-    socket.on('data', (chunk: Buffer) => {
-      if (closed || reader.push(chunk)) return;
-      reason = 'malformed frame';
-      socket.destroy();
-    });
     socket.on('drain', () => listener.onDrain());
     socket.on('error', (error) => {
       reason ||= error.message;

@@ -29,6 +29,9 @@ const cPipe2: (fds: Int32Array, flags: number) => number = libc.func('int pipe2(
 const cSocket: (domain: number, type: number, protocol: number) => number = libc.func(
   'int socket(int domain, int type, int protocol)',
 );
+const cSocketpair: (domain: number, type: number, protocol: number, fds: Int32Array) => number = libc.func(
+  'int socketpair(int domain, int type, int protocol, int *fds)',
+);
 const cBind: (fd: number, address: Uint8Array, length: number) => number = libc.func(
   'int bind(int fd, const void *address, uint32_t length)',
 );
@@ -83,6 +86,14 @@ export function pipe2(flags: number): { readFd: number; writeFd: number } {
 
 export function socket(domain: number, type: number, protocol: number): number {
   return checked(cSocket(domain, type, protocol), 'socket');
+}
+
+/** socketpair(2). */
+export function socketpair(domain: number, type: number, protocol: number): readonly [number, number] {
+  const fds = new Int32Array(2);
+  checked(cSocketpair(domain, type, protocol, fds), 'socketpair');
+  const [one = -1, other = -1] = fds;
+  return [one, other];
 }
 
 /** `address` is the struct sockaddr of the family, whole. */

@@ -1,6 +1,6 @@
 // Pipes and Unix sockets, listening ones and those for datagrams, as bare file descriptors, to be handed on to other processes.
 import { chmodSync, closeSync, rmSync } from 'node:fs';
-import { bind, KernelError, listen, pipe2, socket } from './libc.ts';
+import { bind, KernelError, listen, pipe2, socket, socketpair } from './libc.ts';
 
 // linux/un.h, linux/socket.h, asm-generic/fcntl.h: the same numbers on x86, arm and riscv.
 const AF_UNIX = 1;
@@ -14,6 +14,11 @@ const MAX_PATH_BYTES = 107;
 /** Both ends close on exec and do not block; the caller closes them. */
 export function pipe2NonBlocking(): { readFd: number; writeFd: number } {
   return pipe2(CLOEXEC | NONBLOCK);
+}
+
+/** Two stream sockets, connected with each other. Both close on exec and do not block; the caller closes them. */
+export function unixSocketPair(): readonly [number, number] {
+  return socketpair(AF_UNIX, SOCK_STREAM | NONBLOCK | CLOEXEC, 0);
 }
 
 /** A stream socket that closes on exec and does not block; the caller closes it. */

@@ -4,7 +4,6 @@ import assert from 'node:assert/strict';
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { chmodSync, closeSync, mkdtempSync, rmSync } from 'node:fs';
-import { Socket } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import process from 'node:process';
@@ -18,7 +17,7 @@ import type { Channel, ServiceName } from '../../shared/ipc/contract.ts';
 import { CONTRACTS_HASH } from '../../shared/ipc/contracts-hash.ts';
 import { memoryPorts } from '../../shared/ipc/memory-port.ts';
 import { socketPort } from '../../shared/ipc/socket-port.ts';
-import { bindAndListen, listenUnix, unboundUnixSocket } from '../../shared/kernel/unix-sockets.ts';
+import { bindAndListen, listenUnix, unboundUnixSocket, unixSocketPair } from '../../shared/kernel/unix-sockets.ts';
 import { silentLogger } from '../../shared/log/logger.ts';
 import { LAUNCH_VARIABLE } from '../../shared/service/launch.ts';
 import { resolveUid } from '../../shared/service/users.ts';
@@ -74,11 +73,12 @@ describe('ctl process', { skip: process.getuid?.() !== 0 && 'needs root, to beco
     const id = String(resolveUid('berth-ctl'));
     const privileges = ['--reuid', id, '--regid', id, '--clear-groups', '--bounding-set', '-all', '--no-new-privs'];
     const fences = ['--disallow-code-generation-from-strings', PERMISSION_FLAG, '--no-warnings'];
+    const [brokerFd, childFd] = unixSocketPair();
     const child = spawn(
       'setpriv',
       [...privileges, process.execPath, ...fences, `--allow-fs-read=${program}`, program],
       {
-        stdio: ['ignore', 'ignore', 'inherit', 'pipe', hostFd, bankFd],
+        stdio: ['ignore', 'ignore', 'inherit', childFd, hostFd, bankFd],
         env: {
           [LAUNCH_VARIABLE]: JSON.stringify({
             service: 'ctl-svc',
@@ -90,15 +90,13 @@ describe('ctl process', { skip: process.getuid?.() !== 0 && 'needs root, to beco
         },
       },
     );
-    closeSync(hostFd);
+    for (const fd of [hostFd, childFd]) closeSync(fd);
     const exited = once(child, 'exit');
     kill = async () => {
       child.kill('SIGKILL');
       await exited;
     };
-    const link = child.stdio[3];
-    assert.ok(link instanceof Socket);
-    broker.attach('ctl-svc', socketPort(link));
+    broker.attach('ctl-svc', socketPort(brokerFd));
     await Promise.race([ready, exited.then(() => assert.fail('ctl-svc ended before it was ready'))]);
   });
   after(async () => {

@@ -3,9 +3,10 @@ import assert from 'node:assert/strict';
 import { afterEach, beforeEach, describe, it } from 'node:test';
 import { decodeMessage, encodeMessage } from '../../shared/ipc/codec.ts';
 import type { Channel } from '../../shared/ipc/contract.ts';
-import { type Frame, KIND, kindOf, sizeOf } from '../../shared/ipc/envelope.ts';
+import { bytesOf, type Frame, KIND, kindOf, sizeOf } from '../../shared/ipc/envelope.ts';
 import { createMemoryBus, type MemoryBus } from '../../shared/ipc/memory-bus.ts';
 import type { PortListener } from '../../shared/ipc/port.ts';
+import { topicId } from '../../shared/ipc/topic.ts';
 import { echoContract } from './echo-contract.ts';
 
 /** A subscriber whose connection is as full as the test says. */
@@ -71,6 +72,22 @@ describe('ipc.slow-subscriber', () => {
     subscriber.drain();
     assert.deepEqual(subscriber.events(), [{ text: 'one' }, { text: 'two' }]);
     assert.deepEqual(subscriber.lost(), []);
+  });
+
+  it('gets what waited as it was published, though the memory that it was read into is used again', () => {
+    const subscriber = attachSubscriber(bus);
+    subscriber.fill();
+    let listener: PortListener | undefined;
+    bus.broker.attach('ipam-svc', (opened) => {
+      listener = opened;
+      return { send: () => undefined, queuedBytes: () => 0, close: () => undefined };
+    });
+    listener?.onFrame(encodeMessage(KIND.hello, 0, 0, { contracts: 'memory' }));
+    const event = encodeMessage(KIND.event, 0, topicId('ipam-svc', 'echoed'), { text: 'one' });
+    listener?.onFrame(event);
+    bytesOf(event).fill(0);
+    subscriber.drain();
+    assert.deepEqual(subscriber.events(), [{ text: 'one' }]);
   });
 
   it('is sent what waited in parts that its queue can hold', async () => {

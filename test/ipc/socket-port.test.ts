@@ -1,114 +1,131 @@
-// Frames over a real socket: what is sent in one turn leaves in one write, in order, and before the end.
+// Frames over a real socket: what is sent in one turn leaves in one write, in order, and before the end; what is read lasts no longer than it must.
 import assert from 'node:assert/strict';
-import { once } from 'node:events';
-import { mkdtempSync, rmSync } from 'node:fs';
-import { connect, createServer, type Server, type Socket } from 'node:net';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
-import { afterEach, beforeEach, describe, it } from 'node:test';
+import { Socket } from 'node:net';
+import process from 'node:process';
+import { afterEach, beforeEach, describe, it, mock } from 'node:test';
 import {
+  bytesOf,
   encodeFrame,
+  type Frame,
   HEADER_BYTES,
   idOf,
   KIND,
   MAX_FRAME_BYTES,
   MAX_PAYLOAD_BYTES,
 } from '../../shared/ipc/envelope.ts';
-import type { Port } from '../../shared/ipc/port.ts';
+import type { Port, PortListener } from '../../shared/ipc/port.ts';
 import { socketPort } from '../../shared/ipc/socket-port.ts';
+import { unixSocketPair } from '../../shared/kernel/unix-sockets.ts';
 import { eventually, PATIENCE_MS } from '../kit/eventually.ts';
 
 describe('ipc.socket-port', () => {
-  let folder: string;
-  let server: Server;
-  let near: Socket;
-  let far: Socket;
+  let ports: Port[];
   let port: Port;
+  let farFd: number;
   let ids: number[];
-  let writes: number;
-  let farEnded: Promise<string>;
+  let writes: () => number;
 
-  beforeEach(async () => {
-    folder = mkdtempSync(join(tmpdir(), 'berth-port-'));
-    const path = join(folder, 'socket');
-    server = createServer().listen(path);
-    await once(server, 'listening');
-    const accepted: Promise<Socket[]> = once(server, 'connection');
-    near = connect(path);
-    const [other] = await accepted;
-    assert.ok(other !== undefined);
-    far = other;
+  beforeEach(() => {
+    const written = mock.method(Socket.prototype, 'write');
+    // The test's own report is written to another one.
+    writes = () => written.mock.calls.filter((call) => call.this !== process.stdout).length;
+    ports = [];
     ids = [];
-    farEnded = new Promise((resolve) => {
-      socketPort(far)({ onFrame: (frame) => void ids.push(idOf(frame)), onClose: resolve, onDrain: () => undefined });
-    });
-    writes = 0;
-    const write = near.write.bind(near);
-    near.write = (bytes: Uint8Array | string) => {
-      writes += 1;
-      return write(bytes);
-    };
-    port = socketPort(near)({ onFrame: () => undefined, onClose: () => undefined, onDrain: () => undefined });
+    const [nearFd, otherFd] = unixSocketPair();
+    farFd = otherFd;
+    port = opened(nearFd, () => undefined);
   });
   afterEach(() => {
-    near.destroy();
-    server.close();
-    rmSync(folder, { recursive: true, force: true });
+    for (const each of ports) each.close();
+    mock.restoreAll();
   });
 
+  const opened = (fd: number, onFrame: PortListener['onFrame'], onClose: PortListener['onClose'] = () => undefined) => {
+    const opening = socketPort(fd)({ onFrame, onClose, onDrain: () => undefined });
+    ports.push(opening);
+    return opening;
+  };
+  /** Resolves with the reason of its end. */
+  const readFar = (): Promise<string> =>
+    new Promise((resolve) => {
+      opened(farFd, (frame) => void ids.push(idOf(frame)), resolve);
+    });
   const send = (id: number, payloadBytes: number): void =>
-    port.send(encodeFrame(KIND.beat, id, 0, 0, new Uint8Array(payloadBytes)));
+    port.send(encodeFrame(KIND.beat, id, 0, 0, new Uint8Array(payloadBytes).fill(id)));
+  const upTo = (last: number): readonly number[] => Array.from({ length: last }, (_, index) => index + 1);
+  const nextTurn = (): Promise<void> => new Promise((resolve) => setImmediate(resolve));
 
   it('sends what one turn has to say in one write', async () => {
-    for (let id = 1; id <= 40; id += 1) send(id, 50);
+    for (const id of upTo(40)) send(id, 50);
     assert.ok(port.queuedBytes() > 2_000, 'what waits for the end of the turn counts as queued');
-    assert.equal(writes, 0);
-    await new Promise((resolve) => setImmediate(resolve));
-    assert.equal(writes, 1);
+    assert.equal(writes(), 0);
+    await nextTurn();
+    assert.equal(writes(), 1);
     port.close();
-    assert.equal(await farEnded, '');
-    assert.deepEqual(
-      ids,
-      Array.from({ length: 40 }, (_, index) => index + 1),
-    );
+    assert.equal(await readFar(), '');
+    assert.deepEqual(ids, upTo(40));
   });
 
   it('begins to send before the end of a turn that has much to say', async () => {
-    for (let id = 1; id <= 100; id += 1) send(id, 50);
-    assert.ok(writes >= 1, 'the other side has something to read already');
-    await new Promise((resolve) => setImmediate(resolve));
-    assert.ok(writes <= 3, `${writes} writes`);
+    for (const id of upTo(100)) send(id, 50);
+    assert.ok(writes() >= 1, 'the other side has something to read already');
+    await nextTurn();
+    assert.ok(writes() <= 3, `${writes()} writes`);
     port.close();
-    assert.equal(await farEnded, '');
-    assert.deepEqual(
-      ids,
-      Array.from({ length: 100 }, (_, index) => index + 1),
-    );
+    assert.equal(await readFar(), '');
+    assert.deepEqual(ids, upTo(100));
+  });
+
+  it('passes messages on as they were, however long they wait to be taken', async () => {
+    const [relayFd, lastFd] = unixSocketPair();
+    const relay = opened(relayFd, () => undefined);
+    opened(farFd, (frame) => relay.send(frame));
+    for (const id of upTo(100)) send(id, 50 + id * 150);
+    await eventually('more waits than the kernel takes', PATIENCE_MS, () => relay.queuedBytes() > 2 * MAX_FRAME_BYTES);
+    const wrong: number[] = [];
+    opened(lastFd, (frame) => {
+      ids.push(idOf(frame));
+      if (!isFilled(frame)) wrong.push(idOf(frame));
+    });
+    await eventually('all have arrived', PATIENCE_MS, () => ids.length === 100);
+    assert.deepEqual([ids, wrong], [upTo(100), []]);
   });
 
   it('counts what the other side has not taken, until it has', async () => {
-    far.pause();
     const all = 40 * MAX_FRAME_BYTES;
-    for (let id = 1; id <= 40; id += 1) send(id, MAX_PAYLOAD_BYTES);
-    await new Promise((resolve) => setImmediate(resolve));
+    for (const id of upTo(40)) send(id, MAX_PAYLOAD_BYTES);
+    await nextTurn();
     const queuedBytes = port.queuedBytes();
     assert.ok(queuedBytes > all / 2 && queuedBytes < all, `${queuedBytes} of ${all} bytes`);
     send(41, 0);
     assert.equal(port.queuedBytes(), queuedBytes + HEADER_BYTES);
-    far.resume();
+    void readFar();
     await eventually('everything is taken', PATIENCE_MS, () => port.queuedBytes() === 0);
   });
 
   it('lets what is queued leave before the end', async () => {
-    for (let id = 1; id <= 40; id += 1) send(id, MAX_PAYLOAD_BYTES);
+    for (const id of upTo(40)) send(id, MAX_PAYLOAD_BYTES);
     send(41, 0);
     port.close();
-    assert.equal(await farEnded, '');
-    assert.deepEqual(
-      ids,
-      Array.from({ length: 41 }, (_, index) => index + 1),
-    );
+    assert.equal(await readFar(), '');
+    assert.deepEqual(ids, upTo(41));
     send(42, 0);
     assert.equal(port.queuedBytes(), 0, 'nothing is taken after the end');
   });
+
+  it('ends the connection over what is no frame, and says so', async () => {
+    const ended = readFar();
+    send(1, 50);
+    port.send({ bytes: Buffer.alloc(64), at: 0, end: 64 });
+    send(2, 50);
+    assert.equal(await ended, 'malformed frame');
+    assert.deepEqual(ids, [1]);
+  });
 });
+
+/** As `send` made it. */
+function isFilled(frame: Frame): boolean {
+  return bytesOf(frame)
+    .subarray(HEADER_BYTES)
+    .every((byte) => byte === idOf(frame) % 256);
+}

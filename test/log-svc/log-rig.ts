@@ -251,7 +251,7 @@ export async function makeLogTree(place: Place): Promise<LogTree> {
       },
     );
     alive.set(child, gone);
-    broker.attach('log-svc', socketPort(child.socket));
+    broker.attach('log-svc', socketPort(child.brokerFd));
     await ready;
     return {
       pid: child.pid,

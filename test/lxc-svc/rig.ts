@@ -5,6 +5,7 @@ import { createHash } from 'node:crypto';
 import { once } from 'node:events';
 import {
   chmodSync,
+  closeSync,
   cpSync,
   mkdirSync,
   readdirSync,
@@ -14,7 +15,6 @@ import {
   symlinkSync,
   writeFileSync,
 } from 'node:fs';
-import { Socket } from 'node:net';
 import { join } from 'node:path';
 import process from 'node:process';
 import { lxcContract } from '../../services/lxc-svc/contract.ts';
@@ -26,6 +26,7 @@ import type { Channel, Client, EventPayload, ServiceName } from '../../shared/ip
 import { CONTRACTS_HASH } from '../../shared/ipc/contracts-hash.ts';
 import { memoryPorts } from '../../shared/ipc/memory-port.ts';
 import { socketPort } from '../../shared/ipc/socket-port.ts';
+import { unixSocketPair } from '../../shared/kernel/unix-sockets.ts';
 import { silentLogger } from '../../shared/log/logger.ts';
 import { LAUNCH_VARIABLE } from '../../shared/service/launch.ts';
 import { bundled } from '../kit/bundled.ts';
@@ -184,15 +185,15 @@ export async function openRig(): Promise<Rig> {
     },
     async spawn() {
       const isReady = new Promise<void>((resolve) => ready.push(resolve));
-      child = spawnService(program);
+      const [brokerFd, childFd] = unixSocketPair();
+      child = spawnService(program, childFd);
+      closeSync(childFd);
       for (const stream of [child.stdout, child.stderr]) {
         stream?.on('data', (chunk: Buffer) => {
           output += chunk.toString();
         });
       }
-      const socket = child.stdio[3];
-      if (!(socket instanceof Socket)) throw new Error('no socketpair');
-      broker.attach('lxc-svc', socketPort(socket));
+      broker.attach('lxc-svc', socketPort(brokerFd));
       await isReady;
     },
     async kill() {
@@ -254,10 +255,10 @@ function serveSupervisor(channel: Channel, calls: string[]): void {
   channel.ready();
 }
 
-function spawnService(program: string): ChildProcess {
+function spawnService(program: string, brokerFd: number): ChildProcess {
   const launch = { service: 'lxc-svc', rundir: RUNDIR, storage: STORAGE, mode: 'appengine', logUid: LOG_UID };
   return spawn('setpriv', [...setprivArguments(lxcContract.privileges, 0), process.execPath, program], {
-    stdio: ['ignore', 'pipe', 'pipe', 'pipe'],
+    stdio: ['ignore', 'pipe', 'pipe', brokerFd],
     env: { PATH: process.env.PATH, [LAUNCH_VARIABLE]: JSON.stringify(launch) },
   });
 }

@@ -1,9 +1,7 @@
 // net-svc as a real process with the contract's privileges only, on a broker in the test's process.
-import assert from 'node:assert/strict';
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { chownSync, mkdirSync } from 'node:fs';
-import { Socket } from 'node:net';
+import { chownSync, closeSync, mkdirSync } from 'node:fs';
 import process from 'node:process';
 import { createInterface } from 'node:readline';
 import { netContract } from '../../services/net-svc/contract.ts';
@@ -13,6 +11,7 @@ import type { Channel, ServiceName } from '../../shared/ipc/contract.ts';
 import { CONTRACTS_HASH } from '../../shared/ipc/contracts-hash.ts';
 import { memoryPorts } from '../../shared/ipc/memory-port.ts';
 import { socketPort } from '../../shared/ipc/socket-port.ts';
+import { unixSocketPair } from '../../shared/kernel/unix-sockets.ts';
 import { silentLogger } from '../../shared/log/logger.ts';
 import { patient } from '../kit/patient.ts';
 import { bundle, NODE, uid, unprivileged } from './bundle.ts';
@@ -42,11 +41,11 @@ export async function openService(nat = 'auto', more: readonly { key: string; va
   const serve = (): ChildProcess => {
     const [command = '', ...args] = unprivileged([...NODE, file]);
     const env = { PATH: process.env.PATH, BERTH_LAUNCH: JSON.stringify(launch) };
-    const child = spawn(command, args, { stdio: ['ignore', 'pipe', 'inherit', 'pipe'], env });
+    const [brokerFd, childFd] = unixSocketPair();
+    const child = spawn(command, args, { stdio: ['ignore', 'pipe', 'inherit', childFd], env });
+    closeSync(childFd);
     if (child.stdout !== null) createInterface({ input: child.stdout }).on('line', (line) => log.push(line));
-    const socket = child.stdio[3];
-    assert.ok(socket instanceof Socket);
-    broker.attach('net-svc', socketPort(socket));
+    broker.attach('net-svc', socketPort(brokerFd));
     return child;
   };
   const ctl = connect('ctl-svc');

@@ -6,7 +6,13 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, describe, it } from 'node:test';
 import { KernelError } from '../../shared/kernel/libc.ts';
-import { bindAndListen, listenUnix, pipe2NonBlocking, unboundUnixSocket } from '../../shared/kernel/unix-sockets.ts';
+import {
+  bindAndListen,
+  listenUnix,
+  pipe2NonBlocking,
+  unboundUnixSocket,
+  unixSocketPair,
+} from '../../shared/kernel/unix-sockets.ts';
 
 const folder = mkdtempSync(join(tmpdir(), 'unix-sockets-'));
 after(() => rmSync(folder, { recursive: true }));
@@ -26,6 +32,20 @@ describe('pipe2NonBlocking', () => {
     assert.equal(readSync(readFd, Buffer.alloc(4)), 1);
     closeSync(readFd);
     closeSync(writeFd);
+  });
+});
+
+describe('unixSocketPair', () => {
+  it('gives two ends of one connection that close on exec and do not block', () => {
+    const [near, far] = unixSocketPair();
+    for (const fd of [near, far]) assert.equal(flagsOf(fd) & 0o2004000, 0o2004000);
+    assert.throws(() => readSync(near, Buffer.alloc(1)), { code: 'EAGAIN' });
+    writeSync(near, 'x');
+    writeSync(far, 'yz');
+    assert.deepEqual([readSync(far, Buffer.alloc(4)), readSync(near, Buffer.alloc(4))], [1, 2]);
+    closeSync(far);
+    assert.equal(readSync(near, Buffer.alloc(4)), 0);
+    closeSync(near);
   });
 });
 

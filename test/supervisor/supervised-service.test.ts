@@ -1,7 +1,6 @@
 // One service under supervision, with processes that exist on paper only: what is told of its ends, and that it always comes back.
 import assert from 'node:assert/strict';
 import { spawn } from 'node:child_process';
-import { Socket } from 'node:net';
 import { afterEach, describe, it, mock } from 'node:test';
 import { ipamContract } from '../../services/ipam-svc/contract.ts';
 import { isStopped } from '../../services/supervisor/process-record.ts';
@@ -33,7 +32,7 @@ function supervised(spawnFails = 0, pid?: number) {
       end = onEnd;
       return {
         pid: pid ?? 2 ** 22 + spawned,
-        socket: new Socket(),
+        brokerFd: -1,
         kill() {
           kills += 1;
         },
