@@ -35,10 +35,16 @@ export function socketPort(fd: number): OpenPort {
       if (!closed) listener.onFrame(frame);
     });
     const onBytes = (size: number): boolean => {
-      if (closed || reader.push(received, size)) return true;
-      reason = 'malformed frame';
-      socket.destroy();
-      return false;
+      isReading = true;
+      try {
+        if (closed || reader.push(received, size)) return true;
+        reason = 'malformed frame';
+        socket.destroy();
+        return false;
+      } finally {
+        isReading = false;
+        flushAll();
+      }
     };
     const options: SocketConstructorOpts & Pick<ConnectOpts, 'onread'> = {
       fd,
@@ -76,7 +82,7 @@ export function socketPort(fd: number): OpenPort {
     return {
       send(frame) {
         if (closed || ended) return;
-        if (gatheredBytes === 0) process.nextTick(flush);
+        if (gatheredBytes === 0) flushSoon(flush);
         if (frame.bytes !== last.bytes || frame.at !== last.end) begin(frame);
         last.end = frame.end;
         gatheredBytes += sizeOf(frame);
@@ -94,6 +100,23 @@ export function socketPort(fd: number): OpenPort {
       },
     };
   };
+}
+
+/** What follows from messages leaves right behind them: a tick of its own for it is one more call into JavaScript. */
+let isReading = false;
+/** Of ports that have gathered something. */
+let flushes: (() => void)[] = [];
+
+function flushSoon(flush: () => void): void {
+  if (flushes.length === 0 && !isReading) process.nextTick(flushAll);
+  flushes.push(flush);
+}
+
+function flushAll(): void {
+  if (flushes.length === 0) return;
+  const due = flushes;
+  flushes = [];
+  for (const flush of due) flush();
 }
 
 /** Frames that lie side by side: what the broker passes on to one service is often all that it read, and what a service says lies together. */

@@ -76,6 +76,19 @@ describe('ipc.socket-port', () => {
     assert.deepEqual(ids, upTo(100));
   });
 
+  it('sends what follows from a message together, and before anything else has its turn', async () => {
+    const written: number[] = [];
+    const answering = opened(farFd, (frame) => {
+      process.nextTick(() => written.push(writes()));
+      answering.send(frame);
+      answering.send(frame);
+      written.push(writes());
+    });
+    send(1, 50);
+    await eventually('it is answered', PATIENCE_MS, () => written.length === 2);
+    assert.deepEqual(written, [1, 2]);
+  });
+
   it('passes messages on as they were, however long they wait to be taken', async () => {
     const [relayFd, lastFd] = unixSocketPair();
     const relay = opened(relayFd, () => undefined);
