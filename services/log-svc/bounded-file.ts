@@ -38,8 +38,8 @@ export interface FileListener {
   /** It can be written again, and this is missing. */
   onRecovered(path: string, loss: Loss): void;
   onRotated(path: string): void;
-  /** Another file than that of the place before will be appended to, from this place on. */
-  onBegin(path: string, place: WrittenPlace): void;
+  /** Another file than that of the place before will be appended to: `place` answers from where on. */
+  onBegin(): void;
 }
 
 /** `lines`: append is called with nothing else. `bytes`: anything, and `place` is what `place` answered in an earlier life, if it did. */
@@ -71,7 +71,10 @@ export function createBoundedFile(
     mkdirSync(dirname(path), { recursive: true });
     if (ofLines) return openLines(path, true, FILE_MODE);
     const opened = openBytes(path, place, FILE_MODE);
-    if (place?.inode !== opened.inode) listener.onBegin(path, { inode: opened.inode, size: opened.size });
+    if (place?.inode !== opened.inode) {
+      place = { inode: opened.inode, size: opened.size };
+      listener.onBegin();
+    }
     return opened;
   };
   const rotate = (): void => {

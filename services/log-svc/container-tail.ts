@@ -74,6 +74,7 @@ class Tail implements ContainerTail {
   }
 
   turn(into: LogSink, onRead: (keptBytes: number) => void): boolean {
+    let keptBytes = 0;
     try {
       const more = this.#follower.turn(
         (bytes) => {
@@ -81,9 +82,10 @@ class Tail implements ContainerTail {
           this.tellLeftOut(into);
           const isKept = this.#limit.take(bytes.length);
           if (isKept) into.bytes(this.log, bytes);
-          onRead(isKept ? bytes.length : 0);
+          keptBytes = isKept ? bytes.length : 0;
         },
         () => this.#tellGap(into, ROTATED),
+        () => onRead(keptBytes),
       );
       this.#unreadable = '';
       if (more || !this.#mayMiss) return more;

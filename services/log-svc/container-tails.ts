@@ -15,6 +15,8 @@ export interface ContainerTails extends LogSource {
   unfollow(container: string): void;
   /** All containers whose files are followed. */
   containers(): readonly string[];
+  /** Has all cursors saved as they are now, in the middle of a turn too. */
+  keep(): void;
 }
 
 /** Changes of a console within this time are read together: people wait for it, and its memory is bounded. */
@@ -58,10 +60,9 @@ export function createContainerTails(
   let unsavedBytes = 0;
   /** The cursors as they were saved last. */
   let areKept = false;
-  const save = (): void => {
+  const keep = (): void => {
     clearTimeout(saver);
     saver = undefined;
-    if (!changed) return;
     changed = false;
     unsavedBytes = 0;
     const entries = [...tails].map(([path, tail]): [string, Followed] => {
@@ -70,6 +71,10 @@ export function createContainerTails(
       return [path, { ...tail.log, ...(cursor === undefined ? {} : { cursor }) }];
     });
     areKept = onRead(Object.fromEntries([...left, ...entries]));
+  };
+  const save = (): void => {
+    if (!changed) return;
+    keep();
     for (const tail of tails.values()) release(tail, RELEASE_BYTES);
   };
   /** Of another file at once: the one before it goes with the next rotation, and nothing is known of one without a cursor. */
@@ -163,18 +168,19 @@ export function createContainerTails(
       lookAt(folder);
     },
     unfollow(container) {
-      for (const [path, tail] of tails) {
-        if (tail.log.container !== container) continue;
-        if (sink !== undefined) {
+      const its = [...tails].filter(([, { log }]) => log.container === container);
+      if (sink !== undefined) {
+        for (const [, tail] of its) {
           while (readTail(tail, sink));
           tail.tellLeftOut(sink, true);
-          save();
-          release(tail, PAGE_BYTES);
         }
-        letGo(path, tail);
+        save();
+        for (const [, tail] of its) release(tail, PAGE_BYTES);
       }
-      save();
+      for (const [path, tail] of its) letGo(path, tail);
+      saveSoon([]);
     },
+    keep,
     containers: () => [...new Set([...tails.values()].map(({ log }) => log.container))],
     stop() {
       clearTimeout(timer);

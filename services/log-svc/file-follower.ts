@@ -5,9 +5,9 @@ import { type FoundFile, HEAD_BYTES, planResume, type TailCursor } from './tail-
 export interface FileFollower {
   /**
    * Hands on at most MAX_TURN_BYTES, each time in a buffer that is reused afterwards; true when there may be more. `onGap`: a file came and went in
-   * between that nobody read. Throws when the file is there and cannot be read.
+   * between that nobody read. `onTaken`: the cursor is behind what was handed on. Throws when the file is there and cannot be read.
    */
-  turn(onBytes: (bytes: Buffer) => void, onGap?: () => void): boolean;
+  turn(onBytes: (bytes: Buffer) => void, onGap?: () => void, onTaken?: () => void): boolean;
   /** Nobody has written to it, nor tried to, since it was read to its end; false while that is not known. */
   isQuiet(): boolean;
   /**
@@ -15,7 +15,7 @@ export interface FileFollower {
    * them. To be called when the cursor is kept for good.
    */
   release(minBytes: number, free: (fd: number, from: number, to: number) => boolean): void;
-  /** Behind what was handed on last, or is being handed on. Undefined while nothing was ever read. */
+  /** Before what is being handed on, and behind all that was. Undefined while nothing was ever read. */
   cursor(): TailCursor | undefined;
   close(): void;
 }
@@ -60,13 +60,17 @@ class Follower implements FileFollower {
     this.#last = from;
   }
 
-  turn(onBytes: (bytes: Buffer) => void, onGap: () => void = () => undefined): boolean {
+  turn(
+    onBytes: (bytes: Buffer) => void,
+    onGap: () => void = () => undefined,
+    onTaken: () => void = () => undefined,
+  ): boolean {
     this.#queue ??= resume(this.#path, this.#last, onGap);
     if (this.#isUnchanged(this.#queue)) return false;
     let total = 0;
     while (total < MAX_TURN_BYTES) {
       const [file, next] = this.#queue;
-      const length = file === undefined ? 0 : this.#readOne(file, onBytes);
+      const length = file === undefined ? 0 : this.#readOne(file, onBytes, onTaken);
       total += length;
       // Less than was asked for is all there is; but of a file that was renamed meanwhile, only nothing is.
       const isAtEnd = length === 0 || (length < CHUNK_BYTES && next === undefined);
@@ -102,7 +106,7 @@ class Follower implements FileFollower {
     return now?.ino === file.inode && now.size === file.offset && now.mtimeMs === file.readUpToMs;
   }
 
-  #readOne(file: OpenFile, onBytes: (bytes: Buffer) => void): number {
+  #readOne(file: OpenFile, onBytes: (bytes: Buffer) => void, onTaken: () => void): number {
     const here = found(file.fd);
     file.readUpToMs = undefined;
     if (!hasAllOf(here, file)) restart(file);
@@ -110,12 +114,15 @@ class Follower implements FileFollower {
     // Times are counted in ticks: what is written within this one would look the same.
     if (file.offset + length === here.size && Date.now() - here.mtimeMs > CLOCK_MS) file.readUpToMs = here.mtimeMs;
     if (length === 0) return 0;
+    // Whoever saves cursors before the first of it is laid down saves that nothing of it is.
+    if (this.#last?.inode !== file.inode) this.#last = cursorOf(file, here);
+    onBytes(chunk.subarray(0, length));
     if (file.head.length < HEAD_BYTES) {
       file.head = headWith(file.head, chunk.subarray(0, Math.min(length, HEAD_BYTES - file.head.length)));
     }
     file.offset += length;
     this.#last = cursorOf(file, here);
-    onBytes(chunk.subarray(0, length));
+    onTaken();
     return length;
   }
 

@@ -18,8 +18,8 @@ export interface FolderListener {
   onRecovered(path: string, loss: Loss): void;
   /** Worth a line in the log. */
   onNote(line: string): void;
-  /** `file` will be appended to from `place` on: to be saved before. By path below the folder. */
-  onBegin(file: string, place: WrittenPlace): void;
+  /** A file will be appended to whose place was never saved: what `written` answers now is to be saved before. */
+  onBegin(): void;
 }
 
 export interface LogFolder {
@@ -76,7 +76,6 @@ export function openLogFolder({
     left.delete(name);
     const file = createBoundedFile(path, content, retention.maxFileBytes, nowMs, {
       ...listener,
-      onBegin: (_, place) => listener.onBegin(name, place),
       onRotated: retention.onRotated,
       onRecovered(back, loss) {
         // The line that says so must not be what is dropped next.

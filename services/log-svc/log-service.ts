@@ -6,7 +6,6 @@ import type { Channel } from '../../shared/ipc/contract.ts';
 import type { Logger } from '../../shared/log/logger.ts';
 import type { HealthReason } from '../../shared/schema/health.ts';
 import type { Launch } from '../../shared/service/launch.ts';
-import type { WrittenPlace } from './carried-bytes.ts';
 import { createCollector } from './collector.ts';
 import { createConsoleMemory } from './console-memory.ts';
 import { feedFromLxc } from './container-feed.ts';
@@ -46,7 +45,7 @@ export function serveLogs(channel: Channel, launch: Launch, log: Logger, compres
       onRecovered: (path, { lines, bytes, reason }) =>
         log.warn(`dropped ${lines} lines (${bytes} bytes) of ${path}, which can be written again: ${reason}`),
       onNote: (line) => log.info(line),
-      onBegin: (file, place) => cursors.begin(file, place),
+      onBegin: () => tails.keep(),
     },
   });
   const tails = createContainerTails(
@@ -121,10 +120,6 @@ function cursorKeeper(path: string, before: Cursors) {
   };
   return {
     update,
-    /** In the middle of a turn: the other files are ahead of the cursors. */
-    begin(file: string, place: WrittenPlace): void {
-      update({ written: { ...now.written, [file]: place } });
-    },
     troubles(): HealthReason[] {
       if (trouble === '') return [];
       const message = `${path} cannot be written, so a restart of log-svc repeats lines: ${trouble}`;

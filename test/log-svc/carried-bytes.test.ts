@@ -14,6 +14,8 @@ describe('log-svc.carriedBytes', () => {
   let place: Place;
   /** What would be on disk: the cursor in what is read, and the places in the files. */
   let saved: { readonly offset: number; readonly written: Written };
+  /** Behind what was appended, and before what is being appended. */
+  let readTo: number;
   let lives: LogFolder[];
   const open = (fileBytes = FILE_BYTES): LogFolder => {
     const folder = openLogFolder({
@@ -25,8 +27,8 @@ describe('log-svc.carriedBytes', () => {
         onLoss: (path, reason) => assert.fail(`${path}: ${reason}`),
         onRecovered: () => undefined,
         onNote: () => undefined,
-        onBegin(file, begun) {
-          saved = { ...saved, written: { ...saved.written, [file]: begun } };
+        onBegin() {
+          saved = { offset: readTo, written: folder.written() };
         },
       },
     });
@@ -41,6 +43,7 @@ describe('log-svc.carriedBytes', () => {
   beforeEach(() => {
     place = makePlace();
     saved = { offset: 0, written: {} };
+    readTo = 0;
     lives = [];
   });
   afterEach(() => {
@@ -128,6 +131,7 @@ describe('log-svc.carriedBytes', () => {
       let before = 0;
       for (const { bytes, isSaved } of chunks) {
         before = sizeOf(path(container));
+        readTo = offset;
         folder.append(`${container}/console.log`, stream.subarray(offset, offset + bytes));
         offset += bytes;
         if (isSaved) saved = { offset, written: folder.written() };
@@ -138,6 +142,7 @@ describe('log-svc.carriedBytes', () => {
       truncateSync(path(container), from + (torn % (size - from + 1)));
     }
     const last = open(fileBytes);
+    readTo = saved.offset;
     last.append(`${container}/console.log`, stream.subarray(saved.offset));
     return { text: readGenerations(path(container)), stream: stream.toString() };
   };

@@ -54,6 +54,25 @@ describe('log-svc.followFile', () => {
     assert.equal(readAll(follower), 'prompt$ ');
   });
 
+  it('is before what it hands on as long as it does', () => {
+    writeFileSync(path, 'a\n');
+    const follower = follow();
+    const during: ReturnType<FileFollower['cursor']>[] = [];
+    const read = (): void => {
+      while (follower.turn(() => during.push(follower.cursor())));
+    };
+    read();
+    appendFileSync(path, 'b\n');
+    read();
+    rotate();
+    writeFileSync(path, 'c\n');
+    read();
+    assert.deepEqual(
+      during.map((cursor) => readAll(follow(cursor))),
+      ['a\nb\nc\n', 'b\nc\n', 'c\n'],
+    );
+  });
+
   it('reads the end of the old file, then the new one, when it is rotated', () => {
     writeFileSync(path, 'a\n');
     const follower = follow();
