@@ -5,7 +5,7 @@ import type { Group } from '../../shared/revision/revision.ts';
 import type { GroupRow, Status } from '../../shared/schema/api.ts';
 import type { Container } from './container.ts';
 import { stateContract } from './contract.ts';
-import { commonStatus, type Member } from './group-status.ts';
+import { commonStatus } from './group-status.ts';
 import { groupRow } from './rows.ts';
 
 export interface Announcer {
@@ -41,9 +41,7 @@ export function createAnnouncer(
   const rows = (containers: readonly Container[], only?: string): readonly GroupRow[] =>
     groups
       .filter(({ name }) => only === undefined || name === only)
-      .map((group) => groupRow(group, commonStatus(membersOf(containers, group.name))));
-
-  const status = (containers: readonly Container[]): Status => commonStatus(membersOf(containers, undefined));
+      .map((group) => groupRow(group, commonStatus(containers.filter(({ plan }) => plan.group === group.name))));
 
   /** False: it shows what was told of it last. */
   const tellRow = (container: Container): boolean => {
@@ -65,7 +63,7 @@ export function createAnnouncer(
     }
     // Of a refused one nothing runs: that no goal is missed would be no news.
     if (isRefused) return;
-    const now = status(containers);
+    const now = commonStatus(containers);
     if (!isNew('revision', now)) return;
     log.info(`revision ${revision ?? '?'} is ${now}`);
     statusChanged();
@@ -80,13 +78,6 @@ export function createAnnouncer(
     },
     look,
     groups: (containers) => rows(containers),
-    status,
+    status: commonStatus,
   };
-}
-
-/** `group` undefined: all of the revision. */
-function membersOf(containers: readonly Container[], group: string | undefined): readonly Member[] {
-  return containers
-    .filter((container) => group === undefined || container.plan.group === group)
-    .map((container) => ({ status: container.status, goal: container.plan.statusGoal }));
 }

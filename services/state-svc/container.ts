@@ -6,6 +6,7 @@ import { adopt } from './container-adoption.ts';
 import { type ContainerCore, type CoreContext, createCore, type ExitEvent } from './container-core.ts';
 import { begin, exited, stop } from './container-life.ts';
 import { ALLOWED_FROM, type ControlAction, refusal } from './container-status.ts';
+import type { Member } from './group-status.ts';
 import { containerRow } from './rows.ts';
 import type { Run, Standing } from './standing.ts';
 
@@ -21,10 +22,11 @@ export type ControlAnswer =
   | { readonly kind: 'system' }
   | { readonly kind: 'notAllowed'; readonly status: Status; readonly reason: string };
 
-export interface Container {
+export interface Container extends Member {
   readonly plan: ContainerPlan;
-  readonly status: Status;
   readonly userStopped: boolean;
+  /** It has lived for its stable_timeout since its goal. */
+  readonly stable: boolean;
   /** A start is under way. */
   readonly starting: boolean;
   /** Its first start was tried, or is nobody's business any more. */
@@ -60,8 +62,12 @@ export function createContainer(plan: ContainerPlan, context: ContainerContext):
   const { record } = core;
   const self: Container = {
     plan,
+    goal: plan.statusGoal,
     get status() {
       return record.status;
+    },
+    get stable() {
+      return record.stable;
     },
     get userStopped() {
       return plan.restartPolicy === 'container' && core.intent().userStopped;

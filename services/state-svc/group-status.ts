@@ -17,8 +17,11 @@ export function goalMet(member: Member): boolean {
   return MET[member.goal].includes(member.status);
 }
 
-/** Of no members at all: READY. */
-export function commonStatus(members: readonly Member[]): Status {
-  const missing = members.filter((member) => !goalMet(member)).map((member) => STATUSES.indexOf(member.status));
-  return missing.length === 0 ? 'READY' : (STATUSES[Math.min(...missing)] ?? 'READY');
+/** Of no members at all: READY. Asked with every change of a container, of all of them. */
+export function commonStatus(members: Iterable<Member>): Status {
+  let lowest: number = STATUSES.length;
+  for (const member of members) {
+    if (!goalMet(member)) lowest = Math.min(lowest, STATUSES.indexOf(member.status));
+  }
+  return STATUSES[lowest] ?? 'READY';
 }

@@ -72,18 +72,16 @@ export function watchTrial(context: TrialContext): TrialWatch {
   };
 }
 
-export function trialContainer(
-  container: Pick<Container, 'plan' | 'status' | 'userStopped' | 'problem' | 'row'>,
-): TrialContainer {
-  const { plan, status, userStopped, problem } = container;
-  const { auto_recovery: recovery } = container.row();
+function trialContainer(container: Container): TrialContainer {
+  const { plan, goal, status, stable, userStopped, problem } = container;
+  const recovers = plan.autoRecovery !== undefined && plan.autoRecovery.policy !== 'no';
   const hasEnded = status === 'STOPPED' && !userStopped;
   // A clean exit is what some policies let a container end with; without one nobody may.
-  const mayEnd = recovery !== undefined && problem === undefined;
+  const mayEnd = recovers && problem === undefined;
   return {
     name: plan.name,
-    goalMet: goalMet({ status, goal: plan.statusGoal }),
-    stable: recovery === undefined || plan.statusGoal === 'MOUNTED' || recovery.is_stable === 'true',
+    goalMet: goalMet(container),
+    stable: !recovers || goal === 'MOUNTED' || stable,
     waived: userStopped || (hasEnded && mayEnd),
     failure: hasEnded && !mayEnd ? (problem?.message ?? 'its init ended') : undefined,
   };

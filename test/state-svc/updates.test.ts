@@ -7,7 +7,7 @@ import { readIfPresent } from '../../services/state-svc/atomic-file.ts';
 import { progressAt } from '../../services/state-svc/step-progress.ts';
 import { eventually, PATIENCE_MS } from '../kit/eventually.ts';
 import { type ContainerSpec, type Device, LEASE_HOLD_MS, POOL, sha256, TRIAL } from './device.ts';
-import { APP, FAILED } from './kit.ts';
+import { APP, FAILED, RETRY } from './kit.ts';
 import {
   CHANGED_B,
   command,
@@ -44,6 +44,27 @@ describe('an update without a reboot', () => {
     assert.equal(current.ok && current.value.revision, 'locals/x');
     assert.equal(onDisk(it).revision, '0');
     assert.deepEqual(it.reboots, []);
+  });
+
+  it('holds only when a container that recovers has lived for its stable_timeout', async () => {
+    const it = await open({ a: APP });
+    await install(it, 'locals/x', { a: APP, b: { group: 'app', auto_recovery: RETRY } });
+    assert.equal(await command(it, 'LOCAL_RUN', 'locals/x'), 'accepted');
+    await reaches(it, 'locals/x', progressAt('awaitingStable')['status-msg']);
+    assert.equal(onDisk(it).trying.started.heldSinceMs, undefined);
+    it.clock.advance(RETRY.stable_timeout * 1000);
+    await holds(it);
+    await reaches(it, 'locals/x', UPDATED);
+  });
+
+  it('holds with a container that ended as its auto-recovery lets it', async () => {
+    const it = await open({ a: APP });
+    await install(it, 'locals/x', { a: APP, b: { group: 'app', auto_recovery: RETRY } });
+    assert.equal(await command(it, 'LOCAL_RUN', 'locals/x'), 'accepted');
+    await reaches(it, 'locals/x', progressAt('awaitingStable')['status-msg']);
+    it.world.exit('b', { kind: 'code', code: 0 });
+    await holds(it);
+    await reaches(it, 'locals/x', UPDATED);
   });
 
   it('starts what was added and takes away what was removed', async () => {
