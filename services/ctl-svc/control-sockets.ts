@@ -1,5 +1,5 @@
 // Which listening sockets are served, and as whom: the host's, and one per container as the supervisor opens and closes them.
-import type { Server } from 'node:http';
+import type { Server } from 'node:net';
 import { setTimeout as wait } from 'node:timers/promises';
 import type { Channel } from '../../shared/ipc/contract.ts';
 import type { Logger } from '../../shared/log/logger.ts';
@@ -10,7 +10,7 @@ import type { Figures } from './figures.ts';
 import {
   CONTAINER_LIMITS,
   CONTAINER_TURNS,
-  type ControlServer,
+  type ControlSocket,
   createControlServer,
   HOST_LIMITS,
 } from './http-server.ts';
@@ -21,19 +21,18 @@ export interface ControlSockets {
   readonly stop: () => void;
 }
 
-interface ControlSocket {
+interface OpenedSocket {
   readonly container: string;
   readonly fd: number;
 }
 
 /**
- * A descriptor of the supervisor's bank. It is never given back while this process lives: its number would go to some
- * client's connection, and a container that opens its socket again would be answered there.
+ * The socket of a container, by its descriptor of the supervisor's bank. That is never given back while this process lives: its number would go
+ * to some client's connection, and a container that opens its socket again would be answered there.
  */
 interface Slot {
   readonly container: string;
-  readonly control: ControlServer;
-  open: boolean;
+  readonly socket: ControlSocket;
 }
 
 /** Returns once the host's socket is served; those of containers follow as soon as the supervisor names them. */
@@ -47,6 +46,7 @@ export async function serveControlSockets(
   const supervisor = channel.client(supervisorContract);
   const stopped = new AbortController();
   const turns = createFairTurns(CONTAINER_TURNS);
+  const control = createControlServer(dispatch, figures);
   const slots = new Map<number, Slot>();
   /** Containers that an event spoke of while the list was on its way: the event is right about them. */
   let spokenOf = new Set<string>();
@@ -54,16 +54,16 @@ export async function serveControlSockets(
 
   const close = (container: string): void => {
     for (const slot of slots.values()) {
-      if (slot.container !== container || !slot.open) continue;
-      slot.open = false;
-      slot.control.closeConnections();
+      if (slot.container !== container || !slot.socket.isOpen) continue;
+      slot.socket.isOpen = false;
+      control.closeConnections(slot.socket);
       log.debug(`closed control socket of container '${container}'`);
     }
   };
-  const open = ({ container, fd }: ControlSocket): void => {
+  const open = ({ container, fd }: OpenedSocket): void => {
     const present = slots.get(fd);
     if (present?.container === container) {
-      present.open = true;
+      present.socket.isOpen = true;
       return;
     }
     if (present !== undefined || fd === hostFd) {
@@ -72,15 +72,9 @@ export async function serveControlSockets(
       return;
     }
     close(container);
-    const caller = { kind: 'container', container } as const;
-    const control = createControlServer(caller, CONTAINER_LIMITS, dispatch, figures, turns.party());
-    const { server } = control;
-    const slot: Slot = { container, control, open: true };
-    server.prependListener('connection', (connection) => {
-      if (!slot.open) connection.destroy();
-    });
-    slots.set(fd, slot);
-    listen(server, fd).then(
+    const socket = control.open({ kind: 'container', container }, CONTAINER_LIMITS, turns.party());
+    slots.set(fd, { container, socket });
+    listen(socket.server, fd).then(
       () => log.debug(`serving control socket of container '${container}'`),
       (error: unknown) => {
         slots.delete(fd);
@@ -88,7 +82,7 @@ export async function serveControlSockets(
       },
     );
   };
-  const settle = (sockets: readonly ControlSocket[]): void => {
+  const settle = (sockets: readonly OpenedSocket[]): void => {
     const named = new Set(sockets.map(({ container }) => container));
     for (const { container } of slots.values()) {
       if (!named.has(container) && !spokenOf.has(container)) close(container);
@@ -126,13 +120,14 @@ export async function serveControlSockets(
     },
     onLost: reload,
   });
-  const host = createControlServer({ kind: 'host' }, HOST_LIMITS, dispatch, figures);
+  const host = control.open({ kind: 'host' }, HOST_LIMITS);
   await listen(host.server, hostFd);
   reload();
   return {
     stop() {
       stopped.abort();
-      for (const control of [host, ...[...slots.values()].map((slot) => slot.control)]) end(control);
+      for (const { server } of [host, ...[...slots.values()].map(({ socket }) => socket)]) server.close();
+      control.close();
     },
   };
 }
@@ -142,14 +137,11 @@ function listen(server: Server, fd: number): Promise<void> {
     server.once('error', reject);
     server.listen({ fd }, () => {
       server.off('error', reject);
-      // Such as EMFILE on accept: that connection is lost, the socket is not.
-      server.on('error', () => undefined);
+      server.on('error', ignore);
       resolve();
     });
   });
 }
 
-function end({ server, closeConnections }: ControlServer): void {
-  server.close();
-  closeConnections();
-}
+/** Such as EMFILE on accept: that connection is lost, the socket is not. */
+function ignore(): void {}

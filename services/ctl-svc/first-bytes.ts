@@ -1,8 +1,6 @@
 // Looks at what a connection sends first, and takes a header out of it that Node's parser refuses and Pantavisor's client sends.
 import { Buffer } from 'node:buffer';
-import type { Server } from 'node:http';
 import type { Socket } from 'node:net';
-import type { Duplex } from 'node:stream';
 
 const HEAD_END = '\r\n\r\n';
 /** The client tells curl `-H 'Transfer-Encoding: identity'` so that it does not send in chunks; it sends Content-Length beside it. */
@@ -22,57 +20,31 @@ export function withoutIdentity(first: Buffer): Buffer {
   return Buffer.concat([Buffer.from(shorter, 'latin1'), first.subarray(end + 2)]);
 }
 
-export interface SilentConnections {
-  /** Ends those that have sent nothing so far; the server itself knows all others. */
-  closeAll(): void;
-}
-
-/**
- * From now on a connection reaches the server's parser with its first bytes, as what `wrap` makes of both. `onSilent`: one that sent none
- * in `silentMs`.
- */
+/** `onFirst` is called once, with what the connection sends first; `onSilent` instead when that is nothing in `silentMs`. */
 export function readFirstBytes(
-  server: Server,
+  socket: Socket,
   silentMs: number,
-  onSilent: (socket: Socket) => void,
-  wrap: (socket: Socket, first: Buffer) => Duplex = putBack,
-): SilentConnections {
-  const silent = new Set<Socket>();
-  const parse = server.listeners('connection');
-  server.removeAllListeners('connection');
-  server.on('connection', (socket: Socket) => {
-    silent.add(socket);
-    const patience = setTimeout(() => {
-      leave();
-      onSilent(socket);
-    }, silentMs);
-    const leave = (): void => {
-      clearTimeout(patience);
-      silent.delete(socket);
-      socket.off('readable', onReadable).off('end', onEnd).off('close', leave).off('error', ignore);
-    };
-    const onReadable = (): void => {
-      const first: Buffer | null = socket.read();
-      if (first === null) return;
-      leave();
-      const stream = wrap(socket, withoutIdentity(first));
-      for (const listener of parse) Reflect.apply(listener, server, [stream]);
-    };
-    const onEnd = (): void => {
-      leave();
-      socket.end();
-    };
-    const ignore = (): void => undefined;
-    socket.on('readable', onReadable).on('end', onEnd).on('close', leave).on('error', ignore);
-  });
-  return {
-    closeAll() {
-      for (const socket of silent) socket.destroy();
-    },
+  onFirst: (first: Buffer) => void,
+  onSilent: () => void,
+): void {
+  const patience = setTimeout(() => {
+    leave();
+    onSilent();
+  }, silentMs);
+  const leave = (): void => {
+    clearTimeout(patience);
+    socket.off('readable', onReadable).off('end', onEnd).off('close', leave).off('error', ignore);
   };
-}
-
-function putBack(socket: Socket, first: Buffer): Socket {
-  socket.unshift(first);
-  return socket;
+  const onReadable = (): void => {
+    const first: Buffer | null = socket.read();
+    if (first === null) return;
+    leave();
+    onFirst(withoutIdentity(first));
+  };
+  const onEnd = (): void => {
+    leave();
+    socket.end();
+  };
+  const ignore = (): void => undefined;
+  socket.on('readable', onReadable).on('end', onEnd).on('close', leave).on('error', ignore);
 }

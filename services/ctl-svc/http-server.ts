@@ -1,5 +1,7 @@
-// One HTTP server per listening socket: the socket is the identity, and nobody's clients use up what others need.
-import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
+// HTTP on listening sockets: the socket is the identity, and nobody's clients use up what others need. One server of Node's for all of them, which
+// listens nowhere itself: each takes 4 KB.
+import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
+import { createServer as createListener, type Server, type Socket } from 'node:net';
 import type { Duplex } from 'node:stream';
 import { bodyStream } from './body-stream.ts';
 import type { Dispatch, Incoming } from './dispatch.ts';
@@ -16,6 +18,8 @@ const MAX_BODY_BYTES = 64 * 1024;
 const MAX_HEADER_BYTES = 16 * 1024;
 /** Milliseconds for the head of a request, also from connecting to its first byte: ends slow and silent clients. */
 const HEADERS_TIMEOUT_MS = 5_000;
+/** Milliseconds between two looks for heads that are late: there are some also while nobody is connected. */
+const LATE_HEADS_MS = 5_000;
 /** Milliseconds for a body that is read into memory. */
 const BODY_TIMEOUT_MS = 30_000;
 /** Of a body that is too large: a client that is still sending when its connection ends may never read why. */
@@ -34,8 +38,6 @@ export interface ServerLimits {
   readonly maxInTurn: number;
   /** Milliseconds that an upload may stand still. */
   readonly stallMs: number;
-  /** Milliseconds between two looks for heads that are late: there are some also while nobody is connected, and each wakes the process. */
-  readonly lateHeadsMs: number;
 }
 
 const STALL_MS = 30_000;
@@ -44,18 +46,13 @@ export const HOST_LIMITS: ServerLimits = {
   maxInFlight: 128,
   maxInTurn: 1_024,
   stallMs: STALL_MS,
-  lateHeadsMs: 5_000,
 };
-/**
- * A container that floods its socket fills neither our tables nor the queue of the service behind us. Who keeps a connection for a head that
- * does not come keeps it from nobody but itself.
- */
+/** A container that floods its socket fills neither our tables nor the queue of the service behind us. */
 export const CONTAINER_LIMITS: ServerLimits = {
   maxConnections: 64,
   maxInFlight: 8,
   maxInTurn: 64,
   stallMs: STALL_MS,
-  lateHeadsMs: 30_000,
 };
 /**
  * Pieces of requests, of all containers together: a few in a turn of the event loop are what a request of the host waits for, and so
@@ -71,57 +68,68 @@ const NOT_HTTP = 'Request is not valid HTTP/1.1';
 /** Codes of errors of connections that their client has ended. */
 const GONE: ReadonlySet<string | undefined> = new Set(['ECONNRESET', 'EPIPE']);
 
-export interface ControlServer {
+/** A listening socket. There is one for each container: what it needs only with connections is kept for all together. */
+export interface ControlSocket {
+  readonly caller: Caller;
+  /** What listens. */
   readonly server: Server;
-  closeConnections(): void;
+  /** Who connects while it is false is hung up on. */
+  isOpen: boolean;
 }
 
-/** `ask`: its requests come one at a time of each connection, when its turn has come. */
-export function createControlServer(
-  caller: Caller,
-  limits: ServerLimits,
-  dispatch: Dispatch,
-  figures: Figures,
-  ask?: AskForStep,
-): ControlServer {
-  const server = createServer({
+interface Party extends ControlSocket {
+  readonly limits: ServerLimits;
+  readonly ask: AskForStep | undefined;
+  inFlight: number;
+  inTurn: number;
+}
+
+export interface ControlServer {
+  /** `ask`: its requests come one at a time of each connection, when its turn has come. */
+  open(caller: Caller, limits: ServerLimits, ask?: AskForStep): ControlSocket;
+  closeConnections(of: ControlSocket): void;
+  /** All connections, and no new ones are served; who listens still is not ended. */
+  close(): void;
+}
+
+export function createControlServer(dispatch: Dispatch, figures: Figures): ControlServer {
+  const http = createServer({
     maxHeaderSize: MAX_HEADER_BYTES,
     headersTimeout: HEADERS_TIMEOUT_MS,
     // An upload takes as long as its client; one that stands still is idle.
     requestTimeout: 0,
     keepAliveTimeout: KEEP_ALIVE_MS,
-    connectionsCheckingInterval: limits.lateHeadsMs,
+    connectionsCheckingInterval: LATE_HEADS_MS,
     requireHostHeader: false,
   });
-  const gates = ask === undefined ? undefined : createGates(ask);
-  const silent = readFirstBytes(
-    server,
-    HEADERS_TIMEOUT_MS,
-    (socket) => endWith(socket, ...malformed('ERR_HTTP_REQUEST_TIMEOUT')),
-    gates?.wrap,
-  );
-  server.maxConnections = limits.maxConnections;
-  server.timeout = IDLE_TIMEOUT_MS;
+  http.timeout = IDLE_TIMEOUT_MS;
+  // From then on Node looks for late heads.
+  http.emit('listening');
+  const gates = createGates();
+  const connections = new Map<Socket, Party>();
+  /** By what stands for a connection before Node's parser. */
+  const parties = new WeakMap<Duplex, Party>();
   /** Whole requests of a connection that wait for their answer: nothing else may be written there. */
   const due = new Map<Duplex, number>();
   /** They were told to come back: what they sent behind that is not looked at. */
   const ended = new WeakSet<Duplex>();
-  let inFlight = 0;
-  let inTurn = 0;
-  const isTooMany = (): boolean => {
-    if (inTurn === 0) {
+  const isTooMany = (party: Party): boolean => {
+    const { limits } = party;
+    if (party.inTurn === 0) {
       setImmediate(() => {
-        inTurn = 0;
+        party.inTurn = 0;
       });
     }
-    inTurn += 1;
-    return inTurn > limits.maxInTurn || inFlight > limits.maxInFlight;
+    party.inTurn += 1;
+    return party.inTurn > limits.maxInTurn || party.inFlight > limits.maxInFlight;
   };
 
   const serve = async (request: IncomingMessage, response: ServerResponse, expectsContinue: boolean): Promise<void> => {
     const { socket } = request;
-    if (ended.has(socket)) return;
-    gates?.holdUntilAnswered(request, response);
+    const party = parties.get(socket);
+    if (party === undefined || ended.has(socket)) return;
+    const { caller, limits } = party;
+    if (party.ask !== undefined) gates.holdUntilAnswered(request, response);
     const whole = (by: 1 | -1): void => {
       const count = (due.get(socket) ?? 0) + by;
       if (count === 0) due.delete(socket);
@@ -163,15 +171,15 @@ export function createControlServer(
         return bodyStream(request, { proceed, onWhole, stallMs: limits.stallMs });
       },
     };
-    inFlight++;
+    party.inFlight++;
     if (!unread) whole(1);
-    const tooMany = isTooMany();
+    const tooMany = isTooMany(party);
     if (tooMany) {
       ended.add(socket);
       figures.countAnswer(undefined, TOO_MANY.status);
     }
     const reply = tooMany ? TOO_MANY : await dispatch(caller, incoming);
-    inFlight--;
+    party.inFlight--;
     // A client that is still sending when its connection ends may never read why.
     if (unread && isIgnored && !expectsContinue) {
       const rest = await readBody(request, { maxBytes: MAX_BODY_BYTES, timeoutMs: IGNORED_BODY_MS });
@@ -183,21 +191,35 @@ export function createControlServer(
   };
 
   // A client may say that no more follows and wait for its answer, as nc -N does, on which the stock client falls back without curl.
-  Reflect.set(server, 'httpAllowHalfOpen', true);
-  server.on('connection', (socket) => {
+  Reflect.set(http, 'httpAllowHalfOpen', true);
+  const begin = (party: Party, socket: Socket): void => {
+    if (!party.isOpen) {
+      socket.destroy();
+      return;
+    }
+    connections.set(socket, party);
+    socket.once('close', () => connections.delete(socket));
+    const onFirst = (first: Buffer): void => {
+      const stream = party.ask === undefined ? putBack(socket, first) : gates.wrap(socket, first, party.ask);
+      parties.set(stream, party);
+      http.emit('connection', stream);
+    };
+    readFirstBytes(socket, HEADERS_TIMEOUT_MS, onFirst, () =>
+      endWith(socket, ...malformed('ERR_HTTP_REQUEST_TIMEOUT')),
+    );
     // Nothing written to one that has gone altogether fails; to one that only said so it does not.
     socket.on('end', () => {
       if (socket.writable) socket.write('');
     });
-  });
-  server.on('request', (request, response) => void serve(request, response, false));
-  server.on('checkContinue', (request, response) => void serve(request, response, true));
-  server.on('checkExpectation', (_request, response) => {
+  };
+  http.on('request', (request, response) => void serve(request, response, false));
+  http.on('checkContinue', (request, response) => void serve(request, response, true));
+  http.on('checkExpectation', (_request, response) => {
     response.writeHead(417, { 'Content-Type': 'application/json', Connection: 'close' });
     response.end(errorBody('Expectation not supported'));
   });
-  server.on('connect', (_request, socket) => endWith(socket, 400, 'Method not supported for this endpoint'));
-  server.on('clientError', (error: NodeJS.ErrnoException, socket) => {
+  http.on('connect', (_request, socket) => endWith(socket, 400, 'Method not supported for this endpoint'));
+  http.on('clientError', (error: NodeJS.ErrnoException, socket) => {
     if (GONE.has(error.code) || !socket.writable || due.has(socket) || ended.has(socket)) {
       socket.destroy();
       return;
@@ -206,13 +228,27 @@ export function createControlServer(
     figures.countAnswer(undefined, status);
     endWith(socket, status, text);
   });
+  const closeConnections = (of?: ControlSocket): void => {
+    for (const [socket, party] of connections) if (of === undefined || party === of) socket.destroy();
+  };
   return {
-    server,
-    closeConnections() {
-      silent.closeAll();
-      server.closeAllConnections();
+    open(caller, limits, ask) {
+      const server = createListener({ allowHalfOpen: true }, (socket) => begin(party, socket));
+      server.maxConnections = limits.maxConnections;
+      const party: Party = { caller, server, isOpen: true, limits, ask, inFlight: 0, inTurn: 0 };
+      return party;
+    },
+    closeConnections,
+    close() {
+      http.close();
+      closeConnections();
     },
   };
+}
+
+function putBack(socket: Socket, first: Buffer): Socket {
+  socket.unshift(first);
+  return socket;
 }
 
 function malformed(code: string | undefined): [status: number, text: string] {

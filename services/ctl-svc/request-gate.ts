@@ -109,15 +109,15 @@ export function createGate(socket: Socket, first: Buffer, ask: AskForStep, isHel
 }
 
 /** Holds a connection while a whole request of it has no answer: what follows is not looked at before. */
-export function createGates(ask: AskForStep): {
-  wrap(this: void, socket: Socket, first: Buffer): Duplex;
+export function createGates(): {
+  wrap(socket: Socket, first: Buffer, ask: AskForStep): Duplex;
   holdUntilAnswered(request: IncomingMessage, response: ServerResponse): void;
 } {
   const gates = new WeakMap<Duplex, Gate>();
   const unanswered = new WeakMap<Duplex, IncomingMessage>();
   const isHeld = (stream: Duplex): boolean => unanswered.get(stream)?.complete ?? false;
   return {
-    wrap(socket, first) {
+    wrap(socket, first, ask) {
       const gate = createGate(socket, first, ask, isHeld);
       gates.set(gate.stream, gate);
       return gate.stream;

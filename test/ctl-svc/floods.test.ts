@@ -14,6 +14,7 @@ import {
   CONTAINER_LIMITS,
   CONTAINER_TURNS,
   type ControlServer,
+  type ControlSocket,
   createControlServer,
   HOST_LIMITS,
   type ServerLimits,
@@ -25,7 +26,7 @@ const REQUEST = 'GET /containers HTTP/1.1\r\n\r\n';
 
 describe('ctl.http-server under load', () => {
   let folder: string;
-  const servers: ControlServer[] = [];
+  const servers: [ControlServer, ControlSocket][] = [];
   let figures = createFigures();
   const clients: Socket[] = [];
   beforeEach(() => {
@@ -34,9 +35,9 @@ describe('ctl.http-server under load', () => {
   });
   afterEach(() => {
     for (const client of clients.splice(0)) client.destroy();
-    for (const { server, closeConnections } of servers.splice(0)) {
+    for (const [control, { server }] of servers.splice(0)) {
       server.close();
-      closeConnections();
+      control.close();
     }
     rmSync(folder, { recursive: true });
   });
@@ -49,9 +50,10 @@ describe('ctl.http-server under load', () => {
   ): Promise<string> => {
     const path = join(folder, caller.kind === 'container' ? caller.container : caller.kind);
     const dispatch: Dispatch = async (_, { streamBody }) => await answer(streamBody);
-    const control = createControlServer(caller, limits, dispatch, figures, ask);
-    servers.push(control);
-    await new Promise<void>((resolve) => control.server.listen({ path, backlog: 1_024 }, resolve));
+    const control = createControlServer(dispatch, figures);
+    const socket = control.open(caller, limits, ask);
+    servers.push([control, socket]);
+    await new Promise<void>((resolve) => socket.server.listen({ path, backlog: 1_024 }, resolve));
     return path;
   };
   const open = (path: string): Socket => {

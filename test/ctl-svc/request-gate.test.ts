@@ -8,7 +8,12 @@ import { afterEach, beforeEach, describe, it } from 'node:test';
 import * as fc from 'fast-check';
 import { createFairTurns } from '../../services/ctl-svc/fair-turns.ts';
 import { createFigures } from '../../services/ctl-svc/figures.ts';
-import { CONTAINER_LIMITS, type ControlServer, createControlServer } from '../../services/ctl-svc/http-server.ts';
+import {
+  CONTAINER_LIMITS,
+  type ControlServer,
+  type ControlSocket,
+  createControlServer,
+} from '../../services/ctl-svc/http-server.ts';
 import { json } from '../../services/ctl-svc/reply.ts';
 import { MAX_PIECE_BYTES, MAX_PIECE_LINES, pieceLength } from '../../services/ctl-svc/request-gate.ts';
 import { until } from './rig.ts';
@@ -59,30 +64,27 @@ describe('ctl-svc pieces of what a container sends', () => {
 describe('ctl-svc request gate', () => {
   let folder: string;
   let control: ControlServer | undefined;
+  let listening: ControlSocket | undefined;
   beforeEach(() => {
     folder = mkdtempSync(join(tmpdir(), 'ctl-gate-'));
   });
   afterEach(() => {
-    control?.server.close();
-    control?.closeConnections();
+    listening?.server.close();
+    control?.close();
     rmSync(folder, { recursive: true });
   });
 
   /** Answers each body with itself. */
   const serve = async (onRequest: () => Promise<void> | void = () => undefined): Promise<string> => {
     const path = join(folder, 'socket');
-    control = createControlServer(
-      { kind: 'container', container: 'web' },
-      CONTAINER_LIMITS,
-      async (_, { target, readBody }) => {
-        await onRequest();
-        const body = await readBody();
-        return json([target, Buffer.isBuffer(body) ? body.toString('latin1') : 'no body']);
-      },
-      createFigures(),
-      createFairTurns({ perTurn: 4, perSecond: 1e6, burst: 1e6 }).party(),
-    );
-    await new Promise<void>((resolve) => control?.server.listen({ path }, resolve));
+    control = createControlServer(async (_, { target, readBody }) => {
+      await onRequest();
+      const body = await readBody();
+      return json([target, Buffer.isBuffer(body) ? body.toString('latin1') : 'no body']);
+    }, createFigures());
+    const ask = createFairTurns({ perTurn: 4, perSecond: 1e6, burst: 1e6 }).party();
+    listening = control.open({ kind: 'container', container: 'web' }, CONTAINER_LIMITS, ask);
+    await new Promise<void>((resolve) => listening?.server.listen({ path }, resolve));
     return path;
   };
 
@@ -198,7 +200,7 @@ describe('ctl-svc request gate', () => {
   it('ends with its client, also in the middle of what it sends', async () => {
     const path = await serve();
     const connections = (): Promise<number> =>
-      new Promise((resolve) => control?.server.getConnections((_, count) => resolve(count)));
+      new Promise((resolve) => listening?.server.getConnections((_, count) => resolve(count)));
     for (const bytes of [
       'GET /a HTTP/1.1\r\n',
       'PUT /a HTTP/1.1\r\nContent-Length: 50\r\n\r\nhalf',

@@ -1,9 +1,11 @@
 // Who may what, by the socket a request came in on; and how sockets come and go.
 import assert from 'node:assert/strict';
+import { once } from 'node:events';
+import { connect } from 'node:net';
 import { after, before, describe, it } from 'node:test';
 import { stateContract } from '../../services/state-svc/contract.ts';
 import { supervisorContract } from '../../services/supervisor/contract.ts';
-import { curl, type Rig, sendRaw, startRig, until } from './rig.ts';
+import { curl, parseAnswer, type Rig, sendRaw, startRig, until } from './rig.ts';
 import { containerRow } from './rows.ts';
 
 const FORBIDDEN = '{"Error":"Request not sent from a mgmt platform"}';
@@ -95,6 +97,31 @@ describe('ctl.control sockets', () => {
     await until(async () => !(await answers('web')));
     rig.supervisor.publish(supervisorContract, 'controlSocketOpened', socket);
     await until(() => answers('web'));
+  });
+
+  it('hangs up on whoever is connected to a socket that is closed, and on nobody else', async () => {
+    rig.openSocket('leaves');
+    rig.openSocket('stays');
+    const begun = 'GET /containers HTTP/1.1\r\n';
+    await until(async () => (await answers('leaves')) && (await answers('stays')));
+    const [leaving, silent, staying, host] = ['leaves', 'leaves', 'stays', undefined].map((name) =>
+      connect(name === undefined ? rig.host : rig.socketOf(name)),
+    );
+    if (leaving === undefined || silent === undefined || staying === undefined || host === undefined) return;
+    for (const client of [leaving, staying, host]) client.write(begun);
+    // Answered by the same turns of ctl-svc as these, and after them.
+    assert.ok(await answers('leaves'));
+    rig.supervisor.publish(supervisorContract, 'controlSocketClosed', { container: 'leaves' });
+    await Promise.all([leaving, silent].map((client) => once(client, 'close')));
+    for (const [client, status] of [
+      [staying, 403],
+      [host, 200],
+    ] as const) {
+      client.setEncoding('latin1');
+      client.end('Connection: close\r\n\r\n');
+      const [text] = await once(client, 'data');
+      assert.equal(parseAnswer(text).status, status);
+    }
   });
 
   it('never serves one descriptor for two containers', async () => {
