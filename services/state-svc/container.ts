@@ -54,65 +54,107 @@ export interface Container extends Member {
 }
 
 export function createContainer(plan: ContainerPlan, context: ContainerContext): Container {
-  const core = createCore(
-    plan,
-    { ...context, mayStart: () => context.mayStart(self), changed: () => context.changed(self) },
-    () => begin(core, 'recovery'),
-  );
-  const { record } = core;
-  const self: Container = {
-    plan,
-    goal: plan.statusGoal,
-    get status() {
-      return record.status;
-    },
-    get stable() {
-      return record.stable;
-    },
-    get userStopped() {
-      return plan.restartPolicy === 'container' && core.intent().userStopped;
-    },
-    get starting() {
-      return record.starting;
-    },
-    get tried() {
-      return record.tried;
-    },
-    get run() {
-      return record.run;
-    },
-    get problem() {
-      return record.problem;
-    },
-    row() {
-      const { userStopped, retries, restarts } = core.intent();
-      return containerRow({ plan, ...record, pid: record.run?.pid, userStopped, retries, restarts });
-    },
-    boot: () => begin(core, 'boot'),
-    hold: () => void core.apply('held'),
-    control: (action) => control(core, action, context.notYet()),
-    signalReady: () => signalReady(core),
-    exited: (event) => exited(core, event),
-    forgetLease(pool, address) {
-      const { plumbing } = record;
-      if (plumbing === undefined) return;
-      const leases = plumbing.leases.filter((lease) => lease.pool !== pool || lease.address !== address);
-      record.plumbing = { ...plumbing, leases };
-      core.context.changed();
-    },
-    adopt: (standing, exit) => adopt(core, standing, exit),
-    shutDown() {
-      record.closing = true;
-      // Should the tree die in the middle of it: what ended then was told to, and that is not how it ended.
-      core.enqueue(() => (self.userStopped ? Promise.resolve() : core.remember({ pendingStart: { replacesPid: 0 } })));
-      return new Promise((resolve) => stop(core, resolve));
-    },
-    close() {
-      record.closing = true;
-      core.disarm();
-    },
-  };
-  return self;
+  return new PlannedContainer(plan, context);
+}
+
+/** A class, since an object with getters of its own takes 2 KB. */
+class PlannedContainer implements Container {
+  readonly plan: ContainerPlan;
+  readonly goal: ContainerPlan['statusGoal'];
+  readonly #core: ContainerCore;
+  readonly #notYet: () => string | undefined;
+
+  constructor(plan: ContainerPlan, context: ContainerContext) {
+    this.plan = plan;
+    this.goal = plan.statusGoal;
+    this.#core = createCore(
+      plan,
+      { ...context, mayStart: () => context.mayStart(this), changed: () => context.changed(this) },
+      () => begin(this.#core, 'recovery'),
+    );
+    this.#notYet = context.notYet;
+  }
+
+  get status(): Status {
+    return this.#core.record.status;
+  }
+
+  get stable(): boolean {
+    return this.#core.record.stable;
+  }
+
+  get userStopped(): boolean {
+    return this.plan.restartPolicy === 'container' && this.#core.intent().userStopped;
+  }
+
+  get starting(): boolean {
+    return this.#core.record.starting;
+  }
+
+  get tried(): boolean {
+    return this.#core.record.tried;
+  }
+
+  get run(): Run | undefined {
+    return this.#core.record.run;
+  }
+
+  get problem(): HealthReason | undefined {
+    return this.#core.record.problem;
+  }
+
+  row(): ContainerRow {
+    const { plan } = this;
+    const { record } = this.#core;
+    const { userStopped, retries, restarts } = this.#core.intent();
+    return containerRow({ plan, ...record, pid: record.run?.pid, userStopped, retries, restarts });
+  }
+
+  boot(): void {
+    begin(this.#core, 'boot');
+  }
+
+  hold(): void {
+    this.#core.apply('held');
+  }
+
+  control(action: ControlAction): Promise<ControlAnswer> {
+    return control(this.#core, action, this.#notYet());
+  }
+
+  signalReady(): Promise<boolean> {
+    return signalReady(this.#core);
+  }
+
+  exited(event: ExitEvent): void {
+    exited(this.#core, event);
+  }
+
+  forgetLease(pool: string, address: string): void {
+    const { record, context } = this.#core;
+    const { plumbing } = record;
+    if (plumbing === undefined) return;
+    const leases = plumbing.leases.filter((lease) => lease.pool !== pool || lease.address !== address);
+    record.plumbing = { ...plumbing, leases };
+    context.changed();
+  }
+
+  adopt(standing: Standing, exit: ExitEvent | undefined): Promise<void> {
+    return adopt(this.#core, standing, exit);
+  }
+
+  shutDown(): Promise<readonly string[]> {
+    const core = this.#core;
+    core.record.closing = true;
+    // Should the tree die in the middle of it: what ended then was told to, and that is not how it ended.
+    core.enqueue(() => (this.userStopped ? Promise.resolve() : core.remember({ pendingStart: { replacesPid: 0 } })));
+    return new Promise((resolve) => stop(core, resolve));
+  }
+
+  close(): void {
+    this.#core.record.closing = true;
+    this.#core.disarm();
+  }
 }
 
 async function control(core: ContainerCore, action: ControlAction, notYet: string | undefined): Promise<ControlAnswer> {

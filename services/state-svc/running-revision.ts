@@ -179,8 +179,9 @@ export function createRunning(
       const unmade = await provide(revision, held, false);
       if (unmade.length > 0) return unmade;
       const newcomers = containers.filter(({ plan }) => fresh.includes(plan.name));
-      for (const { plan, adopt } of newcomers) {
-        await adopt(standingOf(plan, context.intents.get(plan.name), undefined, false), undefined);
+      for (const container of newcomers) {
+        const { plan } = container;
+        await container.adopt(standingOf(plan, context.intents.get(plan.name), undefined, false), undefined);
       }
       order(revision);
       return [];
