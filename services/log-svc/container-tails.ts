@@ -40,7 +40,7 @@ const MAX_LEFT = 1_000;
  */
 export function createContainerTails(
   resumeFrom: Readonly<Record<string, Followed>>,
-  onRead: (tails: Record<string, Followed>) => boolean,
+  onRead: (tails: ReadonlyMap<string, Followed>) => boolean,
   say: (line: string) => void,
   memory: ConsoleMemory,
   nowMs: () => number = () => performance.now(),
@@ -70,7 +70,7 @@ export function createContainerTails(
       tail.savedInode = cursor?.inode;
       return [path, { ...tail.log, ...(cursor === undefined ? {} : { cursor }) }];
     });
-    areKept = onRead(Object.fromEntries([...left, ...entries]));
+    areKept = onRead(new Map([...left, ...entries]));
   };
   const save = (): void => {
     if (!changed) return;

@@ -13,7 +13,7 @@ import { createContainerSockets } from './container-sockets.ts';
 import { createContainerTails } from './container-tails.ts';
 import { logContract } from './contract.ts';
 import { readCurrent } from './current-link.ts';
-import { type Cursors, readCursors, writeCursors } from './cursor-store.ts';
+import { type Cursors, type Followed, readCursors, writeCursors } from './cursor-store.ts';
 import { logHandlers } from './handlers.ts';
 import { createKernelLog } from './kernel-log.ts';
 import { openLiveOutputs } from './live-outputs.ts';
@@ -103,14 +103,19 @@ export function serveLogs(channel: Channel, launch: Launch, log: Logger, compres
   };
 }
 
+/** An object of many paths has a hidden class for each of them, which a map has not. */
+interface KeptCursors extends Omit<Cursors, 'tails'> {
+  readonly tails: ReadonlyMap<string, Followed>;
+}
+
 function cursorKeeper(path: string, before: Cursors) {
-  let now = before;
+  let now: KeptCursors = { ...before, tails: new Map(Object.entries(before.tails)) };
   let trouble = '';
   /** False: the file says what it said before. */
-  const update = (change: Partial<Cursors>): boolean => {
+  const update = (change: Partial<KeptCursors>): boolean => {
     now = { ...now, ...change };
     try {
-      writeCursors(path, now);
+      writeCursors(path, { ...now, tails: Object.fromEntries(now.tails) });
       trouble = '';
       return true;
     } catch (error) {

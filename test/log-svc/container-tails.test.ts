@@ -29,7 +29,7 @@ describe('log-svc.containerTails', () => {
     mock.timers.enable({ apis: ['setTimeout', 'setInterval'] });
     tails = createContainerTails(
       {},
-      (all) => saves.push(all) > 0,
+      (all) => saves.push(Object.fromEntries(all)) > 0,
       (line) => assert.fail(line),
       { isUsedUp: () => false, free: () => false },
     );
