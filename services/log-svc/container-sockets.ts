@@ -33,6 +33,7 @@ export interface ContainerSocketsOptions {
 
 interface Open {
   readonly sockets: SocketsOfContainer;
+  /** Of those who have connected; most containers have nobody who does. */
   intake: DescriptorIntake | undefined;
 }
 
@@ -65,7 +66,12 @@ export function createContainerSockets(options: ContainerSocketsOptions): Contai
       turns.add(fd, { read: () => keeper.turn(container, read), ...rest });
     }
     if (intakeFd === undefined) return;
-    one.intake = createDescriptorIntake(intakeFd, container, { keeper, turns, kernel: from, rest });
+    const greet = (): boolean => {
+      one.intake ??= createDescriptorIntake(intakeFd, container, { keeper, turns, kernel: from, rest });
+      return one.intake.greet();
+    };
+    // Always: nobody needs to be heard sooner, and whoever connects and hangs up again and again costs next to nothing.
+    turns.add(intakeFd, { ...rest, read: greet, isPaced: () => true });
   };
   const load = (): void => {
     if (isLoading) return;
@@ -82,10 +88,12 @@ export function createContainerSockets(options: ContainerSocketsOptions): Contai
       },
     );
   };
-  const letGo = ({ sockets, intake }: Open): void => {
-    for (const fd of sockets.datagramFds) turns.readRest(fd);
-    intake?.close();
-    for (const fd of sockets.datagramFds) turns.remove(fd);
+  const letGo = (one: Open): void => {
+    const { datagramFds, intakeFd } = one.sockets;
+    const fds = intakeFd === undefined ? datagramFds : [...datagramFds, intakeFd];
+    for (const fd of fds) turns.readRest(fd);
+    one.intake?.close();
+    for (const fd of fds) turns.remove(fd);
   };
 
   return {

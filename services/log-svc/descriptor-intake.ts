@@ -7,6 +7,8 @@ import type { ReadingTurns, TurnOptions } from './reading-turns.ts';
 import type { SocketKernel } from './socket-watch.ts';
 
 export interface DescriptorIntake {
+  /** A turn of the listening socket: takes one who has connected; false when there was nobody. */
+  greet(): boolean;
   /** Reads what is there in all of them, and closes them. */
   close(): void;
 }
@@ -141,12 +143,9 @@ export function createDescriptorIntake(listeningFd: number, container: string, p
     };
   };
 
-  // Always: nobody needs to be heard sooner, and whoever connects and hangs up again and again costs next to nothing.
-  turns.add(listeningFd, { ...rest, read: greet, isPaced: () => true });
   return {
+    greet,
     close() {
-      turns.readRest(listeningFd);
-      turns.remove(listeningFd);
       for (const fd of [...connections]) {
         turns.readRest(fd);
         hangUp(fd);
