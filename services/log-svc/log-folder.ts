@@ -4,7 +4,7 @@
 // <storage>/logs/<rev>/…/<file>       being written
 // <storage>/logs/<rev>/…/<file>.000001.gz   rotated and compressed; without .gz until it is
 import { accessSync, constants, mkdirSync, statfsSync } from 'node:fs';
-import { join, relative } from 'node:path';
+import { join } from 'node:path';
 import type { HealthReason } from '../../shared/schema/health.ts';
 import { type BoundedFile, createBoundedFile, type Loss } from './bounded-file.ts';
 import type { WrittenPlace } from './carried-bytes.ts';
@@ -57,6 +57,9 @@ export function openLogFolder({
   /** Written to since the budget was looked at. */
   let isChanged = true;
   const files = new Map<string, BoundedFile>();
+  /** By path below the folder, as places are saved. */
+  const begin = join(root, '/');
+  const nameOf = (path: string): string => path.slice(begin.length);
   /** Of files that are not in `files` yet. */
   const left = new Map(Object.entries(written));
   const retention = createRetention({
@@ -70,8 +73,8 @@ export function openLogFolder({
   const fileOf = (path: string): BoundedFile => {
     const known = files.get(path);
     if (known !== undefined) return known;
-    const name = relative(root, path);
-    const ofLines = holdsLines(relative(join(root, revision ?? ''), path));
+    const name = nameOf(path);
+    const ofLines = holdsLines(name.slice(`${revision}/`.length));
     const content = ofLines ? ({ kind: 'lines' } as const) : ({ kind: 'bytes', place: left.get(name) } as const);
     left.delete(name);
     const file = createBoundedFile(path, content, retention.maxFileBytes, nowMs, {
@@ -127,7 +130,7 @@ export function openLogFolder({
     written() {
       const places = [...files].flatMap(([path, file]): [string, WrittenPlace][] => {
         const place = file.place();
-        return place === undefined ? [] : [[relative(root, path), place]];
+        return place === undefined ? [] : [[nameOf(path), place]];
       });
       return Object.fromEntries([...left, ...places]);
     },

@@ -64,7 +64,8 @@ export function writeRunConfig(places: Places, mounted: MountRecord, run: RunSet
     cgroup: its.cgroup,
     storageRoots: storageRoots(places),
   });
-  for (const note of generated.notes) log.debug(`${run.container}: ${note}`);
+  // One line, as few people read it and each is taken apart by the log service.
+  if (generated.notes.length > 0) log.debug(`${run.container}: ${generated.notes.join('; ')}`);
   failingStep('volumes', () => {
     // What is there may also be a file of a volume.
     for (const folder of generated.volumeFolders) if (!existsSync(folder)) mkdirSync(folder, { recursive: true });
