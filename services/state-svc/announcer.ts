@@ -27,6 +27,9 @@ export function createAnnouncer(
   statusChanged: () => void,
 ): Announcer {
   const told = new Map<string, string>();
+  const groupStatuses = new Map<string, Status>();
+  /** Of the revision; undefined: nobody has looked yet, or it was refused. */
+  let common: Status | undefined;
   let isOpen = false;
   let isRefused = false;
 
@@ -37,11 +40,8 @@ export function createAnnouncer(
     return true;
   };
 
-  /** `only`: of this group; undefined: of all. */
-  const rows = (containers: readonly Container[], only?: string): readonly GroupRow[] =>
-    groups
-      .filter(({ name }) => only === undefined || name === only)
-      .map((group) => groupRow(group, commonStatus(containers.filter(({ plan }) => plan.group === group.name))));
+  const statusOf = (containers: readonly Container[], group: string): Status =>
+    commonStatus(containers.filter(({ plan }) => plan.group === group));
 
   /** False: it shows what was told of it last. */
   const tellRow = (container: Container): boolean => {
@@ -56,16 +56,20 @@ export function createAnnouncer(
     const news = (changed === undefined ? containers : [changed]).map(tellRow);
     // What groups and the revision show of it is in its row.
     if (changed !== undefined && !news.includes(true)) return;
-    for (const row of rows(containers, changed?.plan.group)) {
-      if (!isNew(`group ${row.name}`, row.status)) continue;
-      log.info(`group ${row.name} is ${row.status}`);
-      channel.publish(stateContract, 'groupChanged', { group: row });
+    for (const group of groups) {
+      if (changed !== undefined && changed.plan.group !== group.name) continue;
+      const status = statusOf(containers, group.name);
+      if (groupStatuses.get(group.name) === status) continue;
+      groupStatuses.set(group.name, status);
+      log.info(`group ${group.name} is ${status}`);
+      channel.publish(stateContract, 'groupChanged', { group: groupRow(group, status) });
     }
     // Of a refused one nothing runs: that no goal is missed would be no news.
     if (isRefused) return;
-    const now = commonStatus(containers);
-    if (!isNew('revision', now)) return;
-    log.info(`revision ${revision ?? '?'} is ${now}`);
+    // Each container is in a group, and a group is READY when all in it have met their goals.
+    common = commonStatus([...groupStatuses.values()].map((status) => ({ status, goal: 'READY' as const })));
+    if (!isNew('revision', common)) return;
+    log.info(`revision ${revision ?? '?'} is ${common}`);
     statusChanged();
   };
 
@@ -77,7 +81,7 @@ export function createAnnouncer(
       look(containers);
     },
     look,
-    groups: (containers) => rows(containers),
-    status: commonStatus,
+    groups: (containers) => groups.map((group) => groupRow(group, statusOf(containers, group.name))),
+    status: (containers) => common ?? commonStatus(containers),
   };
 }

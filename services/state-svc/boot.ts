@@ -6,13 +6,13 @@ import type { HealthReason } from '../../shared/schema/health.ts';
 import type { Clock } from './clock.ts';
 import type { Container } from './container.ts';
 import { goalMet } from './group-status.ts';
-import { advance, type BootProgress, blockers, type OrderedContainer, startable } from './order.ts';
+import { advance, type BootProgress, blockers, concernOf, type OrderedContainer, startable } from './order.ts';
 
 export interface Boot {
   /** From now on groups get their turns. */
   open(): void;
-  /** Something changed: who may go now? */
-  look(): void;
+  /** A container changed, or any of them: who may go now? */
+  look(changed?: Container): void;
   /** Resolves when the container may go on from its mount to its start. */
   mayStart(container: Container): Promise<void>;
   /** Goals that were given up at their group's timeout and are still not met. */
@@ -47,16 +47,26 @@ export function createBoot(revision: Revision, containers: readonly Container[],
   let cancelTimer: () => void = () => undefined;
   let isClosed = false;
 
-  const ordered = (): readonly OrderedContainer[] =>
-    containers.map((container) => ({
-      name: container.plan.name,
-      group: container.plan.group,
-      goal: container.plan.statusGoal,
-      status: container.status,
-      waived: container.userStopped || dropped.has(container.plan.name),
-      busy: container.starting,
-      tried: container.tried,
-    }));
+  const orderedOf = (container: Container): OrderedContainer => ({
+    name: container.plan.name,
+    group: container.plan.group,
+    goal: container.goal,
+    status: container.status,
+    waived: container.userStopped || dropped.has(container.plan.name),
+    busy: container.starting,
+    tried: container.tried,
+  });
+  /** As all of them were when they were looked at last. */
+  let seen: readonly OrderedContainer[] = [];
+  const ordered = (): readonly OrderedContainer[] => {
+    seen = containers.map(orderedOf);
+    return seen;
+  };
+  /** False: nobody may go who might not before. Most changes of a container on its way up are such. */
+  const isNews = (changed: Container): boolean => {
+    const before = seen[containers.indexOf(changed)];
+    return before === undefined || concernOf(before) !== concernOf(orderedOf(changed));
+  };
 
   const turn = (now: number): number | undefined => {
     if (progress === undefined || isClosed) return undefined;
@@ -122,7 +132,10 @@ export function createBoot(revision: Revision, containers: readonly Container[],
       progress = { passed: 0, sinceMs: clock.elapsedMs() };
       look();
     },
-    look,
+    look(changed) {
+      // Who is held may be the one that changed.
+      if (changed === undefined || held.size > 0 || isNews(changed)) look();
+    },
     mayStart(container) {
       const timeouts = groups.map((group) => group.timeoutMs);
       return new Promise((go) => {

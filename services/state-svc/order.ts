@@ -97,6 +97,11 @@ export function blockers(
   return earlier.flatMap((name) => unmet(name, containers));
 }
 
+/** All that `advance`, `startable` and `blockers` make of a container, as text: while it is the same, so are their answers but for time. */
+export function concernOf(container: OrderedContainer): string {
+  return `${container.waived || goalMet(container)} ${container.busy} ${mayStart(container)}`;
+}
+
 function mayStart(container: OrderedContainer): boolean {
   return container.status === 'INSTALLED' && !container.busy && !container.tried;
 }

@@ -191,7 +191,7 @@ export function createRunning(
       boot?.open();
     },
     look(changed) {
-      boot?.look();
+      boot?.look(changed);
       announcer.look(containers, changed);
     },
     mayStart: (container) => boot?.mayStart(container) ?? Promise.resolve(),
