@@ -56,12 +56,9 @@ export function createBoot(revision: Revision, containers: readonly Container[],
     busy: container.starting,
     tried: container.tried,
   });
-  /** As all of them were when they were looked at last. */
+  const ordered = (): readonly OrderedContainer[] => containers.map(orderedOf);
+  /** As all of them were when they last had their turn. */
   let seen: readonly OrderedContainer[] = [];
-  const ordered = (): readonly OrderedContainer[] => {
-    seen = containers.map(orderedOf);
-    return seen;
-  };
   /** False: nobody may go who might not before. Most changes of a container on its way up are such. */
   const isNews = (changed: Container): boolean => {
     const before = seen[containers.indexOf(changed)];
@@ -71,6 +68,7 @@ export function createBoot(revision: Revision, containers: readonly Container[],
   const turn = (now: number): number | undefined => {
     if (progress === undefined || isClosed) return undefined;
     const present = ordered();
+    seen = present;
     const step = advance(progress, groups, present, now);
     progress = step.progress;
     for (const { name, missed } of step.passed) {

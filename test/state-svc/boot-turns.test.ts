@@ -43,6 +43,16 @@ describe('the turns of a boot', () => {
     assert.equal(c.boots, 1);
   });
 
+  it('are not lost to whoever asks for reasons between the end of a start and the word of it', () => {
+    const [a, b] = [newContainer('a', 'STOPPED'), newContainer('b', 'INSTALLED')];
+    a.starting = true;
+    const boot = open(a, b);
+    a.starting = false;
+    boot.reasons();
+    boot.look(a);
+    assert.equal(b.boots, 1);
+  });
+
   it('are not lost to a start that was seen under way between two changes alike', () => {
     const [a, b, c] = [newContainer('a', 'STOPPED'), newContainer('b', 'INSTALLED'), newContainer('c', 'INSTALLED')];
     const boot = open(a, b, c);
