@@ -136,11 +136,14 @@ class Follower implements FileFollower {
     }
     // Also of a file that is not there, as most are not that a container might have.
     if (file?.inode === inodeOf(this.#path)) return false;
-    const next = tryOpen(this.#path);
+    const [next, skipped] = allOrNone((open) => {
+      const current = open(this.#path);
+      // Rotated twice since we looked: there is a whole file in between.
+      const older = `${this.#path}.1`;
+      const mayBeUnread = current !== undefined && file !== undefined && inodeOf(older) !== file.inode;
+      return [current, mayBeUnread ? open(older) : undefined];
+    });
     if (next === undefined) return false;
-    // Rotated twice since we looked: there is a whole file in between.
-    const older = `${this.#path}.1`;
-    const skipped = file === undefined || inodeOf(older) === file.inode ? undefined : tryOpen(older);
     // What was written between our last read and the rename is in the old one: it stays first in the queue.
     this.#queue = [...files, ...(skipped === undefined ? [next] : [skipped, next])];
     if (file !== undefined && skipped !== undefined && !follows(skipped.fd, file.fd)) onGap();
@@ -162,19 +165,33 @@ function follows(nextFd: number, fd: number): boolean {
 }
 
 function resume(path: string, cursor: TailCursor | undefined, onGap: () => void): OpenFile[] {
-  const current = tryOpen(path);
-  const previous = cursor === undefined ? undefined : tryOpen(`${path}.1`);
-  const plan = planResume(cursor, current && found(current.fd), previous && found(previous.fd));
-  const files: OpenFile[] = [];
-  if (plan.mayMiss) onGap();
-  if (previous !== undefined) {
-    if (plan.previousFrom === undefined) closeSync(previous.fd);
-    else files.push(goTo(previous, plan.previousFrom));
+  const { plan, current, previous } = allOrNone((open) => {
+    const current = open(path);
+    const previous = cursor === undefined ? undefined : open(`${path}.1`);
+    const plan = planResume(cursor, current && found(current.fd), previous && found(previous.fd));
+    if (previous !== undefined) goTo(previous, plan.previousFrom ?? 0);
+    if (current !== undefined) goTo(current, plan.currentFrom === 0 ? behindHole(current.fd) : plan.currentFrom);
+    if (plan.mayMiss) onGap();
+    return { plan, current, previous };
+  });
+  if (previous !== undefined && plan.previousFrom === undefined) closeSync(previous.fd);
+  const unread = plan.previousFrom === undefined ? [current] : [previous, current];
+  return unread.filter((file) => file !== undefined);
+}
+
+/** A turn that fails is tried again, for as long as that lasts: what `work` has opened is closed when it throws. */
+function allOrNone<T>(work: (open: typeof tryOpen) => T): T {
+  const opened: OpenFile[] = [];
+  try {
+    return work((path) => {
+      const file = tryOpen(path);
+      if (file !== undefined) opened.push(file);
+      return file;
+    });
+  } catch (error) {
+    for (const { fd } of opened) closeSync(fd);
+    throw error;
   }
-  if (current !== undefined) {
-    files.push(goTo(current, plan.currentFrom === 0 ? behindHole(current.fd) : plan.currentFrom));
-  }
-  return files;
 }
 
 /** Where nobody knows how far it was read: what was given back is zeros, and was read; as was what is before it. */
@@ -194,10 +211,9 @@ function behindHole(fd: number): number {
   return size;
 }
 
-function goTo(file: OpenFile, offset: number): OpenFile {
+function goTo(file: OpenFile, offset: number): void {
   file.offset = offset;
   file.head = headOf(file.fd).subarray(0, offset);
-  return file;
 }
 
 /** What was read of it is there still: nobody cut it short and began anew. */

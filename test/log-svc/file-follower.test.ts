@@ -2,11 +2,15 @@ import assert from 'node:assert/strict';
 import {
   appendFileSync,
   closeSync,
+  mkdirSync,
   openSync,
+  readdirSync,
   readFileSync,
+  readlinkSync,
   renameSync,
   rmSync,
   statSync,
+  symlinkSync,
   truncateSync,
   utimesSync,
   writeFileSync,
@@ -261,6 +265,42 @@ describe('log-svc.followFile', () => {
     });
     appendFileSync(path, 'b\n');
     assert.equal(follower.isQuiet(), false);
+  });
+
+  /** Also those that lead to what was removed. */
+  const openHere = (): number =>
+    readdirSync('/proc/self/fd').filter((fd) => {
+      try {
+        return readlinkSync(`/proc/self/fd/${fd}`).startsWith(path);
+      } catch {
+        return false;
+      }
+    }).length;
+
+  it('holds nothing open of a turn that failed, and reads on when the generation before can be read again', () => {
+    writeFileSync(path, 'a\n');
+    const first = follow();
+    readAll(first);
+    appendFileSync(path, 'b\n');
+    const cursor = first.cursor();
+    first.close();
+    // A folder opens and cannot be read.
+    mkdirSync(`${path}.1`);
+    const second = follow(cursor);
+    for (let count = 0; count < 3; count += 1) assert.throws(() => readAll(second), /EISDIR/);
+    assert.equal(openHere(), 0);
+    rmSync(`${path}.1`, { recursive: true });
+    assert.equal(readAll(second), 'b\n');
+
+    rmSync(path);
+    writeFileSync(path, 'c\n');
+    // It leads to itself, so it cannot be opened.
+    symlinkSync(`${path}.1`, `${path}.1`);
+    const before = openHere();
+    for (let count = 0; count < 3; count += 1) assert.throws(() => readAll(second), /ELOOP/);
+    assert.equal(openHere(), before);
+    rmSync(`${path}.1`);
+    assert.equal(readAll(second), 'c\n');
   });
 
   it('takes a file of another file system for another one, whatever else is the same', () => {
