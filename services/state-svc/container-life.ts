@@ -21,10 +21,12 @@ export type StartCause = 'boot' | 'user' | 'recovery';
 
 /** Accepts a start; it happens when what is under way is over. `written`: the order is on disk, without which nothing of it runs. */
 export function begin(core: ContainerCore, cause: StartCause, written: Promise<void> = Promise.resolve()): void {
-  if (core.record.closing) return;
+  const { record } = core;
+  if (record.closing) return;
+  // Before it is told of: a boot whose turn it is would take it for one that nobody starts, and start it as well.
+  Object.assign(record, { wanted: true, starting: true, tried: true, stable: false, earlyExit: undefined });
+  record.detached = [];
   core.apply('begin');
-  Object.assign(core.record, { wanted: true, starting: true, tried: true, stable: false, earlyExit: undefined });
-  core.record.detached = [];
   core.enqueue(() => runStart(core, cause, written));
 }
 

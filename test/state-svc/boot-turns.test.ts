@@ -57,7 +57,7 @@ describe('the turns of a boot', () => {
     const [a, b, c] = [newContainer('a', 'STOPPED'), newContainer('b', 'INSTALLED'), newContainer('c', 'INSTALLED')];
     const boot = open(a, b, c);
     assert.deepEqual([b.boots, c.boots], [1, 0]);
-    // Told of before it is under way, as a start by the user is.
+    // Told of before it is under way.
     boot.look(a);
     a.starting = true;
     Object.assign(b, { status: 'STARTED', starting: false });

@@ -1,0 +1,70 @@
+// One container with peers that answer at once: what it tells, and what it looks like when it tells it.
+import assert from 'node:assert/strict';
+import { describe, it } from 'node:test';
+import { type Container, type ContainerContext, createContainer } from '../../services/state-svc/container.ts';
+import { type Intent, NO_INTENT } from '../../services/state-svc/intent-store.ts';
+import type { Peers } from '../../services/state-svc/peers.ts';
+import { ok } from '../../shared/ipc/contract.ts';
+import { silentLogger } from '../../shared/log/logger.ts';
+import { parseState } from '../../shared/revision/validate.ts';
+import { stateOf } from './device.ts';
+import { APP } from './kit.ts';
+import { createTestClock } from './test-clock.ts';
+
+/** `calls`: what lxc-svc was asked for. */
+function open(changed: (container: Container) => void) {
+  const parsed = parseState(stateOf({ web: APP }, {}).document, () => undefined);
+  assert.ok(parsed.ok);
+  const [plan] = parsed.revision.containers;
+  assert.ok(plan !== undefined);
+  const calls: string[] = [];
+  const asked = (call: string, answer: object) => async () => {
+    calls.push(call);
+    return ok(answer);
+  };
+  const lxc = {
+    mount: asked('mount', { rootfs: '/' }),
+    start: asked('start', { pid: 100, startedMs: 0 }),
+    stop: asked('stop', {}),
+    unmount: asked('unmount', {}),
+  };
+  let intent: Intent = NO_INTENT;
+  const context: ContainerContext = {
+    ...{ clock: createTestClock(), log: silentLogger, ask: (call) => call(), changed },
+    peers: { lxc } as unknown as Peers,
+    intents: {
+      get: () => intent,
+      async set(_name, change) {
+        intent = { ...intent, ...change };
+      },
+      unwritten: () => undefined,
+      drained: async () => undefined,
+    },
+    drivers: { loadFor: async () => undefined },
+    revision: () => '0',
+    requestReboot: () => undefined,
+    mayStart: async () => undefined,
+    notYet: () => undefined,
+  };
+  return { container: createContainer(plan, context), calls };
+}
+
+/** Nobody here waits for more than promises. */
+const settled = () => new Promise((resolve) => setImmediate(resolve));
+
+describe('a container', () => {
+  it('that is started before its group’s turn is not started by that turn as well', async () => {
+    let isTurn = false;
+    const { container, calls } = open((changed) => {
+      if (isTurn && changed.status === 'INSTALLED' && !changed.starting && !changed.tried) changed.boot();
+    });
+    await container.control('stop');
+    await settled();
+    assert.equal(container.status, 'STOPPED');
+    isTurn = true;
+    calls.length = 0;
+    await container.control('start');
+    await settled();
+    assert.deepEqual([container.status, calls], ['STARTED', ['mount', 'start']]);
+  });
+});
