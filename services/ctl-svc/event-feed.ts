@@ -5,15 +5,15 @@ import { ipamContract } from '../ipam-svc/contract.ts';
 import { netContract } from '../net-svc/contract.ts';
 import { stateContract } from '../state-svc/contract.ts';
 import { supervisorContract } from '../supervisor/contract.ts';
-import { createEventLog, type EventLog, type NumberedEvent } from './event-log.ts';
+import { createEventLog, type EventLog } from './event-log.ts';
 import { leaseEvent } from './leases.ts';
 
 export interface EventFeed {
   readonly log: EventLog;
   /** Events told so far, by type. */
   readonly counts: ReadonlyMap<string, number>;
-  /** Answers how to stop listening. */
-  listen(listener: (event: NumberedEvent) => void): () => void;
+  /** Called when the log has one more. Answers how to stop listening. */
+  listen(listener: () => void): () => void;
   /** Called when ctl-svc ends; streams end themselves. */
   onStop(listener: () => void): () => void;
   stop(): void;
@@ -25,12 +25,12 @@ const firstIdOfThisProcess = (): number => Date.now() * 1000;
 export function createEventFeed(channel: Channel): EventFeed {
   const log = createEventLog(firstIdOfThisProcess());
   const counts = new Map<string, number>();
-  const listeners = new Set<(event: NumberedEvent) => void>();
+  const listeners = new Set<() => void>();
   const stopListeners = new Set<() => void>();
   const tell = (type: string, value: unknown): void => {
-    const event = log.append(type, value);
+    log.append(type, value);
     counts.set(type, (counts.get(type) ?? 0) + 1);
-    if (event !== undefined) for (const listener of listeners) listener(event);
+    for (const listener of listeners) listener();
   };
   /** The broker dropped some on their way here: whoever listens must take the lists anew. */
   const onLost = (count: number): void => tell('lost', { count });

@@ -41,7 +41,7 @@ export function createEventLog(firstId: number): EventLog {
     since(id) {
       const oldest = kept?.[0]?.id ?? lastId + 1;
       if (!Number.isInteger(id) || id > lastId || id < oldest - 1) return undefined;
-      return (kept ?? []).filter((event) => event.id > id);
+      return kept?.slice(id + 1 - oldest) ?? [];
     },
     get lastId() {
       return lastId;

@@ -16,6 +16,9 @@ interface Stream {
   readonly contentType: string;
   /** Blocks so far, without the empty line that ends each. */
   blocks(): readonly string[];
+  /** Reads nothing until `goOn`. */
+  stop(): void;
+  goOn(): void;
   close(): void;
 }
 
@@ -24,6 +27,7 @@ async function open(socketPath: string, lastEventId?: string): Promise<Stream> {
   const outgoing: ClientRequest = request({ socketPath, path: '/events', headers, agent: false });
   outgoing.end();
   const [response] = await once(outgoing, 'response');
+  assert.equal(response.statusCode, 200);
   let text = '';
   response.setEncoding('utf8');
   response.on('data', (chunk: string) => {
@@ -33,17 +37,22 @@ async function open(socketPath: string, lastEventId?: string): Promise<Stream> {
   return {
     contentType: response.headers['content-type'] ?? '',
     blocks: () => text.split('\n\n').slice(0, -1),
+    stop: () => void response.pause(),
+    goOn: () => void response.resume(),
     close: () => outgoing.destroy(),
   };
 }
+
+/** What a log keeps. */
+const KEPT = 512;
 
 const idOf = (block: string | undefined): number => Number(/^id: (\d+)/.exec(block ?? '')?.[1]);
 
 describe('ctl.events', () => {
   let rig: Rig;
   const streams: Stream[] = [];
-  const listen = async (lastEventId?: string): Promise<Stream> => {
-    const stream = await open(rig.host, lastEventId);
+  const listen = async (lastEventId?: string, socket = rig.host): Promise<Stream> => {
+    const stream = await open(socket, lastEventId);
     streams.push(stream);
     return stream;
   };
@@ -126,6 +135,53 @@ describe('ctl.events', () => {
     const seen = await has(first, 4);
     const second = await listen(String(idOf(seen[1])));
     assert.deepEqual((await has(second, 2)).slice(0, 2), seen.slice(2, 4));
+  });
+
+  it('resumes a client that has missed all that is kept, however much that is', async () => {
+    const first = await listen();
+    const [start] = await has(first, 1);
+    for (let count = 0; count < KEPT; count += 1) change('waits');
+    for (const socket of [rig.host, rig.socketOf('web')]) {
+      const second = await listen(String(idOf(start)), socket);
+      const ids = (await has(second, KEPT)).map(idOf);
+      assert.deepEqual(
+        ids,
+        Array.from({ length: KEPT }, (_, index) => idOf(start) + 1 + index),
+      );
+    }
+  });
+
+  it('tells a client that reads all of a burst', async () => {
+    const stream = await listen();
+    const [start] = await has(stream, 1);
+    for (let count = 0; count < 400; count += 1) change('web');
+    const ids = (await has(stream, 401)).map(idOf);
+    assert.deepEqual(
+      ids,
+      Array.from({ length: 401 }, (_, index) => idOf(start) + index),
+    );
+  });
+
+  it('keeps nothing for a client that does not read: it is told what it cannot have any more, and goes on', async () => {
+    const [slow, other] = [await listen(), await listen()];
+    const [start] = await has(slow, 1);
+    slow.stop();
+    // Several times what the kernel keeps of a connection.
+    const count = 6 * KEPT;
+    for (let told = 0; told < count; told += 1) {
+      change('web');
+      if (told % 100 === 0) await has(other, told + 2);
+    }
+    const [newest] = (await has(other, count + 1)).slice(-1);
+    assert.equal(idOf(newest), idOf(start) + count);
+    slow.goOn();
+    const blocks = await eventually('the loss', PATIENCE_MS, () =>
+      slow.blocks().some((block) => block.includes('\nevent: lost\n')) ? slow.blocks() : undefined,
+    );
+    assert.ok(blocks.length < count / 2, `${blocks.length} blocks of ${count}`);
+    assert.equal(idOf(blocks.at(-1)), idOf(newest));
+    change('web');
+    assert.equal(idOf((await has(slow, blocks.length + 1)).at(-1)), idOf(newest) + 1);
   });
 
   it('says that events are lost to a client that comes from before its time', async () => {
