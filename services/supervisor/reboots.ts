@@ -12,11 +12,16 @@ export interface AskedEnd extends RebootCause {
 export interface Reboots {
   /** Resolves with the first one that is to be carried out. */
   readonly asked: Promise<AskedEnd>;
-  /** False when it would be one too many of those that count: everything stays up, and health says why. */
+  /**
+   * False when it would be one too many of those that count: everything stays up, and health says why. One that is under way, or an end
+   * of the tree, is everybody's who asks meanwhile: two containers that give up together are one reboot.
+   */
   ask(cause: RebootCause, counted?: boolean): boolean;
   /** Counts one that comes about without being carried out here; false as with `ask`. */
   count(cause: RebootCause): boolean;
   powerOff(message: string): void;
+  /** Also when nobody asked for it here. */
+  treeEnds(): void;
   health(): readonly HealthReason[];
 }
 
@@ -25,7 +30,13 @@ export function createReboots(path: string, log: Logger): Reboots {
   const asked = new Promise<AskedEnd>((resolve) => {
     onAsked = resolve;
   });
+  let isEnding = false;
   let refused: RebootCause | undefined;
+
+  const end = (asked: AskedEnd): void => {
+    isEnding = true;
+    onAsked(asked);
+  };
 
   const refuse = (cause: RebootCause, why: string): false => {
     refused = cause;
@@ -48,14 +59,21 @@ export function createReboots(path: string, log: Logger): Reboots {
     asked,
     count,
     ask(cause, counted = true) {
+      if (isEnding) {
+        log.info(`nothing more to be done for ${cause.code}, the tree ends: ${cause.message}`);
+        return true;
+      }
       if (counted && !count(cause)) return false;
       log.warn(`rebooting for ${cause.code}: ${cause.message}`);
-      onAsked({ ...cause, off: false });
+      end({ ...cause, off: false });
       return true;
     },
     powerOff(message) {
       log.warn(`powering off: ${message}`);
-      onAsked({ code: 'POWEROFF', message, off: true });
+      end({ code: 'POWEROFF', message, off: true });
+    },
+    treeEnds() {
+      isEnding = true;
     },
     health: () =>
       refused === undefined

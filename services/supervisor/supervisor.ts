@@ -103,6 +103,7 @@ export async function startSupervisor(options: SupervisorOptions): Promise<Super
     ready,
     rebootAsked: reboots.asked,
     async stop(containers, machine) {
+      reboots.treeEnds();
       if (machine === 'ends') watchdog.machineEnds();
       turns.end();
       // What an operator stopped is needed to take things down in order.

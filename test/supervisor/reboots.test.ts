@@ -1,6 +1,6 @@
 // A reboot is carried out a few times for the same cause, and then no more, also when the count has to survive the reboots.
 import assert from 'node:assert/strict';
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, describe, it } from 'node:test';
@@ -59,14 +59,36 @@ describe('supervisor.reboots', () => {
       assert.deepEqual(await reboots.asked, { ...cause, off: false });
       assert.deepEqual(reboots.health(), []);
     }
+    const wanted = createReboots(path, silentLogger);
+    assert.equal(wanted.ask(cause, false), true, 'somebody asked for it');
+    assert.equal((await wanted.asked).code, cause.code);
     const last = createReboots(path, silentLogger);
-    assert.equal(last.ask(cause, false), true, 'somebody asked for it');
-    assert.equal((await last.asked).code, cause.code);
     assert.equal(last.ask(cause), false);
     const [reason] = last.health();
     assert.equal(reason?.code, 'REBOOT_LOOP');
     assert.match(reason?.message ?? '', /unknown pool/);
     assert.equal(last.ask({ code: 'OTHER', message: '' }), true, 'another cause has a count of its own');
+  });
+
+  it('counts one for all who ask for the same reboot', async () => {
+    const path = join(folder, 'together.json');
+    for (let count = 0; count < MAX_REBOOTS; count += 1) {
+      const reboots = createReboots(path, silentLogger);
+      for (const name of ['a', 'b', 'c']) assert.equal(reboots.ask({ ...cause, message: name }), true, name);
+      assert.equal((await reboots.asked).message, 'a');
+      assert.deepEqual(reboots.health(), []);
+    }
+    assert.equal(createReboots(path, silentLogger).ask(cause), false);
+  });
+
+  it('counts none for who asks once the tree ends anyhow', () => {
+    const path = join(folder, 'ending.json');
+    for (const end of ['powerOff', 'treeEnds'] as const) {
+      const reboots = createReboots(path, silentLogger);
+      reboots[end]('bye');
+      assert.equal(reboots.ask(cause), true);
+    }
+    assert.equal(existsSync(path), false);
   });
 
   it('reboots when its record is damaged, and starts a new one', () => {
