@@ -90,7 +90,8 @@ export function createUpdateTrial(context: UpdateTrialContext): UpdateTrial {
       await advance({ kind: 'committed' });
     } catch (error) {
       log.error(`revision ${revision} cannot be committed, trying again: ${String(error)}`);
-      clock.after(COMMIT_AGAIN_MS, () => void commit(revision));
+      // Watched anew: what ends while the disk takes nothing is not to be committed unseen. What hooks have said holds.
+      clock.after(COMMIT_AGAIN_MS, open);
       return;
     }
     end();
