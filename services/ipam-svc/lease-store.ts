@@ -232,7 +232,7 @@ function reportScan(scan: Scan, bytes: number, ledger: Ledger, log: Logger): Hea
 function damageReasons(ledger: Ledger): HealthReason[] {
   const { records } = ledger.doubt();
   if (records === 0) return [];
-  const kept = [...ledger.histories().values()].reduce((sum, history) => sum + history.quarantined().length, 0);
+  const kept = [...ledger.histories().values()].reduce((sum, history) => sum + history.quarantinedCount(), 0);
   const message =
     `up to ${records} records of the lease journal were lost; ${kept} addresses that they may have given away are not issued. ` +
     'To start afresh, stop all containers and remove ipam/leases.journal (the damaged one is kept beside it as .damaged)';

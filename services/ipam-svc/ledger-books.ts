@@ -25,7 +25,7 @@ export interface Books {
   /** Applies a lease that ends nothing, with no way back; false: it is one for `apply`. */
   applyFirst(lease: LeaseLine): boolean;
   damage(loss: Loss): void;
-  /** How many entries a snapshot would have, about: used addresses and the configuration. */
+  /** How many entries a snapshot would have, about: used and quarantined addresses, and the configuration. */
   size(): number;
   /** Entries that make equal books when applied to empty ones. */
   snapshot(): Entry[];
@@ -114,7 +114,8 @@ export function createBooks(): Books {
       }
       doubt = { records: doubt.records + loss.records, addresses: doubt.addresses + doubtfulAddresses(loss) };
     },
-    size: () => [...histories.values()].reduce((sum, history) => sum + history.table.count(), 2),
+    size: () =>
+      [...histories.values()].reduce((sum, { table, quarantinedCount }) => sum + table.count() + quarantinedCount(), 2),
     snapshot: () => [
       { op: 'journal' },
       { op: 'config', ms: configuredMs, configuration },

@@ -15,6 +15,7 @@ export interface PoolHistory {
   setView(view: PoolView | undefined): Undo;
   quarantine(addresses: readonly Ipv4[]): void;
   quarantined(): readonly Ipv4[];
+  quarantinedCount(): number;
   hold(holder: string, address: Ipv4, origin: Origin, mac: string | undefined, ms: number): Undo;
   /** As LeaseTable.holdFirst. */
   holdFirst(lease: LeaseLine): boolean;
@@ -64,6 +65,7 @@ export function createPoolHistory(): PoolHistory {
       if (addresses.some((address) => table.slotOf(address) !== undefined)) table.relink(reusable);
     },
     quarantined: () => [...quarantine],
+    quarantinedCount: () => quarantine.size,
     hold(holder, address, origin, mac, ms) {
       const undoUse = use(address);
       const undoHold = table.hold(holder, address, origin, mac, ms);

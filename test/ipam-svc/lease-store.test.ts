@@ -4,8 +4,9 @@ import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, it } from 'node:test';
 import { createJournalDisk, type JournalDisk } from '../../services/ipam-svc/journal-disk.ts';
-import { encodeLine } from '../../services/ipam-svc/journal-format.ts';
+import { type Entry, encodeLine } from '../../services/ipam-svc/journal-format.ts';
 import { openLeaseStore } from '../../services/ipam-svc/lease-store.ts';
+import { mustParseIpv4 } from '../../shared/ipv4/address.ts';
 import { silentLogger } from '../../shared/log/logger.ts';
 import { ask, INTERNAL, type Running, SMALL, startIpam, withFolder } from './kit.ts';
 
@@ -52,6 +53,16 @@ function failingDisk(folder: string): Failing {
     },
   };
   return state;
+}
+
+function countingDisk(folder: string): { readonly disk: JournalDisk; readonly rewrites: () => number } {
+  const real = createJournalDisk(folder);
+  let count = 0;
+  const prepare = (bytes: Buffer): Promise<void> => {
+    count += 1;
+    return real.prepare(bytes);
+  };
+  return { disk: { ...real, prepare }, rewrites: () => count };
 }
 
 const reasonsOf = async (ipam: Running): Promise<string[]> => {
@@ -195,6 +206,27 @@ describe('lease store on files', () => {
       const again = await openLeaseStore(createJournalDisk(folder), silentLogger);
       assert.deepEqual(again.ledger.snapshot().map(textOf).sort(), before.map(textOf).sort());
       await again.close();
+    }));
+
+  it('appends to a journal whose quarantine is long, and does not rewrite it for each lease', () =>
+    withFolder(async (folder) => {
+      const pool = { ...INTERNAL, subnet: '10.0.0.0/16', gateway: '10.0.0.1' };
+      const quarantined = Array.from({ length: 1_500 }, (_, index): Entry => {
+        return { op: 'quarantine', pool: pool.name, address: mustParseIpv4('10.0.0.2') + index };
+      });
+      const entries: readonly Entry[] = [
+        { op: 'journal' },
+        { op: 'config', ms: 1, configuration: { pools: [pool], reservations: [] } },
+        ...quarantined,
+        { op: 'doubt', records: 1_500, addresses: 1_500 },
+      ];
+      const text = entries.map((entry, at) => encodeLine(at + 1, entry)).join('');
+      writeFileSync(join(folder, 'leases.journal'), text);
+      const { disk, rewrites } = countingDisk(folder);
+      const ipam = await startIpam(disk);
+      for (let index = 0; index < 5; index += 1) await ask(ipam, pool, `c${index}`);
+      assert.equal(rewrites(), 0);
+      await ipam.stop();
     }));
 
   it('repairs a torn tail and appends behind it', () =>
