@@ -103,8 +103,9 @@ export function createContainerRuns({ places, readerGid, log, exited }: RunConte
   };
 
   const watch = (container: string, pid: number, monitor: number | undefined, record: RunRecord): Run => {
-    const over = monitor === undefined ? nextTurn() : monitorEnd(monitor, pid, path, container);
-    const ended = over.then(() => finish(container, pid, record));
+    const over = monitor === undefined ? Promise.resolve() : monitorEnd(monitor, pid, path, container);
+    // It may be over before anybody looked: its start is answered first all the same.
+    const ended = over.then(nextTurn).then(() => finish(container, pid, record));
     const run = { pid, startTicks: record.startTicks, startedMs: record.startedMs, ended };
     runs.set(container, run);
     return run;
@@ -146,6 +147,8 @@ export function createContainerRuns({ places, readerGid, log, exited }: RunConte
       failingStep('folder', () => {
         rotateLxcLog(its, readerGid);
         removeRecord(its.monitorPid);
+        // Before anything runs: a run that ends at once writes its own.
+        removeRecord(its.exitRecord);
         removeCgroups(its.cgroup);
         writeRunRecord(its.runRecord, { startedMs: calledMs });
       });
@@ -153,7 +156,6 @@ export function createContainerRuns({ places, readerGid, log, exited }: RunConte
       const outcome = await runLight('lxc-start', args, START_TIMEOUT_MS).catch(String);
       const run = typeof outcome !== 'string' && outcome.exitCode === 0 ? await found(container, calledMs) : undefined;
       if (run !== undefined) {
-        removeRecord(its.exitRecord);
         log.info(`started ${container} with pid ${run.pid}`);
         return run;
       }
@@ -182,7 +184,7 @@ export function createContainerRuns({ places, readerGid, log, exited }: RunConte
   };
 }
 
-/** So that a start is answered before its end is told. */
+/** Whoever waits for what is known already has gone on by then. */
 function nextTurn(): Promise<void> {
   return new Promise((resolve) => setImmediate(resolve));
 }

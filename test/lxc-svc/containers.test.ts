@@ -209,6 +209,7 @@ describe('lxc exits', () => {
       makeContainer(script, script);
       const exit = await rig.exitOf(script, await run(rig, script));
       assert.deepEqual(exit.status, status, script);
+      assert.deepEqual((await listed(rig, script))?.exit?.status, status, script);
       test.diagnostic(`${script}: after ${Math.round(exit.seenMs - exit.atMs)} ms`);
       rig.value(await rig.lxc.unmount({ container: script }));
     }

@@ -1,0 +1,60 @@
+// Runs that are over before anybody looks: with stand-ins for LXC's programs, so that they end at the same instant every time.
+import assert from 'node:assert/strict';
+import { execFileSync } from 'node:child_process';
+import { existsSync, mkdirSync, writeFileSync } from 'node:fs';
+import { before, describe, it } from 'node:test';
+import { createContainerRuns } from '../../services/lxc-svc/container-runs.ts';
+import { containerPlaces } from '../../services/lxc-svc/places.ts';
+import { silentLogger } from '../../shared/log/logger.ts';
+import { reexecInNamespaces } from '../kit/namespaced.ts';
+
+reexecInNamespaces(import.meta.filename);
+
+const PLACES = { rundir: '/run/berth', storage: '/run/berth-storage', tree: '0badcafe' };
+/** More than any pid. */
+const INIT = 99_999_999;
+/** The first of the folders in which services look for programs. */
+const PROGRAMS = '/usr/local/sbin';
+
+/** lxc-start leaves a monitor, and what LXC's log says of a run; the monitor ends when it is asked for its init, which has ended before. */
+const STAND_INS = {
+  'lxc-start': `
+while [ "$1" != -p ]; do shift; done
+folder=\${2%/*}
+(exec -a "[lxc monitor] \${folder%/*} \${folder##*/}" sleep 600 >/dev/null 2>&1 </dev/null) &
+echo $! >"$2"
+until grep -q monitor /proc/$!/cmdline; do :; done
+line() { echo "lxc-start x 20261121025857.227 $1 - ../src/lxc/start.c:f:1 - $2" >>"$folder/logs/lxc.log"; }
+line 'NOTICE   start' 'Started "/init" with pid "${INIT}"'
+line 'DEBUG    start' 'Container init process ${INIT} exited'
+line 'INFO     error' 'Child <${INIT}> ended on error (7)'`,
+  'lxc-info': `
+monitor=$(cat "$2/$4/monitor.pid")
+kill -KILL $monitor
+until [ -z "$(tr -d '\\0' 2>/dev/null </proc/$monitor/cmdline)" ]; do :; done`,
+};
+
+before(() => {
+  execFileSync('mount', ['-t', 'tmpfs', 'stand-ins', PROGRAMS]);
+  for (const [name, script] of Object.entries(STAND_INS))
+    writeFileSync(`${PROGRAMS}/${name}`, `#!/bin/bash${script}\n`, { mode: 0o755 });
+});
+
+describe('a run that is over before anybody looks', () => {
+  it('leaves the record of its end, which is told when its start was answered', async () => {
+    const order: string[] = [];
+    const exited = (container: string): void => void order.push(`${container} ended`);
+    const runs = createContainerRuns({ places: PLACES, readerGid: undefined, log: silentLogger, exited });
+    const its = containerPlaces(PLACES, 'brief');
+    mkdirSync(its.folder, { recursive: true });
+    for (let round = 0; round < 2; round += 1) {
+      const run = await runs.start('brief', ['/init']);
+      order.push('brief started');
+      assert.equal(existsSync(its.exitRecord), false, 'the end before it is over and done with');
+      const exit = await run.ended;
+      assert.deepEqual({ pid: exit.pid, status: exit.status }, { pid: INIT, status: { kind: 'code', code: 7 } });
+      assert.deepEqual(runs.lastExit('brief'), exit);
+    }
+    assert.deepEqual(order, ['brief started', 'brief ended', 'brief started', 'brief ended']);
+  });
+});
