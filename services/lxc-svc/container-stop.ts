@@ -3,7 +3,7 @@ import { setTimeout as delay } from 'node:timers/promises';
 import type { LxcEntry } from '../../shared/lxc-config/parse.ts';
 import type { Run } from './container-runs.ts';
 import { haltSignal } from './halt-signal.ts';
-import { blockedSignals, kill } from './process-table.ts';
+import { blockedSignals, isAlive, kill } from './process-table.ts';
 import type { ExitRecord } from './record-store.ts';
 import { StepFailure } from './root-mounts.ts';
 
@@ -18,14 +18,19 @@ async function endsWithin(run: Run, ms: number): Promise<ExitRecord | undefined>
   return exit;
 }
 
+/** Its init where that is there still: between its end and that of LXC's monitor its number may be somebody else's. */
+function isThere({ pid, startTicks }: Run): boolean {
+  return startTicks !== undefined && isAlive(pid, startTicks);
+}
+
 /** `entries`: of its configuration. Throws StepFailure when it survives SIGKILL. */
 export async function endRun(run: Run, entries: readonly LxcEntry[], graceMs: number): Promise<ExitRecord> {
-  if (graceMs > 0) kill(run.pid, haltSignal(entries, blockedSignals(run.pid)));
+  if (graceMs > 0 && isThere(run)) kill(run.pid, haltSignal(entries, blockedSignals(run.pid)));
   const polite = graceMs > 0 ? await endsWithin(run, graceMs) : undefined;
   if (polite !== undefined) return polite;
-  kill(run.pid);
+  if (isThere(run)) kill(run.pid);
   const forced = await endsWithin(run, KILLED_WITHIN_MS);
   if (forced === undefined)
-    throw new StepFailure('kill', `pid ${run.pid} is there ${KILLED_WITHIN_MS} ms after SIGKILL`);
+    throw new StepFailure('kill', `the run of pid ${run.pid} is not over ${KILLED_WITHIN_MS} ms after SIGKILL`);
   return forced;
 }

@@ -1,0 +1,45 @@
+// Whom a stop signals. What becomes of real containers is in stop.test.ts.
+import assert from 'node:assert/strict';
+import { type ChildProcess, spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { describe, it } from 'node:test';
+import type { Run } from '../../services/lxc-svc/container-runs.ts';
+import { endRun } from '../../services/lxc-svc/container-stop.ts';
+import { startTicksOf } from '../../services/lxc-svc/process-table.ts';
+
+const EXIT = { pid: 2, status: { kind: 'code', code: 0 }, atMs: 1 } as const;
+
+/** One that ends when nobody is left who could write to it. */
+async function someProcess(): Promise<{ readonly child: ChildProcess; readonly pid: number }> {
+  const child = spawn('cat', { stdio: ['pipe', 'ignore', 'ignore'] });
+  await once(child, 'spawn');
+  return { child, pid: child.pid ?? 0 };
+}
+
+function runOf(pid: number, startTicks: number | undefined, ended: Run['ended']): Run {
+  return { pid, startTicks, startedMs: 1, ended };
+}
+
+describe('the end of a run', () => {
+  for (const [what, ticksOf] of [
+    ['whose init’s number is somebody else’s by now', (pid: number) => (startTicksOf(pid) ?? 0) + 1],
+    ['whose init had ended before anybody looked', () => undefined],
+  ] as const) {
+    it(`${what} is waited for, and nobody is signalled`, async () => {
+      const { child, pid } = await someProcess();
+      const gone = once(child, 'exit');
+      const later = new Promise<typeof EXIT>((resolve) => setImmediate(() => resolve(EXIT)));
+      assert.deepEqual(await endRun(runOf(pid, ticksOf(pid), later), [], 0), EXIT);
+      assert.deepEqual(await endRun(runOf(pid, ticksOf(pid), later), [], 10_000), EXIT);
+      child.stdin?.end();
+      assert.deepEqual(await gone, [0, null]);
+    });
+  }
+
+  it('is brought about by a signal to its init', async () => {
+    const { child, pid } = await someProcess();
+    const gone = once(child, 'exit').then(() => EXIT);
+    assert.deepEqual(await endRun(runOf(pid, startTicksOf(pid), gone), [], 0), EXIT);
+    assert.equal(child.signalCode, 'SIGKILL');
+  });
+});
