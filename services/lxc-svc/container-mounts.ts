@@ -67,6 +67,15 @@ export interface MountContext {
   readonly events: MountEvents;
 }
 
+interface Cleared {
+  /** Was busy and ends with its last user. */
+  readonly detached: readonly string[];
+  /** What did not work. */
+  readonly failures: readonly string[];
+  /** Nothing of it is mounted any more; a disk of its may be open all the same. */
+  readonly isUnmounted: boolean;
+}
+
 /** Also after a way through JSON, where the order of keys is theirs who wrote it. Log files are read, not mounted. */
 function isSame(a: MountRecord, b: MountRecord): boolean {
   return isDeepStrictEqual({ ...a, logFiles: [] }, { ...b, logFiles: [] });
@@ -132,17 +141,32 @@ export function createContainerMounts(context: MountContext): ContainerMounts {
     container: string,
     its: ContainerPlaces,
     table: readonly Mount[] = readMountTable(),
-  ): Promise<readonly string[]> => {
+  ): Promise<Cleared> => {
     const used = records.read(container)?.disks ?? [];
     const { detached, failures } = await unmountBelow([its.exports, its.folder], table, turn);
     for (const target of detached)
       log.warn(`${container}: ${target} was busy and is detached; it ends with its last user`);
     const after = readMountTable();
     for (const folder of [its.exports, its.rootfs, its.volumes]) removeMountPoints(folder, after);
-    if (!isAnythingMounted(its, after)) rmSync(its.files, { recursive: true, force: true });
+    const isUnmounted = !isAnythingMounted(its, after);
+    if (isUnmounted) rmSync(its.files, { recursive: true, force: true });
     const open = await disks.release(container, used, () => othersDisks(container));
-    const left = [...failures, ...open];
-    if (left.length > 0) throw new StepFailure('unmount', left.join('; '));
+    return { detached, failures: [...failures, ...open], isUnmounted };
+  };
+  /** A disk that cannot be closed is a failure, and yet there is nothing to follow any more. Throws StepFailure. */
+  const takeAway = async (
+    container: string,
+    its: ContainerPlaces,
+    table: readonly Mount[],
+  ): Promise<readonly string[]> => {
+    const { detached, failures, isUnmounted } = await clear(container, its, table);
+    if (isUnmounted) {
+      unfollow(container);
+      rmSync(its.config, { force: true });
+      events.unmounted(container);
+      log.info(`unmounted ${container}`);
+    }
+    if (failures.length > 0) throw new StepFailure('unmount', failures.join('; '));
     return detached;
   };
   /** Also where a service was killed between opening a disk and mounting something of it. */
@@ -202,7 +226,7 @@ export function createContainerMounts(context: MountContext): ContainerMounts {
       const path = config === undefined ? undefined : trailPath(places, revision, container, config);
       const entries = path === undefined ? [] : readEntries(path, container, wanted);
       // Another revision's, or what an interrupted mount left.
-      if (isAnythingMounted(its, table) || hasOpenDisks(container)) await clear(container, its, table);
+      if (isAnythingMounted(its, table) || hasOpenDisks(container)) await takeAway(container, its, table);
       try {
         failingStep('folder', () => openLogFiles(its, readerGid));
         failingStep('record', () => {
@@ -214,9 +238,8 @@ export function createContainerMounts(context: MountContext): ContainerMounts {
         mountAll(container, its, wanted, entries);
         failingStep('logs', () => follow(container, its));
       } catch (error) {
-        await clear(container, its).catch((left: unknown) =>
-          log.error(`${container}: undoing a mount: ${String(left)}`),
-        );
+        const { failures } = await clear(container, its).catch((fault: unknown) => ({ failures: [String(fault)] }));
+        if (failures.length > 0) log.error(`${container}: undoing a mount: ${failures.join('; ')}`);
         throw error;
       }
       events.mounted(container, revision, [...logFiles(its), ...fileLogs(its, wanted.logFiles)]);
@@ -227,14 +250,9 @@ export function createContainerMounts(context: MountContext): ContainerMounts {
     async unmount(container) {
       const its = containerPlaces(places, container);
       const table = readMountTable();
-      if (!isAnythingMounted(its, table)) return hasOpenDisks(container) ? clear(container, its, table) : [];
-      images.keep(mountsBelow(table, its.folder));
-      const detached = await clear(container, its, table);
-      unfollow(container);
-      rmSync(its.config, { force: true });
-      events.unmounted(container);
-      log.info(`unmounted ${container}`);
-      return detached;
+      if (isAnythingMounted(its, table)) images.keep(mountsBelow(table, its.folder));
+      else if (!hasOpenDisks(container)) return [];
+      return takeAway(container, its, table);
     },
     resume(container, targets) {
       if (mounted(container, targets) === undefined) return;

@@ -12,7 +12,7 @@
 //              /config              the generated LXC configuration
 //              /monitor.pid         LXC's: its monitor, removed by it at its end
 //              /run.json            the run under way, or one whose end was not recorded yet
-//              /exit.json           the end of the last run; stays until the next mount
+//              /exit.json           the end of the last run; stays until the next mount or start
 //              /logs/console.log    of a run that a build before that started; LXC rotates it to console.log.1
 //              /logs/lxc.log        of the run; the previous run's is lxc.log.1
 //              /logs/file-<n>.log   what its files say; the older part is file-<n>.log.1

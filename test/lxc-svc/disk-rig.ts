@@ -19,6 +19,8 @@ export interface DiskRig {
   /** The next call of a program, as `asked` names it, fails. */
   failNext(call: string): void;
   readonly warnings: readonly string[];
+  /** `mounted one`, `unmounted one`, as log-svc is told. */
+  readonly told: readonly string[];
   /** As a service that was killed leaves it: what is on disk and mounted stays, what was in memory is gone. */
   again(): DiskRig;
 }
@@ -52,7 +54,11 @@ export function openDiskRig({ rundir, storage }: DiskRigPlaces = { rundir: RUNDI
     },
   };
   const places = { rundir, storage, tree: 'rig' };
-  const events = { mounted: () => undefined, unmounted: () => undefined };
+  const told: string[] = [];
+  const events = {
+    mounted: (container: string) => void told.push(`mounted ${container}`),
+    unmounted: (container: string) => void told.push(`unmounted ${container}`),
+  };
   const disks = createDisks({ places, tools, log });
   return {
     // What is kept for a moment would be counted as left behind by whoever counts in the same turn.
@@ -69,6 +75,7 @@ export function openDiskRig({ rundir, storage }: DiskRigPlaces = { rundir: RUNDI
     askedInFull: () => lines.splice(0),
     failNext: (call) => failing.add(call),
     warnings,
+    told,
     again: () => openDiskRig({ rundir, storage }),
   };
 }

@@ -108,6 +108,19 @@ describe('an encrypted disk', () => {
     assert.deepEqual(rig.asked(), ['cryptsetup close', 'cryptsetup open', 'cryptsetup close']);
   });
 
+  it('keeps nobody from hearing that its container is unmounted when it cannot be closed', async () => {
+    await mountOn('one', CRYPT);
+    // As its start writes it.
+    const config = join(RUNDIR, 'lxc/one/config');
+    writeFileSync(config, '');
+    rig.failNext('cryptsetup close');
+    await assert.rejects(rig.mounts.unmount('one'), failure(/^unmount: disk secret: cryptsetup ended with 1/));
+    assert.deepEqual(rig.told, ['mounted one', 'unmounted one']);
+    assert.equal(existsSync(config), false);
+    await rig.mounts.unmount('one');
+    assert.equal(traces().mounts, clean.mounts);
+  });
+
   it('is closed by the next service when one was killed before anything was mounted', async () => {
     await mountOn('one', CRYPT);
     await rig.mounts.unmount('one');
