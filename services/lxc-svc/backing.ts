@@ -2,14 +2,23 @@
 import { existsSync, promises, readFileSync, statSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import type { Backing } from '../../shared/schema/storage.ts';
-import { makeImage } from './disk-files.ts';
+import { isThere, makeImage } from './disk-files.ts';
 import type { DiskTools } from './disk-tools.ts';
+import { formatEmpty } from './format-empty.ts';
 
 export interface BackingPlaces {
   /** A path of device.json on this machine. */
   readonly placeOf: (path: string) => string;
   /** Where the number of a zram device is written down: it is what we made. */
   readonly zramRecord: string;
+  /** Says of which device or image formatting was begun and is not over. On a disk: it outlives a power cut. */
+  readonly formatRecord: string;
+}
+
+/** What a disk is to be: `wanted` as blkid names it, and the command that makes it so, in front of the path. */
+export interface Format {
+  readonly wanted: string;
+  readonly command: readonly [program: string, ...args: string[]];
 }
 
 /** Makes what can be made; answers the path of the device or image. */
@@ -20,12 +29,26 @@ export async function prepareBacking(backing: Backing, at: BackingPlaces, tools:
       throw new Error(`${backing.path} is no block device here`);
     case 'file': {
       const path = at.placeOf(backing.path);
-      if (!existsSync(path)) await makeImage(path, backing.mebibytes);
+      if (!isThere(path)) await makeImage(path, backing.mebibytes);
       return path;
     }
     case 'zram':
       return prepareZram(backing.settings, at.zramRecord, tools);
   }
+}
+
+/** What is `wanted` already stays as it is; throws for what is neither that nor empty. `path`: as prepareBacking answers it. */
+export async function formatBacking(
+  { kind }: Backing,
+  path: string,
+  { wanted, command }: Format,
+  { formatRecord: record }: BackingPlaces,
+  tools: DiskTools,
+): Promise<void> {
+  if (kind !== 'zram') return formatEmpty({ path, wanted, command, record }, tools);
+  // It was made just now, and is gone with the power.
+  const [program, ...args] = command;
+  await tools.run(program, [...args, path], { endsWithUs: true });
 }
 
 /** Kernel: Documentation/admin-guide/blockdev/zram.rst. */
@@ -68,23 +91,4 @@ export async function dropBacking({ kind }: Backing, record: string, tools: Disk
 /** Of a zram disk that is open; undefined: it is not. */
 export function zramDevice(record: string, tools: DiskTools): string | undefined {
   return existsSync(record) ? join(tools.dev, `zram${readFileSync(record, 'utf8').trim()}`) : undefined;
-}
-
-/** Exit code of blkid(8) where it finds nothing that it knows. */
-const BLKID_NOTHING = 2;
-
-/**
- * Formats what is empty, with `make`; leaves what is `wanted` already. Throws for anything else: nobody asked to lose it.
- * `wanted`: as blkid names it.
- */
-export async function formatEmpty(
-  path: string,
-  wanted: string,
-  make: () => Promise<unknown>,
-  tools: DiskTools,
-): Promise<void> {
-  const probed = await tools.run('blkid', ['-p', '-o', 'value', '-s', 'TYPE', path], { alsoFine: BLKID_NOTHING });
-  const found = probed.stdout.trim();
-  if (probed.exitCode === BLKID_NOTHING || found === '') await make();
-  else if (found !== wanted) throw new Error(`${path} holds ${found}, not ${wanted}: wipe it, or correct device.json`);
 }

@@ -5,7 +5,7 @@ import { dirname, join } from 'node:path';
 import { attachLoopDevice } from '../../shared/kernel/loop-device.ts';
 import { mount } from '../../shared/kernel/mount.ts';
 import { type CryptDisk, keyFile, loadKey, makeKey } from './crypt-keys.ts';
-import { makeEmptyFile, makeImage } from './disk-files.ts';
+import { isThere, makeEmptyFile, makeImage } from './disk-files.ts';
 import type { DiskTools } from './disk-tools.ts';
 import { unmountOrDetach } from './root-mounts.ts';
 import type { UndoStack } from './undo-stack.ts';
@@ -30,7 +30,7 @@ export async function openCryptDisk(
   const folder = dirname(at.image);
   const done = join(folder, `${disk.key}.init_done`);
   const started = join(folder, `${disk.key}.init_started`);
-  const isFresh = !existsSync(done) && (existsSync(started) || !existsSync(at.image));
+  const isFresh = !isThere(done) && (isThere(started) || !isThere(at.image));
   const device = join(tools.mapper, at.mapping);
   const unmap = (): Promise<unknown> => unmapDisk(disk, at, tools);
   // What an interrupted opening left; of a finished disk it is as good as a new one.
@@ -47,7 +47,7 @@ export async function openCryptDisk(
   await promises.mkdir(at.mountPoint, { recursive: true });
   await mountChecked(device, at.mountPoint, isFresh, tools);
   undos.push(() => unmountOrDetach(at.mountPoint));
-  if (!existsSync(done)) await makeEmptyFile(done);
+  if (!isThere(done)) await makeEmptyFile(done);
   await promises.rm(started, { force: true });
 }
 

@@ -1,9 +1,9 @@
 // Keys of encrypted disks by where they come from: a file, or hardware that gives out sealed ones only (kernel:
 // Documentation/security/keys/trusted-encrypted.rst; NXP's caam-keygen). Files are those of stock devices, so that their disks open.
-import { existsSync, promises, readFileSync } from 'node:fs';
+import { promises, readFileSync } from 'node:fs';
 import { basename, join } from 'node:path';
 import type { Disk } from '../../shared/schema/storage.ts';
-import { makeFile, makeKeyFile } from './disk-files.ts';
+import { isThere, makeFile, makeKeyFile } from './disk-files.ts';
 import type { DiskTools } from './disk-tools.ts';
 
 export type CryptDisk = Extract<Disk, { kind: 'crypt' }>;
@@ -26,7 +26,7 @@ export function keyFile({ keySource, key }: CryptDisk, folder: string): string {
 export async function makeKey(disk: CryptDisk, folder: string, tools: DiskTools): Promise<void> {
   const path = keyFile(disk, folder);
   if (disk.keySource === 'file') return makeKeyFile(path);
-  if (existsSync(path)) return;
+  if (isThere(path)) return;
   if (disk.keySource === 'caam-tagged') return makeTagged(disk.key, path, tools);
   const id = (await tools.run('keyctl', ['add', 'trusted', description(disk), 'new 32', '@u'])).stdout.trim();
   try {

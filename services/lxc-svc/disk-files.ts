@@ -1,9 +1,14 @@
 // Files under disks: images without holes, and keys; each is there as a whole or not at all.
-import { existsSync, promises } from 'node:fs';
+import { promises, statSync } from 'node:fs';
 import { dirname } from 'node:path';
 
 const CHUNK_BYTES = 1024 * 1024;
 const KEY_BYTES = 32;
+
+/** Throws where that cannot be told: who took an unreadable file for a missing one would make it anew over what is kept there. */
+export function isThere(path: string): boolean {
+  return statSync(path, { throwIfNoEntry: false }) !== undefined;
+}
 
 /** Filled, so that a full disk is found now and not by who writes to the disk in it. Throws ENOSPC with nothing left. */
 export async function makeImage(path: string, mebibytes: number): Promise<void> {
@@ -13,7 +18,7 @@ export async function makeImage(path: string, mebibytes: number): Promise<void> 
 
 /** What is there stays: it may be all that opens a disk. */
 export async function makeKeyFile(path: string): Promise<void> {
-  if (existsSync(path)) return;
+  if (isThere(path)) return;
   // Rare, and OpenSSL with it.
   const { randomBytes } = await import('node:crypto');
   await makeFile(path, 1, () => randomBytes(KEY_BYTES));

@@ -10,7 +10,7 @@ import { type CryptPlaces, openCryptDisk, unmapDisk } from './crypt-disk.ts';
 import type { DiskTools } from './disk-tools.ts';
 import { createKeyQueue } from './key-queue.ts';
 import { readMountTable } from './mount-table.ts';
-import { devicePlace, diskMountPoint, type Places, storageDisk } from './places.ts';
+import { devicePlace, diskMountPoint, formatRecord, type Places, storageDisk } from './places.ts';
 import { closeSwap, isSwapOn, openFileSystem, openSwap } from './plain-disk.ts';
 import { StepFailure, unmountOrDetach } from './root-mounts.ts';
 import { cgroupPrefix } from './tree-name.ts';
@@ -132,6 +132,7 @@ function diskPlaces(places: Places, { name }: Disk): BackingPlaces & Omit<CryptP
   return {
     placeOf: (path) => devicePlace(places, path),
     zramRecord: `${diskMountPoint(places, name)}.zram`,
+    formatRecord: formatRecord(places, name),
     mountPoint: diskMountPoint(places, name),
     mapping: `${cgroupPrefix(places.tree)}${name}`,
   };

@@ -19,6 +19,7 @@
 //              /tails.json          how far these files were copied
 // <rundir>/exports/<container>/     what a container exports; /exports/<container> in LXC configurations
 // <rundir>/disks/<disk>/            mount point of a disk that has a file system of its own
+// <storage>/disks/.formatting/<disk>  the device or image that is being formatted
 // <storage>/disks/permanent/<container>/<volume>/              and the same two on every other disk
 // <storage>/disks/revision/<revision>/<container>/<volume>/
 import { join } from 'node:path';
@@ -79,6 +80,11 @@ export function diskMountPoint({ rundir }: Places, disk: string): string {
 /** Where volumes are that name no disk. */
 export function storageDisk({ storage }: Places): string {
   return join(storage, 'disks');
+}
+
+/** No folder of volumes begins with a dot. */
+export function formatRecord(places: Places, disk: string): string {
+  return join(storageDisk(places), '.formatting', disk);
 }
 
 /** A path as device.json writes it: /storage is the storage folder, wherever that is. */

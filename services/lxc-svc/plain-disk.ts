@@ -3,7 +3,7 @@ import { existsSync, promises, readFileSync } from 'node:fs';
 import { attachLoopDevice } from '../../shared/kernel/loop-device.ts';
 import { mount } from '../../shared/kernel/mount.ts';
 import type { Disk } from '../../shared/schema/storage.ts';
-import { type BackingPlaces, dropBacking, formatEmpty, prepareBacking, zramDevice } from './backing.ts';
+import { type BackingPlaces, dropBacking, formatBacking, prepareBacking, zramDevice } from './backing.ts';
 import type { DiskTools } from './disk-tools.ts';
 import { unmountOrDetach } from './root-mounts.ts';
 import type { UndoStack } from './undo-stack.ts';
@@ -20,7 +20,7 @@ export async function openFileSystem(
   undos.push(() => dropBacking(backing, at.zramRecord, tools));
   const path = await prepareBacking(backing, at, tools);
   // -F: an image is no block device, and that is right (mke2fs(8)).
-  await formatEmpty(path, format, () => tools.run(`mkfs.${format}`, ['-q', '-F', path], { endsWithUs: true }), tools);
+  await formatBacking(backing, path, { wanted: format, command: [`mkfs.${format}`, '-q', '-F'] }, at, tools);
   await promises.mkdir(at.mountPoint, { recursive: true });
   if (backing.kind !== 'file') {
     mount(path, at.mountPoint, format, 0);
@@ -44,7 +44,7 @@ export async function openSwap(
   if (isSwapOn(backing, at, tools)) return;
   undos.push(() => dropBacking(backing, at.zramRecord, tools));
   const path = await prepareBacking(backing, at, tools);
-  await formatEmpty(path, 'swap', () => tools.run('mkswap', [path], { endsWithUs: true }), tools);
+  await formatBacking(backing, path, { wanted: 'swap', command: ['mkswap'] }, at, tools);
   await tools.run('swapon', [path]);
 }
 

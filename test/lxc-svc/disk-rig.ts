@@ -38,6 +38,9 @@ export interface DiskRigPlaces {
 
 export function openDiskRig({ rundir, storage }: DiskRigPlaces = { rundir: RUNDIR, storage: STORAGE }): DiskRig {
   for (const folder of [MAPPER, CAAM, join(rundir, 'lxc')]) mkdirSync(folder, { recursive: true });
+  // Of block devices: what is real.
+  mkdirSync(join(PLACE, 'sys/dev'), { recursive: true });
+  if (!existsSync(join(PLACE, 'sys/dev/block'))) symlinkSync('/sys/dev/block', join(PLACE, 'sys/dev/block'));
   if (!existsSync(SWAPS)) writeFileSync(SWAPS, 'Filename Type Size Used Priority\n');
   const lines: string[] = [];
   const failing = new Set<string>();

@@ -205,7 +205,10 @@ describe('swap and plain disks', () => {
     assert.deepEqual(rig.asked(), ['blkid', 'swapon']);
     await rig.mounts.unmount('one');
     execFileSync('mkfs.ext4', ['-q', '-F', join(STORAGE, 'swap/file')]);
-    await assert.rejects(mountOn('one', SWAP), failure(/^disk swap: .*holds ext4, not swap: wipe it/));
+    await assert.rejects(
+      mountOn('one', SWAP),
+      failure(/^disk swap: .*holds ext4, not swap: correct device\.json, or.* 'mkswap /),
+    );
     assert.deepEqual(rig.asked(), ['swapoff', 'blkid']);
   });
 
