@@ -1,8 +1,8 @@
 // What a container shows to others: each path of `exports` in its run.json is bound to <exports>/<container>/<path>, which the LXC
 // configurations of others call /exports/<container>/<path>.
 import { lstatSync, mkdirSync, readdirSync, rmdirSync, statSync, unlinkSync, writeFileSync } from 'node:fs';
-import { dirname, join } from 'node:path';
-import { resolveInside, usingInside } from './inside-path.ts';
+import { join } from 'node:path';
+import { type BeforeOpening, LinkFound, makingFolders, resolveInside, usingInside } from './inside-path.ts';
 import { type Mount, mountsBelow } from './mount-table.ts';
 import { bindMount } from './root-mounts.ts';
 
@@ -13,7 +13,10 @@ export interface BoundFolder {
   readonly folder: string;
 }
 
-/** Answers why a path could not be exported, in words; throws what mount(2) says. Its parents come first, whatever the order. */
+/**
+ * Answers why a path could not be exported, in words; throws what the system says. Its parents come first, whatever the order: what is
+ * exported below one has its mount point in a folder of the container, which may have left a link there.
+ */
 export function mountExports(
   { rootfs, exports: place }: { readonly rootfs: string; readonly exports: string },
   paths: readonly string[],
@@ -23,16 +26,17 @@ export function mountExports(
     const { root, inside } = sourceOf(path, rootfs, bound);
     try {
       usingInside(root, resolveInside([root], inside), (source) => {
-        const target = join(place, path);
-        makeMountPoint(target, statSync(source).isDirectory());
-        bindMount(source, target);
+        mkdirSync(place, { recursive: true });
+        const before = makingMountPoint(statSync(source).isDirectory());
+        usingInside(place, path, (target) => bindMount(source, target), before);
       });
       return [];
     } catch (error) {
+      if (error instanceof LinkFound) return [`/${path} is not exported: ${error.message}`];
       if (error instanceof Error && 'code' in error && (error.code === 'ENOENT' || error.code === 'ENOTDIR')) {
         return [`/${path} is not exported: it has no such file or folder when it is mounted`];
       }
-      throw error;
+      throw new Error(`/${path}: ${error instanceof Error ? error.message : String(error)}`);
     }
   });
 }
@@ -45,9 +49,12 @@ function sourceOf(path: string, rootfs: string, bound: readonly BoundFolder[]): 
   return { root: nearest.folder, inside: path.slice(nearest.target.length) };
 }
 
-function makeMountPoint(target: string, isFolder: boolean): void {
-  mkdirSync(isFolder ? target : dirname(target), { recursive: true });
-  if (!isFolder && lstatSync(target, { throwIfNoEntry: false }) === undefined) writeFileSync(target, '');
+function makingMountPoint(isFolder: boolean): BeforeOpening {
+  const makeFolder = makingFolders();
+  return (path, isLast) => {
+    if (isFolder || !isLast) makeFolder(path, isLast);
+    else if (lstatSync(path, { throwIfNoEntry: false }) === undefined) writeFileSync(path, '', { flag: 'wx' });
+  };
 }
 
 /**

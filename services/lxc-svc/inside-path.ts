@@ -1,5 +1,6 @@
-// Paths inside a container as its own processes see them: links are followed within its root, never out of it.
-import { closeSync, constants, lstatSync, openSync, readlinkSync, type Stats } from 'node:fs';
+// Paths inside folders that containers write: as their own processes see them, links are followed within the root, never out of it; and
+// what is opened or made there as root follows none.
+import { closeSync, constants, fstatSync, lstatSync, mkdirSync, openSync, readlinkSync, type Stats } from 'node:fs';
 import { join } from 'node:path';
 
 /** As the kernel's (path_resolution(7)). */
@@ -51,17 +52,40 @@ function partsOf(path: string): string[] {
   return path.split('/').filter((part) => part !== '' && part !== '.');
 }
 
+/** A link, where none may be. */
+export class LinkFound extends Error {
+  readonly code = 'ELOOP';
+}
+
+/** Is given a path to a part before that is opened; `isLast`: it is what the whole path names. */
+export type BeforeOpening = (path: string, isLast: boolean) => void;
+
+/** Makes the folders that are not there. */
+export function makingFolders(mode = 0o755): BeforeOpening {
+  return (path) => {
+    // As most are there; mkdir(2) itself follows no link.
+    if (lstatSync(path, { throwIfNoEntry: false }) === undefined) mkdirSync(path, { mode });
+  };
+}
+
 /**
- * Opens `inside` part by part, none of them a link, so that nobody who writes there meanwhile can lead out of `root`; calls `use` with
- * a path to it that cannot change. Throws what the system says, ELOOP for a link.
+ * Opens `inside`, which has no `..`, part by part, none of them a link, so that nobody who writes there meanwhile can lead out of `root`;
+ * calls `use` with a path to it that cannot change. Throws LinkFound, and what the system says.
  */
-export function usingInside<T>(root: string, inside: string, use: (path: string) => T): T {
+export function usingInside<T>(root: string, inside: string, use: (path: string) => T, before?: BeforeOpening): T {
   let fd = openSync(root, O_PATH | constants.O_DIRECTORY);
   try {
-    for (const part of partsOf(inside)) {
-      const next = openSync(`/proc/self/fd/${fd}/${part}`, O_PATH | constants.O_NOFOLLOW);
+    const parts = partsOf(inside);
+    for (const [index, part] of parts.entries()) {
+      const path = `/proc/self/fd/${fd}/${part}`;
+      before?.(path, index === parts.length - 1);
+      const next = openSync(path, O_PATH | constants.O_NOFOLLOW);
       closeSync(fd);
       fd = next;
+      // With O_PATH it is the link itself that is opened (open(2)).
+      if (fstatSync(fd).isSymbolicLink()) {
+        throw new LinkFound(`/${parts.slice(0, index + 1).join('/')} is a symbolic link`);
+      }
     }
     return use(`/proc/self/fd/${fd}`);
   } finally {

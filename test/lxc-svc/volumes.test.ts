@@ -11,7 +11,6 @@ import {
   readFileSync,
   rmSync,
   statSync,
-  truncateSync,
   writeFileSync,
 } from 'node:fs';
 import { dirname, join } from 'node:path';
@@ -21,6 +20,14 @@ import type { NamedVolume } from '../../shared/schema/storage.ts';
 import { eventually, PATIENCE_MS } from '../kit/eventually.ts';
 import { reexecInNamespaces } from '../kit/namespaced.ts';
 import { makeContainer, mountOf, openRig, type Rig, RUNDIR, STORAGE, startOf, traces } from './rig.ts';
+import {
+  allOf,
+  end as endScripted,
+  type Files,
+  makeScripted,
+  runToTheEnd as runScripted,
+  writeFiles,
+} from './scripted.ts';
 
 reexecInNamespaces(import.meta.filename);
 
@@ -34,23 +41,8 @@ after(async () => {
 });
 
 const value: Rig['value'] = (answer) => rig.value(answer);
-
-type Files = Readonly<Record<string, string>>;
-
-function writeFiles(folder: string, files: Files): void {
-  for (const [path, text] of Object.entries(files)) {
-    mkdirSync(dirname(join(folder, path)), { recursive: true });
-    writeFileSync(join(folder, path), text, { mode: 0o600 });
-  }
-}
-
-function makeSquashfs(container: string, file: string, files: Files): void {
-  const folder = mkdtempSync('/run/squash-');
-  writeFiles(folder, files);
-  const target = join(STORAGE, 'trails/0', container, file);
-  execFileSync('mksquashfs', [folder, target, '-quiet', '-no-progress', '-noappend', '-all-root'], { stdio: 'ignore' });
-  rmSync(folder, { recursive: true });
-}
+const runToTheEnd = (container: string, wanted: ReturnType<typeof allOf>) => runScripted(rig, container, wanted);
+const end = (container: string) => endScripted(rig, container);
 
 /** As a checkout has them: the state, and files that belong to another user. */
 function writeConfigFiles(container: string, files: Files, documents: Readonly<Record<string, object>> = {}): void {
@@ -65,47 +57,6 @@ function writeConfigFiles(container: string, files: Files, documents: Readonly<R
   };
   mkdirSync(join(STORAGE, 'trails/0/.pvr'), { recursive: true });
   writeFileSync(join(STORAGE, 'trails/0/.pvr/json'), JSON.stringify(state));
-}
-
-/** A container whose init is a script of its volume tools.squashfs, mounted on /opt. */
-function makeScripted(name: string, script: string, entries: readonly string[]): void {
-  const lines = [`/volumes/${name}/tools.squashfs opt none bind,ro,create=dir 0 0`, ...entries];
-  makeContainer(name, 'deaf', lines.map((line) => `lxc.mount.entry = ${line}`).join('\n'));
-  const config = join(STORAGE, 'trails/0', name, 'lxc.container.conf');
-  const text = readFileSync(config, 'utf8');
-  writeFileSync(config, text.replace(/^lxc\.init\.cmd.*$/m, 'lxc.init.cmd = /bin/sh /opt/init.sh'));
-  makeSquashfs(name, 'tools.squashfs', { 'init.sh': `${script}\necho done\nwhile :; do sleep 1; done\n` });
-}
-
-const consoleOf = (container: string): string => {
-  const path = join(RUNDIR, 'lxc/.consoles', container, 'console.log');
-  return existsSync(path) ? readFileSync(path, 'utf8').replaceAll('\r', '') : '';
-};
-
-async function runToTheEnd(container: string, wanted: ReturnType<typeof allOf>): Promise<string> {
-  value(await rig.lxc.mount(wanted));
-  // Of the run before.
-  truncateSync(join(RUNDIR, 'lxc/.consoles', container, 'console.log'));
-  value(await rig.lxc.start(startOf(container)));
-  return eventually(`${container} is done`, PATIENCE_MS, () => {
-    const text = consoleOf(container);
-    return text.includes('done\n') ? text : undefined;
-  });
-}
-
-async function end(container: string): Promise<void> {
-  value(await rig.lxc.stop({ container, graceMs: 0 }));
-  value(await rig.lxc.unmount({ container }));
-}
-
-function allOf(container: string, volumes: readonly NamedVolume[] = [], exports: readonly string[] = []) {
-  const mount = mountOf(container);
-  return {
-    ...mount,
-    squashfs: ['tools.squashfs'],
-    volumes: [...mount.volumes, ...volumes],
-    exports: [...exports],
-  };
 }
 
 const KEPT: readonly NamedVolume[] = [
