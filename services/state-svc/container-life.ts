@@ -99,18 +99,22 @@ async function settleFailed(
   message: string,
   isPassing: boolean,
 ): Promise<void> {
+  const { record } = core;
   core.fault('CONTAINER_FAILED', message);
-  if (!core.apply('failed')) return;
+  // The stop that is under way has the last word.
+  if (!record.wanted) return;
   detached(core);
-  if (isPassing && core.record.wanted && !core.record.closing) {
+  if (isPassing && !record.closing) {
     // It is no failure of the container's, so none that its recovery counts; and what was accepted stays written down.
-    core.record.recoveryDelayMs = SERVICE_BACK_MS;
+    record.recoveryDelayMs = SERVICE_BACK_MS;
     core.apply('crashed');
     return;
   }
-  await core.remember({ pendingStart: null, recoveryDelayMs: null });
+  const written = core.remember({ pendingStart: null, recoveryDelayMs: null });
   // A try of auto-recovery that failed is one more failure for its policy to judge.
-  if (cause === 'recovery' && core.record.status === 'STOPPED') judge(core, { kind: 'unknown' });
+  if (cause === 'recovery') judge(core, { kind: 'unknown' }, message);
+  else core.apply('ended');
+  await written;
 }
 
 /** Its init ended. Repeats and ends of other runs are ignored. */
@@ -131,26 +135,24 @@ export function exited(core: ContainerCore, event: ExitEvent): void {
   judge(core, event.status);
 }
 
-/** What auto-recovery makes of an end. */
-export function judge(core: ContainerCore, exit: ExitStatus): void {
+/** What auto-recovery makes of an end, or of a start that failed; `what` happened, for people. */
+export function judge(core: ContainerCore, exit: ExitStatus, what = `its init ${exitText(exit)}`): void {
   const { plan, record } = core;
   const { retries, userStopped } = core.intent();
   const verdict = recover(plan.autoRecovery, { exit, retries, userStopped });
   switch (verdict.kind) {
     case 'stay':
-      if (exit.kind !== 'code' || exit.code !== 0) core.fault('CONTAINER_FAILED', `its init ${exitText(exit)}`);
+      if (exit.kind !== 'code' || exit.code !== 0) core.fault('CONTAINER_FAILED', what);
       core.apply('ended');
       return;
     case 'retry':
       record.recoveryDelayMs = verdict.delayMs;
       void core.remember({ retries: verdict.retries, recoveryDelayMs: verdict.delayMs });
-      core.context.log.warn(
-        `container ${plan.name}: its init ${exitText(exit)}, starting it again in ${verdict.delayMs} ms`,
-      );
+      core.context.log.warn(`container ${plan.name}: ${what}, starting it again in ${verdict.delayMs} ms`);
       core.apply('crashed');
       return;
     case 'exhausted':
-      core.fault('RECOVERY_EXHAUSTED', `its init ${exhaustedText(exit, retries)}`);
+      core.fault('RECOVERY_EXHAUSTED', exhaustedText(what, retries));
       core.apply('ended');
       if (verdict.reboot) core.context.requestReboot('RECOVERY_EXHAUSTED', `container ${plan.name} does not stay up`);
       return;

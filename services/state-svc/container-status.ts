@@ -13,11 +13,9 @@ export const CONTAINER_EVENTS = [
   'started',
   /** It sent its READY signal. */
   'signalled',
-  /** A start was tried and undone. */
-  'failed',
-  /** Its init ended, and auto-recovery will start it again. */
+  /** Its init ended, or a start was tried and undone, and it will be started again. */
   'crashed',
-  /** Its init ended, or its recovery was given up, and nobody will start it. */
+  /** The same, or its recovery was given up, and nobody will start it. */
   'ended',
   /** Somebody wants it stopped. */
   'stop',
@@ -47,20 +45,20 @@ export const TRANSITIONS: readonly Row[] = [
   ['STARTED', 'signalled', 'READY', ['watch']],
   ['READY', 'signalled', 'READY', []],
 
-  ['INSTALLED', 'failed', 'STOPPED', ['forget']],
-  ['MOUNTED', 'failed', 'STOPPED', ['forget']],
-  ['BLOCKED', 'failed', 'STOPPED', ['forget']],
-  ['STARTING', 'failed', 'STOPPED', ['forget']],
-
+  // Straight to RECOVERING: whoever saw it STOPPED in between would take that for its end.
   ['STARTED', 'crashed', 'RECOVERING', ['unwatch', 'forget', 'wait']],
   ['READY', 'crashed', 'RECOVERING', ['unwatch', 'forget', 'wait']],
-  // A start that auto-recovery tried and that failed, or a run whose end was learnt only after a restart of state-svc.
-  ['STOPPED', 'crashed', 'RECOVERING', ['forget', 'wait']],
-  ['INSTALLED', 'crashed', 'RECOVERING', ['forget', 'wait']],
   ['STARTED', 'ended', 'STOPPED', ['unwatch', 'forget']],
   ['READY', 'ended', 'STOPPED', ['unwatch', 'forget']],
+  // From INSTALLED also a run whose end was learnt only after a restart of state-svc.
+  ['INSTALLED', 'crashed', 'RECOVERING', ['forget', 'wait']],
+  ['MOUNTED', 'crashed', 'RECOVERING', ['forget', 'wait']],
+  ['BLOCKED', 'crashed', 'RECOVERING', ['forget', 'wait']],
+  ['STARTING', 'crashed', 'RECOVERING', ['forget', 'wait']],
   ['INSTALLED', 'ended', 'STOPPED', ['forget']],
-  ['STOPPED', 'ended', 'STOPPED', ['forget']],
+  ['MOUNTED', 'ended', 'STOPPED', ['forget']],
+  ['BLOCKED', 'ended', 'STOPPED', ['forget']],
+  ['STARTING', 'ended', 'STOPPED', ['forget']],
 
   ['INSTALLED', 'stop', 'STOPPING', []],
   ['MOUNTED', 'stop', 'STOPPING', ['unwatch']],

@@ -12,6 +12,6 @@ export function exitText(exit: ExitStatus): string {
   }
 }
 
-export function exhaustedText(exit: ExitStatus, retries: number): string {
-  return `${exitText(exit)} after ${retries} retries, no more are allowed; start it by hand when its cause is gone`;
+export function exhaustedText(what: string, retries: number): string {
+  return `${what} after ${retries} retries, no more are allowed; start it by hand when its cause is gone`;
 }

@@ -101,6 +101,19 @@ describe('auto-recovery', () => {
     await it.untilStatus('web', 'RECOVERING');
     it.clock.advance(5000);
     await it.untilStatus('web', 'STARTED');
+    assert.ok(!it.history.get('web')?.includes('STOPPED'), 'nobody is told that it is over');
+  });
+
+  it('says what its last start failed of when retries are used up', async () => {
+    const it = await start({ ...RETRY, max_retries: 1 });
+    it.world.troubles.set('net.attach web', 'refuse');
+    it.world.exit('web', FAILED);
+    await it.untilStatus('web', 'RECOVERING');
+    it.clock.advance(5000);
+    await it.untilStatus('web', 'STOPPED');
+    const [reason] = await health(it);
+    assert.equal(reason?.code, 'RECOVERY_EXHAUSTED');
+    assert.match(reason.message, /^could not be started: net\.attach: .* after 1 retries/);
   });
 
   it('is not misled by an exit that is told twice', async () => {

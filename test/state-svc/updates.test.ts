@@ -67,6 +67,44 @@ describe('an update without a reboot', () => {
     await reaches(it, 'locals/x', UPDATED);
   });
 
+  it('goes on while auto-recovery has retries left, also when a start of its own fails', async () => {
+    const it = await open({ a: APP });
+    await install(it, 'locals/x', { a: APP, b: { group: 'app', auto_recovery: RETRY } });
+    assert.equal(await command(it, 'LOCAL_RUN', 'locals/x'), 'accepted');
+    await reaches(it, 'locals/x', progressAt('awaitingStable')['status-msg']);
+    it.world.exit('b', FAILED);
+    await it.untilStatus('b', 'RECOVERING');
+    it.world.troubles.set('lxc.start b', 'refuse');
+    it.clock.advance(RETRY.retry_delay * 1000);
+    await it.until(async () => (await it.rows()).b?.auto_recovery?.current_retries !== 1);
+    assert.equal((await it.rows()).b?.status, 'RECOVERING');
+    it.world.troubles.clear();
+    it.clock.advance(RETRY.retry_delay * 1000);
+    await it.untilStatus('b', 'STARTED');
+    it.clock.advance(RETRY.stable_timeout * 1000);
+    await holds(it);
+    await reaches(it, 'locals/x', UPDATED);
+  });
+
+  it('goes on when a service comes back that was down for longer than it is waited for', async () => {
+    const it = await open({ a: APP });
+    await install(it, 'locals/x', { a: APP, b: APP });
+    let passed = 0;
+    assert.equal(await command(it, 'LOCAL_RUN', 'locals/x'), 'accepted');
+    await it.until(() => {
+      if (it.history.get('b')?.at(-1) === 'RECOVERING') return true;
+      it.world.troubles.set('lxc.mount b', 'die');
+      const delays = it.lines.flatMap((line) => /asking again in (\d+) ms/.exec(line)?.[1] ?? []);
+      for (; passed < delays.length; passed += 1) it.clock.advance(Number(delays[passed]));
+      return false;
+    });
+    it.world.troubles.clear();
+    it.clock.advance(5_000);
+    await it.untilStatus('b', 'STARTED');
+    await holds(it);
+    await reaches(it, 'locals/x', UPDATED);
+  });
+
   it('starts what was added and takes away what was removed', async () => {
     const it = await open(THREE);
     await install(it, 'locals/x', { a: APP, d: APP });
