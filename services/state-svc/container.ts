@@ -31,6 +31,8 @@ export interface Container extends Member {
   readonly starting: boolean;
   /** Its first start was tried, or is nobody's business any more. */
   readonly tried: boolean;
+  /** STOPPED, and not on its way through a restart. */
+  readonly ended: boolean;
   readonly run: Run | undefined;
   /** Why it is not as it should be. */
   readonly problem: HealthReason | undefined;
@@ -93,6 +95,10 @@ class PlannedContainer implements Container {
 
   get tried(): boolean {
     return this.#core.record.tried;
+  }
+
+  get ended(): boolean {
+    return this.#core.record.status === 'STOPPED' && this.#core.intent().pendingStart === null;
   }
 
   get run(): Run | undefined {

@@ -73,9 +73,9 @@ export function watchTrial(context: TrialContext): TrialWatch {
 }
 
 function trialContainer(container: Container): TrialContainer {
-  const { plan, goal, status, stable, userStopped, problem } = container;
+  const { plan, goal, ended, stable, userStopped, problem } = container;
   const recovers = plan.autoRecovery !== undefined && plan.autoRecovery.policy !== 'no';
-  const hasEnded = status === 'STOPPED' && !userStopped;
+  const hasEnded = ended && !userStopped;
   // A clean exit is what some policies let a container end with; without one nobody may.
   const mayEnd = recovers && problem === undefined;
   return {

@@ -105,6 +105,24 @@ describe('an update without a reboot', () => {
     await reaches(it, 'locals/x', UPDATED);
   });
 
+  for (const dies of [false, true]) {
+    it(`goes on while the user restarts a container${dies ? ', also when state-svc dies in the middle of that' : ''}`, async () => {
+      const it = await open(THREE);
+      await install(it, 'locals/x', CHANGED_B);
+      assert.equal(await command(it, 'LOCAL_RUN', 'locals/x'), 'accepted');
+      await reaches(it, 'locals/x', TESTING_LIVE);
+      const before = await pids(it);
+      const release = it.world.hold('lxc.stop');
+      await it.state.controlContainer({ container: 'a', action: 'restart' });
+      await it.until(() => it.world.calls.includes('lxc.stop a'));
+      if (dies) await (await it.boot()).settled;
+      release();
+      await it.until(async () => ![null, before.a].includes((await pids(it)).a));
+      await holds(it);
+      await reaches(it, 'locals/x', UPDATED);
+    });
+  }
+
   it('starts what was added and takes away what was removed', async () => {
     const it = await open(THREE);
     await install(it, 'locals/x', { a: APP, d: APP });
