@@ -12,7 +12,8 @@
 //   updated once                  | booted, nothing alive    → done runs
 //   trying by reboot              | committed                → done is what was tried
 //   trying live, or once          | committed                → updated; done stays
-//   trying                        | failed                   → done runs, what was tried has failed
+//   trying, not started           | failed                   → not trying any more: what runs is what ran before
+//   trying, started               | failed                   → done runs, what was tried has failed
 //   any                           | asked                    → the same, and what is to be tried next
 //   asked                         | began, or dropped        → not asked any more
 //   asked                         | booted, nothing alive    → not asked any more
@@ -67,7 +68,7 @@ export type BootEvent =
   /** Everything is as it should be since then; undefined: not any more. */
   | { readonly kind: 'held'; readonly sinceMs: number | undefined }
   | { readonly kind: 'committed' }
-  /** `carried`: containers of what was tried that run on in the revision that is rolled back to. */
+  /** `carried`: containers of what was started and tried that run on in the revision that is rolled back to. */
   | { readonly kind: 'failed'; readonly carried: Carried };
 
 export interface BootStep {
@@ -153,6 +154,10 @@ function committed(state: BootState): BootState {
 function failed(state: BootState, carried: Carried): BootStep {
   const { trying: tried, updated: _before, ...rest } = state;
   if (tried === undefined) return going(state);
+  if (tried.started === undefined) {
+    const { trying: _waited, ...untouched } = state;
+    return going(untouched);
+  }
   const lost = [...(rest.failed ?? []).filter((name) => name !== tried.revision), tried.revision];
   return { state: { ...rest, carried, failed: lost.slice(-MAX_FAILED) }, failed: tried.revision };
 }

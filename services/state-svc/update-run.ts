@@ -72,7 +72,7 @@ export function createUpdateRun(
     log.info(`revision ${revision} needs a reboot: ${reason}`);
     await progress.reach(revision, 'rebooting');
     if ((await books.leave('UPDATE', `to run revision ${revision}`)) || books.isClosed) return;
-    await bootLog.advanceAnyway({ kind: 'failed', carried: boot().carried ?? {} });
+    await bootLog.advanceAnyway({ kind: 'failed', carried: {} });
     await progress.fail(revision, 'internal');
   };
 

@@ -12,7 +12,7 @@ import {
 } from '../../services/state-svc/boot-state.ts';
 
 const DONE: BootState = { revision: '0', life: 'a' };
-const began = (way: 'reboot' | 'live', once = false): BootEvent => ({
+const began = (way: 'reboot' | 'live', once = false): Extract<BootEvent, { kind: 'began' }> => ({
   ...{ kind: 'began', revision: 'locals/x', way, once, nowMs: 5 },
   carried: way === 'live' ? { kept: ['0'] } : {},
 });
@@ -54,6 +54,13 @@ describe('boot state', () => {
       assert.deepEqual([runningOf(state), state.revision], [runs, done]);
     });
   }
+
+  it('is as before an update that was given up before its reboot', () => {
+    for (const before of [after(), after(began('live'), COMMIT), after(began('live', true), COMMIT)]) {
+      const waiting = bootStep(before, { ...began('reboot'), revision: 'locals/y' }).state;
+      assert.deepEqual(bootStep(waiting, FAIL), { state: before, failed: undefined });
+    }
+  });
 
   it('tells what failed with a power cut, once', () => {
     const cut = bootStep(after(began('reboot'), reboot), reboot);

@@ -27,8 +27,7 @@ import { type RevisionRunner, runRevision } from '../../services/state-svc/revis
 import { openRevisionStore } from '../../services/state-svc/revision-store.ts';
 import { openStepStore } from '../../services/state-svc/step-store.ts';
 import { supervisorContract } from '../../services/supervisor/contract.ts';
-import type { Client } from '../../shared/ipc/contract.ts';
-import { ok } from '../../shared/ipc/contract.ts';
+import { type Client, fail, ok } from '../../shared/ipc/contract.ts';
 import { createMemoryBus } from '../../shared/ipc/memory-bus.ts';
 import { allPages } from '../../shared/ipc/page.ts';
 import type { Logger } from '../../shared/log/logger.ts';
@@ -57,6 +56,8 @@ export interface Device {
   readonly supervisor: Client<typeof stateContract>;
   /** Codes of the reboots that were asked for. */
   readonly reboots: readonly string[];
+  /** Whether the supervisor says that it comes. */
+  onReboot: (asked: { readonly code: string; readonly counted: boolean }) => boolean;
   /** Called with what is about to be written of which revision runs. */
   onBootWrite: (state: BootState) => void;
   /**
@@ -113,10 +114,10 @@ export async function createDevice(
   const supervisor = bus.connect('supervisor');
   const reboots: string[] = [];
   supervisor.serve(REBOOT_CONTRACT, {
-    reboot: ({ code }) => {
-      reboots.push(code);
+    reboot: (asked) => {
+      reboots.push(asked.code);
       wake();
-      return ok({});
+      return device.onReboot(asked) ? ok({}) : fail({ code: 'REBOOT_LOOP' });
     },
     powerOff: () => {
       reboots.push('POWEROFF');
@@ -155,6 +156,7 @@ export async function createDevice(
     reboots,
     history,
     onBootWrite: () => undefined,
+    onReboot: () => true,
     async boot(how = {}) {
       await runner?.close();
       await disk?.kill();

@@ -13,10 +13,13 @@ import {
   deviceForEach,
   install,
   onDisk,
+  pids,
   reaches,
   TESTING,
   TESTING_LIVE,
   THREE,
+  UPDATED,
+  updateLive,
 } from './updates-kit.ts';
 
 const open = deviceForEach();
@@ -67,6 +70,26 @@ describe('an update with a reboot', () => {
     await it.boot({ cut: true });
     await reaches(it, 'locals/x', TESTING);
     await commits(it, 'locals/x', DONE);
+  });
+});
+
+describe('an update whose reboot does not come', () => {
+  const PLATFORM = { ...THREE, s: { group: 'platform' } };
+
+  it('leaves what runs as it is, also over a restart of state-svc', async () => {
+    const it = await open(THREE);
+    await install(it, 'locals/x', CHANGED_B);
+    await updateLive(it, 'locals/x');
+    const [before, written] = [await pids(it), onDisk(it)];
+    await install(it, 'locals/y', PLATFORM);
+    it.onReboot = () => false;
+    assert.equal(await command(it, 'LOCAL_RUN_COMMIT', 'locals/y'), 'accepted');
+    await reaches(it, 'locals/y', 'Internal error');
+    assert.deepEqual(onDisk(it), written);
+    await (await it.boot()).settled;
+    assert.deepEqual(await pids(it), before);
+    await reaches(it, 'locals/x', UPDATED);
+    assert.equal(await command(it, 'LOCAL_APPLY', 'locals/y'), 'accepted');
   });
 });
 
