@@ -9,8 +9,8 @@ export type RequestReboot = (code: string, message: string) => void;
 export interface Reboots {
   /** When nothing here can help any more. */
   readonly request: RequestReboot;
-  /** Because somebody asked for it, or for what needs it. False: it does not come. */
-  carryOut(code: string, message: string): Promise<boolean>;
+  /** Because somebody asked for it, or for what needs it; counted where that has had one already. False: it does not come. */
+  carryOut(code: string, message: string, counted?: boolean): Promise<boolean>;
   powerOff(message: string): Promise<boolean>;
 }
 
@@ -28,7 +28,7 @@ export function createReboots(channel: Channel, log: Logger): Reboots {
   };
   return {
     request: (code, message) => void reboot(code, message, true),
-    carryOut: (code, message) => reboot(code, message, false),
+    carryOut: (code, message, counted = false) => reboot(code, message, counted),
     async powerOff(message) {
       try {
         return (await supervisor.powerOff({ message: message.slice(0, 500) })).ok;

@@ -56,8 +56,8 @@ export interface UpdateBooks {
   heldBeside(running: Candidate): Promise<readonly Reservation[]>;
   carriedBy(transition: Transition): Carried;
   tellKnown(): Promise<void>;
-  /** False: the reboot does not come, nor what was to come with it. */
-  leave(code: string, message: string): Promise<boolean>;
+  /** False: the reboot does not come, nor what was to come with it. `counted`: it is not the first for that. */
+  leave(code: string, message: string, counted?: boolean): Promise<boolean>;
 }
 
 export function openUpdateBooks(context: UpdateContext): UpdateBooks {
@@ -79,9 +79,9 @@ export function openUpdateBooks(context: UpdateContext): UpdateBooks {
       const { containers, plans } = await knownOf(context.stage().current, neededBy(boot()), store);
       context.onKnown(containers, plans);
     },
-    async leave(code, message) {
+    async leave(code, message, counted) {
       books.busy = 'rebooting';
-      const comes = await context.reboots.carryOut(code, message);
+      const comes = await context.reboots.carryOut(code, message, counted);
       if (!comes) books.busy = undefined;
       return comes;
     },

@@ -20,6 +20,8 @@ export interface UpdateRun {
   readonly handled: string | undefined;
   /** Resolves when it runs and is tried, the reboot for it is asked for, or it was given up. Never rejects. */
   run(revision: string, how: RunHow): Promise<void>;
+  /** For what waits for its reboot, which is given up where none comes. `isAgain`: another tree has had one for it. Never rejects. */
+  reboot(revision: string, isAgain: boolean): Promise<void>;
   /** Checks it and leaves it at that. Never rejects. */
   apply(revision: string): Promise<void>;
 }
@@ -65,13 +67,14 @@ export function createUpdateRun(
     await progress.reach(revision, 'installed');
     if (!(await hooks.install(revision))) return refuse(revision, 'internal');
     await bootLog.advance({ kind: 'began', revision, way: transition.kind, once, carried, nowMs: clock.elapsedMs() });
-    await (transition.kind === 'reboot' ? byRebooting(revision, transition.reason) : live(next, revision, transition));
+    if (transition.kind === 'live') return live(next, revision, transition);
+    log.info(`revision ${revision} needs a reboot: ${transition.reason}`);
+    await progress.reach(revision, 'rebooting');
+    await reboot(revision, false);
   };
 
-  const byRebooting = async (revision: string, reason: string): Promise<void> => {
-    log.info(`revision ${revision} needs a reboot: ${reason}`);
-    await progress.reach(revision, 'rebooting');
-    if ((await books.leave('UPDATE', `to run revision ${revision}`)) || books.isClosed) return;
+  const reboot = async (revision: string, isAgain: boolean): Promise<void> => {
+    if ((await books.leave('UPDATE', `to run revision ${revision}`, isAgain)) || books.isClosed) return;
     await bootLog.advanceAnyway({ kind: 'failed', carried: {} });
     await progress.fail(revision, 'internal');
   };
@@ -114,6 +117,7 @@ export function createUpdateRun(
         const next = await install(revision);
         if (next !== undefined) await begin(next, revision, how);
       }),
+    reboot,
     apply: (revision) =>
       handle(revision, async () => {
         if ((await install(revision)) === undefined) return;

@@ -23,12 +23,17 @@ export interface UpdateStart {
 export function createUpdateStart(
   context: UpdateContext,
   books: UpdateBooks,
-  { trial, goBack, run }: { readonly trial: UpdateTrial; readonly goBack: GoBack; readonly run: UpdateRun['run'] },
+  {
+    trial,
+    goBack,
+    way,
+  }: { readonly trial: UpdateTrial; readonly goBack: GoBack; readonly way: Pick<UpdateRun, 'run' | 'reboot'> },
 ): UpdateStart {
   const { clock, store, reboots, life } = context;
   const { log, bootLog, progress, hooks } = books;
   const { boot } = bootLog;
   let inherited: BootState['asked'];
+  let isNewLife = false;
 
   /** False: it does not stand, and what follows from that is on its way. */
   const standsUp = async (trying: BootState['trying']): Promise<boolean> => {
@@ -57,7 +62,7 @@ export function createUpdateStart(
     await bootLog.advanceAnyway({ kind: 'dropped', revision });
     if (boot().trying !== undefined) return;
     log.info(`revision ${revision} was asked for before this service restarted, and is run now`);
-    void run(revision, how);
+    void way.run(revision, how);
   };
 
   return {
@@ -69,7 +74,8 @@ export function createUpdateStart(
       (state.trying?.started !== undefined || state.updated !== undefined || state.carried !== undefined),
     async decide(state, alive) {
       bootLog.adopt(state);
-      const event: BootEvent = { kind: 'booted', life, alive: alive || state.life === life, nowMs: clock.elapsedMs() };
+      isNewLife = state.life !== life;
+      const event: BootEvent = { kind: 'booted', life, alive: alive || !isNewLife, nowMs: clock.elapsedMs() };
       try {
         const { failed } = await bootLog.advance(event);
         inherited = boot().asked;
@@ -94,9 +100,8 @@ export function createUpdateStart(
         trial.open();
         hooks.look();
         tidyUp();
-        // It was begun before this service restarted.
-        if (trying !== undefined && trying.started === undefined)
-          await books.leave('UPDATE', `to run revision ${trying.revision}`);
+        // It was begun before this service restarted. A new tree that finds something alive may follow a reboot that could not stop that.
+        if (trying !== undefined && trying.started === undefined) await way.reboot(trying.revision, isNewLife);
         if (inherited !== undefined) await takeUp(inherited);
       } catch (error) {
         log.error(`the revision could not be started: ${String(error)}`);

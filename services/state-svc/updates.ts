@@ -42,7 +42,7 @@ export function createUpdates(context: UpdateContext): Updates {
     onFailed: (revision, stage) => goBack(revision, stage),
   });
   const way = createUpdateRun(context, books, { trial, goBack });
-  const start = createUpdateStart(context, books, { trial, goBack, run: way.run });
+  const start = createUpdateStart(context, books, { trial, goBack, way });
 
   return {
     leavesDoubt: start.leavesDoubt,

@@ -121,7 +121,7 @@ export const supervisorContract = defineContract({
     },
     /**
      * Embedded: the machine reboots; appengine: the tree starts over. Bounded: three for the same code in ten minutes, of those that
-     * are `counted`. Not counted are those that somebody asked for, which cannot follow from each other for ever.
+     * are `counted`. Not counted are the first ones of what somebody asked for, which cannot follow from each other for ever.
      */
     reboot: {
       callers: ['state-svc'],

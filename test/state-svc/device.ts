@@ -116,8 +116,9 @@ export async function createDevice(
   supervisor.serve(REBOOT_CONTRACT, {
     reboot: (asked) => {
       reboots.push(asked.code);
+      const comes = device.onReboot(asked);
       wake();
-      return device.onReboot(asked) ? ok({}) : fail({ code: 'REBOOT_LOOP' });
+      return comes ? ok({}) : fail({ code: 'REBOOT_LOOP' });
     },
     powerOff: () => {
       reboots.push('POWEROFF');

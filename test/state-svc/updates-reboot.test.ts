@@ -91,6 +91,41 @@ describe('an update whose reboot does not come', () => {
     await reaches(it, 'locals/x', UPDATED);
     assert.equal(await command(it, 'LOCAL_APPLY', 'locals/y'), 'accepted');
   });
+
+  it('because something lives on in each tree after it is given up', async () => {
+    const it = await open(THREE);
+    await install(it, 'locals/x', CHANGED_B);
+    await updateLive(it, 'locals/x');
+    await install(it, 'locals/y', PLATFORM);
+    let left = 2;
+    const counts: boolean[] = [];
+    it.onReboot = ({ counted }) => {
+      counts.push(counted);
+      if (counted) left -= 1;
+      return left >= 0;
+    };
+    assert.equal(await command(it, 'LOCAL_RUN_COMMIT', 'locals/y'), 'accepted');
+    for (const times of [1, 2, 3]) {
+      await it.until(() => counts.length === times);
+      await (await it.boot({ tree: true })).settled;
+    }
+    await reaches(it, 'locals/y', 'Internal error');
+    assert.deepEqual(counts, [false, true, true, true]);
+    assert.deepEqual([onDisk(it).trying, onDisk(it).updated.revision], [undefined, 'locals/x']);
+    await (await it.boot({ tree: true })).settled;
+    assert.equal(counts.length, 4);
+  });
+
+  it('is asked for once more by a state-svc of the same tree, which is not counted', async () => {
+    const it = await open(THREE);
+    await install(it, 'locals/x', CHANGED_B);
+    const counts: boolean[] = [];
+    it.onReboot = ({ counted }) => counts.push(counted) > 0;
+    assert.equal(await command(it, 'LOCAL_RUN_COMMIT', 'locals/x'), 'accepted');
+    await it.until(() => counts.length === 1);
+    await (await it.boot()).settled;
+    assert.deepEqual(counts, [false, false]);
+  });
 });
 
 describe('a power cut', () => {
