@@ -1,5 +1,6 @@
 // Source: the sockets of containers. Each is read for the container that it belongs to, whatever is said through it.
 import type { HealthReason } from '../../shared/schema/health.ts';
+import { createClosingLanes } from './closing-lanes.ts';
 import { readDatagrams } from './datagram-reader.ts';
 import { createDescriptorIntake, type DescriptorIntake } from './descriptor-intake.ts';
 import type { LogSource } from './log-flow.ts';
@@ -40,6 +41,7 @@ interface Open {
 export function createContainerSockets(options: ContainerSocketsOptions): ContainerSockets {
   const keeper = createMessageKeeper(options.acceptedPath, options.limits);
   const turns = createReadingTurns();
+  const lanes = createClosingLanes();
   const opened = new Map<string, Open>();
   let kernel: SocketKernel | undefined;
   let phase: 'waiting' | 'started' | 'stopped' = 'waiting';
@@ -57,17 +59,17 @@ export function createContainerSockets(options: ContainerSocketsOptions): Contai
   const addTurns = (one: Open, from: SocketKernel): void => {
     const { container, datagramFds, intakeFd } = one.sockets;
     const rest = {
-      isPaced: () => keeper.isOverBudget(container),
+      isPaced: () => keeper.isOverBudget(container) || lanes.isFull(container),
       // What fails is one container's; the others are read on.
       onTrouble: (error: unknown) => troubles.set(container, String(error)),
     };
     for (const fd of datagramFds) {
-      const read = readDatagrams(fd, container, from);
+      const read = readDatagrams(fd, container, { kernel: from, lanes });
       turns.add(fd, { read: () => keeper.turn(container, read), ...rest });
     }
     if (intakeFd === undefined) return;
     const greet = (): boolean => {
-      one.intake ??= createDescriptorIntake(intakeFd, container, { keeper, turns, kernel: from, rest });
+      one.intake ??= createDescriptorIntake(intakeFd, container, { keeper, turns, kernel: from, lanes, rest });
       return one.intake.greet();
     };
     // Always: nobody needs to be heard sooner, and whoever connects and hangs up again and again costs next to nothing.

@@ -1,5 +1,6 @@
 // A container's pv-fd-log: takes pipes and sockets that are handed over, and makes messages of the lines that come out of them.
-import { close, closeSync, readSync } from 'node:fs';
+import { readSync } from 'node:fs';
+import type { ClosingLanes } from './closing-lanes.ts';
 import { HANDOVER_BYTES, type Handover, parseHandover } from './handover.ts';
 import { createLineSplitter } from './line-splitter.ts';
 import { type MessageKeeper, noteOf, type Turn } from './message-keeper.ts';
@@ -17,6 +18,8 @@ export interface IntakeParts {
   readonly keeper: MessageKeeper;
   readonly turns: ReadingTurns;
   readonly kernel: SocketKernel;
+  /** For all that comes from the container: none of it is ours to close at once. */
+  readonly lanes: ClosingLanes;
   /** Of a turn for this container. */
   readonly rest: Omit<TurnOptions, 'read'>;
 }
@@ -26,6 +29,8 @@ export const MAX_DESCRIPTORS = 16;
 /** Connected, and nothing said yet; the oldest has to go for one more. */
 const MAX_CONNECTIONS = 8;
 const MAX_LINE_BYTES = 16 * 1024;
+/** More than a handover has, so that who says something else is told how much. */
+const MAX_HANDOVER_BYTES = 64 * 1024;
 /** Of one descriptor, before the next one's turn. */
 const TURN_BYTES = 64 * 1024;
 
@@ -40,7 +45,7 @@ const buffer = Buffer.allocUnsafeSlow(TURN_BYTES);
 
 /** `listeningFd` stays open. */
 export function createDescriptorIntake(listeningFd: number, container: string, parts: IntakeParts): DescriptorIntake {
-  const { keeper, turns, kernel, rest } = parts;
+  const { keeper, turns, kernel, lanes, rest } = parts;
   const sources = new Map<string, Source>();
   const connections: number[] = [];
   const note = (text: string): void => keeper.turn(container, (turn) => speak(turn, text));
@@ -49,14 +54,17 @@ export function createDescriptorIntake(listeningFd: number, container: string, p
     else turn.drop();
   };
 
+  const drop = (fd: number): void => lanes.close(fd, container);
+  /** The connection is ours, but in its queue there may be more descriptors. */
   const hangUp = (fd: number): void => {
     const index = connections.indexOf(fd);
     if (index === -1) return;
     connections.splice(index, 1);
     turns.remove(fd);
-    closeSync(fd);
+    drop(fd);
   };
   const greet = (): boolean => {
+    if (lanes.isFull(container)) return false;
     const fd = kernel.acceptConnection(listeningFd);
     if (fd === undefined) return false;
     const [oldest] = connections;
@@ -67,9 +75,10 @@ export function createDescriptorIntake(listeningFd: number, container: string, p
   };
   /** One message a connection, as the stock runtime takes it. */
   const hear = (fd: number): boolean => {
-    let handed: ReturnType<SocketKernel['receiveDescriptor']>;
+    if (lanes.isFull(container)) return false;
+    let handed: ReturnType<SocketKernel['receiveWithDescriptors']>;
     try {
-      handed = kernel.receiveDescriptor(fd, buffer);
+      handed = kernel.receiveWithDescriptors(fd, MAX_HANDOVER_BYTES);
     } catch {
       // Such as ECONNRESET: whoever it was, is gone.
       hangUp(fd);
@@ -77,16 +86,17 @@ export function createDescriptorIntake(listeningFd: number, container: string, p
     }
     if (handed === undefined) return false;
     hangUp(fd);
-    const { length, descriptor } = handed;
-    const said = parseHandover(buffer.subarray(0, length));
-    if (length > 0 && said === undefined)
-      note(`pv-fd-log: ${length} bytes are no ${HANDOVER_BYTES} bytes of a handover`);
+    const { bytes, descriptors } = handed;
+    const [descriptor, ...others] = descriptors;
+    for (const other of others) drop(other);
+    const said = parseHandover(bytes);
+    if (bytes.length > 0 && said === undefined)
+      note(`pv-fd-log: ${bytes.length} bytes are no ${HANDOVER_BYTES} bytes of a handover`);
     let isTaken = false;
     try {
       isTaken = said !== undefined && take(said, descriptor);
     } finally {
-      // On a thread: to close a file can mean to wait for whoever serves it.
-      if (!isTaken && descriptor !== undefined) close(descriptor);
+      if (!isTaken && descriptor !== undefined) drop(descriptor);
     }
     return false;
   };
@@ -99,9 +109,9 @@ export function createDescriptorIntake(listeningFd: number, container: string, p
       return false;
     };
     if (descriptor === undefined) return refuse('no descriptor came with it');
-    const read = readerOf(descriptor, kernel);
+    const read = readerOf(descriptor, kernel, { drop, isFull: () => lanes.isFull(container) });
     if (read === undefined)
-      return refuse('it is neither a pipe nor a socket; files are read when run.json names them in logs');
+      return refuse('it is neither a pipe nor a Unix socket; files are read when run.json names them in logs');
     if (sources.size >= MAX_DESCRIPTORS) return refuse(`${MAX_DESCRIPTORS} descriptors are read already`);
     sources.set(src, follow(descriptor, src, level, read));
     return true;
@@ -118,7 +128,7 @@ export function createDescriptorIntake(listeningFd: number, container: string, p
     const finish = (): void => {
       sources.delete(src);
       turns.remove(fd);
-      closeSync(fd);
+      drop(fd);
       const rest = splitter.push(Buffer.from('\n'));
       keeper.turn(container, (turn) => keepLines(turn, rest));
     };
@@ -167,10 +177,14 @@ function readOrEnd(fd: number, read: Read): Buffer | undefined {
   }
 }
 
-/** Undefined: it cannot be read from without the danger of having to wait for it, or for ever. */
+/**
+ * Undefined: it cannot be read from without the danger of having to wait for it, or for ever; sockets of other families work when they are read
+ * (TCP, AF_ALG, netlink), and wait for whoever else works with them. `drop`: for what comes out of a socket beside its bytes, unless it `isFull`.
+ */
 function readerOf(
   fd: number,
-  { kindOfDescriptor, spliceWaiting, receiveWaiting, ownPipe }: SocketKernel,
+  { kindOfDescriptor, spliceWaiting, receiveWithDescriptors, ownPipe }: SocketKernel,
+  { drop, isFull }: { readonly drop: (fd: number) => void; readonly isFull: () => boolean },
 ): Read | undefined {
   const kind = kindOfDescriptor(fd);
   if (kind === 'pipe') {
@@ -181,9 +195,11 @@ function readerOf(
       return buffer.subarray(0, readSync(readFd, buffer, 0, length, null));
     };
   }
-  if (kind !== 'socket') return undefined;
+  if (kind !== 'unix-socket') return undefined;
   return (socket) => {
-    const length = receiveWaiting(socket, buffer);
-    return length === undefined ? undefined : buffer.subarray(0, length);
+    if (isFull()) return undefined;
+    const received = receiveWithDescriptors(socket, TURN_BYTES);
+    for (const descriptor of received?.descriptors ?? []) drop(descriptor);
+    return received?.bytes;
   };
 }

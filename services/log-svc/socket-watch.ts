@@ -1,10 +1,9 @@
 // The native side of reading containers' sockets, loaded when there is one: which are ready, and what is in them.
-import { dropDatagram, peekDatagram } from '../../shared/kernel/datagrams.ts';
+import { peekDatagram } from '../../shared/kernel/datagrams.ts';
 import {
   acceptConnection,
   kindOfDescriptor,
-  receiveDescriptor,
-  receiveWaiting,
+  receiveWithDescriptors,
   spliceWaiting,
 } from '../../shared/kernel/descriptor-passing.ts';
 import { EPOLLIN, EPOLLONESHOT, openPoller } from '../../shared/kernel/epoll.ts';
@@ -19,11 +18,9 @@ export interface SocketWatch {
 
 export interface SocketKernel {
   readonly peekDatagram: typeof peekDatagram;
-  readonly dropDatagram: typeof dropDatagram;
   readonly acceptConnection: typeof acceptConnection;
   readonly kindOfDescriptor: typeof kindOfDescriptor;
-  readonly receiveDescriptor: typeof receiveDescriptor;
-  readonly receiveWaiting: typeof receiveWaiting;
+  readonly receiveWithDescriptors: typeof receiveWithDescriptors;
   readonly spliceWaiting: typeof spliceWaiting;
   /** One for the process, empty between turns. */
   readonly ownPipe: () => { readonly readFd: number; readonly writeFd: number };
@@ -35,11 +32,9 @@ let pipe: ReturnType<SocketKernel['ownPipe']> | undefined;
 export const socketKernel: SocketKernel = {
   ...{
     peekDatagram,
-    dropDatagram,
     acceptConnection,
     kindOfDescriptor,
-    receiveDescriptor,
-    receiveWaiting,
+    receiveWithDescriptors,
     spliceWaiting,
   },
   ownPipe() {

@@ -38,9 +38,9 @@ export function handoverBytes({ src, level = 4, action = 1 }: Said): Buffer {
   return bytes;
 }
 
-/** A connection's descriptor, the caller's. */
-export function connectUnix(path: string): number {
-  const fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+/** A connection's descriptor, the caller's; `type` is SOCK_STREAM unless told. */
+export function connectUnix(path: string, type = SOCK_STREAM): number {
+  const fd = socket(AF_UNIX, type | SOCK_CLOEXEC, 0);
   const address = Buffer.concat([Buffer.from(Uint16Array.of(AF_UNIX).buffer), Buffer.from(`${path}\0`)]);
   if (cConnect(fd, address, address.length) < 0) throw kernelError(koffi.errno(), 'connect', path);
   return fd;
@@ -49,6 +49,15 @@ export function connectUnix(path: string): number {
 /** `descriptors` stay the caller's. */
 export function handOver(path: string, bytes: Buffer, descriptors: readonly number[]): void {
   const fd = connectUnix(path);
+  try {
+    sendWithDescriptors(fd, bytes, descriptors);
+  } finally {
+    closeSync(fd);
+  }
+}
+
+/** Through a socket that is connected. `descriptors` stay the caller's. */
+export function sendWithDescriptors(fd: number, bytes: Buffer, descriptors: readonly number[]): void {
   const control = Buffer.alloc(16 + 4 * descriptors.length + (descriptors.length % 2) * 4);
   control.writeBigUInt64LE(BigInt(16 + 4 * descriptors.length), 0);
   control.writeInt32LE(SOL_SOCKET, 8);
@@ -58,9 +67,5 @@ export function handOver(path: string, bytes: Buffer, descriptors: readonly numb
     ...{ name: null, nameLength: 0, vector: [{ base: bytes, length: bytes.length }], vectorLength: 1, flags: 0 },
     ...(descriptors.length === 0 ? { control: null, controlLength: 0 } : { control, controlLength: control.length }),
   };
-  try {
-    if (cSendmsg(fd, message, 0) < 0) throw kernelError(koffi.errno(), 'sendmsg', path);
-  } finally {
-    closeSync(fd);
-  }
+  if (cSendmsg(fd, message, 0) < 0) throw kernelError(koffi.errno(), 'sendmsg');
 }

@@ -12,9 +12,14 @@ import { socketKernel } from '../../services/log-svc/socket-watch.ts';
 import { sendDatagram } from '../../shared/kernel/send-datagram.ts';
 import { bindDatagram, unboundDatagramSocket } from '../../shared/kernel/unix-sockets.ts';
 import { eventually, PATIENCE_MS } from '../kit/eventually.ts';
+import { connectUnix, sendWithDescriptors } from '../kit/handover.ts';
+import { openLingering } from '../kit/lingering.ts';
 import { makePlace, type Place } from './log-rig.ts';
 
 const GENEROUS: Limits = { burstBytes: 1e9, bytesPerSecond: 1e9, reportMs: 50 };
+const LINGER_SECONDS = 15;
+/** linux/net.h */
+const SOCK_DGRAM = 2;
 
 describe('log-svc.containerSockets', () => {
   let place: Place;
@@ -68,6 +73,24 @@ describe('log-svc.containerSockets', () => {
     sockets.stop();
     for (const fd of fds.splice(0)) closeSync(fd);
     place.remove();
+  });
+
+  it('does not stand still for a descriptor that comes with a datagram and is slow to close', async () => {
+    open('web');
+    open('neighbour');
+    start();
+    const slow = openLingering(LINGER_SECONDS);
+    const sender = connectUnix(pathOf('web'), SOCK_DGRAM);
+    sendWithDescriptors(sender, Buffer.from('<14>web: with it'), [slow.fd]);
+    sendWithDescriptors(sender, Buffer.from('<14>web: after it'), []);
+    closeSync(sender);
+    closeSync(slow.fd);
+    const sinceMs = performance.now();
+    await eventually('both lines', PATIENCE_MS, () => from('web', 'web').length === 2);
+    sendDatagram(pathOf('neighbour'), Buffer.from('<14>other: goes on'));
+    await eventually('the neighbour', PATIENCE_MS, () => from('neighbour', 'other').length === 1);
+    assert.ok(performance.now() - sinceMs < (LINGER_SECONDS * 1000) / 2);
+    slow.release();
   });
 
   it('reads what logger sends, before and after it is opened, and knows the container by the socket', async () => {

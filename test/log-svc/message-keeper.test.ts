@@ -121,13 +121,14 @@ describe('log-svc.messageBudget', () => {
 describe('log-svc.readDatagrams', () => {
   it('leaves a socket that never runs dry for the next one’s turn', () => {
     let [kept, taken] = [0, 0];
-    const endless = {
+    const kernel = {
       peekDatagram: () => 5,
-      dropDatagram: () => {
+      receiveWithDescriptors: () => {
         taken += 1;
-        return true;
+        return { bytes: Buffer.alloc(0), descriptors: [] };
       },
     };
+    const lanes = { close: () => undefined, isFull: () => false };
     const turn: Turn = {
       isOpen: () => kept < 40,
       keep() {
@@ -135,7 +136,7 @@ describe('log-svc.readDatagrams', () => {
       },
       drop: () => undefined,
     };
-    assert.equal(readDatagrams(3, 'web', endless)(turn), true);
+    assert.equal(readDatagrams(3, 'web', { kernel, lanes })(turn), true);
     assert.deepEqual([kept, taken], [40, 64]);
   });
 });

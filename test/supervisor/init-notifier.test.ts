@@ -5,7 +5,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, it } from 'node:test';
 import { beatIntervalMs, createInitNotifier, type InitNotifier } from '../../services/supervisor/init-notifier.ts';
-import { dropDatagram, peekDatagram } from '../../shared/kernel/datagrams.ts';
+import { receiveWithDescriptors } from '../../shared/kernel/descriptor-passing.ts';
 import { bindDatagram, unboundDatagramSocket } from '../../shared/kernel/unix-sockets.ts';
 import { eventually } from '../kit/eventually.ts';
 
@@ -26,13 +26,7 @@ describe('supervisor.initNotifier', () => {
     rmSync(folder, { recursive: true });
   });
 
-  const received = (): string | undefined => {
-    const bytes = Buffer.alloc(200);
-    const length = peekDatagram(fd, bytes);
-    if (length === undefined) return undefined;
-    dropDatagram(fd);
-    return bytes.toString('utf8', 0, length);
-  };
+  const received = (): string | undefined => receiveWithDescriptors(fd, 200)?.bytes.toString();
   const environment = (more: Readonly<Record<string, string>> = {}) => ({
     NOTIFY_SOCKET: join(folder, 'notify'),
     ...more,
