@@ -2,7 +2,7 @@
 // that this was begun, `<key>.init_done` that it came to its end: what was not begun here, or is done, is never made anew.
 import { existsSync, promises, statSync } from 'node:fs';
 import { dirname, join } from 'node:path';
-import { attachLoopDevice } from '../../shared/kernel/loop-device.ts';
+import { attachForWriting } from '../../shared/kernel/loop-device.ts';
 import { mount } from '../../shared/kernel/mount.ts';
 import { type CryptDisk, keyFile, loadKey, makeKey } from './crypt-keys.ts';
 import { isThere, makeEmptyFile, makeImage } from './disk-files.ts';
@@ -76,7 +76,7 @@ async function mapDisk(disk: CryptDisk, at: CryptPlaces, folder: string, tools: 
   const key = await loadKey(disk, folder, tools);
   try {
     // The mapping keeps it until it is removed.
-    const loop = attachLoopDevice(at.image, 'write');
+    const loop = attachForWriting(at.image);
     try {
       const sectors = disk.mebibytes * SECTORS_OF_MEBIBYTE;
       const table = `0 ${sectors} crypt ${key.cipher} ${key.reference} 0 ${loop.path} 0 1 sector_size:512`;

@@ -1,6 +1,6 @@
 // Disks without a key: file systems on devices, images and zram, and swap.
 import { existsSync, promises, readFileSync } from 'node:fs';
-import { attachLoopDevice } from '../../shared/kernel/loop-device.ts';
+import { attachForWriting } from '../../shared/kernel/loop-device.ts';
 import { mount } from '../../shared/kernel/mount.ts';
 import type { Disk } from '../../shared/schema/storage.ts';
 import { type BackingPlaces, dropBacking, formatBacking, prepareBacking, zramDevice } from './backing.ts';
@@ -25,7 +25,7 @@ export async function openFileSystem(
   if (backing.kind !== 'file') {
     mount(path, at.mountPoint, format, 0);
   } else {
-    const loop = attachLoopDevice(path, 'write');
+    const loop = attachForWriting(path);
     try {
       mount(loop.path, at.mountPoint, format, 0);
     } finally {

@@ -87,30 +87,39 @@ function readU32(buffer: Buffer, offset: number): number {
   return LITTLE_ENDIAN ? buffer.readUInt32LE(offset) : buffer.readUInt32BE(offset);
 }
 
-/** The file that `device` is of, all of it, as we attach files for reading; undefined: it is another device. */
-function imageOf(device: number): string | undefined {
+/**
+ * The file that `device` is of, all of it; undefined: it is another device. For reading: as we attach files ourselves. For writing: by
+ * whomever it was attached and for how long.
+ */
+function imageOf(device: number, access: LoopAccess): string | undefined {
   const info = Buffer.alloc(INFO_BYTES);
   if (cIoctl(device, LOOP_GET_STATUS64, 'void *', info) < 0) return undefined;
   const isPart = readU64(info, START_OFFSET) !== 0n || readU64(info, LIMIT_OFFSET) !== 0n;
-  if (isPart || readU32(info, FLAGS_OFFSET) !== (LO_FLAGS_READ_ONLY | LO_FLAGS_AUTOCLEAR)) return undefined;
-  return `${readU64(info, DEVICE_OFFSET)}:${readU64(info, INODE_OFFSET)}`;
+  const flags = readU32(info, FLAGS_OFFSET);
+  const isSuch =
+    access === 'read' ? flags === (LO_FLAGS_READ_ONLY | LO_FLAGS_AUTOCLEAR) : (flags & LO_FLAGS_READ_ONLY) === 0;
+  return isPart || !isSuch ? undefined : `${readU64(info, DEVICE_OFFSET)}:${readU64(info, INODE_OFFSET)}`;
 }
 
-/** As a loop device names its file. A file system that has several numbers for itself (btrfs) matches none: not shared. */
+/** As a loop device names its file: both are what the file system says of it (drivers/block/loop.c, loop_get_status). */
 function fileKey(file: string): string {
   const { dev, ino } = statSync(file, { bigint: true });
   return `${dev}:${ino}`;
 }
 
 /** Undefined: it is gone, or not as `isWanted` wants it. As long as it is open it stays what it is. */
-function openImage(path: string, isWanted: (key: string | undefined) => boolean): LoopDevice | undefined {
+function openImage(
+  path: string,
+  access: LoopAccess,
+  isWanted: (key: string | undefined) => boolean,
+): LoopDevice | undefined {
   let device: number;
   try {
     device = openSync(path, 'r');
   } catch {
     return undefined;
   }
-  if (isWanted(imageOf(device))) return { path, close: () => closeSync(device) };
+  if (isWanted(imageOf(device, access))) return { path, close: () => closeSync(device) };
   closeSync(device);
   return undefined;
 }
@@ -126,7 +135,7 @@ function attachedImages(): Map<string, string> {
   const paths = new Map<string, string>();
   for (const name of loopsInUse()) {
     const path = `/dev/${name}`;
-    openImage(path, (key) => {
+    openImage(path, 'read', (key) => {
       if (key !== undefined) paths.set(key, path);
       return false;
     });
@@ -144,12 +153,25 @@ export function createSharedLoopDevices(): (file: string) => LoopDevice {
     paths ??= attachedImages();
     const wanted = fileKey(file);
     const path = paths.get(wanted);
-    const shared = path === undefined ? undefined : openImage(path, (key) => key === wanted);
+    const shared = path === undefined ? undefined : openImage(path, 'read', (key) => key === wanted);
     if (shared !== undefined) return shared;
     const device = attachLoopDevice(file);
     paths.set(wanted, device.path);
     return device;
   };
+}
+
+/**
+ * The device through which `file` is written to already, or a new one. Whoever mounts it gets the file system that is on it: a second device
+ * would be a second file system on the same blocks, and neither knows what the other writes. Nobody may attach it meanwhile.
+ */
+export function attachForWriting(file: string): LoopDevice {
+  const wanted = fileKey(file);
+  for (const name of loopsInUse()) {
+    const present = openImage(`/dev/${name}`, 'write', (key) => key === wanted);
+    if (present !== undefined) return present;
+  }
+  return attachLoopDevice(file, 'write');
 }
 
 /** Needs CAP_SYS_ADMIN and /dev/loop-control. Throws KernelError or Node's system errors. */

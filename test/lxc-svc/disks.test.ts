@@ -3,7 +3,7 @@
 import assert from 'node:assert/strict';
 import { execFileSync } from 'node:child_process';
 import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import { afterEach, before, beforeEach, describe, it } from 'node:test';
 import { type DiskSupport, unavailable } from '../../services/lxc-svc/disk-support.ts';
 import { StepFailure } from '../../services/lxc-svc/root-mounts.ts';
@@ -221,6 +221,27 @@ describe('swap and plain disks', () => {
     await mountOn('one', IMAGE);
     assert.deepEqual(rig.asked(), ['blkid']);
     assert.equal(readFileSync(kept('one'), 'utf8'), 'kept');
+  });
+
+  it('has one file system of an image, also where somebody holds a volume of it while it is closed and opened', async () => {
+    await mountOn('one', IMAGE);
+    mkdirSync('/run/held', { recursive: true });
+    // As a container that mounts what another exports.
+    execFileSync('mount', ['--bind', dirname(kept('one')), '/run/held']);
+    try {
+      await rig.mounts.unmount('one');
+      for (const service of [rig, rig.again()]) {
+        rig = service;
+        await mountOn('one', IMAGE);
+        assert.equal(statSync(dirname(kept('one'))).dev, statSync('/run/held').dev);
+        assert.equal(traces().loops, clean.loops + 2);
+        writeFileSync(kept('one'), 'kept');
+        assert.equal(readFileSync('/run/held/note', 'utf8'), 'kept');
+        await rig.mounts.unmount('one');
+      }
+    } finally {
+      execFileSync('umount', ['/run/held']);
+    }
   });
 
   it('keeps volumes in a folder, which must be there outside of the storage', async () => {
