@@ -1,6 +1,7 @@
 // Source: the sockets of containers. Each is read for the container that it belongs to, whatever is said through it.
+
+import { createClosingLanes } from '../../shared/kernel/closing-lanes.ts';
 import type { HealthReason } from '../../shared/schema/health.ts';
-import { createClosingLanes } from './closing-lanes.ts';
 import { readDatagrams } from './datagram-reader.ts';
 import { createDescriptorIntake, type DescriptorIntake } from './descriptor-intake.ts';
 import type { LogSource } from './log-flow.ts';

@@ -1,5 +1,5 @@
 // One datagram socket's turn: what waits in it becomes messages of its container.
-import type { ClosingLanes } from './closing-lanes.ts';
+import type { ClosingLanes } from '../../shared/kernel/closing-lanes.ts';
 import { MAX_DATAGRAM_BYTES, parseDatagram } from './container-datagram.ts';
 import type { Turn } from './message-keeper.ts';
 import type { SocketKernel } from './socket-watch.ts';

@@ -1,6 +1,6 @@
 // A container's pv-fd-log: takes pipes and sockets that are handed over, and makes messages of the lines that come out of them.
 import { readSync } from 'node:fs';
-import type { ClosingLanes } from './closing-lanes.ts';
+import type { ClosingLanes } from '../../shared/kernel/closing-lanes.ts';
 import { HANDOVER_BYTES, type Handover, parseHandover } from './handover.ts';
 import { createLineSplitter } from './line-splitter.ts';
 import { type MessageKeeper, noteOf, type Turn } from './message-keeper.ts';

@@ -50,7 +50,11 @@ export function createContainerSockets(
   const control = createSocketBank([named('pv-ctrl', 'stream')], firstFds.control);
   // In the order of logSocketsOf.
   const log = createSocketBank(
-    [named('dev-log', 'datagram'), named('pv-ctrl-log', 'datagram'), named('pv-fd-log', 'stream')],
+    [
+      named('dev-log', 'datagram'),
+      named('pv-ctrl-log', 'datagram'),
+      { ...named('pv-fd-log', 'stream'), takesDescriptors: true },
+    ],
     firstFds.log,
   );
   let listener: ContainerSocketsListener | undefined;

@@ -1,10 +1,12 @@
 // The sockets of containers. Their service inherits a bank of sockets that nothing is bound to yet; when a container needs its
 // row of them, they are bound here and named to the service by number: no descriptor has to travel to a running process.
-import { closeSync, mkdirSync } from 'node:fs';
+import { mkdirSync } from 'node:fs';
 import { dirname } from 'node:path';
+import { createClosingLanes } from '../../shared/kernel/closing-lanes.ts';
 import {
   bindAndListen,
   bindDatagram,
+  refuseDescriptors,
   unboundDatagramSocket,
   unboundUnixSocket,
 } from '../../shared/kernel/unix-sockets.ts';
@@ -12,6 +14,8 @@ import {
 /** One socket that every container has. */
 export interface BankSocket {
   readonly kind: 'stream' | 'datagram';
+  /** Its service wants those that are sent to it; the kernel keeps them from others where it can. */
+  readonly takesDescriptors?: boolean;
   pathOf(container: string): string;
 }
 
@@ -56,6 +60,8 @@ interface Row {
 /** `firstFd`: the number under which the service inherits the first one. */
 export function createSocketBank(sockets: readonly BankSocket[], firstFd: number): SocketBank {
   const rows: Row[] = [];
+  // What nobody read of a container's is in their queues, descriptors too.
+  const lanes = createClosingLanes();
   const freshRow = (): Row => ({ fds: sockets.map(unbound), state: 'free', container: '', isInherited: false });
   const addRows = (): void => {
     for (let count = 0; count < BANK_ROWS; count += 1) rows.push(freshRow());
@@ -70,7 +76,7 @@ export function createSocketBank(sockets: readonly BankSocket[], firstFd: number
   const renew = (): void => {
     for (const [index, row] of rows.entries()) {
       if (row.state !== 'closed' && row.state !== 'spoilt') continue;
-      for (const fd of row.fds) closeSync(fd);
+      for (const fd of row.fds) lanes.close(fd, row.container);
       rows[index] = freshRow();
     }
     if (rows.filter(({ state }) => state === 'free').length < MIN_FREE_ROWS) addRows();
@@ -114,13 +120,14 @@ function unbound({ kind }: BankSocket): number {
 function bindRow(row: Row, sockets: readonly BankSocket[], container: string): void {
   row.state = 'spoilt';
   let made = '';
-  for (const [place, { kind, pathOf }] of sockets.entries()) {
+  for (const [place, { kind, takesDescriptors, pathOf }] of sockets.entries()) {
     const path = pathOf(container);
     const fd = row.fds[place] ?? -1;
     const folder = dirname(path);
     // 0755: the container may look, and only the supervisor may put a socket here.
     if (folder !== made) mkdirSync(folder, { recursive: true, mode: 0o755 });
     made = folder;
+    if (takesDescriptors !== true) refuseDescriptors(fd);
     if (kind === 'stream') bindAndListen(fd, path, { mode: CONTAINER_SOCKET_MODE, backlog: BACKLOG });
     else bindDatagram(fd, path, CONTAINER_SOCKET_MODE);
   }

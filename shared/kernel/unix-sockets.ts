@@ -1,6 +1,6 @@
 // Pipes and Unix sockets, listening ones and those for datagrams, as bare file descriptors, to be handed on to other processes.
 import { chmodSync, closeSync, rmSync } from 'node:fs';
-import { bind, KernelError, listen, pipe2, socket, socketpair } from './libc.ts';
+import { bind, KernelError, listen, pipe2, setsockopt, socket, socketpair } from './libc.ts';
 
 // linux/un.h, linux/socket.h, asm-generic/fcntl.h: the same numbers on x86, arm and riscv.
 const AF_UNIX = 1;
@@ -8,6 +8,8 @@ const SOCK_STREAM = 1;
 const SOCK_DGRAM = 2;
 const NONBLOCK = 0o4000;
 const CLOEXEC = 0o2000000;
+const SOL_SOCKET = 1;
+const SO_PASSRIGHTS = 83;
 /** struct sockaddr_un is a u16 family and 108 bytes of path with its NUL. */
 const MAX_PATH_BYTES = 107;
 
@@ -29,6 +31,18 @@ export function unboundUnixSocket(): number {
 /** For datagrams; closes on exec and does not block; the caller closes it. */
 export function unboundDatagramSocket(): number {
   return socket(AF_UNIX, SOCK_DGRAM | NONBLOCK | CLOEXEC, 0);
+}
+
+/**
+ * Whoever sends descriptors to it, or to a connection that it accepts, gets EPERM. Linux can do that from 6.16 on; where it cannot, they come:
+ * who reads without asking for them, as Node does, closes them by that, which can take as long as their sender likes.
+ */
+export function refuseDescriptors(fd: number): void {
+  try {
+    setsockopt(fd, SOL_SOCKET, SO_PASSRIGHTS, Buffer.from(Int32Array.of(0).buffer));
+  } catch (error) {
+    if (!(error instanceof KernelError && error.errno === 'ENOPROTOOPT')) throw error;
+  }
 }
 
 export interface ListenOptions {

@@ -15,12 +15,12 @@ import {
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, it } from 'node:test';
 import fc from 'fast-check';
-import { MAX_WAITING } from '../../services/log-svc/closing-lanes.ts';
 import { type ContainerSockets, createContainerSockets } from '../../services/log-svc/container-sockets.ts';
 import { MAX_DESCRIPTORS } from '../../services/log-svc/descriptor-intake.ts';
 import { parseHandover } from '../../services/log-svc/handover.ts';
 import type { LogMessage } from '../../services/log-svc/log-flow.ts';
 import { socketKernel } from '../../services/log-svc/socket-watch.ts';
+import { MAX_WAITING } from '../../shared/kernel/closing-lanes.ts';
 import { listenUnix, pipe2NonBlocking, unixSocketPair } from '../../shared/kernel/unix-sockets.ts';
 import { eventually, PATIENCE_MS } from '../kit/eventually.ts';
 import { connectUnix, handOver, handoverBytes, type Said, sendWithDescriptors } from '../kit/handover.ts';

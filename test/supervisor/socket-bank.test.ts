@@ -9,6 +9,12 @@ import { join } from 'node:path';
 import { after, before, describe, it } from 'node:test';
 import { createContainerSockets } from '../../services/supervisor/container-sockets.ts';
 import { createSocketBank, type SocketBank } from '../../services/supervisor/socket-bank.ts';
+import { KernelError, setsockopt } from '../../shared/kernel/libc.ts';
+import { unboundUnixSocket } from '../../shared/kernel/unix-sockets.ts';
+import { connectUnix, handOver, sendWithDescriptors } from '../kit/handover.ts';
+import { openLingering } from '../kit/lingering.ts';
+
+const LINGER_SECONDS = 15;
 
 /** Serves its third descriptor: answers every connection with its own pid. */
 const SERVER = `require('node:net').createServer((c) => c.end(String(process.pid))).listen({ fd: 3 })`;
@@ -105,6 +111,61 @@ describe('supervisor.socketBank', () => {
     const sockets = createContainerSockets(open, { control: 5, log: 100 });
     banks.push(sockets.control, sockets.log);
     assert.equal(statSync(open).mode & 0o777, 0o700);
+  });
+
+  const SOCK_DGRAM = 2;
+  const SOCK_STREAM = 1;
+  const kernelRefuses = (): boolean => {
+    const fd = unboundUnixSocket();
+    try {
+      setsockopt(fd, 1, 83, Buffer.alloc(4));
+      return true;
+    } catch {
+      return false;
+    } finally {
+      closeSync(fd);
+    }
+  };
+
+  it('takes descriptors on pv-fd-log only, where the kernel can refuse them', (test) => {
+    if (!kernelRefuses()) return test.skip('Linux 6.16 is the first that can');
+    const sockets = createContainerSockets(folder, { control: 5, log: 100 });
+    banks.push(sockets.control, sockets.log);
+    sockets.open('sender');
+    const outcomes = Object.entries({
+      'pv-ctrl': SOCK_STREAM,
+      'dev-log': SOCK_DGRAM,
+      'pv-ctrl-log': SOCK_DGRAM,
+      'pv-fd-log': SOCK_STREAM,
+    }).map(([name, type]) => {
+      const fd = connectUnix(join(folder, 'sender', name), type);
+      try {
+        sendWithDescriptors(fd, Buffer.from('x'), [fd]);
+        return `${name} took it`;
+      } catch (error) {
+        return `${name}: ${error instanceof KernelError ? error.errno : error}`;
+      } finally {
+        closeSync(fd);
+      }
+    });
+    assert.deepEqual(outcomes, ['pv-ctrl: EPERM', 'dev-log: EPERM', 'pv-ctrl-log: EPERM', 'pv-fd-log took it']);
+  });
+
+  it('does not stand still for what is in the queue of a socket that it gives up', () => {
+    const sockets = createSocketBank(
+      [{ kind: 'stream', takesDescriptors: true, pathOf: (name) => join(folder, name, 'pv-fd-log') }],
+      10,
+    );
+    banks.push(sockets);
+    sockets.open('slow');
+    const lingering = openLingering(LINGER_SECONDS);
+    handOver(join(folder, 'slow/pv-fd-log'), Buffer.from('x'), [lingering.fd]);
+    closeSync(lingering.fd);
+    sockets.close('slow');
+    const sinceMs = performance.now();
+    sockets.renew();
+    assert.ok(performance.now() - sinceMs < (LINGER_SECONDS * 1000) / 2);
+    lingering.release();
   });
 
   it('tells each service of its own sockets, and asks for a restart of whose bank is used up', () => {

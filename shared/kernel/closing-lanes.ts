@@ -1,8 +1,8 @@
 // Closes descriptors that come from containers, on threads. What comes in: a descriptor and whose it is; nothing comes out.
 //
 // To close a descriptor of another's can take as long as that one likes: its connection lingers (SO_LINGER, socket(7)), its file system
-// answers late, or it is a socket in whose queue such descriptors are. On the main thread that would be the end of everybody's logs, as it
-// would on all threads of the pool, of which one waits for what there is to read (epoll.ts).
+// answers late, or it is a socket in whose queue such descriptors are. The main thread would stand still for everybody, and so would
+// all threads of the pool, of which one waits for what there is to read (epoll.ts).
 import { close } from 'node:fs';
 
 export interface ClosingLanes {
