@@ -19,7 +19,7 @@ export interface Boot {
   reasons(): readonly HealthReason[];
   /** No more turns. Who waits for one, and is stopped, is let go all the same. */
   close(): void;
-  /** The same, and everybody who waits is let go: somebody else has the turns now. */
+  /** The same, and everybody who waits, or comes to wait, is let go: somebody else has the turns now. */
   handOver(): void;
 }
 
@@ -46,6 +46,7 @@ export function createBoot(revision: Revision, containers: readonly Container[],
   let progress: BootProgress | undefined;
   let cancelTimer: () => void = () => undefined;
   let isClosed = false;
+  let isHandedOver = false;
 
   const orderedOf = (container: Container): OrderedContainer => ({
     name: container.plan.name,
@@ -135,6 +136,7 @@ export function createBoot(revision: Revision, containers: readonly Container[],
       if (changed === undefined || held.size > 0 || isNews(changed)) look();
     },
     mayStart(container) {
+      if (isHandedOver) return Promise.resolve();
       const timeouts = groups.map((group) => group.timeoutMs);
       return new Promise((go) => {
         held.add({ container, deadlineMs: clock.elapsedMs() + Math.max(0, ...timeouts), go });
@@ -152,6 +154,7 @@ export function createBoot(revision: Revision, containers: readonly Container[],
     close,
     handOver() {
       close();
+      isHandedOver = true;
       for (const waiting of held) waiting.go();
       held.clear();
     },

@@ -49,6 +49,8 @@ interface ContainerRecord {
   tried: boolean;
   /** A start that is under way goes on only while this holds. */
   wanted: boolean;
+  /** Ends its wait for its turn: what does not want it any more waits for it to be over. */
+  callOff: () => void;
   /** Exits of the run that is being started can come before the answer that tells its pid. */
   earlyExit: ExitEvent | undefined;
   /** Runs that were started or adopted; the ones after the first are restarts. */
@@ -162,6 +164,7 @@ function newRecord(sinceMs: number): ContainerRecord {
     starting: false,
     tried: false,
     wanted: false,
+    callOff: () => undefined,
     earlyExit: undefined,
     runs: 0,
     recoveryDelayMs: 0,

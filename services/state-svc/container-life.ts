@@ -32,13 +32,16 @@ export function begin(core: ContainerCore, cause: StartCause, written: Promise<v
 
 async function runStart(core: ContainerCore, cause: StartCause, written: Promise<void>): Promise<void> {
   const { record, context } = core;
+  const calledOff = new Promise<void>((resolve) => {
+    record.callOff = resolve;
+  });
   if (record.wanted && core.intent().readyPid !== null) await core.remember({ readyPid: null });
   const outcome: StartOutcome = record.wanted
     ? await startContainer(core.plan, context, {
         wanted: () => record.wanted,
         onMounted: () => void core.apply('mounted'),
         // Only a boot has an order to keep; the user and auto-recovery mean this container.
-        mayStart: () => (cause === 'boot' ? context.mayStart() : written),
+        mayStart: () => (cause === 'boot' ? Promise.race([context.mayStart(), calledOff]) : written),
         onStarting: () => void core.apply('starting'),
         onPlumbed: (plumbing) => {
           record.plumbing = plumbing;
@@ -162,6 +165,7 @@ export function judge(core: ContainerCore, exit: ExitStatus, what = `its init ${
 /** Accepts a stop; `after` runs when everything of the container is gone, or was tried to be. */
 export function stop(core: ContainerCore, after: (left: readonly string[]) => void): void {
   core.record.wanted = false;
+  core.record.callOff();
   core.apply('stop');
   core.enqueue(async () => after(await takeAway(core)));
 }
