@@ -2,6 +2,7 @@
 import * as z from 'zod/mini';
 import { artifactName, type Disk, diskName } from '../schema/storage.ts';
 import { backingOf, mebibytesOf } from './disk-backing.ts';
+import { checkApart } from './disk-claims.ts';
 import { checkedPath, isBlockDevice, isImagePath, isInStorage } from './disk-paths.ts';
 import { missingKeys } from './document.ts';
 import type { PlacedDisk, Problem } from './revision.ts';
@@ -40,7 +41,7 @@ export interface ReadDisks {
   readonly problems: readonly Problem[];
 }
 
-/** Codes: MISSING, DUPLICATE_DISK, TWO_DEFAULT_DISKS, DISK_PATH, DISK_FORMAT, DISK_OPTIONS, DISK_UNSUPPORTED, SWAP_IS_DEFAULT. */
+/** Codes: MISSING, DUPLICATE_DISK, TWO_DEFAULT_DISKS, DISK_PATH, DISK_FORMAT, DISK_OPTIONS, DISK_UNSUPPORTED, DISK_SHARED, SWAP_IS_DEFAULT. */
 export function readDisks(list: readonly DiskAt[]): ReadDisks {
   const problems: Problem[] = [];
   const disks: PlacedDisk[] = [];
@@ -54,6 +55,7 @@ export function readDisks(list: readonly DiskAt[]): ReadDisks {
     if (read !== undefined) disks.push({ disk: read, path });
     problems.push(...wrong);
   }
+  problems.push(...checkApart(disks));
   const defaults = list.filter(({ document }) => document.default === 'yes');
   for (const { document, path } of defaults.slice(1)) {
     const message = `disk '${document.name ?? '?'}' is a second default beside '${defaults[0]?.document.name ?? '?'}'; only one may be`;

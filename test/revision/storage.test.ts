@@ -165,6 +165,43 @@ describe('disks of device.json', () => {
     assert.deepEqual(refused({ name: '../x', type: 'volume-disk' }), [`${at}.name BAD_VALUE`]);
   });
 
+  it('share no device, no image and no key with each other', () => {
+    const file = (name: string, path: string): Keys => ({
+      ...{ name, type: 'volume-disk', path, provision: 'file', provision_options: 'size=8M' },
+    });
+    const crypt = (name: string, path: string): Keys => ({ name, type: 'dm-crypt-versatile', path });
+    const first = [file('a', '/storage/x.img'), { name: 'b', type: 'volume-disk', path: '/dev/sda5' }];
+    const second = [crypt('c', '/storage/c/c.img,8,key1'), { ...file('z', '/storage/swap'), type: 'swap-disk' }];
+    const apart = [crypt('d', '/storage/c/d.img,8,key2'), crypt('e', '/storage/e/e.img,8,key1')];
+    const zram = (name: string): Keys => ({
+      ...{ name, type: 'swap-disk', provision: 'zram', provision_options: 'disksize=1M' },
+    });
+    const folders = ['f', 'g'].map((name): Keys => ({ name, type: 'directory', path: '/storage/data' }));
+    const sound = [...first, ...second, ...apart, zram('h'), zram('i'), ...folders];
+    assert.deepEqual(problems(state(withDisks(sound))), []);
+    for (const [other, place] of [
+      [file('n', '/storage/x.img'), 0],
+      [{ name: 'n', type: 'swap-disk', path: '/dev/sda5' }, 1],
+      [crypt('n', '/storage/x.img,8,other'), 0],
+      [crypt('n', '/storage/c/n.img,8,key1'), 2],
+      [{ ...crypt('n', '-v2 /storage/c/n.img,8,key1'), type: 'dm-crypt-caam' }, 2],
+      [crypt('n', '/storage/swap,8,other'), 3],
+    ] as const) {
+      const parsed = parse(state(withDisks([...sound, other])));
+      const found = parsed.ok ? [] : parsed.problems;
+      assert.deepEqual(
+        found.map(({ path, code }) => `${path} ${code}`),
+        [`device.json.disks.${sound.length}.path DISK_SHARED`],
+        JSON.stringify(other),
+      );
+      assert.match(found[0]?.message ?? '', new RegExp(`of disk '\\w' \\(device\\.json\\.disks\\.${place}\\.path\\)`));
+    }
+    assert.deepEqual(
+      problems(state(withDisks([file('a', '/storage/x.img')]), { 'disks.json': [file('b', '/storage/x.img')] })),
+      ['disks.json.0.path DISK_SHARED'],
+    );
+  });
+
   it('may hold the runtime’s own volumes, which are kept and do nothing', () => {
     const device = (volumes: unknown): Keys => ({ 'device.json': { ...DEVICE, disks: [DATA], volumes } });
     const sound = { 'pv--devmeta': { persistence: 'permanent', disk: 'data' } };
