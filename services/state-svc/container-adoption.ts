@@ -1,13 +1,15 @@
 // Taking a container from where it stands when state-svc starts, without touching what is right.
-import type { ContainerCore, ExitEvent } from './container-core.ts';
+import type { ContainerCore } from './container-core.ts';
 import { begin, judge, stop } from './container-life.ts';
 import { type Intent, NO_INTENT } from './intent-store.ts';
-import type { Run, Standing } from './standing.ts';
+import type { Actual, Run, Standing } from './standing.ts';
 import { replumb } from './start-pipeline.ts';
 
 /** Once, before anything else. Resolves when the container's row is true. */
-export async function adopt(core: ContainerCore, standing: Standing, exit: ExitEvent | undefined): Promise<void> {
+export async function adopt(core: ContainerCore, standing: Standing, actual: Actual | undefined): Promise<void> {
   const { record } = core;
+  const exit = actual?.exit;
+  record.mountedFrom = actual?.revision;
   if (exit !== undefined) record.exit = { status: exit.status, atMs: exit.atMs };
   record.tried = standing.kind !== 'fresh';
   if (standing.kind !== 'fresh' || !standing.firstOfThisBoot) record.runs = 1;

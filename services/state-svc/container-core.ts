@@ -40,6 +40,8 @@ interface ContainerRecord {
   plumbing: Plumbing | undefined;
   /** Mounts that were busy when it was stopped. */
   detached: readonly string[];
+  /** The revision of its last mount, of which it may run when others have followed. */
+  mountedFrom: string | undefined;
   /** Why it is not as it should be. */
   problem: HealthReason | undefined;
   stable: boolean;
@@ -159,6 +161,7 @@ function newRecord(sinceMs: number): ContainerRecord {
     exit: undefined,
     plumbing: undefined,
     detached: [],
+    mountedFrom: undefined,
     problem: undefined,
     stable: false,
     starting: false,

@@ -39,6 +39,9 @@ async function runStart(core: ContainerCore, cause: StartCause, written: Promise
   const outcome: StartOutcome = record.wanted
     ? await startContainer(core.plan, context, {
         wanted: () => record.wanted,
+        onMounting: (revision) => {
+          record.mountedFrom = revision;
+        },
         onMounted: () => void core.apply('mounted'),
         // Only a boot has an order to keep; the user and auto-recovery mean this container.
         mayStart: () => (cause === 'boot' ? Promise.race([context.mayStart(), calledOff]) : written),

@@ -8,7 +8,7 @@ import { begin, exited, stop } from './container-life.ts';
 import { ALLOWED_FROM, type ControlAction, refusal } from './container-status.ts';
 import type { Member } from './group-status.ts';
 import { containerRow } from './rows.ts';
-import type { Run, Standing } from './standing.ts';
+import type { Actual, Run, Standing } from './standing.ts';
 
 export interface ContainerContext extends Omit<CoreContext, 'mayStart' | 'changed'> {
   mayStart(container: Container): Promise<void>;
@@ -34,6 +34,8 @@ export interface Container extends Member {
   /** STOPPED, and not on its way through a restart. */
   readonly ended: boolean;
   readonly run: Run | undefined;
+  /** The revision that it was mounted from, or is being mounted from; undefined: none that is known of. */
+  readonly mountedFrom: string | undefined;
   /** Why it is not as it should be. */
   readonly problem: HealthReason | undefined;
   row(): ContainerRow;
@@ -48,8 +50,8 @@ export interface Container extends Member {
   exited(event: ExitEvent): void;
   /** It was given back. */
   forgetLease(pool: string, address: string): void;
-  /** Once, before anything else: take it from where it stands. */
-  adopt(standing: Standing, exit: ExitEvent | undefined): Promise<void>;
+  /** Once, before anything else: take it from where it stands, as lxc-svc found it. */
+  adopt(standing: Standing, actual: Actual | undefined): Promise<void>;
   /** For good, whatever it is at; answers what could not be taken away. What it is meant to be after the next boot stays as it is. */
   shutDown(): Promise<readonly string[]>;
   close(): void;
@@ -105,6 +107,10 @@ class PlannedContainer implements Container {
     return this.#core.record.run;
   }
 
+  get mountedFrom(): string | undefined {
+    return this.#core.record.mountedFrom;
+  }
+
   get problem(): HealthReason | undefined {
     return this.#core.record.problem;
   }
@@ -145,8 +151,8 @@ class PlannedContainer implements Container {
     context.changed();
   }
 
-  adopt(standing: Standing, exit: ExitEvent | undefined): Promise<void> {
-    return adopt(this.#core, standing, exit);
+  adopt(standing: Standing, actual: Actual | undefined): Promise<void> {
+    return adopt(this.#core, standing, actual);
   }
 
   shutDown(): Promise<readonly string[]> {

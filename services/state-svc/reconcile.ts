@@ -4,7 +4,6 @@ import type { Logger } from '../../shared/log/logger.ts';
 import type { Carried } from './boot-state.ts';
 import type { Clock } from './clock.ts';
 import type { Container } from './container.ts';
-import type { ExitEvent } from './container-core.ts';
 import { STOP_GRACE_MS } from './container-life.ts';
 import { inTurns } from './in-turns.ts';
 import type { IntentStore } from './intent-store.ts';
@@ -50,7 +49,7 @@ export async function adoptAll(context: ReconcileContext): Promise<void> {
       found,
       !foreign.includes(name) && attached.includes(name),
     );
-    return container.adopt(standing, exitOf(found));
+    return container.adopt(standing, found);
   });
 }
 
@@ -75,7 +74,7 @@ export async function resync(context: ResyncContext): Promise<void> {
       const { run } = container;
       const found = actual.find((each) => each.container === container.plan.name);
       if (run === undefined || found?.running?.pid === run.pid) continue;
-      const exit = exitOf(found);
+      const exit = found?.exit;
       container.exited(
         exit?.pid === run.pid ? exit : { pid: run.pid, status: { kind: 'unknown' }, atMs: context.clock.nowMs() },
       );
@@ -83,10 +82,6 @@ export async function resync(context: ResyncContext): Promise<void> {
   } catch (error) {
     context.log.error(`exits were lost and lxc-svc could not be asked: ${String(error)}`);
   }
-}
-
-function exitOf(actual: Actual | undefined): ExitEvent | undefined {
-  return actual?.exit;
 }
 
 async function listActual({ ask, peers }: Pick<ResyncContext, 'ask' | 'peers'>): Promise<readonly Actual[]> {

@@ -60,6 +60,9 @@ export function standingOf(
   return { kind: 'fresh', firstOfThisBoot: !mounted };
 }
 
+/** Names of a list that was filled with every revision since the mount, and cut at its beginning: the true one may be missing. */
+const CUT_LIST = 8;
+
 /**
  * Containers and namespaces that the revision does not account for; they are stopped and taken away. `carried`: containers that run
  * since an earlier revision, which has them exactly as this one.
@@ -71,8 +74,10 @@ export function strangers(
   containers: readonly Actual[],
   attachments: readonly string[],
 ): readonly string[] {
-  const isOurs = (each: Actual): boolean =>
-    each.revision === revision || (carried[each.container] ?? []).includes(each.revision);
+  const isOurs = (each: Actual): boolean => {
+    const sources = carried[each.container] ?? [];
+    return each.revision === revision || sources.includes(each.revision) || sources.length >= CUT_LIST;
+  };
   const foreign = containers.filter((each) => !planned.has(each.container) || !isOurs(each));
   // A container that left only an exit record behind has nothing to be taken away.
   const present = foreign.filter((each) => each.mounted || each.running !== undefined).map((each) => each.container);

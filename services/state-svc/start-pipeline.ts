@@ -36,6 +36,8 @@ export type StartOutcome =
 export interface StartHooks {
   /** After each step: whether the start is still wanted. */
   wanted(): boolean;
+  /** Whatever becomes of it. Again with each try. */
+  onMounting(revision: string): void;
   onMounted(): void;
   /** Resolves when its init may run: its order is on disk, no earlier group lacks a goal, or that was waited for long enough. */
   mayStart(): Promise<void>;
@@ -72,10 +74,12 @@ export async function startContainer(
   const step = stepRunner(context.ask, undos);
   const { lxc } = context.peers;
   const { name: container } = plan;
-  const mounted = step('lxc.mount', () => lxc.mount(mountParams(plan, context.revision())), [
-    'lxc.unmount',
-    () => lxc.unmount({ container }),
-  ]);
+  const mount = () => {
+    const revision = context.revision();
+    hooks.onMounting(revision);
+    return lxc.mount(mountParams(plan, revision));
+  };
+  const mounted = step('lxc.mount', mount, ['lxc.unmount', () => lxc.unmount({ container })]);
   const network = needsNoDriver(plan) ? plumb(plan, context.peers, step) : undefined;
   // Whatever becomes of the mount: nobody else may touch the container while this goes on.
   const networkSettled = network?.then(noMatter, noMatter);

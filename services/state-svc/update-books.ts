@@ -74,7 +74,7 @@ export function openUpdateBooks(context: UpdateContext): UpdateBooks {
     isClosed: false,
     tidied: Promise.resolve(),
     heldBeside: (running) => reservationsFor(running, boot().revision, store),
-    carriedBy: (transition) => carriedOver(transition, boot(), context.stage().current.name),
+    carriedBy: (transition) => carriedOver(transition, context.stage().current),
     async tellKnown() {
       const { containers, plans } = await knownOf(context.stage().current, neededBy(boot()), store);
       context.onKnown(containers, plans);

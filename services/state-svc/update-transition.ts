@@ -1,10 +1,8 @@
 // How one revision follows another that runs or ran, and what is remembered of containers that run on. Pure.
-import { type BootState, type Carried, runningOf } from './boot-state.ts';
+import type { Carried } from './boot-state.ts';
+import type { RunningRevision } from './running-revision.ts';
 import { type Transition, transitionBetween } from './transition.ts';
 import type { Candidate } from './verify-revision.ts';
-
-/** Of the revisions that a container may run since: it has not been mounted anew for that many updates. */
-const MAX_CARRIED = 8;
 
 export function betweenCandidates(before: Candidate, after: Candidate): Transition {
   if (before.revision === undefined || after.revision === undefined)
@@ -15,13 +13,13 @@ export function betweenCandidates(before: Candidate, after: Candidate): Transiti
   );
 }
 
-/** The revisions that each container that stays may have been mounted from. `current`: what runs until now. */
-export function carriedOver(transition: Transition, boot: BootState, current: string): Carried {
+/** What each container that stays was mounted from, and what runs until now: until the next one does, it may be mounted from that. */
+export function carriedOver(transition: Transition, current: Pick<RunningRevision, 'name' | 'find'>): Carried {
   if (transition.kind !== 'live') return {};
   return Object.fromEntries(
-    transition.keep.map((name) => {
-      const sources = [...(boot.carried?.[name] ?? []), runningOf(boot), current];
-      return [name, [...new Set(sources)].slice(-MAX_CARRIED)];
-    }),
+    transition.keep.map((name) => [
+      name,
+      [...new Set([current.find(name)?.mountedFrom ?? current.name, current.name])],
+    ]),
   );
 }

@@ -26,6 +26,7 @@ const PARALLEL = 50;
 const FAILED = { step: 'test', reason: 'told to fail' };
 const HOOKS = {
   wanted: () => true,
+  onMounting: () => undefined,
   onMounted: () => undefined,
   mayStart: () => Promise.resolve(),
   onStarting: () => undefined,

@@ -241,6 +241,26 @@ describe('an update without a reboot', () => {
     await it.untilStatus('c', 'STARTED');
   });
 
+  it('leaves containers alone however many updates ago they were mounted', async () => {
+    const it = await open(THREE);
+    const { a, c } = await pids(it);
+    const updates = Array.from({ length: 10 }, (_, index) => `locals/x${index}`);
+    for (const [index, name] of updates.entries()) {
+      await install(it, name, index % 2 === 0 ? CHANGED_B : THREE);
+      await updateLive(it, name);
+    }
+    assert.deepEqual(onDisk(it).carried.a, ['0', updates.at(-2)]);
+    // What a restart takes from where it stands is known of after that as well.
+    for (const name of ['locals/y', 'locals/z']) {
+      await (await it.boot()).settled;
+      await install(it, name, name === 'locals/y' ? CHANGED_B : THREE);
+      await updateLive(it, name);
+    }
+    await (await it.boot()).settled;
+    const after = await pids(it);
+    assert.deepEqual([after.a, after.c], [a, c]);
+  });
+
   it('moves the rollback point with the next reboot, once that has been tested too', async () => {
     const it = await open(THREE);
     await install(it, 'locals/x', CHANGED_B);
