@@ -2,9 +2,11 @@
 import { statSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 import { parseArgs } from 'node:util';
+import { realPlace } from '../../shared/kernel/real-place.ts';
 import { DEFAULT_CONFIG, type RunSettings, readRunSettings } from './run-settings.ts';
 import { isEmptyStorage } from './seed-storage.ts';
 
+/** Folders are without links: what is mounted and swapped to is looked for by its path, and the kernel tells it without. */
 export interface RunOptions {
   readonly storage: string;
   readonly rundir: string;
@@ -80,7 +82,13 @@ export function parseRunOptions(
     const refusal = storageRefusal(folder);
     if (refusal !== undefined) return { wrong: refusal };
     const rundir = resolve(values.rundir ?? settings.value('PV_SYSTEM_RUNDIR'));
-    return { storage: folder, rundir, mode, sandbox: values.sandbox, configuration: read };
+    return {
+      storage: realPlace(folder),
+      rundir: realPlace(rundir),
+      mode,
+      sandbox: values.sandbox,
+      configuration: read,
+    };
   } catch (error) {
     return { wrong: error instanceof Error ? error.message : String(error) };
   }

@@ -1,6 +1,7 @@
 // Wiring of lxc-svc.
 import { settingsOf } from '../../shared/config/launched-settings.ts';
 import { trimHeap } from '../../shared/kernel/libc.ts';
+import { realPlace } from '../../shared/kernel/real-place.ts';
 import { runService, type ServiceContext } from '../../shared/service/run-service.ts';
 import { lxcContract } from './contract.ts';
 import { exportsFolder } from './exports-folder.ts';
@@ -12,7 +13,9 @@ const wire = ({ channel, launch, log }: ServiceContext) => {
   const settings = settingsOf(launch);
   const [capture, autoDevLog] = [settings.value('PV_LOG_CAPTURE'), settings.value('PV_LOG_AUTO_DEVLOG')];
   const cryptsetup = settings.value('BERTH_CRYPTSETUP') || 'cryptsetup';
-  const exports = exportsFolder(launch);
+  const folder = exportsFolder(launch);
+  // What is mounted there is looked for by its path, and the kernel tells it without links.
+  const exports = folder === undefined ? undefined : realPlace(folder);
   const modules = {
     modprobe: settings.value('BERTH_MODPROBE'),
     proc: settings.value('BERTH_PROC'),

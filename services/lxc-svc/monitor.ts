@@ -6,6 +6,7 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { runCommand } from '../../shared/exec/run-command.ts';
 import { connectAbstract } from '../../shared/kernel/abstract-socket.ts';
 import { KernelError } from '../../shared/kernel/libc.ts';
+import { realPlace } from '../../shared/kernel/real-place.ts';
 import { commandSocketNames } from './command-socket.ts';
 import {
   childrenOf,
@@ -22,7 +23,10 @@ const INFO_TIMEOUT_MS = 5_000;
 /** `[lxc monitor] <lxcPath> <container>`, or lxc-start's own arguments while it has not renamed itself. */
 export function isMonitor(pid: number, lxcPath: string, container: string): boolean {
   const command = commandLine(pid).join(' ');
-  return /lxc monitor|lxc-start/.test(command) && command.includes(lxcPath) && command.split(' ').includes(container);
+  const words = command.split(' ');
+  // Builds before this one gave LXC the path that they were given, which may lead to ours.
+  const isOurs = command.includes(lxcPath) || words.some((word) => word.startsWith('/') && realPlace(word) === lxcPath);
+  return /lxc monitor|lxc-start/.test(command) && words.includes(container) && isOurs;
 }
 
 /** The living monitor that LXC's pid file names. */

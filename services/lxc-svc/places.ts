@@ -26,6 +26,7 @@ import { join } from 'node:path';
 import type { NamedVolume } from '../../shared/schema/storage.ts';
 import { cgroupPrefix } from './tree-name.ts';
 
+/** Paths without links: what is mounted is looked for by its path, and the kernel tells it so. */
 export interface Places {
   readonly rundir: string;
   readonly storage: string;

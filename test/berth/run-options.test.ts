@@ -1,6 +1,6 @@
 // What `berth run` makes of its words, of pantavisor.config and of the environment.
 import assert from 'node:assert/strict';
-import { mkdirSync, writeFileSync } from 'node:fs';
+import { mkdirSync, symlinkSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { after, before, describe, it } from 'node:test';
 import { parseRunOptions } from '../../scripts/berth/run-options.ts';
@@ -58,6 +58,18 @@ describe('berth run configuration', () => {
     assert.ok(!('wrong' in options));
     assert.deepEqual([options.storage, options.rundir, options.mode], [scratch.folder, run, 'embedded']);
     assert.equal(parse(['--mode', 'appengine'], env).mode, 'appengine');
+  });
+
+  it('takes folders behind links for what they are, also where they are not there yet', () => {
+    const { folder } = scratch;
+    mkdirSync(join(folder, 'real'));
+    symlinkSync('real', join(folder, 'link'));
+    symlinkSync('.', join(folder, 'storage'));
+    const rundirOf = (path: string) => parse(['--rundir', join(folder, path)]).rundir;
+    assert.equal(rundirOf('link'), join(folder, 'real'));
+    assert.equal(rundirOf('link/not/yet'), join(folder, 'real/not/yet'));
+    assert.equal(rundirOf('not/yet'), join(folder, 'not/yet'));
+    assert.equal(parse(['--storage', join(folder, 'storage')]).storage, folder);
   });
 
   it('is the same after the way into a sandbox', () => {

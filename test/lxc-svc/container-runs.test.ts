@@ -1,9 +1,11 @@
-// Runs that are over before anybody looks: with stand-ins for LXC's programs, so that they end at the same instant every time.
+// Runs as LXC's monitor tells them: with stand-ins for LXC's programs, so that they end at the same instant every time.
 import assert from 'node:assert/strict';
-import { execFileSync } from 'node:child_process';
-import { existsSync, mkdirSync, writeFileSync } from 'node:fs';
+import { execFileSync, spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { existsSync, mkdirSync, symlinkSync, writeFileSync } from 'node:fs';
 import { before, describe, it } from 'node:test';
 import { createContainerRuns } from '../../services/lxc-svc/container-runs.ts';
+import { isMonitor } from '../../services/lxc-svc/monitor.ts';
 import { containerPlaces } from '../../services/lxc-svc/places.ts';
 import { silentLogger } from '../../shared/log/logger.ts';
 import { reexecInNamespaces } from '../kit/namespaced.ts';
@@ -56,5 +58,24 @@ describe('a run that is over before anybody looks', () => {
       assert.deepEqual(runs.lastExit('brief'), exit);
     }
     assert.deepEqual(order, ['brief started', 'brief ended', 'brief started', 'brief ended']);
+  });
+});
+
+describe('a monitor', () => {
+  it('is known by its path, also by one of an earlier build that leads there', async () => {
+    for (const folder of ['/run/berth/lxc', '/run/other/lxc']) mkdirSync(folder, { recursive: true });
+    symlinkSync('berth', '/run/to-berth');
+    const isKnownAs = async (title: string): Promise<boolean> => {
+      const monitor = spawn('sleep', ['600'], { argv0: `[lxc monitor] ${title}`, stdio: 'ignore' });
+      await once(monitor, 'spawn');
+      const isKnown = isMonitor(monitor.pid ?? 0, '/run/berth/lxc', 'web');
+      monitor.kill('SIGKILL');
+      await once(monitor, 'exit');
+      return isKnown;
+    };
+    assert.equal(await isKnownAs('/run/berth/lxc web'), true);
+    assert.equal(await isKnownAs('/run/to-berth/lxc web'), true);
+    assert.equal(await isKnownAs('/run/other/lxc web'), false);
+    assert.equal(await isKnownAs('/run/berth/lxc web2'), false);
   });
 });
