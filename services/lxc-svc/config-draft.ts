@@ -2,6 +2,7 @@
 import type { LxcEntry } from '../../shared/lxc-config/parse.ts';
 import type { ContainerNetwork } from '../../shared/schema/network.ts';
 import type { CgroupSupport } from './cgroup-keys.ts';
+import type { MountSource } from './mount-sources.ts';
 import type { PantavisorSources } from './pantavisor-mounts.ts';
 import type { StorageRoots } from './volume-mounts.ts';
 
@@ -20,6 +21,8 @@ export interface ConfigSettings {
   readonly host: CgroupSupport;
   /** What the configuration calls /volumes and /exports. */
   readonly storageRoots: StorageRoots;
+  /** Where what it mounts from inside them is bound while it is started. */
+  readonly sourcesFolder: string;
 }
 
 /** A line of the container's own, or of Berth's, which stands in no file. */
@@ -29,6 +32,8 @@ export interface ConfigDraft {
   readonly entries: readonly ConfigLine[];
   /** Folders of volumes that must exist. */
   readonly volumeFolders: readonly string[];
+  /** What must be bound while it is started. */
+  readonly sources: readonly MountSource[];
   /** What was left out or changed, for the debug log. */
   readonly notes: readonly string[];
 }

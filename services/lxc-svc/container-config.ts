@@ -24,6 +24,6 @@ const PARTS: readonly ConfigPart[] = [
 ];
 
 export function containerConfig(own: readonly LxcEntry[], settings: ConfigSettings): ConfigDraft {
-  const start: ConfigDraft = { entries: own, volumeFolders: [], notes: [] };
+  const start: ConfigDraft = { entries: own, volumeFolders: [], sources: [], notes: [] };
   return PARTS.reduce((draft, part) => part(draft, settings), start);
 }

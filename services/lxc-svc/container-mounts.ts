@@ -18,6 +18,7 @@ import { mountExports, removeMountPoints } from './exports.ts';
 import { removeGoneRevisions } from './gone-revisions.ts';
 import { type LogFile, logFiles, openLogFiles, watchLogFiles } from './log-files.ts';
 import type { MountRecords } from './mount-records.ts';
+import { dropSources } from './mount-sources.ts';
 import { isOtherFileSystem, isTarget, type Mount, mountsBelow, readMountInfo, readMountTable } from './mount-table.ts';
 import { readOwnConfig } from './own-config.ts';
 import { type ContainerPlaces, containerPlaces, lxcPath, type Places, storageRoots, trailPath } from './places.ts';
@@ -140,8 +141,9 @@ export function createContainerMounts(context: MountContext): ContainerMounts {
   const clear = async (
     container: string,
     its: ContainerPlaces,
-    table: readonly Mount[] = readMountTable(),
+    before: readonly Mount[] = readMountTable(),
   ): Promise<Cleared> => {
+    const table = failingStep('unmount', () => dropSources(its.sources)) ? readMountTable() : before;
     const used = records.read(container)?.disks ?? [];
     const { detached, failures } = await unmountBelow([its.exports, its.folder], table, turn);
     for (const target of detached)

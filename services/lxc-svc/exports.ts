@@ -2,7 +2,7 @@
 // configurations of others call /exports/<container>/<path>.
 import { lstatSync, mkdirSync, readdirSync, rmdirSync, statSync, unlinkSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { type BeforeOpening, LinkFound, makingFolders, resolveInside, usingInside } from './inside-path.ts';
+import { type BeforeOpening, LinkFound, makingFolders, usingInside, usingResolved } from './inside-path.ts';
 import { type Mount, mountsBelow } from './mount-table.ts';
 import { bindMount } from './root-mounts.ts';
 
@@ -10,7 +10,9 @@ import { bindMount } from './root-mounts.ts';
 export interface BoundFolder {
   /** Inside the container, relative. */
   readonly target: string;
-  readonly folder: string;
+  /** Of the volume, and the folder in it, which is the volume itself where it is empty. */
+  readonly root: string;
+  readonly inside: string;
 }
 
 /**
@@ -23,9 +25,8 @@ export function mountExports(
   bound: readonly BoundFolder[],
 ): readonly string[] {
   return [...paths].sort().flatMap((path) => {
-    const { root, inside } = sourceOf(path, rootfs, bound);
     try {
-      usingInside(root, resolveInside([root], inside), (source) => {
+      usingSource(path, rootfs, bound, (source) => {
         mkdirSync(place, { recursive: true });
         const before = makingMountPoint(statSync(source).isDirectory());
         usingInside(place, path, (target) => bindMount(source, target), before);
@@ -41,12 +42,16 @@ export function mountExports(
   });
 }
 
-/** A volume where LXC mounts one there, otherwise the root filesystem. */
-function sourceOf(path: string, rootfs: string, bound: readonly BoundFolder[]): { root: string; inside: string } {
+/** In a volume where LXC mounts one there, otherwise in the root filesystem. */
+function usingSource(path: string, rootfs: string, bound: readonly BoundFolder[], use: (source: string) => void): void {
   const over = bound.filter(({ target }) => path === target || path.startsWith(`${target}/`));
   const [nearest] = over.sort((a, b) => b.target.length - a.target.length);
-  if (nearest === undefined) return { root: rootfs, inside: path };
-  return { root: nearest.folder, inside: path.slice(nearest.target.length) };
+  if (nearest === undefined) {
+    usingResolved(rootfs, path, use);
+    return;
+  }
+  const below = path.slice(nearest.target.length);
+  usingResolved(nearest.root, nearest.inside, (folder) => usingResolved(folder, below, use));
 }
 
 function makingMountPoint(isFolder: boolean): BeforeOpening {

@@ -41,6 +41,8 @@ export interface LxcParts {
   readonly writeConfig: (mounted: MountRecord, run: Omit<RunSettings, 'logUid' | 'host'>) => readonly string[];
   /** Of a container that runs, for its signals. Never throws. */
   readonly ownEntries: (container: string) => readonly LxcEntry[];
+  /** What its configuration had bound for LXC; the container has it mounted by now. Never throws. */
+  readonly dropSources: (container: string) => void;
 }
 
 /** The failure of a step as its error's data; anything else is a bug and goes on up. */
@@ -107,6 +109,8 @@ export function lxcHandlers(parts: LxcParts): Handlers<typeof lxcContract> {
         } catch (error) {
           parts.tails.finish(container);
           return fail({ code: 'START_FAILED', ...stepOf(error) });
+        } finally {
+          parts.dropSources(container);
         }
       }),
 

@@ -48,7 +48,7 @@ export function resolveInside(layers: readonly string[], inside: string): string
   return resolved.join('/');
 }
 
-function partsOf(path: string): string[] {
+export function partsOf(path: string): string[] {
   return path.split('/').filter((part) => part !== '' && part !== '.');
 }
 
@@ -66,6 +66,11 @@ export function makingFolders(mode = 0o755): BeforeOpening {
     // As most are there; mkdir(2) itself follows no link.
     if (lstatSync(path, { throwIfNoEntry: false }) === undefined) mkdirSync(path, { mode });
   };
+}
+
+/** As `usingInside`, of what `inside` leads to within `root`. */
+export function usingResolved<T>(root: string, inside: string, use: (path: string) => T, before?: BeforeOpening): T {
+  return usingInside(root, resolveInside([root], inside), use, before);
 }
 
 /**

@@ -9,6 +9,7 @@
 //              /volumes/<volume>/   what it writes: a folder of a disk, or a tmpfs for persistence `boot`
 //              /files/              what _config/<container> of the state lays over its root
 //              /rootfs/             the overlay of root, files and volumes/lxc-overlay
+//              /sources/<n>         what LXC mounts from inside volumes and exports, while the container is started
 //              /config              the generated LXC configuration
 //              /monitor.pid         LXC's: its monitor, removed by it at its end
 //              /run.json            the run under way, or one whose end was not recorded yet
@@ -44,6 +45,7 @@ export interface ContainerPlaces {
   readonly volumes: string;
   readonly files: string;
   readonly rootfs: string;
+  readonly sources: string;
   readonly exports: string;
   readonly config: string;
   readonly monitorPid: string;
@@ -105,6 +107,7 @@ export function containerPlaces(places: Places, container: string): ContainerPla
     volumes: `${folder}/volumes`,
     files: `${folder}/files`,
     rootfs: `${folder}/rootfs`,
+    sources: `${folder}/sources`,
     exports: join(exportsPath(places), container),
     config: `${folder}/config`,
     monitorPid: `${folder}/monitor.pid`,

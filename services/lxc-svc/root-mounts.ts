@@ -46,9 +46,9 @@ export function mountTmpfs(target: string): void {
   mount('berth-boot', target, 'tmpfs', 0, 'mode=0755');
 }
 
-/** Both are there, and of the same kind. */
-export function bindMount(source: string, target: string): void {
-  mount(source, target, 'none', MS_BIND);
+/** Both are there, and of the same kind. `more`: flags. */
+export function bindMount(source: string, target: string, more = 0): void {
+  mount(source, target, 'none', MS_BIND | more);
 }
 
 /** Commas and colons separate options and layers in overlayfs (kernel: Documentation/filesystems/overlayfs.rst). */

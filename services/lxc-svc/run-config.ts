@@ -10,6 +10,7 @@ import type { CgroupSupport } from './cgroup-keys.ts';
 import { containerConfig } from './container-config.ts';
 import { writeHostname } from './hostname-file.ts';
 import { initCommand, initProblem } from './init-program.ts';
+import { bindSources, dropSources } from './mount-sources.ts';
 import { readOwnConfig } from './own-config.ts';
 import { networkKind } from './owned-keys.ts';
 import { preparePantavisor } from './pantavisor-folders.ts';
@@ -32,7 +33,10 @@ export interface RunSettings {
   readonly host: CgroupSupport;
 }
 
-/** Answers the command that `lxc-start` is given: empty for its default. Throws StepFailure. */
+/**
+ * Answers the command that `lxc-start` is given: empty for its default. Throws StepFailure. However it ends, sources may be bound that the
+ * caller drops when LXC has mounted them.
+ */
 export function writeRunConfig(places: Places, mounted: MountRecord, run: RunSettings, log: Logger): readonly string[] {
   const its = containerPlaces(places, run.container);
   const owner = { container: run.container, revision: mounted.revision };
@@ -63,12 +67,15 @@ export function writeRunConfig(places: Places, mounted: MountRecord, run: RunSet
     lxcLog: its.lxcLog,
     cgroup: its.cgroup,
     storageRoots: storageRoots(places),
+    sourcesFolder: its.sources,
   });
   // One line, as few people read it and each is taken apart by the log service.
   if (generated.notes.length > 0) log.debug(`${run.container}: ${generated.notes.join('; ')}`);
   failingStep('volumes', () => {
-    // What is there may also be a file of a volume.
     for (const folder of generated.volumeFolders) if (!existsSync(folder)) mkdirSync(folder, { recursive: true });
+    // Of a service that was killed.
+    dropSources(its.sources);
+    bindSources(its.sources, generated.sources);
   });
   // Whoever has no network block keeps its image as it is.
   const unnamed = run.network.kind === 'legacy' ? undefined : writeHostname(its.rootfs, run.hostname);

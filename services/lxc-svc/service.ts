@@ -19,9 +19,10 @@ import { createHooks } from './hooks.ts';
 import { createKernelModules, type ModuleContext } from './kernel-modules.ts';
 import { createKeyQueue } from './key-queue.ts';
 import { createMountRecords } from './mount-records.ts';
+import { dropSources } from './mount-sources.ts';
 import { readMountTable } from './mount-table.ts';
 import { readOwnConfig } from './own-config.ts';
-import { lxcPath, type Places, trailPath } from './places.ts';
+import { containerPlaces, lxcPath, type Places, trailPath } from './places.ts';
 import { knownContainers } from './record-store.ts';
 import { writeRunConfig } from './run-config.ts';
 import { treeOf } from './tree-name.ts';
@@ -94,6 +95,13 @@ export function startLxcService(options: LxcServiceOptions): () => void {
       return [];
     }
   };
+  const drop = (container: string): void => {
+    try {
+      dropSources(containerPlaces(places, container).sources);
+    } catch (error) {
+      log.warn(`${container}: what LXC has mounted stays bound until it is unmounted: ${String(error)}`);
+    }
+  };
   const sockets = createContainerSockets(channel.client(supervisorContract));
   const hooks = createHooks({ places, ...options.hooks, log, speak: createLogger });
   channel.serve(
@@ -114,6 +122,7 @@ export function startLxcService(options: LxcServiceOptions): () => void {
       writeConfig: (mounted, run) =>
         writeRunConfig(places, mounted, { ...run, logUid: readerGid, host: hostCgroups() }, log),
       ownEntries,
+      dropSources: drop,
     }),
   );
   closeLxcFolder(places, readerGid);
@@ -143,6 +152,8 @@ export function startLxcService(options: LxcServiceOptions): () => void {
     // Nothing can be told before the service is ready.
     await new Promise((resolve) => setImmediate(resolve));
     await runs.adopt(container);
+    // Of a start that went on without the service before us.
+    drop(container);
     const running = runs.running(container);
     if (running !== undefined) {
       tails.follow(container, running);

@@ -14,7 +14,13 @@ const cUmount2: (target: string, flags: number) => number = libc.func('int umoun
 
 /** linux/mount.h */
 export const MS_RDONLY = 1;
+export const MS_NOSUID = 2;
+export const MS_NODEV = 4;
+export const MS_REMOUNT = 32;
 export const MS_BIND = 4096;
+export const MS_REC = 16384;
+export const MS_PRIVATE = 1 << 18;
+export const MS_SLAVE = 1 << 19;
 /** linux/fs.h */
 const MNT_DETACH = 2;
 /** Of every architecture: it is one of the numbers that all share (asm-generic/unistd.h). */

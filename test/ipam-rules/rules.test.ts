@@ -348,6 +348,7 @@ describe('ipam rule 7: fail fast', () => {
         '/p',
       ),
       ...{ host: { v1: new Set<string>(), v2: new Set<string>() }, storageRoots: { lxc: '/l', exports: '/e' } },
+      sourcesFolder: '/s',
     });
     const kept = entries.filter(({ key }) => key === 'lxc.namespace.keep').flatMap(({ value }) => value.split(' '));
     assert.ok(!kept.includes('net') && kept.includes('ipc'), kept.join(' '));

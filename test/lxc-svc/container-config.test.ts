@@ -21,6 +21,7 @@ const SETTINGS: ConfigSettings = {
   cgroup: 'berth.0.app',
   host: { v1: new Set(['devices', 'memory']), v2: new Set() },
   storageRoots: { lxc: '/run/berth/lxc', exports: '/run/berth/exports' },
+  sourcesFolder: '/run/berth/lxc/app/sources',
 };
 /** As the stock packager writes it. */
 const STOCK = `
@@ -116,15 +117,46 @@ describe('lxc configuration', () => {
 
   it('finds volumes and exports of others, and makes no folder in them', () => {
     const lines = ['/volumes/data/media media none bind', '/exports/data/var/run/x\\040y x none bind,create=file'];
-    const { volumeFolders, entries } = generate(lines.map((line) => `lxc.mount.entry = ${line} 0 0`).join('\n'));
+    const { volumeFolders, entries, sources } = generate(
+      lines.map((line) => `lxc.mount.entry = ${line} 0 0`).join('\n'),
+    );
     assert.deepEqual(volumeFolders, []);
     assert.deepEqual(
       entries.slice(0, 2).map(({ value }) => value),
       [
         '/run/berth/lxc/data/volumes/media media none bind 0 0',
-        '/run/berth/exports/data/var/run/x\\040y x none bind,create=file 0 0',
+        '/run/berth/lxc/app/sources/0 x none bind,create=file 0 0',
       ],
     );
+    assert.deepEqual(
+      sources.map(({ root, inside, isBerths, isMade }) => ({ root, inside, isBerths, isMade })),
+      [{ root: '/run/berth/exports/data', inside: 'var/run/x y', isBerths: true, isMade: false }],
+    );
+  });
+
+  it('gives LXC no path in which a container could put a link', () => {
+    const options = { '/volumes/app': 'bind', '/volumes/app/./v/a/b/': 'bind', '/volumes/o/v/f': 'rbind,optional' };
+    const lines = Object.entries(options).map(([source, words]) => `lxc.mount.entry = ${source} x none ${words} 0 0`);
+    const { volumeFolders, entries, sources } = generate(lines.join('\n'));
+    const places = [0, 1, 2].map((number) => `/run/berth/lxc/app/sources/${number}`);
+    assert.deepEqual(
+      entries.slice(0, 3).map(({ value }) => value.split(' ')[0]),
+      places,
+    );
+    const all = { isBerths: true, isMade: false, isOptional: false, isRecursive: false };
+    const [name = '', own = '', others = ''] = Object.keys(options);
+    assert.deepEqual(sources, [
+      { ...all, name, place: places[0], root: '/run/berth/lxc/app/volumes', inside: '' },
+      {
+        ...{ ...all, name: own, place: places[1], root: '/run/berth/lxc/app/volumes/v', inside: 'a/b' },
+        ...{ isBerths: false, isMade: true },
+      },
+      {
+        ...{ ...all, name: others, place: places[2], root: '/run/berth/lxc/o/volumes/v', inside: 'f' },
+        ...{ isBerths: false, isOptional: true, isRecursive: true },
+      },
+    ]);
+    assert.deepEqual(volumeFolders, ['/run/berth/lxc/app/volumes/v']);
   });
 
   it('leaves alone what would lead out of volumes and exports, and what only looks like one', () => {

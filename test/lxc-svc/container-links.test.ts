@@ -1,13 +1,14 @@
 // A container leaves links in what it writes: none of them leads Berth, which follows paths as root, to the host's folders.
 import assert from 'node:assert/strict';
 import { execFileSync } from 'node:child_process';
-import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, readFileSync, symlinkSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { after, before, describe, it } from 'node:test';
+import { bindSources } from '../../services/lxc-svc/mount-sources.ts';
 import { eventually, PATIENCE_MS } from '../kit/eventually.ts';
 import { reexecInNamespaces } from '../kit/namespaced.ts';
-import { openRig, type Rig, traces } from './rig.ts';
-import { allOf, end as endScripted, makeScripted, runToTheEnd as runScripted } from './scripted.ts';
+import { openRig, type Rig, RUNDIR, STORAGE, startOf, traces } from './rig.ts';
+import { allOf, end as endScripted, makeScripted, runToTheEnd as runScripted, writeFiles } from './scripted.ts';
 
 reexecInNamespaces(import.meta.filename);
 
@@ -47,5 +48,107 @@ describe('exports below one another', () => {
     );
     value(await rig.lxc.unmount({ container: 'covers' }));
     assert.deepEqual(traces(), clean);
+  });
+});
+
+describe('sources below a volume', () => {
+  const DATA = [{ name: 'data', persistence: 'permanent' as const }];
+  const data = (container: string) => join(STORAGE, 'disks/permanent', container, 'data');
+
+  it('are no folder of the host where the container has left a link', async () => {
+    const script = `cat /conf/shadow; echo its >/conf/shadow; busybox rm -rf /mnt/conf; busybox ln -s ${HOST} /mnt/conf`;
+    makeScripted('takes', script, [
+      '/volumes/takes/data mnt none bind,create=dir 0 0',
+      '/volumes/takes/data/conf conf none bind,create=dir 0 0',
+    ]);
+    const clean = traces();
+    for (const round of ['first', 'second']) {
+      assert.doesNotMatch(await runToTheEnd('takes', allOf('takes', DATA)), /the host’s/, round);
+      await end('takes');
+      assert.equal(hosts(), 'the host’s\n');
+    }
+    // As if the volume was the root.
+    assert.equal(readFileSync(join(data('takes'), HOST, 'shadow'), 'utf8'), 'its\n');
+    assert.deepEqual(traces(), clean);
+  });
+
+  it('are found through links that stay inside, of others too, and nothing of them stays mounted', async () => {
+    const lines = [
+      'data/current/name current none bind,create=file',
+      'data/folder folder none bind,create=dir',
+      'data/none none none bind,optional,create=dir',
+      'data all none rbind,create=dir',
+    ];
+    makeScripted('keeps', 'true', []);
+    value(await rig.lxc.mount(allOf('keeps', DATA)));
+    writeFiles(data('keeps'), { 'releases/5/name': 'five\n', 'folder/file': 'f\n' });
+    symlinkSync('releases/5', join(data('keeps'), 'current'));
+    const entries = lines.map((line) => `/volumes/keeps/${line} 0 0`);
+    makeScripted('finds', 'cat /current /folder/file /all/current/name; echo new >/folder/new', entries);
+    value(await rig.lxc.mount(allOf('finds')));
+    const mounted = traces().mounts;
+    assert.match(await runToTheEnd('finds', allOf('finds')), /^five\nf\nfive$/m);
+    assert.equal(traces().mounts, mounted);
+    assert.equal(readFileSync(join(data('keeps'), 'folder/new'), 'utf8'), 'new\n');
+    await end('finds');
+    value(await rig.lxc.unmount({ container: 'keeps' }));
+    assert.equal(existsSync(join(RUNDIR, 'lxc/finds/sources')), false);
+  });
+
+  it('that are not there are named, and nothing is left', async () => {
+    makeScripted('misses', 'true', ['/volumes/misses/data/no/file etc/file none bind,create=file 0 0']);
+    value(await rig.lxc.mount(allOf('misses', DATA)));
+    const mounted = traces();
+    const answer = await rig.lxc.start(startOf('misses'));
+    assert.ok(!answer.ok && answer.error.code === 'START_FAILED');
+    assert.deepEqual(
+      [answer.error.step, answer.error.reason],
+      ['volumes', '/volumes/misses/data/no/file is not there'],
+    );
+    assert.deepEqual(traces(), mounted);
+    value(await rig.lxc.unmount({ container: 'misses' }));
+  });
+
+  it('of a start whose service was killed go with the next one, and with an unmount', async () => {
+    makeScripted('killed', 'true', []);
+    const clean = traces();
+    value(await rig.lxc.mount(allOf('killed', DATA)));
+    const mounted = traces();
+    const folder = join(RUNDIR, 'lxc/killed/sources');
+    const root = join(RUNDIR, 'lxc/killed/volumes/data');
+    const more = { isBerths: false, isMade: false, isOptional: false, isRecursive: true };
+    const bind = () => bindSources(folder, [{ name: 'data', place: join(folder, '0'), root, inside: '', ...more }]);
+    bind();
+    assert.equal(traces().mounts, mounted.mounts + 2);
+    await rig.kill();
+    await rig.spawn();
+    await eventually('they are gone', PATIENCE_MS, () => !existsSync(folder));
+    assert.deepEqual(traces(), mounted);
+    bind();
+    value(await rig.lxc.start(startOf('killed')));
+    assert.deepEqual(traces().mounts, mounted.mounts);
+    value(await rig.lxc.stop({ container: 'killed', graceMs: 0 }));
+    bind();
+    value(await rig.lxc.unmount({ container: 'killed' }));
+    assert.deepEqual(traces(), clean);
+  });
+});
+
+describe('sources that are Berth’s own folders', () => {
+  it('are read-only, so that no link takes the place of a mount point', async () => {
+    const script = 'for f in all/x exp/x exp/data/x sub/x; do touch /$f && echo wrote $f; done; rmdir /all/data';
+    makeScripted('owns', script, [
+      '/volumes/owns all none bind,rw,create=dir 0 0',
+      '/exports/owns exp none rbind,rw,create=dir 0 0',
+      '/exports/owns/etc/app sub none bind,rw,create=dir 0 0',
+    ]);
+    const wanted = allOf('owns', [{ name: 'data', persistence: 'boot' }], ['data', 'etc/app/conf']);
+    value(await rig.lxc.mount(wanted));
+    mkdirSync(join(RUNDIR, 'lxc/owns/rootfs/etc/app/conf'), { recursive: true });
+    value(await rig.lxc.unmount({ container: 'owns' }));
+    const text = await runToTheEnd('owns', wanted);
+    assert.deepEqual(text.match(/^wrote .*$/gm), ['wrote exp/data/x']);
+    assert.match(text, /rmdir: .*Read-only/);
+    await end('owns');
   });
 });

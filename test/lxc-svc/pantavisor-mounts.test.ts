@@ -19,11 +19,12 @@ function linesOf(roles: readonly Role[], own: readonly string[] = []): string[] 
       cgroup: 'g',
       host: { v1: new Set(), v2: new Set() },
       storageRoots: { lxc: '/l', exports: '/e' },
+      sourcesFolder: '/s',
     },
     pantavisor: sourcesOf('web', 'locals/first', roles),
   };
   const entries = own.map((value) => ({ key: 'lxc.mount.entry', value }));
-  const draft = pantavisorMounts({ entries, volumeFolders: [], notes: [] }, settings);
+  const draft = pantavisorMounts({ entries, volumeFolders: [], sources: [], notes: [] }, settings);
   return draft.entries.map(({ key, value }) => `${key} = ${value}`);
 }
 

@@ -1,0 +1,95 @@
+// What a container mounts from inside volumes and exports, bound to places of Berth's own while it is started: LXC follows the path that it
+// is given, as root, and whoever writes to a volume can make a link of any part of a path in it at any moment.
+import { existsSync, mkdirSync, readFileSync, rmdirSync, statSync, writeFileSync } from 'node:fs';
+import { KernelError } from '../../shared/kernel/libc.ts';
+import {
+  MS_BIND,
+  MS_NODEV,
+  MS_NOSUID,
+  MS_PRIVATE,
+  MS_RDONLY,
+  MS_REC,
+  MS_REMOUNT,
+  MS_SLAVE,
+  mount,
+  unmount,
+} from '../../shared/kernel/mount.ts';
+import { makingFolders, usingInside, usingResolved } from './inside-path.ts';
+import { bindMount } from './root-mounts.ts';
+
+export interface MountSource {
+  /** As the configuration writes it. */
+  readonly name: string;
+  /** Where LXC finds it. */
+  readonly place: string;
+  /** A folder that nobody but Berth can replace, and what is meant in it: links are followed as if it was the root. */
+  readonly root: string;
+  readonly inside: string;
+  /** Whether the root is a folder of Berth's, in which nothing but mounts is anybody else's, and not a volume. */
+  readonly isBerths: boolean;
+  /** Whether folders that are missing are made. */
+  readonly isMade: boolean;
+  /** Whether the container starts without it where it is missing. */
+  readonly isOptional: boolean;
+  /** Whether what is mounted below it is mounted, too. */
+  readonly isRecursive: boolean;
+}
+
+/** `folder` holds the places, and no other sources are bound there. Throws an error that names the source; then some are bound. */
+export function bindSources(folder: string, sources: readonly MountSource[]): void {
+  if (sources.length === 0) return;
+  mkdirSync(folder, { recursive: true });
+  mount('berth-sources', folder, 'tmpfs', 0, 'mode=0700');
+  // What is bound in it is no concern of other containers' mount namespaces.
+  mount('none', folder, 'none', MS_PRIVATE);
+  for (const source of sources) {
+    try {
+      bindSource(source);
+    } catch (error) {
+      const isMissing = error instanceof Error && 'code' in error && /^ENO(?:ENT|TDIR)$/.test(String(error.code));
+      // LXC then finds nothing in its place.
+      if (isMissing && source.isOptional) continue;
+      const reason = error instanceof Error ? error.message : String(error);
+      throw new Error(isMissing ? `${source.name} is not there` : `${source.name}: ${reason}`);
+    }
+  }
+}
+
+function bindSource({ place, root, inside, isBerths, isMade, isRecursive }: MountSource): void {
+  const bind = (path: string): void => {
+    if (statSync(path).isDirectory()) mkdirSync(place);
+    else writeFileSync(place, '');
+    bindMount(path, place, isRecursive ? MS_REC : 0);
+    setSlave(place);
+    // Its mount points could be removed, and links be put in their place.
+    if (isBerths && usingInside(root, '', mountId) === mountId(path)) {
+      mount('none', place, 'none', MS_REMOUNT | MS_BIND | MS_RDONLY | MS_NOSUID | MS_NODEV);
+    }
+  };
+  usingResolved(root, inside, bind, isMade ? makingFolders() : undefined);
+}
+
+/** Mounts go on to appear there, and none goes from where it was bound from because it goes there (mount_namespaces(7)). */
+function setSlave(place: string): void {
+  mount('none', place, 'none', MS_SLAVE | MS_REC);
+}
+
+/** `path`: of an open file, as usingInside gives it (proc(5), /proc/[pid]/fdinfo). */
+function mountId(path: string): string | undefined {
+  return /^mnt_id:\s*(\d+)$/m.exec(readFileSync(path.replace('/fd/', '/fdinfo/'), 'utf8'))?.[1];
+}
+
+/** Whatever a start has left; what the container itself has mounted stays. True: there was something. Throws what the system says. */
+export function dropSources(folder: string): boolean {
+  if (!existsSync(folder)) return false;
+  try {
+    // Here too: a service may have been killed just after it had bound one.
+    setSlave(folder);
+    unmount(folder, true);
+  } catch (error) {
+    // Nothing is mounted there.
+    if (!(error instanceof KernelError && error.errno === 'EINVAL')) throw error;
+  }
+  rmdirSync(folder);
+  return true;
+}
