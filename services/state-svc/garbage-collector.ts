@@ -5,6 +5,7 @@ import { type GarbageRules, garbageObjects, garbageSteps, type StoredStep } from
 import type { StoredObject } from './object-store.ts';
 import { objectsOf } from './revision-store.ts';
 import type { StepDesk } from './step-desk.ts';
+import { isApplied } from './step-progress.ts';
 import type { StepStore } from './step-store.ts';
 import type { StorageRoom } from './storage-room.ts';
 
@@ -88,8 +89,9 @@ async function storedSteps(steps: StepStore): Promise<readonly StoredStep[]> {
   const stored: StoredStep[] = [];
   for (const name of await steps.list()) {
     const arrivedMs = await steps.arrivedMs(name);
-    const { status } = await steps.progress(name);
-    if (arrivedMs !== undefined) stored.push({ name, arrivedMs, isNew: status === 'NEW' });
+    const progress = await steps.progress(name);
+    const isNew = progress.status === 'NEW' || isApplied(progress);
+    if (arrivedMs !== undefined) stored.push({ name, arrivedMs, isNew });
   }
   return stored;
 }

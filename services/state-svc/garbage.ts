@@ -3,7 +3,7 @@
 export interface StoredStep {
   readonly name: string;
   readonly arrivedMs: number;
-  /** It was put and never run. */
+  /** It was put, perhaps checked, and never run. */
   readonly isNew: boolean;
 }
 

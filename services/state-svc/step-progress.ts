@@ -42,6 +42,11 @@ export function progressAt(stage: Stage, logs?: string): StepProgress {
   return { status, 'status-msg': message, progress, retries: 0, ...(logs === undefined ? {} : { logs }) };
 }
 
+/** It was checked, and nothing of it was run. */
+export function isApplied({ 'status-msg': message }: StepProgress): boolean {
+  return message === TEXTS.applied[1];
+}
+
 /** What was written down; undefined when it is damaged. */
 export function parseProgress(text: string): StepProgress | undefined {
   try {

@@ -2,7 +2,7 @@
 import type { StepProgress } from '../../shared/schema/steps.ts';
 import { type BootState, runningOf } from './boot-state.ts';
 import type { LogTail } from './log-tail.ts';
-import { type FailedStage, progressAt, type Stage } from './step-progress.ts';
+import { type FailedStage, isApplied, progressAt, type Stage } from './step-progress.ts';
 import type { StepStore } from './step-store.ts';
 
 export interface UpdateProgress {
@@ -72,12 +72,12 @@ export function createUpdateProgress({ steps, tail, publish }: ProgressContext):
       for (const name of await steps.list()) {
         if (isClosed) return;
         if (coming.has(name)) continue;
-        const { status, 'status-msg': message } = await steps.progress(name);
-        const isApplied = message === progressAt('applied')['status-msg'];
-        const isUnderWay = status === 'TESTING' || (status === 'INPROGRESS' && !isApplied);
+        const told = await steps.progress(name);
+        const { status } = told;
+        const isUnderWay = status === 'TESTING' || (status === 'INPROGRESS' && !isApplied(told));
         // It is committed first, and told after that.
         if (name === done) await (status === 'DONE' || reach(name, 'done'));
-        else if (name === updated) await (status === 'UPDATED' || isApplied || reach(name, 'updated'));
+        else if (name === updated) await (status === 'UPDATED' || isApplied(told) || reach(name, 'updated'));
         else if (isUnderWay) await fail(name, 'rolledBack');
       }
     },

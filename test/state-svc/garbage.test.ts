@@ -23,6 +23,14 @@ async function open(): Promise<Device> {
   return device;
 }
 
+async function apply({ state }: Device, name: string): Promise<void> {
+  await state.runCommand({ op: 'LOCAL_APPLY', payload: name });
+  await eventually('applied', PATIENCE_MS, async () => {
+    const answer = await state.stepProgress({ name });
+    return answer.ok && answer.value.progress['status-msg'] === 'Update applied';
+  });
+}
+
 /** As it came `ageMs` ago. */
 function age({ clock }: Device, path: string, ageMs: number): void {
   const at = (clock.nowMs() - ageMs) / 1000;
@@ -72,11 +80,9 @@ describe('garbage', () => {
   it('is a revision that nobody needs, with its objects; what runs and what is rolled back to stay', async () => {
     const it = await open();
     await writeRevision(it.storage, 'locals/left', stateOf({ a: APP, gone: APP }, {}));
-    await it.state.runCommand({ op: 'LOCAL_APPLY', payload: 'locals/left' });
-    await eventually('applied', PATIENCE_MS, async () => {
-      const answer = await it.state.stepProgress({ name: 'locals/left' });
-      return answer.ok && answer.value.progress['status-msg'] === 'Update applied';
-    });
+    await apply(it, 'locals/left');
+    for (const path of ['trails/locals/left/.pvr/json', `objects/${sha256('root of gone')}`])
+      age(it, join(it.storage, path), GARBAGE_DEFER_MS);
     await writeRevision(it.storage, 'locals/next', stateOf({ a: APP, b: APP }, {}));
     await it.state.runCommand({ op: 'LOCAL_RUN', payload: 'locals/next' });
     await it.untilStatus('b', 'STARTED');
@@ -92,6 +98,18 @@ describe('garbage', () => {
     const it = await open();
     await writeRevision(it.storage, 'locals/new', stateOf({ a: APP }, {}));
     const path = join(it.storage, 'trails/locals/new/.pvr/json');
+    age(it, path, 1000);
+    assert.equal(await reclaimed(it), 0);
+    age(it, path, GARBAGE_DEFER_MS);
+    assert.ok((await reclaimed(it)) > 0);
+    assert.ok(!existsSync(path));
+  });
+
+  it('is no revision that came just now and was only checked', async () => {
+    const it = await open();
+    await writeRevision(it.storage, 'locals/new', stateOf({ a: APP, b: APP }, {}));
+    const path = join(it.storage, 'trails/locals/new/.pvr/json');
+    await apply(it, 'locals/new');
     age(it, path, 1000);
     assert.equal(await reclaimed(it), 0);
     age(it, path, GARBAGE_DEFER_MS);
