@@ -41,7 +41,8 @@ export const runCommand: Handler<CommandBody> = async ({ body }, { peers }) => {
 type CommandError =
   | { readonly code: 'BUSY'; readonly doing: string; readonly retryAfterSeconds: number }
   | { readonly code: 'NO_SUCH_STEP' }
-  | { readonly code: 'BAD_PAYLOAD' | 'UNSUPPORTED'; readonly reason: string };
+  | { readonly code: 'BAD_PAYLOAD' | 'UNSUPPORTED'; readonly reason: string }
+  | { readonly code: 'STORE_FAILED'; readonly reason: string };
 
 function commandRefused({ op, payload }: CommandBody, error: CommandError): Reply {
   switch (error.code) {
@@ -53,6 +54,8 @@ function commandRefused({ op, payload }: CommandBody, error: CommandError): Repl
       return refuse(400, `${op} has a bad payload: ${error.reason}`);
     case 'UNSUPPORTED':
       return refuse(409, `${op} is not supported: ${error.reason}`);
+    case 'STORE_FAILED':
+      return storeRefusal(error);
   }
 }
 

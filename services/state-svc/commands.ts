@@ -11,10 +11,11 @@ export type CommandFailure =
   | { readonly code: 'BUSY'; readonly doing: string; readonly retryAfterSeconds: number }
   | { readonly code: 'NO_SUCH_STEP'; readonly name: string }
   | { readonly code: 'BAD_PAYLOAD'; readonly reason: string }
-  | { readonly code: 'UNSUPPORTED'; readonly reason: string };
+  | { readonly code: 'UNSUPPORTED'; readonly reason: string }
+  | { readonly code: 'STORE_FAILED'; readonly reason: string };
 
 export interface Commands {
-  /** Undefined: accepted. What comes of it is told in the progress of the step. */
+  /** Undefined: accepted, also for a service that comes after this one. What comes of it is told in the progress of the step. */
   run(op: CommandOp, payload: string): Promise<CommandFailure | undefined>;
   /** Answers the bytes that it made free. Rejects when the storage cannot be read. */
   collectGarbage(): Promise<number>;
@@ -71,15 +72,20 @@ export function createCommands(context: CommandContext): Commands {
     });
   };
 
-  /** The state of `source` becomes that of revision 0, which is run then. */
-  const makeFactory = async (source: string): Promise<void> => {
-    const text = await steps.stateText(source);
-    if (text === undefined) throw new Error(`revision ${source} is gone`);
-    if (await steps.has(FACTORY)) await steps.replaceState(FACTORY, text);
-    else await steps.put(FACTORY, text, new Map());
-    await updates.run(FACTORY, { once: false, commit: false });
+  /** The state of `source` becomes that of revision 0. */
+  const makeFactory = async (source: string): Promise<CommandFailure | undefined> => {
+    try {
+      const text = await steps.stateText(source);
+      if (text === undefined) return { code: 'NO_SUCH_STEP', name: source };
+      if (await steps.has(FACTORY)) await steps.replaceState(FACTORY, text);
+      else await steps.put(FACTORY, text, new Map());
+      return undefined;
+    } catch (error) {
+      return { code: 'STORE_FAILED', reason: String(error).slice(0, 500) };
+    }
   };
 
+  /** Asked for once it is what it is to be: whoever starts next would run the old one. */
   const factoryFrom = async (payload: string): Promise<CommandFailure | undefined> => {
     const source = payload === '' ? context.current() : payload;
     const missing = await refusedName(source);
@@ -89,9 +95,11 @@ export function createCommands(context: CommandContext): Commands {
     if (status !== 'DONE' && status !== 'UPDATED') {
       return { code: 'UNSUPPORTED', reason: `revision ${source} was not found to be stable yet; run it first` };
     }
-    return start(`making revision ${source} the factory revision`, () =>
-      source === FACTORY ? updates.run(FACTORY, { once: false, commit: false }) : makeFactory(source),
-    );
+    const failure = source === FACTORY ? undefined : await makeFactory(source);
+    if (failure !== undefined) return failure;
+    const how: RunHow = { once: false, commit: false };
+    await updates.ask(FACTORY, how);
+    return start(`making revision ${source} the factory revision`, () => updates.run(FACTORY, how));
   };
 
   const refusedName = async (name: string): Promise<CommandFailure | undefined> => {

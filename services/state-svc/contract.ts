@@ -203,6 +203,7 @@ export const stateContract = defineContract({
         BAD_PAYLOAD: z.strictObject({ reason: z.string() }),
         /** This build cannot do it, its configuration forbids it, or it makes no sense now. */
         UNSUPPORTED: z.strictObject({ reason: z.string() }),
+        STORE_FAILED: storeFailed,
       },
       idempotent: false,
       deadlineMs: 10_000,

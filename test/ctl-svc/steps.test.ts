@@ -175,6 +175,7 @@ describe('ctl.commands', () => {
       ['{"op":"RUN_GC","payload":{}}', 400, /bad payload/],
       ['{"op":"GO_REMOTE"}', 409, /GO_REMOTE is not supported: not in this build/],
       ['{"op":"LOCAL_RUN","payload":"locals/none"}', 404, /Step 'locals\/none' not found/],
+      ['{"op":"MAKE_FACTORY"}', 500, /Storage failed: the disk is full/],
     ] as const) {
       const answer = await send(body);
       assert.equal(answer.status, status, body);

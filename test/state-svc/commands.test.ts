@@ -1,15 +1,16 @@
 // Commands about revisions, and what they may not do to each other.
 import assert from 'node:assert/strict';
-import { readFileSync, writeFileSync } from 'node:fs';
+import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, it } from 'node:test';
-import { stateOf } from './device.ts';
+import { type Device, stateOf } from './device.ts';
 import {
   CHANGED_B,
   command,
   deviceForEach,
   holds,
   install,
+  onDisk,
   pids,
   reaches,
   TESTING_LIVE,
@@ -92,6 +93,39 @@ describe('commands', () => {
       readFileSync(join(it.storage, 'trails', name, '.pvr/json'), 'utf8'),
     );
     assert.equal(factory, made);
+  });
+});
+
+describe('make factory', () => {
+  const stateText = ({ storage }: Device, name: string) =>
+    readFileSync(join(storage, 'trails', name, '.pvr/json'), 'utf8');
+
+  it('goes on when state-svc dies between its word and the beginning', async () => {
+    const it = await open(THREE);
+    await install(it, 'locals/x', CHANGED_B);
+    await updateLive(it, 'locals/x');
+    const release = it.world.hold('lxc.listContainers');
+    await it.boot();
+    assert.equal(await command(it, 'MAKE_FACTORY', 'locals/x'), 'accepted');
+    assert.equal(onDisk(it).asked.revision, '0');
+    await it.boot();
+    release();
+    await reaches(it, '0', TESTING_LIVE);
+    await holds(it);
+    await reaches(it, '0', 'Factory revision');
+    assert.equal(stateText(it, '0'), stateText(it, 'locals/x'));
+  });
+
+  it('is refused when the disk does not take it, and nothing is asked for then', async () => {
+    const it = await open(THREE);
+    await install(it, 'locals/x', CHANGED_B);
+    await updateLive(it, 'locals/x');
+    const [written, factory] = [onDisk(it), stateText(it, '0')];
+    // What is written beside, to be renamed.
+    mkdirSync(join(it.storage, 'trails/0/.pvr/json.new'));
+    assert.equal(await command(it, 'MAKE_FACTORY'), 'STORE_FAILED');
+    assert.deepEqual([onDisk(it), stateText(it, '0')], [written, factory]);
+    assert.equal(await command(it, 'LOCAL_APPLY', 'locals/x'), 'accepted');
   });
 });
 
