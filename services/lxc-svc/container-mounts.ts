@@ -15,7 +15,7 @@ import { configFiles, prepareFiles } from './config-files.ts';
 import { mountTargets, mountVolumes, OVERLAY_VOLUME } from './container-volumes.ts';
 import type { Disks } from './disks.ts';
 import { mountExports, removeMountPoints } from './exports.ts';
-import { removeGoneRevisions } from './gone-revisions.ts';
+import { type DiskRoot, removeGoneRevisions } from './gone-revisions.ts';
 import { type LogFile, logFiles, openLogFiles, watchLogFiles } from './log-files.ts';
 import type { MountRecords } from './mount-records.ts';
 import { dropSources } from './mount-sources.ts';
@@ -113,7 +113,7 @@ export function createContainerMounts(context: MountContext): ContainerMounts {
   };
   const othersDisks = (container: string): ReadonlySet<string> =>
     new Set(recordsInUse(container).flatMap((record) => record.disks.map(({ name }) => name)));
-  const collectNow = async (roots: readonly string[]): Promise<void> => {
+  const collectNow = async (roots: readonly DiskRoot[]): Promise<void> => {
     try {
       for (const root of roots) {
         const used = new Set(recordsInUse().map(({ revision }) => revision));
@@ -124,16 +124,19 @@ export function createContainerMounts(context: MountContext): ContainerMounts {
       log.warn(`volumes of revisions that are gone stay: ${String(error)}`);
     }
   };
-  const rootsToLookAt = new Set<string>();
+  const rootsToLookAt = new Map<string, DiskRoot>();
   let isCollecting = false;
   /** Once for all containers that are mounted together: it reads what all of them use. Nobody waits for it, nor does the process. */
   const collect = (open: MountRecord['disks']): void => {
-    for (const disk of [undefined, ...open]) rootsToLookAt.add(disks.rootOf(disk));
+    for (const disk of [undefined, ...open]) {
+      const place = disks.rootOf(disk);
+      rootsToLookAt.set(place.root, place);
+    }
     if (isCollecting) return;
     isCollecting = true;
     setTimeout(() => {
       isCollecting = false;
-      const roots = [...rootsToLookAt];
+      const roots = [...rootsToLookAt.values()];
       rootsToLookAt.clear();
       void collectNow(roots);
     }, COLLECT_MS).unref();
@@ -200,7 +203,7 @@ export function createContainerMounts(context: MountContext): ContainerMounts {
     wanted: MountRecord,
     entries: readonly LxcEntry[],
   ): void => {
-    const diskRoot = (name: string | undefined): string =>
+    const diskRoot = (name: string | undefined): DiskRoot =>
       disks.rootOf(wanted.disks.find((disk) => disk.name === name));
     mountVolumes({ places, its, container, diskRoot, attach }, wanted);
     const lowers = rootLayers(entries, container, wanted.rootVolume).map((volume) => join(its.volumes, volume));

@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import type { LoopDevice } from '../../shared/kernel/loop-device.ts';
 import type { NamedVolume } from '../../shared/schema/storage.ts';
 import { closeVolumes } from './closed-folders.ts';
+import { type DiskRoot, markRevision } from './gone-revisions.ts';
 import { type ContainerPlaces, type Places, trailPath, volumePath } from './places.ts';
 import type { MountRecord } from './record-store.ts';
 import { bindMount, failingStep, mountSquashfs, mountTmpfs } from './root-mounts.ts';
@@ -21,8 +22,8 @@ export interface VolumeContext {
   readonly places: Places;
   readonly its: ContainerPlaces;
   readonly container: string;
-  /** The root folder of a disk that is open; of the storage folder for none. */
-  readonly diskRoot: (disk: string | undefined) => string;
+  /** Of a disk that is open; of the storage folder for none. */
+  readonly diskRoot: (disk: string | undefined) => DiskRoot;
   /** A squashfs as a block device. */
   readonly attach: (file: string) => LoopDevice;
 }
@@ -43,7 +44,7 @@ export function mountVolumes(context: VolumeContext, wanted: MountRecord): void 
 }
 
 function mountVolume(
-  { diskRoot }: VolumeContext,
+  { places, diskRoot }: VolumeContext,
   owner: { readonly container: string; readonly revision: string },
   { persistence, ...volume }: NamedVolume,
   target: string,
@@ -52,13 +53,14 @@ function mountVolume(
     mountTmpfs(target);
     return;
   }
-  const root = diskRoot(volume.disk);
+  const { root, isOurs } = diskRoot(volume.disk);
   const folder = volumePath(owner, { ...volume, persistence });
   closeVolumes(root, folder);
   mkdirSync(join(root, folder), { recursive: true, mode: 0o755 });
   const real = realpathSync.native(join(root, folder));
   // Whoever else writes to the disk must not choose what is bound into a container.
   if (real !== join(realpathSync.native(root), folder)) throw new Error(`${join(root, folder)} leads to ${real}`);
+  if (persistence === 'revision' && !isOurs) markRevision(places, root, owner.revision);
   mkdirSync(target, { recursive: true });
   bindMount(real, target);
 }

@@ -8,6 +8,7 @@ import type { BackingPlaces } from './backing.ts';
 import { dropBacking } from './backing.ts';
 import { type CryptPlaces, openCryptDisk, unmapDisk } from './crypt-disk.ts';
 import type { DiskTools } from './disk-tools.ts';
+import type { DiskRoot } from './gone-revisions.ts';
 import { createKeyQueue } from './key-queue.ts';
 import { readMountTable } from './mount-table.ts';
 import { devicePlace, diskMountPoint, formatRecord, type Places, storageDisk } from './places.ts';
@@ -23,7 +24,7 @@ export interface Disks {
   release(container: string, disks: readonly Disk[], others: () => ReadonlySet<string>): Promise<readonly string[]>;
   isOpen(disk: Disk): boolean;
   /** Its folder for volumes; of the storage folder without one. */
-  rootOf(disk: Disk | undefined): string;
+  rootOf(disk: Disk | undefined): DiskRoot;
 }
 
 export interface DisksContext {
@@ -38,10 +39,13 @@ export function createDisks({ places, tools, log }: DisksContext): Disks {
   const users = new Map<string, ReadonlySet<string>>();
   const placesOf = (disk: Disk) => diskPlaces(places, disk);
 
-  const rootOf = (disk: Disk | undefined): string => {
-    if (disk === undefined) return storageDisk(places);
-    if (disk.kind !== 'folder') return diskMountPoint(places, disk.name);
-    return disk.path === undefined ? storageDisk(places) : devicePlace(places, disk.path);
+  const rootOf = (disk: Disk | undefined): DiskRoot => {
+    if (disk === undefined) return { root: storageDisk(places), isOurs: true };
+    if (disk.kind !== 'folder') return { root: diskMountPoint(places, disk.name), isOurs: !isDevice(disk) };
+    // A folder with a path is where somebody may have mounted something.
+    return disk.path === undefined
+      ? { root: storageDisk(places), isOurs: true }
+      : { root: devicePlace(places, disk.path), isOurs: false };
   };
 
   const isOpen = (disk: Disk): boolean => {
@@ -64,7 +68,7 @@ export function createDisks({ places, tools, log }: DisksContext): Disks {
         const at = placesOf(disk);
         switch (disk.kind) {
           case 'folder':
-            return openFolder(disk, rootOf(disk));
+            return openFolder(disk, rootOf(disk).root);
           case 'swap':
             return openSwap(disk, at, tools, undos);
           case 'fileSystem':
@@ -136,6 +140,11 @@ function diskPlaces(places: Places, { name }: Disk): BackingPlaces & Omit<CryptP
     mountPoint: diskMountPoint(places, name),
     mapping: `${cgroupPrefix(places.tree)}${name}`,
   };
+}
+
+/** It may have been another machine's, as a card. Images are in this storage. */
+function isDevice(disk: Exclude<Disk, { kind: 'folder' }>): boolean {
+  return disk.kind !== 'crypt' && disk.backing.kind === 'device';
 }
 
 function isMounted(target: string): boolean {

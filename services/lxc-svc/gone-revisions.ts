@@ -1,37 +1,93 @@
-// Volumes with persistence `revision` of revisions that are no longer there: collected, because nobody can ever mount them again.
-import { existsSync, promises, readdirSync, renameSync } from 'node:fs';
-import { join } from 'node:path';
+// Volumes with persistence `revision` of revisions that are no longer there: collected, because nobody can ever mount them again. Others may
+// write to a disk that is not this storage's alone, and other trees count their revisions as we do: there only what we have marked is ours.
+//
+// <disk>/revision/<revision>/.tree.<id>   a tree that has mounted of it; `id` is of its storage folder
+import {
+  lstatSync,
+  mkdirSync,
+  promises,
+  readdirSync,
+  readFileSync,
+  renameSync,
+  unlinkSync,
+  writeFileSync,
+} from 'node:fs';
+import { dirname, join } from 'node:path';
 import { revisionName } from '../../shared/schema/names.ts';
-import type { Places } from './places.ts';
+import { isThere } from './disk-files.ts';
+import { type Places, treeRecord } from './places.ts';
+import { readTreeRecord, writeTreeRecord } from './record-store.ts';
+
+export interface DiskRoot {
+  /** Its folder for volumes; the disk is open. */
+  readonly root: string;
+  /** Nobody else puts anything on it. */
+  readonly isOurs: boolean;
+}
 
 /** Being removed: out of the way of a revision that gets its name. */
 const GONE = '.gone.';
+const MARK = '.tree.';
+
+/** Whoever mounts of a revision on a disk that is not ours alone says so; its folder is there, and no link. */
+export function markRevision(places: Places, root: string, revision: string): void {
+  const mark = join(root, 'revision', revision, `${MARK}${treeId(places)}`);
+  if (lstatSync(mark, { throwIfNoEntry: false }) === undefined) writeFileSync(mark, '', { flag: 'wx', mode: 0o600 });
+}
 
 /**
- * `root`: of a disk that is open. `used`: revisions that a container is mounted of, which may have lost their trail already. Answers the
- * revisions whose volumes went. Not to be called twice at a time, nor where <storage>/trails may not be there at all.
+ * `used`: revisions that a container is mounted of, which may have lost their trail already. Answers the revisions whose volumes went.
+ * Throws where a trail cannot be looked at. Not to be called twice at a time, nor where <storage>/trails may not be there at all.
  */
 export async function removeGoneRevisions(
-  { storage }: Places,
-  root: string,
+  places: Places,
+  { root, isOurs }: DiskRoot,
   used: ReadonlySet<string>,
 ): Promise<readonly string[]> {
   const folder = join(root, 'revision');
-  const names = entriesOf(folder);
-  const revisions = [...names, ...entriesOf(join(folder, 'locals')).map((name) => `locals/${name}`)];
+  // What an earlier removal left would be in the way of the next one of its name.
+  await removeMoved(folder);
+  const revisions = [...entriesOf(folder), ...entriesOf(join(folder, 'locals')).map((name) => `locals/${name}`)];
   const gone = revisions.filter(
     (name) =>
       name !== 'locals' &&
       revisionName.safeParse(name).success &&
       !used.has(name) &&
-      !existsSync(join(storage, 'trails', name)),
+      !isThere(join(places.storage, 'trails', name)) &&
+      (isOurs || isLastOf(places, join(folder, name))),
   );
   for (const name of gone) renameSync(join(folder, name), join(folder, `${GONE}${name.replace('/', '.')}`));
-  const doomed = entriesOf(folder).filter((name) => name.startsWith(GONE));
-  for (const name of doomed) await promises.rm(join(folder, name), { recursive: true, force: true });
+  await removeMoved(folder);
   return gone;
 }
 
+async function removeMoved(folder: string): Promise<void> {
+  const doomed = entriesOf(folder).filter((name) => name.startsWith(GONE));
+  for (const name of doomed) await promises.rm(join(folder, name), { recursive: true, force: true });
+}
+
+/** Of a revision that is gone here: this tree's word for it is taken back where others have given theirs. */
+function isLastOf(places: Places, folder: string): boolean {
+  const id = readTreeRecord(treeRecord(places))?.id;
+  const marks = entriesOf(folder).filter((name) => name.startsWith(MARK));
+  const own = `${MARK}${id}`;
+  if (id === undefined || !marks.includes(own)) return false;
+  if (marks.length > 1) unlinkSync(join(folder, own));
+  return marks.length === 1;
+}
+
+/** Of this storage folder, unlike any other's; made when it is first asked for. What was marked with one that is lost stays. */
+function treeId(places: Places): string {
+  const path = treeRecord(places);
+  const known = readTreeRecord(path);
+  if (known !== undefined) return known.id;
+  const id = readFileSync('/proc/sys/kernel/random/uuid', 'utf8').trim();
+  mkdirSync(dirname(path), { recursive: true, mode: 0o700 });
+  writeTreeRecord(path, { id });
+  return id;
+}
+
+/** None of what is no folder, or a link to one. */
 function entriesOf(folder: string): string[] {
-  return existsSync(folder) ? readdirSync(folder) : [];
+  return lstatSync(folder, { throwIfNoEntry: false })?.isDirectory() === true ? readdirSync(folder) : [];
 }

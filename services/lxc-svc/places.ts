@@ -21,6 +21,7 @@
 // <rundir>/exports/<container>/     what a container exports; /exports/<container> in LXC configurations
 // <rundir>/disks/<disk>/            mount point of a disk that has a file system of its own
 // <storage>/disks/.formatting/<disk>  the device or image that is being formatted
+//                /.tree.json       the id that this tree marks revisions with on disks that others use, too (gone-revisions.ts)
 // <storage>/disks/permanent/<container>/<volume>/              and the same two on every other disk
 // <storage>/disks/revision/<revision>/<container>/<volume>/
 import { join } from 'node:path';
@@ -88,6 +89,10 @@ export function storageDisk({ storage }: Places): string {
 /** No folder of volumes begins with a dot. */
 export function formatRecord(places: Places, disk: string): string {
   return join(storageDisk(places), '.formatting', disk);
+}
+
+export function treeRecord(places: Places): string {
+  return join(storageDisk(places), '.tree.json');
 }
 
 /** A path as device.json writes it: /storage is the storage folder, wherever that is. */

@@ -48,6 +48,10 @@ const hookRecord = z.strictObject({
   running: z.optional(z.strictObject({ hook: z.string(), pid, startTicks: z.int() })),
 });
 
+/** Part of a file's name. */
+const treeRecord = z.strictObject({ id: z.string().check(z.regex(/^[0-9a-f-]{36}$/)) });
+
+export type TreeRecord = z.output<typeof treeRecord>;
 export type HookRecord = z.output<typeof hookRecord>;
 export type TailRecord = z.output<typeof tailRecord>;
 export type MountRecord = z.output<typeof mountRecord>;
@@ -84,6 +88,8 @@ export const readRunRecord = (path: string): RunRecord | undefined => readRecord
 export const readExitRecord = (path: string): ExitRecord | undefined => readRecord(path, exitRecord);
 export const readTailRecord = (path: string): TailRecord => readRecord(path, tailRecord) ?? {};
 export const readHookRecord = (path: string): HookRecord | undefined => readRecord(path, hookRecord);
+export const readTreeRecord = (path: string): TreeRecord | undefined => readRecord(path, treeRecord);
+export const writeTreeRecord = (path: string, record: TreeRecord): void => writeRecord(path, record);
 export const writeHookRecord = (path: string, record: HookRecord): void => writeRecord(path, record);
 export const writeTailRecord = (path: string, record: TailRecord): void => writeRecord(path, record);
 export const writeMountRecord = (path: string, record: MountRecord): void => writeRecord(path, record);
