@@ -100,7 +100,7 @@ export const stateContract = defineContract({
       callers: ['ctl-svc'],
       params: z.strictObject({ sha256: z.optional(sha256), bytes: z.optional(bytes) }),
       result: z.discriminatedUnion('kind', [
-        /** The object is in the store: nothing needs to come. */
+        /** The object is in the store, and not known to be damaged: nothing needs to come. */
         z.strictObject({ kind: z.literal('present'), bytes }),
         /** At most `roomBytes` may be written to `path`; then it is finished, put as a step, or abandoned. */
         z.strictObject({ kind: z.literal('upload'), id: uploadId, path: z.string(), roomBytes: bytes }),

@@ -1,7 +1,7 @@
 // The artifacts that revisions share:
 //   <storage>/objects/<sha256>          read-only; linked into every revision that has it
 //   <storage>/objects/incoming/<id>     an upload under way, see uploads.ts
-import { chmod, link, readdir, stat, unlink, utimes } from 'node:fs/promises';
+import { chmod, link, readdir, rename, stat, unlink, utimes } from 'node:fs/promises';
 import { join } from 'node:path';
 import { sha256 } from '../../shared/schema/names.ts';
 import type { ObjectRow } from '../../shared/schema/steps.ts';
@@ -20,6 +20,11 @@ export interface ObjectStore {
   find(digest: string): Promise<StoredObject | undefined>;
   /** The file becomes the object, on disk when it resolves; it keeps its own name too. One that is there already stays. */
   adopt(file: string, digest: string): Promise<void>;
+  /**
+   * The file becomes the object instead of the one that is there, which revisions have until they are checked out again: it may be mounted.
+   * On disk when it resolves.
+   */
+  replace(file: string, digest: string): Promise<void>;
   remove(digest: string): Promise<void>;
   /** As if it had come just now: somebody is about to use it. */
   touch(digest: string): Promise<void>;
@@ -30,6 +35,11 @@ const OBJECT_MODE = 0o444;
 export function openObjectStore(storage: string): ObjectStore {
   const folder = join(storage, 'objects');
   const path = (digest: string): string => join(folder, digest);
+  /** Whoever wrote it may not write any more once it has its name. */
+  const seal = async (file: string): Promise<void> => {
+    await chmod(file, OBJECT_MODE);
+    await syncPath(file);
+  };
   return {
     async list() {
       const names = await readdir(folder).catch((error: unknown) => {
@@ -48,12 +58,15 @@ export function openObjectStore(storage: string): ObjectStore {
       }
     },
     async adopt(file, digest) {
-      // Whoever wrote it may not write any more once it has its name.
-      await chmod(file, OBJECT_MODE);
-      await syncPath(file);
+      await seal(file);
       await link(file, path(digest)).catch((error: unknown) => {
         if (errorCode(error) !== 'EEXIST') throw error;
       });
+      await syncPath(folder);
+    },
+    async replace(file, digest) {
+      await seal(file);
+      await rename(file, path(digest));
       await syncPath(folder);
     },
     remove: (digest) => unlink(path(digest)),

@@ -32,7 +32,7 @@ export async function openDesk({
 }: DeskSettings): Promise<StepDesk> {
   const room = createStorageRoom(join(storage, 'objects'), reservedPercent);
   const objects = openObjectStore(storage);
-  const uploads = createUploads({ storage, objects, room, log, makeRoom });
+  const uploads = createUploads({ storage, objects, store, room, log, makeRoom });
   await uploads.open();
   return createStepDesk({ store, objects, uploads, steps, room, usedFor });
 }

@@ -24,6 +24,8 @@ export interface RevisionStore {
   readObject(digest: string): string | undefined;
   /** Hashes every object once; a problem per path whose object is missing, unreadable or different. */
   verifyObjects(objects: ReadonlyMap<string, string>, occasion?: Occasion): Promise<readonly Problem[]>;
+  /** Whether it was damaged, or could not be read, when this process hashed it last. */
+  isSuspect(digest: string): boolean;
   verifySignatures: SignatureCheck;
   /** Makes the hard links that are missing and replaces those that lead elsewhere; right ones stay untouched. */
   checkOut(revision: string, objects: ReadonlyMap<string, string>): Promise<readonly Problem[]>;
@@ -47,6 +49,7 @@ export function openRevisionStore(
   // Not joined: a revision has hundreds of paths, and each join goes through all of it, letter by letter.
   const objectPath = (digest: string): string => `${storage}/objects/${digest}`;
   const trail = (revision: string): string => join(storage, 'trails', revision);
+  const suspects = new Set<string>();
 
   return {
     async readState(revision) {
@@ -69,6 +72,7 @@ export function openRevisionStore(
         return undefined;
       }
     },
+    isSuspect: (digest) => suspects.has(digest),
     verifySignatures: signatures,
     async verifyObjects(objects, occasion = 'known') {
       // One that is missing is found when it is linked.
@@ -77,6 +81,11 @@ export function openRevisionStore(
       const verdicts = new Map<string, Promise<Verdict>>();
       for (const digest of objects.values()) {
         if (!verdicts.has(digest)) verdicts.set(digest, verify(read, objectPath(digest), digest));
+      }
+      for (const [digest, pending] of verdicts) {
+        const verdict = await pending;
+        if (verdict === undefined || verdict.code === 'OBJECT_MISSING') suspects.delete(digest);
+        else suspects.add(digest);
       }
       const problems: Problem[] = [];
       for (const [path, digest] of objects) {

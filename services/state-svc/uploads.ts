@@ -5,7 +5,8 @@ import { chmod, open, readFile, rm, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { Logger } from '../../shared/log/logger.ts';
 import { errorCode } from './atomic-file.ts';
-import type { ObjectStore } from './object-store.ts';
+import type { ObjectStore, StoredObject } from './object-store.ts';
+import type { RevisionStore } from './revision-store.ts';
 import type { StorageRoom } from './storage-room.ts';
 
 export type StoreFailure =
@@ -35,6 +36,7 @@ export interface Uploads {
 export interface UploadContext {
   readonly storage: string;
   readonly objects: ObjectStore;
+  readonly store: Pick<RevisionStore, 'isSuspect' | 'verifyObjects'>;
   readonly room: StorageRoom;
   readonly log: Logger;
   /** Tries to. Never rejects. */
@@ -49,9 +51,11 @@ interface Upload {
   readonly sha256: string | undefined;
   /** Bytes that were announced; 0 when nobody said. */
   readonly bytes: number;
+  /** The object that is there is damaged. */
+  readonly replaces: boolean;
 }
 
-export function createUploads({ storage, objects, room, log, makeRoom }: UploadContext): Uploads {
+export function createUploads({ storage, objects, store, room, log, makeRoom }: UploadContext): Uploads {
   const folder = join(storage, 'objects/incoming');
   const uploads = new Map<string, Upload>();
   const pathOf = (id: string): string => join(folder, id);
@@ -79,6 +83,15 @@ export function createUploads({ storage, objects, room, log, makeRoom }: UploadC
     return unpromised();
   };
 
+  /** To hash it each time would take as long as to upload it: only what gives rise to doubt is hashed. */
+  const isDamaged = async (found: StoredObject, bytes: number | undefined): Promise<boolean> => {
+    const isDoubtful = store.isSuspect(found.sha256) || (bytes !== undefined && bytes !== found.bytes);
+    if (!isDoubtful) return false;
+    const problems = await store.verifyObjects(new Map([[found.sha256, found.sha256]]), 'new');
+    for (const { message } of problems) log.warn(`${message}; what is uploaded replaces it`);
+    return problems.length > 0;
+  };
+
   return {
     async open() {
       try {
@@ -88,26 +101,28 @@ export function createUploads({ storage, objects, room, log, makeRoom }: UploadC
         log.warn(`what is left of interrupted uploads in ${folder} stays: ${String(error)}`);
       }
     },
-    async begin({ sha256, bytes = 0 }) {
+    async begin({ sha256, bytes: announced }) {
+      const bytes = announced ?? 0;
       const refused = (error: UploadFailure): BeganUpload => ({ kind: 'refused', error });
       try {
         // Not loaded before anybody uploads: checksum-pool.ts says what it costs.
         const { randomBytes } = await import('node:crypto');
         const present = sha256 === undefined ? undefined : await objects.find(sha256);
-        if (present !== undefined) {
+        const replaces = present !== undefined && (await isDamaged(present, announced));
+        if (present !== undefined && !replaces) {
           await objects.touch(present.sha256);
           return { kind: 'present', bytes: present.bytes };
         }
         if (uploads.size >= MAX_UPLOADS) return refused({ code: 'TOO_MANY_UPLOADS', limit: MAX_UPLOADS });
         const id = randomBytes(16).toString('hex');
         // Before the first wait: the next one has to count with it.
-        uploads.set(id, { sha256, bytes: 0 });
+        uploads.set(id, { sha256, bytes: 0, replaces });
         const availableBytes = await roomFor(bytes);
         if (availableBytes < bytes || availableBytes === 0) {
           uploads.delete(id);
           return refused({ code: 'NO_SPACE', requiredBytes: bytes, availableBytes });
         }
-        uploads.set(id, { sha256, bytes });
+        uploads.set(id, { sha256, bytes, replaces });
         try {
           await (await open(pathOf(id), 'wx', UPLOAD_MODE)).close();
           // The umask would keep the group out. By its path: Node's permission model has no fchmod.
@@ -125,7 +140,7 @@ export function createUploads({ storage, objects, room, log, makeRoom }: UploadC
       const upload = uploads.get(id);
       if (upload?.sha256 === undefined) return undefined;
       try {
-        await objects.adopt(pathOf(id), upload.sha256);
+        await (upload.replaces ? objects.replace : objects.adopt)(pathOf(id), upload.sha256);
         return 'done';
       } catch (error) {
         return failureOf(error);

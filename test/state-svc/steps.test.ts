@@ -69,6 +69,25 @@ describe('uploads', () => {
     assert.deepEqual(again, { ok: true, value: { kind: 'present', bytes: 10 } });
   });
 
+  it('of a sound object need not come either when somebody announces another length', async () => {
+    const it = await open();
+    await putObject(it, 'some bytes');
+    const again = await it.state.beginUpload({ sha256: sha256('some bytes'), bytes: 3 });
+    assert.deepEqual(again, { ok: true, value: { kind: 'present', bytes: 10 } });
+  });
+
+  it('replace an object of another length that is damaged', async () => {
+    const it = await open();
+    const path = join(it.storage, 'objects', sha256('root of web'));
+    writeFileSync(path, '');
+    assert.ok((await putObject(it, 'root of web')).ok);
+    assert.equal(readFileSync(path, 'utf8'), 'root of web');
+    assert.equal(statSync(path).mode & 0o777, 0o444);
+    assert.deepEqual(incoming(it), []);
+    const again = await it.state.beginUpload({ sha256: sha256('root of web'), bytes: 11 });
+    assert.equal(again.ok && again.value.kind, 'present');
+  });
+
   it('of one object may come side by side', async () => {
     const it = await open();
     const wanted = { sha256: sha256('twice') };
@@ -221,6 +240,25 @@ describe('steps', () => {
       answer.error.problems.map(({ code }) => code),
       ['OBJECT_CORRUPT'],
     );
+  });
+
+  it('whose object was found damaged are repaired by sending both again', async () => {
+    const it = await open();
+    const objectPath = join(it.storage, 'objects', sha256('root of web'));
+    const linkPath = join(it.storage, 'trails/0/web/root.squashfs');
+    await it.untilStatus('web', 'STARTED');
+    // As long as it was: only its sha256 tells.
+    writeFileSync(objectPath, 'ROOT OF WEB');
+    const text = JSON.stringify(stateOf({ web: { ...APP, logs: [] } }, {}).document);
+    assert.equal(await codeOf(putState(it, 'locals/next', text)), 'STATE_INVALID');
+    assert.ok((await putObject(it, 'root of web')).ok);
+    assert.deepEqual(await putState(it, 'locals/next', text), { ok: true, value: {} });
+    assert.equal(readFileSync(join(it.storage, 'trails/locals/next/web/root.squashfs'), 'utf8'), 'root of web');
+    assert.equal(readFileSync(linkPath, 'utf8'), 'ROOT OF WEB', 'it may be mounted');
+    await (await it.boot()).settled;
+    assert.equal(statSync(linkPath).ino, statSync(objectPath).ino);
+    const again = await it.state.beginUpload({ sha256: sha256('root of web') });
+    assert.equal(again.ok && again.value.kind, 'present');
   });
 
   for (const name of ['next', 'locals/', 'locals/a/b', 'locals/..', `locals/${'a'.repeat(65)}`, 'locals/ä']) {
