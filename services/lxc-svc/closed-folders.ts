@@ -1,7 +1,7 @@
 // Folders through which files of containers can be reached are closed to other users of the host: root in a container may make any file
 // there setuid, and whoever could run that would be root on the host.
 import { chmodSync, chownSync, mkdirSync, statSync } from 'node:fs';
-import { join } from 'node:path';
+import { makingFolders, usingInside } from './inside-path.ts';
 import { lxcPath, type Places } from './places.ts';
 
 /** Its group may pass, and no more: the log service reads what is in `logs`. What gains privileges does so for nobody with no_new_privs. */
@@ -15,11 +15,17 @@ export function closeLxcFolder(places: Places, readerGid: number | undefined): v
   chmodSync(path, PASSED_BY_GROUP);
 }
 
-/** The first folder of `path`, below the root of a disk: made where it is not there, and closed where a build before this one left it open. */
+/**
+ * The first folder of `path`, below the root of a disk: made where it is not there, and closed where a build before this one left it open.
+ * Throws LinkFound where somebody else who writes to the disk has put a link.
+ */
 export function closeVolumes(root: string, path: string): void {
   const [first = path] = path.split('/');
-  const folder = join(root, first);
-  mkdirSync(folder, { recursive: true, mode: OWN });
+  mkdirSync(root, { recursive: true, mode: OWN });
+  usingInside(root, first, close, makingFolders(OWN));
+}
+
+function close(folder: string): void {
   if ((statSync(folder).mode & 0o777) === OWN) return;
   try {
     chmodSync(folder, OWN);

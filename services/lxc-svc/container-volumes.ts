@@ -1,10 +1,11 @@
 // A container's volumes, each at <its folder>/volumes/<name>: squashfs files of the revision read-only, folders of disks, and tmpfs.
-import { mkdirSync, realpathSync } from 'node:fs';
+import { mkdirSync } from 'node:fs';
 import { join } from 'node:path';
 import type { LoopDevice } from '../../shared/kernel/loop-device.ts';
 import type { NamedVolume } from '../../shared/schema/storage.ts';
 import { closeVolumes } from './closed-folders.ts';
 import { type DiskRoot, markRevision } from './gone-revisions.ts';
+import { makingFolders, usingInside } from './inside-path.ts';
 import { type ContainerPlaces, type Places, trailPath, volumePath } from './places.ts';
 import type { MountRecord } from './record-store.ts';
 import { bindMount, failingStep, mountSquashfs, mountTmpfs } from './root-mounts.ts';
@@ -56,11 +57,11 @@ function mountVolume(
   const { root, isOurs } = diskRoot(volume.disk);
   const folder = volumePath(owner, { ...volume, persistence });
   closeVolumes(root, folder);
-  mkdirSync(join(root, folder), { recursive: true, mode: 0o755 });
-  const real = realpathSync.native(join(root, folder));
-  // Whoever else writes to the disk must not choose what is bound into a container.
-  if (real !== join(realpathSync.native(root), folder)) throw new Error(`${join(root, folder)} leads to ${real}`);
-  if (persistence === 'revision' && !isOurs) markRevision(places, root, owner.revision);
   mkdirSync(target, { recursive: true });
-  bindMount(real, target);
+  // Whoever else writes to the disk must not choose what is bound into a container.
+  const bind = (path: string): void => {
+    if (persistence === 'revision' && !isOurs) markRevision(places, root, owner.revision);
+    bindMount(path, target);
+  };
+  usingInside(root, folder, bind, makingFolders(0o755));
 }

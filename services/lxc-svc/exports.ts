@@ -55,7 +55,7 @@ function usingSource(path: string, rootfs: string, bound: readonly BoundFolder[]
 }
 
 function makingMountPoint(isFolder: boolean): BeforeOpening {
-  const makeFolder = makingFolders();
+  const makeFolder = makingFolders(0o755);
   return (path, isLast) => {
     if (isFolder || !isLast) makeFolder(path, isLast);
     else if (lstatSync(path, { throwIfNoEntry: false }) === undefined) writeFileSync(path, '', { flag: 'wx' });

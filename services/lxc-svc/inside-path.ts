@@ -61,7 +61,7 @@ export class LinkFound extends Error {
 export type BeforeOpening = (path: string, isLast: boolean) => void;
 
 /** Makes the folders that are not there. */
-export function makingFolders(mode = 0o755): BeforeOpening {
+export function makingFolders(mode: number): BeforeOpening {
   return (path) => {
     // As most are there; mkdir(2) itself follows no link.
     if (lstatSync(path, { throwIfNoEntry: false }) === undefined) mkdirSync(path, { mode });
@@ -79,6 +79,7 @@ export function usingResolved<T>(root: string, inside: string, use: (path: strin
  */
 export function usingInside<T>(root: string, inside: string, use: (path: string) => T, before?: BeforeOpening): T {
   let fd = openSync(root, O_PATH | constants.O_DIRECTORY);
+  let opened = root;
   try {
     const parts = partsOf(inside);
     for (const [index, part] of parts.entries()) {
@@ -87,13 +88,22 @@ export function usingInside<T>(root: string, inside: string, use: (path: string)
       const next = openSync(path, O_PATH | constants.O_NOFOLLOW);
       closeSync(fd);
       fd = next;
+      opened = join(opened, part);
       // With O_PATH it is the link itself that is opened (open(2)).
-      if (fstatSync(fd).isSymbolicLink()) {
-        throw new LinkFound(`/${parts.slice(0, index + 1).join('/')} is a symbolic link`);
-      }
+      if (fstatSync(fd).isSymbolicLink()) throw new LinkFound(`${opened} is a symbolic link`);
     }
     return use(`/proc/self/fd/${fd}`);
+  } catch (error) {
+    throw withNames(error, fd, opened);
   } finally {
     closeSync(fd);
   }
+}
+
+/** A descriptor's number tells people nothing. */
+function withNames(error: unknown, fd: number, path: string): unknown {
+  if (error instanceof Error) {
+    error.message = error.message.replaceAll(new RegExp(`/proc/self/fd/${fd}(?!\\d)`, 'g'), () => path);
+  }
+  return error;
 }

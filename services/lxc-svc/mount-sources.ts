@@ -66,7 +66,7 @@ function bindSource({ place, root, inside, isBerths, isMade, isRecursive }: Moun
       mount('none', place, 'none', MS_REMOUNT | MS_BIND | MS_RDONLY | MS_NOSUID | MS_NODEV);
     }
   };
-  usingResolved(root, inside, bind, isMade ? makingFolders() : undefined);
+  usingResolved(root, inside, bind, isMade ? makingFolders(0o755) : undefined);
 }
 
 /** Mounts go on to appear there, and none goes from where it was bound from because it goes there (mount_namespaces(7)). */

@@ -1,11 +1,11 @@
 // Mounting for containers: a squashfs on a loop device, a folder, a tmpfs, the overlay of several layers; and taking away whatever is
 // mounted in a place, so that any interruption can be cleaned up.
 import { mkdirSync } from 'node:fs';
-import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { KernelError } from '../../shared/kernel/libc.ts';
 import type { LoopDevice } from '../../shared/kernel/loop-device.ts';
 import { MS_BIND, MS_RDONLY, mount, unmount } from '../../shared/kernel/mount.ts';
+import { makingFolders, usingInside } from './inside-path.ts';
 import { type Mount, mountsBelow } from './mount-table.ts';
 
 /** A step that did not work. `reason` is for people. */
@@ -59,13 +59,20 @@ function escapeLayer(path: string): string {
 /** mount(2) takes a page of options, with a NUL at its end. */
 const MAX_OPTION_BYTES = 4095;
 
-/** `lowers`: the uppermost first. `layer`: the folder of the writable layer, which gets `upper` and `work`. */
+/**
+ * `lowers`: the uppermost first. `layer`: the folder of the writable layer, which gets `upper` and `work`. It may be mounted in containers,
+ * and a link in place of these would make a folder of the host a container's root.
+ */
 export function mountOverlay(target: string, lowers: readonly string[], layer: string): void {
-  const [upper, work] = [join(layer, 'upper'), join(layer, 'work')];
-  for (const folder of [upper, work]) mkdirSync(folder, { recursive: true, mode: 0o755 });
+  const inLayer = (name: string, use: (folder: string) => void): void =>
+    usingInside(layer, name, use, makingFolders(0o755));
+  inLayer('upper', (upper) => inLayer('work', (work) => mountLayers(target, lowers, upper, work)));
+}
+
+function mountLayers(target: string, lowers: readonly string[], upper: string, work: string): void {
   mkdirSync(target, { recursive: true });
   const lowerdir = lowers.map(escapeLayer).join(':');
-  const options = `lowerdir=${lowerdir},upperdir=${escapeLayer(upper)},workdir=${escapeLayer(work)}`;
+  const options = `lowerdir=${lowerdir},upperdir=${upper},workdir=${work}`;
   const size = Buffer.byteLength(options);
   if (size > MAX_OPTION_BYTES) {
     const way = 'make it of fewer volumes, or give the tree a shorter --rundir';

@@ -1,7 +1,7 @@
 // A container leaves links in what it writes: none of them leads Berth, which follows paths as root, to the host's folders.
 import assert from 'node:assert/strict';
 import { execFileSync } from 'node:child_process';
-import { existsSync, mkdirSync, readFileSync, symlinkSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, readdirSync, readFileSync, symlinkSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { after, before, describe, it } from 'node:test';
 import { bindSources } from '../../services/lxc-svc/mount-sources.ts';
@@ -44,9 +44,28 @@ describe('exports below one another', () => {
     value(await rig.lxc.mount(wanted));
     assert.equal(hosts(), 'the host’s\n');
     await eventually('it is told', PATIENCE_MS, () =>
-      /covers: \/data\/sub is not exported: \/data\/sub is a symbolic link/.test(rig.output()),
+      /covers: \/data\/sub is not exported: \/run\/.*\/data\/sub is a symbolic link/.test(rig.output()),
     );
     value(await rig.lxc.unmount({ container: 'covers' }));
+    assert.deepEqual(traces(), clean);
+  });
+});
+
+describe('a writable layer that is mounted in the container', () => {
+  it('is no folder of the host where the container has left links', async () => {
+    const links = ['upper', 'work'].map(
+      (name) => `busybox mv /ov/${name} /ov/old-${name}; busybox ln -s ${HOST}/${name} /ov/${name}`,
+    );
+    makeScripted('layers', links.join('; '), ['/volumes/layers/lxc-overlay ov none bind,create=dir 0 0']);
+    for (const name of ['upper', 'work']) mkdirSync(join(HOST, name));
+    await runToTheEnd('layers', allOf('layers'));
+    await end('layers');
+    const clean = traces();
+    const answer = await rig.lxc.mount(allOf('layers'));
+    assert.ok(!answer.ok && answer.error.code === 'MOUNT_FAILED');
+    assert.equal(answer.error.step, 'overlay');
+    assert.match(answer.error.reason, /lxc-overlay\/upper is a symbolic link/);
+    assert.deepEqual(readdirSync(join(HOST, 'work')), []);
     assert.deepEqual(traces(), clean);
   });
 });

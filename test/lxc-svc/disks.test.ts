@@ -279,7 +279,18 @@ describe('swap and plain disks', () => {
     const usb: Disk = { kind: 'folder', name: 'usb', path: '/run/planted' };
     mkdirSync('/run/planted/permanent/one', { recursive: true });
     execFileSync('ln', ['-s', '/etc', '/run/planted/permanent/one/kept']);
-    await assert.rejects(mountOn('one', usb), failure(/^volume kept: .*leads to \/etc/));
+    await assert.rejects(
+      mountOn('one', usb),
+      failure(/^volume kept: \/run\/planted\/permanent\/one\/kept is a symbolic link/),
+    );
+  });
+
+  it('closes and makes no folder that a link on the disk leads to', async () => {
+    const usb: Disk = { kind: 'folder', name: 'usb', path: '/run/linked' };
+    for (const folder of ['/run/linked', '/run/theirs']) mkdirSync(folder, { mode: 0o755 });
+    execFileSync('ln', ['-s', '/run/theirs', '/run/linked/permanent']);
+    await assert.rejects(mountOn('one', usb), failure(/^volume kept: \/run\/linked\/permanent is a symbolic link/));
+    assert.deepEqual([statSync('/run/theirs').mode & 0o777, readdirSync('/run/theirs')], [0o755, []]);
   });
 
   it('says what is no block device', async () => {
