@@ -1,7 +1,7 @@
 // What a container shows to others: each path of `exports` in its run.json is bound to <exports>/<container>/<path>, which the LXC
 // configurations of others call /exports/<container>/<path>.
 import { lstatSync, mkdirSync, readdirSync, rmdirSync, statSync, unlinkSync, writeFileSync } from 'node:fs';
-import { join } from 'node:path';
+import { basename, dirname, join } from 'node:path';
 import { type BeforeOpening, LinkFound, makingFolders, usingInside, usingResolved } from './inside-path.ts';
 import { type Mount, mountsBelow } from './mount-table.ts';
 import { bindMount } from './root-mounts.ts';
@@ -69,18 +69,22 @@ function makingMountPoint(isFolder: boolean): BeforeOpening {
 export function removeMountPoints(folder: string, table: readonly Mount[]): void {
   if (mountsBelow(table, folder).length > 0) return;
   try {
-    removeEmpty(folder);
+    removeEmpty(dirname(folder), basename(folder));
   } catch {
     // Not there, or somebody put something there.
   }
 }
 
-function removeEmpty(path: string): void {
+/** A folder that no volume is mounted on may be another container's, which runs: what it makes a link meanwhile is not entered. */
+function removeEmpty(parent: string, name: string): void {
+  const path = join(parent, name);
   const stats = lstatSync(path);
   if (!stats.isDirectory()) {
     if (stats.isFile() && stats.size === 0) unlinkSync(path);
     return;
   }
-  for (const name of readdirSync(path)) removeEmpty(join(path, name));
+  usingInside(parent, name, (folder) => {
+    for (const each of readdirSync(folder)) removeEmpty(folder, each);
+  });
   rmdirSync(path);
 }

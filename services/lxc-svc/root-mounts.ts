@@ -1,12 +1,13 @@
 // Mounting for containers: a squashfs on a loop device, a folder, a tmpfs, the overlay of several layers; and taking away whatever is
 // mounted in a place, so that any interruption can be cleaned up.
 import { mkdirSync } from 'node:fs';
+import { basename, dirname, join, relative } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { KernelError } from '../../shared/kernel/libc.ts';
 import type { LoopDevice } from '../../shared/kernel/loop-device.ts';
 import { MS_BIND, MS_RDONLY, mount, unmount } from '../../shared/kernel/mount.ts';
 import { makingFolders, usingInside } from './inside-path.ts';
-import { type Mount, mountsBelow } from './mount-table.ts';
+import { isTarget, type Mount, mountsBelow, readMountInfo } from './mount-table.ts';
 
 /** A step that did not work. `reason` is for people. */
 export class StepFailure extends Error {
@@ -100,7 +101,10 @@ export function createTurns(): () => Promise<void> {
   };
 }
 
-/** Everything that `table` has in these folders, the last first, whatever it is, each in a turn of its own. Never rejects. */
+/**
+ * Everything that `table` has in these folders, the last first, whatever it is, each in a turn of its own. What is mounted in a folder of a
+ * container is found there without links, as the container may have put one in its place meanwhile. Never rejects.
+ */
 export async function unmountBelow(
   folders: readonly string[],
   table: readonly Mount[],
@@ -108,30 +112,45 @@ export async function unmountBelow(
 ): Promise<Unmounted> {
   const detached: string[] = [];
   const failures: string[] = [];
-  const targets = table.filter((each) => folders.some((folder) => mountsBelow([each], folder).length > 0));
-  for (const { target } of targets.reverse()) {
+  const targets = table.flatMap((each) => {
+    const folder = folders.find((place) => mountsBelow([each], place).length > 0);
+    return folder === undefined ? [] : [{ target: each.target, folder }];
+  });
+  for (const { target, folder } of targets.reverse()) {
     await turn();
     try {
-      if (!(await unmountOrDetach(target))) detached.push(target);
+      if (!(await unmountOrDetach(target, (detach) => unmountInside(folder, target, detach)))) detached.push(target);
     } catch (error) {
-      failures.push(String(error));
+      // Where mounts propagate (mount_namespaces(7)), it went with another one of the same place.
+      if (isTarget(readMountInfo(), target)) failures.push(String(error));
     }
   }
   return { detached, failures };
 }
 
+function unmountInside(folder: string, target: string, detach: boolean): void {
+  const inside = relative(folder, target);
+  if (inside === '') unmount(target, detach);
+  else usingInside(folder, dirname(inside), (parent) => unmount(join(parent, basename(inside)), detach));
+}
+
+type Unmounting = (detach: boolean) => void;
+
 /** False: it was busy to the end, and is gone when its last user is. */
-export async function unmountOrDetach(target: string): Promise<boolean> {
-  if (await unmountPatiently(target)) return true;
-  unmount(target, true);
+export async function unmountOrDetach(
+  target: string,
+  act: Unmounting = (detach) => unmount(target, detach),
+): Promise<boolean> {
+  if (await unmountPatiently(act)) return true;
+  act(true);
   return false;
 }
 
 /** False: busy to the end. */
-async function unmountPatiently(target: string): Promise<boolean> {
+async function unmountPatiently(act: Unmounting): Promise<boolean> {
   for (let attempt = 1; attempt <= BUSY_TRIES; attempt += 1) {
     try {
-      unmount(target);
+      act(false);
       return true;
     } catch (error) {
       if (!(error instanceof KernelError && error.errno === 'EBUSY')) throw error;

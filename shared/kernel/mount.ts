@@ -23,6 +23,7 @@ export const MS_PRIVATE = 1 << 18;
 export const MS_SLAVE = 1 << 19;
 /** linux/fs.h */
 const MNT_DETACH = 2;
+const UMOUNT_NOFOLLOW = 8;
 /** Of every architecture: it is one of the numbers that all share (asm-generic/unistd.h). */
 const SYS_OPEN_TREE = 428;
 /** fcntl.h, linux/mount.h */
@@ -36,9 +37,9 @@ export function mount(source: string, target: string, type: string, flags: numbe
   if (result < 0) throw kernelError(koffi.errno(), `mount ${type} on ${target}`);
 }
 
-/** `detach`: at once even when busy; the file system itself ends with its last user. */
+/** `target`: no link. `detach`: at once even when busy; the file system itself ends with its last user. */
 export function unmount(target: string, detach = false): void {
-  const result = cUmount2(target, detach ? MNT_DETACH : 0);
+  const result = cUmount2(target, (detach ? MNT_DETACH : 0) | UMOUNT_NOFOLLOW);
   if (result < 0) throw kernelError(koffi.errno(), `umount ${target}`);
 }
 

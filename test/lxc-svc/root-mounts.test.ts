@@ -1,15 +1,23 @@
-// Mounts that are in use when they are to be taken away.
+// Mounts that are to be taken away, and are in use, or not where they were.
 import assert from 'node:assert/strict';
-import { closeSync, mkdirSync, openSync, writeFileSync } from 'node:fs';
+import { execFileSync } from 'node:child_process';
+import { closeSync, mkdirSync, openSync, symlinkSync, writeFileSync } from 'node:fs';
 import { describe, it } from 'node:test';
 import { readMountTable } from '../../services/lxc-svc/mount-table.ts';
-import { mountTmpfs, unmountOrDetach } from '../../services/lxc-svc/root-mounts.ts';
+import {
+  bindMount,
+  createTurns,
+  mountTmpfs,
+  unmountBelow,
+  unmountOrDetach,
+} from '../../services/lxc-svc/root-mounts.ts';
 import { reexecInNamespaces } from '../kit/namespaced.ts';
 
 reexecInNamespaces(import.meta.filename);
 
+const isMounted = (target: string): boolean => readMountTable().some((mount) => mount.target === target);
+
 describe('lxc-svc.rootMounts of what is busy', () => {
-  const isMounted = (target: string): boolean => readMountTable().some((mount) => mount.target === target);
   const open = (target: string): number => {
     mkdirSync(target);
     mountTmpfs(target);
@@ -32,5 +40,32 @@ describe('lxc-svc.rootMounts of what is busy', () => {
     assert.equal(await unmountOrDetach('/run/long'), false);
     assert.ok(!isMounted('/run/long'));
     closeSync(fd);
+  });
+});
+
+describe('lxc-svc.rootMounts of a folder that a container writes to', () => {
+  it('takes away nothing that a link leads to which is there instead of what was mounted', async () => {
+    for (const folder of ['/run/hosts', '/run/hosts/deep']) mountTmpfs(folder);
+    mkdirSync('/run/its');
+    symlinkSync('/run/hosts', '/run/its/link');
+    const before = readMountTable();
+    const gone = ['/run/its/link/deep', '/run/its/link'].map((target) => ({
+      ...{ target, type: 'tmpfs', source: 'tmpfs', superOptions: [] },
+    }));
+    assert.deepEqual(await unmountBelow(['/run/its'], gone, createTurns()), { detached: [], failures: [] });
+    assert.deepEqual(readMountTable(), before);
+  });
+
+  it('takes away a mount and what it was propagated to', async () => {
+    for (const folder of ['/run/shared', '/run/shared/one', '/run/shared/two']) mkdirSync(folder);
+    mountTmpfs('/run/shared/one');
+    execFileSync('mount', ['--make-shared', '/run/shared/one']);
+    bindMount('/run/shared/one', '/run/shared/two');
+    mkdirSync('/run/shared/one/sub');
+    mountTmpfs('/run/shared/one/sub');
+    const table = readMountTable();
+    assert.ok(isMounted('/run/shared/two/sub'), 'it is propagated');
+    assert.deepEqual(await unmountBelow(['/run/shared'], table, createTurns()), { detached: [], failures: [] });
+    assert.ok(!isMounted('/run/shared/one'));
   });
 });
