@@ -26,7 +26,7 @@ const BODY_TIMEOUT_MS = 30_000;
 const MAX_DISCARDED_BYTES = 1024 * 1024;
 /** Milliseconds for a body that nobody wants. */
 const IGNORED_BODY_MS = 1_000;
-/** Milliseconds without any traffic: ends clients that do not read their answer. */
+/** Milliseconds without any traffic, while it is the client's turn: ends those that do not read their answer. */
 const IDLE_TIMEOUT_MS = 60_000;
 const KEEP_ALIVE_MS = 5_000;
 
@@ -92,7 +92,11 @@ export interface ControlServer {
   close(): void;
 }
 
-export function createControlServer(dispatch: Dispatch, figures: Figures): ControlServer {
+export function createControlServer(
+  dispatch: Dispatch,
+  figures: Figures,
+  idleMs: number = IDLE_TIMEOUT_MS,
+): ControlServer {
   const http = createServer({
     maxHeaderSize: MAX_HEADER_BYTES,
     headersTimeout: HEADERS_TIMEOUT_MS,
@@ -102,15 +106,17 @@ export function createControlServer(dispatch: Dispatch, figures: Figures): Contr
     connectionsCheckingInterval: LATE_HEADS_MS,
     requireHostHeader: false,
   });
-  http.timeout = IDLE_TIMEOUT_MS;
+  http.timeout = idleMs;
   // From then on Node looks for late heads.
   http.emit('listening');
   const gates = createGates();
   const connections = new Map<Socket, Party>();
   /** By what stands for a connection before Node's parser. */
   const parties = new WeakMap<Duplex, Party>();
+  /** Requests of a connection that have no reply yet. */
+  const waiting = createTally();
   /** Whole requests of a connection that wait for their answer: nothing else may be written there. */
-  const due = new Map<Duplex, number>();
+  const due = createTally();
   /** They were told to come back: what they sent behind that is not looked at. */
   const ended = new WeakSet<Duplex>();
   const isTooMany = (party: Party): boolean => {
@@ -130,18 +136,13 @@ export function createControlServer(dispatch: Dispatch, figures: Figures): Contr
     if (party === undefined || ended.has(socket)) return;
     const { caller, limits } = party;
     if (party.ask !== undefined) gates.holdUntilAnswered(request, response);
-    const whole = (by: 1 | -1): void => {
-      const count = (due.get(socket) ?? 0) + by;
-      if (count === 0) due.delete(socket);
-      else due.set(socket, count);
-    };
     // A client that is told to go away must not be read to the end of what it sends.
     let unread = hasBody(request);
     const proceed = (): void => {
       if (expectsContinue) response.writeContinue();
     };
     const onWhole = (): void => {
-      if (unread) whole(1);
+      if (unread) due.add(socket, 1);
       unread = false;
     };
     /** Nobody wanted the body: the rights or the path were wrong, or the endpoint takes none. */
@@ -172,7 +173,10 @@ export function createControlServer(dispatch: Dispatch, figures: Figures): Contr
       },
     };
     party.inFlight++;
-    if (!unread) whole(1);
+    // Until its reply, silence is ours; what is read meanwhile has limits of its own.
+    waiting.add(socket, 1);
+    socket.setTimeout(0);
+    if (!unread) due.add(socket, 1);
     const tooMany = isTooMany(party);
     if (tooMany) {
       ended.add(socket);
@@ -185,7 +189,8 @@ export function createControlServer(dispatch: Dispatch, figures: Figures): Contr
       const rest = await readBody(request, { maxBytes: MAX_BODY_BYTES, timeoutMs: IGNORED_BODY_MS });
       if (rest.kind === 'whole') onWhole();
     }
-    if (!unread) whole(-1);
+    if (!unread) due.add(socket, -1);
+    if (waiting.add(socket, -1) === 0) socket.setTimeout(idleMs);
     // Not after the answer to what was no HTTP, which ended the connection.
     if (socket.writable) writeReply(response, reply, unread || tooMany);
   };
@@ -242,6 +247,20 @@ export function createControlServer(dispatch: Dispatch, figures: Figures): Contr
     close() {
       http.close();
       closeConnections();
+    },
+  };
+}
+
+/** A number for each connection where it is not 0. */
+function createTally() {
+  const counts = new Map<Duplex, number>();
+  return {
+    has: (of: Duplex): boolean => counts.has(of),
+    add(of: Duplex, by: 1 | -1): number {
+      const count = (counts.get(of) ?? 0) + by;
+      if (count === 0) counts.delete(of);
+      else counts.set(of, count);
+      return count;
     },
   };
 }
