@@ -44,6 +44,8 @@ interface ContainerRecord {
   mountedFrom: string | undefined;
   /** Why it is not as it should be. */
   problem: HealthReason | undefined;
+  /** Its last start failed for want of its network, and nobody tries it again. */
+  lacksNetwork: boolean;
   stable: boolean;
   /** A start is under way. */
   starting: boolean;
@@ -163,6 +165,7 @@ function newRecord(sinceMs: number): ContainerRecord {
     detached: [],
     mountedFrom: undefined,
     problem: undefined,
+    lacksNetwork: false,
     stable: false,
     starting: false,
     tried: false,

@@ -6,7 +6,7 @@ import { exhaustedText, exitText } from './ending-text.ts';
 import type { Intent } from './intent-store.ts';
 import { recover } from './recovery.ts';
 import type { Run } from './standing.ts';
-import { type StartOutcome, startContainer, tearDown } from './start-pipeline.ts';
+import { isNetworkStep, type StartFailure, type StartOutcome, startContainer, tearDown } from './start-pipeline.ts';
 
 /** Between the polite signal and SIGKILL. */
 export const STOP_GRACE_MS = 5000;
@@ -25,6 +25,7 @@ export function begin(core: ContainerCore, cause: StartCause, written: Promise<v
   if (record.closing) return;
   // Before it is told of: a boot whose turn it is would take it for one that nobody starts, and start it as well.
   Object.assign(record, { wanted: true, starting: true, tried: true, stable: false, earlyExit: undefined });
+  record.lacksNetwork = false;
   record.detached = [];
   core.apply('begin');
   core.enqueue(() => runStart(core, cause, written));
@@ -68,12 +69,7 @@ async function settleStart(core: ContainerCore, cause: StartCause, outcome: Star
     case 'failed': {
       const { failure, notUndone } = outcome;
       const left = notUndone.length === 0 ? '' : `; not undone: ${notUndone.join('; ')}`;
-      return settleFailed(
-        core,
-        cause,
-        `could not be started: ${failure.step}: ${failure.reason}${left}`,
-        failure.passing,
-      );
+      return settleFailed(core, cause, failure, `could not be started: ${failure.step}: ${failure.reason}${left}`);
     }
   }
 }
@@ -102,8 +98,8 @@ async function settleStarted(core: ContainerCore, run: Run): Promise<void> {
 async function settleFailed(
   core: ContainerCore,
   cause: StartCause,
+  { step, passing: isPassing }: StartFailure,
   message: string,
-  isPassing: boolean,
 ): Promise<void> {
   const { record } = core;
   core.fault('CONTAINER_FAILED', message);
@@ -119,7 +115,10 @@ async function settleFailed(
   const written = core.remember({ pendingStart: null, recoveryDelayMs: null });
   // A try of auto-recovery that failed is one more failure for its policy to judge.
   if (cause === 'recovery') judge(core, { kind: 'unknown' }, message);
-  else core.apply('ended');
+  else {
+    record.lacksNetwork = isNetworkStep(step);
+    core.apply('ended');
+  }
   await written;
 }
 

@@ -38,6 +38,8 @@ export interface Container extends Member {
   readonly mountedFrom: string | undefined;
   /** Why it is not as it should be. */
   readonly problem: HealthReason | undefined;
+  /** Its last start failed for want of its network, and nobody tries it again. */
+  readonly lacksNetwork: boolean;
   row(): ContainerRow;
   /** Its group's turn has come. */
   boot(): void;
@@ -113,6 +115,10 @@ class PlannedContainer implements Container {
 
   get problem(): HealthReason | undefined {
     return this.#core.record.problem;
+  }
+
+  get lacksNetwork(): boolean {
+    return this.#core.record.lacksNetwork;
   }
 
   row(): ContainerRow {

@@ -101,12 +101,9 @@ export async function keepConfiguring(
   }
 }
 
-/** Those whose start failed for want of a pool. */
+/** Those whose start failed for want of a pool; who ran and ended has no part in it. */
 export function startWaiting(containers: readonly Container[]): void {
   for (const container of containers) {
-    const { plan, status, userStopped, problem } = container;
-    if (plan.network.mode === 'pool' && status === 'STOPPED' && !userStopped && problem?.code === 'CONTAINER_FAILED') {
-      container.boot();
-    }
+    if (container.lacksNetwork) container.boot();
   }
 }

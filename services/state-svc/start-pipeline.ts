@@ -176,6 +176,11 @@ async function plumb(plan: ContainerPlan, peers: Peers, step: Step, pid?: number
   return { leases, hostInterfaces: attached.interfaces, network: { kind: 'netns', path: attached.netns } };
 }
 
+/** Whether a start that failed there may work once the pools stand. */
+export function isNetworkStep(step: string): boolean {
+  return step === 'ipam.allocate' || step === 'net.attach';
+}
+
 /**
  * Leases and interfaces of a container that runs already, as `pid`: both requests leave alone what is right. Never rejects; a failure
  * is the container's network being unknown, not its end.

@@ -127,6 +127,21 @@ describe('a boot', () => {
     assert.deepEqual(await health(it), []);
   });
 
+  it('starts nobody for pools that can be made who ran meanwhile and ended', async () => {
+    const it = await open({ ran: { ...APP, ...POOLED }, web: { ...APP, ...POOLED } });
+    it.world.troubles.set('ipam.configure 1', 'refuse').set('ipam.allocate web', 'refuse');
+    await it.boot();
+    await it.untilStatus('ran', 'STARTED');
+    it.world.exit('ran', FAILED);
+    await it.untilStatus('ran', 'STOPPED');
+    await it.untilStatus('web', 'STOPPED');
+    it.world.troubles.clear();
+    it.clock.advance(5_000);
+    await it.untilStatus('web', 'STARTED');
+    assert.equal((await it.rows()).ran?.status, 'STOPPED');
+    assert.equal(it.history.get('ran')?.filter((status) => status === 'STARTED').length, 1);
+  });
+
   it('starts at most the limit at a time', async () => {
     const it = await open({ a: APP, b: APP, c: APP });
     const release = it.world.hold('lxc.mount');
