@@ -59,11 +59,12 @@ export function netHandlers({
       }
     },
     attach: async ({ container, interfaces, pid }) => {
+      const asked = bridged(interfaces);
+      const before = bridged(desired.attachments.get(container) ?? []);
       try {
         drift.expectChanges();
-        const before = bridged(desired.attachments.get(container) ?? []);
         // First: an interface that comes up says so to its neighbours at once.
-        await senders?.admit(bridged(interfaces));
+        await senders?.admit(asked);
         const { netns, interfaces: attached } = attach(namespaces, container, interfaces, {
           ...AS_ASKED,
           isMacvlan: desired.isMacvlan,
@@ -71,23 +72,27 @@ export function netHandlers({
           pid,
         });
         desired.setAttachment(container, interfaces);
-        await senders?.forget(before, bridged(interfaces));
         return ok({ container, netns, interfaces: [...attached] });
       } catch (error) {
         return netFailed(error);
+      } finally {
+        // Whichever it has now, also where that failed: nobody else would take the other one back.
+        await senders?.forget([...before, ...asked], bridged(desired.attachments.get(container) ?? []));
       }
     },
     detach: async ({ container }) => {
+      const gone = bridged(desired.attachments.get(container) ?? []);
       try {
-        const gone = bridged(desired.attachments.get(container) ?? []);
         // Before anything is gone: what is not asked for is not repaired.
         desired.dropAttachment(container);
         drift.expectChanges();
         await detach(container);
-        await senders?.forget(gone, []);
         return ok({});
       } catch (error) {
         return netFailed(error);
+      } finally {
+        // Its leases may be others' by now, also where something of it stays.
+        await senders?.forget(gone, bridged(desired.attachments.get(container) ?? []));
       }
     },
     listAttachments({ after }) {

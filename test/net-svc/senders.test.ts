@@ -3,6 +3,7 @@ import assert from 'node:assert/strict';
 import { createSocket } from 'node:dgram';
 import { once } from 'node:events';
 import { after, describe, it } from 'node:test';
+import { comparableTable } from '../../services/net-svc/sender-rules.ts';
 import { eventually, PATIENCE_MS } from '../kit/eventually.ts';
 import { arpReply, sendFrames, udp } from '../kit/frames.ts';
 import { reexecInNamespaces } from '../kit/namespaced.ts';
@@ -131,6 +132,33 @@ describe('senders on a bridge', () => {
     ]);
     await eventually('what it was is dropped', PATIENCE_MS, () => dropped() > before);
     for (const container of ['evil', 'good']) await net.detach({ container });
+    assert.ok((await net.configure({ pools: [] })).ok);
+  });
+
+  it('are not those of an attach that failed, which leaves a container what was its own', async () => {
+    const { net } = await openPair('checked');
+    const rules = (): string => comparableTable(run(['nft', '-s', 'list', 'table', 'bridge', 'berth']));
+    const before = rules();
+    for (const container of ['evil', 'late']) {
+      const lease = { ...leaseOf(internal, container, 20), bridge: 'missing' };
+      const failed = await net.attach({ container, interfaces: [lease] });
+      assert.ok(!failed.ok && failed.error.code === 'NET_FAILED');
+      assert.equal(rules(), before, container);
+    }
+    assert.ok(reaches(GATEWAY, netnsOf('evil')));
+    for (const container of ['evil', 'good']) await net.detach({ container });
+    assert.ok((await net.configure({ pools: [] })).ok);
+  });
+
+  it('are not those of a container whose detach failed', async () => {
+    const { net } = await openPair('checked');
+    // One more mount than a detach takes off: its file stays.
+    run(['mount', '--bind', netnsOf('evil'), netnsOf('evil')]);
+    const failed = await net.detach({ container: 'evil' });
+    assert.ok(!failed.ok && failed.error.code === 'NET_FAILED');
+    const table = run(['nft', 'list', 'table', 'bridge', 'berth']);
+    assert.ok(!table.includes(leases.evil.mac) && table.includes(leases.good.mac), table);
+    for (const container of ['evil', 'good']) assert.ok((await net.detach({ container })).ok);
     assert.ok((await net.configure({ pools: [] })).ok);
   });
 
