@@ -31,6 +31,11 @@ export function readMountTable(): Mount[] {
   return parseMountTable(readMountInfo());
 }
 
+/** A path as the kernel writes it in one word, there and in /proc/swaps (fs/seq_file.c, mangle_path). */
+export function escapePath(path: string): string {
+  return path.replace(/[ \t\n\\]/g, (character) => `\\${character.charCodeAt(0).toString(8).padStart(3, '0')}`);
+}
+
 /** For whoever asks for a few places only: see `isTarget`. */
 export function readMountInfo(): string {
   return readFileSync('/proc/self/mountinfo', 'utf8');
@@ -38,9 +43,7 @@ export function readMountInfo(): string {
 
 /** Whether something is mounted there: the table has several lines of each container, and taking all of them apart costs a millisecond. */
 export function isTarget(mountInfo: string, path: string): boolean {
-  // As the kernel does it (fs/proc_namespace.c).
-  const field = path.replace(/[ \t\n\\]/g, (character) => `\\${character.charCodeAt(0).toString(8).padStart(3, '0')}`);
-  const wanted = ` ${field} `;
+  const wanted = ` ${escapePath(path)} `;
   for (let at = mountInfo.indexOf(wanted); at >= 0; at = mountInfo.indexOf(wanted, at + 1)) {
     // The fifth field; the one before it is a path, too.
     const before = mountInfo.slice(mountInfo.lastIndexOf('\n', at) + 1, at);

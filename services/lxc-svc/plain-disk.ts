@@ -2,9 +2,11 @@
 import { existsSync, promises, readFileSync } from 'node:fs';
 import { attachForWriting } from '../../shared/kernel/loop-device.ts';
 import { mount } from '../../shared/kernel/mount.ts';
+import { realPlace } from '../../shared/kernel/real-place.ts';
 import type { Disk } from '../../shared/schema/storage.ts';
 import { type BackingPlaces, dropBacking, formatBacking, prepareBacking, zramDevice } from './backing.ts';
 import type { DiskTools } from './disk-tools.ts';
+import { escapePath } from './mount-table.ts';
 import { unmountOrDetach } from './root-mounts.ts';
 import type { UndoStack } from './undo-stack.ts';
 
@@ -57,9 +59,10 @@ export async function closeSwap({ backing }: SwapDisk, at: BackingPlaces, tools:
 export function isSwapOn(backing: SwapDisk['backing'], at: BackingPlaces, tools: DiskTools): boolean {
   const path = swapPath(backing, at, tools);
   if (path === undefined || !existsSync(tools.swaps)) return false;
-  // The path is the first word of a line, with blanks as octal escapes (proc(5)).
+  // The first word of a line is where the path that it was turned on by leads, as names of /dev/disk do.
+  const wanted = escapePath(realPlace(path));
   const lines = readFileSync(tools.swaps, 'utf8').split('\n');
-  return lines.some((line) => line.split(/\s+/)[0] === path.replaceAll(' ', '\\040'));
+  return lines.some((line) => line.split(/\s+/)[0] === wanted);
 }
 
 function swapPath(backing: SwapDisk['backing'], at: BackingPlaces, tools: DiskTools): string | undefined {

@@ -1,7 +1,16 @@
 // Disks of containers in this process, with stand-ins for what no test machine has: dm-crypt, keys in hardware, swap. They write down what
 // they are asked, and keep an image's content readable, so that everything else is real.
 import { execFileSync } from 'node:child_process';
-import { existsSync, mkdirSync, readFileSync, readlinkSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
+import {
+  existsSync,
+  mkdirSync,
+  readFileSync,
+  readlinkSync,
+  realpathSync,
+  rmSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs';
 import { basename, join } from 'node:path';
 import { type ContainerMounts, createContainerMounts } from '../../services/lxc-svc/container-mounts.ts';
 import { type DiskTools, systemTools, type ToolResult } from '../../services/lxc-svc/disk-tools.ts';
@@ -106,6 +115,15 @@ function unmap(name: string): ToolResult {
   return done();
 }
 
+/** As the kernel writes it (mm/swapfile.c): where links lead, in one word. */
+function swapLine(path: string): string {
+  const name = realpathSync(path).replace(
+    /[ \t\n\\]/g,
+    (each) => `\\${each.charCodeAt(0).toString(8).padStart(3, '0')}`,
+  );
+  return `${name} file 1024 0 -2\n`;
+}
+
 const STAND_INS: Readonly<Record<string, (args: readonly string[]) => ToolResult>> = {
   cryptsetup: (args) => (args[0] === 'open' ? map(args.at(-2) ?? '', args.at(-1) ?? '') : unmap(args.at(-1) ?? '')),
   dmsetup: (args) => {
@@ -119,11 +137,11 @@ const STAND_INS: Readonly<Record<string, (args: readonly string[]) => ToolResult
     return done();
   },
   swapon: ([path = '']) => {
-    writeFileSync(SWAPS, `${readFileSync(SWAPS, 'utf8')}${path} file 1024 0 -2\n`);
+    writeFileSync(SWAPS, `${readFileSync(SWAPS, 'utf8')}${swapLine(path)}`);
     return done();
   },
   swapoff: ([path = '']) => {
-    writeFileSync(SWAPS, readFileSync(SWAPS, 'utf8').replace(`${path} file 1024 0 -2\n`, ''));
+    writeFileSync(SWAPS, readFileSync(SWAPS, 'utf8').replace(swapLine(path), ''));
     return done();
   },
 };

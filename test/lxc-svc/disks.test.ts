@@ -2,7 +2,16 @@
 // lost by a mistake.
 import assert from 'node:assert/strict';
 import { execFileSync } from 'node:child_process';
-import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import {
+  existsSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  statSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs';
 import { dirname, join } from 'node:path';
 import { afterEach, before, beforeEach, describe, it } from 'node:test';
 import { type DiskSupport, unavailable } from '../../services/lxc-svc/disk-support.ts';
@@ -210,6 +219,22 @@ describe('swap and plain disks', () => {
       failure(/^disk swap: .*holds ext4, not swap: correct device\.json, or.* 'mkswap /),
     );
     assert.deepEqual(rig.asked(), ['swapoff', 'blkid']);
+  });
+
+  it('knows that swap is on also behind a link, and by a name that the kernel writes down otherwise', async () => {
+    const swap: Disk = { kind: 'swap', name: 'swap', backing: { kind: 'file', path: '/run/by-id', mebibytes: 1 } };
+    const real = '/run/a swap\\file';
+    writeFileSync(real, Buffer.alloc(1024 * 1024));
+    symlinkSync(real, '/run/by-id');
+    try {
+      await mountOn('one', swap);
+      await mountOn('two', swap);
+      await rig.mounts.unmount('one');
+      await rig.mounts.unmount('two');
+      assert.deepEqual(rig.asked(), ['blkid', 'mkswap', 'swapon', 'swapoff']);
+    } finally {
+      for (const path of [real, '/run/by-id']) rmSync(path);
+    }
   });
 
   it('keeps volumes in a file system of an image', async () => {
