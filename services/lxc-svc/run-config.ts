@@ -11,11 +11,12 @@ import { containerConfig } from './container-config.ts';
 import { writeHostname } from './hostname-file.ts';
 import { initCommand, initProblem } from './init-program.ts';
 import { bindSources, dropSources } from './mount-sources.ts';
+import { withoutLinkedTargets } from './mount-targets.ts';
 import { readOwnConfig } from './own-config.ts';
 import { networkKind } from './owned-keys.ts';
 import { preparePantavisor } from './pantavisor-folders.ts';
 import { pantavisorSources } from './pantavisor-mounts.ts';
-import { containerPlaces, type Places, storageRoots, trailPath } from './places.ts';
+import { containerPlaces, lxcPath, type Places, storageRoots, trailPath } from './places.ts';
 import type { MountRecord } from './record-store.ts';
 import { failingStep, StepFailure } from './root-mounts.ts';
 
@@ -80,6 +81,9 @@ export function writeRunConfig(places: Places, mounted: MountRecord, run: RunSet
   // Whoever has no network block keeps its image as it is.
   const unnamed = run.network.kind === 'legacy' ? undefined : writeHostname(its.rootfs, run.hostname);
   if (unnamed !== undefined) log.warn(`${run.container}: /etc/hostname is not ${run.hostname}: ${unnamed}`);
-  failingStep('configuration', () => writeFileSync(its.config, formatLxcConfig(generated.entries), { mode: 0o600 }));
+  failingStep('configuration', () => {
+    const entries = withoutLinkedTargets({ rootfs: its.rootfs, lxc: lxcPath(places) }, generated.entries);
+    writeFileSync(its.config, formatLxcConfig(entries), { mode: 0o600 });
+  });
   return initCommand(own.entries);
 }

@@ -6,7 +6,7 @@ import { CONTAINER_NAME } from '../../shared/schema/names.ts';
 import { type ConfigLine, type ConfigPart, placeOf } from './config-draft.ts';
 import type { BoundFolder } from './exports.ts';
 import { partsOf } from './inside-path.ts';
-import { escapeBlanks } from './mount-entries.ts';
+import { escapeBlanks, fieldsOf } from './mount-entries.ts';
 import type { MountSource } from './mount-sources.ts';
 
 export interface StorageRoots {
@@ -59,23 +59,9 @@ export function boundFolders(entries: readonly LxcEntry[], container: string, ro
   });
 }
 
-/** A line of fstab(5): blanks inside a field are octal escapes. */
-function fieldsOf(value: string) {
-  const [source = '', target = '', , options = ''] = value.trim().split(/\s+/);
-  return {
-    source: unescapeBlanks(source),
-    target: unescapeBlanks(target).replace(/^\/+|\/+$/g, ''),
-    options: new Set(options.split(',')),
-  };
-}
-
 function withSource(value: string, source: string): string {
   const [, ...rest] = value.trim().split(/\s+/);
   return [escapeBlanks(source), ...rest].join(' ');
-}
-
-function unescapeBlanks(field: string): string {
-  return field.replace(/\\([0-7]{3})/g, (_, octal: string) => String.fromCharCode(Number.parseInt(octal, 8)));
 }
 
 interface HostSource {

@@ -1,7 +1,7 @@
 // A container leaves links in what it writes: none of them leads Berth, which follows paths as root, to the host's folders.
 import assert from 'node:assert/strict';
 import { execFileSync } from 'node:child_process';
-import { existsSync, mkdirSync, readdirSync, readFileSync, symlinkSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { after, before, describe, it } from 'node:test';
 import { bindSources } from '../../services/lxc-svc/mount-sources.ts';
@@ -150,6 +150,48 @@ describe('sources below a volume', () => {
     bind();
     value(await rig.lxc.unmount({ container: 'killed' }));
     assert.deepEqual(traces(), clean);
+  });
+});
+
+describe('mount points that LXC makes', () => {
+  const entries = (container: string, more = '') => [
+    `tmpfs mnt/made tmpfs rw,create=dir${more} 0 0`,
+    `/volumes/${container}/data var none bind,create=dir 0 0`,
+    `/etc/hosts var/deep/hosts none bind,create=file${more} 0 0`,
+  ];
+  const DATA = [{ name: 'data', persistence: 'permanent' as const }];
+  const leaveLink = async (container: string, folder: string): Promise<void> => {
+    await runToTheEnd(container, allOf(container, DATA));
+    await end(container);
+    value(await rig.lxc.mount(allOf(container, DATA)));
+    const path = join(RUNDIR, 'lxc', container, folder);
+    rmSync(path, { recursive: true });
+    mkdirSync(join(HOST, container));
+    symlinkSync(join(HOST, container), path);
+  };
+
+  it('are made nowhere on the host where the container has left a link', async () => {
+    for (const [container, folder] of [
+      ['target', 'rootfs/mnt'],
+      ['deeper', 'volumes/data/deep'],
+    ] as const) {
+      makeScripted(container, 'true', entries(container));
+      await leaveLink(container, folder);
+      const answer = await rig.lxc.start(startOf(container));
+      assert.ok(!answer.ok && answer.error.code === 'START_FAILED');
+      assert.equal(answer.error.step, 'configuration');
+      assert.match(answer.error.reason, /is no place to mount something: .* is a symbolic link$/);
+      assert.deepEqual(readdirSync(join(HOST, container)), []);
+      value(await rig.lxc.unmount({ container }));
+    }
+  });
+
+  it('are left out, and made nowhere, where the container starts without them', async () => {
+    makeScripted('optional', 'ls -d /var/deep /mnt/made', entries('optional', ',optional'));
+    await leaveLink('optional', 'rootfs/mnt');
+    assert.match(await runToTheEnd('optional', allOf('optional', DATA)), /^\/var\/deep$/m);
+    assert.deepEqual(readdirSync(join(HOST, 'optional')), []);
+    await end('optional');
   });
 });
 
