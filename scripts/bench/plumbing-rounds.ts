@@ -4,13 +4,13 @@ import { mkdirSync } from 'node:fs';
 import process from 'node:process';
 import { attach } from '../../services/net-svc/attachments.ts';
 import { detachAll } from '../../services/net-svc/detachments.ts';
-import { repairOnce } from '../../services/net-svc/drift-repair.ts';
 import { createForwardPassage } from '../../services/net-svc/forward-passage.ts';
 import { createHostNetwork } from '../../services/net-svc/host-network.ts';
 import { ALL_AREAS } from '../../services/net-svc/kernel-watch.ts';
 import { createNat } from '../../services/net-svc/nat.ts';
 import { nftables } from '../../services/net-svc/nat-command.ts';
 import { openNamespaces } from '../../services/net-svc/netns.ts';
+import { repairOnce } from '../../services/net-svc/repair-pass.ts';
 import { silentLogger } from '../../shared/log/logger.ts';
 import type { Lease, Pool } from '../../shared/schema/network.ts';
 
@@ -125,7 +125,8 @@ async function timedPass(act: () => ReturnType<typeof repairOnce>): Promise<numb
   const start = process.hrtime.bigint();
   const { repaired, failures } = await act();
   const elapsed = Number(process.hrtime.bigint() - start) / 1e6;
-  if (repaired.length + failures.length > 0) throw new Error(`not clean: ${repaired.join()} ${failures.join()}`);
+  const found = [...repaired, ...failures].map(({ what }) => String(what));
+  if (found.length > 0) throw new Error(`not clean: ${found.join()}`);
   return elapsed;
 }
 

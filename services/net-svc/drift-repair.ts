@@ -1,17 +1,22 @@
 // Keeps what was asked for: looks whenever the kernel says that something changed, and brings back what is gone. Looking at
 // what is right writes nothing.
-import { setImmediate as nextTurn, setTimeout as wait } from 'node:timers/promises';
+import { setTimeout as wait } from 'node:timers/promises';
 import type { Logger } from '../../shared/log/logger.ts';
 import type { HealthReason } from '../../shared/schema/health.ts';
-import { attach } from './attachments.ts';
-import type { DesiredState } from './desired-state.ts';
-import { listedView, withHost } from './host-links.ts';
-import type { HostNetwork } from './host-network.ts';
+import { type ContainerPaces, createContainerPaces } from './container-paces.ts';
 import { ALL_AREAS, type KernelArea, type KernelWatch, watchKernel } from './kernel-watch.ts';
-import { NetFailure } from './net-failure.ts';
-import type { Namespaces } from './netns.ts';
-import { afterPass, CALM, isContested, type Pace, type Pass, restMs, retryMs } from './repair-pace.ts';
-import type { SenderGuard } from './sender-guard.ts';
+import type { NetFailure } from './net-failure.ts';
+import {
+  afterPass,
+  CALM,
+  CONTESTED_REST_MS,
+  isContested,
+  type Pace,
+  type Pass,
+  restMs,
+  retryMs,
+} from './repair-pace.ts';
+import { type Finding, type Findings, type PassContext, repairOnce } from './repair-pass.ts';
 
 export interface DriftRepair {
   /** The service itself is about to change something: the kernel will tell, and there is nothing to repair. */
@@ -21,11 +26,7 @@ export interface DriftRepair {
   stop(): Promise<void>;
 }
 
-export interface DriftContext {
-  readonly namespaces: Namespaces;
-  readonly host: HostNetwork;
-  readonly desired: DesiredState;
-  readonly senders?: SenderGuard;
+export interface DriftContext extends PassContext {
   readonly log: Logger;
   /** Hears what one pass repaired. */
   readonly announce: (what: readonly string[]) => void;
@@ -40,16 +41,14 @@ const MAX_WAIT_MS = 400;
 /** One line of the log; who deletes 200 links need not read 200 steps. */
 const MAX_TOLD = 20;
 
-interface Findings {
-  readonly repaired: readonly string[];
-  readonly failures: readonly NetFailure[];
-}
-
 /** Compares all areas at once, for what happened while nobody looked, then follows the kernel. Throws when it cannot be heard. */
 export function createDriftRepair(context: DriftContext): DriftRepair {
   const { log } = context;
   const stopped = new AbortController();
-  const state: State = { pace: CALM, failures: [], lastRepaired: '', ownChangeMs: Number.NEGATIVE_INFINITY };
+  const state: State = {
+    ...{ pace: CALM, containers: createContainerPaces(), failures: [], lastRepaired: '' },
+    ownChangeMs: Number.NEGATIVE_INFINITY,
+  };
   const watch = watchKernel(() => untilPause(state, stopped.signal));
   for (const { area, reason } of watch.deaf) log.warn(`changes of ${area} are not heard and not repaired: ${reason}`);
   const running = follow(context, watch, state, stopped.signal);
@@ -57,7 +56,7 @@ export function createDriftRepair(context: DriftContext): DriftRepair {
     expectChanges: () => {
       state.ownChangeMs = performance.now();
     },
-    healthReasons: () => reasonsOf(state, watch),
+    healthReasons: () => reasonsOf(context, state, watch),
     async stop() {
       stopped.abort();
       watch.close();
@@ -67,8 +66,11 @@ export function createDriftRepair(context: DriftContext): DriftRepair {
 }
 
 interface State {
+  /** Of the host's side. */
   pace: Pace;
-  failures: readonly NetFailure[];
+  readonly containers: ContainerPaces;
+  failures: readonly Finding<NetFailure>[];
+  /** Of the host's side. */
   lastRepaired: string;
   /** Monotonic milliseconds. */
   ownChangeMs: number;
@@ -78,19 +80,38 @@ async function follow(context: DriftContext, watch: KernelWatch, state: State, s
   let areas: ReadonlySet<KernelArea> = new Set(ALL_AREAS);
   while (!signal.aborted) {
     const startedMs = performance.now();
-    const findings = await repairOnce(context, areas);
+    const findings = await repairOnce(context, areas, (container, isHeard) =>
+      state.containers.takesTurn(container, isHeard, startedMs),
+    );
     const failed = findings.failures.length > 0;
-    const pass: Pass = { startedMs, endedMs: performance.now(), repaired: findings.repaired.length > 0, failed };
-    const wasContested = isContested(state.pace, pass.startedMs);
-    state.pace = afterPass(state.pace, pass);
+    const pass: Pass = { startedMs, endedMs: performance.now(), repaired: ofHost(findings).length > 0, failed };
     tell(context, state, findings);
-    if (!wasContested && isContested(state.pace, pass.endedMs)) {
-      context.log.error(`somebody undoes repairs of the network, the last of: ${state.lastRepaired}; slowing down`);
-    }
+    keepPace(context, state, pass, findings);
     await rest(restMs(state.pace, pass), signal);
-    const heard = await watch.next(retryMs(state.pace), () => context.host.unheardTables());
+    const heard = await watch.next(waitMs(state), () => context.host.unheardTables());
     areas = failed ? new Set(ALL_AREAS) : heard;
   }
+}
+
+const ofHost = ({ repaired }: Findings): string[] =>
+  repaired.filter(({ container }) => container === undefined).map(({ what }) => what);
+
+/** Somebody who fights on the host slows everything down; who does so within a container, what is done for that one. */
+function keepPace({ desired, log }: DriftContext, state: State, pass: Pass, findings: Findings): void {
+  const wasContested = isContested(state.pace, pass.startedMs);
+  state.pace = afterPass(state.pace, pass);
+  if (!wasContested && isContested(state.pace, pass.endedMs)) {
+    log.error(`somebody undoes repairs of the network, the last of: ${state.lastRepaired}; slowing down`);
+  }
+  for (const { container, lastRepaired } of state.containers.afterPass(pass, findings.repaired, desired.attachments)) {
+    log.error(`repairs of the network of ${container} are undone, the last of: ${lastRepaired}; slowing down for it`);
+  }
+}
+
+/** Until the next pass although nothing is heard; -1: none. */
+function waitMs({ pace, containers }: State): number {
+  const waits = [retryMs(pace), containers.dueMs(performance.now())].filter((ms) => ms >= 0);
+  return waits.length === 0 ? -1 : Math.min(...waits);
 }
 
 /** Until a burst of events is over, and nothing is changed by the service itself; what is heard meanwhile belongs to the same pass. */
@@ -102,93 +123,46 @@ async function untilPause(state: State, signal: AbortSignal): Promise<void> {
   }
 }
 
-/** One pass. What fails does not keep the rest from being repaired. */
-export async function repairOnce(
-  context: Pick<DriftContext, 'namespaces' | 'host' | 'senders'> & {
-    readonly desired: Pick<DesiredState, 'attachments' | 'isMacvlan'>;
-  },
-  areas: ReadonlySet<KernelArea>,
-): Promise<Findings> {
-  const repaired: string[] = [];
-  const failures: NetFailure[] = [];
-  const note = (error: unknown): void => {
-    if (!(error instanceof NetFailure)) throw error;
-    failures.push(error);
-  };
-  const record = (step: string): void => {
-    repaired.push(step);
-  };
-  // Links first: the pairs of containers hang on the bridges.
-  await context.host.repair(only(areas, 'links'), record).catch(note);
-  const rules = context.host.repair(only(areas, 'rules'), record).catch(note);
-  // They are compared by programs, which are started then and run while the containers are compared here.
-  await nextTurn();
-  try {
-    if (areas.has('links') || areas.has('mounts')) repairAttachments(context, areas, record, note);
-  } catch (error) {
-    note(error);
-  }
-  await rules;
-  if (areas.has('rules')) await context.senders?.ensure(record);
-  return { repaired, failures };
-}
-
-function only(areas: ReadonlySet<KernelArea>, area: KernelArea): ReadonlySet<KernelArea> {
-  return new Set(areas.has(area) ? [area] : []);
-}
-
-function repairAttachments(
-  { namespaces, desired }: Parameters<typeof repairOnce>[0],
-  areas: ReadonlySet<KernelArea>,
-  record: (step: string) => void,
-  note: (error: unknown) => void,
-): void {
-  // Every mount of the machine is told, and of those only the files of namespaces concern us.
-  const isDue = (container: string): boolean => areas.has('links') || !namespaces.isHeld(container);
-  const due = [...desired.attachments].filter(([container]) => isDue(container));
-  if (due.length === 0) return;
-  withHost((host) => {
-    const view = listedView(host);
-    const mode = {
-      strictness: 'enough',
-      mayCreateNamespace: false,
-      wasAttached: true,
-      record,
-      view,
-      isMacvlan: desired.isMacvlan,
-    } as const;
-    for (const [container, leases] of due) {
-      try {
-        attach(namespaces, container, leases, mode);
-      } catch (error) {
-        note(error);
-      }
-    }
-  });
-}
-
-function tell({ log, announce }: DriftContext, state: State, { repaired, failures }: Findings): void {
+function tell({ log, announce }: DriftContext, state: State, findings: Findings): void {
+  const { repaired, failures } = findings;
   if (repaired.length > 0) {
-    const more = repaired.length - MAX_TOLD;
-    const told = more > 0 ? [...repaired.slice(0, MAX_TOLD), `and ${more} more`] : repaired;
-    state.lastRepaired = told.join('; ');
-    log.warn(`repaired: ${state.lastRepaired}`);
+    const told = cut(repaired.map(({ what }) => what));
+    log.warn(`repaired: ${told.join('; ')}`);
     announce(told);
   }
-  const before = new Set(state.failures.map(({ message }) => message));
-  for (const { message } of failures) if (!before.has(message)) log.error(`cannot be repaired: ${message}`);
-  state.failures = failures;
+  const here = ofHost(findings);
+  if (here.length > 0) state.lastRepaired = cut(here).join('; ');
+  const before = new Set(state.failures.map(({ what }) => what.message));
+  for (const { what } of failures) if (!before.has(what.message)) log.error(`cannot be repaired: ${what.message}`);
+  // Who was not looked at is as before.
+  state.failures = [
+    ...failures,
+    ...state.failures.filter(({ container }) => container !== undefined && state.containers.isPutOff(container)),
+  ];
 }
 
-function reasonsOf({ pace, failures, lastRepaired }: State, { deaf }: KernelWatch): HealthReason[] {
-  const reasons: HealthReason[] = failures.slice(0, MAX_TOLD).map(({ step, message }) => ({
+function cut(steps: readonly string[]): string[] {
+  const more = steps.length - MAX_TOLD;
+  return more > 0 ? [...steps.slice(0, MAX_TOLD), `and ${more} more`] : [...steps];
+}
+
+function reasonsOf({ desired }: DriftContext, state: State, { deaf }: KernelWatch): HealthReason[] {
+  const { pace, containers, failures, lastRepaired } = state;
+  const reasons: HealthReason[] = failures.slice(0, MAX_TOLD).map(({ what: { step, message } }) => ({
     code: 'NETWORK_NOT_REPAIRED',
     subject: step,
     message: `cannot be repaired: ${message}`,
   }));
-  if (isContested(pace, performance.now())) {
+  const nowMs = performance.now();
+  if (isContested(pace, nowMs)) {
     const message = `somebody undoes repairs of the network again and again; the last were: ${lastRepaired}; find out who`;
     reasons.push({ code: 'NETWORK_CONTESTED', subject: 'network', message });
+  }
+  const fights = containers.contested(nowMs).filter(({ container }) => desired.attachments.has(container));
+  for (const fight of fights.slice(0, MAX_TOLD)) {
+    const who = `container ${fight.container}, or somebody in its place, undoes repairs of its network again and again`;
+    const message = `${who}; the last were: ${fight.lastRepaired}; it is repaired every ${CONTESTED_REST_MS / 1_000} s only`;
+    reasons.push({ code: 'NETWORK_CONTESTED', subject: `container ${fight.container}`, message });
   }
   for (const { area, reason } of deaf) {
     const message = `changes of ${area} are not heard and not repaired: ${reason}`;

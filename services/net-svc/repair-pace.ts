@@ -1,4 +1,5 @@
-// How often to repair: at once, but with a bounded part of the machine, and slowly against somebody who fights. Pure.
+// How often to repair: at once, but with a bounded part of the machine, and slowly against somebody who fights. Of the host's side, or of one
+// container. Pure.
 
 /** A pass may take a tenth of the time. */
 const REST_PER_WORK = 10;
@@ -8,7 +9,7 @@ const MAX_REST_MS = 300;
 /** More repairs than this within the window, and somebody undoes them on purpose. */
 const MAX_REPAIRS = 20;
 const WINDOW_MS = 10_000;
-const CONTESTED_REST_MS = 5_000;
+export const CONTESTED_REST_MS = 5_000;
 /** After a repair that failed it is tried again, also when nothing is heard. */
 const RETRY_MS = 1_000;
 const MAX_RETRY_MS = 15_000;

@@ -267,6 +267,46 @@ describe('drift of the network', () => {
     assert.ok((await service.net.listAttachments({})).ok);
   });
 
+  it('of everybody else is repaired at once while one container undoes repairs of its own, who is named in health', async () => {
+    assert.ok((await service.net.attach({ container: 'evil', interfaces: [leaseOf(internal, 'evil', 66)] })).ok);
+    const fighter = spawn('nsenter', [`--net=${dir}/evil`, 'ip', '-batch', '-'], {
+      stdio: ['pipe', 'inherit', 'inherit'],
+    });
+    const contested = async (): Promise<string[]> => {
+      const health = await service.ctlNet.health({});
+      const reasons = health.ok ? health.value.reasons : [];
+      return reasons.flatMap(({ code, subject }) => (code === 'NETWORK_CONTESTED' ? [subject] : []));
+    };
+    const isOfEvil = (what: string): boolean => what === 'bring up eth0 of evil';
+    try {
+      fighter.stdin.on('error', () => undefined);
+      let answered = 0;
+      repaired.length = 0;
+      onRepaired = () => {
+        const times = repaired.filter(isOfEvil).length;
+        if (times > answered || answered === 0) fighter.stdin.write('link set eth0 down\n');
+        answered = times;
+      };
+      onRepaired();
+      await eventually('the fight is noticed', 6 * PATIENCE_MS, async () => (await contested()).length > 0);
+      repaired.length = 0;
+      for (let times = 1; times <= 3; times++) {
+        run(['nft', 'delete', 'table', 'ip', 'berth']);
+        await comes('the rules', () => repaired.filter((what) => what.startsWith('set up NAT')).length === times);
+      }
+      // That one waits for 5 s between two repairs.
+      assert.ok(repaired.filter(isOfEvil).length < 3, repaired.join('; '));
+      assert.deepEqual(await contested(), ['container evil']);
+      assert.ok(link('eth0', `${dir}/evil`)?.flags.includes('UP') === false, 'it rests');
+      // Put off is not forgotten.
+      await isTold(/^bring up eth0 of evil$/);
+    } finally {
+      onRepaired = () => undefined;
+      await kill(fighter);
+      assert.ok((await service.net.detach({ container: 'evil' })).ok);
+    }
+  });
+
   it('by somebody who fights is repaired slowly and told in health', async (test) => {
     repaired.length = 0;
     const codes = async (): Promise<string[]> => {
