@@ -1,7 +1,7 @@
 // Which address a container interface gets. Pure: looks at one pool's leases and answers; nothing is changed here.
 //
 // 1. An address that was asked for, or that the revision reserves for this key.
-// 2. The one it has; or had before the revision moved it (an update that was rolled back).
+// 2. The one it has; or had before a revision moved it, or fixed it for another (an update that was rolled back).
 // 3. The lowest one never used; when there is none, the least recently released.
 // Never the network's, the broadcast's, the gateway's, one of the machine's own on a macvlan's parent, one reserved for somebody else, or one in quarantine (see ledger.ts).
 import { formatIpv4, type Ipv4, macOf } from '../../shared/ipv4/address.ts';
@@ -65,6 +65,8 @@ export function bindingHolder(
   if (slot === undefined) return undefined;
   const lease = leases.table.read(slot);
   if (lease.state === 'released' || lease.holder === holder) return undefined;
+  // What the revision has no such interface of waits for one that has.
+  if (leases.view.interfaces?.has(lease.holder) === false) return undefined;
   // Addresses that the revision gave, it may give to another: only dynamic leases bind for good, and those of holders that it moves do not.
   if (lease.state === 'static' && leases.view.reservedFor.get(lease.holder) !== address) return undefined;
   const elsewhere = leases.view.reservedFor.get(lease.holder);
@@ -116,7 +118,10 @@ function slotFor(
   const reservation = leases.view.reservedBy.get(lease.address);
   if (whyUnusable(leases.view, lease.address) !== undefined) return undefined;
   if (reservation !== undefined && `${reservation.container}/${reservation.interface}` !== holder) return undefined;
-  return lease.state === 'released' && leases.quarantine.has(lease.address) ? undefined : lease;
+  if (lease.state !== 'released' && lease.holder === holder) return lease;
+  // Its home, which a revision may have fixed for another meanwhile.
+  if (bindingHolder(leases, holder, lease.address) !== undefined) return undefined;
+  return leases.quarantine.has(lease.address) ? undefined : lease;
 }
 
 function exhausted(leases: PoolLeases): Refusal {
@@ -132,11 +137,18 @@ function exhausted(leases: PoolLeases): Refusal {
 function refuseMac(leases: PoolLeases, holder: string, address: Ipv4, mac: string): Refusal | undefined {
   const slot = leases.table.slotWithMac(mac);
   const other = slot === undefined ? undefined : leases.table.read(slot).holder;
-  if (other !== undefined && other !== holder) return { code: 'MAC_TAKEN', mac, holder: other };
+  if (other !== undefined && other !== holder && bindsMac(leases.view, other, mac)) {
+    return { code: 'MAC_TAKEN', mac, holder: other };
+  }
   const derivedFrom = addressOfDerived(mac);
   if (derivedFrom === undefined || derivedFrom === address || !subnetContains(leases.view.subnet, derivedFrom))
     return undefined;
   return { code: 'MAC_TAKEN', mac, holder: `whoever has ${formatIpv4(derivedFrom)}` };
+}
+
+/** A MAC is set by revisions alone, and is who has it by the present one's. */
+function bindsMac({ interfaces }: PoolView, holder: string, mac: string): boolean {
+  return interfaces === undefined || interfaces.get(holder) === mac;
 }
 
 function addressOfDerived(mac: string): Ipv4 | undefined {

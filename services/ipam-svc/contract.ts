@@ -3,7 +3,7 @@ import * as z from 'zod/mini';
 import { defineContract } from '../../shared/ipc/contract.ts';
 import { healthRequest } from '../../shared/schema/health.ts';
 import { containerName, epochMs, interfaceName, ipv4, poolName, unicastMac } from '../../shared/schema/names.ts';
-import { bridgePool, lease, reservation } from '../../shared/schema/network.ts';
+import { bridgePool, interfacesByPool, lease, reservation } from '../../shared/schema/network.ts';
 
 const leaseKey = { pool: poolName, container: containerName, interface: interfaceName };
 
@@ -21,10 +21,17 @@ export const ipamContract = defineContract({
   files: { owns: ['<storage>/ipam'], reads: [], writes: [] },
   watch: { readyMs: 10_000, beatMs: 1_000, missedBeats: 3 },
   requests: {
-    /** Replaces the pools and reservations of the revision. Existing leases keep their addresses. */
+    /**
+     * Replaces the pools and reservations of the revision. Existing leases keep their addresses, but for those that the revision fixes for another
+     * while it has not the interface that holds them. Without `interfaces` every lease counts as the revision's.
+     */
     configure: {
       callers: ['state-svc'],
-      params: z.strictObject({ pools: z.array(bridgePool), reservations: z.array(reservation) }),
+      params: z.strictObject({
+        pools: z.array(bridgePool),
+        reservations: z.array(reservation),
+        interfaces: z.optional(interfacesByPool),
+      }),
       result: z.strictObject({}),
       errors: {
         INVALID_POOLS: z.strictObject({

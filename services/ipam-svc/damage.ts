@@ -37,7 +37,7 @@ export function addressesInDoubt(leases: Pick<PoolLeases, 'view' | 'table'>, los
   const lowest = collect(leases, loss.records, (address) => !view.reservedBy.has(address));
   const released = table.released().map((slot) => ({ slot, lease: table.read(slot) }));
   const front = released.slice(0, loss.records);
-  const homes = loss.records === 0 ? [] : released.filter(({ slot, lease }) => table.homeOf(lease.holder) === slot);
+  const homes = loss.records === 0 ? [] : released.filter(({ slot }) => table.homeOwnerOf(slot) !== undefined);
   const taken = [...front, ...homes].map(({ lease }) => lease.address);
   return [...lowest, ...lowestNeverUsed(leases, doubtfulAddresses(loss)), ...taken];
 }

@@ -2,22 +2,26 @@
 //
 //   <sequence> <operation> <fields…> <crc>\n
 //   1 journal 1 5d2f7c1a
-//   2 config 1789000000000 {"pools":[…],"reservations":[…]} 0c9a51fe
+//   2 config 1789000000000 {"pools":[…],"reservations":[…]} {"internal":{"net-server/eth0":null}} 0c9a51fe
 //   3 lease internal net-server eth0 10.0.5.2 dynamic - 1789000000123 77ab01c3
 //   4 release internal net-server eth0 10.0.5.2 1789000000456 e0417d52
 //
 // `sequence` counts from 1 without gaps, so that a lost line is noticed. `crc` is the CRC-32, eight hex digits, of everything before
-// the space in front of it. Fields hold no spaces (names cannot, JSON is written without), and only ASCII.
+// the space in front of it. Fields hold no spaces (names cannot, JSON is written without), and only ASCII. What follows the pools in a `config`
+// is passed over by builds that do not know it, and missing in their lines.
 import * as z from 'zod/mini';
 import { formatIpv4, type Ipv4, parseIpv4 } from '../../shared/ipv4/address.ts';
 import { containerName, interfaceName, poolName } from '../../shared/schema/names.ts';
-import { bridgePool, reservation } from '../../shared/schema/network.ts';
+import { bridgePool, type InterfacesByPool, interfacesByPool, reservation } from '../../shared/schema/network.ts';
 import { digitsAt, fieldEnd, hexAt, isAt } from './ascii-fields.ts';
 import { crc32, crc32Latin1 } from './crc32.ts';
 import { decodeLease, type LeaseLine, type Origin } from './lease-line.ts';
 
-export const configuration = z.strictObject({ pools: z.array(bridgePool), reservations: z.array(reservation) });
-export type Configuration = z.output<typeof configuration>;
+const fixedPart = z.strictObject({ pools: z.array(bridgePool), reservations: z.array(reservation) });
+export interface Configuration extends z.output<typeof fixedPart> {
+  /** Undefined: not told, so whatever holds a lease counts as the revision's. */
+  readonly interfaces?: InterfacesByPool | undefined;
+}
 
 export interface LeaseKey {
   readonly pool: string;
@@ -28,7 +32,7 @@ export interface LeaseKey {
 export type Entry =
   /** First line of every file. */
   | { readonly op: 'journal' }
-  /** Replaces all pools and reservations, so that a restarted service knows them before anybody tells it. */
+  /** Replaces all pools, reservations and interfaces, so that a restarted service knows them before anybody tells it. */
   | { readonly op: 'config'; readonly ms: number; readonly configuration: Configuration }
   /** From now on the key has this address and no other; whoever had it has it no longer. `mac` undefined: derived from the address. */
   | ({
@@ -70,7 +74,7 @@ function encodeFields(entry: Entry): string {
     case 'journal':
       return ` ${VERSION}`;
     case 'config':
-      return ` ${entry.ms} ${JSON.stringify(entry.configuration)}`;
+      return ` ${entry.ms} ${encodeConfiguration(entry.configuration)}`;
     case 'lease':
       return `${encodeHolder(entry)} ${entry.origin} ${entry.mac ?? '-'} ${entry.ms}`;
     case 'release':
@@ -82,6 +86,10 @@ function encodeFields(entry: Entry): string {
     case 'doubt':
       return ` ${entry.records} ${entry.addresses}`;
   }
+}
+
+function encodeConfiguration({ interfaces, ...fixed }: Configuration): string {
+  return interfaces === undefined ? JSON.stringify(fixed) : `${JSON.stringify(fixed)} ${JSON.stringify(interfaces)}`;
 }
 
 function encodeHolder(entry: LeaseKey & { readonly address: Ipv4 }): string {
@@ -136,10 +144,12 @@ function decodeFields([op = '', ...fields]: readonly string[]): Entry | undefine
   }
 }
 
-function decodeConfig([msText, json]: readonly string[]): Entry | undefined {
+function decodeConfig([msText, json, more]: readonly string[]): Entry | undefined {
   const ms = Number(msText);
-  const parsed = configuration.safeParse(parseJson(json));
-  return parsed.success && isCount(ms) ? { op: 'config', ms, configuration: parsed.data } : undefined;
+  const fixed = fixedPart.safeParse(parseJson(json));
+  if (!fixed.success || !isCount(ms)) return undefined;
+  const { data: interfaces } = interfacesByPool.safeParse(parseJson(more));
+  return { op: 'config', ms, configuration: { ...fixed.data, ...(interfaces === undefined ? {} : { interfaces }) } };
 }
 
 function decodeEnd(op: 'release' | 'past', fields: readonly string[]): Entry | undefined {

@@ -24,8 +24,13 @@ export interface Slot {
 export interface LeaseTable {
   slotOf(address: Ipv4): number | undefined;
   heldBy(holder: string): number | undefined;
-  /** The slot that a holder had dynamically before it was moved away, while nobody else got it. */
+  /**
+   * The slot that a holder had dynamically before it was moved away, or before it was fixed for another; while nobody else got it
+   * dynamically.
+   */
   homeOf(holder: string): number | undefined;
+  /** Whose home the slot is, who does not hold it now. */
+  homeOwnerOf(slot: number): string | undefined;
   slotWithMac(mac: string): number | undefined;
   read(slot: number): Slot;
   /** Ever used addresses. */
@@ -95,6 +100,7 @@ export function createLeaseTable(reusable: (address: Ipv4) => boolean): LeaseTab
   /** Of those who have one. */
   const slotByHolder = createSlotIndex(holders.hashAt);
   const homes = new Map<string, number>();
+  const homeOwners = new Map<number, string>();
   const macs = new Map<number, string>();
   const slotByMac = new Map<string, number>();
   let tickets = 0;
@@ -155,8 +161,14 @@ export function createLeaseTable(reusable: (address: Ipv4) => boolean): LeaseTab
     const before = homes.get(holder);
     if (before === slot) return () => undefined;
     const put = (value: number | undefined): void => {
-      if (value === undefined) homes.delete(holder);
-      else homes.set(holder, value);
+      const old = homes.get(holder);
+      if (old !== undefined) homeOwners.delete(old);
+      if (value === undefined) {
+        homes.delete(holder);
+      } else {
+        homes.set(holder, value);
+        homeOwners.set(value, holder);
+      }
     };
     put(slot);
     return () => put(before);
@@ -175,6 +187,7 @@ export function createLeaseTable(reusable: (address: Ipv4) => boolean): LeaseTab
     count -= 1;
     slotByAddress.delete(count);
     setHolder(count, '');
+    columns.state[count] = FREE;
   }
 
   function setHolder(slot: number, holder: string): void {
@@ -206,10 +219,17 @@ export function createLeaseTable(reusable: (address: Ipv4) => boolean): LeaseTab
     };
   }
 
+  /** What becomes of the way home to a slot that `holder` gets: one that got it dynamically has it for good, a revision that fixes it for a time. */
+  function settleHome(slot: number, holder: string, state: number, before: { holder: string; state: number }): Undo {
+    const owner = homeOwners.get(slot);
+    if (state === DYNAMIC || owner === holder) return owner === undefined ? () => undefined : setHome(owner, undefined);
+    return before.state === DYNAMIC && before.holder !== holder ? setHome(before.holder, slot) : () => undefined;
+  }
+
   function occupy(slot: number, holder: string, state: number, ms: number): Undo {
     const before = { holder: holders.read(slot), state: stateOf(slot), ms: columns.ms[slot] ?? 0 };
     const undoLink = unlink(slot);
-    const undoHome = homes.get(before.holder) === slot ? setHome(before.holder, undefined) : () => undefined;
+    const undoHome = settleHome(slot, holder, state, before);
     if (before.state !== FREE) slotByHolder.delete(slot);
     setHolder(slot, holder);
     columns.state[slot] = state;
@@ -284,7 +304,7 @@ export function createLeaseTable(reusable: (address: Ipv4) => boolean): LeaseTab
     columns.state[slot] = FREE;
     columns.ms[slot] = ms;
     columns.ticket[slot] = tickets;
-    if (home) homes.set(holder, slot);
+    if (home) setHome(holder, slot);
     if (reusable(address)) link(slot, tail, NONE);
   }
 
@@ -297,6 +317,7 @@ export function createLeaseTable(reusable: (address: Ipv4) => boolean): LeaseTab
     slotOf: (address) => slotByAddress.find(address),
     heldBy,
     homeOf: (holder) => homes.get(holder),
+    homeOwnerOf: (slot) => homeOwners.get(slot),
     slotWithMac: (mac) => slotByMac.get(mac),
     read: (slot) => ({
       address: addressOf(slot),
@@ -325,6 +346,7 @@ export function createLeaseTable(reusable: (address: Ipv4) => boolean): LeaseTab
   };
 }
 
-function undoAll(undos: readonly Undo[]): void {
+/** The last one first. */
+export function undoAll(undos: readonly Undo[]): void {
   for (let at = undos.length - 1; at >= 0; at -= 1) undos[at]?.();
 }

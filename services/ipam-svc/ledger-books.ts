@@ -2,10 +2,10 @@
 //
 // The same `apply` serves replay and life, so that what a restart reads is what was.
 import { addressesInDoubt, doubtfulAddresses, type Loss, lowestNeverUsed } from './damage.ts';
-import type { Configuration, Entry, LeaseKey } from './journal-format.ts';
+import type { Configuration, Entry } from './journal-format.ts';
 import type { LeaseLine } from './lease-line.ts';
 import type { Undo } from './lease-table.ts';
-import { holderOf, type PoolView, viewPool } from './pool.ts';
+import { holderOf, keyOf, type PoolView, viewPool } from './pool.ts';
 import { createPoolHistory, type PoolHistory } from './pool-leases.ts';
 
 export interface Doubt {
@@ -47,7 +47,7 @@ export function createBooks(): Books {
 
   function setConfiguration(next: Configuration, ms: number): Undo {
     const before = { configuration, ms: configuredMs };
-    const views = new Map(next.pools.map((pool) => [pool.name, viewPool(pool, next.reservations)]));
+    const views = new Map(next.pools.map((pool) => [pool.name, viewPool(pool, next)]));
     for (const pool of views.keys()) historyOf(pool);
     const undos = [...histories].map(([pool, history]) => setView(history, views.get(pool)));
     configuration = next;
@@ -125,20 +125,21 @@ export function createBooks(): Books {
   };
 }
 
-/** Released ones first: a lease replayed earlier must not be undone by an older end of the same holder. */
+/** Past ones first: a lease replayed earlier must not be undone by an older end of the same holder. */
 function snapshotPool(pool: string, { table, quarantined }: PoolHistory): Entry[] {
-  const keyOf = (holder: string): LeaseKey => {
-    const [container = '', name = ''] = holder.split('/');
-    return { pool, container, interface: name };
-  };
-  const past = table.released().map((slot): Entry => {
+  const pastOf = (slot: number): Entry => {
     const { holder, address, ms } = table.read(slot);
-    return { op: 'past', ...keyOf(holder), address, home: table.homeOf(holder) === slot, ms };
-  });
+    const owner = table.homeOwnerOf(slot);
+    return { op: 'past', ...keyOf(pool, owner ?? holder), address, home: owner !== undefined, ms };
+  };
+  const past = table.released().map(pastOf);
   const held: Entry[] = [];
   for (let slot = 0; slot < table.count(); slot += 1) {
     const { holder, address, state, mac, ms } = table.read(slot);
-    if (state !== 'released') held.push({ op: 'lease', ...keyOf(holder), address, origin: state, mac, ms });
+    if (state === 'released') continue;
+    // Somebody's home, which the revision fixes for another.
+    if (table.homeOwnerOf(slot) !== undefined) past.push(pastOf(slot));
+    held.push({ op: 'lease', ...keyOf(pool, holder), address, origin: state, mac, ms });
   }
   return [...quarantined().map((address): Entry => ({ op: 'quarantine', pool, address })), ...past, ...held];
 }

@@ -6,9 +6,9 @@ import type { Problem } from '../../shared/revision/revision.ts';
 import type { Lease, Reservation } from '../../shared/schema/network.ts';
 import { bindingHolder, decide, type Refusal } from './allocator.ts';
 import type { Configuration, Entry, LeaseKey } from './journal-format.ts';
-import type { Undo } from './lease-table.ts';
+import { type LeaseTable, type Undo, undoAll } from './lease-table.ts';
 import { type Books, createBooks } from './ledger-books.ts';
-import { checkConfiguration, holderOf, type PoolView, viewPool } from './pool.ts';
+import { checkConfiguration, holderOf, keyOf, type PoolView, viewPool } from './pool.ts';
 
 export interface Change {
   readonly records: readonly Entry[];
@@ -75,7 +75,7 @@ function configure(books: Books, next: Configuration, ms: number): Configured {
   if (problems.length > 0) return { ok: false, error: { code: 'INVALID_POOLS', problems: [...problems] } };
   if (clash !== undefined) return { ok: false, error: taken(clash.reservation, clash.holder) };
   if (JSON.stringify(next) === JSON.stringify(books.configuration())) return { ok: true, warnings, change: UNCHANGED };
-  const views = new Map(next.pools.map((pool) => [pool.name, viewPool(pool, next.reservations)]));
+  const views = new Map(next.pools.map((pool) => [pool.name, viewPool(pool, next)]));
   for (const reservation of next.reservations) {
     const view = views.get(reservation.pool);
     const table = books.histories().get(reservation.pool)?.table;
@@ -92,9 +92,7 @@ function allocate(books: Books, container: string, wishes: readonly InterfaceWis
   const records: Entry[] = [];
   const undos: Undo[] = [];
   const granted: Granted[] = [];
-  const undo = (): void => {
-    for (let at = undos.length - 1; at >= 0; at -= 1) undos[at]?.();
-  };
+  const undo = (): void => undoAll(undos);
   for (const wish of wishes) {
     const grant = allocateOne(books, container, wish, ms);
     if (!grant.ok) {
@@ -135,7 +133,18 @@ function allocateOne(
   if (reused && current.mac === choice.mac && current.state === choice.origin)
     return { ok: true, granted, change: UNCHANGED };
   const entry: Entry = { op: 'lease', ...key, ...choice, ms };
-  return { ok: true, granted, change: { records: [entry], undo: books.apply(entry) } };
+  const records = [...withoutMac(history.table, key.pool, holder, choice.mac), entry];
+  const undos = records.map(books.apply);
+  return { ok: true, granted, change: { records, undo: () => undoAll(undos) } };
+}
+
+/** The lease that has this MAC from an earlier revision, and keeps its address without it. */
+function withoutMac(table: LeaseTable, pool: string, holder: string, mac: string | undefined): Entry[] {
+  const slot = mac === undefined ? undefined : table.slotWithMac(mac);
+  if (slot === undefined) return [];
+  const { holder: other, address, state, ms } = table.read(slot);
+  if (other === holder || state === 'released') return [];
+  return [{ op: 'lease', ...keyOf(pool, other), address, origin: state, mac: undefined, ms }];
 }
 
 function release(books: Books, key: LeaseKey, ms: number): Released {

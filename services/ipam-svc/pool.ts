@@ -4,7 +4,7 @@ import { mustParseSubnet, type Subnet, subnetContains, subnetSize } from '../../
 import { checkPools } from '../../shared/revision/pool-rules.ts';
 import type { Problem } from '../../shared/revision/revision.ts';
 import type { Pool, Reservation } from '../../shared/schema/network.ts';
-import type { Configuration } from './journal-format.ts';
+import type { Configuration, LeaseKey } from './journal-format.ts';
 
 export interface PoolView {
   readonly pool: Pool;
@@ -13,14 +13,25 @@ export interface PoolView {
   readonly reservedBy: ReadonlyMap<Ipv4, Reservation>;
   /** The address that the revision reserves for `container/interface`. */
   readonly reservedFor: ReadonlyMap<string, Ipv4>;
+  /** MACs that the revision sets for its interfaces, null for those whose MAC is derived; undefined: it was not told which it has. */
+  readonly interfaces: ReadonlyMap<string, string | null> | undefined;
 }
 
 export function holderOf(key: { readonly container: string; readonly interface: string }): string {
   return `${key.container}/${key.interface}`;
 }
 
-/** The pool with those of the reservations that concern it and that it can keep. */
-export function viewPool(pool: Pool, reservations: readonly Reservation[]): PoolView {
+/** The key that `holderOf` made this of. */
+export function keyOf(pool: string, holder: string): LeaseKey {
+  const [container = '', name = ''] = holder.split('/');
+  return { pool, container, interface: name };
+}
+
+/** The pool with what concerns it, and of the reservations those that it can keep. */
+export function viewPool(
+  pool: Pool,
+  { reservations, interfaces }: Pick<Configuration, 'reservations' | 'interfaces'>,
+): PoolView {
   const subnet = mustParseSubnet(pool.subnet);
   const gateway = mustParseIpv4(pool.gateway);
   const reservedBy = new Map<Ipv4, Reservation>();
@@ -31,7 +42,8 @@ export function viewPool(pool: Pool, reservations: readonly Reservation[]): Pool
     reservedBy.set(address, reservation);
     reservedFor.set(holderOf(reservation), address);
   }
-  return { pool, subnet, gateway, reservedBy, reservedFor };
+  const own = interfaces === undefined ? undefined : new Map(Object.entries(interfaces[pool.name] ?? {}));
+  return { pool, subnet, gateway, reservedBy, reservedFor, interfaces: own };
 }
 
 /** Addresses of this machine in the subnet of a macvlan pool, beside the gateway. */
@@ -68,7 +80,7 @@ export function checkConfiguration({ pools, reservations }: Configuration): Chec
   const problems = checkPools(pools.map((pool, index) => ({ path: `pools[${index}]`, pool })));
   if (problems.length > 0) return { problems, warnings: [], clash: undefined };
   const warnings: string[] = [];
-  const views = new Map(pools.map((pool) => [pool.name, viewPool(pool, [])]));
+  const views = new Map(pools.map((pool) => [pool.name, viewPool(pool, { reservations: [] })]));
   const addresses = new Map<string, Reservation>();
   const statics = new Map<string, string>();
   let clash: CheckedConfiguration['clash'];

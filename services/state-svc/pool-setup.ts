@@ -3,7 +3,7 @@
 import { type Overlap, overlapMessage } from '../../shared/revision/host-overlap.ts';
 import type { Problem, Revision } from '../../shared/revision/revision.ts';
 import type { HealthReason } from '../../shared/schema/health.ts';
-import type { Pool } from '../../shared/schema/network.ts';
+import type { InterfacesByPool, Pool } from '../../shared/schema/network.ts';
 import { type Clock, sleep } from './clock.ts';
 import type { Container } from './container.ts';
 import type { Ask, Peers } from './peers.ts';
@@ -22,7 +22,9 @@ export async function configure(revision: Revision, peers: Peers, ask: Ask, noth
   const makeLinks = () => ask(() => peers.net.configure({ pools }));
   const early = nothingRuns ? makeLinks() : undefined;
   const [leases] = await Promise.all([
-    ask(() => peers.ipam.configure({ pools, reservations: [...revision.reservations] })),
+    ask(() =>
+      peers.ipam.configure({ pools, reservations: [...revision.reservations], interfaces: interfacesOf(revision) }),
+    ),
     early,
   ]);
   if (!leases.ok) {
@@ -46,6 +48,18 @@ export async function configure(revision: Revision, peers: Peers, ask: Ask, noth
     case 'NET_FAILED':
       return { refused: [], reasons: [poolsReason(`${links.error.step}: ${links.error.reason}`)] };
   }
+}
+
+/** Those of other revisions keep no address and no MAC from what this one fixes. */
+function interfacesOf({ containers }: Revision): InterfacesByPool {
+  const byPool: Record<string, Record<string, string | null>> = {};
+  for (const { name: container, network } of containers) {
+    for (const { pool, interface: name, mac = null } of network.mode === 'pool' ? network.interfaces : []) {
+      byPool[pool] ??= {};
+      byPool[pool][`${container}/${name}`] = mac;
+    }
+  }
+  return byPool;
 }
 
 /** What the machine has on a macvlan's parent is in the pool's subnet, and must be nobody's lease. */

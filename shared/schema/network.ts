@@ -27,6 +27,16 @@ export const reservation = z.strictObject({
 });
 export type Reservation = z.output<typeof reservation>;
 
+/**
+ * Of a revision, by pool: `<container>/<interface>` of each container that has an interface there, and the MAC that is set for it; null: derived from
+ * its address. Names instead of records, as a frame must hold those of all containers.
+ */
+export const interfacesByPool = z.record(
+  poolName,
+  z.record(z.string().check(z.regex(/^[^/\s]+\/[^/\s]+$/)), z.nullable(unicastMac)),
+);
+export type InterfacesByPool = z.output<typeof interfacesByPool>;
+
 export const lease = z.strictObject({
   pool: poolName,
   container: containerName,

@@ -103,6 +103,28 @@ describe('integration.updates', () => {
     assert.equal((await progressReaches(it.socket, 'current', 'UPDATED')).status, 'UPDATED');
   });
 
+  it('gives a container that is renamed the MAC and the address of the old one, and both back', async () => {
+    const mac = '02:11:22:33:44:55';
+    const named = (address?: string): SourceContainer => ({
+      args: { ...POOLED.args, PV_NETWORK_MAC: mac, ...(address === undefined ? {} : { PV_NETWORK_IP: address }) },
+    });
+    const of = async (owner: string) => {
+      const lease = (await get(it.socket, '/ipam/leases', leaseRows)).find((row) => row.owner === owner);
+      return lease && [lease.address, lease.mac];
+    };
+    const it = await boot({ before: named() });
+    assert.deepEqual(await of('before'), ['10.0.5.2', mac]);
+    for (const [name, container, address] of [
+      ['renamed', 'after', '10.0.5.2'],
+      ['back', 'before', undefined],
+    ] as const) {
+      await installRevision(it.socket, next({ [container]: named(address) }), name);
+      await command(it.socket, 'LOCAL_RUN', `locals/${name}`);
+      await progressReaches(it.socket, `locals/${name}`, 'UPDATED');
+      assert.deepEqual(await of(container), ['10.0.5.2', mac]);
+    }
+  });
+
   it('reboots for a container of the system, tests, and sets the rollback point', async () => {
     const it = await boot({ s: SYSTEM, a: POOLED });
     await installRevision(it.socket, next({ s: { ...SYSTEM, init: OTHER }, a: POOLED }), 'next');

@@ -91,6 +91,16 @@ describe('journal', () => {
     assert.deepEqual([scan.nextSequence, scan.wholeBytes, scan.corrected], [10, encode(entries).length, 0]);
   });
 
+  it('says of a configuration which interfaces it has behind what every build reads', () => {
+    const configuration = { pools: [INTERNAL], reservations: [reserve(INTERNAL, 'web', '10.0.5.50')] };
+    const interfaces = { internal: { 'web/eth0': null, 'db/eth0': '02:11:22:33:44:55' } };
+    const entry: Entry = { op: 'config', ms: 1, configuration: { ...configuration, interfaces } };
+    assert.deepEqual(entriesOf(scanAll(encode([entry]))), [entry]);
+    const [sequence, op, ms, json, more] = encodeLine(1, entry).split(' ');
+    assert.deepEqual([sequence, op, ms], ['1', 'config', '1']);
+    assert.deepEqual([JSON.parse(json ?? ''), JSON.parse(more ?? '')], [configuration, interfaces]);
+  });
+
   it('cut at any byte holds every line that was whole, and no damage', () => {
     const ends = ENTRIES.map((_, at) => encode(ENTRIES.slice(0, at + 1)).length);
     for (let cut = 0; cut <= WHOLE.length; cut += 1) {

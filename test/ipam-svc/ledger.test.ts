@@ -158,10 +158,19 @@ describe('ledger', () => {
   });
 
   it('undoes requests in reverse order, whatever they were, to exactly what was', () => {
+    const NAMES = Array.from({ length: 12 }, (_, index) => `c${index}/eth0`);
+    const mac = fc.constantFrom('02:11:22:33:44:55', '02:11:22:33:44:66');
     const change = fc.oneof(
-      fc.record({ kind: fc.constant('allocate' as const), who, address: fc.option(fc.nat(7), { nil: undefined }) }),
+      fc.record({
+        ...{ kind: fc.constant('allocate' as const), who, address: fc.option(fc.nat(7), { nil: undefined }) },
+        mac: fc.option(mac, { nil: undefined }),
+      }),
       fc.record({ kind: fc.constant('release' as const), who }),
-      fc.record({ kind: fc.constant('configure' as const), who, address: fc.nat(7) }),
+      fc.record({
+        ...{ kind: fc.constant('configure' as const), who, address: fc.nat(7) },
+        // Of whom the revision has an interface, and with which MAC; undefined: it does not say.
+        present: fc.option(fc.dictionary(fc.constantFrom(...NAMES), fc.option(mac)), { nil: undefined }),
+      }),
     );
     fc.assert(
       fc.property(
@@ -177,8 +186,14 @@ describe('ledger', () => {
             const address = one.address === undefined ? undefined : `10.0.7.${one.address}`;
             const result =
               one.kind === 'configure'
-                ? ledger.configure({ pools: [SMALL], reservations: [reserve(SMALL, name, address ?? '')] }, ms)
-                : ledger.allocate(name, [{ interface: 'eth0', pool: SMALL.name, address }], ms);
+                ? ledger.configure(
+                    {
+                      ...{ pools: [SMALL], reservations: [reserve(SMALL, name, address ?? '')] },
+                      ...(one.present === undefined ? {} : { interfaces: { [SMALL.name]: { ...one.present } } }),
+                    },
+                    ms,
+                  )
+                : ledger.allocate(name, [{ interface: 'eth0', pool: SMALL.name, address, mac: one.mac }], ms);
             return result.ok ? result.change.undo : () => undefined;
           };
           for (const [ms, one] of kept.entries()) apply(one, ms);
@@ -188,7 +203,7 @@ describe('ledger', () => {
           assert.equal(picture(ledger), before);
           // And it goes on giving what a ledger that never saw them gives.
           const fresh = replayed(JSON.parse(before));
-          for (const name of ['x', 'y', 'z', 'x2', 'y2']) {
+          for (const name of ['c0', 'c1', 'c2', 'c3', 'x', 'y', 'z', 'x2', 'y2']) {
             const wish = [{ interface: 'eth0', pool: SMALL.name }];
             const [a, b] = [ledger.allocate(name, wish, 500), fresh.allocate(name, wish, 500)];
             assert.deepEqual(a.ok && a.granted, b.ok && b.granted);
@@ -217,6 +232,25 @@ describe('ledger', () => {
       size: 65_533,
       holders: 65_533,
     });
+  });
+
+  it('knows after a rewrite whose address a revision has fixed for another', () => {
+    const ledger = createLedger();
+    const first = (one: Ledger, container: string): string | false => {
+      const given = one.allocate(container, [{ interface: 'eth0', pool: SMALL.name }], 1);
+      return given.ok && (given.granted[0]?.lease.address ?? false);
+    };
+    const before = { pools: [SMALL], reservations: [], interfaces: { small: { 'gone/eth0': null } } };
+    ledger.configure(before, 1);
+    assert.equal(first(ledger, 'gone'), '10.0.7.2');
+    const interfaces = { small: { 'fresh/eth0': null } };
+    assert.ok(
+      ledger.configure({ pools: [SMALL], reservations: [reserve(SMALL, 'fresh', '10.0.7.2')], interfaces }, 2).ok,
+    );
+    assert.equal(first(ledger, 'fresh'), '10.0.7.2');
+    const rewritten = replayed(ledger.snapshot());
+    assert.ok(rewritten.configure(before, 3).ok);
+    assert.equal(first(rewritten, 'gone'), '10.0.7.2');
   });
 
   it('reads a MAC of a lease’s own back', () => {

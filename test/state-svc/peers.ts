@@ -10,7 +10,7 @@ import type { MemoryBus } from '../../shared/ipc/memory-bus.ts';
 import { indexAfter, pageFrom } from '../../shared/ipc/page.ts';
 import type { Board } from '../../shared/schema/drivers.ts';
 import type { ExitStatus } from '../../shared/schema/exit.ts';
-import type { Pool, Reservation } from '../../shared/schema/network.ts';
+import type { InterfacesByPool, Pool, Reservation } from '../../shared/schema/network.ts';
 
 interface Kept {
   revision: string;
@@ -48,6 +48,7 @@ export interface World {
   addressTaken: boolean;
   /** As ipam-svc was told last. */
   pools: readonly Pool[];
+  interfaces: InterfacesByPool | undefined;
   /** What the machine has on any link that is asked for. */
   hostAddresses: readonly string[];
   /** net-svc says that a pool is in the way of something of the machine. */
@@ -126,9 +127,10 @@ export function createWorld(nowMs: () => number, onCall: () => void): World {
   const connectIpam = (): void => {
     const channel = bus?.connect('ipam-svc');
     channel?.serve(ipamContract, {
-      configure: async ({ pools, reservations }) => {
+      configure: async ({ pools, reservations, interfaces }) => {
         world.reservations = reservations;
         world.pools = pools;
+        world.interfaces = interfaces;
         const refused = await enter('ipam-svc', 'ipam.configure', String(pools.length));
         if (world.addressTaken) return fail(TAKEN);
         return refused ? fail({ code: 'JOURNAL_UNWRITABLE', reason: 'full' }) : ok({});
@@ -309,6 +311,7 @@ export function createWorld(nowMs: () => number, onCall: () => void): World {
     hooks: [],
     reservations: [],
     pools: [],
+    interfaces: undefined,
     hostAddresses: [],
     troubles,
     diesAtOnce,

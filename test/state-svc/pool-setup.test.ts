@@ -22,6 +22,28 @@ describe('state-svc.configure', () => {
     }
   });
 
+  it('tells ipam-svc which interfaces the revision has, and with which MAC', async () => {
+    const mac = '02:11:22:33:44:55';
+    const interfaces = [{ pool: 'internal' }, { pool: 'lan', mac_address: mac }];
+    const it = await createDevice(
+      {
+        web: { group: 'app', network: { pool: 'internal', mac } },
+        both: { group: 'app', network: { interfaces } },
+        alone: { group: 'app' },
+      },
+      { network: { pools: { internal: POOL, lan: LAN } } },
+    );
+    try {
+      await (await it.boot()).settled;
+      assert.deepEqual(it.world.interfaces, {
+        internal: { 'web/eth0': mac, 'both/eth0': null },
+        lan: { 'both/eth1': mac },
+      });
+    } finally {
+      await it.close();
+    }
+  });
+
   /** Whether net-svc hears of the pools while ipam-svc has not answered. */
   const areMadeMeanwhile = async (nothingRuns: boolean): Promise<boolean> => {
     const it = await createDevice({});
