@@ -11,6 +11,8 @@ import type { ViewFeed } from './view-feed.ts';
 export interface Incoming {
   readonly method: string;
   readonly target: string;
+  /** Its head has an `Expect` of something that is not `100-continue`. */
+  readonly hasUnknownExpectation: boolean;
   readonly lastEventId: string | undefined;
   readonly signal: () => AbortSignal;
   /** Resolves to the whole body, or to why it is not taken. Called at most once, and only for endpoints that want one. */
@@ -23,12 +25,14 @@ export type Dispatch = (caller: Caller, incoming: Incoming) => Promise<Reply>;
 
 const FORBIDDEN = refuse(403, 'Request not sent from a mgmt platform');
 const WRONG_METHOD = refuse(400, 'Method not supported for this endpoint');
+const UNKNOWN_EXPECTATION = refuse(417, 'Expectation not supported');
 const NO_BODY = Buffer.alloc(0);
 
 export function createDispatch(router: Router, sources: Sources, log: Logger): Dispatch {
   const run = async (route: Route, caller: Caller, incoming: Incoming): Promise<Reply> => {
     const open = route.kind === 'found' && route.endpoint.access === 'everyone';
     if (!open && !(await hasMgmt(caller, sources.view))) return FORBIDDEN;
+    if (incoming.hasUnknownExpectation) return UNKNOWN_EXPECTATION;
     switch (route.kind) {
       case 'unknownPath':
         return refuse(404, `Path '${incoming.target.slice(0, 128)}' not found`);

@@ -1,6 +1,6 @@
 // HTTP on listening sockets: the socket is the identity, and nobody's clients use up what others need. One server of Node's for all of them, which
 // listens nowhere itself: each takes 4 KB.
-import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
+import { createServer, type IncomingMessage, ServerResponse } from 'node:http';
 import { createServer as createListener, type Server, type Socket } from 'node:net';
 import type { Duplex } from 'node:stream';
 import { bodyStream } from './body-stream.ts';
@@ -9,7 +9,7 @@ import type { Caller } from './endpoint.ts';
 import type { AskForStep, TurnLimits } from './fair-turns.ts';
 import type { Figures } from './figures.ts';
 import { readFirstBytes } from './first-bytes.ts';
-import { errorBody, type Reply, rawReply, refuse, tryLater, writeReply } from './reply.ts';
+import { type Reply, rawReply, refuse, tryLater, writeReply } from './reply.ts';
 import { hasBody, readBody } from './request-body.ts';
 import { createGates } from './request-gate.ts';
 
@@ -115,6 +115,8 @@ export function createControlServer(
   const parties = new WeakMap<Duplex, Party>();
   /** Requests of a connection that have no reply yet. */
   const waiting = createTally();
+  /** Those whose reply has not left yet. */
+  const unfinished = createTally();
   /** Whole requests of a connection that wait for their answer: nothing else may be written there. */
   const due = createTally();
   /** They were told to come back: what they sent behind that is not looked at. */
@@ -130,7 +132,12 @@ export function createControlServer(
     return party.inTurn > limits.maxInTurn || party.inFlight > limits.maxInFlight;
   };
 
-  const serve = async (request: IncomingMessage, response: ServerResponse, expectsContinue: boolean): Promise<void> => {
+  const serve = async (
+    request: IncomingMessage,
+    response: ServerResponse,
+    expects?: 'continue' | 'unknown',
+  ): Promise<void> => {
+    const expectsContinue = expects === 'continue';
     const { socket } = request;
     const party = parties.get(socket);
     if (party === undefined || ended.has(socket)) return;
@@ -164,6 +171,7 @@ export function createControlServer(
     const incoming: Incoming = {
       method: request.method ?? '',
       target: request.url ?? '',
+      hasUnknownExpectation: expects === 'unknown',
       lastEventId: lastEventIdOf(request),
       signal: () => hangUpSignal(response),
       readBody: take,
@@ -176,6 +184,8 @@ export function createControlServer(
     // Until its reply, silence is ours; what is read meanwhile has limits of its own.
     waiting.add(socket, 1);
     socket.setTimeout(0);
+    unfinished.add(socket, 1);
+    response.once('close', () => unfinished.add(socket, -1));
     if (!unread) due.add(socket, 1);
     const tooMany = isTooMany(party);
     if (tooMany) {
@@ -217,13 +227,23 @@ export function createControlServer(
       if (socket.writable) socket.write('');
     });
   };
-  http.on('request', (request, response) => void serve(request, response, false));
-  http.on('checkContinue', (request, response) => void serve(request, response, true));
-  http.on('checkExpectation', (_request, response) => {
-    response.writeHead(417, { 'Content-Type': 'application/json', Connection: 'close' });
-    response.end(errorBody('Expectation not supported'));
+  http.on('request', (request, response) => void serve(request, response));
+  http.on('checkContinue', (request, response) => void serve(request, response, 'continue'));
+  http.on('checkExpectation', (request, response) => void serve(request, response, 'unknown'));
+  http.on('connect', (request: IncomingMessage) => {
+    // Node has left the connection to us: it writes no more of an earlier answer, and its listeners are gone.
+    const { socket } = request;
+    socket.on('error', () => undefined).on('timeout', () => socket.destroy());
+    if (unfinished.has(socket) || ended.has(socket)) {
+      socket.destroy();
+      return;
+    }
+    const response = new ServerResponse(request);
+    response.shouldKeepAlive = false;
+    response.assignSocket(socket);
+    response.once('finish', () => socket.destroySoon());
+    void serve(request, response);
   });
-  http.on('connect', (_request, socket) => endWith(socket, 400, 'Method not supported for this endpoint'));
   http.on('clientError', (error: NodeJS.ErrnoException, socket) => {
     if (GONE.has(error.code) || !socket.writable || due.has(socket) || ended.has(socket)) {
       socket.destroy();
@@ -253,7 +273,7 @@ export function createControlServer(
 
 /** A number for each connection where it is not 0. */
 function createTally() {
-  const counts = new Map<Duplex, number>();
+  const counts = new WeakMap<Duplex, number>();
   return {
     has: (of: Duplex): boolean => counts.has(of),
     add(of: Duplex, by: 1 | -1): number {

@@ -73,8 +73,39 @@ describe('ctl.roles', () => {
     await until(async () => (await curl(rig.socketOf('base'), '/groups')).status === 403);
   });
 
-  it('does not let CONNECT through', async () => {
-    assert.match(await sendRaw(rig.socketOf('base'), 'CONNECT a:1 HTTP/1.1\r\n\r\n'), /^HTTP\/1\.1 400 /);
+  const connects = 'CONNECT a:1 HTTP/1.1\r\n\r\n';
+  const expects = 'GET /containers HTTP/1.1\r\nExpect: a miracle\r\nConnection: close\r\n\r\n';
+  const unusual: readonly (readonly [string, string, number, string])[] = [
+    ['CONNECT', connects, 404, `{"Error":"Path 'a:1' not found"}`],
+    ['an expectation that nobody knows', expects, 417, '{"Error":"Expectation not supported"}'],
+  ];
+  for (const [what, bytes, status, text] of unusual) {
+    it(`asks for the rights before it refuses ${what}, counts it, and hangs up`, async () => {
+      const refused = async (code: number): Promise<number> => {
+        const { body } = await curl(rig.host, '/metrics');
+        const lines = body.split('\n').filter((line) => line.includes(`code="${code}"`));
+        return lines.reduce((sum, line) => sum + Number(line.split(' ').at(-1)), 0);
+      };
+      for (const [socket, expected] of [
+        [rig.socketOf('base'), [403, FORBIDDEN]],
+        [rig.socketOf('web'), [status, text]],
+        [rig.host, [status, text]],
+      ] as const) {
+        const before = await refused(Number(expected[0]));
+        const answer = parseAnswer(await sendRaw(socket, bytes));
+        assert.deepEqual([answer.status, answer.body], expected);
+        assert.match(answer.headers, /^connection: close$/im);
+        assert.equal(await refused(Number(expected[0])), before + 1);
+      }
+    });
+  }
+
+  it('answers nothing to a CONNECT behind a request that has no answer yet, and hangs up', async () => {
+    for (const socket of [rig.host, rig.socketOf('web')]) {
+      const put = 'PUT /containers/web HTTP/1.1\r\nContent-Length: 2\r\n\r\n';
+      assert.ok(!(await sendRaw(socket, `${put}{}${connects}`)).includes('a:1'));
+      assert.equal((await curl(socket, '/groups')).status, 200);
+    }
   });
 });
 
