@@ -60,7 +60,7 @@ async function prepareZram(
   const control = join(tools.sysfs, 'class/zram-control');
   if (!existsSync(control)) await tools.run('modprobe', ['zram', 'num_devices=0']);
   // One that is not as it should be from an interrupted opening goes first.
-  await dropBacking({ kind: 'zram', settings: [] }, record, tools);
+  if (!(await dropBacking({ kind: 'zram' }, record, tools))) throw new Error(`${zramDevice(record, tools)} is in use`);
   const number = readFileSync(join(control, 'hot_add'), 'utf8').trim();
   await promises.mkdir(dirname(record), { recursive: true });
   writeFileSync(record, number);
@@ -76,16 +76,33 @@ function setAttribute(path: string, value: string): void {
   }
 }
 
-/** Nothing uses it any more. What is on devices and in images stays. */
-export async function dropBacking({ kind }: Backing, record: string, tools: DiskTools): Promise<void> {
-  if (kind !== 'zram' || !existsSync(record)) return;
+/** Nothing here uses it any more. What is on devices and in images stays. False: somebody else holds what is in the zram, which lives on. */
+export async function dropBacking({ kind }: Pick<Backing, 'kind'>, record: string, tools: DiskTools): Promise<boolean> {
+  if (kind !== 'zram' || !existsSync(record)) return true;
   const number = readFileSync(record, 'utf8').trim();
   const device = join(tools.sysfs, 'block', `zram${number}`);
   if (/^\d+$/.test(number) && existsSync(device)) {
-    writeFileSync(join(device, 'reset'), '1');
+    if (!isReset(device)) return false;
     writeFileSync(join(tools.sysfs, 'class/zram-control/hot_remove'), number);
   }
   await promises.rm(record, { force: true });
+  return true;
+}
+
+/** False: it is open, as it is below a file system that is mounted anywhere. */
+function isReset(device: string): boolean {
+  try {
+    writeFileSync(join(device, 'reset'), '1');
+    return true;
+  } catch (error) {
+    if (error instanceof Error && 'code' in error && error.code === 'EBUSY') return false;
+    throw error;
+  }
+}
+
+/** The device of a disk that was closed and lives on, because somebody holds what is on it: the next opening has it, too. */
+export async function heldZram(backing: Backing, record: string, tools: DiskTools): Promise<string | undefined> {
+  return (await dropBacking(backing, record, tools)) ? undefined : zramDevice(record, tools);
 }
 
 /** Of a zram disk that is open; undefined: it is not. */

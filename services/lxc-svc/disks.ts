@@ -1,6 +1,6 @@
 // Disks of device.json, opened with the first container that has a volume on them and closed with the last. Swap is every container's.
 // What is open is read from mounts, mappings and /proc/swaps; kept in memory is only who is about to use a disk.
-import { existsSync, mkdirSync, rmdirSync, statSync } from 'node:fs';
+import { existsSync, mkdirSync, readdirSync, rmdirSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Logger } from '../../shared/log/logger.ts';
 import type { Disk } from '../../shared/schema/storage.ts';
@@ -11,7 +11,16 @@ import type { DiskTools } from './disk-tools.ts';
 import type { DiskRoot } from './gone-revisions.ts';
 import { createKeyQueue } from './key-queue.ts';
 import { readMountTable } from './mount-table.ts';
-import { devicePlace, diskMountPoint, formatRecord, type Places, storageDisk } from './places.ts';
+import {
+  devicePlace,
+  diskMountPoint,
+  formatRecord,
+  openDisksPath,
+  type Places,
+  storageDisk,
+  ZRAM_RECORD,
+  zramRecord,
+} from './places.ts';
 import { closeSwap, isSwapOn, openFileSystem, openSwap } from './plain-disk.ts';
 import { StepFailure, unmountOrDetach } from './root-mounts.ts';
 import { cgroupPrefix } from './tree-name.ts';
@@ -82,16 +91,34 @@ export function createDisks({ places, tools, log }: DisksContext): Disks {
       (left) => log.error(`disk ${disk.name}: undoing its opening: ${String(left)}`),
     );
 
-  const closeOne = async (disk: Disk): Promise<void> => {
+  /** False: somebody holds what is on it, so it lives on. */
+  const closeOne = async (disk: Exclude<Disk, { kind: 'folder' }>): Promise<boolean> => {
     const at = placesOf(disk);
-    if (disk.kind === 'folder') return;
     if (disk.kind === 'swap') return closeSwap(disk, at, tools);
     if (isMounted(at.mountPoint) && !(await unmountOrDetach(at.mountPoint))) {
       log.warn(`disk ${disk.name}: ${at.mountPoint} was busy and is detached; it ends with its last user`);
     }
     if (disk.kind === 'crypt') await unmapDisk(disk, { ...at, image: devicePlace(places, disk.image) }, tools);
-    else await dropBacking(disk.backing, at.zramRecord, tools);
+    const isGone = disk.kind === 'crypt' || (await dropBacking(disk.backing, at.zramRecord, tools));
     removeFolder(at.mountPoint);
+    return isGone;
+  };
+
+  const isUsed = (disk: string, others: () => ReadonlySet<string>): boolean =>
+    [...users.values()].some((names) => names.has(disk)) || others().has(disk);
+
+  /** Zram that lived on: its last user may be gone with this container, which need not know of the disk. */
+  const closeHeld = async (others: () => ReadonlySet<string>): Promise<void> => {
+    for (const name of zramDisks(places)) {
+      await queue.run(name, async () => {
+        if (isUsed(name, others)) return;
+        try {
+          if (await dropBacking({ kind: 'zram' }, zramRecord(places, name), tools)) log.info(`disk ${name} is closed`);
+        } catch (error) {
+          log.warn(`disk ${name}: ${error instanceof Error ? error.message : String(error)}`);
+        }
+      });
+    }
   };
 
   const release: Disks['release'] = async (container, disks, others) => {
@@ -99,16 +126,16 @@ export function createDisks({ places, tools, log }: DisksContext): Disks {
     const failures: string[] = [];
     for (const disk of disks) {
       await queue.run(disk.name, async () => {
-        const used = others().has(disk.name) || [...users.values()].some((names) => names.has(disk.name));
-        if (used || !isOpen(disk)) return;
+        if (disk.kind === 'folder' || isUsed(disk.name, others) || !isOpen(disk)) return;
         try {
-          await closeOne(disk);
-          log.info(`disk ${disk.name} is closed`);
+          if (await closeOne(disk)) log.info(`disk ${disk.name} is closed`);
+          else log.warn(`disk ${disk.name} is in use still; it ends when a container is stopped after its last user`);
         } catch (error) {
           failures.push(`disk ${disk.name}: ${error instanceof Error ? error.message : String(error)}`);
         }
       });
     }
+    await closeHeld(others);
     return failures;
   };
 
@@ -135,11 +162,19 @@ export function createDisks({ places, tools, log }: DisksContext): Disks {
 function diskPlaces(places: Places, { name }: Disk): BackingPlaces & Omit<CryptPlaces, 'image'> {
   return {
     placeOf: (path) => devicePlace(places, path),
-    zramRecord: `${diskMountPoint(places, name)}.zram`,
+    zramRecord: zramRecord(places, name),
     formatRecord: formatRecord(places, name),
     mountPoint: diskMountPoint(places, name),
     mapping: `${cgroupPrefix(places.tree)}${name}`,
   };
+}
+
+/** Those that have a device. */
+function zramDisks(places: Places): readonly string[] {
+  const folder = openDisksPath(places);
+  if (!existsSync(folder)) return [];
+  const files = readdirSync(folder, { withFileTypes: true }).filter((entry) => entry.isFile());
+  return files.filter(({ name }) => name.endsWith(ZRAM_RECORD)).map(({ name }) => name.slice(0, -ZRAM_RECORD.length));
 }
 
 /** It may have been another machine's, as a card. Images are in this storage. */

@@ -20,6 +20,7 @@
 //              /tails.json          how far these files were copied
 // <rundir>/exports/<container>/     what a container exports; /exports/<container> in LXC configurations
 // <rundir>/disks/<disk>/            mount point of a disk that has a file system of its own
+//               /<disk>.zram       the number of its zram device, as long as that is there
 // <storage>/disks/.formatting/<disk>  the device or image that is being formatted
 //                /.tree.json       the id that this tree marks revisions with on disks that others use, too (gone-revisions.ts)
 // <storage>/disks/permanent/<container>/<volume>/              and the same two on every other disk
@@ -77,8 +78,18 @@ export function exportsPath({ rundir, exports }: Places): string {
   return exports ?? join(rundir, 'exports');
 }
 
-export function diskMountPoint({ rundir }: Places, disk: string): string {
-  return join(rundir, 'disks', disk);
+export function openDisksPath({ rundir }: Places): string {
+  return join(rundir, 'disks');
+}
+
+export function diskMountPoint(places: Places, disk: string): string {
+  return join(openDisksPath(places), disk);
+}
+
+export const ZRAM_RECORD = '.zram';
+
+export function zramRecord(places: Places, disk: string): string {
+  return `${diskMountPoint(places, disk)}${ZRAM_RECORD}`;
 }
 
 /** Where volumes are that name no disk. */

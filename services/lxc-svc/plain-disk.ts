@@ -4,7 +4,15 @@ import { attachForWriting } from '../../shared/kernel/loop-device.ts';
 import { mount } from '../../shared/kernel/mount.ts';
 import { realPlace } from '../../shared/kernel/real-place.ts';
 import type { Disk } from '../../shared/schema/storage.ts';
-import { type BackingPlaces, dropBacking, formatBacking, prepareBacking, zramDevice } from './backing.ts';
+import {
+  type BackingPlaces,
+  dropBacking,
+  type Format,
+  formatBacking,
+  heldZram,
+  prepareBacking,
+  zramDevice,
+} from './backing.ts';
 import type { DiskTools } from './disk-tools.ts';
 import { escapePath } from './mount-table.ts';
 import { unmountOrDetach } from './root-mounts.ts';
@@ -19,10 +27,12 @@ export async function openFileSystem(
   tools: DiskTools,
   undos: UndoStack,
 ): Promise<void> {
+  const held = await heldZram(backing, at.zramRecord, tools);
   undos.push(() => dropBacking(backing, at.zramRecord, tools));
-  const path = await prepareBacking(backing, at, tools);
+  const path = held ?? (await prepareBacking(backing, at, tools));
   // -F: an image is no block device, and that is right (mke2fs(8)).
-  await formatBacking(backing, path, { wanted: format, command: [`mkfs.${format}`, '-q', '-F'] }, at, tools);
+  const wanted: Format = { wanted: format, command: [`mkfs.${format}`, '-q', '-F'] };
+  if (held === undefined) await formatBacking(backing, path, wanted, at, tools);
   await promises.mkdir(at.mountPoint, { recursive: true });
   if (backing.kind !== 'file') {
     mount(path, at.mountPoint, format, 0);
@@ -50,10 +60,11 @@ export async function openSwap(
   await tools.run('swapon', [path]);
 }
 
-export async function closeSwap({ backing }: SwapDisk, at: BackingPlaces, tools: DiskTools): Promise<void> {
+/** False: as dropBacking. */
+export async function closeSwap({ backing }: SwapDisk, at: BackingPlaces, tools: DiskTools): Promise<boolean> {
   const path = swapPath(backing, at, tools);
   if (path !== undefined && isSwapOn(backing, at, tools)) await tools.run('swapoff', [path]);
-  await dropBacking(backing, at.zramRecord, tools);
+  return await dropBacking(backing, at.zramRecord, tools);
 }
 
 export function isSwapOn(backing: SwapDisk['backing'], at: BackingPlaces, tools: DiskTools): boolean {

@@ -28,6 +28,7 @@ export interface DiskRig {
   /** The next call of a program, as `asked` names it, fails. */
   failNext(call: string): void;
   readonly warnings: readonly string[];
+  readonly infos: readonly string[];
   /** `mounted one`, `unmounted one`, as log-svc is told. */
   readonly told: readonly string[];
   /** As a service that was killed leaves it: what is on disk and mounted stays, what was in memory is gone. */
@@ -47,17 +48,19 @@ export interface DiskRigPlaces {
 
 export function openDiskRig({ rundir, storage }: DiskRigPlaces = { rundir: RUNDIR, storage: STORAGE }): DiskRig {
   for (const folder of [MAPPER, CAAM, join(rundir, 'lxc')]) mkdirSync(folder, { recursive: true });
-  // Of block devices: what is real.
-  mkdirSync(join(PLACE, 'sys/dev'), { recursive: true });
-  if (!existsSync(join(PLACE, 'sys/dev/block'))) symlinkSync('/sys/dev/block', join(PLACE, 'sys/dev/block'));
   if (!existsSync(SWAPS)) writeFileSync(SWAPS, 'Filename Type Size Used Priority\n');
   const lines: string[] = [];
   const failing = new Set<string>();
   const warnings: string[] = [];
-  const log: Logger = { ...silentLogger, warn: (message) => warnings.push(message) };
+  const infos: string[] = [];
+  const log: Logger = {
+    ...silentLogger,
+    warn: (message) => warnings.push(message),
+    info: (message) => infos.push(message),
+  };
   const system = systemTools('cryptsetup');
   const tools: DiskTools = {
-    ...{ mapper: MAPPER, swaps: SWAPS, caam: CAAM, sysfs: join(PLACE, 'sys'), dev: join(PLACE, 'dev') },
+    ...{ mapper: MAPPER, swaps: SWAPS, caam: CAAM, sysfs: '/sys', dev: '/dev' },
     async run(program, args, options) {
       lines.push([program, ...args].join(' '));
       if (failing.delete(nameOf(program, args))) throw new Error(`${program} ended with 1: told to`);
@@ -87,6 +90,7 @@ export function openDiskRig({ rundir, storage }: DiskRigPlaces = { rundir: RUNDI
     askedInFull: () => lines.splice(0),
     failNext: (call) => failing.add(call),
     warnings,
+    infos,
     told,
     again: () => openDiskRig({ rundir, storage }),
   };

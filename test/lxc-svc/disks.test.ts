@@ -32,6 +32,10 @@ const IMAGE: Disk = {
   ...{ kind: 'fileSystem', name: 'data', format: 'ext4' },
   backing: { kind: 'file', path: '/storage/images/data.img', mebibytes: 2 },
 };
+const ZRAM: Disk = {
+  ...{ kind: 'fileSystem', name: 'fast', format: 'ext4' },
+  backing: { kind: 'zram', settings: [['disksize', '8M']] },
+};
 const CRYPT_FOLDER = join(STORAGE, 'crypt');
 const OPEN = ['cryptsetup open', 'mkfs.ext4'];
 
@@ -267,6 +271,37 @@ describe('swap and plain disks', () => {
     } finally {
       execFileSync('umount', ['/run/held']);
     }
+  });
+
+  it('has one file system in zram as long as somebody holds a volume of it', {
+    skip: existsSync('/sys/class/zram-control') ? false : 'this machine has no zram',
+  }, async () => {
+    const record = join(RUNDIR, 'disks/fast.zram');
+    await mountOn('one', ZRAM);
+    assert.deepEqual(rig.asked(), ['mkfs.ext4']);
+    const device = readFileSync(record, 'utf8');
+    mkdirSync('/run/held', { recursive: true });
+    execFileSync('mount', ['--bind', dirname(kept('one')), '/run/held']);
+    try {
+      await rig.mounts.unmount('one');
+      for (const service of [rig, rig.again()]) {
+        rig = service;
+        await mountOn('one', ZRAM);
+        writeFileSync(kept('one'), 'kept');
+        assert.equal(readFileSync('/run/held/note', 'utf8'), 'kept');
+        await rig.mounts.unmount('one');
+        assert.ok(!rig.infos.includes('disk fast is closed'), rig.infos.join('\n'));
+        assert.deepEqual([rig.asked(), readFileSync(record, 'utf8')], [[], device]);
+      }
+    } finally {
+      execFileSync('umount', ['/run/held']);
+    }
+    // Whoever held it is taken away as this one is, and has no volume on the disk either.
+    rig = rig.again();
+    await mountOn('two');
+    await rig.mounts.unmount('two');
+    assert.equal(existsSync(record), false);
+    assert.ok(rig.infos.includes('disk fast is closed'));
   });
 
   it('keeps volumes in a folder, which must be there outside of the storage', async () => {
