@@ -1,18 +1,21 @@
 // `watch`: the table of containers, drawn anew whenever something changes; into a pipe, the events as they come.
-import { request } from 'node:http';
+import { type IncomingMessage, request } from 'node:http';
 import process from 'node:process';
-import { createInterface } from 'node:readline';
 import type { Readable } from 'node:stream';
-import { asTable, type Command, type Context, complain } from './context.ts';
+import { text } from 'node:stream/consumers';
+import { asTable, type Command, type Context, complain, conclude } from './context.ts';
 import { ask, explain } from './control-socket.ts';
-import type { ExitCode } from './failure.ts';
+import { type ExitCode, printable } from './failure.ts';
 import { renderView } from './tables.ts';
 import { terminalStyle } from './view-commands.ts';
 
 /** Home, and clear to the end of the screen (ECMA-48, 8.3.21 and 8.3.39). */
 const REDRAW = '\u001b[H\u001b[J';
 
-function openEvents(socket: string): Promise<Readable> {
+/** What the list shows, or that something of it was missed. */
+const CHANGE = /^event: (container|lost|revision)/;
+
+function openEvents(socket: string): Promise<IncomingMessage> {
   return new Promise((resolve, reject) => {
     request({ socketPath: socket, path: '/events', agent: false }, resolve)
       .on('error', (error) => reject(explain(socket, error)))
@@ -20,27 +23,55 @@ function openEvents(socket: string): Promise<Readable> {
   });
 }
 
-/** Ends with the server's stream, or by Ctrl-C. */
-async function watch(context: Context): Promise<ExitCode> {
-  const { socket } = context;
-  const draw = async (): Promise<void> => {
-    const { body } = await ask(socket, 'GET', '/containers');
-    process.stdout.write(`${REDRAW}${renderView('containers', body, terminalStyle(), Date.now()) ?? body}`);
-  };
-  const events = await openEvents(socket);
-  const lines = createInterface({ input: events });
-  if (!asTable(context)) {
-    for await (const line of lines) if (line.startsWith('data: ')) process.stdout.write(`${line.slice(6)}\n`);
-    return complain('the device ended the stream of events');
-  }
-  await draw();
-  for await (const line of lines) {
-    // Whatever it says, the list has it; and of many at once the last one counts.
-    if (line.startsWith('event: container') || line.startsWith('event: lost') || line.startsWith('event: revision')) {
-      await draw();
+/** Whole lines, those together that came since the last ones were taken. Ends also where the connection breaks. */
+async function* linesOf(events: Readable): AsyncIterable<readonly string[]> {
+  let rest = '';
+  try {
+    for await (const piece of events.setEncoding('utf8')) {
+      const lines = `${rest}${piece}`.split('\n');
+      rest = lines.pop() ?? '';
+      yield lines;
     }
+  } catch {
+    // Whoever reads is told that it is over, either way.
+  }
+}
+
+/** Answers why there is nothing to draw. */
+async function draw(socket: string): Promise<ExitCode | undefined> {
+  const answer = await ask(socket, 'GET', '/containers');
+  if (answer.status !== 200) return conclude(answer);
+  const table = renderView('containers', answer.body, terminalStyle(), Date.now());
+  process.stdout.write(`${REDRAW}${table ?? `${printable(answer.body)}\n`}`);
+  return undefined;
+}
+
+async function follow(events: Readable, context: Context): Promise<ExitCode> {
+  const isDrawn = asTable(context);
+  // The events come first and wait meanwhile, so that no change falls between the list and them.
+  let failure = isDrawn ? await draw(context.socket) : undefined;
+  if (failure !== undefined) return failure;
+  for await (const lines of linesOf(events)) {
+    if (!isDrawn) {
+      for (const line of lines) if (line.startsWith('data: ')) process.stdout.write(`${line.slice(6)}\n`);
+      continue;
+    }
+    // Whatever they say, the list has it.
+    if (lines.some((line) => CHANGE.test(line))) failure = await draw(context.socket);
+    if (failure !== undefined) return failure;
   }
   return complain('the device ended the stream of events');
+}
+
+/** Ends with the server's stream, or by Ctrl-C. */
+async function watch(context: Context): Promise<ExitCode> {
+  const events = await openEvents(context.socket);
+  try {
+    if (events.statusCode === 200) return await follow(events, context);
+    return conclude({ status: events.statusCode ?? 0, body: await text(events).catch(() => '') });
+  } finally {
+    events.destroy();
+  }
 }
 
 export const WATCH_COMMANDS: readonly Command[] = [
