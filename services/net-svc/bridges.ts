@@ -7,8 +7,23 @@ import { bridgeAlias, bridgeMac, isBridgeAlias } from './link-names.ts';
 import { collectFailures, NetFailure, type Undo } from './net-failure.ts';
 import type { Step } from './netlink-message.ts';
 import { type NetlinkSocket, recording } from './netlink-socket.ts';
-import { decodeAddress, deleteAddress, dumpAddresses, type InterfaceAddress } from './rtnetlink-address.ts';
-import { changeLink, createBridge, deleteLink, type Link, type LinkChange } from './rtnetlink-link.ts';
+import {
+  decodeAddress,
+  decodeLinkLocal,
+  deleteAddress,
+  deleteLinkLocal,
+  dumpAddresses,
+  dumpIpv6Addresses,
+  type InterfaceAddress,
+} from './rtnetlink-address.ts';
+import {
+  changeLink,
+  createBridge,
+  deleteLink,
+  type Link,
+  type LinkChange,
+  makeNoIpv6Address,
+} from './rtnetlink-link.ts';
 
 export interface BridgeReport {
   /** Pools whose bridge did not exist before. */
@@ -34,7 +49,10 @@ export function ensureBridges(
     const current = missing.length === 0 ? links : present();
     const addresses = host.dump('list addresses', dumpAddresses()).map(decodeAddress);
     for (const pool of pools) undoAddress(pool, current, addresses, undo);
-    host.apply(pools.flatMap((pool) => bridgeChanges(pool, current, addresses)));
+    host.apply([
+      ...noIpv6Addresses(host, current),
+      ...pools.flatMap((pool) => bridgeChanges(pool, current, addresses)),
+    ]);
     return { created: missing };
   });
 }
@@ -73,6 +91,24 @@ function create(host: NetlinkSocket, pool: Pool, undo: Undo): void {
     withHost((later) => later.apply([{ step: `delete bridge ${pool.bridge}`, message: deleteLink(index) }])),
   );
   host.apply([{ step: `mark bridge ${pool.bridge}`, message: changeLink(index, { alias: bridgeAlias(pool.name) }) }]);
+}
+
+/**
+ * Bridges of ours make themselves no IPv6 address: by that one containers reached the host past what it filters of IPv4. One that has
+ * stood for longer has made its own, which goes first: where it says that it makes none, nobody looks for it.
+ */
+function noIpv6Addresses(host: NetlinkSocket, links: readonly Link[]): Step[] {
+  const makers = links.filter((link) => isBridgeAlias(link.alias) && link.makesIpv6Address);
+  if (makers.length === 0) return [];
+  const made = host
+    .dump('list IPv6 addresses', dumpIpv6Addresses())
+    .flatMap((payload) => decodeLinkLocal(payload) ?? []);
+  return makers.flatMap(({ name, index }) => [
+    ...made
+      .filter(({ linkIndex }) => linkIndex === index)
+      .map((own) => ({ step: `remove the IPv6 address that bridge ${name} made`, message: deleteLinkLocal(own) })),
+    { step: `have bridge ${name} make no IPv6 address`, message: makeNoIpv6Address(index) },
+  ]);
 }
 
 /** Registers the removal of an address that is about to be added to a bridge that we did not make. */

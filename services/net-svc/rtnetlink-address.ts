@@ -1,4 +1,4 @@
-// IPv4 addresses and routes in rtnetlink's words (rtnetlink(7), linux/if_addr.h, linux/rtnetlink.h). Pure.
+// IPv4 addresses and routes, and the IPv6 addresses that links make themselves, in rtnetlink's words (rtnetlink(7), linux/if_addr.h, linux/rtnetlink.h). Pure.
 import {
   decodeAttributes,
   encodeAttributes,
@@ -12,9 +12,11 @@ import {
 } from './netlink-message.ts';
 import {
   AF_INET,
+  AF_INET6,
   IFA_ADDRESS,
   IFA_BROADCAST,
   IFA_LOCAL,
+  RT_SCOPE_LINK,
   RT_SCOPE_UNIVERSE,
   RT_TABLE_LOCAL,
   RT_TABLE_MAIN,
@@ -94,6 +96,37 @@ export function decodeAddress(payload: Buffer): InterfaceAddress {
     address: ipv4Text(attributes.get(IFA_LOCAL) ?? attributes.get(IFA_ADDRESS)),
     prefixLength: payload.readUInt8(1),
   };
+}
+
+/** An IPv6 address that is good for its link only, as the kernel makes one for each. */
+export interface LinkLocalAddress {
+  readonly linkIndex: number;
+  readonly bytes: Buffer;
+  readonly prefixLength: number;
+}
+
+export function dumpIpv6Addresses(): MessageBody {
+  const header = Buffer.alloc(ADDRESS_HEADER_BYTES);
+  header.writeUInt8(AF_INET6, 0);
+  return { type: RTM_GETADDR, flags: NLM_F_DUMP, payload: header };
+}
+
+/** `payload` of an RTM_NEWADDR; undefined for an address of another scope. Throws MalformedMessage. */
+export function decodeLinkLocal(payload: Buffer): LinkLocalAddress | undefined {
+  if (payload.length < ADDRESS_HEADER_BYTES) throw new MalformedMessage(`an address of ${payload.length} bytes`);
+  const bytes = decodeAttributes(payload.subarray(ADDRESS_HEADER_BYTES)).get(IFA_ADDRESS);
+  if (payload.readUInt8(0) !== AF_INET6 || payload.readUInt8(3) !== RT_SCOPE_LINK || bytes === undefined)
+    return undefined;
+  return { linkIndex: payload.readUInt32LE(4), bytes, prefixLength: payload.readUInt8(1) };
+}
+
+export function deleteLinkLocal({ linkIndex, bytes, prefixLength }: LinkLocalAddress): MessageBody {
+  const header = Buffer.alloc(ADDRESS_HEADER_BYTES);
+  header.writeUInt8(AF_INET6, 0);
+  header.writeUInt8(prefixLength, 1);
+  header.writeUInt32LE(linkIndex, 4);
+  const payload = Buffer.concat([header, encodeAttributes([{ type: IFA_ADDRESS, value: bytes }])]);
+  return { type: RTM_DELADDR, flags: 0, payload };
 }
 
 /** Takes the place of another default route with metric 0, leaves others (a container's own) alone. */

@@ -56,6 +56,7 @@ export const RT_TABLE_MAIN = 254;
 export const RT_TABLE_LOCAL = 255;
 export const RTPROT_STATIC = 4;
 export const RT_SCOPE_UNIVERSE = 0;
+export const RT_SCOPE_LINK = 253;
 export const RTN_UNICAST = 1;
 export const IN6_ADDR_GEN_MODE_NONE = 1;
 export const IPV4_DEVCONF_ARP_NOTIFY = 22; // linux/ip.h

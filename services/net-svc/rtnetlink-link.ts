@@ -72,6 +72,8 @@ export interface Link {
   readonly peerElsewhere: boolean;
   /** The number of that namespace in ours; undefined where the peer lives in ours, or in one without a number. */
   readonly peerNamespace: number | undefined;
+  /** Of a bridge: the kernel makes it an IPv6 address by itself, as it does unless it is told not to. */
+  readonly makesIpv6Address: boolean;
 }
 
 /** `index` 0: the link is named by an attribute. `up` undefined: as it is. */
@@ -90,9 +92,12 @@ function message(type: number, flags: number, head: Buffer, attributes: readonly
   return { type, flags, payload: Buffer.concat([head, encodeAttributes(attributes)]) };
 }
 
-/** A bridge, up, with this MAC from its first moment: the kernel then never recomputes it from the ports'. */
+/**
+ * A bridge with this MAC from its first moment: the kernel then never recomputes it from the ports'. Down, which is when it can be told
+ * to make it no IPv6 address.
+ */
 export function createBridge(name: string, mac: string): MessageBody {
-  return message(RTM_NEWLINK, NLM_F_CREATE | NLM_F_EXCL, header(0, true), [
+  return message(RTM_NEWLINK, NLM_F_CREATE | NLM_F_EXCL, header(0, undefined), [
     text(IFLA_IFNAME, name),
     { type: IFLA_ADDRESS, value: macBytes(mac) },
     nested(IFLA_LINKINFO, [text(IFLA_INFO_KIND, 'bridge')]),
@@ -163,7 +168,10 @@ export function bringUpByName(name: string): MessageBody {
   return message(RTM_SETLINK, 0, header(0, true), [text(IFLA_IFNAME, name)]);
 }
 
-/** A port of a bridge is reached by no address of its own: one would only be told of to the other end of the veth. */
+/**
+ * A port of a bridge is reached by no address of its own: one would only be told of to the other end of the veth. A bridge would be reached
+ * by its own, past all that a host filters of IPv4.
+ */
 const NO_IPV6_ADDRESS = nested(IFLA_AF_SPEC, [
   nested(AF_INET6, [{ type: IFLA_INET6_ADDR_GEN_MODE, value: Buffer.of(IN6_ADDR_GEN_MODE_NONE) }]),
 ]);
@@ -172,6 +180,11 @@ const NO_IPV6_ADDRESS = nested(IFLA_AF_SPEC, [
 export function markPortByName(name: string, alias: string, hasIpv6: boolean): MessageBody {
   const attributes = [text(IFLA_IFNAME, name), text(IFLA_IFALIAS, alias)];
   return message(RTM_SETLINK, 0, header(0, undefined), hasIpv6 ? [...attributes, NO_IPV6_ADDRESS] : attributes);
+}
+
+/** Takes none away that it has. Of a link of a kernel that has IPv6. */
+export function makeNoIpv6Address(index: number): MessageBody {
+  return message(RTM_SETLINK, 0, header(index, undefined), [NO_IPV6_ADDRESS]);
 }
 
 export interface LinkChange {
@@ -226,7 +239,7 @@ export function dumpLinks(): MessageBody {
 }
 
 const OF_LINK = new Set([
-  ...[IFLA_ADDRESS, IFLA_IFNAME, IFLA_LINK, IFLA_MASTER, IFLA_LINKINFO],
+  ...[IFLA_ADDRESS, IFLA_IFNAME, IFLA_LINK, IFLA_MASTER, IFLA_LINKINFO, IFLA_AF_SPEC],
   ...[IFLA_IFALIAS, IFLA_GROUP, IFLA_LINK_NETNSID],
 ]);
 const OF_LINK_INFO = new Set([IFLA_INFO_KIND]);
@@ -236,12 +249,13 @@ export function decodeLink(payload: Buffer): Link {
   if (payload.length < HEADER_BYTES) throw new MalformedMessage(`a link of ${payload.length} bytes`);
   const attributes = decodeAttributes(payload.subarray(HEADER_BYTES), OF_LINK);
   const info = attributes.get(IFLA_LINKINFO);
+  const kind = info === undefined ? '' : (readText(decodeAttributes(info, OF_LINK_INFO).get(IFLA_INFO_KIND)) ?? '');
   return {
     index: payload.readInt32LE(4),
     name: readText(attributes.get(IFLA_IFNAME)) ?? '',
     up: (payload.readUInt32LE(8) & IFF_UP) !== 0,
     mac: macText(attributes.get(IFLA_ADDRESS)),
-    kind: info === undefined ? '' : (readText(decodeAttributes(info, OF_LINK_INFO).get(IFLA_INFO_KIND)) ?? ''),
+    kind,
     alias: readText(attributes.get(IFLA_IFALIAS)) ?? '',
     master: readUint32(attributes.get(IFLA_MASTER)) ?? 0,
     peer: readUint32(attributes.get(IFLA_LINK)) ?? 0,
@@ -249,5 +263,13 @@ export function decodeLink(payload: Buffer): Link {
     peerElsewhere: attributes.has(IFLA_LINK_NETNSID),
     peerNamespace: readNamespaceNumber(attributes.get(IFLA_LINK_NETNSID)),
     running: (payload.readUInt32LE(8) & IFF_RUNNING) !== 0,
+    makesIpv6Address: kind === 'bridge' && makesIpv6Address(attributes.get(IFLA_AF_SPEC)),
   };
+}
+
+/** False of a kernel without IPv6, and of a link with too small an MTU for it. */
+function makesIpv6Address(families: Buffer | undefined): boolean {
+  const ipv6 = families === undefined ? undefined : decodeAttributes(families).get(AF_INET6);
+  const mode = ipv6 === undefined ? undefined : decodeAttributes(ipv6).get(IFLA_INET6_ADDR_GEN_MODE)?.[0];
+  return mode !== undefined && mode !== IN6_ADDR_GEN_MODE_NONE;
 }

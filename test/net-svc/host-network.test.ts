@@ -4,9 +4,10 @@ import { beforeEach, describe, it } from 'node:test';
 import { attach } from '../../services/net-svc/attachments.ts';
 import { iptables, nftables } from '../../services/net-svc/nat-command.ts';
 import { NetFailure } from '../../services/net-svc/net-failure.ts';
+import { eventually, PATIENCE_MS } from '../kit/eventually.ts';
 import { reexecInNamespaces } from '../kit/namespaced.ts';
 import { clear, FORWARD, makeOutside, missing, namespaces, restart } from './host.ts';
-import { addresses, internal, lab, lan, leaseOf, link, links, pings, reaches, run } from './kernel.ts';
+import { addresses, internal, ipv6Addresses, lab, lan, leaseOf, link, links, pings, reaches, run } from './kernel.ts';
 import { quiet, watchNetwork, watchRules } from './watchers.ts';
 
 reexecInNamespaces(import.meta.filename);
@@ -14,6 +15,13 @@ reexecInNamespaces(import.meta.filename);
 const broken = missing('nftables', 'nft: not installed');
 
 beforeEach(clear);
+
+/** Gives the bridge a port, and by it a carrier: what the kernel waits for before it makes a bridge an IPv6 address. */
+function carry(bridge: string): void {
+  const ends = [`${bridge}a`, `${bridge}b`] as const;
+  run(['ip', 'link', 'add', ends[0], 'master', bridge, 'type', 'veth', 'peer', 'name', ends[1]]);
+  for (const end of ends) run(['ip', 'link', 'set', end, 'up']);
+}
 
 describe('net.configure', () => {
   it('makes the bridges, the rule of the pool with NAT, and forwarding, and says so in the words people grep for', async () => {
@@ -40,6 +48,32 @@ describe('net.configure', () => {
     const births = (await watcher.changes()).filter((line) => line.includes('pvbr0') && line.includes('link/ether'));
     assert.ok(births.length > 0);
     for (const line of births) assert.match(line, /link\/ether 02:00:0a:00:05:01 /);
+  });
+
+  it('makes bridges without an IPv6 address of their own, past which no rule of IPv4 stands', async () => {
+    await restart().configure([internal]);
+    attach(namespaces, 'c', [leaseOf(internal, 'c', 2)]);
+    // It has a carrier then.
+    assert.ok(reaches('10.0.5.1', namespaces.pathOf('c')));
+    await quiet();
+    assert.deepEqual(ipv6Addresses('pvbr0'), []);
+  });
+
+  it('takes the IPv6 address away that a bridge of a former build made itself, and none that somebody gave it', async () => {
+    run(['ip', 'link', 'add', 'pvbr0', 'type', 'bridge']);
+    run(['ip', 'link', 'set', 'pvbr0', 'alias', 'berth:pool:internal', 'address', '02:00:0a:00:05:01', 'up']);
+    run(['ip', 'addr', 'add', '10.0.5.1/24', 'dev', 'pvbr0']);
+    run(['ip', 'addr', 'add', '2001:db8::1/64', 'dev', 'pvbr0']);
+    carry('pvbr0');
+    await eventually('the kernel’s own', PATIENCE_MS, () => ipv6Addresses('pvbr0').includes('fe80::aff:fe00:501'));
+    await restart().configure([internal]);
+    assert.deepEqual(ipv6Addresses('pvbr0'), ['2001:db8::1']);
+    run(['ip', 'link', 'add', 'lxcbr0', 'type', 'bridge']);
+    run(['ip', 'link', 'set', 'lxcbr0', 'up']);
+    carry('lxcbr0');
+    await eventually('theirs', PATIENCE_MS, () => ipv6Addresses('lxcbr0').length === 1);
+    await restart().configure([{ ...internal, bridge: 'lxcbr0' }]);
+    assert.equal(ipv6Addresses('lxcbr0').length, 1);
   });
 
   it('changes nothing the second time, also after a restart', async () => {

@@ -18,6 +18,7 @@ const plain: Link = {
   peerElsewhere: false,
   running: true,
   peerNamespace: undefined,
+  makesIpv6Address: false,
 };
 const eth0: Link = {
   ...plain,

@@ -46,6 +46,11 @@ export function addresses(name: string, netns: Netns = ''): string[] {
   return its.flatMap(({ addr_info = [] }) => addr_info.map(({ local, prefixlen }) => `${local}/${prefixlen}`));
 }
 
+export function ipv6Addresses(name: string): string[] {
+  const found: { addr_info?: { local: string }[] }[] = JSON.parse(run(['ip', '-j', '-6', 'addr', 'show', 'dev', name]));
+  return found.flatMap(({ addr_info = [] }) => addr_info.map(({ local }) => local));
+}
+
 export function defaultRoutes(netns: Netns = ''): { gateway: string; dev: string }[] {
   const found: { gateway: string; dev: string }[] = JSON.parse(run(['ip', '-j', 'route', 'show', 'default'], netns));
   return found.map(({ gateway, dev }) => ({ gateway, dev }));

@@ -10,7 +10,12 @@ import {
   MalformedMessage,
   NLM_F_REQUEST,
 } from '../../services/net-svc/netlink-message.ts';
-import { broadcastOf, decodeAddress, decodeDefaultRoute } from '../../services/net-svc/rtnetlink-address.ts';
+import {
+  broadcastOf,
+  decodeAddress,
+  decodeDefaultRoute,
+  decodeLinkLocal,
+} from '../../services/net-svc/rtnetlink-address.ts';
 import { IFLA_AF_SPEC, IFLA_IFALIAS, IFLA_IFNAME } from '../../services/net-svc/rtnetlink-codes.ts';
 import { decodeLink, markPortByName } from '../../services/net-svc/rtnetlink-link.ts';
 
@@ -35,7 +40,7 @@ describe('netlink messages', () => {
   });
 
   it('are refused as malformed, never read beyond their end, when the bytes are arbitrary', () => {
-    const decoders = [decodeMessages, decodeAttributes, decodeLink, decodeAddress, decodeDefaultRoute];
+    const decoders = [decodeMessages, decodeAttributes, decodeLink, decodeAddress, decodeLinkLocal, decodeDefaultRoute];
     fc.assert(
       fc.property(bytes(300), fc.constantFrom(...decoders), (arbitrary, decode) => {
         try {
