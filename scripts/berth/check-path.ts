@@ -2,6 +2,7 @@
 import { readFileSync, statSync } from 'node:fs';
 import { basename, join } from 'node:path';
 import * as z from 'zod/mini';
+import { readConfigObject } from '../../shared/revision/config-object.ts';
 import type { ParsedRevision, Problem } from '../../shared/revision/revision.ts';
 import { checkSignatures } from '../../shared/revision/signatures.ts';
 import { parseDevice, parseState } from '../../shared/revision/validate.ts';
@@ -54,7 +55,7 @@ async function checkStorage(storage: string): Promise<Checked> {
   const summary = `revision ${current} of storage ${storage}`;
   const read = readJson(join(storage, 'trails', current, '.pvr/json'), `trails/${current}/.pvr/json`);
   if (!read.ok) return { summary, problems: [read.problem], warnings: [] };
-  const parsed = parseState(read.value, (_path, digest) => readObject(storage, digest));
+  const parsed = parseState(read.value, (_path, digest) => readConfigObject(join(storage, 'objects', digest)));
   const damaged = await checkObjects(storage, read.value);
   const { problems, warnings } = judged(summary, parsed);
   return { summary, problems: [...problems, ...damaged], warnings: [...warnings, ...signatureWarnings(read.value)] };
@@ -78,14 +79,6 @@ function readCurrent(storage: string): string | Problem {
   if (parsed.success) return parsed.data.revision;
   const message = 'names no revision; expected {"revision":"<name>"}';
   return { path: 'boot/current.json', code: 'CURRENT_INVALID', message };
-}
-
-function readObject(storage: string, digest: string): string | undefined {
-  try {
-    return readFileSync(join(storage, 'objects', digest), 'utf8');
-  } catch {
-    return undefined;
-  }
 }
 
 /** Codes: OBJECT_MISSING, OBJECT_UNREADABLE, OBJECT_CORRUPT. Hashes each object once, however many paths name it. */

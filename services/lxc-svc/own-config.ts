@@ -1,10 +1,7 @@
 // Reads a container's own LXC configuration from its revision, with what it includes from its own folder.
 import { readFileSync, realpathSync, statSync } from 'node:fs';
 import { dirname, resolve } from 'node:path';
-import { type ParsedLxcConfig, parseLxcConfig } from '../../shared/lxc-config/parse.ts';
-
-/** A configuration is a few KiB; a squashfs named by mistake is not read into memory. */
-const MAX_CONFIG_BYTES = 1024 * 1024;
+import { MAX_CONFIG_BYTES, type ParsedLxcConfig, parseLxcConfig } from '../../shared/lxc-config/parse.ts';
 
 function readBounded(path: string): string {
   const { size } = statSync(path);

@@ -2,10 +2,11 @@
 //   <storage>/trails/<rev>/.pvr/json     the state
 //   <storage>/trails/<rev>/<path>        hard link to objects/<sha256>
 //   <storage>/objects/<sha256>           artifacts, shared between revisions
-import { lstatSync, readFileSync, type Stats } from 'node:fs';
+import { lstatSync, type Stats } from 'node:fs';
 import { link, mkdir, readFile, rename, rm } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import * as z from 'zod/mini';
+import { readConfigObject } from '../../shared/revision/config-object.ts';
 import type { Problem } from '../../shared/revision/revision.ts';
 import { sha256 } from '../../shared/schema/names.ts';
 import { errorCode } from './atomic-file.ts';
@@ -20,7 +21,7 @@ export type Read<T> =
 export interface RevisionStore {
   /** The parsed JSON of the revision's state; nothing about its content is known yet. */
   readState(revision: string): Promise<Read<unknown>>;
-  /** An object as text; undefined when it is missing. For small ones: LXC configurations. */
+  /** An LXC configuration as parseState reads it: of a large object the beginning; undefined when it is missing. */
   readObject(digest: string): string | undefined;
   /** Hashes every object once; a problem per path whose object is missing, unreadable or different. */
   verifyObjects(objects: ReadonlyMap<string, string>, occasion?: Occasion): Promise<readonly Problem[]>;
@@ -66,11 +67,7 @@ export function openRevisionStore(
     },
     readObject(digest) {
       if (!sha256.safeParse(digest).success) return undefined;
-      try {
-        return readFileSync(objectPath(digest), 'utf8');
-      } catch {
-        return undefined;
-      }
+      return readConfigObject(objectPath(digest));
     },
     isSuspect: (digest) => suspects.has(digest),
     verifySignatures: signatures,
@@ -100,7 +97,7 @@ export function openRevisionStore(
       const folder = trail(revision);
       for (const [path, digest] of objects) {
         try {
-          await linkTo(objectPath(digest), `${folder}/${path}`);
+          await linkTo(objectPath(digest), `${folder}/${path}`, `${folder}/.pv`);
         } catch (error) {
           problems.push({ path, code: 'CHECKOUT_FAILED', message: `cannot be linked to its object: ${String(error)}` });
         }
@@ -142,14 +139,17 @@ function statOf(path: string): Stats | undefined {
   }
 }
 
-async function linkTo(object: string, path: string): Promise<void> {
+/** `own`: a folder that no path of a state leads into. */
+async function linkTo(object: string, path: string, own: string): Promise<void> {
   const wanted = lstatSync(object);
   const found = statOf(path);
   if (found !== undefined && found.ino === wanted.ino && found.dev === wanted.dev) return;
   await mkdir(dirname(path), { recursive: true });
   if (found?.isDirectory() === true) await rm(path, { recursive: true });
-  // Beside and renamed, so that a wrong link never becomes a missing one for somebody who mounts it right now.
-  const beside = `${path}.new`;
+  // Made there and renamed, so that a wrong link never becomes a missing one for somebody who mounts it right now; a name beside it
+  // may be another file of the revision, or too long.
+  await mkdir(own, { recursive: true });
+  const beside = `${own}/link.new`;
   await rm(beside, { force: true });
   await link(object, beside);
   await rename(beside, path);

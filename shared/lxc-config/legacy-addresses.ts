@@ -18,16 +18,19 @@ const CLEARING_KEY = /^lxc\.net(?:\.(\d+))?$/;
 
 /** Of `lxc.net.N.ipv4.address = A.B.C.D[/M] [broadcast]`; `auto`, `dhcp` and what is no address are passed over. */
 export function legacyAddresses(entries: readonly LxcEntry[]): LegacyAddress[] {
-  let found: LegacyAddress[] = [];
-  for (const { key, value, line, source } of entries) {
-    const cleared = value === '' ? (CLEARING_KEY.exec(key) ?? ADDRESS_KEY.exec(key)) : undefined;
-    if (cleared) found = found.filter(({ interfaceIndex }) => cleared[1] && Number(cleared[1]) !== interfaceIndex);
+  const found: LegacyAddress[] = [];
+  const cleared = new Set<number>();
+  // From the end, where it is known already what will be taken back.
+  for (const { key, value, line, source } of entries.toReversed()) {
+    const clearing = value === '' ? (CLEARING_KEY.exec(key) ?? ADDRESS_KEY.exec(key)) : null;
+    if (clearing !== null && clearing[1] === undefined) break;
+    if (clearing !== null) cleared.add(Number(clearing[1]));
     const interfaceIndex = Number(ADDRESS_KEY.exec(key)?.[1]);
     const [address = '', prefix] = (value.split(/\s+/)[0] ?? '').split('/');
     const prefixLength = prefix === undefined ? undefined : Number(prefix);
-    if (Number.isNaN(interfaceIndex) || parseIpv4(address) === undefined) continue;
+    if (Number.isNaN(interfaceIndex) || cleared.has(interfaceIndex) || parseIpv4(address) === undefined) continue;
     if (prefixLength !== undefined && !(Number.isInteger(prefixLength) && prefixLength <= 32)) continue;
     found.push({ interfaceIndex, address, prefixLength, line, source });
   }
-  return found;
+  return found.reverse();
 }

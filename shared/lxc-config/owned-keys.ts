@@ -92,11 +92,15 @@ export function isOwned(entry: Pick<LxcEntry, 'key' | 'value'>, network: Network
 
 /** What a container's own lines ask for and Berth does not do. A line with an empty value only takes back, and is no conflict. */
 export function ownedConflicts(entries: readonly LxcEntry[], owner: ConfigOwner): readonly OwnedConflict[] {
+  const namespaces: NamespaceLists = {
+    keep: new Set(namesOf(entries, 'lxc.namespace.keep')),
+    clone: new Set(namesOf(entries, 'lxc.namespace.clone')),
+  };
   return entries.flatMap((entry): OwnedConflict[] => {
     const { key, value, line, source } = entry;
     if (value === '') return [];
     if (key === 'lxc.rootfs.path') return rootConflicts(entry, owner);
-    if (key === 'lxc.namespace.keep' || key === 'lxc.namespace.clone') return namespaceConflicts(entry, entries);
+    if (key === 'lxc.namespace.keep' || key === 'lxc.namespace.clone') return namespaceConflicts(entry, namespaces);
     if (key === 'lxc.mount.entry') return mountConflicts(entry);
     const rule = ruleOf(entry, owner.network);
     if (rule === undefined || rule.agrees(entry, owner)) return [];
@@ -131,7 +135,13 @@ function rootConflicts({ key, value, line, source }: LxcEntry, owner: ConfigOwne
 /** As /proc/<pid>/ns names them, which is how LXC 5 wants them. */
 const NAMESPACES = ['user', 'mnt', 'pid', 'uts', 'ipc', 'net', 'cgroup', 'time'];
 
-function namespaceConflicts({ key, value, line, source }: LxcEntry, entries: readonly LxcEntry[]): OwnedConflict[] {
+/** What all lines of a kind come to. */
+interface NamespaceLists {
+  readonly keep: ReadonlySet<string>;
+  readonly clone: ReadonlySet<string>;
+}
+
+function namespaceConflicts({ key, value, line, source }: LxcEntry, { keep, clone }: NamespaceLists): OwnedConflict[] {
   const refuse = (reason: string): OwnedConflict[] => [
     { line, source, code: 'BAD_NAMESPACE', reason: `${key}: ${reason}` },
   ];
@@ -139,26 +149,21 @@ function namespaceConflicts({ key, value, line, source }: LxcEntry, entries: rea
   const unknown = names.find((name) => !NAMESPACES.includes(name));
   if (unknown !== undefined) return refuse(`'${unknown}' is no namespace; there are ${NAMESPACES.join(', ')}`);
   // Its root would be moved away under everything else on the machine.
-  const sharesMounts = key === 'lxc.namespace.keep' ? names.includes('mnt') : !namesOf(entries, key).includes('mnt');
+  const sharesMounts = key === 'lxc.namespace.keep' ? names.includes('mnt') : !clone.has('mnt');
   if (sharesMounts) {
     const way = key === 'lxc.namespace.keep' ? 'remove mnt from the line' : 'add mnt to the line';
     return refuse(`a container has its own mounts; ${way}`);
   }
-  const other = key === 'lxc.namespace.keep' ? 'lxc.namespace.clone' : 'lxc.namespace.keep';
-  if (key === 'lxc.namespace.clone' && namesOf(entries, other).length > 0) {
-    return refuse(`LXC takes this or ${other}, not both; remove one of them`);
+  if (key === 'lxc.namespace.clone' && keep.size > 0) {
+    return refuse('LXC takes this or lxc.namespace.keep, not both; remove one of them');
   }
   return [];
 }
 
 /** Of all lines since the last that clears the list. */
 export function namesOf(entries: readonly Pick<LxcEntry, 'key' | 'value'>[], key: string): readonly string[] {
-  let names: string[] = [];
-  for (const entry of entries) {
-    if (entry.key !== key) continue;
-    names = entry.value === '' ? [] : [...names, ...entry.value.split(/\s+/)];
-  }
-  return names;
+  const lines = entries.filter((entry) => entry.key === key);
+  return lines.slice(lines.findLastIndex(({ value }) => value === '') + 1).flatMap(({ value }) => value.split(/\s+/));
 }
 
 function mountConflicts({ value, line, source }: LxcEntry): OwnedConflict[] {
@@ -170,5 +175,5 @@ function mountConflicts({ value, line, source }: LxcEntry): OwnedConflict[] {
 
 /** The second field of an fstab line, without slashes at its ends. */
 export function mountTarget(mountEntry: string): string {
-  return (mountEntry.trim().split(/\s+/)[1] ?? '').replace(/^\/+|\/+$/g, '');
+  return (mountEntry.trim().split(/\s+/)[1] ?? '').replace(/^\/+|(?<!\/)\/+$/g, '');
 }

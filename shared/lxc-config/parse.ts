@@ -26,6 +26,8 @@ export interface ParsedLxcConfig {
 /** The text of a file in the container's folder; `path` is relative to it and does not lead out of it. Undefined: there is none. */
 export type ReadInclude = (path: string) => string | undefined;
 
+/** Of one file. A configuration is a few KiB; a squashfs named by mistake is not read into memory. */
+export const MAX_CONFIG_BYTES = 1024 * 1024;
 /** Includes in all: files that include each other several times over multiply. */
 const MAX_INCLUDES = 32;
 /** Lines of a configuration with its includes; LXC has no limit, a device's memory has. */
@@ -45,6 +47,7 @@ export function parseLxcConfig(text: string, source: string, readInclude?: ReadI
   const entries: LxcEntry[] = [];
   const problems: LxcProblem[] = [];
   let includes = 0;
+  let isFull = false;
   readLines(text, [source]);
   return { entries, problems };
 
@@ -70,6 +73,11 @@ export function parseLxcConfig(text: string, source: string, readInclude?: ReadI
       problems.push({ ...place, reason: `starts with the invisible character ${character}: LXC skips the line` });
       return;
     }
+    if (entries.length + problems.length >= MAX_ENTRIES) {
+      if (!isFull) problems.push({ ...place, reason: `more than ${MAX_ENTRIES} lines` });
+      isFull = true;
+      return;
+    }
     const equals = trimmed.indexOf('=');
     if (equals === -1) {
       problems.push({ ...place, reason: `"${trimmed}" has no "=": write key = value` });
@@ -78,8 +86,7 @@ export function parseLxcConfig(text: string, source: string, readInclude?: ReadI
     const key = trimBlanks(trimmed.slice(0, equals));
     const value = unquote(trimBlanks(trimmed.slice(equals + 1)));
     if (key === 'lxc.include') includeFile(value, place, files);
-    else if (entries.length < MAX_ENTRIES) entries.push({ key, value, ...place });
-    else if (problems.length === 0) problems.push({ ...place, reason: `more than ${MAX_ENTRIES} lines` });
+    else entries.push({ key, value, ...place });
   }
 
   function includeFile(written: string, place: Place, files: readonly string[]): void {
@@ -117,7 +124,8 @@ function pathInFolder(written: string): string | undefined {
 
 /** What LXC takes for blanks: lxc_char_left_gc() and lxc_char_right_gc() in src/lxc/parse.c. */
 function trimBlanks(text: string): string {
-  return text.replace(/^[ \t]+|[ \t]+$/g, '');
+  // Looking behind keeps blanks inside a line from being tried again at each of them.
+  return text.replace(/^[ \t]+|(?<![ \t])[ \t]+$/g, '');
 }
 
 function unquote(value: string): string {

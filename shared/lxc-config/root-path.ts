@@ -10,7 +10,7 @@ const FILE = /^[A-Za-z0-9_][A-Za-z0-9._-]{0,254}$/;
 /** Without a backend's name, or with `dir:`, it is one volume; Berth puts a writable layer over that as well. */
 export function readRootPath(value: string, container: string): RootPath {
   const [, backend = '', paths = ''] = /^(?:([a-z]+):)?(\/.*)$/.exec(value) ?? [];
-  const parts = paths.split(/:(?=\/)/).map((part) => part.replace(/\/+$/, ''));
+  const parts = paths.split(/:(?=\/)/).map((part) => part.replace(/(?<!\/)\/+$/, ''));
   const home = `/volumes/${container}`;
   const expected = `write overlayfs:${home}/<volume>:${home}/lxc-overlay/upper, or remove the line`;
   if (paths === '' || !['', 'dir', 'overlay', 'overlayfs'].includes(backend)) {
@@ -34,7 +34,8 @@ export function readRootPath(value: string, container: string): RootPath {
       reason: `'${parts[foreign]}' is no volume of '${container}', those are ${home}/<volume>; ${expected}`,
     };
   }
-  const twice = layers.find((layer, index) => layers.indexOf(layer) !== index);
+  const seen = new Set<string>();
+  const twice = layers.find((layer) => seen.size === seen.add(layer).size);
   if (twice !== undefined) return { ok: false, reason: `names ${twice} twice; remove one of them` };
   return { ok: true, layers };
 }

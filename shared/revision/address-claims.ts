@@ -97,12 +97,13 @@ function poolOf(address: string, pools: readonly Pool[]) {
 
 /** An interface may name its address twice. */
 function withoutRepeats(legacy: readonly LegacyInterface[]): readonly LegacyInterface[] {
-  return legacy.filter(
-    (one, index) =>
-      legacy.findIndex(
-        ({ address, interfaceIndex }) => address === one.address && interfaceIndex === one.interfaceIndex,
-      ) === index,
-  );
+  const seen = new Set<string>();
+  return legacy.filter(({ address, interfaceIndex }) => {
+    const key = `${interfaceIndex} ${address}`;
+    const isFirst = !seen.has(key);
+    seen.add(key);
+    return isFirst;
+  });
 }
 
 /** Each claim against those before it. */

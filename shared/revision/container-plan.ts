@@ -5,6 +5,7 @@ import { unknownKeys } from '../lxc-config/keys.ts';
 import { type LegacyAddress, legacyAddresses } from '../lxc-config/legacy-addresses.ts';
 import { ownedConflicts } from '../lxc-config/owned-keys.ts';
 import { type LxcEntry, type LxcProblem, parseLxcConfig } from '../lxc-config/parse.ts';
+import type { ReadObject } from './config-budget.ts';
 import type { Device } from './device-document.ts';
 import { missingKeys, readDocument } from './document.ts';
 import { planDrivers } from './driver-plan.ts';
@@ -15,9 +16,6 @@ import type { ContainerPlan, Group, NetworkPlan, Problem } from './revision.ts';
 import { hostName, RUN_REQUIRED, type RunDocument, runDocument } from './run-document.ts';
 import type { StateDocument } from './state-document.ts';
 import { planStorage, withoutVerity } from './storage-plan.ts';
-
-/** The text of an object, undefined when it cannot be read. `path`: inside the revision. */
-export type ReadObject = (path: string, sha256: string) => string | undefined;
 
 export interface LegacyInterface extends LegacyAddress {
   /** The bridge that LXC puts it into; undefined when none is named. */
@@ -44,6 +42,9 @@ export interface NamedRun {
   readonly problems: readonly Problem[];
   readonly ignored: readonly string[];
 }
+
+/** Of one container’s LXC configuration: whoever has corrected so many checks again. */
+const MAX_CONFIG_PROBLEMS = 100;
 
 const DEFAULT_CONFIG = 'lxc.container.conf';
 const DEFAULT_ROLE = 'nobody';
@@ -94,8 +95,7 @@ export function planContainer(
       ...reservedName(name),
       ...missingObjects(name, config === undefined ? volumes : [...volumes, config], state),
       ...storage.problems,
-      ...lxc.problems,
-      ...ownedConflicts(lxc.entries, owner).map(configProblem),
+      ...[...lxc.problems, ...ownedConflicts(lxc.entries, owner)].slice(0, MAX_CONFIG_PROBLEMS).map(configProblem),
       ...networkProblems,
       ...drivers.problems,
     ],
@@ -143,8 +143,9 @@ function hostnameOf(name: string): string {
 }
 
 function legacyInterfaces(entries: readonly LxcEntry[]): readonly LegacyInterface[] {
+  const last = new Map(entries.map(({ key, value }) => [key, value]));
   return legacyAddresses(entries).map((address) => {
-    const link = entries.findLast(({ key }) => key === `lxc.net.${address.interfaceIndex}.link`)?.value;
+    const link = last.get(`lxc.net.${address.interfaceIndex}.link`);
     return { ...address, link: link === '' ? undefined : link };
   });
 }
@@ -159,12 +160,14 @@ function missingObjects(name: string, files: readonly string[], state: StateDocu
     }));
 }
 
+type ConfigProblem = LxcProblem & { readonly code: string };
+
 function readConfig(
   name: string,
   config: string,
   { objects }: StateDocument,
   readObject: ReadObject,
-): { readonly entries: readonly LxcEntry[]; readonly problems: readonly Problem[] } {
+): { readonly entries: readonly LxcEntry[]; readonly problems: readonly ConfigProblem[] } {
   const textOf = (file: string): string | undefined => {
     const path = `${name}/${file}`;
     const digest = objects.get(path);
@@ -180,14 +183,14 @@ function readConfig(
   });
   const entries = parsed.entries.map(inRevision);
   const problems = [
-    ...parsed.problems.map(inRevision).map((problem) => configProblem({ code: 'BAD_CONFIG', ...problem })),
-    ...initProblems(entries).map((problem) => configProblem({ code: 'BAD_CONFIG', ...problem })),
-    ...unknownKeys(entries).map((problem) => configProblem({ code: 'UNKNOWN_KEY', ...problem })),
+    ...parsed.problems.map(inRevision).map((problem) => ({ code: 'BAD_CONFIG', ...problem })),
+    ...initProblems(entries).map((problem) => ({ code: 'BAD_CONFIG', ...problem })),
+    ...unknownKeys(entries).map((problem) => ({ code: 'UNKNOWN_KEY', ...problem })),
   ];
   return { entries, problems };
 }
 
-function configProblem({ code, source, line, reason }: LxcProblem & { readonly code: string }): Problem {
+function configProblem({ code, source, line, reason }: ConfigProblem): Problem {
   return { path: `${source}:${line}`, code, message: reason };
 }
 

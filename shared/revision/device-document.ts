@@ -31,8 +31,11 @@ const groupDocument = z.object({
   auto_recovery: z.optional(autoRecoveryDocument),
 });
 
-const groups = z.optional(z.array(groupDocument));
-const disks = z.optional(z.array(diskDocument));
+/** Both are held against each other and against every container. */
+const MAX_GROUPS = 1024;
+const MAX_DISKS = 256;
+const groups = z.optional(z.array(groupDocument).check(z.maxLength(MAX_GROUPS)));
+const disks = z.optional(z.array(diskDocument).check(z.maxLength(MAX_DISKS)));
 const deviceDocument = z.object({
   groups,
   disks,

@@ -95,7 +95,7 @@ const SYSTEM_FOLDERS = ['/proc', '/sys', '/dev', '/run', '/boot', '/etc', '/bin'
 
 function folderDisk(name: string, document: DiskDocument, path: string, wrong: Problem[]): Disk | undefined {
   if (document.path === undefined || document.path === '') return { kind: 'folder', name };
-  const folder = checkedPath(document.path.replace(/(?<=.)\/+$/, ''), `${path}.path`, wrong);
+  const folder = checkedPath(document.path.replace(/(?<=[^/])\/+$/, ''), `${path}.path`, wrong);
   if (folder === undefined) return undefined;
   const system = SYSTEM_FOLDERS.find((each) => folder === each || folder.startsWith(`${each}/`));
   if (system !== undefined) {

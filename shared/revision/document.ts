@@ -32,8 +32,11 @@ export function readDocument<T extends z.ZodMiniType>(
     const parsed = schema.safeParse(rest);
     if (parsed.success) return { value: parsed.data, problems, ignored: unknownKeys(rest, parsed.data, base) };
     const { issues } = parsed.error;
-    problems.push(...issues.map((issue) => problemOf(issue, rest, base)));
-    rest = issues.map((issue) => faultyKey(issue.path)).reduce<unknown>(without, rest);
+    for (const issue of issues) problems.push(problemOf(issue, rest, base));
+    rest = without(
+      rest,
+      issues.map((issue) => faultyKey(issue.path)),
+    );
   }
   return { value: schema.parse({}), problems, ignored: [] };
 }
@@ -51,17 +54,29 @@ function faultyKey(path: Path): Path {
   return path.slice(0, path.findLastIndex((part) => typeof part === 'string') + 1);
 }
 
-/** A copy of `document` without the key at `path`; the rest is shared with it. An empty path leaves an empty object. */
-function without(document: unknown, path: Path): unknown {
-  const [first, ...rest] = path;
-  if (first === undefined) return {};
-  if (Array.isArray(document)) {
-    return document.map((element, index) => (index === first ? without(element, rest) : element));
-  }
+/** A copy of `document` without the keys at `paths`; the rest is shared with it. An empty path leaves an empty object. */
+function without(document: unknown, paths: readonly Path[]): unknown {
+  if (paths.some(({ length }) => length === 0)) return {};
   if (typeof document !== 'object' || document === null) return document;
-  const entries = Object.entries(document);
-  const kept = rest.length === 0 ? entries.filter(([key]) => key !== first) : entries;
-  return Object.fromEntries(kept.map(([key, value]) => [key, key === first ? without(value, rest) : value]));
+  const inside = byFirstPart(paths);
+  if (Array.isArray(document)) return document.map((element, index) => without(element, inside.get(index) ?? []));
+  const entries = Object.entries(document).flatMap(([key, value]) => {
+    const below = inside.get(key);
+    if (below === undefined) return [[key, value]];
+    return below.some(({ length }) => length === 0) ? [] : [[key, without(value, below)]];
+  });
+  return Object.fromEntries(entries);
+}
+
+function byFirstPart(paths: readonly Path[]): ReadonlyMap<PropertyKey, readonly Path[]> {
+  const inside = new Map<PropertyKey, Path[]>();
+  for (const [first, ...rest] of paths) {
+    if (first === undefined) continue;
+    const others = inside.get(first);
+    if (others === undefined) inside.set(first, [rest]);
+    else others.push(rest);
+  }
+  return inside;
 }
 
 /** What parsing stripped. */

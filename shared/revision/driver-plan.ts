@@ -2,6 +2,9 @@
 import type { DriverNeeds, Problem } from './revision.ts';
 import type { RunDocument } from './run-document.ts';
 
+/** In a message. */
+const MAX_NAMED = 32;
+
 export interface PlannedDrivers {
   readonly plan: DriverNeeds;
   readonly problems: readonly Problem[];
@@ -14,7 +17,6 @@ export function planDrivers(
   { required = [], optional = [], manual = [] }: NonNullable<RunDocument['drivers']> = {},
   known: ReadonlySet<string>,
 ): PlannedDrivers {
-  const names = [...known].join(', ') || 'none';
   const unknown = (kind: string, drivers: readonly string[], consequence: string): readonly Problem[] =>
     drivers.flatMap((driver, index) =>
       known.has(driver)
@@ -23,7 +25,7 @@ export function planDrivers(
             {
               path: `${container}/run.json.drivers.${kind}.${index}`,
               code: 'UNKNOWN_DRIVER',
-              message: `driver '${driver}' of '${container}' is not in bsp/drivers.json, ${consequence}; there are: ${names}`,
+              message: `driver '${driver}' of '${container}' is not in bsp/drivers.json, ${consequence}; there are: ${namesOf(known)}`,
             },
           ],
     );
@@ -35,4 +37,11 @@ export function planDrivers(
       ...unknown('manual', manual, 'so it cannot be loaded'),
     ],
   };
+}
+
+/** The first ones; the longest names of so many are more than a message may have. */
+function namesOf(known: ReadonlySet<string>): string {
+  const names: string[] = [];
+  for (const name of known) if (names.push(name) === MAX_NAMED) break;
+  return names.join(', ') || 'none';
 }

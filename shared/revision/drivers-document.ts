@@ -7,11 +7,14 @@ import type { DriverSection, Problem } from './revision.ts';
 const PATH = 'bsp/drivers.json';
 const SECTION = /^(?:all$|dtb:.|ovl:.)/;
 
+/** A line that is longer than the kernel's own is of no use to a module: COMMAND_LINE_SIZE is at most 4096. */
+const MAX_LINE = 4096;
 /** A module and its options, in which `${user-meta:<key>}` and `${device-meta:<key>}` stand for values of the metadata. */
-const LINE = new RegExp(`^\\s*${MODULE_NAME}(?:\\s+(?:[^$\\0]|\\$\\{(?:user|device)-meta:[^{}$\\s]+\\})*)?$`);
-const moduleLine = z
-  .string()
-  .check(z.regex(LINE, `a module’s name and its options, in which \${user-meta:KEY} may stand`));
+const LINE = new RegExp(
+  `^(?=[^]{0,${MAX_LINE}}$)\\s*${MODULE_NAME}(?:\\s(?:[^$\\0]|\\$\\{(?:user|device)-meta:[^{}$\\s]+\\})*)?$`,
+);
+const rule = `a module’s name and its options, up to ${MAX_LINE} characters, in which \${user-meta:KEY} may stand`;
+const moduleLine = z.string().check(z.regex(LINE, rule));
 const section = z.record(z.string().check(z.regex(DRIVER_NAME, 'a driver’s name')), z.array(moduleLine));
 
 export interface ReadDrivers {

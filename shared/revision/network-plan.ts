@@ -192,17 +192,11 @@ function checkDerived({ path, mac, macKey, address }: Written, pool: Pool): read
 }
 
 function duplicateNames(written: readonly Written[]): readonly Problem[] {
-  return written.flatMap((each, index) =>
-    written.findIndex((other) => other.interface === each.interface) === index
-      ? []
-      : [
-          {
-            path: `${each.path}.name`,
-            code: 'DUPLICATE_INTERFACE',
-            message: `interface '${each.interface}' is there already`,
-          },
-        ],
-  );
+  const seen = new Set<string>();
+  return written.flatMap(({ path, interface: name }) => {
+    if (seen.size !== seen.add(name).size) return [];
+    return [{ path: `${path}.name`, code: 'DUPLICATE_INTERFACE', message: `interface '${name}' is there already` }];
+  });
 }
 
 function bakedProblem(container: string, { key, value, line, source }: LxcEntry): Problem {

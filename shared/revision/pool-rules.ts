@@ -9,6 +9,9 @@ import type { Problem } from './revision.ts';
 const SHORTEST_PREFIX = 8;
 const LONGEST_PREFIX = 30;
 
+/** Each is held against all others, and is a bridge of the machine. */
+const MAX_POOLS = 256;
+
 export interface PoolAt {
   /** JSON path of the pool, e.g. `device.json.network.pools.internal`. */
   readonly path: string;
@@ -16,11 +19,16 @@ export interface PoolAt {
 }
 
 /**
- * Every problem of these pools, in their order; empty when they may be used together. Codes: BAD_POOL_NAME, DUPLICATE_POOL,
+ * Every problem of these pools, in their order; empty when they may be used together. Codes: TOO_MANY_POOLS, BAD_POOL_NAME, DUPLICATE_POOL,
  * BAD_POOL_TYPE, BAD_BRIDGE, DUPLICATE_BRIDGE, BAD_SUBNET, SUBNET_HOST_BITS, BAD_PREFIX, OVERLAPPING_SUBNETS, BAD_GATEWAY,
  * GATEWAY_OUTSIDE, GATEWAY_UNUSABLE. Fields that break their schema are reported too, so it may be used before parsing is strict.
  */
 export function checkPools(pools: readonly PoolAt[]): Problem[] {
+  const extra = pools[MAX_POOLS];
+  if (extra !== undefined) {
+    const message = `pool '${extra.pool.name}' is one too many of ${pools.length}; a device has at most ${MAX_POOLS}`;
+    return [{ path: extra.path, code: 'TOO_MANY_POOLS', message }];
+  }
   const alone = pools.flatMap((at) => [...checkNames(at), ...checkSubnet(at)]);
   return [...alone, ...checkTogether(pools)];
 }

@@ -65,6 +65,9 @@ export type LogDocument = z.output<typeof logDocument>;
 /** Beside the two that every container has. */
 const MAX_LOGS = 30;
 
+/** Layers of one overlay: OVL_MAX_STACK of linux/fs/overlayfs. */
+const MAX_VOLUMES = 500;
+
 /** Keys of run.json without which nothing can be run. */
 export const RUN_REQUIRED = ['#spec', 'root-volume'];
 
@@ -74,7 +77,7 @@ export const runDocument = z.object({
   type: z.optional(z.literal('lxc')),
   config: z.optional(fileName),
   'root-volume': z.optional(volumeName),
-  volumes: z.optional(z.array(volumeName)),
+  volumes: z.optional(z.array(volumeName).check(z.maxLength(MAX_VOLUMES))),
   group: z.optional(z.string()),
   status_goal: z.optional(statusGoal),
   restart_policy: z.optional(restartPolicy),

@@ -21,6 +21,8 @@ const NO_CONTAINERS: readonly string[] = ['bsp', '_config', '_sigs'];
 const CHECKOUT_FOLDERS: readonly string[] = ['.pvr', '.pv'];
 /** NAME_MAX of linux/limits.h. */
 const MAX_NAME_BYTES = 255;
+/** Half of PATH_MAX (linux/limits.h): the other half is for <storage>/trails/<rev>/ in front of it. */
+const MAX_PATH_BYTES = 2048;
 
 /** Never throws; every key that breaks a rule is a problem. Codes: BAD_STATE, BAD_SPEC, BAD_PATH, BAD_VALUE, PATH_CONFLICT, BAD_NAME. */
 export function readStateDocument(state: unknown): StateDocument {
@@ -43,7 +45,7 @@ export function readStateDocument(state: unknown): StateDocument {
     else if (typeof value === 'string' && sha256.safeParse(value).success) objects.set(path, value);
     else problems.push({ path, code: 'BAD_VALUE', message: `is ${shown(value)}; must be a document or a sha256` });
   }
-  problems.push(...conflicts(new Set([...documents.keys(), ...objects.keys()])));
+  for (const conflict of conflicts([...documents.keys(), ...objects.keys()])) problems.push(conflict);
   const containers = containersOf([...documents.keys(), ...objects.keys()]);
   for (const name of containers) {
     if (containerName.safeParse(name).success) continue;
@@ -55,6 +57,8 @@ export function readStateDocument(state: unknown): StateDocument {
 
 /** What is wrong with a path inside a revision; undefined when it is relative and normalised. */
 function pathProblem(path: string): string | undefined {
+  const bytes = Buffer.byteLength(path);
+  if (bytes > MAX_PATH_BYTES) return `${shown(path)} has ${bytes} bytes; a path has at most ${MAX_PATH_BYTES}`;
   const parts = path.split('/');
   if (path.includes('\0')) return `'${path.replaceAll('\0', '\\0')}' contains a NUL character`;
   if (parts[0] === '') return `'${path}' is absolute or empty; paths are relative to the revision`;
@@ -68,18 +72,21 @@ function pathProblem(path: string): string | undefined {
 }
 
 /** What is a file cannot be a folder too. */
-function conflicts(paths: ReadonlySet<string>): readonly Problem[] {
-  return [...paths].flatMap((path) => {
-    const parts = path.split('/');
-    const folders = parts.slice(1).map((_, index) => parts.slice(0, index + 1).join('/'));
-    return folders
-      .filter((folder) => paths.has(folder))
-      .map((file) => ({
-        path,
-        code: 'PATH_CONFLICT',
-        message: `'${file}' is a file of this revision; nothing can be in it`,
-      }));
-  });
+function conflicts(paths: readonly string[]): readonly Problem[] {
+  // Sorted with the least of all characters for the slash, which no path has: what is in a folder follows it at once.
+  const sorted = paths.map((path) => path.replaceAll('/', '\0')).sort();
+  const problems: Problem[] = [];
+  let file = '';
+  for (const each of sorted) {
+    if (file === '' || !each.startsWith(`${file}\0`)) {
+      file = each;
+      continue;
+    }
+    const [path, outer] = [each, file].map((written) => written.replaceAll('\0', '/'));
+    const message = `'${outer}' is a file of this revision; nothing can be in it`;
+    problems.push({ path: path ?? '', code: 'PATH_CONFLICT', message });
+  }
+  return problems;
 }
 
 function containersOf(paths: readonly string[]): readonly string[] {

@@ -32,7 +32,7 @@ export function planStorage(
     ...badExports(path, run),
   ];
   const declared = { [OVERLAY]: {}, ...run.storage };
-  const undeclared = undeclaredVolumes(container, entries, [root, ...squashfs, ...Object.keys(declared)]);
+  const undeclared = undeclaredVolumes(container, entries, new Set([root, ...squashfs, ...Object.keys(declared)]));
   const storage = { ...declared, ...Object.fromEntries(undeclared.map(({ volume }) => [volume, {}])) };
   const volumes = Object.entries(storage).map(([name, written]) => namedVolume(name, written, device));
   const plan = { squashfs, volumes, disks: disksOf(volumes, device), exports: (run.exports ?? []).map(relative) };
@@ -45,14 +45,14 @@ export function planStorage(
 }
 
 /** The first line that mounts each volume of the container's which is not `known`. */
-function undeclaredVolumes(container: string, entries: readonly LxcEntry[], known: readonly string[]) {
+function undeclaredVolumes(container: string, entries: readonly LxcEntry[], known: ReadonlySet<string>) {
   const found = new Map<string, LxcEntry>();
   for (const entry of entries) {
     if (entry.key !== 'lxc.mount.entry') continue;
     const [source = ''] = entry.value.split(/\s+/);
     const [, root, owner, volume = ''] = source.split('/');
     if (root !== 'volumes' || owner !== container || source.split('/').includes('..')) continue;
-    if (volumeName.safeParse(volume).success && !known.includes(volume) && !found.has(volume)) found.set(volume, entry);
+    if (volumeName.safeParse(volume).success && !known.has(volume) && !found.has(volume)) found.set(volume, entry);
   }
   return [...found].map(([volume, entry]) => ({ volume, entry }));
 }
@@ -88,7 +88,7 @@ function conflicts(path: string, run: RunDocument, files: readonly string[]): re
 
 /** A path inside the container may be written as it is seen there. */
 function relative(path: string): string {
-  return path.replace(/^\/+|\/+$/g, '');
+  return path.replace(/^\/+|(?<!\/)\/+$/g, '');
 }
 
 function badExports(path: string, { exports = [] }: RunDocument): readonly Problem[] {

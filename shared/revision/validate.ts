@@ -1,6 +1,7 @@
 // A whole revision against every rule at once: what `berth check` prints, what state-svc refuses to run. Pure.
 import { collectClaims } from './address-claims.ts';
-import { type NamedRun, planContainer, type ReadObject, readRun } from './container-plan.ts';
+import { configBudget, type ReadObject } from './config-budget.ts';
+import { type NamedRun, planContainer, readRun } from './container-plan.ts';
 import { type Device, readDevice } from './device-document.ts';
 import { readDocument } from './document.ts';
 import { driverNames } from './driver-modules.ts';
@@ -22,13 +23,15 @@ export function parseState(document: unknown, readObject: ReadObject): ParsedRev
   const runs = state.containers.map((name) => readRun(name, state));
   const groups = assignGroups(runs, device);
   const board = { device, drivers: driverNames(drivers.sections) };
-  const read = runs.map((run, index) => planContainer(run, groups[index]?.group, board, state, readObject));
+  const configs = configBudget(readObject);
+  const read = runs.map((run, index) => planContainer(run, groups[index]?.group, board, state, configs.read));
   const claims = collectClaims(read, device.pools);
   const problems = [
     ...state.problems,
     ...KNOWN_DOCUMENTS.flatMap((path) => notInline(path, state)),
     ...device.problems,
     ...bsp.flatMap(({ problems: found }) => found),
+    ...configs.problems,
     ...read.flatMap(({ problems: found }) => found),
     ...groups.flatMap(({ problems: found }) => found),
     ...claims.problems,

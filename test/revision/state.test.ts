@@ -92,12 +92,23 @@ describe('revision.parseState', () => {
     it(`refuses ${name}`, () => assert.deepEqual(problems(state({ [path]: DIGEST })), [`${path} BAD_PATH`]));
   }
 
+  it('refuses a path that leaves no room for the storage’s own in front of it', () => {
+    const long = 'é/'.repeat(682);
+    assert.equal(Buffer.byteLength(long), 2046);
+    assert.deepEqual(problems(state({ [`${long}ab`]: DIGEST })), []);
+    const parsed = parse(state({ [`${long}abc`]: DIGEST }));
+    assert.deepEqual(parsed.ok || parsed.problems.map(({ code }) => code), ['BAD_PATH']);
+    assert.match(parsed.ok ? '' : (parsed.problems[0]?.message ?? ''), /has 2049 bytes; a path has at most 2048$/);
+  });
+
   it('refuses a NUL in a path and says so on one line', () => {
     assert.deepEqual(problems(state({ 'a\0b\nc': DIGEST })), ['a\\u0000b\\u000ac BAD_PATH']);
   });
 
   it('refuses what is a file and a folder at once', () => {
     assert.deepEqual(problems(state({ 'x/y': DIGEST, 'x/y/z': DIGEST })), ['x/y/z PATH_CONFLICT']);
+    const beside = { x: DIGEST, 'x-': DIGEST, 'x-/y': DIGEST, 'x.y': DIGEST, 'x/y/z': DIGEST, 'xy/z': DIGEST };
+    assert.deepEqual(problems(state(beside)), ['x/y/z PATH_CONFLICT', 'x-/y PATH_CONFLICT']);
   });
 
   it('refuses values that are neither a document nor a sha256', () => {

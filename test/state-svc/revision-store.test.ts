@@ -11,6 +11,7 @@ import { openBootStore } from '../../services/state-svc/boot-store.ts';
 import { type Checksums, createChecksums } from '../../services/state-svc/checksum-pool.ts';
 import { objectsOf, openRevisionStore, type RevisionStore } from '../../services/state-svc/revision-store.ts';
 import { PERMISSION_FLAG } from '../../services/supervisor/spawn-service.ts';
+import { MAX_CONFIG_BYTES } from '../../shared/lxc-config/parse.ts';
 import { asRun } from '../kit/as-run.ts';
 import { sha256 } from './device.ts';
 
@@ -85,6 +86,13 @@ describe('revision store', () => {
     assert.notEqual(await readFile('/etc/passwd', 'utf8'), root);
   });
 
+  it('links names of any length, and leaves files alone that are called like them', async () => {
+    const paths = ['root.new', 'root', 'x'.repeat(255)];
+    assert.deepEqual(await store.checkOut('0', new Map(paths.map((path) => [path, digest]))), []);
+    const { ino } = await lstat(join(storage, 'objects', digest));
+    for (const path of paths) assert.equal((await lstat(join(storage, 'trails/0', path))).ino, ino, path);
+  });
+
   it('tells what cannot be linked instead of throwing', async () => {
     const problems = await store.checkOut(
       '0',
@@ -111,6 +119,12 @@ describe('revision store', () => {
     assert.equal(store.readObject(digest), root);
     assert.equal(store.readObject('../objects'), undefined);
     assert.equal(store.readObject(sha256('gone')), undefined);
+  });
+
+  it('reads of a large object no more than tells that it is too large', async () => {
+    const large = 'x'.repeat(3 * MAX_CONFIG_BYTES);
+    await writeFile(join(storage, 'objects', sha256(large)), large);
+    assert.equal(store.readObject(sha256(large))?.length, MAX_CONFIG_BYTES + 1);
   });
 });
 
