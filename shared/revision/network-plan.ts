@@ -7,6 +7,7 @@ import type { Pool } from '../schema/network.ts';
 import type { Device } from './device-document.ts';
 import type { NetworkPlan, PoolInterface, Problem } from './revision.ts';
 import type { NetworkDocument } from './run-document.ts';
+import { shown } from './schema-problems.ts';
 
 /** JSON paths of an interface's keys. */
 export interface InterfacePlace {
@@ -26,7 +27,10 @@ interface Written {
   readonly path: string;
   readonly interface: string;
   readonly pool: string | undefined;
+  /** Without its prefix. */
   readonly address: string | undefined;
+  /** As it is written behind the slash; undefined: there is none. */
+  readonly prefix: string | undefined;
   readonly addressKey: string;
   readonly mac: string | undefined;
   readonly macKey: string;
@@ -34,7 +38,7 @@ interface Written {
 
 /**
  * `baked`: the container's own `lxc.net.*` lines. Codes: NETWORK_BOTH_FORMS, NETWORK_MODE, NO_INTERFACE, POOL_MISSING,
- * UNKNOWN_POOL, BAD_INTERFACE, DUPLICATE_INTERFACE, BAD_ADDRESS, ADDRESS_OUTSIDE, ADDRESS_UNUSABLE, BAD_MAC, MAC_DERIVED,
+ * UNKNOWN_POOL, BAD_INTERFACE, DUPLICATE_INTERFACE, BAD_ADDRESS, ADDRESS_PREFIX, ADDRESS_OUTSIDE, ADDRESS_UNUSABLE, BAD_MAC, MAC_DERIVED,
  * POOL_AND_BAKED.
  */
 export function planNetwork(
@@ -94,13 +98,20 @@ function writtenInterfaces(document: NetworkDocument, path: string): readonly Wr
       path: `${path}.interfaces.${index}`,
       interface: each.name ?? `eth${index}`,
       pool: each.pool ?? document.pool,
-      address: each.ipv4_address,
+      ...splitAddress(each.ipv4_address),
       mac: each.mac_address,
       ...keys,
     }));
   }
-  const { pool, ip: address, mac } = document;
-  return [{ path, interface: 'eth0', pool, address, mac, addressKey: 'ip', macKey: 'mac' }];
+  const { pool, ip, mac } = document;
+  return [{ path, interface: 'eth0', pool, ...splitAddress(ip), mac, addressKey: 'ip', macKey: 'mac' }];
+}
+
+/** People write the prefix of the subnet behind an address, as `ip addr` shows it. */
+function splitAddress(written: string | undefined): Pick<Written, 'address' | 'prefix'> {
+  const slash = written?.indexOf('/') ?? -1;
+  if (slash === -1) return { address: written, prefix: undefined };
+  return { address: written?.slice(0, slash), prefix: written?.slice(slash + 1) };
 }
 
 function formProblems({ interfaces, ip, mac }: NetworkDocument, path: string): readonly Problem[] {
@@ -145,12 +156,16 @@ function checkInterface(
   return problems;
 }
 
-function checkAddress(container: string, { path, address, addressKey }: Written, pool: Pool): readonly Problem[] {
+function checkAddress(
+  container: string,
+  { path, address, prefix, addressKey }: Written,
+  pool: Pool,
+): readonly Problem[] {
   if (address === undefined) return [];
   const at = `${path}.${addressKey}`;
   const number = parseIpv4(address);
   if (number === undefined) {
-    return [{ path: at, code: 'BAD_ADDRESS', message: `'${address}' is no IPv4 address; write a.b.c.d` }];
+    return [{ path: at, code: 'BAD_ADDRESS', message: `${shown(address)} is no IPv4 address; write a.b.c.d` }];
   }
   const parsed = parseSubnet(pool.subnet);
   // The pool itself is reported where it stands.
@@ -160,6 +175,10 @@ function checkAddress(container: string, { path, address, addressKey }: Written,
   if (!subnetContains(subnet, number)) {
     const message = `static address ${address} of '${container}' is outside ${pool.subnet} of pool '${pool.name}'; take one of ${range}`;
     return [{ path: at, code: 'ADDRESS_OUTSIDE', message }];
+  }
+  if (prefix !== undefined && prefix !== String(subnet.prefixLength)) {
+    const message = `${shown(`${address}/${prefix}`)} of '${container}' is not of ${pool.subnet}, the subnet of pool '${pool.name}'; write ${address}/${subnet.prefixLength}`;
+    return [{ path: at, code: 'ADDRESS_PREFIX', message }];
   }
   const taken = new Map([
     [subnet.first, 'network address'],

@@ -22,6 +22,15 @@ describe('revision.network', () => {
     ]);
   });
 
+  it('takes an address with the prefix of its pool, and names that for another', () => {
+    const wanted = [{ interface: 'eth0', pool: 'internal', address: '10.0.5.50', mac: '02:00:0a:00:05:32' }];
+    const each = { ipv4_address: '10.0.5.50/24', mac_address: '02:00:0a:00:05:32' };
+    assert.deepEqual(interfacesOf({ pool: 'internal', interfaces: [each] }), wanted);
+    assert.deepEqual(interfacesOf({ pool: 'internal', ip: each.ipv4_address, mac: each.mac_address }), wanted);
+    const parsed = parse(state(net('a', { pool: 'internal', ip: '10.0.5.50/16' })));
+    assert.match(parsed.ok ? '' : (parsed.problems[0]?.message ?? ''), /10\.0\.5\.0\/24.*; write 10\.0\.5\.50\/24$/);
+  });
+
   it('reads the modes without a pool', () => {
     assert.equal(interfacesOf({ mode: 'host' }), 'host');
     assert.equal(interfacesOf({ mode: 'none' }), 'none');
@@ -57,7 +66,10 @@ describe('revision.network', () => {
     ['the gateway', { pool: 'internal', ip: '10.0.5.1' }, 'network.ip ADDRESS_UNUSABLE'],
     ['the network address', { pool: 'internal', ip: '10.0.5.0' }, 'network.ip ADDRESS_UNUSABLE'],
     ['the broadcast address', { pool: 'internal', ip: '10.0.5.255' }, 'network.ip ADDRESS_UNUSABLE'],
-    ['an address with a prefix', { pool: 'internal', ip: '10.0.5.9/24' }, 'network.ip BAD_ADDRESS'],
+    ['another prefix', { pool: 'internal', ip: '10.0.5.9/16' }, 'network.ip ADDRESS_PREFIX'],
+    ['half a prefix', { pool: 'internal', ip: '10.0.5.9/' }, 'network.ip ADDRESS_PREFIX'],
+    ['two prefixes', { pool: 'internal', ip: '10.0.5.9/24/24' }, 'network.ip ADDRESS_PREFIX'],
+    ['a prefix outside', { pool: 'internal', ip: '192.168.99.100/16' }, 'network.ip ADDRESS_OUTSIDE'],
     ['an octal address', { pool: 'internal', ip: '10.0.5.09' }, 'network.ip BAD_ADDRESS'],
     ['a number for an address', { pool: 'internal', ip: 9 }, 'network.ip BAD_TYPE'],
     ['a multicast MAC', { pool: 'internal', mac: '03:00:00:00:00:01' }, 'network.mac BAD_MAC'],
