@@ -38,6 +38,8 @@ export interface IntentStore {
   get(container: string): Intent;
   /** Resolves when it is on disk. Changes that come while a write is under way share the next one. */
   set(container: string, change: Partial<Intent>): Promise<void>;
+  /** Forgets the others. Resolves as `set`. */
+  keepOnly(containers: ReadonlySet<string>): Promise<void>;
   /** Why what is known here is not on disk; undefined when it is, or is just being written. */
   unwritten(): string | undefined;
   /** Resolves when no write is under way. */
@@ -79,6 +81,11 @@ export async function openIntents(path: string, log: Logger, retryMs = RETRY_MS)
       if (JSON.stringify(before) === JSON.stringify(after) && unwritten === undefined) return next ?? writing;
       intents.set(container, after);
       await write();
+    },
+    async keepOnly(containers) {
+      const others = [...intents.keys()].filter((name) => !containers.has(name));
+      for (const name of others) intents.delete(name);
+      if (others.length > 0) await write();
     },
     unwritten: () => unwritten,
     async drained() {

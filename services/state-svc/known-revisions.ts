@@ -4,7 +4,7 @@ import type { Reservation } from '../../shared/schema/network.ts';
 import { heldReservations } from './held-reservations.ts';
 import { objectsOf, type RevisionStore } from './revision-store.ts';
 import type { RunningRevision } from './running-revision.ts';
-import { type Candidate, readCandidate } from './verify-revision.ts';
+import { type Candidate, readCandidate, type StateReader } from './verify-revision.ts';
 
 /** Of the revision to roll back to, while another one runs. */
 export async function reservationsFor(
@@ -21,24 +21,28 @@ export interface Known {
   readonly containers: ReadonlySet<string>;
   /** Of those that can be read. */
   readonly plans: readonly ContainerPlan[];
+  /** False: of one of them it cannot be read which containers it has. */
+  readonly isComplete: boolean;
 }
 
 /** The containers of what runs, and of the revisions that may run from now on. */
 export async function knownOf(
   running: Pick<RunningRevision, 'name' | 'containers' | 'candidate'>,
   names: Iterable<string>,
-  store: RevisionStore,
+  store: StateReader,
 ): Promise<Known> {
   const containers = new Set(running.containers.map(({ plan }) => plan.name));
   const plans = [...(running.candidate.revision?.containers ?? [])];
+  let isComplete = running.candidate.revision !== undefined;
   for (const name of names) {
     if (name === running.name) continue;
     const { document, revision } = await readCandidate(store, name);
     // Also of one that has become invalid: its containers are not forgotten for that.
     for (const path of documentPaths(document)) containers.add(path.split('/')[0] ?? '');
     plans.push(...(revision?.containers ?? []));
+    isComplete &&= document !== undefined;
   }
-  return { containers, plans };
+  return { containers, plans, isComplete };
 }
 
 function documentPaths(document: unknown): readonly string[] {

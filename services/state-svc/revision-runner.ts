@@ -119,7 +119,14 @@ export async function runRevision(given: RunnerContext): Promise<RevisionRunner>
       }),
     publish: (revision, progress) =>
       channel.publish(stateContract, 'updateProgressed', { revision, progress: withoutLogs(progress) }),
-    onKnown: (containers, plans) => void leaseReturn.open(containers, plans),
+    onKnown: ({ containers, plans, isComplete }) => {
+      void leaseReturn.open(containers, plans);
+      // What the user stopped in a revision that may come back stays stopped.
+      if (!isComplete) return;
+      context.intents
+        .keepOnly(containers)
+        .catch((error: unknown) => log.warn(`containers that no revision has are not forgotten: ${String(error)}`));
+    },
   });
 
   const inDoubt = loaded.ok && updates.leavesDoubt(loaded.value);

@@ -1,13 +1,12 @@
 // What all ways of an update share: what is written down and told of it, what this service is busy with, and the way out by a reboot.
 import type { Logger } from '../../shared/log/logger.ts';
-import type { ContainerPlan } from '../../shared/revision/revision.ts';
 import type { Reservation } from '../../shared/schema/network.ts';
 import type { StepProgress } from '../../shared/schema/steps.ts';
 import { type BootLog, createBootLog } from './boot-log.ts';
 import { type BootState, type Carried, neededBy } from './boot-state.ts';
 import type { BootStore } from './boot-store.ts';
 import type { Clock } from './clock.ts';
-import { knownOf, reservationsFor } from './known-revisions.ts';
+import { type Known, knownOf, reservationsFor } from './known-revisions.ts';
 import type { LogTail } from './log-tail.ts';
 import type { Reboots } from './reboot-request.ts';
 import type { RevisionStore } from './revision-store.ts';
@@ -35,8 +34,8 @@ export interface UpdateContext {
   stage(): Stage;
   hooks(boot: () => BootState): UpdateHooks;
   publish(revision: string, progress: StepProgress): void;
-  /** The containers of all revisions that may run from now on, and the plans of those that can be read. */
-  onKnown(containers: ReadonlySet<string>, plans: readonly ContainerPlan[]): void;
+  /** What all revisions have that may run from now on. */
+  onKnown(known: Known): void;
 }
 
 export interface UpdateBooks {
@@ -76,8 +75,10 @@ export function openUpdateBooks(context: UpdateContext): UpdateBooks {
     heldBeside: (running) => reservationsFor(running, boot().revision, store),
     carriedBy: (transition) => carriedOver(transition, context.stage().current),
     async tellKnown() {
-      const { containers, plans } = await knownOf(context.stage().current, neededBy(boot()), store);
-      context.onKnown(containers, plans);
+      const { current } = context.stage();
+      const known = await knownOf(current, neededBy(boot()), store);
+      // Who has changed what runs meanwhile tells it, too.
+      if (!books.isClosed && context.stage().current === current) context.onKnown(known);
     },
     async leave(code, message, counted) {
       books.busy = 'rebooting';

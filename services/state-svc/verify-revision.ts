@@ -15,8 +15,10 @@ export interface Candidate {
   readonly warnings: readonly Problem[];
 }
 
+export type StateReader = Pick<RevisionStore, 'readState' | 'readObject'>;
+
 /** The quick part: names, documents, rules. Nothing is hashed or written. */
-export async function readCandidate(store: RevisionStore, name: string): Promise<Candidate> {
+export async function readCandidate(store: StateReader, name: string): Promise<Candidate> {
   const state = await store.readState(name);
   if (!state.ok) return refused(name, state.problems);
   const candidate = { name, document: state.value };

@@ -37,6 +37,7 @@ function open(changed: (container: Container) => void) {
       async set(_name, change) {
         intent = { ...intent, ...change };
       },
+      keepOnly: async () => undefined,
       unwritten: () => undefined,
       drained: async () => undefined,
     },

@@ -32,6 +32,15 @@ describe('intent store', () => {
     assert.equal(Object.keys(Object(kept)).length, 50);
   });
 
+  it('forgets all but those that it is to keep, on disk as well', async () => {
+    const intents = await openIntents(path, silentLogger);
+    for (const name of ['web', 'gone']) await intents.set(name, { userStopped: true });
+    await intents.keepOnly(new Set(['web', 'never-seen']));
+    assert.deepEqual(intents.get('gone'), NO_INTENT);
+    const kept: unknown = JSON.parse(await readFile(path, 'utf8'));
+    assert.deepEqual(Object.keys(Object(kept)), ['web']);
+  });
+
   it('answers a change at once, before it is on disk', async () => {
     const intents = await openIntents(path, silentLogger);
     const written = intents.set('web', { readyPid: 7 });

@@ -322,6 +322,26 @@ describe('an update without a reboot', () => {
   });
 });
 
+describe('what is written down of containers', () => {
+  const written = ({ storage }: Device) => JSON.parse(readFileSync(join(storage, 'cache/containers.json'), 'utf8'));
+
+  it('is forgotten with the last revision that has them and may run', async () => {
+    const it = await open({ a: APP, c: APP });
+    assert.ok((await it.state.controlContainer({ container: 'c', action: 'stop' })).ok);
+    await it.untilStatus('c', 'STOPPED');
+    await install(it, 'locals/x', { a: APP, b: APP });
+    await updateLive(it, 'locals/x');
+    await install(it, 'locals/y', { a: APP });
+    assert.equal(await command(it, 'LOCAL_RUN', 'locals/y'), 'accepted');
+    await reaches(it, 'locals/y', TESTING_LIVE);
+    assert.ok('b' in written(it), 'what may be gone back to has it');
+    await holds(it);
+    await reaches(it, 'locals/y', UPDATED);
+    await eventually('b is forgotten', PATIENCE_MS, () => !('b' in written(it)));
+    assert.equal(written(it).c.userStopped, true, 'what the revision to go back to has stays as the user left it');
+  });
+});
+
 describe('addresses', () => {
   const POOLED = { ...APP, network: { pool: 'internal' } };
   const pools = { network: { pools: { internal: POOL } } };
