@@ -2,21 +2,13 @@
 // write to a disk that is not this storage's alone, and other trees count their revisions as we do: there only what we have marked is ours.
 //
 // <disk>/revision/<revision>/.tree.<id>   a tree that has mounted of it; `id` is of its storage folder
-import {
-  lstatSync,
-  mkdirSync,
-  promises,
-  readdirSync,
-  readFileSync,
-  renameSync,
-  unlinkSync,
-  writeFileSync,
-} from 'node:fs';
+import { lstatSync, mkdirSync, readdirSync, readFileSync, renameSync, unlinkSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { revisionName } from '../../shared/schema/names.ts';
 import { isThere } from './disk-files.ts';
 import { type Places, treeRecord } from './places.ts';
 import { readTreeRecord, writeTreeRecord } from './record-store.ts';
+import { removeTree } from './remove-tree.ts';
 
 export interface DiskRoot {
   /** Its folder for volumes; the disk is open. */
@@ -63,7 +55,7 @@ export async function removeGoneRevisions(
 
 async function removeMoved(folder: string): Promise<void> {
   const doomed = entriesOf(folder).filter((name) => name.startsWith(GONE));
-  for (const name of doomed) await promises.rm(join(folder, name), { recursive: true, force: true });
+  for (const name of doomed) await removeTree(join(folder, name));
 }
 
 /** Of a revision that is gone here: this tree's word for it is taken back where others have given theirs. */

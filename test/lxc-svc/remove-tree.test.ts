@@ -1,0 +1,88 @@
+import assert from 'node:assert/strict';
+import { existsSync, mkdirSync, mkdtempSync, readdirSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { after, before, describe, it } from 'node:test';
+import { Worker } from 'node:worker_threads';
+import { removeTree } from '../../services/lxc-svc/remove-tree.ts';
+import { PATIENCE_MS } from '../kit/eventually.ts';
+
+/** Swaps a folder and a link to another one while `turn[0]` is 1; `turn[1]` is 1 when it has stopped. */
+const SWAP = `
+const { workerData: { folder, turn } } = require('node:worker_threads');
+const { renameSync } = require('node:fs');
+const move = (from, to) => { try { renameSync(folder + from, folder + to); } catch {} };
+for (;;) {
+  if (Atomics.load(turn, 0) === 0) {
+    Atomics.store(turn, 1, 1);
+    Atomics.notify(turn, 1);
+    // A whole turn may have passed before it waits.
+    Atomics.wait(turn, 0, 0, 1);
+    continue;
+  }
+  move('/tree/a/x', '/tree/a/y');
+  move('/link', '/tree/a/x');
+  move('/tree/a/x', '/link');
+  move('/tree/a/y', '/tree/a/x');
+}`;
+/** Of so many, a removal by paths loses the host's files in about ten. */
+const ROUNDS = 200;
+const NAMES = Array.from({ length: 20 }, (_, index) => `file${index}`);
+
+let folder: string;
+before(() => {
+  // No disk, which would be slower than the swaps.
+  folder = mkdtempSync('/dev/shm/berth-remove-');
+});
+after(() => rmSync(folder, { recursive: true }));
+
+function writeAll(path: string): void {
+  mkdirSync(path, { recursive: true });
+  for (const name of NAMES) writeFileSync(join(path, name), '');
+}
+
+describe('lxc-svc.removeTree', () => {
+  it('removes files, folders, links and names of any bytes, and nothing that a link leads to', async () => {
+    const [path, host] = [join(folder, 'all'), join(folder, 'all-host')];
+    for (const each of [join(path, 'a/b'), join(path, 'c'), host]) writeAll(each);
+    symlinkSync(host, join(path, 'link'));
+    writeFileSync(Buffer.concat([Buffer.from(`${path}/a/`), Buffer.from([0xff, 0xfe])]), '');
+    await removeTree(path);
+    assert.equal(existsSync(path), false);
+    symlinkSync(host, path);
+    await removeTree(path);
+    assert.deepEqual(readdirSync(host).sort(), [...NAMES].sort());
+  });
+
+  it('removes nothing of the host while what it removes is made a link to it', async () => {
+    const turn = new Int32Array(new SharedArrayBuffer(8));
+    const worker = new Worker(SWAP, { eval: true, workerData: { folder, turn } });
+    const host = join(folder, 'host');
+    try {
+      for (let round = 0; round < ROUNDS; round += 1) {
+        assert.notEqual(Atomics.wait(turn, 1, 0, PATIENCE_MS), 'timed-out');
+        rmSync(join(folder, 'tree'), { recursive: true, force: true });
+        rmSync(join(folder, 'link'), { recursive: true, force: true });
+        writeAll(host);
+        writeAll(join(folder, 'tree/a/x'));
+        symlinkSync(host, join(folder, 'link'));
+        Atomics.store(turn, 1, 0);
+        Atomics.store(turn, 0, 1);
+        Atomics.notify(turn, 0);
+        // It may find that what it has just seen is gone.
+        await removeTree(join(folder, 'tree')).catch(() => undefined);
+        Atomics.store(turn, 0, 0);
+        assert.equal(readdirSync(host).length, NAMES.length, `round ${round}`);
+      }
+    } finally {
+      await worker.terminate();
+    }
+  });
+
+  it('refuses what is too deep, and leaves no descriptor open', async () => {
+    const path = join(folder, 'deep');
+    mkdirSync(join(path, 'd/'.repeat(200)), { recursive: true });
+    const open = readdirSync('/proc/self/fd').length;
+    await assert.rejects(removeTree(path), /more than 128 folders/);
+    assert.equal(readdirSync('/proc/self/fd').length, open);
+  });
+});
