@@ -1,12 +1,12 @@
 // What a path is, and what the rules of its kind say of it.
 import { readFileSync, statSync } from 'node:fs';
 import { basename, join } from 'node:path';
-import * as z from 'zod/mini';
 import { readConfigObject } from '../../shared/revision/config-object.ts';
 import type { ParsedRevision, Problem } from '../../shared/revision/revision.ts';
 import { checkSignatures } from '../../shared/revision/signatures.ts';
 import { parseDevice, parseState } from '../../shared/revision/validate.ts';
-import { revisionName, sha256 } from '../../shared/schema/names.ts';
+import { sha256 } from '../../shared/schema/names.ts';
+import { currentDocument } from './current-revision.ts';
 import { isSourceFolder, readSources, reasonOf } from './pack-source.ts';
 import { sha256OfFile, validateSource } from './pack-state.ts';
 
@@ -45,8 +45,6 @@ function isDevice(path: string, document: unknown): boolean {
   if (typeof document !== 'object' || document === null || Object.hasOwn(document, '#spec')) return false;
   return DEVICE_KEYS.some((key) => Object.hasOwn(document, key));
 }
-
-const currentDocument = z.object({ revision: revisionName });
 
 /** The revision that would run: the one that boot/current.json names, or 0. */
 async function checkStorage(storage: string): Promise<Checked> {

@@ -4,13 +4,16 @@
 //   <storage>/trails/<rev>/.pvr/json       the state
 //   <storage>/trails/<rev>/.pv/progress    revision 0 only: it came with the device, so nothing is left to be tried
 //   <storage>/trails/<rev>/.pv/commitmsg
-//   <storage>/boot/current.json            only when there is none: {"revision":"<rev>"}
+//   <storage>/boot/current.json            last, and only when no revision is named there that exists: {"revision":"<rev>"}
+// What names another is written when that is on disk, so that a cut of the power leaves nothing that names what is not there.
 import { existsSync, readdirSync, readFileSync, statSync } from 'node:fs';
 import { chmod, copyFile, link, mkdir, open, rename, rm, writeFile } from 'node:fs/promises';
 import { dirname, join, relative } from 'node:path';
+import { currentDocument } from './current-revision.ts';
 import { PackFailure } from './pack-command.ts';
 import { type ObjectContent, type PackedRevision, sha256OfFile } from './pack-state.ts';
 import { isEmptyStorage } from './seed-storage.ts';
+import { settleFolder, settleTree } from './settle-folders.ts';
 
 export type Outcome = 'written' | 'unchanged';
 
@@ -36,6 +39,7 @@ export async function writeToStorage(
 ): Promise<Outcome> {
   const trail = join(storage, 'trails', revision);
   const text = `${JSON.stringify(packed.state, undefined, 2)}\n`;
+  const isNew = !existsSync(storage);
   const before = readIfPresent(join(trail, '.pvr/json'));
   if (existsSync(trail) && before !== text && !force) {
     throw new PackFailure(`${trail} holds another revision ${revision}; take another name or --force`);
@@ -45,10 +49,28 @@ export async function writeToStorage(
   for (const [digest, content] of packed.objects) {
     fresh = (await writeObject(join(storage, 'objects', digest), digest, content)) || fresh;
   }
-  await writeIfAbsent(join(storage, 'boot/current.json'), `${JSON.stringify({ revision })}\n`);
-  if (before === text && !fresh && linksAreRight(storage, trail, packed.state)) return 'unchanged';
-  await replaceTrail(storage, revision, packed.state, text);
-  return 'written';
+  settleFolder(join(storage, 'objects'));
+  const isThere = before === text && !fresh && linksAreRight(storage, trail, packed.state);
+  if (!isThere) await replaceTrail(storage, revision, packed.state, text);
+  for (const folder of [dirname(trail), join(storage, 'trails'), storage, ...(isNew ? [dirname(storage)] : [])])
+    settleFolder(folder);
+  if (!namesRevision(storage)) {
+    await writeText(join(storage, 'boot/current.json'), `${JSON.stringify({ revision })}\n`);
+    settleFolder(join(storage, 'boot'));
+  }
+  return isThere ? 'unchanged' : 'written';
+}
+
+/** Whether boot/current.json names a revision that has a state. One that is damaged is for people to look at: it is not replaced. */
+function namesRevision(storage: string): boolean {
+  const text = readIfPresent(join(storage, 'boot/current.json'));
+  if (text === undefined) return false;
+  try {
+    const named = currentDocument.safeParse(JSON.parse(text));
+    return !named.success || existsSync(join(storage, 'trails', named.data.revision, '.pvr/json'));
+  } catch {
+    return true;
+  }
 }
 
 /** Answers whether it had to be written: an object that is there and whole stays untouched, and so do its links. */
@@ -86,6 +108,7 @@ async function replaceTrail(
     await makeFolder(join(beside, '.pv'), storage);
     await writeText(join(beside, '.pv/commitmsg'), 'Packed by berth\n');
     if (revision === '0') await writeText(join(beside, '.pv/progress'), JSON.stringify(FACTORY_PROGRESS));
+    settleTree(beside);
     await makeFolder(dirname(trail), storage);
     if (existsSync(trail)) await rename(trail, old);
     await rename(beside, trail);
@@ -121,10 +144,6 @@ async function makeFolder(path: string, base: string): Promise<void> {
     const made = join(first, ...parts.slice(0, depth));
     if (made === base || made.startsWith(`${base}/`)) await chmod(made, FOLDER_MODE);
   }
-}
-
-async function writeIfAbsent(path: string, text: string): Promise<void> {
-  if (!existsSync(path)) await writeText(path, text);
 }
 
 async function writeText(path: string, text: string): Promise<void> {

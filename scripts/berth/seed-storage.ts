@@ -4,20 +4,10 @@
 //   <storage>/.berth-seed/       whole and on disk; its pieces go to their places, and whoever comes after a kill goes on
 //     trails/0/.pvr/json  .pv/{progress,commitmsg}
 //     boot/current.json
-import {
-  closeSync,
-  existsSync,
-  fsyncSync,
-  mkdirSync,
-  openSync,
-  readdirSync,
-  renameSync,
-  rmSync,
-  statSync,
-  writeFileSync,
-} from 'node:fs';
+import { existsSync, mkdirSync, readdirSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { DEFAULT_DEVICE } from './default-device.ts';
+import { settleFolder, settleTree } from './settle-folders.ts';
 
 /** What may be in a folder that is no storage yet: the first is made by mke2fs(8). */
 export const HARMLESS: readonly string[] = ['lost+found', '.berth-seed', '.berth-seed.new'];
@@ -63,9 +53,9 @@ export function* seeding(storage: string): Generator<undefined, boolean> {
       writeFileSync(join(begun, path), text, { mode: 0o644, flush: true });
       yield;
     }
-    settleFolders(begun);
+    settleTree(begun);
     renameSync(begun, made);
-    settle(storage);
+    settleFolder(storage);
     yield;
   }
   rmSync(begun, { recursive: true, force: true });
@@ -73,10 +63,10 @@ export function* seeding(storage: string): Generator<undefined, boolean> {
   let isMoved = false;
   for (const piece of PIECES) isMoved = (yield* moving(storage, join(made, piece), join(storage, piece))) || isMoved;
   makeFolder(join(storage, 'objects'));
-  settle(storage);
+  settleFolder(storage);
   yield;
   rmSync(made, { recursive: true });
-  settle(storage);
+  settleFolder(storage);
   return isMoved;
 }
 
@@ -85,30 +75,12 @@ function* moving(storage: string, from: string, to: string): Generator<undefined
   makeFolder(dirname(to));
   yield;
   renameSync(from, to);
-  settle(dirname(to));
-  settle(storage);
+  settleFolder(dirname(to));
+  settleFolder(storage);
   yield;
   return true;
 }
 
 function makeFolder(path: string): void {
   mkdirSync(path, { recursive: true, mode: 0o755 });
-}
-
-function settleFolders(path: string): void {
-  for (const name of readdirSync(path)) {
-    const below = join(path, name);
-    if (statSync(below).isDirectory()) settleFolders(below);
-  }
-  settle(path);
-}
-
-/** The names in a folder are on disk. */
-function settle(folder: string): void {
-  const fd = openSync(folder, 'r');
-  try {
-    fsyncSync(fd);
-  } finally {
-    closeSync(fd);
-  }
 }

@@ -1,0 +1,51 @@
+// What `berth pack` leaves in a storage when it does not come to its end, and what it repairs.
+import assert from 'node:assert/strict';
+import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterEach, beforeEach, describe, it } from 'node:test';
+import { writeToStorage } from '../../scripts/berth/pack-storage.ts';
+
+const STATE = { '#spec': 'pantavisor-service-system@1', 'device.json': {} };
+const PACKED = { state: STATE, objects: new Map() };
+
+describe('berth pack into a storage', () => {
+  let storage: string;
+  const write = (revision: string) => writeToStorage(storage, revision, PACKED, false);
+  const path = (...parts: string[]) => join(storage, ...parts);
+  const current = (): unknown => JSON.parse(readFileSync(path('boot/current.json'), 'utf8'));
+
+  beforeEach(() => {
+    storage = mkdtempSync(join(tmpdir(), 'berth-pack-storage-'));
+  });
+  afterEach(() => rmSync(storage, { recursive: true, force: true }));
+
+  it('names the revision only when it is there', async () => {
+    mkdirSync(path('trails'));
+    // In the way of the revision's folder.
+    writeFileSync(path('trails/locals'), '');
+    await assert.rejects(write('locals/first'));
+    assert.equal(existsSync(path('boot/current.json')), false);
+    rmSync(path('trails/locals'));
+    assert.equal(await write('locals/first'), 'written');
+    assert.deepEqual(current(), { revision: 'locals/first' });
+  });
+
+  it('names another only where the one that is named is gone', async () => {
+    await write('0');
+    await write('second');
+    assert.deepEqual(current(), { revision: '0' });
+    rmSync(path('trails/0'), { recursive: true });
+    assert.equal(await write('second'), 'unchanged');
+    assert.deepEqual(current(), { revision: 'second' });
+  });
+
+  it('leaves alone what is said beside the name, and what it cannot read', async () => {
+    await write('0');
+    for (const text of ['{"revision":"0","more":1}\n', '{"revision":', '[]']) {
+      writeFileSync(path('boot/current.json'), text);
+      await write('second');
+      assert.equal(readFileSync(path('boot/current.json'), 'utf8'), text);
+    }
+  });
+});
