@@ -9,7 +9,7 @@ import { subnetContains } from '../../shared/ipv4/subnet.ts';
 import type { Bitmap } from './bitmap.ts';
 import type { Origin } from './lease-line.ts';
 import type { LeaseTable } from './lease-table.ts';
-import { type PoolView, poolSize, whyUnusable } from './pool.ts';
+import { holderOf, isPresent, type PoolView, poolSize, whyUnusable } from './pool.ts';
 
 export interface PoolLeases {
   readonly view: PoolView;
@@ -65,8 +65,7 @@ export function bindingHolder(
   if (slot === undefined) return undefined;
   const lease = leases.table.read(slot);
   if (lease.state === 'released' || lease.holder === holder) return undefined;
-  // What the revision has no such interface of waits for one that has.
-  if (leases.view.interfaces?.has(lease.holder) === false) return undefined;
+  if (!isPresent(leases.view, lease.holder)) return undefined;
   // Addresses that the revision gave, it may give to another: only dynamic leases bind for good, and those of holders that it moves do not.
   if (lease.state === 'static' && leases.view.reservedFor.get(lease.holder) !== address) return undefined;
   const elsewhere = leases.view.reservedFor.get(lease.holder);
@@ -79,7 +78,7 @@ function refuseAddress(leases: PoolLeases, holder: string, address: Ipv4): Refus
   const reason = whyUnusable(view, address);
   if (reason !== undefined) return { code: 'ADDRESS_UNUSABLE', pool: view.pool.name, address: text, reason };
   const reservation = view.reservedBy.get(address);
-  const reservedFor = reservation && `${reservation.container}/${reservation.interface}`;
+  const reservedFor = reservation && holderOf(reservation);
   if (reservedFor !== undefined && reservedFor !== holder) {
     return { code: 'ADDRESS_TAKEN', address: text, holder: reservedFor };
   }
@@ -117,7 +116,8 @@ function slotFor(
   const lease = leases.table.read(slot);
   const reservation = leases.view.reservedBy.get(lease.address);
   if (whyUnusable(leases.view, lease.address) !== undefined) return undefined;
-  if (reservation !== undefined && `${reservation.container}/${reservation.interface}` !== holder) return undefined;
+  const reservedFor = reservation && holderOf(reservation);
+  if (reservedFor !== undefined && reservedFor !== holder && isPresent(leases.view, reservedFor)) return undefined;
   if (lease.state !== 'released' && lease.holder === holder) return lease;
   // Its home, which a revision may have fixed for another meanwhile.
   if (bindingHolder(leases, holder, lease.address) !== undefined) return undefined;

@@ -23,7 +23,8 @@ export const ipamContract = defineContract({
   requests: {
     /**
      * Replaces the pools and reservations of the revision. Existing leases keep their addresses, but for those that the revision fixes for another
-     * while it has not the interface that holds them. Without `interfaces` every lease counts as the revision's.
+     * while it has not the interface that holds them. Without `interfaces` every lease and reservation counts as the revision's; those of others
+     * are of revisions to come back to.
      */
     configure: {
       callers: ['state-svc'],

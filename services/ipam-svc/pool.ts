@@ -21,6 +21,11 @@ export function holderOf(key: { readonly container: string; readonly interface: 
   return `${key.container}/${key.interface}`;
 }
 
+/** Whether the revision has this interface. Others have leases and reservations of revisions that may come back. */
+export function isPresent({ interfaces }: Pick<PoolView, 'interfaces'>, holder: string): boolean {
+  return interfaces?.has(holder) ?? true;
+}
+
 /** The key that `holderOf` made this of. */
 export function keyOf(pool: string, holder: string): LeaseKey {
   const [container = '', name = ''] = holder.split('/');

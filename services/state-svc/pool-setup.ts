@@ -22,9 +22,7 @@ export async function configure(revision: Revision, peers: Peers, ask: Ask, noth
   const makeLinks = () => ask(() => peers.net.configure({ pools }));
   const early = nothingRuns ? makeLinks() : undefined;
   const [leases] = await Promise.all([
-    ask(() =>
-      peers.ipam.configure({ pools, reservations: [...revision.reservations], interfaces: interfacesOf(revision) }),
-    ),
+    ask(() => peers.ipam.configure({ pools, reservations: [...revision.reservations], ...interfacesOf(revision) })),
     early,
   ]);
   if (!leases.ok) {
@@ -50,16 +48,28 @@ export async function configure(revision: Revision, peers: Peers, ask: Ask, noth
   }
 }
 
-/** Those of other revisions keep no address and no MAC from what this one fixes. */
-function interfacesOf({ containers }: Revision): InterfacesByPool {
+/**
+ * Those of other revisions keep no address and no MAC from what this one fixes. Where nothing is fixed they change nothing, and would be many.
+ * Reservations of containers that it does not have are kept for a rollback.
+ */
+function interfacesOf({ containers, reservations }: Revision): { readonly interfaces?: InterfacesByPool } {
   const byPool: Record<string, Record<string, string | null>> = {};
+  const add = (pool: string, container: string, name: string, mac: string | null): void => {
+    byPool[pool] ??= {};
+    byPool[pool][`${container}/${name}`] = mac;
+  };
+  const present = new Set(containers.map(({ name }) => name));
+  // Also of containers that bring their addresses themselves.
+  for (const { pool, container, interface: name } of reservations)
+    if (present.has(container)) add(pool, container, name, null);
+  let fixesAny = reservations.length > 0;
   for (const { name: container, network } of containers) {
     for (const { pool, interface: name, mac = null } of network.mode === 'pool' ? network.interfaces : []) {
-      byPool[pool] ??= {};
-      byPool[pool][`${container}/${name}`] = mac;
+      add(pool, container, name, mac);
+      fixesAny ||= mac !== null;
     }
   }
-  return byPool;
+  return fixesAny ? { interfaces: byPool } : {};
 }
 
 /** What the machine has on a macvlan's parent is in the pool's subnet, and must be nobody's lease. */

@@ -104,4 +104,24 @@ describe('ipam over updates that move what a container had', () => {
       assert.equal(await ask(ipam, INTERNAL, 'fresh'), '10.0.5.5');
       await ipam.stop();
     }));
+
+  for (const isStarted of [true, false]) {
+    it(`gives it back also while it is kept for the one to come back to, which was ${isStarted ? 'started' : 'never started'}`, () =>
+      withIpam(async (ipam) => {
+        const fixed = reserve(INTERNAL, 'fresh', '10.0.5.2');
+        const before = revisionOf({ gone: null, other: null }, fixed);
+        await ipam.client.configure(revisionOf({ gone: null, other: null }));
+        assert.equal(await ask(ipam, INTERNAL, 'gone'), '10.0.5.2');
+        await ipam.client.configure(revisionOf({ other: null, fresh: null }, fixed));
+        if (isStarted) assert.equal(await ask(ipam, INTERNAL, 'fresh'), '10.0.5.2');
+        assert.deepEqual(await ipam.client.configure(before), configured);
+        assert.equal(await ask(ipam, INTERNAL, 'other'), '10.0.5.3');
+        assert.equal(await ask(ipam, INTERNAL, 'gone'), '10.0.5.2');
+        const again = revisionOf({ gone: null }, fixed);
+        assert.deepEqual(await ipam.client.configure(again), configured);
+        assert.equal(await ask(ipam, INTERNAL, 'gone'), '10.0.5.2');
+        assert.deepEqual(await ipam.client.configure(revisionOf({ fresh: null }, fixed)), configured);
+        assert.equal(await ask(ipam, INTERNAL, 'fresh'), '10.0.5.2');
+      }));
+  }
 });

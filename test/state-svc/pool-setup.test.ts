@@ -44,6 +44,25 @@ describe('state-svc.configure', () => {
     }
   });
 
+  for (const [network, told] of [
+    [{ pool: 'internal' }, undefined],
+    [{ pool: 'internal', ip: '10.0.5.9' }, { internal: { 'web/eth0': null, 'old/net0': null } }],
+  ] as const) {
+    it(`tells ipam-svc ${told === undefined ? 'no interfaces where nothing is fixed' : 'them where an address is'}`, async () => {
+      const lxc = 'lxc.net.0.type = veth\nlxc.net.0.ipv4.address = 10.0.5.8/24\n';
+      const it = await createDevice({
+        web: { group: 'app', network },
+        ...(told === undefined ? {} : { old: { group: 'app', lxc } }),
+      });
+      try {
+        await (await it.boot()).settled;
+        assert.deepEqual(it.world.interfaces, told);
+      } finally {
+        await it.close();
+      }
+    });
+  }
+
   /** Whether net-svc hears of the pools while ipam-svc has not answered. */
   const areMadeMeanwhile = async (nothingRuns: boolean): Promise<boolean> => {
     const it = await createDevice({});

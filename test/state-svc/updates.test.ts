@@ -378,6 +378,7 @@ describe('addresses', () => {
       it.world.reservations.map(({ container, address }) => [container, address]),
       [['c', '10.0.5.50']],
     );
+    assert.deepEqual(it.world.interfaces, { internal: { 'a/eth0': null } }, 'c is none of the revision’s');
   });
 });
 
