@@ -6,6 +6,7 @@ import { initLine, splitCommand } from '../../shared/lxc-config/init-command.ts'
 import { mountTarget } from '../../shared/lxc-config/owned-keys.ts';
 import type { LxcEntry } from '../../shared/lxc-config/parse.ts';
 import { HEAD_BYTES, interpreterOf } from './elf-interpreter.ts';
+import { usingInside } from './inside-path.ts';
 
 /** What `lxc-start` runs when nothing is configured (lxc.container.conf(5)). */
 const DEFAULT_INIT = '/sbin/init';
@@ -74,7 +75,7 @@ function whyNotFile(rootfs: string, path: string, mounts: readonly string[], dep
   const { stats } = found;
   if (stats?.isFile() !== true) return `${path} is no program`;
   if ((stats.mode & 0o111) === 0) return `${path} is not executable (mode ${(stats.mode & 0o777).toString(8)})`;
-  const interpreter = interpreterOf(headOf(posix.join(rootfs, found.path)));
+  const interpreter = interpreterOf(headOf(rootfs, found.path));
   if (interpreter === undefined || depth === 0) return undefined;
   const why = whyNotFile(rootfs, interpreter, mounts, depth - 1);
   return why === undefined ? undefined : `${path} needs ${interpreter}, and ${why}`;
@@ -123,11 +124,14 @@ function lstatOf(path: string): Stats | undefined {
 /** Of all files: what is read is looked at before the next read. */
 const head = Buffer.allocUnsafeSlow(HEAD_BYTES);
 
-function headOf(file: string): Buffer {
-  const opened = openSync(file, constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK);
-  try {
-    return head.subarray(0, readSync(opened, head, 0, HEAD_BYTES, 0));
-  } finally {
-    closeSync(opened);
-  }
+/** `inside`: without links, and opened so: another container may have the writable layer mounted, and make one of it meanwhile. */
+function headOf(rootfs: string, inside: string): Buffer {
+  return usingInside(rootfs, inside, (file) => {
+    const opened = openSync(file, constants.O_RDONLY | constants.O_NONBLOCK);
+    try {
+      return head.subarray(0, readSync(opened, head, 0, HEAD_BYTES, 0));
+    } finally {
+      closeSync(opened);
+    }
+  });
 }
