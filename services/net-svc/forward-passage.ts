@@ -1,6 +1,7 @@
 // Gets the pools' traffic past a FORWARD chain that somebody else (Docker, ufw) lets drop by policy; what cannot be got past is told.
 import { existsSync, rmSync, writeFileSync } from 'node:fs';
 import type { Pool } from '../../shared/schema/network.ts';
+import { forwardPlace } from './forward-place.ts';
 import {
   FORWARD_CHAIN,
   type ForwardChains,
@@ -40,12 +41,17 @@ export function createForwardPassage(notePath: string): ForwardPassage {
     const saved = await run('iptables-save', ['-t', 'filter']);
     if ('reason' in saved) return { obstacle: saved.reason, changed: false };
     const present = forwardOwnLines(saved.stdout);
-    const inPlace = present.toSorted().join('\n') === forwardWanted(pools).toSorted().join('\n');
-    if (inPlace) return { obstacle: '', changed: false };
+    const place = forwardPlace(saved.stdout, FORWARD_CHAIN);
+    const obstacle =
+      place.droppingBefore === ''
+        ? ''
+        : `its chain ${place.droppingBefore} drops what it does not accept itself, before rules of ours are asked`;
+    const areThere = present.toSorted().join('\n') === forwardWanted(pools).toSorted().join('\n');
+    if (areThere && place.isTaken) return { obstacle, changed: false };
     // Before the rules: a crash in between must not leave rules that nobody looks for.
     writeFileSync(notePath, '');
-    const outcome = await change('iptables-restore', RESTORE, forwardReplace(pools, present));
-    return outcome.kind === 'failed' ? { obstacle: outcome.reason, changed: false } : { obstacle: '', changed: true };
+    const outcome = await change('iptables-restore', RESTORE, forwardReplace(pools, present, place));
+    return outcome.kind === 'failed' ? { obstacle: outcome.reason, changed: false } : { obstacle, changed: true };
   };
 
   const removeOurs = async (): Promise<boolean> => {

@@ -1,5 +1,6 @@
 // Chains of others' that drop what is forwarded, and our own rules that let the pools through where that can be done. Pure.
 import type { Pool } from '../../shared/schema/network.ts';
+import type { ForwardPlace } from './forward-place.ts';
 
 /** The chain of iptables' filter table that is ours as a whole. */
 export const FORWARD_CHAIN = 'BERTH-FORWARD';
@@ -66,12 +67,12 @@ export function forwardWanted(pools: readonly Pool[]): string[] {
   return [JUMP, ...rules(pools)];
 }
 
-/** Input for `iptables-restore --noflush`: naming a chain empties it; the jump goes first, before rules that drop. */
-export function forwardReplace(pools: readonly Pool[], present: readonly string[]): string {
+/** Input for `iptables-restore --noflush`: naming a chain empties it. */
+export function forwardReplace(pools: readonly Pool[], present: readonly string[], place: ForwardPlace): string {
   const jumps = present.filter((line) => line === JUMP).map((line) => line.replace('-A', '-D'));
-  const first = `-I FORWARD 1 -j ${FORWARD_CHAIN}`;
+  const jump = place.isLast ? JUMP : JUMP.replace('-A FORWARD', `-I FORWARD ${place.index + 1}`);
   const head = ['*filter', `:${FORWARD_CHAIN} - [0:0]`];
-  return [...head, ...jumps, first, ...rules(pools), 'COMMIT', ''].join('\n');
+  return [...head, ...jumps, jump, ...rules(pools), 'COMMIT', ''].join('\n');
 }
 
 export function forwardRemove(present: readonly string[]): string {

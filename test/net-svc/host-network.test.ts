@@ -1,4 +1,6 @@
 import assert from 'node:assert/strict';
+import { spawn, spawnSync } from 'node:child_process';
+import { once } from 'node:events';
 import { readFileSync } from 'node:fs';
 import { beforeEach, describe, it } from 'node:test';
 import { attach } from '../../services/net-svc/attachments.ts';
@@ -8,6 +10,7 @@ import { eventually, PATIENCE_MS } from '../kit/eventually.ts';
 import { reexecInNamespaces } from '../kit/namespaced.ts';
 import { clear, FORWARD, makeOutside, missing, namespaces, restart } from './host.ts';
 import { addresses, internal, ipv6Addresses, lab, lan, leaseOf, link, links, pings, reaches, run } from './kernel.ts';
+import { BY_HAND, DOCKER, DOCKER_28, UFW, UFW_REJECT } from './rule-sets.ts';
 import { quiet, watchNetwork, watchRules } from './watchers.ts';
 
 reexecInNamespaces(import.meta.filename);
@@ -278,6 +281,77 @@ describe('a FORWARD chain that somebody else lets drop', () => {
       assert.equal(foreign(), before);
     });
   }
+
+  for (const [name, rules] of Object.entries({ DOCKER, DOCKER_28, UFW, UFW_REJECT, BY_HAND })) {
+    it(`lets the pools out as it is commonly written, and drops what it names: ${name}`, async () => {
+      const outside = makeOutside();
+      run(['sh', '-c', 'printf %s "$1" | iptables-restore --noflush', 'sh', rules]);
+      const forbidden = '192.0.2.3';
+      run(['ip', 'addr', 'add', `${forbidden}/24`, 'dev', 'up0'], namespaces.pathOf('outside'));
+      run(['iptables', '-I', 'FORWARD', '-d', forbidden, '-j', 'DROP']);
+      const net = restart();
+      await net.configure([internal]);
+      attach(namespaces, 'c', [leaseOf(internal, 'c', 2)]);
+      assert.ok(reaches('10.0.5.1', namespaces.pathOf('c')));
+      const server = spawn('nsenter', [
+        `--net=${namespaces.pathOf('outside')}`,
+        'busybox',
+        'nc',
+        '-ll',
+        '-p',
+        '7',
+        '-e',
+        'true',
+      ]);
+      try {
+        const connects = (address: string): boolean =>
+          spawnSync('nsenter', [`--net=${namespaces.pathOf('c')}`, 'busybox', 'nc', '-w', '1', address, '7']).status ===
+          0;
+        await eventually('a connection', PATIENCE_MS, () => connects(outside));
+        assert.ok(!connects(forbidden));
+      } finally {
+        server.kill('SIGKILL');
+        await once(server, 'exit');
+      }
+      const watcher = await watchRules();
+      await restart().configure([internal]);
+      assert.deepEqual(await watcher.changes(), []);
+    });
+  }
+
+  it('keeps others’ rules before ours, also those that come later and those behind a jump of a former build', async () => {
+    const outside = makeOutside();
+    run(['iptables', '-P', 'FORWARD', 'DROP']);
+    const net = restart();
+    await net.configure([internal]);
+    attach(namespaces, 'c', [leaseOf(internal, 'c', 2)]);
+    assert.ok(reaches(outside, namespaces.pathOf('c')));
+    run(['iptables', '-A', 'FORWARD', '-d', outside, '-j', 'DROP']);
+    const repaired: string[] = [];
+    await net.repair(new Set(['rules']), (what) => repaired.push(what));
+    assert.deepEqual(repaired, ['let the pools through the FORWARD chain']);
+    assert.ok(!pings(outside, namespaces.pathOf('c')));
+    run(['iptables', '-D', 'FORWARD', '-j', 'BERTH-FORWARD']);
+    run(['iptables', '-I', 'FORWARD', '1', '-j', 'BERTH-FORWARD']);
+    assert.ok(reaches(outside, namespaces.pathOf('c')));
+    await restart().configure([internal]);
+    assert.ok(!pings(outside, namespaces.pathOf('c')));
+    assert.equal(run(['iptables-save']).match(/-A FORWARD -j BERTH-FORWARD/g)?.length, 1);
+  });
+
+  it('is told where a chain before our rules drops what it does not accept', async () => {
+    run(['iptables', '-P', 'FORWARD', 'DROP']);
+    run(['iptables', '-N', 'DOCKER-USER']);
+    run(['iptables', '-A', 'FORWARD', '-j', 'DOCKER-USER']);
+    run(['iptables', '-A', 'DOCKER-USER', '-s', '203.0.113.0/24', '-j', 'ACCEPT']);
+    run(['iptables', '-A', 'DOCKER-USER', '-j', 'DROP']);
+    const net = restart();
+    await net.configure([internal]);
+    const [reason, ...others] = net.healthReasons();
+    assert.deepEqual(others, []);
+    assert.equal(reason?.subject, 'ip filter FORWARD');
+    assert.match(reason?.message ?? '', /its chain DOCKER-USER drops .*allow 10\.0\.5\.0\/24 on pvbr0 there/);
+  });
 
   it('is told with the way out where no rule of ours can override it', async () => {
     run(['nft', 'add', 'table', 'inet', 'fw']);

@@ -1,0 +1,43 @@
+import assert from 'node:assert/strict';
+import { describe, it } from 'node:test';
+import { forwardPlace } from '../../services/net-svc/forward-place.ts';
+import { BY_HAND, DOCKER, DOCKER_28, UFW, UFW_REJECT } from './rule-sets.ts';
+
+const OURS = 'BERTH-FORWARD';
+const indexIn = (saved: string): number => forwardPlace(saved, OURS).index;
+/** Of chains A and B and these rules. */
+const place = (...rules: readonly string[]) =>
+  forwardPlace([':FORWARD DROP [0:0]', ':A - [0:0]', ':B - [0:0]', `:${OURS} - [0:0]`, ...rules].join('\n'), OURS);
+
+describe('the place in a FORWARD chain', () => {
+  it('is behind all that decides, and before what refuses the rest or only logs it', () => {
+    assert.equal(indexIn(DOCKER), 6);
+    assert.equal(indexIn(DOCKER_28), 2);
+    assert.equal(indexIn(UFW), 2);
+    assert.equal(indexIn(UFW_REJECT), 2);
+    assert.equal(indexIn(BY_HAND), 1);
+    assert.equal(indexIn(''), 0);
+  });
+
+  it('is taken by one jump that stands there', () => {
+    const theirs = ['-A FORWARD -d 192.0.2.9/32 -j DROP', '-A FORWARD -d 192.0.2.8/32 -j DROP'] as const;
+    const jump = `-A FORWARD -j ${OURS}`;
+    assert.deepEqual(place(...theirs), { index: 2, isLast: true, isTaken: false, droppingBefore: '' });
+    assert.ok(place(...theirs, jump).isTaken);
+    assert.ok(!place(theirs[0], jump, theirs[1]).isTaken);
+    assert.ok(!place(...theirs, jump, jump).isTaken);
+    assert.deepEqual(place(theirs[0], jump, '-A FORWARD -j DROP'), {
+      ...{ index: 1, isLast: false, isTaken: true, droppingBefore: '' },
+    });
+  });
+
+  it('names a chain before it that drops what it does not accept', () => {
+    const jump = '-A FORWARD -j A';
+    const accepts = '-A A -s 192.0.2.0/24 -j ACCEPT';
+    assert.equal(place(jump, accepts, '-A A -j DROP').droppingBefore, 'A');
+    assert.equal(place(jump, accepts, '-A A -j B', '-A B -j LOG', '-A B -j REJECT').droppingBefore, 'A');
+    assert.equal(place(jump, accepts, '-A A -j RETURN', '-A A -j DROP').droppingBefore, '');
+    assert.equal(place(jump, accepts, '-A A -i eth0 -j DROP').droppingBefore, '');
+    assert.equal(place('-A FORWARD -i eth0 -j A', accepts, '-A A -j DROP').droppingBefore, '');
+  });
+});
