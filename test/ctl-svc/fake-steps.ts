@@ -67,6 +67,8 @@ export const stepRequests = {
 const part = { ...stateContract, requests: stepRequests };
 
 const UNSUPPORTED: readonly CommandOp[] = ['ENABLE_SSH', 'GO_REMOTE'];
+/** The disk takes no factory of it. */
+export const TOO_LARGE = 'locals/too-large';
 
 export function fakeSteps(store: FakeStore): Handlers<typeof part> {
   const take = (id: string): Buffer => {
@@ -122,7 +124,8 @@ export function fakeSteps(store: FakeStore): Handlers<typeof part> {
     runCommand({ op, payload }) {
       if (store.busy !== undefined) return fail({ code: 'BUSY', doing: store.busy, retryAfterSeconds: 3 });
       if (UNSUPPORTED.includes(op)) return fail({ code: 'UNSUPPORTED', reason: 'not in this build' });
-      if (op === 'MAKE_FACTORY') return fail({ code: 'STORE_FAILED', reason: 'the disk is full' });
+      if (op === 'MAKE_FACTORY' && payload === TOO_LARGE)
+        return fail({ code: 'STORE_FAILED', reason: 'the disk is full' });
       if (op === 'LOCAL_RUN' && !store.steps.has(payload)) return fail({ code: 'NO_SUCH_STEP', name: payload });
       store.commands.push(`${op} ${payload}`);
       return ok({});

@@ -6,6 +6,7 @@ import { connect } from 'node:net';
 import { join } from 'node:path';
 import { after, before, beforeEach, describe, it } from 'node:test';
 import { newWorld } from './fake-peers.ts';
+import { TOO_LARGE } from './fake-steps.ts';
 import { curl, type Rig, startRig, until } from './rig.ts';
 
 const CONTENT = 'an object\n';
@@ -175,7 +176,7 @@ describe('ctl.commands', () => {
       ['{"op":"RUN_GC","payload":{}}', 400, /bad payload/],
       ['{"op":"GO_REMOTE"}', 409, /GO_REMOTE is not supported: not in this build/],
       ['{"op":"LOCAL_RUN","payload":"locals/none"}', 404, /Step 'locals\/none' not found/],
-      ['{"op":"MAKE_FACTORY"}', 500, /Storage failed: the disk is full/],
+      [`{"op":"MAKE_FACTORY","payload":"${TOO_LARGE}"}`, 500, /Storage failed: the disk is full/],
     ] as const) {
       const answer = await send(body);
       assert.equal(answer.status, status, body);
