@@ -106,8 +106,9 @@ async function settleFailed(
   // The stop that is under way has the last word.
   if (!record.wanted) return;
   detached(core);
-  if (isPassing && !record.closing) {
+  if (isPassing) {
     // It is no failure of the container's, so none that its recovery counts; and what was accepted stays written down.
+    if (record.closing) return;
     record.recoveryDelayMs = SERVICE_BACK_MS;
     core.apply('crashed');
     return;

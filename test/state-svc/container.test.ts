@@ -5,6 +5,7 @@ import { type Container, type ContainerContext, createContainer } from '../../se
 import { type Intent, NO_INTENT } from '../../services/state-svc/intent-store.ts';
 import type { Peers } from '../../services/state-svc/peers.ts';
 import { ok } from '../../shared/ipc/contract.ts';
+import { Fault } from '../../shared/ipc/fault.ts';
 import { silentLogger } from '../../shared/log/logger.ts';
 import { parseState } from '../../shared/revision/validate.ts';
 import { stateOf } from './device.ts';
@@ -12,7 +13,7 @@ import { APP } from './kit.ts';
 import { createTestClock } from './test-clock.ts';
 
 /** `calls`: what lxc-svc was asked for. */
-function open(changed: (container: Container) => void) {
+function open(changed: (container: Container) => void, lxcOver: object = {}) {
   const parsed = parseState(stateOf({ web: APP }, {}).document, () => undefined);
   assert.ok(parsed.ok);
   const [plan] = parsed.revision.containers;
@@ -27,6 +28,7 @@ function open(changed: (container: Container) => void) {
     start: asked('start', { pid: 100, startedMs: 0 }),
     stop: asked('stop', {}),
     unmount: asked('unmount', {}),
+    ...lxcOver,
   };
   let intent: Intent = NO_INTENT;
   const context: ContainerContext = {
@@ -47,7 +49,7 @@ function open(changed: (container: Container) => void) {
     mayStart: async () => undefined,
     notYet: () => undefined,
   };
-  return { container: createContainer(plan, context), calls };
+  return { container: createContainer(plan, context), calls, intent: () => intent };
 }
 
 /** Nobody here waits for more than promises. */
@@ -67,5 +69,19 @@ describe('a container', () => {
     await container.control('start');
     await settled();
     assert.deepEqual([container.status, calls], ['STARTED', ['mount', 'start']]);
+  });
+
+  it('whose start meets a service that is away while this one ends is to be started by the next', async () => {
+    const { container, intent } = open(() => undefined, {
+      mount: async () => {
+        container.close();
+        throw new Fault('PEER_GONE', 'lxc-svc.mount');
+      },
+    });
+    await container.control('stop');
+    await settled();
+    await container.control('start');
+    await settled();
+    assert.deepEqual(intent().pendingStart, { replacesPid: 0 });
   });
 });
