@@ -19,6 +19,7 @@ export interface ReconcileContext {
   readonly intents: IntentStore;
   readonly revision: string;
   readonly carried: Carried;
+  readonly sameLife: boolean;
   readonly containers: readonly Container[];
 }
 
@@ -30,7 +31,7 @@ const ADOPTIONS_AT_A_TIME = 32;
  * net-svc cannot be asked.
  */
 export async function adoptAll(context: ReconcileContext): Promise<void> {
-  const { carried, containers, intents, log, revision } = context;
+  const { carried, containers, intents, log, revision, sameLife } = context;
   const actual = await listActual(context);
   const attached = await listAttached(context);
   const planned = new Set(containers.map((container) => container.plan.name));
@@ -42,13 +43,10 @@ export async function adoptAll(context: ReconcileContext): Promise<void> {
   }
   await inTurns(containers, ADOPTIONS_AT_A_TIME, (container) => {
     const { name } = container.plan;
-    const found = foreign.includes(name) ? undefined : actual.find((each) => each.container === name);
-    const standing = standingOf(
-      container.plan,
-      intents.get(name),
-      found,
-      !foreign.includes(name) && attached.includes(name),
-    );
+    const isGone = foreign.includes(name);
+    const found = isGone ? undefined : actual.find((each) => each.container === name);
+    const isAttached = !isGone && attached.includes(name);
+    const standing = standingOf(container.plan, intents.get(name), found, isAttached, sameLife && !isGone);
     return container.adopt(standing, found);
   });
 }

@@ -129,13 +129,14 @@ export async function runRevision(given: RunnerContext): Promise<RevisionRunner>
     },
   });
 
+  const isNewLife = given.life === '' || !loaded.ok || loaded.value.life !== given.life;
   const inDoubt = loaded.ok && updates.leavesDoubt(loaded.value);
   const first =
     loaded.ok && !inDoubt
       ? await updates.decide(loaded.value, false)
       : refused(undefined, loaded.ok ? [] : loaded.problems);
   stage = createStage(first, {
-    ...{ ...context, peers, ask },
+    ...{ ...context, peers, ask, sameLife: !isNewLife },
     // While a revision is tried, who gives up makes it go back, which is more than a reboot would do.
     requestReboot: (code, message) => (updates.trying ? undefined : reboots.request(code, message)),
     onChange: () => updates.look(),
@@ -154,7 +155,6 @@ export async function runRevision(given: RunnerContext): Promise<RevisionRunner>
     }
   };
   // Within a life nothing needs to be asked: something may, and adoption tells.
-  const isNewLife = given.life === '' || !loaded.ok || loaded.value.life !== given.life;
   const lives = isNewLife ? livesYet() : Promise.resolve(true);
   const decided = createDecided();
   if (!inDoubt) decided.known();

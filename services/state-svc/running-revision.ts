@@ -55,6 +55,8 @@ export type Gate = () => Promise<readonly Problem[]>;
 export interface RunningContext extends RunnerContext {
   readonly peers: Peers;
   readonly ask: Ask;
+  /** This service has restarted, the tree has not. */
+  readonly sameLife: boolean;
   /** A group's time ran out. */
   onMissed(group: string, containers: readonly string[]): void;
 }

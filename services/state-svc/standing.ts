@@ -33,12 +33,16 @@ export type Standing =
   /** Its end is to be judged now. */
   | { readonly kind: 'ended' };
 
-/** `actual` undefined: lxc-svc knows no such container. `attached`: net-svc holds a namespace for it. */
+/**
+ * `actual` undefined: lxc-svc knows no such container. `attached`: net-svc holds a namespace for it. `sameLife`: the tree has not
+ * restarted since `intent` was written.
+ */
 export function standingOf(
   plan: ContainerPlan,
   intent: Intent,
   actual: Actual | undefined,
   attached: boolean,
+  sameLife = false,
 ): Standing {
   const run = actual?.running;
   const mounted = actual?.mounted === true;
@@ -50,12 +54,14 @@ export function standingOf(
     // 0: the signal came while the start was under way, before its pid was known.
     return { kind: 'running', run, ready: intent.readyPid === 0 || intent.readyPid === run.pid };
   }
-  // Whoever ended by itself is mounted still: only a stop unmounts, and then its exit record says nothing.
-  if (mounted && actual?.exit !== undefined && intent.pendingStart === null) {
-    return intent.recoveryDelayMs === null
-      ? { kind: 'ended' }
-      : { kind: 'recovering', delayMs: intent.recoveryDelayMs };
+  // Whoever ended by itself is mounted still: only a stop unmounts, and then its exit record says nothing. A start of auto-recovery's
+  // that failed leaves nothing mounted, and looks as what was not started since the tree was.
+  const { pendingStart, recoveryDelayMs } = intent;
+  const hasEnded = mounted && actual?.exit !== undefined;
+  if (pendingStart === null && recoveryDelayMs !== null && (hasEnded || (sameLife && !mounted))) {
+    return { kind: 'recovering', delayMs: recoveryDelayMs };
   }
+  if (pendingStart === null && hasEnded) return { kind: 'ended' };
   if (mounted && plan.statusGoal === 'MOUNTED') return { kind: 'mounted' };
   return { kind: 'fresh', firstOfThisBoot: !mounted };
 }

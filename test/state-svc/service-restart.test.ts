@@ -145,6 +145,36 @@ describe('a restart of state-svc', () => {
     await it.untilStatus('web', 'STARTED');
   });
 
+  it('goes on with a recovery whose last start failed, which left nothing mounted', async () => {
+    const it = await open({ web: { ...APP, ...POOLED, auto_recovery: RETRY } });
+    await it.boot();
+    await it.untilStatus('web', 'STARTED');
+    it.world.troubles.set('net.attach web', 'refuse');
+    it.world.exit('web', FAILED);
+    await it.untilStatus('web', 'RECOVERING');
+    it.clock.advance(5000);
+    await it.until(async () => (await it.rows()).web?.auto_recovery?.current_retries === 2);
+    it.world.calls.length = 0;
+    await (await it.boot()).settled;
+    const row = await it.untilStatus('web', 'RECOVERING');
+    assert.deepEqual([row.auto_recovery?.current_retries, callsOf(it, 'web')], [2, []]);
+    it.world.troubles.clear();
+    it.clock.advance(5000);
+    const started = await it.untilStatus('web', 'STARTED');
+    assert.deepEqual([started.auto_recovery?.current_retries, started.restarts], [2, 1]);
+  });
+
+  it('counts from the start of the tree: what recovered when the power was cut is started at once', async () => {
+    const it = await open({ web: { ...APP, ...POOLED, auto_recovery: RETRY } });
+    await it.boot();
+    await it.untilStatus('web', 'STARTED');
+    it.world.exit('web', FAILED);
+    await it.untilStatus('web', 'RECOVERING');
+    await it.boot({ cut: true });
+    const row = await it.untilStatus('web', 'STARTED');
+    assert.deepEqual([row.auto_recovery?.current_retries, row.restarts], [0, 0]);
+  });
+
   it('does not start again what had ended for good', async () => {
     const it = await open({ web: APP });
     await it.boot();

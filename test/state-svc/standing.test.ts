@@ -83,6 +83,14 @@ describe('standing', () => {
     assert.equal(standingOf(plan, NO_INTENT, { ...found, mounted: true }, false).kind, 'ended');
   });
 
+  it('has a recovery go on that has nothing mounted only while the tree lives on', () => {
+    const meant = { ...NO_INTENT, recoveryDelayMs: 7, retries: 2 };
+    assert.deepEqual(standingOf(plan, meant, undefined, false, true), { kind: 'recovering', delayMs: 7 });
+    assert.equal(standingOf(plan, meant, undefined, false, false).kind, 'fresh');
+    const taken = { ...meant, pendingStart: { replacesPid: 0 } };
+    assert.equal(standingOf(plan, taken, undefined, false, true).kind, 'fresh');
+  });
+
   it('finds strangers by name, by revision and by namespace', () => {
     const of = (container: string, revision: string, mounted = true): Actual => ({ container, revision, mounted });
     const containers = [of('web', '0'), of('old', '0'), of('moved', '1'), of('record', '0', false)];
