@@ -2,6 +2,7 @@
 import { statSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 import { parseArgs } from 'node:util';
+import type { Origin, Settings } from '../../shared/config/settings.ts';
 import { realPlace } from '../../shared/kernel/real-place.ts';
 import { DEFAULT_CONFIG, type RunSettings, readRunSettings } from './run-settings.ts';
 import { isEmptyStorage } from './seed-storage.ts';
@@ -74,7 +75,8 @@ export function parseRunOptions(
     const { settings } = read;
     const mode = values.mode ?? settings.value('PV_SYSTEM_INIT_MODE');
     if (mode !== 'appengine' && mode !== 'embedded') {
-      return { wrong: `--mode ${mode}: must be appengine or embedded` };
+      const said = values.mode === undefined ? placeOfMode(settings, values.config) : '--mode';
+      return { wrong: `${said} ${mode}: must be appengine or embedded` };
     }
     const storage = values.storage ?? settings.value('PV_STORAGE_MNTPOINT');
     if (storage === '') return { wrong: '--storage is missing: name the folder that holds the revisions' };
@@ -92,6 +94,17 @@ export function parseRunOptions(
   } catch (error) {
     return { wrong: error instanceof Error ? error.message : String(error) };
   }
+}
+
+/** The key that stands for an option that was not given, and where it was set. */
+function placeOfMode(settings: Settings, config: string | undefined): string {
+  const origin = settings.rows().find(({ key }) => key === 'PV_SYSTEM_INIT_MODE')?.origin;
+  const places: Partial<Record<Origin, string>> = {
+    'pv conf file': config ?? DEFAULT_CONFIG,
+    env: 'the environment',
+    command: '--set',
+  };
+  return `${places[origin ?? 'default'] ?? origin}: PV_SYSTEM_INIT_MODE`;
 }
 
 /** Options that have a word of their own are keys like any other. */

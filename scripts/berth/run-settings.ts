@@ -8,7 +8,7 @@ export const DEFAULT_CONFIG = '/etc/pantavisor/pantavisor.config';
 
 export interface RunSettings {
   readonly settings: Settings;
-  /** Values of the file and the environment that cannot be used: told, and as if nobody had written them. */
+  /** Values of the file and the environment that cannot be used: told, and as if nobody had written them. And what means nothing here. */
   readonly warnings: readonly string[];
   /** The words of `berth run` with which a run inside a sandbox has the same configuration. */
   readonly words: readonly string[];
@@ -41,9 +41,18 @@ export function readRunSettings(
     said.push(one);
   }
   const { settings, problems } = createSettings([...file.written, ...readEnvironment(env), ...said]);
-  const warnings = [...file.problems, ...problems].map(({ message }) => message);
+  const warnings = [...[...file.problems, ...problems].map(({ message }) => message), ...policyWarnings(settings)];
   const words = [...(config === undefined ? [] : ['--config', config]), ...said.flatMap(wordsOf)];
   return { settings, warnings, words };
+}
+
+/** Whoever names a policy relies on what its file sets, above all on what protects the device. */
+function policyWarnings(settings: Settings): readonly string[] {
+  const policy = settings.value('PV_POLICY');
+  if (policy === '') return [];
+  return [
+    `PV_POLICY is '${policy}', and Berth reads no policy files: PV_SECUREBOOT_MODE and whatever else that one sets stays as it is here; write its keys into pantavisor.config`,
+  ];
 }
 
 function wordsOf({ key, value }: Written): readonly string[] {

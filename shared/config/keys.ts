@@ -10,6 +10,8 @@ export interface Key<T> {
   readonly alias?: string;
   /** Whether a value in user-meta overrides it while Berth runs. */
   readonly userMeta?: true;
+  /** An empty value says nothing: what is below it counts. */
+  readonly neverEmpty?: true;
   /** What Berth does with it, for people. */
   readonly job?: string;
 }
@@ -197,6 +199,7 @@ export const KEYS = {
   PV_SYSTEM_DRIVERS_LOAD_EARLY_AUTO: key(flag, '0', { alias: 'system.drivers.load_early.auto' }),
   PV_SYSTEM_ETCDIR: key(text, '/etc', {
     alias: 'system.etcdir',
+    neverEmpty: true,
     job: 'below it is `pantavisor/pvs/trust`, with `pub.pem` for signatures without certificates',
   }),
   PV_SYSTEM_INIT_MODE: key(choice(['embedded', 'standalone', 'appengine']), 'appengine', {
@@ -211,6 +214,7 @@ export const KEYS = {
   PV_SYSTEM_MOUNT_SECURITYFS: key(flag, '0', { alias: 'system.mount.securityfs' }),
   PV_SYSTEM_RUNDIR: key(text, '/run/pantavisor/pv', {
     alias: 'system.rundir',
+    neverEmpty: true,
     job: 'sockets, namespaces and mounts, when `--rundir` is not given',
   }),
   PV_SYSTEM_DISKSDIR: key(text, '/run/pantavisor/disks', { alias: 'system.disksdir' }),

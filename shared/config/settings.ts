@@ -72,7 +72,8 @@ export function createSettings(all: readonly Written[]): {
   const ordered = [...all].sort((a, b) => ORIGINS.indexOf(a.origin) - ORIGINS.indexOf(b.origin));
   for (const each of ordered) {
     const { key, value, origin } = each;
-    const { kind, userMeta }: Key<unknown> = KEYS[key];
+    const { kind, userMeta, neverEmpty }: Key<unknown> = KEYS[key];
+    if (value === '' && neverEmpty === true) continue;
     const refusal = origin === 'user meta' && userMeta !== true ? 'cannot be set by user-meta' : undefined;
     if (refusal !== undefined) problems.push({ key, origin, message: `${key} ${refusal}; it stays as it was` });
     else if (kind.read(value) !== undefined) winners.set(key, each);

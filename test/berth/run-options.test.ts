@@ -90,6 +90,35 @@ describe('berth run configuration', () => {
     assert.deepEqual(warnings, ["PV_UPDATER_COMMIT_DELAY is 'soon'; it must be a whole number of up to nine digits"]);
   });
 
+  it('takes an empty folder for one that nobody has named', () => {
+    const config = configFile('PV_SYSTEM_RUNDIR=\nPV_SYSTEM_ETCDIR=""\n');
+    const { rundir, configuration } = parse(['--config', config], { PV_SYSTEM_ETCDIR: '' });
+    assert.equal(rundir, '/run/pantavisor/pv');
+    assert.equal(configuration.settings.value('PV_SYSTEM_ETCDIR'), '/etc');
+    assert.deepEqual([configuration.settings.written(), configuration.warnings], [[], []]);
+    const below = configFile(`PV_SYSTEM_RUNDIR=${scratch.folder}/below\n`);
+    assert.equal(parse(['--config', below], { PV_SYSTEM_RUNDIR: '' }).rundir, join(scratch.folder, 'below'));
+  });
+
+  it('warns of a policy, whose file nobody reads', () => {
+    const { warnings } = parse(['--config', configFile('PV_POLICY=secure\n')]).configuration;
+    assert.equal(warnings.length, 1);
+    assert.match(
+      warnings[0] ?? '',
+      /^PV_POLICY is 'secure', and Berth reads no policy files: PV_SECUREBOOT_MODE .*config$/,
+    );
+    assert.deepEqual(parse(['--config', configFile('PV_POLICY=\n')]).configuration.warnings, []);
+  });
+
+  it('names where a mode was set that is not supported, when no option says it', () => {
+    const storage = ['--storage', scratch.folder];
+    const config = configFile('system.init.mode=1\n');
+    const rest = 'PV_SYSTEM_INIT_MODE standalone: must be appengine or embedded';
+    assert.equal(refusal([...storage, '--config', config]), `${config}: ${rest}`);
+    assert.equal(refusal(storage, { PV_SYSTEM_INIT_MODE: 'standalone' }), `the environment: ${rest}`);
+    assert.equal(refusal([...storage, '--set', 'PV_SYSTEM_INIT_MODE=standalone']), `--set: ${rest}`);
+  });
+
   it('refuses what was said wrongly, naming it', () => {
     const storage = ['--storage', scratch.folder];
     for (const [words, message] of [
