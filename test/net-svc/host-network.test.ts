@@ -2,13 +2,14 @@ import assert from 'node:assert/strict';
 import { spawn, spawnSync } from 'node:child_process';
 import { once } from 'node:events';
 import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
 import { beforeEach, describe, it } from 'node:test';
 import { attach } from '../../services/net-svc/attachments.ts';
 import { iptables, nftables } from '../../services/net-svc/nat-command.ts';
 import { NetFailure } from '../../services/net-svc/net-failure.ts';
 import { eventually, PATIENCE_MS } from '../kit/eventually.ts';
 import { reexecInNamespaces } from '../kit/namespaced.ts';
-import { clear, FORWARD, makeOutside, missing, namespaces, restart } from './host.ts';
+import { clear, FORWARD, makeOutside, missing, namespaces, OUTSIDE_ADDRESS, restart } from './host.ts';
 import { addresses, internal, ipv6Addresses, lab, lan, leaseOf, link, links, pings, reaches, run } from './kernel.ts';
 import { BY_HAND, DOCKER, DOCKER_28, UFW, UFW_REJECT } from './rule-sets.ts';
 import { quiet, watchNetwork, watchRules } from './watchers.ts';
@@ -18,6 +19,8 @@ reexecInNamespaces(import.meta.filename);
 const broken = missing('nftables', 'nft: not installed');
 
 beforeEach(clear);
+
+const README = join(import.meta.dirname, '../../services/net-svc/README.md');
 
 /** Gives the bridge a port, and by it a carrier: what the kernel waits for before it makes a bridge an IPv6 address. */
 function carry(bridge: string): void {
@@ -236,6 +239,26 @@ describe('NAT that does not work', () => {
     assert.ok(reaches('10.0.5.1', namespaces.pathOf('c')));
     await net.configure([lab]);
     assert.deepEqual(net.healthReasons(), []);
+  });
+});
+
+describe('pools', () => {
+  it('reach each other, and are reached by who knows a way to them, unless the table of the README keeps one apart', async () => {
+    makeOutside();
+    await restart().configure([internal, lab]);
+    attach(namespaces, 'c', [leaseOf(internal, 'c', 2)]);
+    attach(namespaces, 'd', [leaseOf(lab, 'd', 2)]);
+    const [c, d, outside] = ['c', 'd', 'outside'].map((container) => namespaces.pathOf(container));
+    run(['ip', 'route', 'add', lab.subnet, 'via', '192.0.2.1'], outside);
+    for (const from of [c, outside]) assert.ok(reaches('10.0.6.2', from ?? ''));
+    assert.ok(reaches('10.0.5.2', d ?? ''));
+    const [, table = ''] = /^ *nft '(table inet apart .*)'$/m.exec(readFileSync(README, 'utf8')) ?? [];
+    assert.match(table, /pvbr1/);
+    run(['nft', table]);
+    for (const from of [c, outside]) assert.ok(!pings('10.0.6.2', from ?? ''));
+    assert.ok(!pings('10.0.5.2', d ?? ''));
+    assert.ok(reaches('10.0.6.1', d ?? ''));
+    assert.ok(reaches(OUTSIDE_ADDRESS, c ?? ''));
   });
 });
 
