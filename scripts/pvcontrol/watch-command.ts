@@ -5,7 +5,7 @@ import type { Readable } from 'node:stream';
 import { text } from 'node:stream/consumers';
 import { asTable, type Command, type Context, complain, conclude } from './context.ts';
 import { ask, explain } from './control-socket.ts';
-import { type ExitCode, printable } from './failure.ts';
+import { EXIT, type ExitCode, printable } from './failure.ts';
 import { renderView } from './tables.ts';
 import { terminalStyle } from './view-commands.ts';
 
@@ -46,7 +46,8 @@ async function draw(socket: string): Promise<ExitCode | undefined> {
   return undefined;
 }
 
-async function follow(events: Readable, context: Context): Promise<ExitCode> {
+/** Answers why it can show no more; undefined: the device has ended the stream. */
+async function follow(events: Readable, context: Context): Promise<ExitCode | undefined> {
   const isDrawn = asTable(context);
   // The events come first and wait meanwhile, so that no change falls between the list and them.
   let failure = isDrawn ? await draw(context.socket) : undefined;
@@ -60,14 +61,18 @@ async function follow(events: Readable, context: Context): Promise<ExitCode> {
     if (lines.some((line) => CHANGE.test(line))) failure = await draw(context.socket);
     if (failure !== undefined) return failure;
   }
-  return complain('the device ended the stream of events');
+  return undefined;
 }
 
-/** Ends with the server's stream, or by Ctrl-C. */
+/** Ends with the server's stream, by Ctrl-C, or when nobody reads any more what it prints. */
 async function watch(context: Context): Promise<ExitCode> {
   const events = await openEvents(context.socket);
+  const unread = new Promise<ExitCode>((resolve) => process.stdout.once('error', () => resolve(EXIT.ok)));
   try {
-    if (events.statusCode === 200) return await follow(events, context);
+    if (events.statusCode === 200) {
+      const ended = await Promise.race([follow(events, context), unread]);
+      return ended ?? complain('the device ended the stream of events');
+    }
     return conclude({ status: events.statusCode ?? 0, body: await text(events).catch(() => '') });
   } finally {
     events.destroy();

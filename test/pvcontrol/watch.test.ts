@@ -125,4 +125,16 @@ describe('pvcontrol watch of a server', () => {
     response.end(CHANGE);
     assert.deepEqual(await running, { ...ENDED, stdout: '{"name":"web"}\n' });
   });
+
+  it('ends quietly when nobody reads any more what it prints', async () => {
+    const running = program.runToHead('-s', path, 'watch');
+    const [, response] = await once(server, 'request');
+    // It learns that the reader is gone when it writes again.
+    const telling = setInterval(() => response.write(CHANGE), 5);
+    try {
+      assert.deepEqual(await running, { exitCode: 0, stdout: '{"name":"web"}\n', stderr: '' });
+    } finally {
+      clearInterval(telling);
+    }
+  });
 });
