@@ -11,12 +11,12 @@ export const BUNDLES: Readonly<Record<string, { readonly bytes: number; readonly
   'compress-worker': { bytes: 10_000, modules: 4 },
   'ctl-svc': { bytes: 285_000, modules: 150 },
   'ipam-svc': { bytes: 170_000, modules: 95 },
-  'log-svc': { bytes: 265_000, modules: 150 },
-  'lxc-svc': { bytes: 315_000, modules: 170 },
-  'net-svc': { bytes: 240_000, modules: 120 },
+  'log-svc': { bytes: 265_000, modules: 155 },
+  'lxc-svc': { bytes: 315_000, modules: 180 },
+  'net-svc': { bytes: 240_000, modules: 130 },
   'outside-host': { bytes: 10_000, modules: 3 },
   pvcontrol: { bytes: 85_000, modules: 50 },
-  'state-svc': { bytes: 420_000, modules: 225 },
+  'state-svc': { bytes: 420_000, modules: 230 },
 };
 
 /** Messages that state-svc sends to its peers for the start of one container with an address. */
