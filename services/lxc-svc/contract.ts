@@ -137,7 +137,7 @@ export const lxcContract = defineContract({
       callers: ['state-svc'],
       params: z.strictObject({
         container: containerName,
-        hostname: z.string().check(z.regex(/^[A-Za-z0-9]([A-Za-z0-9.-]{0,62}[A-Za-z0-9])?$/)),
+        hostname: z.string().check(z.regex(/^[A-Za-z0-9_]([A-Za-z0-9._-]{0,62}[A-Za-z0-9_])?$/)),
         network: containerNetwork,
         /** Whether there is a /dev/log in it that leads to log-svc; PV_LOG_AUTO_DEVLOG when absent. */
         devLog: z.optional(z.boolean()),

@@ -83,7 +83,7 @@ export function planContainer(
   const baked = lxc.entries.filter(({ key }) => key.startsWith('lxc.net.'));
   const { plan: network, places, problems: networkProblems } = planNetwork(name, run.network, device, baked);
   const drivers = planDrivers(name, run.drivers, known);
-  const hostname = run.network?.hostname ?? hostnameOf(name);
+  const hostname = run.network?.hostname ?? utsName(lxc.entries) ?? hostnameOf(name);
   const owner = { container: name, rootVolume: root && withoutVerity(root), volumes, network: network.mode, hostname };
   const read = {
     name,
@@ -137,9 +137,16 @@ function configOf(name: string, run: RunDocument, group: Group | undefined, stat
   return (run.status_goal ?? group?.statusGoal) === 'MOUNTED' ? undefined : DEFAULT_CONFIG;
 }
 
-/** A container's name may have what a host name may not (RFC 1123): underscores, and dots and dashes anywhere. */
+/** The old way to name it; what Berth cannot set is left to the rules of owned keys. */
+function utsName(entries: readonly LxcEntry[]): string | undefined {
+  const name = hostName.safeParse(entries.findLast(({ key }) => key === 'lxc.uts.name')?.value);
+  return name.success ? name.data : undefined;
+}
+
+/** A container's name may have what a host name should not (RFC 1123): underscores, and dots and dashes anywhere. */
 function hostnameOf(name: string): string {
-  return hostName.safeParse(name).success ? name : name.replace(/[^A-Za-z0-9]+/g, '-').replace(/-$/, '');
+  const isHostName = !name.includes('_') && hostName.safeParse(name).success;
+  return isHostName ? name : name.replace(/[^A-Za-z0-9]+/g, '-').replace(/-$/, '');
 }
 
 function legacyInterfaces(entries: readonly LxcEntry[]): readonly LegacyInterface[] {

@@ -4,7 +4,7 @@ import * as z from 'zod/mini';
 import { restartPolicy, statusGoal } from '../schema/api.ts';
 import { containerName } from '../schema/names.ts';
 import type { Pool } from '../schema/network.ts';
-import { diskDocument, readDisks } from './disk-rules.ts';
+import { type DiskAt, diskDocument, readDisks } from './disk-rules.ts';
 import { missingKeys, readDocument } from './document.ts';
 import { checkPools, type PoolAt } from './pool-rules.ts';
 import { APP_RECOVERY, autoRecoveryDocument, recoveryOf } from './recovery-document.ts';
@@ -98,11 +98,16 @@ export function readDevice(documents: ReadonlyMap<string, unknown>): Device {
   const ownGroups = device.value.groups ?? [];
   const groupList =
     ownGroups.length > 0 ? readGroups(ownGroups, 'device.json.groups') : readGroups(olderGroups, 'groups.json');
+  const ownDisks = device.value.disks ?? [];
+  const ownNames = new Set(ownDisks.flatMap(({ name }) => name ?? []));
+  const olderDisks = older
+    .flatMap(({ value }) => value.disks ?? [])
+    .map((document, index) => ({ document, path: `disks.json.${index}` }));
+  // Packagers write one list to both homes; what device.json says of a disk counts.
+  const isRepeated = ({ document: { name } }: DiskAt): boolean => name !== undefined && ownNames.has(name);
   const diskList = readDisks([
-    ...(device.value.disks ?? []).map((document, index) => ({ document, path: `device.json.disks.${index}` })),
-    ...older
-      .flatMap(({ value }) => value.disks ?? [])
-      .map((document, index) => ({ document, path: `disks.json.${index}` })),
+    ...ownDisks.map((document, index) => ({ document, path: `device.json.disks.${index}` })),
+    ...olderDisks.filter((each) => !isRepeated(each)),
   ]);
   const volumes = device.value.volumes ?? {};
   const known = { disks: diskList.disks, diskNames: diskList.names };
@@ -124,6 +129,7 @@ export function readDevice(documents: ReadonlyMap<string, unknown>): Device {
     ignored: [
       ...device.ignored,
       ...older.flatMap(({ ignored }) => ignored),
+      ...olderDisks.filter(isRepeated).map(({ path }) => path),
       ...Object.keys(volumes).map((name) => `device.json.volumes.${name}`),
     ],
   };

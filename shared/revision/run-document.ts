@@ -17,14 +17,14 @@ const volumeName = z
     z.regex(/^(dm:)?[A-Za-z0-9_][A-Za-z0-9._-]{0,254}$/, 'a file name in the container’s folder, with or without dm:'),
   );
 
-/** Labels as in RFC 1123, section 2.1; HOST_NAME_MAX of linux is 64. */
-const label = '[A-Za-z0-9](?:[A-Za-z0-9-]{0,61}[A-Za-z0-9])?';
+/** Labels as in RFC 1123, section 2.1, and with the underscore, which Linux and LXC take; HOST_NAME_MAX of linux is 64. */
+const label = '[A-Za-z0-9_](?:[A-Za-z0-9_-]{0,61}[A-Za-z0-9_])?';
 export const hostName = z
   .string()
   .check(
     z.regex(
       new RegExp(`^(?=.{1,64}$)${label}(?:\\.${label})*$`),
-      'a host name: up to 64 of A-Z a-z 0-9 -, in labels parted by dots',
+      'a host name: up to 64 of A-Z a-z 0-9 _ -, in labels parted by dots',
     ),
   );
 

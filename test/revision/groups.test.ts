@@ -68,6 +68,22 @@ describe('revision.groups', () => {
     assert.deepEqual(groupsOf(state(older, own([{ name: 'new' }]), named('a', 'new'))), { a: 'new' });
   });
 
+  it('reads disks.json, and device.json over it', () => {
+    const disk = { name: 'd', type: 'volume-disk', path: '/storage/x', default: 'yes' };
+    const device = { 'device.json': { ...DEVICE, disks: [disk] } };
+    const disksOf = (list: object[]) => {
+      const { disks, ignored } = revisionOf(state(device, { 'disks.json': list }));
+      return [disks.map(({ disk: { name }, path }) => `${name} of ${path}`), ignored];
+    };
+    assert.deepEqual(disksOf([disk]), [['d of device.json.disks.0'], ['disks.json.0']]);
+    const more = { name: 'e', type: 'volume-disk' };
+    assert.deepEqual(disksOf([{ ...disk, path: '/storage/y' }, more]), [
+      ['d of device.json.disks.0', 'e of disks.json.1'],
+      ['disks.json.0'],
+    ]);
+    assert.deepEqual(problems(state(device, { 'disks.json': [more, more] })), ['disks.json.1.name DUPLICATE_DISK']);
+  });
+
   it('names mistakes in groups and disks by their place', () => {
     const disks = [{ name: 'd', type: 'volume-disk' }, { name: 'd', type: 'floppy' }, { default: true }];
     const document = state(own([{ name: 'g' }, { name: 'g' }, { timeout: -1 }]), {

@@ -45,14 +45,20 @@ describe('an LXC configuration in a revision', () => {
     assert.equal(revisionOf(state(container('app', { group: 'data' }))).containers[0]?.config, 'lxc.container.conf');
   });
 
-  it('names the host name only where run.json does not', () => {
-    const named = { [CONF]: 'lxc.uts.name = other' };
-    assert.deepEqual(problems(state(APP), named), []);
-    const pool = container('app', { group: 'app', network: { pool: 'internal' } });
-    const parsed = parse(state(pool), named);
+  it('names the host name where run.json does not', () => {
+    const named = { [CONF]: 'lxc.uts.name = my_app.local' };
+    const hostnameOf = (network?: object) =>
+      revisionOf(state(container('app', { group: 'app', network })), named).containers[0]?.hostname;
+    for (const network of [{ pool: 'internal' }, { mode: 'host' }, { mode: 'none' }, { hostname: undefined }]) {
+      assert.equal(hostnameOf(network), 'my_app.local');
+    }
+    const both = container('app', { group: 'app', network: { pool: 'internal', hostname: 'x' } });
+    const parsed = parse(state(both), { [CONF]: 'lxc.uts.name = other' });
     assert.match(
       parsed.ok ? '' : (parsed.problems[0]?.message ?? ''),
       /network\.hostname in run\.json; remove the line/,
     );
+    const pool = container('app', { group: 'app', network: { pool: 'internal' } });
+    assert.deepEqual(problems(state(pool), { [CONF]: 'lxc.uts.name = a b' }), [`${CONF}:1 OWNED_KEY`]);
   });
 });

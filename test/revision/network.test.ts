@@ -38,6 +38,12 @@ describe('revision.network', () => {
     assert.equal(interfacesOf({ hostname: 'x' }), 'legacy');
   });
 
+  it('takes host names with underscores, as Linux does', () => {
+    const hostnameOf = (hostname: string) =>
+      revisionOf(state(net('a', { pool: 'lab', hostname }))).containers[0]?.hostname;
+    for (const name of ['my_app', '_app', 'app_', 'my_app.local']) assert.equal(hostnameOf(name), name);
+  });
+
   it('offers only addresses that a container may have', () => {
     const offer = (subnet: string, gateway: string): string | undefined => {
       const device = { network: { pools: { p: { bridge: 'br0', subnet, gateway } } } };
