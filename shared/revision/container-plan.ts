@@ -13,7 +13,8 @@ import { logWarnings, planLogFiles } from './log-plan.ts';
 import { type InterfacePlace, planNetwork } from './network-plan.ts';
 import { recoveryOf } from './recovery-document.ts';
 import type { ContainerPlan, Group, NetworkPlan, Problem } from './revision.ts';
-import { hostName, RUN_REQUIRED, type RunDocument, runDocument } from './run-document.ts';
+import { hostName, isRunlevel, RUN_REQUIRED, type RunDocument, runDocument } from './run-document.ts';
+import { shown } from './schema-problems.ts';
 import type { StateDocument } from './state-document.ts';
 import { planStorage, withoutVerity } from './storage-plan.ts';
 
@@ -203,8 +204,14 @@ function configProblem({ code, source, line, reason }: ConfigProblem): Problem {
 
 function warningsOf(name: string, run: RunDocument): readonly Problem[] {
   const path = `${name}/run.json`;
-  const logs = logWarnings(path, run.logs ?? []);
-  if (run.name === undefined || run.name === name) return logs;
+  const others = [...levelWarnings(path, run), ...logWarnings(path, run.logs ?? [])];
+  if (run.name === undefined || run.name === name) return others;
   const message = `is '${run.name}'; the container is named by its folder, '${name}'`;
-  return [{ path: `${path}.name`, code: 'NAME_DIFFERS', message }, ...logs];
+  return [{ path: `${path}.name`, code: 'NAME_DIFFERS', message }, ...others];
+}
+
+function levelWarnings(path: string, { group, runlevel }: RunDocument): readonly Problem[] {
+  if (group !== undefined || runlevel === undefined || isRunlevel(runlevel)) return [];
+  const message = `is ${shown(runlevel)}, which is none and counts for nothing; write the container's group as 'group'`;
+  return [{ path: `${path}.runlevel`, code: 'NOT_SUPPORTED', message }];
 }

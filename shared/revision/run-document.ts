@@ -79,6 +79,8 @@ export const runDocument = z.object({
   'root-volume': z.optional(volumeName),
   volumes: z.optional(z.array(volumeName).check(z.maxLength(MAX_VOLUMES))),
   group: z.optional(z.string()),
+  /** The older name of `group`, which packagers still write. */
+  runlevel: z.optional(z.string()),
   status_goal: z.optional(statusGoal),
   restart_policy: z.optional(restartPolicy),
   roles: z.optional(z.array(role)),
@@ -97,6 +99,18 @@ export const runDocument = z.object({
   network: z.optional(networkDocument),
 });
 export type RunDocument = z.output<typeof runDocument>;
+
+/** What a runlevel can be. */
+const RUNLEVELS: readonly string[] = ['data', 'root', 'platform', 'app'];
+
+/** The group that it names, by either name; a runlevel that is none names nothing. */
+export function groupNamed({ group, runlevel }: RunDocument): string | undefined {
+  return group ?? (isRunlevel(runlevel) ? runlevel : undefined);
+}
+
+export function isRunlevel(written: string | undefined): boolean {
+  return written !== undefined && RUNLEVELS.includes(written);
+}
 
 /** Kernel, initrd, modules and firmware are the boot loader's and the driver loader's; here only that they are names. */
 export const bspRunDocument = z.object({

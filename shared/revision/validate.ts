@@ -7,7 +7,7 @@ import { readDocument } from './document.ts';
 import { driverNames } from './driver-modules.ts';
 import { readDrivers } from './drivers-document.ts';
 import type { Group, ParsedRevision, Problem } from './revision.ts';
-import { bspRunDocument } from './run-document.ts';
+import { bspRunDocument, groupNamed } from './run-document.ts';
 import { printable, shown } from './schema-problems.ts';
 import { readStateDocument, type StateDocument } from './state-document.ts';
 
@@ -113,22 +113,23 @@ interface Assigned {
  * first of them joins root when nobody names root. Codes: UNKNOWN_GROUP, GROUP_MISSING.
  */
 function assignGroups(runs: readonly NamedRun[], device: Device): readonly Assigned[] {
-  const rootIsNamed = runs.some(({ run }) => run?.group === 'root');
-  const firstWithout = runs.findIndex(({ run }) => run !== undefined && run.group === undefined);
-  const groupNamed = (name: string): Group | undefined => device.groups.find((group) => group.name === name);
+  const rootIsNamed = runs.some(({ run }) => run !== undefined && groupNamed(run) === 'root');
+  const firstWithout = runs.findIndex(({ run }) => run !== undefined && groupNamed(run) === undefined);
+  const groupOf = (name: string): Group | undefined => device.groups.find((group) => group.name === name);
   const known = device.groups.map(({ name }) => name).join(', ');
   return runs.map(({ name, run }, index) => {
     if (run === undefined) return { group: undefined, problems: [] };
-    const path = `${name}/run.json.group`;
-    if (run.group === undefined) {
+    const named = groupNamed(run);
+    if (named === undefined) {
       if (device.hasDefaultGroups) {
-        return { group: groupNamed(index === firstWithout && !rootIsNamed ? 'root' : 'platform'), problems: [] };
+        return { group: groupOf(index === firstWithout && !rootIsNamed ? 'root' : 'platform'), problems: [] };
       }
       const message = `is missing; with groups of one's own every container names one: ${known}`;
-      return { group: undefined, problems: [{ path, code: 'GROUP_MISSING', message }] };
+      return { group: undefined, problems: [{ path: `${name}/run.json.group`, code: 'GROUP_MISSING', message }] };
     }
-    const group = groupNamed(run.group);
-    const message = `container '${name}' names group '${run.group}', which does not exist; there are ${known}`;
+    const group = groupOf(named);
+    const path = `${name}/run.json.${run.group === undefined ? 'runlevel' : 'group'}`;
+    const message = `container '${name}' names group '${named}', which does not exist; there are ${known}`;
     return { group, problems: group === undefined ? [{ path, code: 'UNKNOWN_GROUP', message }] : [] };
   });
 }

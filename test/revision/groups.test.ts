@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import { parseDevice } from '../../shared/revision/validate.ts';
-import { container, DEVICE, parse, problems, revisionOf, short, state } from './states.ts';
+import { container, DEVICE, parse, problems, revisionOf, short, state, warnings } from './states.ts';
 
 const groupsOf = (document: unknown): object =>
   Object.fromEntries(revisionOf(document).containers.map(({ name, group }) => [name, group]));
@@ -50,6 +50,29 @@ describe('revision.groups', () => {
     });
     assert.deepEqual(groupsOf(state(container('a'), named('b', 'root'))), { a: 'platform', b: 'root' });
     assert.deepEqual(groupsOf(state(named('a', 'app'), container('b'))), { a: 'app', b: 'root' });
+  });
+
+  it('takes a runlevel for the group where none is named', () => {
+    const level = (name: string, runlevel: string, run: object = {}) => container(name, { runlevel, ...run });
+    assert.deepEqual(groupsOf(state(level('a', 'app'), level('b', 'root'), container('c'))), {
+      a: 'app',
+      b: 'root',
+      c: 'platform',
+    });
+    const both = state(level('a', 'data', { group: 'app' }), level('b', 'x', { group: 'app' }));
+    assert.deepEqual(groupsOf(both), { a: 'app', b: 'app' });
+    assert.deepEqual(warnings(both), []);
+    const wrong = state(level('a', '3'), level('b', 'data'));
+    assert.deepEqual(
+      [groupsOf(wrong), warnings(wrong)],
+      [{ a: 'root', b: 'data' }, ['a/run.json.runlevel NOT_SUPPORTED']],
+    );
+    const others = own([{ name: 'root' }, { name: 'last' }]);
+    assert.deepEqual(groupsOf(state(others, level('a', 'root'))), { a: 'root' });
+    assert.deepEqual(problems(state(others, level('a', 'app'), level('b', '3'))), [
+      'a/run.json.runlevel UNKNOWN_GROUP',
+      'b/run.json.group GROUP_MISSING',
+    ]);
   });
 
   it('wants a group of every container when there are own ones', () => {
