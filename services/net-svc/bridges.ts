@@ -1,13 +1,15 @@
 // The bridges of pools: made, addressed and brought up where that is not so already; ours that no pool names are removed.
-// A bridge that somebody else made (its alias is not ours) is used and given the address, and never deleted.
+// A bridge that somebody else made (its alias is not ours) is used and given the address, and never deleted; the address is taken back.
 import type { Pool } from '../../shared/schema/network.ts';
 import { listLinks, lookUp, withHost } from './host-links.ts';
 import { addressChanges } from './interface-plan.ts';
+import { isSameAddress, type LentAddresses, NONE_LENT } from './lent-addresses.ts';
 import { bridgeAlias, bridgeMac, isBridgeAlias } from './link-names.ts';
 import { collectFailures, NetFailure, type Undo } from './net-failure.ts';
 import type { Step } from './netlink-message.ts';
 import { type NetlinkSocket, recording } from './netlink-socket.ts';
 import {
+  broadcastOf,
   decodeAddress,
   decodeLinkLocal,
   deleteAddress,
@@ -32,11 +34,12 @@ export interface BridgeReport {
 
 export const prefixLengthOf = (pool: Pool): number => Number(pool.subnet.split('/')[1]);
 
-/** Adds what is missing. Throws NetFailure; what to undo then is in `undo`. `record` hears of every change. */
+/** Adds what is missing. Throws NetFailure; what to undo then is in `undo`. `record` hears of every change, `lent` of addresses for others' bridges. */
 export function ensureBridges(
   allPools: readonly Pool[],
   undo: Undo,
   record: (step: string) => void = () => undefined,
+  lent: LentAddresses = NONE_LENT,
 ): BridgeReport {
   const pools = allPools.filter(({ type }) => type === 'bridge');
   return withHost((conversation) => {
@@ -48,7 +51,7 @@ export function ensureBridges(
     for (const pool of missing) create(host, pool, undo);
     const current = missing.length === 0 ? links : present();
     const addresses = host.dump('list addresses', dumpAddresses()).map(decodeAddress);
-    for (const pool of pools) undoAddress(pool, current, addresses, undo);
+    for (const pool of pools) lendAddress(pool, current, addresses, undo, lent);
     host.apply([
       ...noIpv6Addresses(host, current),
       ...pools.flatMap((pool) => bridgeChanges(pool, current, addresses)),
@@ -111,14 +114,53 @@ function noIpv6Addresses(host: NetlinkSocket, links: readonly Link[]): Step[] {
   ]);
 }
 
-/** Registers the removal of an address that is about to be added to a bridge that we did not make. */
-function undoAddress(pool: Pool, links: readonly Link[], addresses: readonly InterfaceAddress[], undo: Undo): void {
+/** Notes an address that is about to be added to a bridge that we did not make, and registers its removal. */
+function lendAddress(
+  pool: Pool,
+  links: readonly Link[],
+  addresses: readonly InterfaceAddress[],
+  undo: Undo,
+  lent: LentAddresses,
+): void {
   const link = links.find((candidate) => candidate.name === pool.bridge);
   if (link === undefined || isBridgeAlias(link.alias)) return;
-  if (addresses.some(({ linkIndex, address }) => linkIndex === link.index && address === pool.gateway)) return;
+  const wanted = { linkIndex: link.index, address: pool.gateway, prefixLength: prefixLengthOf(pool) };
+  if (addresses.some(isSameAddress(wanted))) return;
+  // Before it is there: a crash in between must not leave an address that nobody looks for.
+  lent.add(wanted);
   const step = `remove address ${pool.gateway} of bridge ${pool.bridge}`;
-  const message = deleteAddress({ linkIndex: link.index, address: pool.gateway, prefixLength: prefixLengthOf(pool) });
-  undo.add(step, () => withHost((host) => host.apply([{ step, message }])));
+  undo.add(step, () => {
+    withHost((host) => host.apply([{ step, message: deleteAddress(wanted) }]));
+    lent.drop(wanted);
+  });
+}
+
+/** Takes addresses that no pool names back from bridges of others. Throws NetFailure. */
+export function takeBackAddresses(pools: readonly Pool[], lent: LentAddresses): void {
+  if (lent.list().length === 0) return;
+  withHost((host) => {
+    const named = pools.flatMap((pool) => {
+      const linkIndex = lookUp(host, pool.bridge)?.index;
+      return linkIndex === undefined ? [] : [{ linkIndex, address: pool.gateway, prefixLength: prefixLengthOf(pool) }];
+    });
+    const present = host.dump('list addresses', dumpAddresses()).map(decodeAddress);
+    for (const own of lent.list().filter((address) => !named.some(isSameAddress(address)))) {
+      if (takesAlong(own, present)) continue;
+      const step = `remove address ${own.address}/${own.prefixLength} that no pool uses`;
+      if (present.some(isSameAddress(own))) host.apply([{ step, message: deleteAddress(own) }]);
+      lent.drop(own);
+    }
+  });
+}
+
+/** The kernel deletes addresses of the same subnet with the first of them, and these are of others. `present` in the kernel's order. */
+function takesAlong(own: InterfaceAddress, present: readonly InterfaceAddress[]): boolean {
+  const later = present.slice(present.findIndex(isSameAddress(own)) + 1);
+  const isOfItsSubnet = (other: InterfaceAddress): boolean =>
+    other.prefixLength === own.prefixLength && broadcastOf(other) === broadcastOf(own);
+  return (
+    present.some(isSameAddress(own)) && later.some((other) => other.linkIndex === own.linkIndex && isOfItsSubnet(other))
+  );
 }
 
 /** What the bridge of a pool lacks. Of somebody else's bridge only address and up are ours to set. */

@@ -2,11 +2,12 @@
 import type { Logger } from '../../shared/log/logger.ts';
 import type { HealthReason } from '../../shared/schema/health.ts';
 import type { Pool } from '../../shared/schema/network.ts';
-import { ensureBridges, prefixLengthOf, removeStaleBridges } from './bridges.ts';
+import { ensureBridges, prefixLengthOf, removeStaleBridges, takeBackAddresses } from './bridges.ts';
 import type { DroppingChain, ForwardPassage, PassageReport } from './forward-passage.ts';
 import { ensureForwarding } from './forwarding.ts';
 import type { HostOverlaps } from './host-overlap.ts';
 import type { KernelArea } from './kernel-watch.ts';
+import { type LentAddresses, NONE_LENT } from './lent-addresses.ts';
 import { checkParents } from './macvlan-parents.ts';
 import type { Nat, NatReport } from './nat.ts';
 import { isLegacyIptables } from './nat-command.ts';
@@ -40,6 +41,7 @@ export function createHostNetwork(
   log: Logger,
   overlaps?: HostOverlaps,
   passage?: ForwardPassage,
+  lent: LentAddresses = NONE_LENT,
 ): HostNetwork {
   let current: readonly Pool[] = [];
   let natHealth: readonly HealthReason[] = [];
@@ -68,7 +70,7 @@ export function createHostNetwork(
   const configure = async (pools: readonly Pool[]): Promise<NatReport['used']> => {
     overlaps?.refuse(pools);
     checkParents(pools);
-    const { created } = undoingOnFailure((undo) => ensureBridges(pools, undo));
+    const { created } = undoingOnFailure((undo) => ensureBridges(pools, undo, undefined, lent));
     for (const pool of created)
       log.info(`created bridge ${pool.bridge} with IP ${pool.gateway}/${prefixLengthOf(pool)}`);
     const report = await applyNat(pools);
@@ -78,6 +80,7 @@ export function createHostNetwork(
     forwardingHealth = needsForwarding ? forwardingReasons(() => log.info('switched on net.ipv4.ip_forward'), log) : [];
     logPassage(await letPass(pools), log);
     removeStaleBridges(pools);
+    takeBackAddresses(pools, lent);
     current = pools;
     overlaps?.look(pools);
     return report.used;
@@ -86,7 +89,7 @@ export function createHostNetwork(
   const repair = async (areas: ReadonlySet<KernelArea>, record: (step: string) => void): Promise<void> => {
     if (current.length === 0) return;
     if (areas.has('links')) {
-      undoingOnFailure((undo) => ensureBridges(current, undo, record));
+      undoingOnFailure((undo) => ensureBridges(current, undo, record, lent));
       overlaps?.look(current);
       const onSwitch = (): void => record('switch on net.ipv4.ip_forward');
       if (current.some((pool) => pool.nat)) forwardingHealth = forwardingReasons(onSwitch, log);

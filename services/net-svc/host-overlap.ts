@@ -14,6 +14,7 @@ import {
 import type { HealthReason } from '../../shared/schema/health.ts';
 import type { Pool } from '../../shared/schema/network.ts';
 import { lookUpIndex, withHost } from './host-links.ts';
+import { isSameAddress, type LentAddresses, NONE_LENT } from './lent-addresses.ts';
 import { isBridgeAlias } from './link-names.ts';
 import {
   decodeAddress,
@@ -56,6 +57,8 @@ export interface OverlapContext {
   /** Hears of all there are, whenever they change. */
   readonly announce: (overlaps: readonly Overlap[]) => void;
   readonly resolvConfs?: readonly string[];
+  /** What bridges of others have from us: the machine's own it is not. */
+  readonly lent?: LentAddresses;
 }
 
 export function createHostOverlaps({
@@ -63,6 +66,7 @@ export function createHostOverlaps({
   severity,
   announce,
   resolvConfs = RESOLV_CONFS,
+  lent = NONE_LENT,
 }: OverlapContext): HostOverlaps {
   let present: readonly Overlap[] = [];
   return {
@@ -71,13 +75,13 @@ export function createHostOverlaps({
       if (pools.length === 0 || severity === 'warning') return;
       const host = readHost(resolvConfs);
       const fresh = pools.filter((pool) => !stands(pool, host));
-      const overlaps = overlapsWithHost(fresh, hostSubnets(pools, host));
+      const overlaps = overlapsWithHost(fresh, hostSubnets(pools, host, lent.list()));
       if (overlaps.length > 0) throw new PoolsOverlap(overlaps);
     },
     look(all) {
       const pools = all.filter(isApart);
       const host = pools.length === 0 ? undefined : readHost(resolvConfs);
-      const now = host === undefined ? [] : overlapsWithHost(pools, hostSubnets(pools, host));
+      const now = host === undefined ? [] : overlapsWithHost(pools, hostSubnets(pools, host, lent.list()));
       const came = without(now, present);
       const went = without(present, now);
       for (const overlap of came) log.warn(overlapMessage(overlap));
@@ -130,18 +134,24 @@ function stands(pool: Pool, { links, addresses }: Host): boolean {
   return addresses.some(({ linkIndex, address }) => linkIndex === bridge?.index && address === pool.gateway);
 }
 
-/** Without what is on bridges of pools: these, and ours that an earlier revision left. */
-function hostSubnets(pools: readonly Pool[], { links, addresses, routes, nameServers }: Host): readonly HostSubnet[] {
+/** Without what is on bridges of pools: these, ours that an earlier revision left, and what such a revision lent to others'. */
+function hostSubnets(
+  pools: readonly Pool[],
+  { links, addresses, routes, nameServers }: Host,
+  lent: readonly InterfaceAddress[],
+): readonly HostSubnet[] {
   const own = links.filter(({ name, alias }) => isBridgeAlias(alias) || pools.some(({ bridge }) => bridge === name));
   const ownIndexes = new Set(own.map(({ index }) => index));
   const nameOf = (index: number): string => links.find((link) => link.index === index)?.name ?? 'no single link';
-  const foreignAddresses = addresses.filter(({ linkIndex }) => !ownIndexes.has(linkIndex));
+  const foreignAddresses = addresses.filter(
+    (address) => !ownIndexes.has(address.linkIndex) && !lent.some(isSameAddress(address)),
+  );
   const ofAddresses = foreignAddresses.map(({ linkIndex, address, prefixLength }) => ({
     name: `address ${address}/${prefixLength} of ${nameOf(linkIndex)}`,
     subnet: subnetOf(address, prefixLength),
   }));
   const ofRoutes = routes
-    .filter(({ linkIndex }) => !ownIndexes.has(linkIndex))
+    .filter((route) => !ownIndexes.has(route.linkIndex) && !lent.some((address) => comesWith(route, address)))
     .map(({ linkIndex, destination, prefixLength }) => ({
       name: `route ${destination}/${prefixLength} by ${nameOf(linkIndex)}`,
       subnet: subnetOf(destination, prefixLength),
@@ -149,6 +159,11 @@ function hostSubnets(pools: readonly Pool[], { links, addresses, routes, nameSer
     // The route that comes with an address says nothing that the address does not say.
     .filter(({ subnet }) => !ofAddresses.some((of) => JSON.stringify(of.subnet) === JSON.stringify(subnet)));
   return [...ofAddresses, ...ofRoutes, ...nameServers];
+}
+
+function comesWith(route: Route, { linkIndex, address, prefixLength }: InterfaceAddress): boolean {
+  if (route.linkIndex !== linkIndex || route.prefixLength !== prefixLength) return false;
+  return JSON.stringify(subnetOf(route.destination, prefixLength)) === JSON.stringify(subnetOf(address, prefixLength));
 }
 
 function subnetOf(address: string, prefixLength: number) {

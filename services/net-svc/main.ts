@@ -13,6 +13,7 @@ import { createForwardPassage } from './forward-passage.ts';
 import { netHandlers } from './handlers.ts';
 import { createHostNetwork } from './host-network.ts';
 import { createHostOverlaps, RESOLV_CONFS } from './host-overlap.ts';
+import { openLentAddresses } from './lent-addresses.ts';
 import { createNat } from './nat.ts';
 import { iptables, nftables } from './nat-command.ts';
 import { openNamespaces } from './netns.ts';
@@ -29,12 +30,13 @@ const wire = ({ channel, launch, log }: ServiceContext) => {
   // Bridges and NAT are part of what users know as IPAM; that is where they look for these lines.
   const ipamLog = createLogger('ipam');
   const namespaces = openNamespaces(dir);
+  const lent = openLentAddresses(join(dir, '.lent'));
   const overlaps = createHostOverlaps({
-    log: ipamLog,
+    ...{ log: ipamLog, lent },
     severity: settings.value('BERTH_POOL_OVERLAP'),
     announce: (found) => channel.publish(netContract, 'overlapsChanged', { overlaps: [...found], atMs: Date.now() }),
   });
-  const host = createHostNetwork(nat, ipamLog, overlaps, createForwardPassage(join(dir, '.forward')));
+  const host = createHostNetwork(nat, ipamLog, overlaps, createForwardPassage(join(dir, '.forward')), lent);
   const desired = openDesiredState(join(dir, '.desired.json'), (reason) => log.error(reason));
   const announce = (what: readonly string[]): void =>
     channel.publish(netContract, 'networkRepaired', { what: [...what], atMs: Date.now() });

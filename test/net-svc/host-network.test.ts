@@ -155,6 +155,34 @@ describe('net.configure', () => {
     assert.ok(link('lxcbr0'));
   });
 
+  it('takes its addresses back from a bridge that somebody else made, also after a restart, and nobody else’s', async () => {
+    run(['ip', 'link', 'add', 'lxcbr0', 'type', 'bridge']);
+    run(['ip', 'addr', 'add', '10.0.3.1/24', 'dev', 'lxcbr0']);
+    const theirs = { ...internal, bridge: 'lxcbr0', subnet: '10.0.3.0/24', gateway: '10.0.3.1' };
+    const added = { ...theirs, subnet: '10.0.4.0/24', gateway: '10.0.4.1' };
+    const next = { ...theirs, subnet: '10.0.7.0/24', gateway: '10.0.7.1' };
+    await restart().configure([theirs]);
+    await restart().configure([added]);
+    assert.deepEqual(addresses('lxcbr0'), ['10.0.3.1/24', '10.0.4.1/24']);
+    await restart().configure([next]);
+    assert.deepEqual(addresses('lxcbr0'), ['10.0.3.1/24', '10.0.7.1/24']);
+    // Of what is on its way out no later pool is kept.
+    await restart().configure([{ ...next, bridge: 'pvbr0' }]);
+    assert.deepEqual(addresses('pvbr0'), ['10.0.7.1/24']);
+    await restart().configure([added]);
+    // It would go with ours.
+    run(['ip', 'addr', 'add', '10.0.4.9/24', 'dev', 'lxcbr0']);
+    await restart().configure([]);
+    assert.deepEqual(addresses('lxcbr0'), ['10.0.3.1/24', '10.0.4.1/24', '10.0.4.9/24']);
+    run(['ip', 'addr', 'del', '10.0.4.9/24', 'dev', 'lxcbr0']);
+    await restart().configure([]);
+    assert.deepEqual(addresses('lxcbr0'), ['10.0.3.1/24']);
+    run(['ip', 'addr', 'add', '10.0.4.1/24', 'dev', 'lxcbr0']);
+    await restart().configure([added]);
+    await restart().configure([]);
+    assert.deepEqual(addresses('lxcbr0'), ['10.0.3.1/24', '10.0.4.1/24']);
+  });
+
   it('refuses a link of another kind and undoes the bridges it made', async () => {
     run(['ip', 'link', 'add', 'pvbr1', 'type', 'veth', 'peer', 'name', 'other']);
     const failure = await restart()

@@ -4,6 +4,8 @@ import { mkdirSync, writeFileSync } from 'node:fs';
 import { detach } from '../../services/net-svc/detachments.ts';
 import { createForwardPassage } from '../../services/net-svc/forward-passage.ts';
 import { createHostNetwork } from '../../services/net-svc/host-network.ts';
+import { createHostOverlaps } from '../../services/net-svc/host-overlap.ts';
+import { openLentAddresses } from '../../services/net-svc/lent-addresses.ts';
 import { createNat } from '../../services/net-svc/nat.ts';
 import { iptables, type NatBackend, nftables } from '../../services/net-svc/nat-command.ts';
 import { openNamespaces } from '../../services/net-svc/netns.ts';
@@ -25,7 +27,9 @@ export function restart(backends: readonly NatBackend[] = [nftables, iptables]) 
   const collect = (message: string): void => void lines.push(message);
   const log: Logger = { ...silentLogger, info: collect, warn: collect };
   const nat = createNat(backends, [nftables, iptables], `${dir}/.nat`);
-  return { lines, ...createHostNetwork(nat, log, undefined, createForwardPassage(`${dir}/.forward`)) };
+  const lent = openLentAddresses(`${dir}/.lent`);
+  const overlaps = createHostOverlaps({ log, lent, severity: 'error', announce: () => undefined, resolvConfs: [] });
+  return { lines, ...createHostNetwork(nat, log, overlaps, createForwardPassage(`${dir}/.forward`), lent) };
 }
 
 /** A back end whose program is not there. */
