@@ -6,8 +6,8 @@ import { describe, it } from 'node:test';
 import { readIfPresent } from '../../services/state-svc/atomic-file.ts';
 import { progressAt } from '../../services/state-svc/step-progress.ts';
 import { eventually, PATIENCE_MS } from '../kit/eventually.ts';
-import { type ContainerSpec, type Device, LEASE_HOLD_MS, POOL, sha256, TRIAL } from './device.ts';
-import { APP, FAILED, RETRY } from './kit.ts';
+import { type ContainerSpec, type Device, LEASE_HOLD_MS, POOL, sha256 } from './device.ts';
+import { APP, FAILED } from './kit.ts';
 import {
   CHANGED_B,
   command,
@@ -45,83 +45,6 @@ describe('an update without a reboot', () => {
     assert.equal(onDisk(it).revision, '0');
     assert.deepEqual(it.reboots, []);
   });
-
-  it('holds only when a container that recovers has lived for its stable_timeout', async () => {
-    const it = await open({ a: APP });
-    await install(it, 'locals/x', { a: APP, b: { group: 'app', auto_recovery: RETRY } });
-    assert.equal(await command(it, 'LOCAL_RUN', 'locals/x'), 'accepted');
-    await reaches(it, 'locals/x', progressAt('awaitingStable')['status-msg']);
-    assert.equal(onDisk(it).trying.started.heldSinceMs, undefined);
-    it.clock.advance(RETRY.stable_timeout * 1000);
-    await holds(it);
-    await reaches(it, 'locals/x', UPDATED);
-  });
-
-  it('holds with a container that ended as its auto-recovery lets it', async () => {
-    const it = await open({ a: APP });
-    await install(it, 'locals/x', { a: APP, b: { group: 'app', auto_recovery: RETRY } });
-    assert.equal(await command(it, 'LOCAL_RUN', 'locals/x'), 'accepted');
-    await reaches(it, 'locals/x', progressAt('awaitingStable')['status-msg']);
-    it.world.exit('b', { kind: 'code', code: 0 });
-    await holds(it);
-    await reaches(it, 'locals/x', UPDATED);
-  });
-
-  it('goes on while auto-recovery has retries left, also when a start of its own fails', async () => {
-    const it = await open({ a: APP });
-    await install(it, 'locals/x', { a: APP, b: { group: 'app', auto_recovery: RETRY } });
-    assert.equal(await command(it, 'LOCAL_RUN', 'locals/x'), 'accepted');
-    await reaches(it, 'locals/x', progressAt('awaitingStable')['status-msg']);
-    it.world.exit('b', FAILED);
-    await it.untilStatus('b', 'RECOVERING');
-    it.world.troubles.set('lxc.start b', 'refuse');
-    it.clock.advance(RETRY.retry_delay * 1000);
-    await it.until(async () => (await it.rows()).b?.auto_recovery?.current_retries !== 1);
-    assert.equal((await it.rows()).b?.status, 'RECOVERING');
-    it.world.troubles.clear();
-    it.clock.advance(RETRY.retry_delay * 1000);
-    await it.untilStatus('b', 'STARTED');
-    it.clock.advance(RETRY.stable_timeout * 1000);
-    await holds(it);
-    await reaches(it, 'locals/x', UPDATED);
-  });
-
-  it('goes on when a service comes back that was down for longer than it is waited for', async () => {
-    const it = await open({ a: APP });
-    await install(it, 'locals/x', { a: APP, b: APP });
-    let passed = 0;
-    assert.equal(await command(it, 'LOCAL_RUN', 'locals/x'), 'accepted');
-    await it.until(() => {
-      if (it.history.get('b')?.at(-1) === 'RECOVERING') return true;
-      it.world.troubles.set('lxc.mount b', 'die');
-      const delays = it.lines.flatMap((line) => /asking again in (\d+) ms/.exec(line)?.[1] ?? []);
-      for (; passed < delays.length; passed += 1) it.clock.advance(Number(delays[passed]));
-      return false;
-    });
-    it.world.troubles.clear();
-    it.clock.advance(5_000);
-    await it.untilStatus('b', 'STARTED');
-    await holds(it);
-    await reaches(it, 'locals/x', UPDATED);
-  });
-
-  for (const dies of [false, true]) {
-    it(`goes on while the user restarts a container${dies ? ', also when state-svc dies in the middle of that' : ''}`, async () => {
-      const it = await open(THREE);
-      await install(it, 'locals/x', CHANGED_B);
-      assert.equal(await command(it, 'LOCAL_RUN', 'locals/x'), 'accepted');
-      await reaches(it, 'locals/x', TESTING_LIVE);
-      const before = await pids(it);
-      const release = it.world.hold('lxc.stop');
-      await it.state.controlContainer({ container: 'a', action: 'restart' });
-      await it.until(() => it.world.calls.includes('lxc.stop a'));
-      if (dies) await (await it.boot()).settled;
-      release();
-      await it.until(async () => ![null, before.a].includes((await pids(it)).a));
-      await holds(it);
-      await reaches(it, 'locals/x', UPDATED);
-    });
-  }
 
   it('starts what was added and takes away what was removed', async () => {
     const it = await open(THREE);
@@ -292,25 +215,6 @@ describe('an update without a reboot', () => {
     await install(it, 'locals/x', CHANGED_B);
     await updateLive(it, 'locals/x');
     assert.equal((await it.rows()).b?.status, 'STOPPED');
-  });
-
-  it('goes on being tested with its remaining time when state-svc restarts', async () => {
-    const it = await open(THREE);
-    await install(it, 'locals/x', CHANGED_B);
-    await command(it, 'LOCAL_RUN', 'locals/x');
-    await reaches(it, 'locals/x', TESTING_LIVE);
-    await eventually(
-      'the time is written down',
-      PATIENCE_MS,
-      () => onDisk(it).trying?.started?.heldSinceMs !== undefined,
-    );
-    const before = await pids(it);
-    it.clock.advance(TRIAL.commitDelayMs - 1);
-    await it.boot();
-    await it.until(async () => (await pids(it)).a === before.a && (await pids(it)).b === before.b);
-    await reaches(it, 'locals/x', TESTING_LIVE);
-    it.clock.advance(1);
-    await reaches(it, 'locals/x', UPDATED);
   });
 
   it('with nothing to change ends as well', async () => {
