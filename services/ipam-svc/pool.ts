@@ -74,25 +74,28 @@ export function whyUnusable(view: Pick<PoolView, 'pool' | 'subnet' | 'gateway'>,
 
 export interface CheckedConfiguration {
   readonly problems: readonly Problem[];
-  /** Legacy addresses that no pool can give away anyway; each a line for people. */
+  /** Legacy addresses, and those kept for a revision to come back to, that no pool can give away anyway; each a line for people. */
   readonly warnings: readonly string[];
   /** Two reservations of one address: the later one and who was first. */
   readonly clash: { readonly reservation: Reservation; readonly holder: string } | undefined;
 }
 
 /** Everything that can be said about a configuration without knowing the leases. */
-export function checkConfiguration({ pools, reservations }: Configuration): CheckedConfiguration {
+export function checkConfiguration({ pools, reservations, interfaces }: Configuration): CheckedConfiguration {
   const problems = checkPools(pools.map((pool, index) => ({ path: `pools[${index}]`, pool })));
   if (problems.length > 0) return { problems, warnings: [], clash: undefined };
   const warnings: string[] = [];
-  const views = new Map(pools.map((pool) => [pool.name, viewPool(pool, { reservations: [] })]));
+  const views = new Map(pools.map((pool) => [pool.name, viewPool(pool, { reservations: [], interfaces })]));
   const addresses = new Map<string, Reservation>();
   const statics = new Map<string, string>();
   let clash: CheckedConfiguration['clash'];
   for (const [index, reservation] of reservations.entries()) {
     const path = `reservations[${index}]`;
     const problem = checkReservation(path, reservation, views, statics);
-    if (problem !== undefined && reservation.kind === 'legacy') warnings.push(problem.message);
+    const view = views.get(reservation.pool);
+    // Nobody of this revision goes without an address for it.
+    const isKept = view !== undefined && !isPresent(view, holderOf(reservation));
+    if (problem !== undefined && (reservation.kind === 'legacy' || isKept)) warnings.push(problem.message);
     else if (problem !== undefined) problems.push(problem);
     const place = `${reservation.pool} ${reservation.address}`;
     const first = addresses.get(place);

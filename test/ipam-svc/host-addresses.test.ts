@@ -44,6 +44,18 @@ describe('ipam.allocate in a macvlan pool', () => {
     assert.match(allocate(ledgerOf(pool), 'a', '10.0.7.2'), /ADDRESS_UNUSABLE.*address of this machine on 'eth0'/);
   });
 
+  it('takes one that is kept for a container to come back as nobody’s', () => {
+    const pool = lan('10.0.7.2');
+    const configuration = {
+      pools: [pool],
+      reservations: [reserve(pool, 'gone', '10.0.7.2')],
+      interfaces: { small: { 'a/eth0': null } },
+    };
+    const ledger = createLedger();
+    assert.ok(ledger.configure(configuration, 0).ok);
+    assert.equal(allocate(ledger, 'a'), '10.0.7.3');
+  });
+
   it('moves a container whose address the machine has by now', () => {
     const ledger = ledgerOf(lan());
     assert.equal(allocate(ledger, 'a'), '10.0.7.2');

@@ -124,4 +124,20 @@ describe('ipam over updates that move what a container had', () => {
         assert.equal(await ask(ipam, INTERNAL, 'fresh'), '10.0.5.2');
       }));
   }
+
+  it('takes a gateway that is the address kept for a container to come back, and gives it that with its old gateway', () =>
+    withIpam(async (ipam) => {
+      const fixed = reserve(INTERNAL, 'gone', '10.0.5.254');
+      const before = revisionOf({ gone: null }, fixed);
+      const moved = { ...revisionOf({ other: null }, fixed), pools: [{ ...INTERNAL, gateway: '10.0.5.254' }] };
+      await ipam.client.configure(before);
+      assert.equal(await ask(ipam, INTERNAL, 'gone'), '10.0.5.254');
+      assert.deepEqual(await ipam.client.configure(moved), configured);
+      assert.ok(ipam.lines.some((line) => line.includes("'gone' asks for 10.0.5.254, which is the gateway")));
+      assert.equal(await ask(ipam, INTERNAL, 'other'), '10.0.5.1');
+      const refused = await ipam.client.configure({ ...moved, interfaces: interfacesOf({ gone: null, other: null }) });
+      assert.ok(!refused.ok && refused.error.code === 'INVALID_POOLS', 'the revision has it');
+      assert.deepEqual(await ipam.client.configure(before), configured);
+      assert.equal(await ask(ipam, INTERNAL, 'gone'), '10.0.5.254');
+    }));
 });
