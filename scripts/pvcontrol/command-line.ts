@@ -47,23 +47,29 @@ const OPTIONS = {
   help: { type: 'boolean', short: 'h' },
 } as const;
 
-/** `-123`, as a path: that many bytes of standard input. No option starts with a digit. */
+/** No option starts with a digit: such a word is a number, or so many bytes of standard input. */
+const NEGATIVE = /^-(?=\d)/;
+/** Before such words, which are options to parseArgs: no word of a command line can have it. */
+const MARK = '\0';
+const MARKED = /^\0/;
 const STDIN_BYTES = /^-(\d+)$/;
-const STDIN_PREFIX = 'stdin:';
 
-/** How many bytes of standard input an argument stands for; undefined: it is a path. */
-export function stdinBytes(argument: string): number | undefined {
-  return argument.startsWith(STDIN_PREFIX) ? Number(argument.slice(STDIN_PREFIX.length)) : undefined;
+/** `-123`, as a path: that many bytes of standard input; undefined: it is one. */
+export function stdinBytes(path: string): number | undefined {
+  const [, bytes] = STDIN_BYTES.exec(path) ?? [];
+  return bytes === undefined ? undefined : Number(bytes);
 }
 
 export function parseCommandLine<C extends CommandWords>(
   argv: readonly string[],
   commands: readonly C[],
 ): ParsedCommandLine<C> {
-  const options = parseOptions(argv.map((word) => word.replace(STDIN_BYTES, `${STDIN_PREFIX}$1`)));
+  const options = parseOptions(argv.map((word) => word.replace(NEGATIVE, `${MARK}-`)));
   if (typeof options === 'string') return { kind: 'wrong', message: options };
-  const { values, positionals } = options;
-  if (values.socket === '') return { kind: 'wrong', message: '-s takes the path of a socket, it got an empty one' };
+  const { values } = options;
+  const socket = values.socket?.replace(MARKED, '');
+  const positionals = options.positionals.map((word) => word.replace(MARKED, ''));
+  if (socket === '') return { kind: 'wrong', message: '-s takes the path of a socket, it got an empty one' };
   if (values.help === true || positionals[0] === 'help') return { kind: 'help' };
   if (values.json === true && values.table === true) {
     return { kind: 'wrong', message: '--json and --table exclude each other' };
@@ -77,7 +83,7 @@ export function parseCommandLine<C extends CommandWords>(
   const args = found.args.map((_, index) => rest[index]);
   return {
     kind: 'command',
-    line: { command: found, args, socket: values.socket, format, follow: values.follow === true },
+    line: { command: found, args, socket, format, follow: values.follow === true },
   };
 }
 

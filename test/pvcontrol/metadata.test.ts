@@ -37,6 +37,16 @@ describe('pvcontrol usrmeta, devmeta, config and conf', () => {
     assert.equal(rig.world.metadata.user.get('dash'), '-v');
   });
 
+  it('saves numbers below zero, and words that look like its own', async () => {
+    const values = [['-5'], ['-0.5'], ['--', '-7'], ['stdin:5']];
+    for (const words of values) {
+      assert.equal((await run('usrmeta', 'save', 'offset', ...words)).exitCode, 0);
+      assert.equal(rig.world.metadata.user.get('offset'), words.at(-1));
+    }
+    assert.equal((await run('usrmeta', 'save', '-12', 'under a number')).exitCode, 0);
+    assert.equal(rig.world.metadata.user.get('-12'), 'under a number');
+  });
+
   it('shows the configuration, by the older names or with who set it', async () => {
     assert.equal(JSON.parse((await run('config', 'ls')).stdout)['log.level'], 2);
     const rows: unknown[] = JSON.parse((await run('conf', 'ls')).stdout);
