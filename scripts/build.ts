@@ -27,6 +27,7 @@ import { rehearseServices } from './rehearse-services.ts';
 const DIST = join(ROOT, 'dist');
 /** Written beside and renamed, so that a tree that runs from dist/ never sees half a build. */
 const FRESH = join(ROOT, `dist.${process.pid}`);
+const OLD = `${FRESH}.old`;
 
 /** Copies a package and what it depends on into dist/node_modules, as npm laid it down for this machine. */
 function copyPackage(name: string, from: string, seen: Set<string>): void {
@@ -140,10 +141,11 @@ try {
     openToAll(FRESH);
     await rehearse(FRESH);
     openToAll(FRESH);
-    rmSync(DIST, { recursive: true, force: true });
+    // Whoever loads a thread's code, or starts a service, must not meet a folder that is being emptied.
+    if (existsSync(DIST)) renameSync(DIST, OLD);
     renameSync(FRESH, DIST);
   }
 } finally {
-  rmSync(FRESH, { recursive: true, force: true });
+  for (const folder of [FRESH, OLD]) rmSync(folder, { recursive: true, force: true });
 }
 console.log(`dist/: ${readdirSync(DIST).filter((name) => name.endsWith('.js')).length} bundles`);

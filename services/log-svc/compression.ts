@@ -1,4 +1,5 @@
 // Compresses rotated files one after the other, in a thread that exists only while there is something to compress.
+import { createThreads } from '../../shared/exec/threads.ts';
 import type { Compressed } from './compress-worker.ts';
 
 export interface Compression {
@@ -15,32 +16,17 @@ export interface CompressionListener {
   onFailed(path: string, reason: string): void;
 }
 
-/** Milliseconds that the idle thread is kept: files of one flood follow each other within that. */
-const IDLE_MS = 500;
-
-/** `workerPath` is compress-worker.js beside the running bundle, or its source in tests. piscina is loaded with the first file. */
+/** `workerPath` is compress-worker.js beside the running bundle, or its source in tests. */
 export function createCompression(workerPath: string, listener: CompressionListener): Compression {
-  const open = async () => {
-    const { Piscina } = await import('piscina');
-    return new Piscina<string, Compressed>({
-      filename: workerPath,
-      name: 'compressFile',
-      minThreads: 0,
-      maxThreads: 1,
-      idleTimeout: IDLE_MS,
-    });
-  };
+  const threads = createThreads<string, Compressed>({ workerPath, name: 'compressFile', maxThreads: 1 });
   const waiting = new Set<string>();
-  let pool: ReturnType<typeof open> | undefined;
   let current: string | undefined;
   let closed = false;
 
   const compress = async (path: string): Promise<Compressed> => {
     try {
-      pool ??= open();
-      return await (await pool).run(path);
+      return await threads.run(path);
     } catch (error) {
-      // No thread can be had, or it was taken away under it.
       return { ok: false, reason: String(error) };
     }
   };
@@ -69,7 +55,7 @@ export function createCompression(workerPath: string, listener: CompressionListe
     current: () => current,
     async close() {
       closed = true;
-      await (await pool)?.destroy();
+      await threads.close();
     },
   };
 }

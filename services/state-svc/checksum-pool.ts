@@ -1,15 +1,18 @@
-// Hashes files in threads that exist only while there is something to hash: an idle worker would cost 10 MB.
+// Hashes files in threads, where these can be had.
 import type { createHash } from 'node:crypto';
 import { closeSync, constants, fstatSync, openSync, readFileSync } from 'node:fs';
 import { type FileHandle, open as openFile } from 'node:fs/promises';
 import { availableParallelism } from 'node:os';
 import process from 'node:process';
+import { createThreads } from '../../shared/exec/threads.ts';
+import type { Logger } from '../../shared/log/logger.ts';
+import { errorCode } from './atomic-file.ts';
 import type { FileChecksum } from './checksum-worker.ts';
 
 type Hasher = typeof createHash;
 
 export interface Checksums {
-  /** Rejects only when no thread can be had. Never settles after `close`: whoever waits is about to end as well. */
+  /** Never rejects. Never settles after `close`: whoever waits is about to end as well. */
   checksum(path: string): Promise<FileChecksum>;
   close(): Promise<void>;
 }
@@ -25,26 +28,13 @@ const OWN_CHUNK_BYTES = 128 * 1024;
 /** One that is read at once: the five steps of reading it in threads cost twenty times as much. */
 const SMALL_BYTES = 32 * 1024;
 
-/** Milliseconds that an idle thread is kept: long enough for the next object of the same revision, no longer. */
-const IDLE_MS = 500;
-
-/**
- * `workerPath` is checksum-worker.js beside the running bundle, or its source in tests (threads inherit the loader of the
- * process). piscina is loaded with the first file. Its optional native addon sets the priority of threads and is loaded for
- * `niceIncrement` only, so that all of it works under Node's permission model with --allow-worker.
- */
-export function createChecksums(workerPath: string): Checksums {
-  const open = async () => {
-    const { Piscina } = await import('piscina');
-    return new Piscina<string, FileChecksum>({
-      filename: workerPath,
-      name: 'checksumFile',
-      minThreads: 0,
-      maxThreads: Math.max(2, availableParallelism()),
-      idleTimeout: IDLE_MS,
-    });
-  };
-  let pool: ReturnType<typeof open> | undefined;
+/** `workerPath` is checksum-worker.js beside the running bundle, or its source in tests. */
+export function createChecksums(workerPath: string, log?: Pick<Logger, 'warn'>): Checksums {
+  const threads = createThreads<string, FileChecksum>({
+    ...{ workerPath, name: 'checksumFile', maxThreads: Math.max(2, availableParallelism()) },
+    onLost: (reason) =>
+      log?.warn(`the threads that hash files are lost, what they had is hashed without any: ${String(reason)}`),
+  });
   let closed = false;
   let ownBytes = OWN_BYTES;
   /** Undefined: it is larger, or cannot be read. */
@@ -79,6 +69,13 @@ export function createChecksums(workerPath: string): Checksums {
       await file.close();
     }
   };
+  let turn: Promise<unknown> = Promise.resolve();
+  /** Without a thread, of whatever size: one after the other, so that as many as there are take no more memory than one. */
+  const hashInTurn = (path: string, hasher: Hasher): Promise<FileChecksum> => {
+    const mine = turn.then(() => (closed ? never() : hashFile(path, hasher)));
+    turn = mine;
+    return mine;
+  };
   return {
     async checksum(path) {
       // Loaded with the first file: most starts find every object as it was, and OpenSSL costs this process 380 KB and 2.7 ms of CPU.
@@ -86,20 +83,32 @@ export function createChecksums(workerPath: string): Checksums {
       const { createHash: hasher } = process.getBuiltinModule('node:crypto');
       const own = hashSmall(path, hasher) ?? (await hashHere(path, hasher));
       if (own !== undefined) return { ok: true, sha256: own };
-      pool ??= open();
       try {
-        return await (await pool).run(path);
-      } catch (error) {
-        // Its thread was taken away under it, which says nothing about the file.
-        if (closed) return new Promise(() => undefined);
-        throw error;
+        return await threads.run(path);
+      } catch {
+        return closed ? never() : hashInTurn(path, hasher);
       }
     },
     async close() {
       closed = true;
-      await (await pool)?.destroy();
+      await threads.close();
     },
   };
+}
+
+const never = (): Promise<never> => new Promise(() => undefined);
+
+async function hashFile(path: string, hasher: Hasher): Promise<FileChecksum> {
+  try {
+    const file = await openFile(path);
+    try {
+      return { ok: true, sha256: await sha256Of(file, hasher) };
+    } finally {
+      await file.close();
+    }
+  } catch (error) {
+    return { ok: false, missing: errorCode(error) === 'ENOENT', reason: String(error) };
+  }
 }
 
 async function sha256Of(file: FileHandle, hasher: Hasher): Promise<string> {

@@ -30,7 +30,7 @@ import { openTrustStore } from './trust-store.ts';
 
 void runService(stateContract, 'state', async ({ channel, launch, log }) => {
   // The bundle is CommonJS, and the worker's bundle lies beside it.
-  const checksums = createChecksums(join(__dirname, 'checksum-worker.js'));
+  const checksums = createChecksums(join(__dirname, 'checksum-worker.js'), log);
   const configured = settingsOf(launch);
   const cache = join(launch.storage, 'cache');
   const remembers = configured.value('BERTH_CHECKSUM_CACHE');

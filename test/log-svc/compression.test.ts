@@ -59,6 +59,24 @@ describe('log-svc.compression', () => {
     assert.deepEqual(outcomes, [path]);
   });
 
+  it('tells of a file for which no thread comes up, and compresses the next one once there are threads', async () => {
+    const worker = join(dirname(place.log('0')), 'none-yet.cjs');
+    const [first, second] = [rotated(1), rotated(2)];
+    const failures: string[] = [];
+    const done: string[] = [];
+    compression = createCompression(worker, {
+      onDone: (path) => done.push(path),
+      onFailed: (path, reason) => failures.push(`${path}: ${reason}`),
+    });
+    compression.add(first);
+    await eventually('it is told', PATIENCE_MS, () => failures.length > 0);
+    assert.match(failures.join(), /none-yet\.cjs/);
+    writeFileSync(worker, 'exports.compressFile = () => ({ ok: true });');
+    compression.add(second);
+    await eventually('it is done', PATIENCE_MS, () => done.length > 0);
+    assert.deepEqual([failures.length, done], [1, [second]]);
+  });
+
   it('has in the real process a thread that goes with the work, and requests are answered meanwhile', async () => {
     const paths = [1, 2, 3, 4, 5].map(rotated);
     tree = await makeLogTree(place);
