@@ -1,5 +1,6 @@
 // Puts the service together: which sources, which outputs, and which revision to go on with after a restart.
 import { join } from 'node:path';
+import process from 'node:process';
 import { writtenOf } from '../../shared/config/launched-settings.ts';
 import { createSettings, type Written } from '../../shared/config/settings.ts';
 import type { Channel } from '../../shared/ipc/contract.ts';
@@ -64,7 +65,12 @@ export function serveLogs(channel: Channel, launch: Launch, log: Logger, compres
   );
   const sockets = createContainerSockets({
     acceptedPath: join(folder, 'sockets.accepted'),
-    loadKernel: async () => (await import('./socket-watch.ts')).socketKernel,
+    async loadKernel() {
+      const { socketKernel, exitNow } = await import('./socket-watch.ts');
+      // A thread that closes what a container handed over would keep this process from ending for as long as that one likes.
+      process.once('exit', exitNow);
+      return socketKernel;
+    },
   });
   const kernel =
     launch.kernelLogFd === undefined

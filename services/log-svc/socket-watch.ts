@@ -7,7 +7,10 @@ import {
   spliceWaiting,
 } from '../../shared/kernel/descriptor-passing.ts';
 import { EPOLLIN, EPOLLONESHOT, openPoller } from '../../shared/kernel/epoll.ts';
+import { exitNow } from '../../shared/kernel/libc.ts';
 import { pipe2NonBlocking } from '../../shared/kernel/unix-sockets.ts';
+
+export { exitNow };
 
 export interface SocketWatch {
   /** Tells once when there is something to read; to be added again after that. Throws KernelError. */

@@ -10,6 +10,7 @@ import { resolveUid } from '../../shared/service/users.ts';
 import { type ContainerSockets, createContainerSockets } from './container-sockets.ts';
 import { holdKernelLog } from './held-kernel-log.ts';
 import { openStdout } from './held-stdout.ts';
+import { closeByLastHolder } from './last-holder.ts';
 import type { Places } from './spawn-arguments.ts';
 import type { TreeLock } from './tree-lock.ts';
 
@@ -109,7 +110,8 @@ export function holdDescriptors(
       const pipeFds = [...pipes.values()].flatMap(({ readFd, writeFd }) => [readFd, writeFd]);
       const socketFds = [...containerSockets.control.fds, ...containerSockets.log.fds];
       kernelLog?.close();
-      for (const fd of [hostSocketFd, lock.fd, ...socketFds, ...pipeFds]) closeSync(fd);
+      for (const fd of [hostSocketFd, lock.fd, ...pipeFds]) closeSync(fd);
+      closeByLastHolder(socketFds);
     },
   };
 }

@@ -2,7 +2,6 @@
 // row of them, they are bound here and named to the service by number: no descriptor has to travel to a running process.
 import { mkdirSync } from 'node:fs';
 import { dirname } from 'node:path';
-import { createClosingLanes } from '../../shared/kernel/closing-lanes.ts';
 import {
   bindAndListen,
   bindDatagram,
@@ -10,6 +9,7 @@ import {
   unboundDatagramSocket,
   unboundUnixSocket,
 } from '../../shared/kernel/unix-sockets.ts';
+import { closeByLastHolder } from './last-holder.ts';
 
 /** One socket that every container has. */
 export interface BankSocket {
@@ -60,8 +60,6 @@ interface Row {
 /** `firstFd`: the number under which the service inherits the first one. */
 export function createSocketBank(sockets: readonly BankSocket[], firstFd: number): SocketBank {
   const rows: Row[] = [];
-  // What nobody read of a container's is in their queues, descriptors too.
-  const lanes = createClosingLanes();
   const freshRow = (): Row => ({ fds: sockets.map(unbound), state: 'free', container: '', isInherited: false });
   const addRows = (): void => {
     for (let count = 0; count < BANK_ROWS; count += 1) rows.push(freshRow());
@@ -74,11 +72,13 @@ export function createSocketBank(sockets: readonly BankSocket[], firstFd: number
   const find = (container: string): number =>
     rows.findIndex((row) => row.container === container && (row.state === 'open' || row.state === 'closed'));
   const renew = (): void => {
+    const givenUp: number[] = [];
     for (const [index, row] of rows.entries()) {
       if (row.state !== 'closed' && row.state !== 'spoilt') continue;
-      for (const fd of row.fds) lanes.close(fd, row.container);
+      givenUp.push(...row.fds);
       rows[index] = freshRow();
     }
+    closeByLastHolder(givenUp);
     if (rows.filter(({ state }) => state === 'free').length < MIN_FREE_ROWS) addRows();
   };
 

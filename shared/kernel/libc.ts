@@ -58,6 +58,7 @@ const cMount: (
 ) => number = libc.func(
   'int mount(const char *source, const char *target, const char *type, unsigned long flags, const char *options)',
 );
+const cExit: (code: number) => void = libc.func('void _exit(int code)');
 const cUmount2: (target: string, flags: number) => number = libc.func('int umount2(const char *target, int flags)');
 
 /** Of glibc alone: others have no such heap. */
@@ -150,4 +151,9 @@ export function detachMount(target: string): void {
 /** Gives back what is free in the heap of malloc(3), also between what is not (malloc_trim(3)). */
 export function trimHeap(): void {
   cMallocTrim?.(0);
+}
+
+/** _exit(2): does not wait for threads, whatever they wait for. */
+export function exitNow(code: number): void {
+  cExit(code);
 }

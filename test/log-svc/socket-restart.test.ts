@@ -2,14 +2,18 @@
 import assert from 'node:assert/strict';
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { existsSync, readFileSync, statSync, writeFileSync } from 'node:fs';
+import { closeSync, existsSync, readFileSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, it } from 'node:test';
 import { logContract } from '../../services/log-svc/contract.ts';
 import { sendDatagram } from '../../shared/kernel/send-datagram.ts';
 import { resolveUid } from '../../shared/service/users.ts';
+import { handOver, handoverBytes } from '../kit/handover.ts';
+import { openLingering } from '../kit/lingering.ts';
 import { patient } from '../kit/patient.ts';
 import { type LogTree, makeLogTree, makePlace, type Place, readGenerations, whenFiles } from './log-rig.ts';
+
+const LINGER_SECONDS = 15;
 
 describe('log-svc and the sockets of containers', () => {
   let place: Place;
@@ -129,6 +133,22 @@ describe('log-svc and the sockets of containers', () => {
       // That of the killed one may have its first line twice.
       if (name !== 'c0') assert.equal(logOf(name).split('\n').length, 3, logOf(name));
     }
+  });
+
+  it('ends at once, whatever of a container is being closed', async () => {
+    const path = join(tree.openSockets('web'), 'pv-fd-log');
+    const log = await tree.start();
+    await openRevision();
+    const lingering = openLingering(LINGER_SECONDS);
+    handOver(path, handoverBytes({ src: 'slow' }), [lingering.fd]);
+    closeSync(lingering.fd);
+    await when('web', 'pv-fd-log: slow is not read');
+    const sinceMs = performance.now();
+    const code = await log.stop();
+    const tookMs = performance.now() - sinceMs;
+    lingering.release();
+    assert.equal(code, 0);
+    assert.ok(tookMs < (LINGER_SECONDS * 1000) / 2, `it ended after ${tookMs} ms`);
   });
 
   it('loads no native code while there is no container', async () => {

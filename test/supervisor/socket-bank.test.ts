@@ -3,6 +3,7 @@ import assert from 'node:assert/strict';
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { closeSync, mkdirSync, mkdtempSync, rmSync, statSync } from 'node:fs';
+import { stat } from 'node:fs/promises';
 import { connect } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -151,21 +152,26 @@ describe('supervisor.socketBank', () => {
     assert.deepEqual(outcomes, ['pv-ctrl: EPERM', 'dev-log: EPERM', 'pv-ctrl-log: EPERM', 'pv-fd-log took it']);
   });
 
-  it('does not stand still for what is in the queue of a socket that it gives up', () => {
-    const sockets = createSocketBank(
-      [{ kind: 'stream', takesDescriptors: true, pathOf: (name) => join(folder, name, 'pv-fd-log') }],
-      10,
-    );
-    banks.push(sockets);
-    sockets.open('slow');
-    const lingering = openLingering(LINGER_SECONDS);
-    handOver(join(folder, 'slow/pv-fd-log'), Buffer.from('x'), [lingering.fd]);
-    closeSync(lingering.fd);
-    sockets.close('slow');
+  it('waits on no thread for what is in the queues of sockets that it gives up', async () => {
+    const names = ['one', 'two', 'three', 'four'];
+    const made = names.map((name) => {
+      const pathOf = (container: string): string => join(folder, container, name);
+      const sockets = createSocketBank([{ kind: 'stream', takesDescriptors: true, pathOf }], 10);
+      banks.push(sockets);
+      sockets.open('slow');
+      const lingering = openLingering(LINGER_SECONDS);
+      handOver(pathOf('slow'), Buffer.from('x'), [lingering.fd]);
+      closeSync(lingering.fd);
+      sockets.close('slow');
+      return { sockets, lingering };
+    });
     const sinceMs = performance.now();
-    sockets.renew();
-    assert.ok(performance.now() - sinceMs < (LINGER_SECONDS * 1000) / 2);
-    lingering.release();
+    for (const { sockets } of made) sockets.renew();
+    // On one of the threads of Node's pool, of which there are four.
+    await stat(folder);
+    const tookMs = performance.now() - sinceMs;
+    for (const { lingering } of made) lingering.release();
+    assert.ok(tookMs < (LINGER_SECONDS * 1000) / 2, `${tookMs} ms`);
   });
 
   it('tells each service of its own sockets, and asks for a restart of whose bank is used up', () => {
