@@ -1,6 +1,6 @@
 // `berth run`: starts the supervisor in this process, or in a sandbox that ends with this process.
 import { spawn } from 'node:child_process';
-import { accessSync, constants, realpathSync } from 'node:fs';
+import { accessSync, closeSync, constants, realpathSync } from 'node:fs';
 import { delimiter, dirname, join } from 'node:path';
 import process from 'node:process';
 import { isClosedFolder, unreachableFolder } from '../../services/supervisor/folders.ts';
@@ -114,6 +114,7 @@ async function runInSandbox({ storage, mode, configuration }: RunOptions): Promi
     );
     return 1;
   }
+  if (!(await isFree(storage))) return 1;
   const { NODE_INSIDE, openSandbox, PROGRAM_INSIDE, STORAGE_INSIDE } = await import('../sandbox/sandbox.ts');
   const sandbox = await openSandbox({ program, storage });
   try {
@@ -138,5 +139,17 @@ async function runInSandbox({ storage, mode, configuration }: RunOptions): Promi
     });
   } finally {
     await sandbox.close();
+  }
+}
+
+/** Asked out here, too: in there the storage has another name. */
+async function isFree(storage: string): Promise<boolean> {
+  const { lockStorage, PREDECESSOR_MS } = await import('../../services/supervisor/tree-lock.ts');
+  try {
+    closeSync(await lockStorage(storage, PREDECESSOR_MS));
+    return true;
+  } catch (error) {
+    console.error(`berth run: ${error instanceof Error ? error.message : String(error)}`);
+    return false;
   }
 }

@@ -1,4 +1,4 @@
-// What the supervisor keeps open so that services can die without a caller or a log line noticing: the tree's lock, the
+// What the supervisor keeps open so that services can die without a caller or a log line noticing: the tree's locks, the
 // sockets, the log pipes; and which of it each service inherits under which number.
 import { closeSync, readFileSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
@@ -40,8 +40,8 @@ export interface LaunchSettings {
 
 /** Only root may connect; connections wait while ctl-svc restarts. */
 const HOST_SOCKET = { mode: 0o600, backlog: 128 };
-/** Every service inherits the lock under BROKER_FD + 1; what follows is its own. */
-const FIRST_OWN_FD = BROKER_FD + 2;
+/** Every service inherits the locks from BROKER_FD + 1 on; what follows is its own. */
+const FIRST_OWN_FD = BROKER_FD + 3;
 
 export function holdDescriptors(
   lock: TreeLock,
@@ -101,7 +101,7 @@ export function holdDescriptors(
     },
     inheritanceOf(service) {
       const { launch, fds } = own(service);
-      return { launch: { service, rundir, storage, mode, settings, ...launch }, inheritedFds: [lock.fd, ...fds] };
+      return { launch: { service, rundir, storage, mode, settings, ...launch }, inheritedFds: [...lock.fds, ...fds] };
     },
     close() {
       // A client finds no socket then, instead of one that refuses it.
@@ -110,7 +110,7 @@ export function holdDescriptors(
       const pipeFds = [...pipes.values()].flatMap(({ readFd, writeFd }) => [readFd, writeFd]);
       const socketFds = [...containerSockets.control.fds, ...containerSockets.log.fds];
       kernelLog?.close();
-      for (const fd of [hostSocketFd, lock.fd, ...pipeFds]) closeSync(fd);
+      for (const fd of [hostSocketFd, ...lock.fds, ...pipeFds]) closeSync(fd);
       closeByLastHolder(socketFds);
     },
   };

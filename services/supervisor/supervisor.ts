@@ -26,7 +26,7 @@ import { type StartTurns, startInTurns } from './start-turns.ts';
 import { type Ending, stopContainers } from './stop-containers.ts';
 import { watchStops } from './stopped-children.ts';
 import { createSupervisedService, type SupervisedService } from './supervised-service.ts';
-import { lockTree } from './tree-lock.ts';
+import { lockTree, PREDECESSOR_MS } from './tree-lock.ts';
 import { createWatchdog, type Watchdog } from './watchdog.ts';
 
 export interface SupervisorOptions extends Places, LaunchSettings {
@@ -48,8 +48,6 @@ export interface Supervisor {
 
 type Services = ReadonlyMap<ServiceName, SupervisedService>;
 
-/** How long the processes of a tree that was killed may take to be gone. */
-const PREDECESSOR_MS = 5_000;
 const TICK_MS = 1_000;
 /** After the moment at which all heartbeats come: by then those have come that will, and one that is half an interval late counts as missed. */
 const TICK_LATE_MS = 600;
@@ -58,9 +56,9 @@ const LEAST_AT_A_TIME = 2;
 
 const uidOf = (contract: Contract): number => resolveUid(contract.privileges.user);
 
-/** Rejects when another tree runs on the same rundir, or when a folder or socket cannot be made; nothing has been started then. */
+/** Rejects when another tree runs on the same rundir or storage, or when a folder or socket cannot be made; nothing has been started then. */
 export async function startSupervisor(options: SupervisorOptions): Promise<Supervisor> {
-  const lock = await lockTree(options.rundir, PREDECESSOR_MS);
+  const lock = await lockTree(options, PREDECESSOR_MS);
   prepareFolders(ALL_CONTRACTS, uidOf, options);
   const names = ALL_CONTRACTS.map(({ service }) => service);
   const held = holdDescriptors(lock, names, options, options, options.say);

@@ -64,13 +64,13 @@ describe('crash.descriptors', () => {
     await flat(first);
   });
 
-  it('of the tree are in no monitor: its lock would be held for as long as a container runs', () => {
+  it('of the tree are in no monitor: its locks would be held for as long as a container runs', () => {
     const { stdout } = tree.inside([
       'sh',
       '-c',
       'for pid in $(pgrep -f "^.lxc monitor"); do ls -l /proc/$pid/fd; done',
     ]);
     assert.match(stdout, /lxc\.log/, 'there are monitors to look at');
-    assert.doesNotMatch(stdout, /\/lock$|pipe:/m);
+    assert.doesNotMatch(stdout, /\/lock$|\/storage$|pipe:/m);
   });
 });

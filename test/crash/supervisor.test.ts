@@ -1,9 +1,12 @@
 // The supervisor may die at any time: its services go with it, containers and their network stay, the next one takes over.
 import assert from 'node:assert/strict';
+import { spawnSync } from 'node:child_process';
+import { join } from 'node:path';
+import process from 'node:process';
 import { after, before, describe, it } from 'node:test';
 import { containerRows, get, leaseRows } from '../kit/api.ts';
 import { eventually } from '../kit/eventually.ts';
-import { openTree, PATIENCE_MS, packExample, type Tree } from '../kit/tree.ts';
+import { openTree, PATIENCE_MS, PROGRAM, packExample, type Tree } from '../kit/tree.ts';
 
 const SERVICES = ['ctl-svc.js', 'ipam-svc.js', 'log-svc.js', 'lxc-svc.js', 'net-svc.js', 'state-svc.js'];
 
@@ -70,6 +73,24 @@ describe('crash.supervisor', () => {
     ]);
     assert.equal(second.status, 1);
     assert.match(second.stderr, /another supervisor/);
+  });
+
+  it('refuses a second supervisor on the same storage, also in a sandbox', async () => {
+    const before = await snapshot();
+    const elsewhere = tree.inside([
+      ...['/run/berth/node', '/run/berth/program/berth.js', 'run'],
+      ...['--storage', '/run/berth/storage', '--rundir', `${tree.rundir}-2`],
+    ]);
+    assert.equal(elsewhere.status, 1);
+    assert.match(elsewhere.stderr, /\/run\/berth\/storage is in use by another Berth/);
+    const sandboxed = spawnSync(
+      process.execPath,
+      [join(PROGRAM, 'berth.js'), 'run', '--storage', tree.storage, '--sandbox'],
+      { encoding: 'utf8', timeout: PATIENCE_MS },
+    );
+    assert.equal(sandboxed.status, 1);
+    assert.ok(sandboxed.stderr.includes(`${tree.storage} is in use by another Berth`), sandboxed.stderr);
+    assert.deepEqual(await snapshot(), before);
   });
 
   it('is taken over when it was asked to end before it had begun', () =>

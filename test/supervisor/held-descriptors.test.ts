@@ -1,12 +1,13 @@
 // What the supervisor lets go of at its end, and when it starts over in the same process.
 import assert from 'node:assert/strict';
 import { once } from 'node:events';
-import { closeSync, mkdtempSync, openSync, rmSync } from 'node:fs';
+import { closeSync, mkdtempSync, rmSync } from 'node:fs';
 import { connect } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, it } from 'node:test';
 import { holdDescriptors } from '../../services/supervisor/held-descriptors.ts';
+import { lockTree } from '../../services/supervisor/tree-lock.ts';
 import { handOver } from '../kit/handover.ts';
 import { openLingering } from '../kit/lingering.ts';
 
@@ -20,7 +21,7 @@ describe('supervisor.heldDescriptors', () => {
   afterEach(() => rmSync(folder, { recursive: true, force: true }));
 
   it('hangs up on clients of containers’ sockets, and does not wait for what containers left in them', async () => {
-    const lock = { fd: openSync(join(folder, 'lock'), 'w'), isFirst: true };
+    const lock = await lockTree({ rundir: folder, storage: folder }, 0);
     const places = { rundir: folder, storage: folder, program: folder };
     const held = holdDescriptors(
       lock,
