@@ -44,6 +44,21 @@ describe('ipam over updates that move what a container had', () => {
       await ipam.stop();
     }));
 
+  it('has a MAC once: who had it before keeps its address with a MAC of its own, and takes nothing along when it goes', () =>
+    withIpam(async (ipam) => {
+      const macOf = async (container: string): Promise<string | undefined> => {
+        const answer = await ipam.client.listLeases({ limit: 10 });
+        return answer.ok ? answer.value.leases.find((lease) => lease.container === container)?.mac : undefined;
+      };
+      await ipam.client.configure(revisionOf({ before: M1 }));
+      assert.equal(await given(ipam, 'before', M1), `10.0.5.2 ${M1}`);
+      await ipam.client.configure(revisionOf({ after: M1, third: null }));
+      assert.equal(await given(ipam, 'after', M1), `10.0.5.3 ${M1}`);
+      assert.deepEqual([await macOf('before'), await macOf('after')], ['02:00:0a:00:05:02', M1]);
+      await ipam.client.release({ pool: 'internal', container: 'before', interface: 'eth0' });
+      assert.equal(await given(ipam, 'third', M1), 'MAC_TAKEN');
+    }));
+
   it('gives a MAC to another interface of the same container', () =>
     withIpam(async (ipam) => {
       await ipam.client.configure(revisionOf({ app: M1 }));
