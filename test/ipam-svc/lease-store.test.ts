@@ -8,7 +8,7 @@ import { type Entry, encodeLine } from '../../services/ipam-svc/journal-format.t
 import { openLeaseStore } from '../../services/ipam-svc/lease-store.ts';
 import { mustParseIpv4 } from '../../shared/ipv4/address.ts';
 import { silentLogger } from '../../shared/log/logger.ts';
-import { ask, INTERNAL, type Running, SMALL, startIpam, withFolder } from './kit.ts';
+import { ask, INTERNAL, type Running, reserve, SMALL, startIpam, withFolder } from './kit.ts';
 
 const configuration = { pools: [INTERNAL, SMALL], reservations: [] };
 
@@ -272,6 +272,25 @@ describe('lease store on files', () => {
         assert.equal(await ask(ipam, SMALL, 'e'), 'POOL_EXHAUSTED');
         assert.equal(await ask(ipam, SMALL, 'e', '10.0.7.3'), 'ADDRESS_TAKEN');
       });
+    }));
+
+  it('never issues an address that a destroyed line may have given back to who had it before a revision moved it', () =>
+    withFolder(async (folder) => {
+      const path = join(folder, 'leases.journal');
+      const moved = { ...configuration, reservations: [reserve(SMALL, 'c', '10.0.7.6')] };
+      await restarted(folder, async (ipam) => {
+        await ipam.client.configure(configuration);
+        for (const name of ['a', 'b', 'c']) await ask(ipam, SMALL, name);
+        for (const container of ['a', 'b']) await ipam.client.release({ pool: 'small', container, interface: 'eth0' });
+        await ipam.client.configure(moved);
+        assert.equal(await ask(ipam, SMALL, 'c'), '10.0.7.6');
+        await ipam.client.configure(configuration);
+        assert.equal(await ask(ipam, SMALL, 'c'), '10.0.7.4');
+      });
+      const lines = readFileSync(path, 'latin1').trimEnd().split('\n');
+      lines.push(`${'x'.repeat(lines.pop()?.length ?? 0)}\n`);
+      writeFileSync(path, lines.join('\n'));
+      await restarted(folder, async (ipam) => assert.equal(await ask(ipam, SMALL, 'd'), 'POOL_EXHAUSTED'));
     }));
 
   it('keeps every address of the region out of use when a whole stretch is gone', () =>
