@@ -100,6 +100,15 @@ describe('ctl.roles', () => {
     });
   }
 
+  it('survives who sends a CONNECT and is gone', async () => {
+    for (const socket of [rig.host, rig.socketOf('base')]) {
+      const gone = connect(socket);
+      gone.write(connects, () => gone.destroy());
+      await once(gone, 'close');
+    }
+    assert.equal((await curl(rig.host, '/groups')).status, 200);
+  });
+
   it('answers nothing to a CONNECT behind a request that has no answer yet, and hangs up', async () => {
     for (const socket of [rig.host, rig.socketOf('web')]) {
       const put = 'PUT /containers/web HTTP/1.1\r\nContent-Length: 2\r\n\r\n';
