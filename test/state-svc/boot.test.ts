@@ -112,34 +112,46 @@ describe('a boot', () => {
     assert.deepEqual(await health(it), []);
   });
 
-  it('makes the pools as soon as they can be made, and starts who waited for them', async () => {
-    const it = await open({ web: { ...APP, ...POOLED } });
-    it.world.troubles.set('ipam.configure 1', 'refuse').set('ipam.allocate web', 'refuse');
-    await it.boot();
-    await it.untilStatus('web', 'STOPPED');
-    assert.deepEqual(
-      (await health(it)).map(({ code }) => code),
-      ['POOLS_NOT_READY', 'CONTAINER_FAILED'],
-    );
-    it.world.troubles.clear();
-    it.clock.advance(5_000);
-    await it.untilStatus('web', 'STARTED');
-    assert.deepEqual(await health(it), []);
-  });
+  for (const step of ['ipam.allocate', 'net.attach']) {
+    it(`makes the pools as soon as they can be made, and starts who waited for them at ${step}`, async () => {
+      const it = await open({ web: { ...APP, ...POOLED } });
+      it.world.troubles.set('ipam.configure 1', 'refuse').set(`${step} web`, 'refuse');
+      await it.boot();
+      await it.untilStatus('web', 'STOPPED');
+      assert.deepEqual(
+        (await health(it)).map(({ code }) => code),
+        ['POOLS_NOT_READY', 'CONTAINER_FAILED'],
+      );
+      it.world.troubles.clear();
+      it.clock.advance(5_000);
+      await it.untilStatus('web', 'STARTED');
+      assert.deepEqual(await health(it), []);
+    });
+  }
 
   it('starts nobody for pools that can be made who ran meanwhile and ended', async () => {
-    const it = await open({ ran: { ...APP, ...POOLED }, web: { ...APP, ...POOLED } });
-    it.world.troubles.set('ipam.configure 1', 'refuse').set('ipam.allocate web', 'refuse');
+    const it = await open(Object.fromEntries(['ran', 'again', 'web'].map((name) => [name, { ...APP, ...POOLED }])));
+    const { troubles } = it.world;
+    for (const trouble of ['ipam.configure 1', 'ipam.allocate web', 'ipam.allocate again'])
+      troubles.set(trouble, 'refuse');
     await it.boot();
     await it.untilStatus('ran', 'STARTED');
-    it.world.exit('ran', FAILED);
-    await it.untilStatus('ran', 'STOPPED');
+    await it.untilStatus('again', 'STOPPED');
+    troubles.delete('ipam.allocate again');
+    assert.ok((await it.state.controlContainer({ container: 'again', action: 'start' })).ok);
+    await it.untilStatus('again', 'STARTED');
+    for (const name of ['ran', 'again']) {
+      it.world.exit(name, FAILED);
+      await it.untilStatus(name, 'STOPPED');
+    }
     await it.untilStatus('web', 'STOPPED');
-    it.world.troubles.clear();
+    troubles.clear();
     it.clock.advance(5_000);
     await it.untilStatus('web', 'STARTED');
-    assert.equal((await it.rows()).ran?.status, 'STOPPED');
-    assert.equal(it.history.get('ran')?.filter((status) => status === 'STARTED').length, 1);
+    for (const name of ['ran', 'again']) {
+      assert.equal((await it.rows())[name]?.status, 'STOPPED');
+      assert.equal(it.history.get(name)?.filter((status) => status === 'STARTED').length, 1);
+    }
   });
 
   it('starts at most the limit at a time', async () => {
