@@ -244,6 +244,17 @@ describe('what is written down of containers', () => {
     await eventually('b is forgotten', PATIENCE_MS, () => !('b' in written(it)));
     assert.equal(written(it).c.userStopped, true, 'what the revision to go back to has stays as the user left it');
   });
+
+  it('is not forgotten where the revision to go back to cannot be read', async () => {
+    const it = await open({ a: APP, c: APP });
+    assert.ok((await it.state.controlContainer({ container: 'c', action: 'stop' })).ok);
+    await it.untilStatus('c', 'STOPPED');
+    await install(it, 'locals/x', { a: APP });
+    writeFileSync(join(it.storage, 'trails/0/.pvr/json'), 'damaged');
+    await updateLive(it, 'locals/x');
+    assert.ok((await it.state.controlContainer({ container: 'a', action: 'stop' })).ok);
+    assert.deepEqual([written(it).a.userStopped, written(it).c.userStopped], [true, true]);
+  });
 });
 
 describe('addresses', () => {
