@@ -19,6 +19,18 @@ describe('the place in a FORWARD chain', () => {
     assert.equal(indexIn(''), 0);
   });
 
+  it('is not behind a chain that lets everything go on', () => {
+    const onward = [
+      '-A FORWARD -j A',
+      '-A A -i eth0 -j B',
+      '-A A -j RETURN',
+      '-A B -m limit --limit 3/min -j LOG',
+      '-A B -j RETURN',
+    ];
+    assert.equal(place(...onward).index, 0);
+    assert.equal(place(...onward, '-A B -s 192.0.2.9/32 -j DROP').index, 1);
+  });
+
   it('is taken by one jump that stands there', () => {
     const theirs = ['-A FORWARD -d 192.0.2.9/32 -j DROP', '-A FORWARD -d 192.0.2.8/32 -j DROP'] as const;
     const jump = `-A FORWARD -j ${OURS}`;
