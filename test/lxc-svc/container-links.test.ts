@@ -4,7 +4,8 @@ import { execFileSync } from 'node:child_process';
 import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { after, before, describe, it } from 'node:test';
-import { bindSources } from '../../services/lxc-svc/mount-sources.ts';
+import { bindSources, dropSources, type MountSource } from '../../services/lxc-svc/mount-sources.ts';
+import { readMountTable } from '../../services/lxc-svc/mount-table.ts';
 import { eventually, PATIENCE_MS } from '../kit/eventually.ts';
 import { reexecInNamespaces } from '../kit/namespaced.ts';
 import { openRig, type Rig, RUNDIR, STORAGE, startOf, traces } from './rig.ts';
@@ -196,11 +197,12 @@ describe('mount points that LXC makes', () => {
 });
 
 describe('sources that are Berth’s own folders', () => {
-  it('are read-only, so that no link takes the place of a mount point', async () => {
-    const script = 'for f in all/x exp/x exp/data/x sub/x; do touch /$f && echo wrote $f; done; rmdir /all/data';
+  it('are read-only, so that no link takes the place of a mount point, and what is mounted in them is not', async () => {
+    const script = 'for f in all/x exp/x exp/data/x its/x sub/x; do touch /$f && echo wrote $f; done; rmdir /all/data';
     makeScripted('owns', script, [
       '/volumes/owns all none bind,rw,create=dir 0 0',
       '/exports/owns exp none rbind,rw,create=dir 0 0',
+      '/exports/owns/data its none bind,rw,create=dir 0 0',
       '/exports/owns/etc/app sub none bind,rw,create=dir 0 0',
     ]);
     const wanted = allOf('owns', [{ name: 'data', persistence: 'boot' }], ['data', 'etc/app/conf']);
@@ -208,8 +210,45 @@ describe('sources that are Berth’s own folders', () => {
     mkdirSync(join(RUNDIR, 'lxc/owns/rootfs/etc/app/conf'), { recursive: true });
     value(await rig.lxc.unmount({ container: 'owns' }));
     const text = await runToTheEnd('owns', wanted);
-    assert.deepEqual(text.match(/^wrote .*$/gm), ['wrote exp/data/x']);
+    assert.deepEqual(text.match(/^wrote .*$/gm), ['wrote exp/data/x', 'wrote its/x']);
     assert.match(text, /rmdir: .*Read-only/);
     await end('owns');
+  });
+});
+
+describe('sources where mounts propagate', () => {
+  const [SHARED, PEER] = ['/mnt/shared', '/mnt/peer'];
+  const FOLDER = join(SHARED, 'sources');
+  const WITHIN = join(SHARED, 'volume/within');
+  const source: MountSource = {
+    ...{ name: 'volume', place: join(FOLDER, '0'), root: SHARED, inside: 'volume' },
+    ...{ isBerths: false, isMade: false, isOptional: false, isRecursive: true },
+  };
+  const isMounted = (path: string): boolean => readMountTable().some(({ target }) => target === path);
+
+  before(() => {
+    for (const folder of [SHARED, PEER]) mkdirSync(folder);
+    execFileSync('mount', ['-t', 'tmpfs', '--make-shared', 'shared', SHARED]);
+    execFileSync('mount', ['--bind', SHARED, PEER]);
+    mkdirSync(WITHIN, { recursive: true });
+    execFileSync('mount', ['-t', 'tmpfs', 'within', WITHIN]);
+  });
+
+  it('are bound where nobody else has them, and take nothing along when they go', () => {
+    bindSources(FOLDER, [source]);
+    assert.deepEqual([source.place, join(PEER, 'sources/0')].map(isMounted), [true, false]);
+    execFileSync('umount', [join(source.place, 'within')]);
+    assert.ok(isMounted(WITHIN));
+    dropSources(FOLDER);
+    assert.deepEqual([FOLDER, WITHIN].map(isMounted), [false, true]);
+  });
+
+  it('take nothing along either when whoever bound them was killed over it', () => {
+    mkdirSync(FOLDER);
+    execFileSync('mount', ['-t', 'tmpfs', '--make-private', 'berth-sources', FOLDER]);
+    mkdirSync(source.place);
+    execFileSync('mount', ['--rbind', join(SHARED, 'volume'), source.place]);
+    dropSources(FOLDER);
+    assert.deepEqual([FOLDER, WITHIN].map(isMounted), [false, true]);
   });
 });
