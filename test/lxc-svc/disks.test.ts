@@ -318,20 +318,27 @@ describe('swap and plain disks', () => {
 
   it('says on a disk that others may use whose the volumes of a revision are', async () => {
     mkdirSync('/run/shared', { recursive: true });
-    for (const [disk, root, marks] of [
-      [{ kind: 'folder', name: 'shared', path: '/run/shared' }, '/run/shared', 1],
-      [IMAGE, join(RUNDIR, 'disks/data'), 0],
-    ] as const) {
-      const wanted = on('one', disk);
-      const volumes = wanted.volumes.map((each) =>
-        each.name === 'kept' ? { ...each, persistence: 'revision' as const } : each,
-      );
-      for (let times = 0; times < 2; times += 1) {
-        await rig.mounts.mount('one', { ...wanted, volumes });
-        const names = readdirSync(join(root, 'revision/0')).map((name) => name.replace(/^(\.tree\.).*/, '$1'));
-        assert.deepEqual(names.sort(), [...['.tree.'].slice(0, marks), 'one']);
-        await rig.mounts.unmount('one');
+    writeFileSync('/run/card', Buffer.alloc(2 * 1024 * 1024));
+    const card = execFileSync('losetup', ['--find', '--show', '/run/card'], { encoding: 'utf8' }).trim();
+    try {
+      for (const [disk, root, marks] of [
+        [{ kind: 'folder', name: 'shared', path: '/run/shared' }, '/run/shared', 1],
+        [{ ...IMAGE, name: 'card', backing: { kind: 'device', path: card } }, join(RUNDIR, 'disks/card'), 1],
+        [IMAGE, join(RUNDIR, 'disks/data'), 0],
+      ] as const) {
+        const wanted = on('one', disk);
+        const volumes = wanted.volumes.map((each) =>
+          each.name === 'kept' ? { ...each, persistence: 'revision' as const } : each,
+        );
+        for (let times = 0; times < 2; times += 1) {
+          await rig.mounts.mount('one', { ...wanted, volumes });
+          const names = readdirSync(join(root, 'revision/0')).map((name) => name.replace(/^(\.tree\.).*/, '$1'));
+          assert.deepEqual(names.sort(), [...['.tree.'].slice(0, marks), 'one']);
+          await rig.mounts.unmount('one');
+        }
       }
+    } finally {
+      execFileSync('losetup', ['--detach', card]);
     }
   });
 
