@@ -57,6 +57,19 @@ describe('revision store', () => {
     );
   });
 
+  it('suspects what was damaged when it was hashed last, and no longer when it is whole again or gone', async () => {
+    const [mended, gone] = [sha256('mended'), sha256('gone')];
+    const suspected = async (): Promise<boolean[]> => {
+      await store.verifyObjects(new Map([digest, mended, gone].map((each) => [each, each])));
+      return [digest, mended, gone].map(store.isSuspect);
+    };
+    for (const each of [mended, gone]) await writeFile(join(storage, 'objects', each), 'damaged');
+    assert.deepEqual(await suspected(), [false, true, true]);
+    await writeFile(join(storage, 'objects', mended), 'mended');
+    await rm(join(storage, 'objects', gone));
+    assert.deepEqual(await suspected(), [false, false, false]);
+  });
+
   it('hashes a file larger than one read', async () => {
     const large = 'x'.repeat(3 * 1024 * 1024 + 1);
     await writeFile(join(storage, 'objects', sha256(large)), large);
