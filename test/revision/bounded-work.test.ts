@@ -2,6 +2,8 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import { runInNewContext } from 'node:vm';
+import { MAX_CONFIG_BYTES } from '../../shared/lxc-config/parse.ts';
+import { configBudget } from '../../shared/revision/config-budget.ts';
 import { container, DEVICE, parse, state } from './states.ts';
 
 /** A context of its own can be ended in the middle. Each takes a second at most; what it is about took minutes. */
@@ -103,4 +105,23 @@ describe('revision.parseState', () => {
       assert.deepEqual([...new Set(parsed.ok ? [] : parsed.problems.map(({ code }) => code))], codes);
     });
   }
+});
+
+describe('revision.configBudget', () => {
+  it('reads no more, and says so once, when all configurations together are too large', () => {
+    let reads = 0;
+    const { read, problems } = configBudget(() => {
+      reads += 1;
+      return 'x'.repeat(MAX_CONFIG_BYTES);
+    });
+    const texts = many(10, (at) => read(`c${at}/lxc.container.conf`, 'digest'));
+    assert.deepEqual(
+      texts.map((text) => text?.length),
+      [MAX_CONFIG_BYTES, MAX_CONFIG_BYTES, ...many(8, () => 0)],
+    );
+    assert.deepEqual(
+      [reads, problems.map(({ path, code }) => [path, code])],
+      [3, [['c2/lxc.container.conf', 'CONFIG_TOO_LARGE']]],
+    );
+  });
 });
