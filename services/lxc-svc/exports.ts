@@ -1,8 +1,8 @@
 // What a container shows to others: each path of `exports` in its run.json is bound to <exports>/<container>/<path>, which the LXC
 // configurations of others call /exports/<container>/<path>.
-import { lstatSync, mkdirSync, readdirSync, rmdirSync, statSync, unlinkSync, writeFileSync } from 'node:fs';
+import { lstatSync, mkdirSync, readdirSync, rmdirSync, statSync, unlinkSync } from 'node:fs';
 import { basename, dirname, join } from 'node:path';
-import { type BeforeOpening, LinkFound, makingFolders, usingInside, usingResolved } from './inside-path.ts';
+import { LinkFound, makingMountPoint, usingInside, usingResolved } from './inside-path.ts';
 import { type Mount, mountsBelow } from './mount-table.ts';
 import { bindMount } from './root-mounts.ts';
 
@@ -52,14 +52,6 @@ function usingSource(path: string, rootfs: string, bound: readonly BoundFolder[]
   }
   const below = path.slice(nearest.target.length);
   usingResolved(nearest.root, nearest.inside, (folder) => usingResolved(folder, below, use));
-}
-
-function makingMountPoint(isFolder: boolean): BeforeOpening {
-  const makeFolder = makingFolders(0o755);
-  return (path, isLast) => {
-    if (isFolder || !isLast) makeFolder(path, isLast);
-    else if (lstatSync(path, { throwIfNoEntry: false }) === undefined) writeFileSync(path, '', { flag: 'wx' });
-  };
 }
 
 /**

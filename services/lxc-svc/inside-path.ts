@@ -1,6 +1,16 @@
 // Paths inside folders that containers write: as their own processes see them, links are followed within the root, never out of it; and
 // what is opened or made there as root follows none.
-import { closeSync, constants, fstatSync, lstatSync, mkdirSync, openSync, readlinkSync, type Stats } from 'node:fs';
+import {
+  closeSync,
+  constants,
+  fstatSync,
+  lstatSync,
+  mkdirSync,
+  openSync,
+  readlinkSync,
+  type Stats,
+  writeFileSync,
+} from 'node:fs';
 import { join } from 'node:path';
 
 /** As the kernel's (path_resolution(7)). */
@@ -65,6 +75,15 @@ export function makingFolders(mode: number): BeforeOpening {
   return (path) => {
     // As most are there; mkdir(2) itself follows no link.
     if (lstatSync(path, { throwIfNoEntry: false }) === undefined) mkdirSync(path, { mode });
+  };
+}
+
+/** Makes what is not there: folders, and in the end an empty file unless `isFolder`. */
+export function makingMountPoint(isFolder: boolean): BeforeOpening {
+  const makeFolder = makingFolders(0o755);
+  return (path, isLast) => {
+    if (isFolder || !isLast) makeFolder(path, isLast);
+    else if (lstatSync(path, { throwIfNoEntry: false }) === undefined) writeFileSync(path, '', { flag: 'wx' });
   };
 }
 

@@ -11,10 +11,29 @@ function unescapeBlanks(field: string): string {
 
 /** What a line says; `target`: without slashes at its ends. */
 export function fieldsOf(value: string) {
-  const [source = '', target = '', , options = ''] = value.trim().split(/\s+/);
+  const [source = '', written = '', type = '', options = ''] = value.trim().split(/\s+/);
+  const target = unescapeBlanks(written);
   return {
     source: unescapeBlanks(source),
-    target: unescapeBlanks(target).replace(/^\/+|\/+$/g, ''),
+    target: target.replace(/^\/+|(?<!\/)\/+$/g, ''),
+    /** LXC passes over it, unless it begins with the path of the root filesystem. */
+    isAbsolute: target.startsWith('/'),
+    type,
     options: new Set(options.split(',')),
   };
+}
+
+/** The line with these instead of its own. */
+export function withFields(
+  value: string,
+  changed: { readonly source?: string; readonly target?: string; readonly options?: Iterable<string> },
+): string {
+  const [source = '', target = '', type = 'none', options = '', ...rest] = value.trim().split(/\s+/);
+  return [
+    changed.source === undefined ? source : escapeBlanks(changed.source),
+    changed.target === undefined ? target : escapeBlanks(changed.target),
+    type,
+    (changed.options === undefined ? options : [...changed.options].join(',')) || 'defaults',
+    ...rest,
+  ].join(' ');
 }

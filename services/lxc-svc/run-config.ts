@@ -11,12 +11,12 @@ import { containerConfig } from './container-config.ts';
 import { writeHostname } from './hostname-file.ts';
 import { initCommand, initProblem } from './init-program.ts';
 import { bindSources, dropSources } from './mount-sources.ts';
-import { withoutLinkedTargets } from './mount-targets.ts';
+import { withMountPoints } from './mount-targets.ts';
 import { readOwnConfig } from './own-config.ts';
 import { networkKind } from './owned-keys.ts';
 import { preparePantavisor } from './pantavisor-folders.ts';
 import { pantavisorSources } from './pantavisor-mounts.ts';
-import { containerPlaces, lxcPath, type Places, storageRoots, trailPath } from './places.ts';
+import { containerPlaces, type Places, storageRoots, trailPath } from './places.ts';
 import type { MountRecord } from './record-store.ts';
 import { failingStep, StepFailure } from './root-mounts.ts';
 
@@ -82,7 +82,7 @@ export function writeRunConfig(places: Places, mounted: MountRecord, run: RunSet
   const unnamed = run.network.kind === 'legacy' ? undefined : writeHostname(its.rootfs, run.hostname);
   if (unnamed !== undefined) log.warn(`${run.container}: /etc/hostname is not ${run.hostname}: ${unnamed}`);
   failingStep('configuration', () => {
-    const entries = withoutLinkedTargets({ rootfs: its.rootfs, lxc: lxcPath(places) }, generated.entries);
+    const entries = withMountPoints(its.rootfs, generated.entries);
     writeFileSync(its.config, formatLxcConfig(entries), { mode: 0o600 });
   });
   return initCommand(own.entries);

@@ -6,7 +6,7 @@ import { CONTAINER_NAME } from '../../shared/schema/names.ts';
 import { type ConfigLine, type ConfigPart, placeOf } from './config-draft.ts';
 import type { BoundFolder } from './exports.ts';
 import { partsOf } from './inside-path.ts';
-import { escapeBlanks, fieldsOf } from './mount-entries.ts';
+import { fieldsOf, withFields } from './mount-entries.ts';
 import type { MountSource } from './mount-sources.ts';
 
 export interface StorageRoots {
@@ -39,7 +39,7 @@ export const volumeMounts: ConfigPart = (draft, settings) => {
   };
   const entries = draft.entries.map((entry): ConfigLine => {
     const source = sourceOf(entry);
-    return source === undefined ? entry : { ...entry, value: withSource(entry.value, source) };
+    return source === undefined ? entry : { ...entry, value: withFields(entry.value, { source }) };
   });
   return {
     entries,
@@ -57,11 +57,6 @@ export function boundFolders(entries: readonly LxcEntry[], container: string, ro
     if (fields === undefined || found?.container !== container || found.volume === undefined) return [];
     return [{ target: fields.target, root: found.root, inside: found.inside }];
   });
-}
-
-function withSource(value: string, source: string): string {
-  const [, ...rest] = value.trim().split(/\s+/);
-  return [escapeBlanks(source), ...rest].join(' ');
 }
 
 interface HostSource {

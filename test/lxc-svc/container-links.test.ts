@@ -196,6 +196,113 @@ describe('mount points that LXC makes', () => {
   });
 });
 
+describe('mount points below something that is mounted', () => {
+  const DATA = [{ name: 'data', persistence: 'permanent' as const }];
+  /** Of its second start, before which its first has left links to `hosts`, where nothing may be found afterwards. */
+  const secondStart = async (container: string, script: string, lines: readonly string[], volumes = DATA) => {
+    const hosts = join(HOST, container);
+    mkdirSync(hosts);
+    const entries = lines.map((line) => `${line} 0 0`);
+    makeScripted(container, script.replaceAll('HOSTS', hosts), entries);
+    const wanted = allOf(container, volumes);
+    await runToTheEnd(container, wanted);
+    await end(container);
+    const clean = traces();
+    value(await rig.lxc.mount(wanted));
+    const answer = await rig.lxc.start(startOf(container));
+    const started = answer.ok ? 'started' : 'step' in answer.error && answer.error.step;
+    if (answer.ok) value(await rig.lxc.stop({ container, graceMs: 0 }));
+    value(await rig.lxc.unmount({ container }));
+    assert.deepEqual([readdirSync(hosts), traces()], [[], clean]);
+    return started;
+  };
+
+  it('are made nowhere on the host where an optional volume’s own mount point is a link', async () => {
+    const script = 'umount /data/cache/x; umount /data; busybox rmdir /data; busybox ln -s HOSTS /data';
+    const lines = [
+      '/volumes/own/data data none bind,optional,create=dir',
+      'tmpfs data/cache/x tmpfs rw,optional,create=dir',
+    ];
+    assert.equal(await secondStart('own', script, lines), 'started');
+  });
+
+  it('are made nowhere on the host where an optional tmpfs’s own mount point is a link', async () => {
+    const script =
+      'busybox umount /mnt/made/name /mnt/made/deep/x /mnt/made; busybox rmdir /mnt/made; busybox ln -s HOSTS /mnt/made';
+    const lines = [
+      'tmpfs mnt/made tmpfs rw,optional,create=dir',
+      'tmpfs mnt/made/deep/x tmpfs rw,optional,create=dir',
+      '/etc/hosts mnt/made/name none bind,optional,create=file',
+    ];
+    assert.equal(await secondStart('inner', script, lines, []), 'started');
+  });
+
+  it('are made nowhere on the host where nothing is mounted, as the optional source is not there', async () => {
+    const script =
+      'umount /made/deep/x; umount /made/deep/file; busybox rm -rf /made/deep; busybox ln -s HOSTS /made/deep';
+    const lines = [
+      '/mnt/none made none bind,optional,create=dir',
+      'tmpfs made/deep/x tmpfs rw,optional,create=dir',
+      '/etc/hosts made none bind,optional',
+      '/etc/hosts made/deep/file none bind,optional,create=file',
+    ];
+    assert.equal(await secondStart('nothing', script, lines), 'started');
+  });
+
+  it('are made nowhere on the host where a folder of the host has a link of the container', async () => {
+    mkdirSync('/mnt/srv');
+    const script = 'umount /data/cache/x; busybox rm -rf /data/cache; busybox ln -s HOSTS /data/cache';
+    const lines = ['/mnt/srv data none bind,create=dir', 'tmpfs data/cache/x tmpfs rw,create=dir'];
+    assert.equal(await secondStart('srv', script, lines), 'configuration');
+  });
+
+  it('are made as LXC would make them', async () => {
+    mkdirSync('/mnt/shown/kept', { recursive: true });
+    writeFileSync('/mnt/shown/name', 'shown\n');
+    makeScripted(
+      'makes',
+      'busybox grep -o " /m/[^ ]* [a-z0-9]* r[ow]" /proc/mounts; cat /m/file /m/c/name; ls -a /m/c',
+      [
+        'tmpfs m/a tmpfs rw,create=dir 0 0',
+        'tmpfs m/a/deep/b tmpfs rw,create=dir 0 0',
+        'tmpfs m/b/../b tmpfs rw,create=dir 0 0',
+        '/volumes/makes/data m/data none bind,create=dir 0 0',
+        'tmpfs m/data/x/y tmpfs ro,create=dir 0 0',
+        '/etc/hosts m/file none bind,create=file 0 0',
+        '/mnt/shown/name m/file none bind,create=file 0 0',
+        '/mnt/shown m/c none bind,ro,create=dir 0 0',
+        'tmpfs m/c/kept tmpfs rw,create=dir 0 0',
+        'tmpfs m/c/none tmpfs rw,optional,create=dir 0 0',
+        'tmpfs m/b/none tmpfs rw,optional 0 0',
+      ],
+    );
+    for (const round of ['first', 'second']) {
+      const text = await runToTheEnd('makes', allOf('makes', DATA));
+      const seen = text.match(/^ \/m\/\S+/gm)?.map((line) => line.trim());
+      assert.deepEqual(
+        seen,
+        ['/m/a', '/m/a/deep/b', '/m/b', '/m/data', '/m/data/x/y', '/m/file', '/m/file', '/m/c', '/m/c/kept'],
+        round,
+      );
+      assert.match(text, /^shown\nshown\n\. +\.\. +kept +name$/m);
+      await end('makes');
+    }
+    assert.deepEqual(readdirSync('/mnt/shown'), ['kept', 'name']);
+  });
+});
+
+describe('a source that is a path of the container’s', () => {
+  it('is none of the host where the container has left a link', async () => {
+    makeScripted('relates', `cat /m/shadow; busybox rm -rf /src; busybox ln -s ${HOST} /src`, [
+      'src m none bind,relative,optional,create=dir 0 0',
+    ]);
+    for (const round of ['first', 'second']) {
+      assert.doesNotMatch(await runToTheEnd('relates', allOf('relates')), /the host’s/, round);
+      await end('relates');
+    }
+  });
+});
+
 describe('sources that are Berth’s own folders', () => {
   it('are read-only, so that no link takes the place of a mount point, and what is mounted in them is not', async () => {
     const script = 'for f in all/x exp/x exp/data/x its/x sub/x; do touch /$f && echo wrote $f; done; rmdir /all/data';
