@@ -221,6 +221,15 @@ describe('scripts/install', () => {
       const ran = image.install(words);
       assert.deepEqual([ran.status, message.test(ran.stderr)], [status, true], ran.stderr);
     }
+    // With a second mistake, so that nothing is done here whatever becomes of the first.
+    for (const root of ['', '/', '//', '/tmp/..']) {
+      for (const ran of [
+        image.install(['--mode', 'nonsense', '--destdir', root]),
+        image.uninstall(['--prefix', '/nowhere', `--destdir=${root}`]),
+      ]) {
+        assert.deepEqual([ran.status, /--destdir \S+ is the root of this machine/.test(ran.stderr)], [2, true], ran.stderr);
+      }
+    }
     const ran = image.install([], { BERTH_DIST: '/nowhere' });
     assert.match(ran.stderr, /there is no build in \/nowhere: make one with npm run build/);
     assert.match(image.uninstall().stderr, /there is no Berth in .*lib\/berth\/manifest/);
