@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict';
 import { spawnSync } from 'node:child_process';
 import { once } from 'node:events';
-import { existsSync, mkdirSync, mkdtempSync, readlinkSync, rmSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, mkdtempSync, readlinkSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import process from 'node:process';
@@ -83,6 +83,26 @@ describe('scripts/install', () => {
     assert.match(image.read('usr/lib/systemd/system/berth.service'), /^RequiresMountsFor=\/data\/berth$/m);
     assert.match(gone().stdout, /pantavisor.config was changed and stays/);
     assert.match(image.read(config), /^PV_LOG_LEVEL=debug$/m);
+  });
+
+  it('masks lxc-net, and takes its own mask away but not one that was there', () => {
+    const build = smallBuild();
+    const units = join(image.root, 'etc/systemd/system');
+    installed(['--init', 'systemd'], build);
+    assert.equal(readlinkSync(join(units, 'lxc-net.service')), '/dev/null');
+    installed(['--init', 'systemd'], build);
+    gone();
+    assert.equal(existsSync(units), false);
+    for (const target of ['/dev/null', '/nowhere/lxc-net.service']) {
+      mkdirSync(units, { recursive: true });
+      symlinkSync(target, join(units, 'lxc-net.service'));
+      const before = image.list();
+      installed(['--init', 'systemd'], build);
+      installed(['--init', 'systemd'], build);
+      gone();
+      assert.deepEqual(differences(before, image.list()), []);
+      rmSync(units, { recursive: true });
+    }
   });
 
   it('keeps the storage when Berth goes, unless it is to be purged', () => {
@@ -227,7 +247,11 @@ describe('scripts/install', () => {
         image.install(['--mode', 'nonsense', '--destdir', root]),
         image.uninstall(['--prefix', '/nowhere', `--destdir=${root}`]),
       ]) {
-        assert.deepEqual([ran.status, /--destdir \S+ is the root of this machine/.test(ran.stderr)], [2, true], ran.stderr);
+        assert.deepEqual(
+          [ran.status, /--destdir \S+ is the root of this machine/.test(ran.stderr)],
+          [2, true],
+          ran.stderr,
+        );
       }
     }
     const ran = image.install([], { BERTH_DIST: '/nowhere' });
