@@ -78,7 +78,10 @@ describe('scripts/install', () => {
     assert.deepEqual(differences(once, image.list()), []);
     const config = 'etc/pantavisor/pantavisor.config';
     image.write(config, `${image.read(config)}PV_LOG_LEVEL=debug\n`);
-    installed(['--mode', 'appengine'], build);
+    const { stdout } = installed(['--mode', 'appengine', '--storage', '/data/other'], build);
+    assert.match(stdout, /--mode appengine does not hold, embedded does: write PV_SYSTEM_INIT_MODE=appengine into \//);
+    assert.match(stdout, /--storage \/data\/other does not hold, \/data\/berth does/);
+    assert.doesNotMatch(installed(['--mode', 'embedded', '--storage', '/data/berth/'], build).stdout, /does not hold/);
     assert.match(image.read(config), /^PV_SYSTEM_INIT_MODE=embedded\n(.*\n)*PV_STORAGE_MNTPOINT=\/data\/berth$/m);
     assert.match(image.read('usr/lib/systemd/system/berth.service'), /^RequiresMountsFor=\/data\/berth$/m);
     assert.match(gone().stdout, /pantavisor.config was changed and stays/);

@@ -20,23 +20,34 @@ const TEXTS = [
   'PV_STORAGE_MNTPOINT=/a # not a comment\nPV_SYSTEM_RUNDIR=/a=b\n',
   'PV_STORAGE_MNTPOINT=/a\nstorage.mntpoint=/b\nPV_SYSTEM_RUNDIR=/a\nSYSTEM.RUNDIR=\n',
   'PV_STORAGE_MNTPOINTS=/a\nXPV_SYSTEM_RUNDIR=/a\nstorage-mntpoint=/b\nPV_STORAGE_MNTPOINT /c\n',
-  'PV_STORAGE_MNTPOINT=/ä b\nPV_SYSTEM_RUNDIR=/\\1&|/\n',
+  'PV_STORAGE_MNTPOINT=/ä b\nPV_SYSTEM_RUNDIR=/\\1&/\n',
+  'PV_SYSTEM_INIT_MODE = Embedded\nsystem.init.mode=soon\n',
+  'PV_SYSTEM_INIT_MODE=embedded\nsystem.init.mode=2\n',
+  'system.init.mode=standalone\nPV_SYSTEM_INIT_MODE=0\nPV_SYSTEM_INIT_MODE=\n',
 ];
 
 describe('the installer’s reading of pantavisor.config', () => {
   const folder = mkdtempSync(join(tmpdir(), 'berth-places-'));
   after(() => rmSync(folder, { recursive: true }));
 
-  it('finds storage and rundir as Berth does', () => {
+  it('finds storage, mode and rundir as Berth does', () => {
     const file = join(folder, 'pantavisor.config');
-    const shell = `. scripts/host/places; printf '%s|%s' "$(written_storage "$1")" "$(written_rundir "$1")"`;
+    const shell = `. scripts/host/places; printf '%s|%s|%s' "$(written_storage "$1")" "$(written_mode "$1")" "$(written_rundir "$1")"`;
     for (const text of TEXTS) {
       writeFileSync(file, text);
       const { stdout } = spawnSync('sh', ['-c', shell, 'sh', file], { cwd: ROOT, encoding: 'utf8' });
       const { settings } = createSettings(readConfigText(text, file).written);
-      // That no rundir is written has the meaning of the default.
-      const found = stdout.replace(/\|$/, '|/run/pantavisor/pv');
-      assert.equal(found, `${settings.value('PV_STORAGE_MNTPOINT')}|${settings.value('PV_SYSTEM_RUNDIR')}`, text);
+      const [storage, mode, rundir] = stdout.split('|');
+      // What is not written has the meaning of the default.
+      assert.deepEqual(
+        [storage, mode || 'appengine', rundir || '/run/pantavisor/pv'],
+        [
+          settings.value('PV_STORAGE_MNTPOINT'),
+          settings.value('PV_SYSTEM_INIT_MODE'),
+          settings.value('PV_SYSTEM_RUNDIR'),
+        ],
+        text,
+      );
     }
   });
 
