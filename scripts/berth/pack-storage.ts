@@ -1,4 +1,5 @@
-// Writes a packed revision into a storage folder, each piece beside its place and then renamed there:
+// Writes a packed revision into a storage folder, piece by piece where nobody else gets, and then renamed to its place:
+//   <storage>/.berth-pack.<pid>/           what is being made, and what has to make way for it
 //   <storage>/objects/<sha256>             one copy of each, whoever uses it
 //   <storage>/trails/<rev>/<path>          hard link to its object
 //   <storage>/trails/<rev>/.pvr/json       the state
@@ -6,9 +7,12 @@
 //   <storage>/trails/<rev>/.pv/commitmsg
 //   <storage>/boot/current.json            last, and only when no revision is named there that exists: {"revision":"<rev>"}
 // What names another is written when that is on disk, so that a cut of the power leaves nothing that names what is not there.
-import { existsSync, readdirSync, readFileSync, statSync } from 'node:fs';
-import { chmod, copyFile, link, mkdir, open, rename, rm, writeFile } from 'node:fs/promises';
+// What root writes belongs to whom the folder belongs that it comes into: the services of a Berth that runs on it, which would else
+// neither be able to say how far the revision has come, nor to remove it.
+import { existsSync, lstatSync, readdirSync, readFileSync, statSync } from 'node:fs';
+import { chmod, copyFile, lchown, link, mkdir, open, readdir, rename, rm, writeFile } from 'node:fs/promises';
 import { dirname, join, relative } from 'node:path';
+import process from 'node:process';
 import { currentDocument } from './current-revision.ts';
 import { PackFailure } from './pack-command.ts';
 import { type ObjectContent, type PackedRevision, sha256OfFile } from './pack-state.ts';
@@ -45,15 +49,34 @@ export async function writeToStorage(
     throw new PackFailure(`${trail} holds another revision ${revision}; take another name or --force`);
   }
   for (const folder of ['boot', 'objects', 'trails']) await makeFolder(join(storage, folder), storage);
+  if (isNew) settleFolder(dirname(storage));
+  const work = join(storage, `.berth-pack.${process.pid}`);
+  try {
+    // Services may write into the folders of the storage, and must not choose what root writes to.
+    await mkdir(work, { mode: 0o700 });
+    return await writeBy(work, storage, revision, packed, text);
+  } finally {
+    await rm(work, { recursive: true, force: true });
+  }
+}
+
+async function writeBy(
+  work: string,
+  storage: string,
+  revision: string,
+  packed: PackedRevision,
+  text: string,
+): Promise<Outcome> {
+  const trail = join(storage, 'trails', revision);
   let fresh = false;
   for (const [digest, content] of packed.objects) {
-    fresh = (await writeObject(join(storage, 'objects', digest), digest, content)) || fresh;
+    fresh = (await writeObject(work, join(storage, 'objects', digest), digest, content)) || fresh;
   }
   settleFolder(join(storage, 'objects'));
-  const isThere = before === text && !fresh && linksAreRight(storage, trail, packed.state);
-  if (!isThere) await replaceTrail(storage, revision, packed.state, text);
-  for (const folder of [dirname(trail), join(storage, 'trails'), storage, ...(isNew ? [dirname(storage)] : [])])
-    settleFolder(folder);
+  const isThere =
+    readIfPresent(join(trail, '.pvr/json')) === text && !fresh && linksAreRight(storage, trail, packed.state);
+  if (!isThere) await replaceTrail(work, storage, revision, packed.state, text);
+  for (const folder of [dirname(trail), join(storage, 'trails'), storage]) settleFolder(folder);
   if (!namesRevision(storage)) {
     await writeText(join(storage, 'boot/current.json'), `${JSON.stringify({ revision })}\n`);
     settleFolder(join(storage, 'boot'));
@@ -74,49 +97,64 @@ function namesRevision(storage: string): boolean {
 }
 
 /** Answers whether it had to be written: an object that is there and whole stays untouched, and so do its links. */
-async function writeObject(path: string, digest: string, content: ObjectContent): Promise<boolean> {
+async function writeObject(work: string, path: string, digest: string, content: ObjectContent): Promise<boolean> {
   if (existsSync(path) && (await sha256OfFile(path)) === digest) return false;
-  const beside = `${path}.${process.pid}.new`;
-  try {
-    if ('text' in content) await writeFile(beside, content.text);
-    else await copyFile(content.file, beside);
-    await settle(beside);
-    await rename(beside, path);
-  } finally {
-    await rm(beside, { force: true });
-  }
+  const made = join(work, digest);
+  if ('text' in content) await writeFile(made, content.text);
+  else await copyFile(content.file, made);
+  await settle(made);
+  await moveInto(made, path, dirname(path));
   return true;
 }
 
 async function replaceTrail(
+  work: string,
   storage: string,
   revision: string,
   state: PackedRevision['state'],
   text: string,
 ): Promise<void> {
-  const trail = join(storage, 'trails', revision);
-  // No revision's name starts with a dot.
-  const beside = join(storage, 'trails', `.${process.pid}.new`);
-  const old = join(storage, 'trails', `.${process.pid}.old`);
+  const trails = join(storage, 'trails');
+  const trail = join(trails, revision);
+  const made = join(work, 'trail');
+  const old = join(work, 'old');
   try {
-    await makeFolder(join(beside, '.pvr'), storage);
+    await makeFolder(join(made, '.pvr'), storage);
     for (const [path, digest] of objectPaths(state)) {
-      await makeFolder(dirname(join(beside, path)), storage);
-      await link(join(storage, 'objects', digest), join(beside, path));
+      await makeFolder(dirname(join(made, path)), storage);
+      await link(join(storage, 'objects', digest), join(made, path));
     }
-    await writeText(join(beside, '.pvr/json'), text);
-    await makeFolder(join(beside, '.pv'), storage);
-    await writeText(join(beside, '.pv/commitmsg'), 'Packed by berth\n');
-    if (revision === '0') await writeText(join(beside, '.pv/progress'), JSON.stringify(FACTORY_PROGRESS));
-    settleTree(beside);
-    await makeFolder(dirname(trail), storage);
+    await writeText(join(made, '.pvr/json'), text);
+    await makeFolder(join(made, '.pv'), storage);
+    await writeText(join(made, '.pv/commitmsg'), 'Packed by berth\n');
+    if (revision === '0') await writeText(join(made, '.pv/progress'), JSON.stringify(FACTORY_PROGRESS));
+    settleTree(made);
+    if (!existsSync(dirname(trail))) {
+      await makeFolder(join(work, 'parent'), storage);
+      await moveInto(join(work, 'parent'), dirname(trail), trails);
+    }
     if (existsSync(trail)) await rename(trail, old);
-    await rename(beside, trail);
+    await moveInto(made, trail, trails);
   } finally {
     if (existsSync(old) && !existsSync(trail)) await rename(old, trail);
-    await rm(beside, { recursive: true, force: true });
-    await rm(old, { recursive: true, force: true });
   }
+}
+
+/** It belongs to whom `folder` belongs before it has its name. */
+async function moveInto(made: string, path: string, folder: string): Promise<void> {
+  await giveAs(folder, made);
+  await rename(made, path);
+}
+
+/** With all that is below it, but for objects, which have their owner. Nothing where others than root pack, or root has the folder. */
+async function giveAs(folder: string, path: string): Promise<void> {
+  const { uid, gid } = statSync(folder);
+  if (process.getuid?.() !== 0 || uid === 0) return;
+  const entry = lstatSync(path);
+  if (!entry.isDirectory() && entry.nlink > 1) return;
+  await lchown(path, uid, gid);
+  if (!entry.isDirectory()) return;
+  for (const name of await readdir(path)) await giveAs(folder, join(path, name));
 }
 
 function linksAreRight(storage: string, trail: string, state: PackedRevision['state']): boolean {

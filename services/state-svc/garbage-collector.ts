@@ -40,6 +40,13 @@ export function createGarbageCollector(context: GarbageContext): GarbageCollecto
   let cancel: () => void = () => undefined;
   let isClosed = false;
 
+  /** Answers its bytes. What cannot be removed, whoever made it, must not keep all the rest. */
+  const removed = (what: string, remove: () => Promise<number>): Promise<number> =>
+    remove().catch((error: unknown) => {
+      log.warn(`garbage: ${what} cannot be removed: ${String(error)}`);
+      return 0;
+    });
+
   const collectNow = async (): Promise<number> => {
     const { keepFactory, deferMs } = context.settings();
     const rules: GarbageRules = { needed: context.needed(), keepFactory, deferMs, nowMs: clock.nowMs() };
@@ -48,14 +55,19 @@ export function createGarbageCollector(context: GarbageContext): GarbageCollecto
       // An update to it may have been asked for while the others were removed.
       if (context.needed().has(name)) continue;
       // Its volumes are root's: lxc-svc removes those of revisions that are gone.
-      bytes += await desk.steps.remove(name);
-      log.info(`garbage: revision ${name} is gone`);
+      bytes += await removed(`revision ${name}`, async () => {
+        const own = await desk.steps.remove(name);
+        log.info(`garbage: revision ${name} is gone`);
+        return own;
+      });
     }
     const objects = new Map((await storedObjects(desk)).map((object) => [object.sha256, object]));
     const expected = new Set([...desk.uploads.expected(), ...(await namedObjects(desk.steps))]);
     for (const digest of garbageObjects([...objects.values()], expected, rules)) {
-      await desk.objects.remove(digest);
-      bytes += objects.get(digest)?.bytes ?? 0;
+      bytes += await removed(`object ${digest}`, async () => {
+        await desk.objects.remove(digest);
+        return objects.get(digest)?.bytes ?? 0;
+      });
     }
     if (bytes > 0) log.info(`garbage: ${bytes} bytes are free again`);
     return bytes;

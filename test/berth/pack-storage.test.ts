@@ -1,11 +1,23 @@
 // What `berth pack` leaves in a storage when it does not come to its end, and what it repairs.
 import assert from 'node:assert/strict';
-import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { createHash } from 'node:crypto';
+import {
+  chownSync,
+  existsSync,
+  lstatSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  writeFileSync,
+} from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, it } from 'node:test';
 import { writeToStorage } from '../../scripts/berth/pack-storage.ts';
 
+const sha256 = (text: string): string => createHash('sha256').update(text).digest('hex');
 const STATE = { '#spec': 'pantavisor-service-system@1', 'device.json': {} };
 const PACKED = { state: STATE, objects: new Map() };
 
@@ -47,5 +59,26 @@ describe('berth pack into a storage', () => {
       await write('second');
       assert.equal(readFileSync(path('boot/current.json'), 'utf8'), text);
     }
+  });
+
+  it('gives what it writes to whom the folders belong, as a Berth that runs there has them, and leaves nothing else', async () => {
+    await write('0');
+    const OBJECTS = 60_001;
+    const TRAILS = 60_002;
+    chownSync(path('objects'), OBJECTS, OBJECTS);
+    chownSync(path('trails'), TRAILS, TRAILS);
+    const digest = sha256('{}');
+    const state = { ...STATE, 'one/root.squashfs': digest };
+    const objects = new Map([[digest, { text: '{}' }]]);
+    await writeToStorage(storage, 'locals/second', { state, objects }, false);
+    const owner = (name: string) => [lstatSync(path(name)).uid, lstatSync(path(name)).gid];
+    const below = readdirSync(path('trails/locals'), { recursive: true, encoding: 'utf8' });
+    assert.ok(below.includes('second/.pvr/json') && below.includes('second/.pv/commitmsg'));
+    for (const name of ['', ...below].filter((each) => !each.endsWith('.squashfs'))) {
+      assert.deepEqual(owner(join('trails/locals', name)), [TRAILS, TRAILS], name);
+    }
+    assert.deepEqual(owner(`objects/${digest}`), [OBJECTS, OBJECTS]);
+    assert.deepEqual(owner('trails/0/.pvr/json'), [0, 0], 'what was there');
+    assert.deepEqual(readdirSync(storage).sort(), ['boot', 'objects', 'trails']);
   });
 });

@@ -19,7 +19,7 @@ import {
   STAYS,
   writeSource,
 } from '../kit/step.ts';
-import { openTree, PATIENCE_MS, packExample, type Tree } from '../kit/tree.ts';
+import { openTree, PATIENCE_MS, packExample, packInto, type Tree } from '../kit/tree.ts';
 
 const QUICK = ['--set', 'PV_UPDATER_COMMIT_DELAY=1', '--set', 'PV_UPDATER_GOALS_TIMEOUT=20'];
 const LONG = ['--set', 'PV_UPDATER_COMMIT_DELAY=600'];
@@ -224,5 +224,21 @@ describe('integration.updates', () => {
     assert.deepEqual([collected.status, JSON.parse(collected.body)], [200, { reclaimed: size }]);
     assert.deepEqual(readdirSync(join(it.storage, 'objects/incoming')), []);
     await it.up();
+  });
+
+  it('runs, names and removes what was packed into its storage as what came over the socket, over and over', async () => {
+    const it = await boot({ a: POOLED }, [...QUICK, '--set', 'PV_STORAGE_GC_THRESHOLD_DEFERTIME=0']);
+    for (const round of ['first', 'second']) {
+      packInto(it.storage, next({ a: { ...POOLED, init: `# ${round}\n${STAYS}` } }), '--revision', 'packed');
+      assert.equal((await putBytes(it.socket, '/steps/packed/commitmsg', Buffer.from(round))).status, 200);
+      await command(it.socket, 'LOCAL_RUN', 'packed');
+      await progressReaches(it.socket, 'packed', 'UPDATED');
+      await command(it.socket, 'LOCAL_RUN', '0');
+      await eventually('it is removed when nobody needs it any more', PATIENCE_MS, async () => {
+        const collected = await ask(it.socket, 'POST', '/storage/gc');
+        assert.equal(collected.status, 200, collected.body);
+        return `${readdirSync(join(it.storage, 'trails'))}` === '0';
+      });
+    }
   });
 });

@@ -25,6 +25,8 @@ describe('the garbage threshold', () => {
   let thresholdPercent: number;
   let looks: number;
   let warnings: string[];
+  /** Revisions and objects that cannot be removed. */
+  let stuck: Set<string>;
   const garbage = (): string => join(storage, 'objects', sha256('nobody has it'));
   const leftRevision = (): string => join(storage, 'trails/locals/left');
 
@@ -37,7 +39,13 @@ describe('the garbage threshold', () => {
     [looks, warnings, thresholdPercent] = [0, [], 80];
     usedPercent = async () => 79;
     const log: Logger = { ...silentLogger, warn: (message) => void warnings.push(message) };
-    const steps = openStepStore(storage, log);
+    stuck = new Set();
+    const unlessStuck =
+      <T>(remove: (name: string) => Promise<T>) =>
+      (name: string): Promise<T> =>
+        stuck.has(name) ? Promise.reject(new Error('EACCES')) : remove(name);
+    const opened = openStepStore(storage, log);
+    const steps = { ...opened, remove: unlessStuck(opened.remove) };
     const store = openRevisionStore(storage, createChecksums('none is started'));
     const desk = await openDesk({
       ...{ storage, store, steps, log, reservedPercent: () => 0 },
@@ -45,7 +53,8 @@ describe('the garbage threshold', () => {
       makeRoom: async () => undefined,
     });
     collector = createGarbageCollector({
-      ...{ desk, clock, log, needed: () => new Set(['0']) },
+      ...{ desk: { ...desk, objects: { ...desk.objects, remove: unlessStuck(desk.objects.remove) } }, clock, log },
+      needed: () => new Set(['0']),
       settings: () => ({ keepFactory: false, deferMs: 0, thresholdPercent }),
       room: {
         availableBytes: async () => 0,
@@ -126,5 +135,27 @@ describe('the garbage threshold', () => {
     assert.deepEqual(clock.armed(), []);
     collector.watch();
     assert.deepEqual(clock.armed(), []);
+  });
+
+  it('does not keep the rest when something cannot be removed, and says what stays and why', async () => {
+    await writeRevision(storage, 'locals/also', stateOf({ a: {} }, {}));
+    const other = sha256('nor this');
+    writeFileSync(join(storage, 'objects', other), 'nor this');
+    stuck = new Set(['locals/also', [other, sha256('nobody has it')].sort()[0] ?? '']);
+    const bytes = await collector.collect();
+    assert.ok(bytes > 0);
+    assert.ok(!existsSync(leftRevision()));
+    assert.ok(existsSync(join(storage, 'trails/locals/also')));
+    assert.equal([garbage(), join(storage, 'objects', other)].filter((path) => existsSync(path)).length, 1);
+    assert.deepEqual(
+      warnings,
+      [...stuck].map((name) => {
+        const what = name.startsWith('locals/') ? 'revision' : 'object';
+        return `garbage: ${what} ${name} cannot be removed: Error: EACCES`;
+      }),
+    );
+    stuck.clear();
+    await collector.collect();
+    assert.ok(!existsSync(join(storage, 'trails/locals/also')));
   });
 });
