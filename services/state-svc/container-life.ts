@@ -116,10 +116,9 @@ async function settleFailed(
   const written = core.remember({ pendingStart: null, recoveryDelayMs: null });
   // A try of auto-recovery that failed is one more failure for its policy to judge.
   if (cause === 'recovery') judge(core, { kind: 'unknown' }, message);
-  else {
-    record.lacksNetwork = isNetworkStep(step);
-    core.apply('ended');
-  }
+  else core.apply('ended');
+  const isLeft = record.status === 'STOPPED' && record.problem?.code !== 'RECOVERY_EXHAUSTED';
+  record.lacksNetwork = isLeft && isNetworkStep(step);
   await written;
 }
 
