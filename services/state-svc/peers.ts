@@ -55,3 +55,8 @@ export function createAsk(clock: Clock, log: Logger): Ask {
 export function isPassing(fault: Fault): boolean {
   return fault.code === 'PEER_GONE' || fault.code === 'TIMEOUT' || fault.code === 'OVERLOADED';
 }
+
+/** The same request gets no other answer. */
+export function isLasting(fault: Fault): boolean {
+  return fault.code === 'BAD_PARAMS' || fault.code === 'BAD_RESULT' || fault.code === 'DENIED';
+}

@@ -1,5 +1,6 @@
 // The pools of the revision: told to ipam-svc and net-svc at the boot, and again until they stand where storage or network did not
 // let them, so that making room is all that somebody has to do.
+import { Fault } from '../../shared/ipc/fault.ts';
 import { type Overlap, overlapMessage } from '../../shared/revision/host-overlap.ts';
 import type { Problem, Revision } from '../../shared/revision/revision.ts';
 import type { HealthReason } from '../../shared/schema/health.ts';
@@ -21,10 +22,11 @@ export async function configure(revision: Revision, peers: Peers, ask: Ask, noth
   if ('reason' in pools) return { refused: [], reasons: [poolsReason(pools.reason)] };
   const makeLinks = () => ask(() => peers.net.configure({ pools }));
   const early = nothingRuns ? makeLinks() : undefined;
-  const [leases] = await Promise.all([
-    ask(() => peers.ipam.configure({ pools, reservations: [...revision.reservations], ...interfacesOf(revision) })),
-    early,
-  ]);
+  const [leases] = await Promise.all([tellLeases(revision, pools, peers, ask), early]);
+  if (leases === 'tooMany') {
+    const message = `${revision.reservations.length} fixed addresses are more than fit what ipam-svc is told at once`;
+    return { refused: [{ path: 'device.json.network', code: 'TOO_MANY_ADDRESSES', message }], reasons: [] };
+  }
   if (!leases.ok) {
     switch (leases.error.code) {
       case 'INVALID_POOLS':
@@ -46,6 +48,19 @@ export async function configure(revision: Revision, peers: Peers, ask: Ask, noth
     case 'NET_FAILED':
       return { refused: [], reasons: [poolsReason(`${links.error.step}: ${links.error.reason}`)] };
   }
+}
+
+/** Without its interfaces where they do not fit the message as well: every lease that there is counts as the revision's then. */
+async function tellLeases(revision: Revision, pools: Pool[], { ipam }: Pick<Peers, 'ipam'>, ask: Ask) {
+  const fixed = { pools, reservations: [...revision.reservations] };
+  for (const told of [{ ...fixed, ...interfacesOf(revision) }, fixed]) {
+    try {
+      return await ask(() => ipam.configure(told));
+    } catch (error) {
+      if (!(error instanceof Fault && error.code === 'BAD_PARAMS')) throw error;
+    }
+  }
+  return 'tooMany';
 }
 
 /**

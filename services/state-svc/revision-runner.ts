@@ -140,6 +140,7 @@ export async function runRevision(given: RunnerContext): Promise<RevisionRunner>
     // While a revision is tried, who gives up makes it go back, which is more than a reboot would do.
     requestReboot: (code, message) => (updates.trying ? undefined : reboots.request(code, message)),
     onChange: () => updates.look(),
+    isTried: () => updates.trying,
     onMissed: (group, containers) => updates.missed(group, containers),
   });
 

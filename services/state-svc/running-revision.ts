@@ -1,5 +1,4 @@
 // One revision while it runs: its containers, their order, what is told of them, and why it is not as it should be.
-import type { Logger } from '../../shared/log/logger.ts';
 import type { Problem, Revision } from '../../shared/revision/revision.ts';
 import type { GroupRow, Status } from '../../shared/schema/api.ts';
 import type { HealthReason } from '../../shared/schema/health.ts';
@@ -7,11 +6,11 @@ import type { Reservation } from '../../shared/schema/network.ts';
 import { createAnnouncer } from './announcer.ts';
 import { type Boot, createBoot } from './boot.ts';
 import type { Carried } from './boot-state.ts';
-import { type Clock, sleep } from './clock.ts';
 import type { Container } from './container.ts';
 import { checkDisks } from './disk-check.ts';
 import { createDrivers, type Drivers } from './drivers.ts';
 import type { Ask, Peers } from './peers.ts';
+import { createPersistence } from './persistence.ts';
 import { configure, keepConfiguring, startWaiting } from './pool-setup.ts';
 import { adoptAll, type ReconcileContext, resync } from './reconcile.ts';
 import type { RunnerContext } from './revision-runner.ts';
@@ -57,6 +56,8 @@ export interface RunningContext extends RunnerContext {
   readonly ask: Ask;
   /** This service has restarted, the tree has not. */
   readonly sameLife: boolean;
+  /** What runs is tried: it is given up when it does not come up in time. */
+  isTried(): boolean;
   /** A group's time ran out. */
   onMissed(group: string, containers: readonly string[]): void;
 }
@@ -78,6 +79,8 @@ export function createRunning(
   let unconfigured: readonly HealthReason[] = [];
   let boot: Boot | undefined;
   let isOver = false;
+  const { persist, limit } = createPersistence(clock, log);
+  const persistently: Ask = (call) => persist(() => ask(call));
   const notYet = (): string | undefined => {
     if (problems.length > 0) return 'its revision was refused, GET /health says why';
     return boot === undefined ? 'its revision is being verified; ask again in a moment' : undefined;
@@ -103,11 +106,11 @@ export function createRunning(
     held: readonly Reservation[],
     nothingRuns: boolean,
   ): Promise<readonly Problem[]> => {
-    const unavailable = await checkDisks(revision, peers, (call) => persist(call, ask, clock, log));
+    const unavailable = await checkDisks(revision, peers, persistently);
     if (unavailable.length > 0) return refuse(unavailable);
     context.views.show(revision.containers);
     const wanted = { ...revision, reservations: [...revision.reservations, ...held] };
-    const configured = await configure(wanted, peers, (call) => persist(call, ask, clock, log), nothingRuns);
+    const configured = await configure(wanted, peers, persistently, nothingRuns);
     if (configured.refused.length > 0) return refuse(configured.refused);
     unconfigured = configured.reasons;
     for (const { message } of unconfigured) log.error(message);
@@ -142,19 +145,33 @@ export function createRunning(
     const { revision } = candidate;
     if (found.length > 0 || revision === undefined) return refuse(found);
     log.info(`revision ${name}: ${revision.objects.size} objects verified`);
-    const barred = await persist(gate, (call) => call(), clock, log);
+    if (context.isTried()) limit(context.trial.goalsTimeoutMs);
+    const barred = await persist(gate);
     if (barred.length > 0) return refuse(barred);
     const unmade = await provide(revision, held, context.nothingRuns);
     if (unmade.length > 0) return unmade;
-    await persist(
-      () => adoptAll(reconciling(carried)),
-      (call) => call(),
-      clock,
-      log,
-    );
+    await persist(() => adoptAll(reconciling(carried)));
     order(revision);
     return [];
   };
+
+  const takeOver = async (fresh: readonly string[], held: readonly Reservation[]): Promise<readonly Problem[]> => {
+    limit(context.trial.goalsTimeoutMs);
+    openLog(context, candidate);
+    const { revision } = candidate;
+    if (revision === undefined) return refuse(candidate.problems);
+    const unmade = await provide(revision, held, false);
+    if (unmade.length > 0) return unmade;
+    const newcomers = containers.filter(({ plan }) => fresh.includes(plan.name));
+    for (const container of newcomers) {
+      const { plan } = container;
+      await container.adopt(standingOf(plan, context.intents.get(plan.name), undefined, false), undefined);
+    }
+    order(revision);
+    return [];
+  };
+  const refuseFor = (error: unknown): readonly Problem[] =>
+    refuse([{ path: '', code: 'INTERNAL', message: String(error) }]);
 
   return {
     candidate,
@@ -170,24 +187,8 @@ export function createRunning(
       ...unconfigured,
       ...[...containers.flatMap(({ problem }) => problem ?? []), ...(boot?.reasons() ?? [])].slice(0, MAX_REASONS),
     ],
-    settle: (carried, held, gate) =>
-      settle(carried, held, gate).catch((error: unknown) =>
-        refuse([{ path: '', code: 'INTERNAL', message: String(error) }]),
-      ),
-    async takeOver(fresh, held) {
-      openLog(context, candidate);
-      const { revision } = candidate;
-      if (revision === undefined) return refuse(candidate.problems);
-      const unmade = await provide(revision, held, false);
-      if (unmade.length > 0) return unmade;
-      const newcomers = containers.filter(({ plan }) => fresh.includes(plan.name));
-      for (const container of newcomers) {
-        const { plan } = container;
-        await container.adopt(standingOf(plan, context.intents.get(plan.name), undefined, false), undefined);
-      }
-      order(revision);
-      return [];
-    },
+    settle: (carried, held, gate) => settle(carried, held, gate).catch(refuseFor),
+    takeOver: (fresh, held) => takeOver(fresh, held).catch(refuseFor),
     open() {
       announcer.open(containers, problems.length > 0);
       boot?.open();
@@ -216,20 +217,6 @@ function openLog({ peers, ask, log }: RunningContext, { name }: Candidate): void
     (answer) => answer.ok || log.warn(`logs of revision ${name}: ${describe(answer.error)}`),
     (error: unknown) => log.warn(`logs of revision ${name}: ${String(error)}`),
   );
-}
-
-const PERSIST_MS = 5000;
-
-/** For the steps without which nothing can go on: asked until there is an answer. */
-async function persist<T>(call: () => Promise<T>, ask: Ask, clock: Clock, log: Logger): Promise<T> {
-  for (;;) {
-    try {
-      return await ask(call);
-    } catch (error) {
-      log.error(`${String(error)}; trying again in ${PERSIST_MS} ms`);
-      await sleep(clock, PERSIST_MS);
-    }
-  }
 }
 
 function bounded(problems: readonly Problem[]): readonly HealthReason[] {
