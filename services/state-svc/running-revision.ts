@@ -168,6 +168,8 @@ export function createRunning(
       await container.adopt(standingOf(plan, context.intents.get(plan.name), undefined, false), undefined);
     }
     order(revision);
+    // Those of the revision before, whose pools did not stand.
+    if (unconfigured.length === 0) startWaiting(containers);
     return [];
   };
   const refuseFor = (error: unknown): readonly Problem[] =>

@@ -4,7 +4,7 @@ import { describe, it } from 'node:test';
 import { eventually, PATIENCE_MS } from '../kit/eventually.ts';
 import { POOL, TRIAL } from './device.ts';
 import { APP, health, POOLED, useDevices } from './kit.ts';
-import { command, deviceForEach, install, onDisk, progressOf, reaches } from './updates-kit.ts';
+import { command, deviceForEach, install, onDisk, progressOf, reaches, TESTING_LIVE } from './updates-kit.ts';
 
 const open = useDevices();
 const openRunning = deviceForEach();
@@ -28,6 +28,19 @@ const fixed = (count: number) =>
   );
 
 describe('pools that come late', () => {
+  it('let a container start that waited for them, also where another revision has taken over', async () => {
+    const it = await open({ web: { ...APP, ...POOLED }, b: APP }, NETWORK);
+    it.world.troubles.set('ipam.configure 2', 'refuse').set('ipam.allocate web', 'refuse');
+    await it.boot();
+    await it.untilStatus('web', 'STOPPED');
+    await it.untilStatus('b', 'STARTED');
+    await install(it, 'locals/x', { web: { ...APP, ...POOLED }, b: { ...APP, logs: [] } }, NETWORK);
+    it.world.troubles.clear();
+    assert.equal(await command(it, 'LOCAL_RUN', 'locals/x'), 'accepted');
+    await it.untilStatus('web', 'STARTED');
+    await reaches(it, 'locals/x', TESTING_LIVE);
+  });
+
   it('let a container start that failed for want of them when it was tried again for a service that had been away', async () => {
     const it = await open({ web: { ...APP, ...POOLED } });
     it.world.troubles.set('ipam.configure 1', 'refuse');
@@ -115,6 +128,6 @@ describe('pools that ipam-svc cannot be told of', () => {
     await it.until(() => it.lines.some((line) => /ipam-svc\.configure.*trying again/.test(line)));
     await passes(it);
     await reaches(it, 'locals/x', PROBLEM);
-    assert.deepEqual(it.reboots.at(-1), 'UPDATE_ROLLED_BACK');
+    await eventually('a reboot for it', PATIENCE_MS, () => it.reboots.at(-1) === 'UPDATE_ROLLED_BACK');
   });
 });
