@@ -9,7 +9,7 @@ import type { Caller } from './endpoint.ts';
 import type { AskForStep, TurnLimits } from './fair-turns.ts';
 import type { Figures } from './figures.ts';
 import { readFirstBytes } from './first-bytes.ts';
-import { type Reply, rawReply, refuse, tryLater, writeReply } from './reply.ts';
+import { dropReply, type Reply, rawReply, refuse, tryLater, writeReply } from './reply.ts';
 import { hasBody, readBody } from './request-body.ts';
 import { createGates } from './request-gate.ts';
 
@@ -203,6 +203,7 @@ export function createControlServer(
     if (waiting.add(socket, -1) === 0) socket.setTimeout(idleMs);
     // Not after the answer to what was no HTTP, which ended the connection.
     if (socket.writable) writeReply(response, reply, unread || tooMany);
+    else dropReply(reply);
   };
 
   // A client may say that no more follows and wait for its answer, as nc -N does, on which the stock client falls back without curl.

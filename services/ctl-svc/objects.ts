@@ -4,6 +4,7 @@ import { allPages } from '../../shared/ipc/page.ts';
 import { sha256 } from '../../shared/schema/names.ts';
 import type { BodyStream } from './body-stream.ts';
 import type { Handler } from './endpoint.ts';
+import { fileReply } from './file-reply.ts';
 import { DONE, json, type Reply, refuse } from './reply.ts';
 import { BAD_CHECKSUM, receive, storeRefusal } from './upload.ts';
 
@@ -20,10 +21,7 @@ export const getObject: Handler<undefined> = async ({ params }, { storage }) => 
   const name = sha256.safeParse(params.sha256);
   if (!name.success) return badName(params.sha256);
   try {
-    const { open } = await import('node:fs/promises');
-    const file = await open(join(storage, 'objects', name.data));
-    const { size } = await file.stat();
-    return { kind: 'file', file, bytes: size, contentType: 'application/octet-stream' };
+    return await fileReply(join(storage, 'objects', name.data), 'application/octet-stream');
   } catch (error) {
     if (error instanceof Error && 'code' in error && error.code === 'ENOENT') return refuse(404, 'Object not found');
     return refuse(500, `Object cannot be read: ${error instanceof Error ? error.message : String(error)}`);

@@ -110,6 +110,12 @@ export function writeReply(response: ServerResponse, reply: Reply, lastOne: bool
   response.end(body);
 }
 
+/** For a client that is gone before its reply is there: nothing that came with it stays open. */
+export function dropReply(reply: Reply): void {
+  // Nobody is there to be told that a file which was only read cannot be closed.
+  if (reply.kind === 'file') reply.file.close().catch(() => undefined);
+}
+
 const dateNow = secondsOf(httpDate);
 
 /** Node's own Date brings ICU's time zones into memory, and a timer for each second in which something is answered. */

@@ -4,6 +4,7 @@ import { allPages } from '../../shared/ipc/page.ts';
 import { revisionName } from '../../shared/schema/names.ts';
 import type { BodyStream } from './body-stream.ts';
 import type { EndpointRequest, Handler, Sources } from './endpoint.ts';
+import { fileReply } from './file-reply.ts';
 import type { Peers } from './peers.ts';
 import { DONE, json, type Reply, refuse } from './reply.ts';
 import { receive, storeRefusal } from './upload.ts';
@@ -38,10 +39,7 @@ export const getStep: Handler<undefined> = async (request, { peers, storage }) =
   const name = asked === 'current' ? await currentStep(peers, request.signal()) : asked;
   if (!revisionName.safeParse(name).success) return NO_STEP;
   try {
-    const { open } = await import('node:fs/promises');
-    const file = await open(join(storage, 'trails', name, '.pvr/json'));
-    const { size } = await file.stat();
-    return { kind: 'file', file, bytes: size, contentType: 'application/json' };
+    return await fileReply(join(storage, 'trails', name, '.pvr/json'), 'application/json');
   } catch (error) {
     if (error instanceof Error && 'code' in error && error.code === 'ENOENT') return NO_STEP;
     return refuse(500, `Step cannot be read: ${error instanceof Error ? error.message : String(error)}`);

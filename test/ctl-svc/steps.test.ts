@@ -1,10 +1,12 @@
 // Objects, revisions and commands over HTTP, sent as the stock client sends them.
 import assert from 'node:assert/strict';
 import { createHash } from 'node:crypto';
-import { mkdirSync, readdirSync, writeFileSync } from 'node:fs';
-import { connect } from 'node:net';
+import { once } from 'node:events';
+import { mkdirSync, readdirSync, readlinkSync, writeFileSync } from 'node:fs';
+import { open as openFile } from 'node:fs/promises';
+import { connect, Socket } from 'node:net';
 import { join } from 'node:path';
-import { after, before, beforeEach, describe, it } from 'node:test';
+import { after, before, beforeEach, describe, it, type TestContext } from 'node:test';
 import { newWorld } from './fake-peers.ts';
 import { TOO_LARGE } from './fake-steps.ts';
 import { curl, type Rig, startRig, until } from './rig.ts';
@@ -94,6 +96,51 @@ describe('ctl.objects', () => {
     assert.deepEqual([answer.status, answer.body], [200, CONTENT]);
     assert.match(answer.headers, /Content-Type: application\/octet-stream/);
     assert.equal((await curl(rig.host, `/objects/${OTHER}`)).status, 404);
+  });
+
+  /** Descriptors of this process on the object. */
+  const openOnes = (): readonly string[] =>
+    readdirSync('/proc/self/fd').filter((fd) => {
+      try {
+        return readlinkSync(`/proc/self/fd/${fd}`) === join(rig.folder, 'objects', DIGEST);
+      } catch {
+        return false;
+      }
+    });
+  /** From now on, `stat` of open files is this one, until the test ends. */
+  const statIs = async (t: TestContext, stat: (real: () => Promise<unknown>) => Promise<unknown>): Promise<void> => {
+    mkdirSync(join(rig.folder, 'objects'), { recursive: true });
+    writeFileSync(join(rig.folder, 'objects', DIGEST), CONTENT);
+    const file = await openFile(join(rig.folder, 'objects', DIGEST));
+    const FileHandle = Object.getPrototypeOf(file);
+    await file.close();
+    const real = FileHandle.stat;
+    t.mock.method(FileHandle, 'stat', function (this: unknown) {
+      return stat(() => real.call(this));
+    });
+  };
+
+  it('leaves no file open for a client that is gone before it is answered', async (t) => {
+    const client = new Socket();
+    let asked = 0;
+    await statIs(t, async (real) => {
+      asked += 1;
+      await once(client, 'close');
+      return await real();
+    });
+    client.resume().connect(rig.host);
+    client.write(`GET /objects/${DIGEST} HTTP/1.1\r\n\r\n`);
+    await until(() => asked === 1);
+    assert.equal(openOnes().length, 1);
+    // What is no HTTP ends the connection at once, while an answer of it is due.
+    client.write('?\r\n\r\n');
+    await until(() => openOnes().length === 0);
+  });
+
+  it('leaves none open that it cannot read', async (t) => {
+    await statIs(t, () => Promise.reject(new Error('EIO')));
+    assert.equal((await curl(rig.host, `/objects/${DIGEST}`)).status, 500);
+    assert.deepEqual(openOnes(), []);
   });
 
   it('lists sizes as texts', async () => {
