@@ -115,8 +115,7 @@ export function createControlServer(
   const parties = new WeakMap<Duplex, Party>();
   /** Requests of a connection that have no reply yet. */
   const waiting = createTally();
-  /** Those whose reply has not left yet. */
-  const unfinished = createTally();
+  const unfinished = createUnfinished();
   /** Whole requests of a connection that wait for their answer: nothing else may be written there. */
   const due = createTally();
   /** They were told to come back: what they sent behind that is not looked at. */
@@ -184,8 +183,7 @@ export function createControlServer(
     // Until its reply, silence is ours; what is read meanwhile has limits of its own.
     waiting.add(socket, 1);
     socket.setTimeout(0);
-    unfinished.add(socket, 1);
-    response.once('close', () => unfinished.add(socket, -1));
+    unfinished.add(socket, response);
     if (!unread) due.add(socket, 1);
     const tooMany = isTooMany(party);
     if (tooMany) {
@@ -219,6 +217,7 @@ export function createControlServer(
       const stream = party.ask === undefined ? putBack(socket, first) : gates.wrap(socket, first, party.ask);
       parties.set(stream, party);
       http.emit('connection', stream);
+      stream.once('close', () => unfinished.close(stream));
     };
     readFirstBytes(socket, HEADERS_TIMEOUT_MS, onFirst, () =>
       endWith(socket, ...malformed('ERR_HTTP_REQUEST_TIMEOUT')),
@@ -282,6 +281,25 @@ function createTally() {
       if (count === 0) counts.delete(of);
       else counts.set(of, count);
       return count;
+    },
+  };
+}
+
+/** Replies of a connection that have not left yet. */
+function createUnfinished() {
+  const responses = new WeakMap<Duplex, Set<ServerResponse>>();
+  return {
+    has: (of: Duplex): boolean => (responses.get(of)?.size ?? 0) > 0,
+    add(of: Duplex, response: ServerResponse): void {
+      const all = responses.get(of) ?? new Set();
+      responses.set(of, all.add(response));
+      response.once('close', () => all.delete(response));
+    },
+    /** Of the end of their connection not every Node tells those that wait behind another one. */
+    close(of: Duplex): void {
+      for (const response of responses.get(of) ?? []) {
+        if (response.socket === null) response.destroy().emit('close');
+      }
     },
   };
 }
