@@ -4,7 +4,7 @@ import { Fault } from '../../shared/ipc/fault.ts';
 import type { Logger } from '../../shared/log/logger.ts';
 import type { BodyStream } from './body-stream.ts';
 import type { Caller, Endpoint, Sources } from './endpoint.ts';
-import { type Reply, refuse, statusOf, unanswered } from './reply.ts';
+import { NO_VIEW, type Reply, refuse, statusOf, unanswered } from './reply.ts';
 import type { Route, Router } from './router.ts';
 import type { ViewFeed } from './view-feed.ts';
 
@@ -31,7 +31,8 @@ const NO_BODY = Buffer.alloc(0);
 export function createDispatch(router: Router, sources: Sources, log: Logger): Dispatch {
   const run = async (route: Route, caller: Caller, incoming: Incoming): Promise<Reply> => {
     const open = route.kind === 'found' && route.endpoint.access === 'everyone';
-    if (!open && !(await hasMgmt(caller, sources.view))) return FORBIDDEN;
+    const refusal = open ? undefined : await whyNotMgmt(caller, sources.view);
+    if (refusal !== undefined) return refusal;
     if (incoming.hasUnknownExpectation) return UNKNOWN_EXPECTATION;
     switch (route.kind) {
       case 'unknownPath':
@@ -73,11 +74,12 @@ export function createDispatch(router: Router, sources: Sources, log: Logger): D
   };
 }
 
-/** A container whose roles are not known has none. */
-async function hasMgmt(caller: Caller, view: ViewFeed): Promise<boolean> {
-  if (caller.kind === 'host') return true;
+/** A container may do nothing while its roles are not known, and is not told for good that it has none. */
+async function whyNotMgmt(caller: Caller, view: ViewFeed): Promise<Reply | undefined> {
+  if (caller.kind === 'host') return undefined;
   const rows = await view.rows();
-  return rows?.containers.get(caller.container)?.roles.includes('mgmt') ?? false;
+  if (rows === undefined) return NO_VIEW;
+  return rows.containers.get(caller.container)?.roles.includes('mgmt') === true ? undefined : FORBIDDEN;
 }
 
 function stackOf(error: unknown): string {

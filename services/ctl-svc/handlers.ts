@@ -6,9 +6,8 @@ import { sendEvents } from './event-stream.ts';
 import { collectReasons } from './health.ts';
 import { listAllLeases } from './leases.ts';
 import type { Peers } from './peers.ts';
-import { DONE, json, jsonBytes, type Reply, refuse, tryLater } from './reply.ts';
+import { DONE, json, jsonBytes, NO_VIEW, type Reply, refuse } from './reply.ts';
 
-const NO_VIEW = tryLater('state-svc has not said yet which containers there are; try again');
 const NOT_FOUND = refuse(404, 'Container not found');
 const UNEXPECTED_SIGNAL = refuse(500, 'Signal not expected from this platform');
 

@@ -49,6 +49,8 @@ export function tryLater(text: string): ErrorReply {
   return { kind: 'error', status: 503, text, retryAfterSeconds: 1 };
 }
 
+export const NO_VIEW = tryLater('state-svc has not said yet which containers there are; try again');
+
 export function statusOf(reply: Reply): number {
   return reply.kind === 'json' || reply.kind === 'error' ? reply.status : 200;
 }

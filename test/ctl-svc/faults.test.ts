@@ -117,21 +117,26 @@ describe('ctl.faults', () => {
 });
 
 describe('ctl.start', () => {
-  it('waits for its first list, then says who did not send it; a container has no role until then', async () => {
+  it('waits for its first list, then says who did not send it, also to containers, which may do nothing until then', async () => {
     const world = newWorld();
     world.hanging.add('state-svc');
-    const rig = await startRig(['web'], world);
+    const rig = await startRig(['web', 'waits'], world);
     try {
-      const [host, container] = await Promise.all([
+      const answers = await Promise.all([
         curl(rig.host, '/containers'),
         curl(rig.socketOf('web'), '/containers'),
+        curl(rig.socketOf('web'), '/containers/web', stop),
+        curl(rig.socketOf('waits'), '/services'),
       ]);
-      assert.equal(host.status, 503);
-      assert.match(host.body, /^\{"Error":"state-svc has not said yet/);
-      assert.equal(container.status, 403);
+      for (const { status, headers, body } of answers) {
+        assert.equal(status, 503);
+        assert.match(headers, /^retry-after: 1\r?$/im);
+        assert.match(body, /^\{"Error":"state-svc has not said yet/);
+      }
       world.hanging.clear();
       await until(async () => (await curl(rig.host, '/containers')).status === 200);
       assert.equal((await curl(rig.socketOf('web'), '/containers')).status, 200);
+      assert.equal((await curl(rig.socketOf('waits'), '/services')).status, 403);
     } finally {
       rig.stop();
     }
