@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict';
 import { existsSync, mkdirSync, mkdtempSync, readdirSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import { after, before, describe, it } from 'node:test';
 import { markRevision, removeGoneRevisions } from '../../services/lxc-svc/gone-revisions.ts';
 
@@ -46,6 +46,21 @@ describe('volumes of revisions that are gone', () => {
       ['2', '3', 'locals/x'].map((revision) => has(root, revision)),
       [false, true, false],
     );
+  });
+
+  it('stay where only a link leads to them', async () => {
+    const tree = treeOf('linked');
+    for (const [link, revision] of [
+      ['revision', '2'],
+      ['revision/locals', 'locals/x'],
+    ] as const) {
+      const elsewhere = diskOf(`behind-${revision.replace('/', '-')}`, revision);
+      const root = join(folder, `with-${link.replace('/', '-')}`);
+      mkdirSync(dirname(join(root, link)), { recursive: true });
+      symlinkSync(join(elsewhere, link), join(root, link));
+      assert.deepEqual(await removeGoneRevisions(tree, { root, isOurs: true }, new Set()), []);
+      assert.ok(has(elsewhere, revision));
+    }
   });
 
   it('go from a shared disk when this tree alone had them', async () => {
