@@ -9,8 +9,9 @@ import { type ContainerSockets, createContainerSockets } from '../../services/lo
 import type { LogMessage } from '../../services/log-svc/log-flow.ts';
 import type { Limits } from '../../services/log-svc/message-budget.ts';
 import { socketKernel } from '../../services/log-svc/socket-watch.ts';
+import { MAX_WAITING } from '../../shared/kernel/closing-lanes.ts';
 import { sendDatagram } from '../../shared/kernel/send-datagram.ts';
-import { bindDatagram, unboundDatagramSocket } from '../../shared/kernel/unix-sockets.ts';
+import { bindDatagram, unboundDatagramSocket, unixSocketPair } from '../../shared/kernel/unix-sockets.ts';
 import { eventually, PATIENCE_MS } from '../kit/eventually.ts';
 import { connectUnix, sendWithDescriptors } from '../kit/handover.ts';
 import { openLingering } from '../kit/lingering.ts';
@@ -91,6 +92,26 @@ describe('log-svc.containerSockets', () => {
     await eventually('the neighbour', PATIENCE_MS, () => from('neighbour', 'other').length === 1);
     assert.ok(performance.now() - sinceMs < (LINGER_SECONDS * 1000) / 2);
     slow.release();
+  });
+
+  it('takes no more datagrams of a turn once too much that came with them waits to be closed', async () => {
+    open('web');
+    open('neighbour');
+    const slow = openLingering(LINGER_SECONDS);
+    const sender = connectUnix(pathOf('web'), SOCK_DGRAM);
+    const [end, otherEnd] = unixSocketPair();
+    fds.push(end, otherEnd);
+    sendWithDescriptors(sender, Buffer.from('<14>web: slow'), [slow.fd]);
+    const many = Array.from({ length: MAX_WAITING / 2 }, () => end);
+    for (let count = 0; count < 8; count += 1) sendWithDescriptors(sender, Buffer.from('<14>web: many'), many);
+    closeSync(sender);
+    closeSync(slow.fd);
+    start();
+    sendDatagram(pathOf('neighbour'), Buffer.from('<14>other: goes on'));
+    await eventually('the neighbour', PATIENCE_MS, () => from('neighbour', 'other').length === 1);
+    assert.equal(from('web', 'web').length, 3);
+    slow.release();
+    await eventually('all lines', PATIENCE_MS, () => from('web', 'web').length === 9);
   });
 
   it('reads what logger sends, before and after it is opened, and knows the container by the socket', async () => {

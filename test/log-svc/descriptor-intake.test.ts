@@ -21,11 +21,26 @@ import { parseHandover } from '../../services/log-svc/handover.ts';
 import type { LogMessage } from '../../services/log-svc/log-flow.ts';
 import { socketKernel } from '../../services/log-svc/socket-watch.ts';
 import { MAX_WAITING } from '../../shared/kernel/closing-lanes.ts';
+import { setsockopt } from '../../shared/kernel/libc.ts';
 import { listenUnix, pipe2NonBlocking, unixSocketPair } from '../../shared/kernel/unix-sockets.ts';
 import { eventually, PATIENCE_MS } from '../kit/eventually.ts';
 import { connectUnix, handOver, handoverBytes, type Said, sendWithDescriptors } from '../kit/handover.ts';
 import { type Lingering, openLingering } from '../kit/lingering.ts';
 import { makePlace, type Place } from './log-rig.ts';
+
+/** asm-generic/socket.h */
+const [SOL_SOCKET, SO_PASSPIDFD] = [1, 76];
+
+/** `anon_inode:[pidfd]`, or `pidfd:[inode]` from Linux 6.9 on. */
+function openPidfds(): number {
+  return readdirSync('/proc/self/fd').filter((fd) => {
+    try {
+      return readlinkSync(`/proc/self/fd/${fd}`).includes('pidfd');
+    } catch {
+      return false;
+    }
+  }).length;
+}
 
 describe('log-svc.descriptorIntake', () => {
   let place: Place;
@@ -240,6 +255,35 @@ describe('log-svc.descriptorIntake', () => {
     assert.ok(!got.some(({ text }) => text === 'heard in the end'));
     slow.release();
     await said('heard in the end');
+  });
+
+  it('takes nothing more out of a socket while too much of what came out of it waits to be closed', async () => {
+    const says = neighbour();
+    const [end, sender] = unixSocketPair().map(own);
+    const slow = lastOf((fd) => sendWithDescriptors(sender ?? -1, Buffer.from('slow\n'), [fd]));
+    const many = Array.from({ length: MAX_WAITING / 2 }, () => sender ?? -1);
+    for (let count = 0; count < 8; count += 1) sendWithDescriptors(sender ?? -1, Buffer.from('many\n'), many);
+    hand({ src: 'app' }, end ?? -1);
+    await said('slow');
+    await says('meanwhile');
+    const count = (): number => got.filter(({ text }) => text === 'many').length;
+    assert.equal(count(), 2);
+    slow.release();
+    await eventually('all of it', PATIENCE_MS, () => count() === 8);
+  });
+
+  it('closes what a socket adds for the one that it was handed over by', async (test) => {
+    const [end, sender] = unixSocketPair().map(own);
+    try {
+      setsockopt(end ?? -1, SOL_SOCKET, SO_PASSPIDFD, Buffer.from(Int32Array.of(1).buffer));
+    } catch {
+      return test.skip('before Linux 6.5');
+    }
+    const before = openPidfds();
+    hand({ src: 'app' }, end ?? -1);
+    for (const line of ['first', 'second']) sendWithDescriptors(sender ?? -1, Buffer.from(`${line}\n`), []);
+    await said('second');
+    await eventually('all are closed', PATIENCE_MS, () => openPidfds() === before);
   });
 
   it('never waits for a pipe that another reader empties, or that is said to block', async () => {
