@@ -2,8 +2,10 @@
 import assert from 'node:assert/strict';
 import { execFileSync } from 'node:child_process';
 import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
-import { join } from 'node:path';
+import { basename, join } from 'node:path';
 import { afterEach, before, beforeEach, describe, it } from 'node:test';
+import { type DiskTools, systemTools } from '../../services/lxc-svc/disk-tools.ts';
+import { formatEmpty } from '../../services/lxc-svc/format-empty.ts';
 import { StepFailure } from '../../services/lxc-svc/root-mounts.ts';
 import type { Disk } from '../../shared/schema/storage.ts';
 import { reexecInNamespaces } from '../kit/namespaced.ts';
@@ -96,6 +98,30 @@ describe('a disk that is not empty', () => {
           assert.deepEqual(rig.asked(), ['blkid']);
           assert.ok(readFileSync(CARD).equals(content));
         }
+      }));
+  }
+
+  for (const [what, sectors, message] of [
+    ['none, as a reader without a card', 0, /^\/dev\/loop\d+ has no size: there is no card in it$/],
+    ['more than can be read', (2 * SIZE) / 512, /^\/dev\/loop\d+ ends before its size$/],
+  ] as const) {
+    it(`is one whose size is said to be ${what}`, () =>
+      onCard(Buffer.alloc(SIZE), async (disk) => {
+        const card = disk('swap');
+        assert.ok(card.kind === 'swap' && card.backing.kind === 'device');
+        const { path } = card.backing;
+        const [sysfs, asked] = ['/run/card-sysfs', [] as string[]];
+        const number = readFileSync(`/sys/class/block/${basename(path)}/dev`, 'utf8').trim();
+        mkdirSync(join(sysfs, 'dev/block', number), { recursive: true });
+        writeFileSync(join(sysfs, 'dev/block', number, 'size'), `${sectors}\n`);
+        const system = systemTools('cryptsetup');
+        const run: DiskTools['run'] = (program, ...rest) => {
+          asked.push(program);
+          return system.run(program, ...rest);
+        };
+        const formatting = { path, wanted: 'swap', command: ['mkswap'], record: '/run/card-record' } as const;
+        await assert.rejects(formatEmpty(formatting, { ...system, sysfs, run }), { message });
+        assert.deepEqual(asked, ['blkid']);
       }));
   }
 
