@@ -79,6 +79,18 @@ describe('pvcontrol watch of a server', () => {
     assert.deepEqual([pictures(stdout), ended], [['STARTED', 'STOPPED'], ENDED]);
   });
 
+  it('draws anew when something was missed, or another revision runs', async () => {
+    let lists = 0;
+    onList = (response) => {
+      lists += 1;
+      if (lists === 1) events.write('event: lost\ndata: {}\n\n');
+      if (lists === 2) events.end('event: revision\ndata: {}\n\n');
+      response.end(rows('STARTED'));
+    };
+    const { stdout, ...ended } = await watch('--table');
+    assert.deepEqual([pictures(stdout).length, ended], [3, ENDED]);
+  });
+
   it('draws once for what comes at once, and of what comes in parts', async () => {
     let lists = 0;
     onList = (response) => {
