@@ -40,8 +40,11 @@ describe('commands', () => {
     assert.equal(await command(it, 'LOCAL_RUN', 'locals/x'), 'BUSY');
     await holds(it);
     await reaches(it, 'locals/x', UPDATED);
+    const counts: boolean[] = [];
+    it.onReboot = ({ counted }) => counts.push(counted) > 0;
     await it.until(async () => (await command(it, 'REBOOT_DEVICE', 'please')) === 'accepted');
     await it.until(() => it.reboots.includes('COMMAND'));
+    assert.deepEqual(counts, [false]);
   });
 
   it('that make no sense are refused, and nothing is in the way of the next', async () => {
@@ -64,6 +67,18 @@ describe('commands', () => {
     await reaches(it, 'locals/x', 'Update applied');
     assert.deepEqual(await pids(it), before);
     await updateLive(it, 'locals/x');
+  });
+
+  it('apply is told over a restart of state-svc as it was before', async () => {
+    const it = await open(THREE);
+    for (const name of ['locals/x', 'locals/y']) await install(it, name, CHANGED_B);
+    await command(it, 'LOCAL_APPLY', 'locals/x');
+    await reaches(it, 'locals/x', 'Update applied');
+    await (await it.boot()).settled;
+    // Which begins when what is told of others is tidied up.
+    await it.until(async () => (await command(it, 'LOCAL_APPLY', 'locals/y')) === 'accepted');
+    await reaches(it, 'locals/y', 'Update applied');
+    await reaches(it, 'locals/x', 'Update applied');
   });
 
   it('try once leaves the rollback point where it is, also with a reboot', async () => {

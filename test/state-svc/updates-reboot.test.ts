@@ -86,6 +86,7 @@ describe('an update whose reboot does not come', () => {
     assert.equal(await command(it, 'LOCAL_RUN_COMMIT', 'locals/y'), 'accepted');
     await reaches(it, 'locals/y', 'Internal error');
     assert.deepEqual(onDisk(it), written);
+    await it.until(async () => (await command(it, 'LOCAL_RUN', 'locals/none')) === 'NO_SUCH_STEP');
     await (await it.boot()).settled;
     assert.deepEqual(await pids(it), before);
     await reaches(it, 'locals/x', UPDATED);
