@@ -19,6 +19,8 @@ export interface ConfigSettings {
   /** First part of the names of its control groups. */
   readonly cgroup: string;
   readonly host: CgroupSupport;
+  /** Names of its volumes, which are mounted. */
+  readonly volumes: ReadonlySet<string>;
   /** What the configuration calls /volumes and /exports. */
   readonly storageRoots: StorageRoots;
   /** Where what it mounts from inside them is bound while it is started. */
@@ -30,8 +32,6 @@ export type ConfigLine = Pick<LxcEntry, 'key' | 'value'> & Partial<Pick<LxcEntry
 
 export interface ConfigDraft {
   readonly entries: readonly ConfigLine[];
-  /** Folders of volumes that must exist. */
-  readonly volumeFolders: readonly string[];
   /** What must be bound while it is started. */
   readonly sources: readonly MountSource[];
   /** What was left out or changed, for the debug log. */

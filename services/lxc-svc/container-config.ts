@@ -23,7 +23,8 @@ const PARTS: readonly ConfigPart[] = [
   cgroupPlaces,
 ];
 
+/** Throws an error that names the line which cannot be. */
 export function containerConfig(own: readonly LxcEntry[], settings: ConfigSettings): ConfigDraft {
-  const start: ConfigDraft = { entries: own, volumeFolders: [], sources: [], notes: [] };
+  const start: ConfigDraft = { entries: own, sources: [], notes: [] };
   return PARTS.reduce((draft, part) => part(draft, settings), start);
 }

@@ -13,6 +13,11 @@ import { bindMount, failingStep, mountSquashfs, mountTmpfs } from './root-mounts
 /** The writable layer over the root filesystem. */
 export const OVERLAY_VOLUME = 'lxc-overlay';
 
+/** Of all that is mounted of them. */
+export function volumeNames({ rootVolume, squashfs, volumes }: MountRecord): readonly string[] {
+  return [rootVolume, ...squashfs, ...volumes.map(({ name }) => name)];
+}
+
 /** Where everything of `wanted` is mounted, the root's overlay last. */
 export function mountTargets(its: ContainerPlaces, wanted: MountRecord): readonly string[] {
   const names = [...wanted.squashfs, ...wanted.volumes.map(({ name }) => name)];

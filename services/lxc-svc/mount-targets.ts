@@ -3,9 +3,9 @@
 // LXC makes them only in a tmpfs of this start, where nobody can have put a link. In: the entries as LXC is given them, with what they name
 // in place. Out: those that LXC has something to mount for.
 import { statSync } from 'node:fs';
+import { fieldsOf, withFields } from '../../shared/lxc-config/mount-entries.ts';
 import { type ConfigLine, placeOf } from './config-draft.ts';
 import { LinkFound, makingMountPoint, partsOf, usingInside } from './inside-path.ts';
-import { fieldsOf, withFields } from './mount-entries.ts';
 import { type Content, createMountView, type MountView, type Seen } from './mount-view.ts';
 
 type Fields = ReturnType<typeof fieldsOf>;

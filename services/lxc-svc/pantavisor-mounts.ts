@@ -5,10 +5,10 @@
 //            /logs       <storage>/logs/<revision>/<container>    <storage>/logs
 //            /user-meta  <rundir>/meta/<container>/user-meta  the same: state-svc fills it by role
 //            /device-meta  the same
+import { escapeBlanks } from '../../shared/lxc-config/mount-entries.ts';
 import { mountTarget } from '../../shared/lxc-config/owned-keys.ts';
 import type { Role } from '../../shared/schema/api.ts';
 import type { ConfigPart } from './config-draft.ts';
-import { escapeBlanks } from './mount-entries.ts';
 
 /** A folder as somebody's root, which Berth was given, and the names below it. */
 export interface SourceFolder {

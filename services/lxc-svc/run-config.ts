@@ -1,5 +1,5 @@
 // Writes the configuration of a run: reads the container's own, generates ours, makes the folders and the host name that it needs.
-import { existsSync, mkdirSync, writeFileSync } from 'node:fs';
+import { writeFileSync } from 'node:fs';
 import { basename } from 'node:path';
 import type { Logger } from '../../shared/log/logger.ts';
 import { ownedConflicts } from '../../shared/lxc-config/owned-keys.ts';
@@ -8,6 +8,7 @@ import type { Role } from '../../shared/schema/api.ts';
 import type { ContainerNetwork } from '../../shared/schema/network.ts';
 import type { CgroupSupport } from './cgroup-keys.ts';
 import { containerConfig } from './container-config.ts';
+import { volumeNames } from './container-volumes.ts';
 import { writeHostname } from './hostname-file.ts';
 import { initCommand, initProblem } from './init-program.ts';
 import { bindSources, dropSources } from './mount-sources.ts';
@@ -60,20 +61,22 @@ export function writeRunConfig(places: Places, mounted: MountRecord, run: RunSet
   if (init !== undefined) throw new StepFailure('init', init);
   const pantavisor = pantavisorSources(places, { ...owner, roles: run.roles }, run.socketFolder);
   preparePantavisor(pantavisor, run.logUid);
-  const generated = containerConfig(own.entries, {
-    ...run,
-    pantavisor,
-    rootfs: its.rootfs,
-    consoleLog: its.consoleLog,
-    lxcLog: its.lxcLog,
-    cgroup: its.cgroup,
-    storageRoots: storageRoots(places),
-    sourcesFolder: its.sources,
-  });
+  const generated = failingStep('volumes', () =>
+    containerConfig(own.entries, {
+      ...run,
+      pantavisor,
+      rootfs: its.rootfs,
+      consoleLog: its.consoleLog,
+      lxcLog: its.lxcLog,
+      cgroup: its.cgroup,
+      volumes: new Set(volumeNames(mounted)),
+      storageRoots: storageRoots(places),
+      sourcesFolder: its.sources,
+    }),
+  );
   // One line, as few people read it and each is taken apart by the log service.
   if (generated.notes.length > 0) log.debug(`${run.container}: ${generated.notes.join('; ')}`);
   failingStep('volumes', () => {
-    for (const folder of generated.volumeFolders) if (!existsSync(folder)) mkdirSync(folder, { recursive: true });
     // Of a service that was killed.
     dropSources(its.sources);
     bindSources(its.sources, generated.sources);

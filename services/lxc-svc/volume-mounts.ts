@@ -1,12 +1,10 @@
 // Sources of mount entries that mean container storage: /volumes/<container>/<volume> and /exports/<container>/<path>, which are where
 // Berth has them. A volume itself is a mount in a folder of Berth's; what is deeper is found and bound when the container starts, as the
 // path to it is somebody's to change. Pure.
+import { fieldsOf, storageSource, withFields } from '../../shared/lxc-config/mount-entries.ts';
 import type { LxcEntry } from '../../shared/lxc-config/parse.ts';
-import { CONTAINER_NAME } from '../../shared/schema/names.ts';
 import { type ConfigLine, type ConfigPart, placeOf } from './config-draft.ts';
 import type { BoundFolder } from './exports.ts';
-import { partsOf } from './inside-path.ts';
-import { fieldsOf, withFields } from './mount-entries.ts';
 import type { MountSource } from './mount-sources.ts';
 
 export interface StorageRoots {
@@ -16,37 +14,37 @@ export interface StorageRoots {
   readonly exports: string;
 }
 
+/** Throws an error that names the line which mounts a volume that the container does not have. */
 export const volumeMounts: ConfigPart = (draft, settings) => {
-  const volumeFolders: string[] = [];
   const sources: MountSource[] = [];
   const notes: string[] = [];
-  const sourceOf = (entry: ConfigLine): string | undefined => {
+  const withPlace = (entry: ConfigLine): readonly ConfigLine[] => {
     const fields = entry.key === 'lxc.mount.entry' ? fieldsOf(entry.value) : undefined;
     const found = fields === undefined ? undefined : hostSource(fields.source, settings.storageRoots);
-    if (fields === undefined || found === undefined) return undefined;
+    if (fields === undefined || found === undefined) return [entry];
     const { root, inside, volume } = found;
+    const isOptional = fields.options.has('optional');
+    const isOwn = found.container === settings.container && volume !== undefined;
+    if (isOwn && !settings.volumes.has(volume)) {
+      // A folder in its place would be in memory, and gone with the next reboot.
+      const reason = `${placeOf(entry)} ${fields.source}: ${settings.container} has no volume '${volume}'`;
+      if (!isOptional) throw new Error(reason);
+      notes.push(`${reason}; left out`);
+      return [];
+    }
     const path = [root, inside].join('/').replace(/\/$/, '');
     notes.push(`${placeOf(entry)} ${entry.value} mounts ${path}`);
-    const isMade = found.container === settings.container && volume !== undefined && !fields.options.has('create=file');
-    if (isMade) volumeFolders.push(root);
-    if (volume !== undefined && inside === '') return path;
+    const from = (source: string) => [{ ...entry, value: withFields(entry.value, { source }) }];
+    if (volume !== undefined && inside === '') return from(path);
     const place = `${settings.sourcesFolder}/${draft.sources.length + sources.length}`;
-    const isOptional = fields.options.has('optional');
+    const isMade = isOwn && !fields.options.has('create=file');
     const isRecursive = fields.options.has('rbind');
     const isBerths = volume === undefined;
     sources.push({ name: fields.source, place, root, inside, isBerths, isMade, isOptional, isRecursive });
-    return place;
+    return from(place);
   };
-  const entries = draft.entries.map((entry): ConfigLine => {
-    const source = sourceOf(entry);
-    return source === undefined ? entry : { ...entry, value: withFields(entry.value, { source }) };
-  });
-  return {
-    entries,
-    volumeFolders: [...draft.volumeFolders, ...new Set(volumeFolders)],
-    sources: [...draft.sources, ...sources],
-    notes: [...draft.notes, ...notes],
-  };
+  const entries = draft.entries.flatMap(withPlace);
+  return { entries, sources: [...draft.sources, ...sources], notes: [...draft.notes, ...notes] };
 };
 
 /** Folders of the container's own volumes that its configuration mounts, by where. */
@@ -69,11 +67,10 @@ interface HostSource {
   readonly inside: string;
 }
 
-/** Undefined for every other source, and for one with two dots, which would lead out of the container's own. */
 function hostSource(source: string, { lxc, exports }: StorageRoots): HostSource | undefined {
-  const [, kind, container = '', rest = ''] = /^\/(volumes|exports)\/([^/]+)(\/.*)?$/.exec(source) ?? [];
-  if (kind === undefined || !CONTAINER_NAME.test(container) || rest.split('/').includes('..')) return undefined;
-  const parts = partsOf(rest);
+  const found = storageSource(source);
+  if (found === undefined) return undefined;
+  const { kind, container, parts } = found;
   if (kind === 'exports') {
     return { container, volume: undefined, root: `${exports}/${container}`, inside: parts.join('/') };
   }

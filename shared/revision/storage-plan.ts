@@ -1,4 +1,5 @@
 // What a container keeps, mounts and shares: `volumes`, `storage` and `exports` of its run.json, with the disks under them. Pure.
+import { fieldsOf, storageSource } from '../lxc-config/mount-entries.ts';
 import type { LxcEntry } from '../lxc-config/parse.ts';
 import { type Disk, insidePath, type NamedVolume, volumeName } from '../schema/storage.ts';
 import type { Device } from './device-document.ts';
@@ -33,28 +34,30 @@ export function planStorage(
   ];
   const declared = { [OVERLAY]: {}, ...run.storage };
   const undeclared = undeclaredVolumes(container, entries, new Set([root, ...squashfs, ...Object.keys(declared)]));
-  const storage = { ...declared, ...Object.fromEntries(undeclared.map(({ volume }) => [volume, {}])) };
+  const added = undeclared.filter(({ isKept }) => isKept).map(({ volume }): [string, Written] => [volume, {}]);
+  const storage = { ...declared, ...Object.fromEntries(added) };
   const volumes = Object.entries(storage).map(([name, written]) => namedVolume(name, written, device));
   const plan = { squashfs, volumes, disks: disksOf(volumes, device), exports: (run.exports ?? []).map(relative) };
-  const warnings = undeclared.map(({ volume, entry: { source, line } }) => ({
+  const warnings = undeclared.map(({ volume, entry: { source, line }, isKept }) => ({
     path: `${source}:${line}`,
     code: 'VOLUME_UNDECLARED',
-    message: `mounts volume '${volume}', which 'storage' in run.json does not name; it is kept for good, as 'permanent'`,
+    message: isKept
+      ? `mounts volume '${volume}', which 'storage' in run.json does not name; it is kept for good, as 'permanent'`
+      : `mounts volume ${shown(volume)}, and none can have this name: 1–255 printable ASCII characters; it is not there`,
   }));
   return { plan, problems, warnings };
 }
 
-/** The first line that mounts each volume of the container's which is not `known`. */
+/** The first line that mounts each volume of the container's which is not `known`, as lxc-svc reads it. */
 function undeclaredVolumes(container: string, entries: readonly LxcEntry[], known: ReadonlySet<string>) {
   const found = new Map<string, LxcEntry>();
   for (const entry of entries) {
-    if (entry.key !== 'lxc.mount.entry') continue;
-    const [source = ''] = entry.value.split(/\s+/);
-    const [, root, owner, volume = ''] = source.split('/');
-    if (root !== 'volumes' || owner !== container || source.split('/').includes('..')) continue;
-    if (volumeName.safeParse(volume).success && !known.has(volume) && !found.has(volume)) found.set(volume, entry);
+    const source = entry.key === 'lxc.mount.entry' ? storageSource(fieldsOf(entry.value).source) : undefined;
+    if (source?.kind !== 'volumes' || source.container !== container) continue;
+    const [volume] = source.parts;
+    if (volume !== undefined && !known.has(volume) && !found.has(volume)) found.set(volume, entry);
   }
-  return [...found].map(([volume, entry]) => ({ volume, entry }));
+  return [...found].map(([volume, entry]) => ({ volume, entry, isKept: volumeName.safeParse(volume).success }));
 }
 
 export function withoutVerity(volume: string): string {

@@ -347,7 +347,11 @@ describe('ipam rule 7: fail fast', () => {
         { container: 'a', revision: '0', roles: [] },
         '/p',
       ),
-      ...{ host: { v1: new Set<string>(), v2: new Set<string>() }, storageRoots: { lxc: '/l', exports: '/e' } },
+      ...{
+        host: { v1: new Set<string>(), v2: new Set<string>() },
+        volumes: new Set(),
+        storageRoots: { lxc: '/l', exports: '/e' },
+      },
       sourcesFolder: '/s',
     });
     const kept = entries.filter(({ key }) => key === 'lxc.namespace.keep').flatMap(({ value }) => value.split(' '));

@@ -20,6 +20,7 @@ const SETTINGS: ConfigSettings = {
   lxcLog: '/run/berth/lxc/app/logs/lxc.log',
   cgroup: 'berth.0.app',
   host: { v1: new Set(['devices', 'memory']), v2: new Set() },
+  volumes: new Set(['root.squashfs', 'docker--var-lib', 'v']),
   storageRoots: { lxc: '/run/berth/lxc', exports: '/run/berth/exports' },
   sourcesFolder: '/run/berth/lxc/app/sources',
 };
@@ -112,15 +113,11 @@ describe('lxc configuration', () => {
     assert.equal(mounts[0], '/etc/resolv.conf etc/resolv.conf none bind,ro,create=file 0 0');
     assert.equal(mounts[2], '/run/berth/lxc/app/volumes/docker--var-lib var/lib/x none bind,rw,create=dir 0 0');
     assert.match(mounts[3] ?? '', /^\/run\/berth\/ctl\/app pantavisor none bind,ro,.*create=dir 0 0$/);
-    assert.deepEqual(generate(STOCK).volumeFolders, ['/run/berth/lxc/app/volumes/docker--var-lib']);
   });
 
-  it('finds volumes and exports of others, and makes no folder in them', () => {
+  it('finds volumes and exports of others, whatever they are, and makes no folder in them', () => {
     const lines = ['/volumes/data/media media none bind', '/exports/data/var/run/x\\040y x none bind,create=file'];
-    const { volumeFolders, entries, sources } = generate(
-      lines.map((line) => `lxc.mount.entry = ${line} 0 0`).join('\n'),
-    );
-    assert.deepEqual(volumeFolders, []);
+    const { entries, sources } = generate(lines.map((line) => `lxc.mount.entry = ${line} 0 0`).join('\n'));
     assert.deepEqual(
       entries.slice(0, 2).map(({ value }) => value),
       [
@@ -137,7 +134,7 @@ describe('lxc configuration', () => {
   it('gives LXC no path in which a container could put a link', () => {
     const options = { '/volumes/app': 'bind', '/volumes/app/./v/a/b/': 'bind', '/volumes/o/v/f': 'rbind,optional' };
     const lines = Object.entries(options).map(([source, words]) => `lxc.mount.entry = ${source} x none ${words} 0 0`);
-    const { volumeFolders, entries, sources } = generate(lines.join('\n'));
+    const { entries, sources } = generate(lines.join('\n'));
     const places = [0, 1, 2].map((number) => `/run/berth/lxc/app/sources/${number}`);
     assert.deepEqual(
       entries.slice(0, 3).map(({ value }) => value.split(' ')[0]),
@@ -156,15 +153,23 @@ describe('lxc configuration', () => {
         ...{ isBerths: false, isOptional: true, isRecursive: true },
       },
     ]);
-    assert.deepEqual(volumeFolders, ['/run/berth/lxc/app/volumes/v']);
+  });
+
+  it('finds no volume of its own that there is not, which would be in memory, and goes on without an optional one', () => {
+    const line = (source: string, more = '') => `lxc.mount.entry = ${source} x none bind${more} 0 0`;
+    for (const source of ['/volumes/app/none', '/volumes/app//none/sub', '/volumes/app/./no\\040ne']) {
+      assert.throws(
+        () => generate(line(source)),
+        /^Error: conf:1: \/volumes\/app\/\S* ?\S*: app has no volume 'no ?ne'$/,
+      );
+      const { entries, sources } = generate(line(source, ',optional'));
+      assert.deepEqual([entries.some(({ value }) => value.includes('none x')), sources], [false, []]);
+    }
   });
 
   it('leaves alone what would lead out of volumes and exports, and what only looks like one', () => {
     const sources = ['/volumes/app/../other', '/exports/app/a/../../b', '/volumes/../etc', '/volumes', '/volumesx/a/b'];
-    const { volumeFolders, entries } = generate(
-      sources.map((source) => `lxc.mount.entry = ${source} x none bind 0 0`).join('\n'),
-    );
-    assert.deepEqual(volumeFolders, []);
+    const { entries } = generate(sources.map((source) => `lxc.mount.entry = ${source} x none bind 0 0`).join('\n'));
     assert.deepEqual(
       entries.slice(0, sources.length).map(({ value }) => value),
       sources.map((source) => `${source} x none bind 0 0`),

@@ -30,7 +30,7 @@ describe('lxc-svc.devLog where lxc.autodev is 0', () => {
   /** In a mount namespace of its own. */
   const runHook = (before = ':', afterwards = ':'): void => {
     const { entries } = devLog(
-      { entries: [{ key: 'lxc.autodev', value: '0' }], volumeFolders: [], sources: [], notes: [] },
+      { entries: [{ key: 'lxc.autodev', value: '0' }], sources: [], notes: [] },
       { devLog: true },
     );
     const hook = entries.find(({ key }) => key === 'lxc.hook.mount')?.value ?? assert.fail('no hook');

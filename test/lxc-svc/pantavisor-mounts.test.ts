@@ -17,6 +17,7 @@ function linesOf(roles: readonly Role[], own: readonly string[] = []): string[] 
     ...{
       devLog: true,
       cgroup: 'g',
+      volumes: new Set(),
       host: { v1: new Set(), v2: new Set() },
       storageRoots: { lxc: '/l', exports: '/e' },
       sourcesFolder: '/s',
@@ -24,7 +25,7 @@ function linesOf(roles: readonly Role[], own: readonly string[] = []): string[] 
     pantavisor: sourcesOf('web', 'locals/first', roles),
   };
   const entries = own.map((value) => ({ key: 'lxc.mount.entry', value }));
-  const draft = pantavisorMounts({ entries, volumeFolders: [], sources: [], notes: [] }, settings);
+  const draft = pantavisorMounts({ entries, sources: [], notes: [] }, settings);
   return draft.entries.map(({ key, value }) => `${key} = ${value}`);
 }
 

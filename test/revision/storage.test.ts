@@ -64,6 +64,24 @@ describe('storage of a container', () => {
     ]);
   });
 
+  it('plans the volume that lxc-svc will look for, however the source is written', () => {
+    const sources = [
+      '/volumes/a//slashed',
+      '/volumes/a/./dotted/sub',
+      '/volumes/a/my\\040own',
+      '/volumes/a/\u00e9',
+      '/volumes/a/',
+    ];
+    const files = {
+      'a/lxc.container.conf': sources.map((source) => `lxc.mount.entry = ${source} m none bind`).join('\n'),
+    };
+    const document = state(container('a'));
+    const names = revisionOf(document, files).containers[0]?.storage.volumes.map(({ name }) => name);
+    assert.deepEqual(names, ['lxc-overlay', 'slashed', 'dotted', 'my own']);
+    const places = [1, 2, 3, 4].map((line) => `a/lxc.container.conf:${line} VOLUME_UNDECLARED`);
+    assert.deepEqual(warnings(document, files), places);
+  });
+
   it('refuses names and paths that lead elsewhere, each at its place', () => {
     const names = ['..', '.', '', 'a/b', '/etc', 'a\0b', 'root.squashfs'];
     const storage = Object.fromEntries(names.map((name) => [name, { persistence: 'boot' }]));
