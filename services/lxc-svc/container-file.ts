@@ -7,32 +7,50 @@ export type OpenedFile =
   | { readonly kind: 'missing' }
   | { readonly kind: 'refused'; readonly reason: string };
 
-/**
- * statfs(2): file systems that keep what was written to them, on this machine. Not among them: /proc, /sys and their like, whose files say
- * what the container may not know or do something when they are read, and those that ask a process or another machine, which may never answer.
- */
-const PLAIN_FILE_SYSTEMS = new Set([
-  0x01021994, // tmpfs
-  0x858458f6, // ramfs
-  0x794c7630, // overlay
-  0x73717368, // squashfs
-  0xe0f5e1e2, // erofs
-  0xef53, // ext2, ext3, ext4
-  0x58465342, // xfs
-  0x9123683e, // btrfs
-  0xf2f52010, // f2fs
-  0x24051905, // ubifs
-  0x72b6, // jffs2
-  0x4d44, // vfat
-  0x2011bab0, // exfat
-  0x2fc12fc1, // zfs
-  0xca451a4e, // bcachefs
-]);
+export type SeenFile =
+  | { readonly kind: 'there'; readonly stats: Stats }
+  | { readonly kind: 'missing' }
+  | { readonly kind: 'refused'; readonly reason: string };
 
-/** `path`: inside the root that `rootFd` is. */
-export function openContainerFile(rootFd: number, path: string): OpenedFile {
+/** Opens what is at a path of a container, the place only (O_PATH). Undefined: there is nothing. Throws where that may not be asked. */
+export type ContainerRoot = (path: string) => number | undefined;
+
+/** As the host has it mounted, where no mount of the container's own is, nor anything that never answers. */
+export function outsideRoot(rootFd: number): ContainerRoot {
+  return (path) => openPlaceInside(rootFd, path);
+}
+
+/**
+ * statfs(2), and the names in mountinfo: file systems that keep what was written to them, on this machine. Not among them: /proc, /sys and
+ * their like, whose files say what the container may not know or do something when they are read, and those that ask a process or another
+ * machine, which may never answer.
+ */
+const PLAIN_FILE_SYSTEMS = new Map([
+  [0x01021994, 'tmpfs'],
+  [0x858458f6, 'ramfs'],
+  [0x794c7630, 'overlay'],
+  [0x73717368, 'squashfs'],
+  [0xe0f5e1e2, 'erofs'],
+  [0xef53, 'ext2 ext3 ext4'],
+  [0x58465342, 'xfs'],
+  [0x9123683e, 'btrfs'],
+  [0xf2f52010, 'f2fs'],
+  [0x24051905, 'ubifs'],
+  [0x72b6, 'jffs2'],
+  [0x4d44, 'vfat'],
+  [0x2011bab0, 'exfat'],
+  [0x2fc12fc1, 'zfs'],
+  [0xca451a4e, 'bcachefs'],
+]);
+const PLAIN_TYPES = new Set([...PLAIN_FILE_SYSTEMS.values()].flatMap((names) => names.split(' ')));
+
+export function isPlainType(type: string): boolean {
+  return PLAIN_TYPES.has(type);
+}
+
+export function openContainerFile(root: ContainerRoot, path: string): OpenedFile {
   try {
-    const place = openPlaceInside(rootFd, path);
+    const place = root(path);
     if (place === undefined) return { kind: 'missing' };
     const reason = refusal(place);
     if (reason !== undefined) {
@@ -42,23 +60,33 @@ export function openContainerFile(rootFd: number, path: string): OpenedFile {
     const fd = openFromPlace(place, constants.O_RDONLY | constants.O_NONBLOCK | constants.O_NOCTTY);
     return { kind: 'file', fd, stats: fstatSync(fd) };
   } catch (error) {
-    return { kind: 'refused', reason: error instanceof Error ? error.message : String(error) };
+    return refusedBy(error);
   }
 }
 
-/** What the path leads to right now; undefined: nothing that can be followed. */
-export function statInside(rootFd: number, path: string): Stats | undefined {
+/** What the path leads to right now. */
+export function seeInside(root: ContainerRoot, path: string): SeenFile {
   try {
-    const place = openPlaceInside(rootFd, path);
-    if (place === undefined) return undefined;
+    const place = root(path);
+    if (place === undefined) return { kind: 'missing' };
     try {
-      return fstatSync(place);
+      return { kind: 'there', stats: fstatSync(place) };
     } finally {
       closeSync(place);
     }
-  } catch {
-    return undefined;
+  } catch (error) {
+    return refusedBy(error);
   }
+}
+
+/** Undefined: nothing that can be followed. */
+export function statInside(root: ContainerRoot, path: string): Stats | undefined {
+  const seen = seeInside(root, path);
+  return seen.kind === 'there' ? seen.stats : undefined;
+}
+
+function refusedBy(error: unknown): { readonly kind: 'refused'; readonly reason: string } {
+  return { kind: 'refused', reason: error instanceof Error ? error.message : String(error) };
 }
 
 function refusal(place: number): string | undefined {

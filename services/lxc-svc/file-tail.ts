@@ -1,22 +1,25 @@
 // Copies what a container appends to one file into a raw log, over rotation and truncation. Synchronous, in bounded looks.
 import { closeSync, constants, fstatSync, ftruncateSync, openSync, readSync, type Stats } from 'node:fs';
+import { mountOfPlace } from '../../shared/kernel/open-inside.ts';
 import type { ContainerLogFile } from '../../shared/schema/logs.ts';
-import { openContainerFile, statInside } from './container-file.ts';
+import { type ContainerRoot, openContainerFile, seeInside, statInside } from './container-file.ts';
 import type { RawWriter } from './raw-log.ts';
 import { resumeOffset, type TailPlace } from './tail-place.ts';
 
 export interface FileTail {
   /** What lies there now was written before: it is not copied, unless an earlier run's place in it is known. */
-  skipPresent(rootFd: number): void;
+  skipPresent(root: ContainerRoot): void;
   /** There is nothing to look at: no file is there, nor was one that is read still. */
-  isIdle(rootFd: number): boolean;
+  isIdle(root: ContainerRoot): boolean;
   /** True when there may be more to read at once. Throws what the raw log's file system throws. */
-  look(rootFd: number): boolean;
+  look(root: ContainerRoot): boolean;
   /**
-   * The container has ended: reads what is left, within a bound, and lets go of its files. `rootFd` is its root from outside, where mounts of
+   * The container has ended: reads what is left, within a bound, and lets go of its files. `root` is its root from outside, where mounts of
    * its own are missing.
    */
-  finish(rootFd: number): void;
+  finish(root: ContainerRoot): void;
+  /** It reads a file in the mount of that number, which is nobody else's as long as it does. */
+  isIn(mount: number): boolean;
   close(): void;
 }
 
@@ -50,6 +53,7 @@ interface OpenSource {
   readonly fd: number;
   readonly device: number;
   readonly inode: number;
+  readonly mount: number;
   readonly bornMs: number;
   offset: number;
   head: Buffer;
@@ -84,12 +88,14 @@ export function createFileTail({ file, raw, place: before, onPlace, newSinceMs, 
     if (place !== undefined || stats.birthtimeMs === 0 || stats.birthtimeMs >= newSinceMs) return 0;
     return stats.size;
   };
-  const open = (rootFd: number, at: string, offsetOf: (stats: Stats) => number): OpenSource | undefined => {
-    const opened = openContainerFile(rootFd, at);
+  const refuse = (reason: string): void => {
+    if (reason !== '' && reason !== refused) say(`${path} is not followed: ${reason}`);
+    refused = reason;
+  };
+  const open = (root: ContainerRoot, at: string, offsetOf: (stats: Stats) => number): OpenSource | undefined => {
+    const opened = openContainerFile(root, at);
     if (opened.kind !== 'file') {
-      const reason = opened.kind === 'refused' ? opened.reason : '';
-      if (reason !== '' && reason !== refused) say(`${path} is not followed: ${reason}`);
-      refused = reason;
+      refuse(opened.kind === 'refused' ? opened.reason : '');
       return undefined;
     }
     refused = '';
@@ -97,7 +103,7 @@ export function createFileTail({ file, raw, place: before, onPlace, newSinceMs, 
     const offset = offsetOf(stats);
     const head = headOf(fd).subarray(0, Math.min(offset, HEAD_BYTES));
     const { dev: device, ino: inode, birthtimeMs: bornMs } = stats;
-    return { fd, device, inode, bornMs, offset, head, changedMs: 0, quietLooks: 0 };
+    return { fd, device, inode, mount: mountOfPlace(fd), bornMs, offset, head, changedMs: 0, quietLooks: 0 };
   };
   /** Cut short in place, or written anew: from its beginning. */
   const checkStart = (source: OpenSource, stats: Stats): void => {
@@ -170,24 +176,26 @@ export function createFileTail({ file, raw, place: before, onPlace, newSinceMs, 
     }
   };
   /** Rotated while nobody looked, under the names that rotation gives: its rest comes first. */
-  const renamedMeanwhile = (rootFd: number, present: Stats): OpenSource[] => {
+  const renamedMeanwhile = (root: ContainerRoot, present: Stats): OpenSource[] => {
     if (place === undefined || isAtPlace(present)) return [];
     for (const at of [`${path}.1`, `${path}.0`]) {
-      const stats = statInside(rootFd, at);
-      const found = stats !== undefined && isAtPlace(stats) ? open(rootFd, at, startOf) : undefined;
+      const stats = statInside(root, at);
+      const found = stats !== undefined && isAtPlace(stats) ? open(root, at, startOf) : undefined;
       if (found !== undefined) return [found];
     }
     return [];
   };
   /** The files that appeared at the path meanwhile wait behind the one that is read. */
-  const findNewer = (rootFd: number, isOutside: boolean): void => {
+  const findNewer = (root: ContainerRoot, isOutside: boolean): void => {
     const newest = sources.at(-1);
-    const stats = statInside(rootFd, path);
+    const seen = seeInside(root, path);
+    if (seen.kind === 'refused') refuse(seen.reason);
+    const stats = seen.kind === 'there' ? seen.stats : undefined;
     if (stats === undefined || (newest?.inode === stats.ino && newest.device === stats.dev)) return;
     // What a mount of the container's own hid is not the next file.
     if (isOutside && newest !== undefined && newest.device !== stats.dev) return;
-    if (newest === undefined) sources.push(...renamedMeanwhile(rootFd, stats));
-    const found = open(rootFd, path, sources.length === 0 ? startOf : () => 0);
+    if (newest === undefined) sources.push(...renamedMeanwhile(root, stats));
+    const found = open(root, path, sources.length === 0 ? startOf : () => 0);
     if (found !== undefined) sources.push(found);
     const [first] = sources;
     if (newest === undefined && first !== undefined) tell(first);
@@ -198,8 +206,8 @@ export function createFileTail({ file, raw, place: before, onPlace, newSinceMs, 
     const [source] = sources;
     if (source !== undefined) tell(source);
   };
-  const look = (rootFd: number, isOutside: boolean): boolean => {
-    findNewer(rootFd, isOutside);
+  const look = (root: ContainerRoot, isOutside: boolean): boolean => {
+    findNewer(root, isOutside);
     let budget = MAX_LOOK_BYTES;
     for (let source = sources[0]; source !== undefined; source = sources[0]) {
       const copied = copySome(source, budget);
@@ -217,21 +225,22 @@ export function createFileTail({ file, raw, place: before, onPlace, newSinceMs, 
     for (const { fd } of sources.splice(0)) closeSync(fd);
   };
   return {
-    skipPresent(rootFd) {
-      const stats = statInside(rootFd, path);
+    skipPresent(root) {
+      const stats = statInside(root, path);
       if (place !== undefined || stats === undefined) return;
       tell({ inode: stats.ino, bornMs: stats.birthtimeMs, offset: stats.size });
     },
-    isIdle: (rootFd) => sources.length === 0 && statInside(rootFd, path) === undefined,
-    look: (rootFd) => look(rootFd, false),
-    finish(rootFd) {
+    isIdle: (root) => sources.length === 0 && seeInside(root, path).kind === 'missing',
+    look: (root) => look(root, false),
+    finish(root) {
       for (let looks = 0; looks < MAX_LAST_LOOKS; looks++) {
-        if (!look(rootFd, true) && sources.length <= 1) break;
+        if (!look(root, true) && sources.length <= 1) break;
       }
       const [source] = sources;
       if (source !== undefined) tell(source);
       closeSources();
     },
+    isIn: (mount) => sources.some((source) => source.mount === mount),
     close() {
       closeSources();
       raw.close();

@@ -1,16 +1,17 @@
 // Follows the files of running containers: once a second, since inotify does not reach into another mount namespace by path, and what is
 // missing there cannot be watched at all.
-import { closeSync } from 'node:fs';
+import { closeSync, readlinkSync } from 'node:fs';
 import { alignedTimeout } from '../../shared/ipc/aligned-interval.ts';
 import { openRoot } from '../../shared/kernel/open-inside.ts';
 import type { Logger } from '../../shared/log/logger.ts';
 import type { ContainerLogFile } from '../../shared/schema/logs.ts';
-import { statInside } from './container-file.ts';
+import { type ContainerRoot, outsideRoot, seeInside } from './container-file.ts';
 import { createFileTail, type FileTail } from './file-tail.ts';
 import { containerPlaces, type Places } from './places.ts';
 import { isAlive } from './process-table.ts';
 import { openRawLog } from './raw-log.ts';
 import { readTailRecord, writeTailRecord } from './record-store.ts';
+import { type FindOnHost, hostMountsOf, runningRoot } from './running-root.ts';
 import { fileLogs } from './tailed-files.ts';
 
 export interface FileTails {
@@ -50,6 +51,7 @@ interface Followed {
   /** Of the files in which something was found, by their numbers: most containers have none of theirs. */
   readonly tails: (FileTail | undefined)[];
   readonly newSinceMs: number;
+  readonly findOnHost: FindOnHost;
   init: Init | undefined;
   trouble: string;
 }
@@ -70,9 +72,9 @@ export function createFileTails({ places, readerGid, log, filesOf }: FileTailsOp
     });
   };
   /** Numbers of the files in which there is something to look at. */
-  const present = ({ files, tails }: Followed, root: number): number[] =>
+  const present = ({ files, tails }: Followed, root: ContainerRoot): number[] =>
     files.flatMap(({ path }, index) => {
-      const isIdle = tails[index]?.isIdle(root) ?? statInside(root, path) === undefined;
+      const isIdle = tails[index]?.isIdle(root) ?? seeInside(root, path).kind === 'missing';
       return isIdle ? [] : [index];
     });
   const tailsAt = (container: string, { files, tails, newSinceMs }: Followed, numbers: readonly number[]): FileTail[] =>
@@ -108,7 +110,12 @@ export function createFileTails({ places, readerGid, log, filesOf }: FileTailsOp
     if (init === undefined) return false;
     const { pid, startTicks } = init;
     try {
-      return usingRoot(`/proc/${pid}/root`, (root) => {
+      const path = `/proc/${pid}/root`;
+      // Merely opening what it has chosen could wait for an answer (9p).
+      if (readlinkSync(path) !== '/') throw new Error('its init has another root than it was given');
+      return usingRoot(path, (rootFd) => {
+        const isOpenIn = (mount: number): boolean => its.tails.some((tail) => tail?.isIn(mount) === true);
+        const root = runningRoot({ rootFd, pid, findOnHost: its.findOnHost, isOpenIn });
         const due = present(its, root);
         // Not before: the number may be somebody else's meanwhile. Of a container that has none of its files it is not asked.
         if (due.length === 0 || !isAlive(pid, startTicks)) return false;
@@ -137,9 +144,13 @@ export function createFileTails({ places, readerGid, log, filesOf }: FileTailsOp
   const ensure = (container: string, newSinceMs: number): void => {
     if (followed.has(container)) return;
     const files = filesOf(container);
-    if (files.length > 0) followed.set(container, { files, tails: [], newSinceMs, init: undefined, trouble: '' });
+    if (files.length === 0) return;
+    const { rootfs, volumes } = containerPlaces(places, container);
+    const findOnHost = hostMountsOf([rootfs, volumes]);
+    followed.set(container, { files, tails: [], newSinceMs, findOnHost, init: undefined, trouble: '' });
   };
-  const rootfsOf = (container: string): string => containerPlaces(places, container).rootfs;
+  const usingRootfs = (container: string, use: (root: ContainerRoot) => void): void =>
+    usingRoot(containerPlaces(places, container).rootfs, (rootFd) => use(outsideRoot(rootFd)));
 
   return {
     prepare(container) {
@@ -147,7 +158,7 @@ export function createFileTails({ places, readerGid, log, filesOf }: FileTailsOp
         ensure(container, Date.now());
         const its = followed.get(container);
         if (its === undefined) return;
-        usingRoot(rootfsOf(container), (root) => {
+        usingRootfs(container, (root) => {
           for (const tail of tailsAt(container, its, present(its, root))) tail.skipPresent(root);
         });
       });
@@ -163,7 +174,7 @@ export function createFileTails({ places, readerGid, log, filesOf }: FileTailsOp
       const its = followed.get(container);
       if (its === undefined) return;
       attempt(container, () =>
-        usingRoot(rootfsOf(container), (root) => {
+        usingRootfs(container, (root) => {
           for (const tail of tailsAt(container, its, present(its, root))) tail.finish(root);
         }),
       );

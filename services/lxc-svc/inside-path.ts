@@ -14,7 +14,7 @@ import {
 import { join } from 'node:path';
 
 /** As the kernel's (path_resolution(7)). */
-const MAX_LINKS = 40;
+export const MAX_LINKS = 40;
 /** Only a place, not its content (open(2)); Node does not name it. */
 const O_PATH = 0o10000000;
 

@@ -10,8 +10,10 @@ export interface Mount {
 }
 
 /** `\040` is how a blank is written there. */
-function unescapePath(text: string): string {
-  return text.replace(/\\([0-7]{3})/g, (_, octal: string) => String.fromCharCode(Number.parseInt(octal, 8)));
+export function unescapePath(text: string): string {
+  return !text.includes('\\')
+    ? text
+    : text.replace(/\\([0-7]{3})/g, (_, octal: string) => String.fromCharCode(Number.parseInt(octal, 8)));
 }
 
 /** In the order of mounting. Lines of another shape are passed over. */

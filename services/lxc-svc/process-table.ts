@@ -73,7 +73,13 @@ function pidsOf(folder: string): number[] {
   return readdirSync(folder).map(Number).filter(Number.isInteger);
 }
 
+/**
+ * Empty also in another pid namespace, where a container's processes are: they may have their arguments in a file of FUSE, which answers
+ * when it likes.
+ */
 export function commandLine(pid: number): string[] {
+  const namespace = pidNamespace(pid);
+  if (namespace !== undefined && namespace !== pidNamespace('self')) return [];
   return read(`/proc/${pid}/cmdline`)?.split('\0') ?? [];
 }
 
@@ -89,7 +95,7 @@ export function blockedSignals(pid: number): bigint {
 }
 
 /** Its identity; undefined: no such process. */
-export function pidNamespace(pid: number): string | undefined {
+export function pidNamespace(pid: number | 'self'): string | undefined {
   try {
     return readlinkSync(`/proc/${pid}/ns/pid`);
   } catch {

@@ -20,6 +20,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, it } from 'node:test';
 import fc from 'fast-check';
+import { type ContainerRoot, outsideRoot } from '../../services/lxc-svc/container-file.ts';
 import { createFileTail, type FileTail, MAX_BEHIND_BYTES } from '../../services/lxc-svc/file-tail.ts';
 import { MAX_RAW_BYTES, openRawLog } from '../../services/lxc-svc/raw-log.ts';
 import type { TailPlace } from '../../services/lxc-svc/tail-place.ts';
@@ -30,7 +31,8 @@ const PATH = '/var/log/messages';
 describe('lxc-svc.fileTail', () => {
   let folder: string;
   let root: string;
-  let rootFd: number;
+  let openedRoot: number;
+  let insideRoot: ContainerRoot;
   let raw: string;
   let place: TailPlace | undefined;
   let tail: FileTail;
@@ -53,7 +55,7 @@ describe('lxc-svc.fileTail', () => {
   const copied = (): string =>
     [`${raw}.1`, raw].map((path) => (existsSync(path) ? readFileSync(path, 'utf8') : '')).join('');
   const lookUntilQuiet = (): void => {
-    for (let quiet = 0; quiet < 3; quiet++) while (tail.look(rootFd));
+    for (let quiet = 0; quiet < 3; quiet++) while (tail.look(insideRoot));
   };
 
   beforeEach(() => {
@@ -61,36 +63,37 @@ describe('lxc-svc.fileTail', () => {
     root = join(folder, 'root');
     raw = join(folder, 'raw.log');
     mkdirSync(join(root, 'var/log'), { recursive: true });
-    rootFd = openRoot(root);
+    openedRoot = openRoot(root);
+    insideRoot = outsideRoot(openedRoot);
     place = undefined;
     said.length = 0;
     open();
   });
   afterEach(() => {
     tail.close();
-    closeSync(rootFd);
+    closeSync(openedRoot);
     rmSync(folder, { recursive: true, force: true });
   });
 
   it('waits for a file, and copies what is appended, nothing twice', () => {
-    assert.equal(tail.look(rootFd), false);
+    assert.equal(tail.look(insideRoot), false);
     writeFileSync(inside(), 'a\n');
-    tail.look(rootFd);
-    tail.look(rootFd);
+    tail.look(insideRoot);
+    tail.look(insideRoot);
     appendFileSync(inside(), 'b\n');
-    tail.look(rootFd);
+    tail.look(insideRoot);
     assert.equal(copied(), 'a\nb\n');
     assert.equal(statSync(raw).mode & 0o777, 0o640);
   });
 
   it('reads a renamed file to its end before the new one, also what comes to it afterwards', () => {
     writeFileSync(inside(), 'a\n');
-    tail.look(rootFd);
+    tail.look(insideRoot);
     appendFileSync(inside(), 'b\n');
     const writer = openSync(inside(), 'a');
     renameSync(inside(), inside(`${PATH}.0`));
     writeFileSync(inside(), 'd\n');
-    tail.look(rootFd);
+    tail.look(insideRoot);
     writeSync(writer, 'c\n');
     closeSync(writer);
     lookUntilQuiet();
@@ -101,7 +104,7 @@ describe('lxc-svc.fileTail', () => {
     for (let at = 0; at < 3; at++) {
       if (at > 0) renameSync(inside(), inside(`${PATH}.${at}`));
       writeFileSync(inside(), `file ${at}\n`);
-      tail.look(rootFd);
+      tail.look(insideRoot);
     }
     lookUntilQuiet();
     assert.equal(copied(), 'file 0\nfile 1\nfile 2\n');
@@ -109,21 +112,21 @@ describe('lxc-svc.fileTail', () => {
 
   it('starts over when the file is emptied, also when it has grown past the old place since', () => {
     writeFileSync(inside(), 'first\n');
-    tail.look(rootFd);
+    tail.look(insideRoot);
     truncateSync(inside());
     appendFileSync(inside(), 'second, and longer\n');
-    tail.look(rootFd);
+    tail.look(insideRoot);
     truncateSync(inside());
-    tail.look(rootFd);
+    tail.look(insideRoot);
     appendFileSync(inside(), '3\n');
-    tail.look(rootFd);
+    tail.look(insideRoot);
     assert.equal(copied(), 'first\nsecond, and longer\n3\n');
   });
 
   it('leaves the hole out that a writer makes who does not append', () => {
     const writer = openSync(inside(), 'w');
     writeSync(writer, 'one\n');
-    tail.look(rootFd);
+    tail.look(insideRoot);
     truncateSync(inside());
     writeSync(writer, 'two\n');
     lookUntilQuiet();
@@ -136,10 +139,10 @@ describe('lxc-svc.fileTail', () => {
     open(0, 4096);
     const text = `${'x'.repeat(63)}\n`.repeat(80);
     writeFileSync(inside(), text);
-    tail.look(rootFd);
+    tail.look(insideRoot);
     assert.equal(statSync(inside()).size, 0);
     appendFileSync(inside(), 'next\n');
-    tail.look(rootFd);
+    tail.look(insideRoot);
     assert.equal(copied(), `${text}next\n`);
   });
 
@@ -149,13 +152,13 @@ describe('lxc-svc.fileTail', () => {
     for (const target of ['../../../../secret', '/../secret', '/proc/self/environ', join(folder, 'secret')]) {
       rmSync(inside(), { force: true });
       symlinkSync(target, inside());
-      tail.look(rootFd);
+      tail.look(insideRoot);
     }
     assert.equal(copied(), '');
     rmSync(inside());
     symlinkSync('/data/messages', inside());
     writeFileSync(join(root, 'data/messages'), 'mine\n');
-    tail.look(rootFd);
+    tail.look(insideRoot);
     assert.equal(copied(), 'mine\n');
   });
 
@@ -167,12 +170,12 @@ describe('lxc-svc.fileTail', () => {
     };
     for (const [what, create] of Object.entries(make)) {
       create();
-      for (let looks = 0; looks < 3; looks++) tail.look(rootFd);
+      for (let looks = 0; looks < 3; looks++) tail.look(insideRoot);
       rmSync(inside(), { recursive: true });
       assert.deepEqual(said.splice(0), [`${PATH} is not followed: it is ${what}`]);
     }
     writeFileSync(inside(), 'text\n');
-    tail.look(rootFd);
+    tail.look(insideRoot);
     assert.equal(copied(), 'text\n');
   });
 
@@ -186,7 +189,7 @@ describe('lxc-svc.fileTail', () => {
       newSinceMs: 0,
       say: (text) => said.push(text),
     });
-    proc.look(host);
+    proc.look(outsideRoot(host));
     proc.close();
     closeSync(host);
     assert.match(said[0] ?? '', /^\/proc\/version is not followed: it is on a file system of type 0x9fa0/);
@@ -197,28 +200,28 @@ describe('lxc-svc.fileTail', () => {
     writeFileSync(inside(), 'old\n');
     truncateSync(inside(), 1024 ** 3);
     open(Date.now() + 60_000);
-    tail.look(rootFd);
+    tail.look(insideRoot);
     appendFileSync(inside(), 'new\n');
-    tail.look(rootFd);
+    tail.look(insideRoot);
     assert.equal(copied(), 'new\n');
   });
 
   it('skips what lies there before a start, and goes on where an earlier run ended', () => {
     writeFileSync(inside(), 'from another boot\n');
-    tail.skipPresent(rootFd);
+    tail.skipPresent(insideRoot);
     appendFileSync(inside(), 'run 1\n');
-    tail.finish(rootFd);
+    tail.finish(insideRoot);
     tail.close();
     appendFileSync(inside(), 'its last words\n');
     open();
-    tail.skipPresent(rootFd);
-    tail.look(rootFd);
+    tail.skipPresent(insideRoot);
+    tail.look(insideRoot);
     assert.equal(copied(), 'run 1\nits last words\n');
   });
 
   it('catches up with a flood, says how much was left out, and holds no more than its bound', () => {
     writeFileSync(inside(), 'first\n');
-    tail.look(rootFd);
+    tail.look(insideRoot);
     const line = `${'y'.repeat(99)}\n`;
     appendFileSync(inside(), line.repeat(Math.ceil((2 * MAX_BEHIND_BYTES) / line.length)));
     lookUntilQuiet();
@@ -257,7 +260,7 @@ describe('lxc-svc.fileTail', () => {
         let all = '';
         let seen = '';
         const collect = (): void => {
-          while (tail.look(rootFd)) take();
+          while (tail.look(insideRoot)) take();
           take();
         };
         /** What log-svc does: the rest of the older generation, then the newer one. */
@@ -282,7 +285,7 @@ describe('lxc-svc.fileTail', () => {
             appendFileSync(inside(), text);
             all += text;
           } else if (each.do === 'look') {
-            tail.look(rootFd);
+            tail.look(insideRoot);
             take();
           } else if (each.do === 'kill') {
             tail.close();

@@ -3,10 +3,12 @@ import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import {
   appendFileSync,
+  copyFileSync,
   mkdirSync,
   mkdtempSync,
   readdirSync,
   readFileSync,
+  readlinkSync,
   rmSync,
   statSync,
   symlinkSync,
@@ -18,6 +20,7 @@ import { afterEach, beforeEach, describe, it, mock } from 'node:test';
 import { createFileTails, type FileTails } from '../../services/lxc-svc/file-tails.ts';
 import { startTicksOf } from '../../services/lxc-svc/process-table.ts';
 import { silentLogger } from '../../shared/log/logger.ts';
+import { eventually, PATIENCE_MS } from '../kit/eventually.ts';
 
 /** Within that there is a look, aligned with those of other processes. */
 const LOOK_MS = 1_250;
@@ -62,6 +65,19 @@ describe('lxc-svc.fileTails', () => {
     await once(init, 'exit');
     mock.timers.tick(LOOK_MS);
     assert.deepEqual(said, []);
+  });
+
+  it('says once that an init with another root is not followed', async () => {
+    init.kill('SIGKILL');
+    copyFileSync('/bin/busybox', join(base, 'sleep'));
+    init = spawn('chroot', [base, '/sleep', '1000'], { stdio: 'ignore' });
+    mock.timers.reset();
+    await eventually('another root', PATIENCE_MS, () => readlinkSync(`/proc/${init.pid}/root`) === base);
+    mock.timers.enable({ apis: ['setTimeout'] });
+    tails.follow('app', running());
+    mock.timers.tick(LOOK_MS);
+    mock.timers.tick(LOOK_MS);
+    assert.deepEqual(said, ['app: its log files are not followed: its init has another root than it was given']);
   });
 
   it('follows a file that appears while the container runs', () => {

@@ -35,7 +35,11 @@ export function makeScripted(name: string, script: string, entries: readonly str
 }
 
 /** Answers what it said. */
-export async function runToTheEnd(rig: Rig, container: string, wanted: ReturnType<typeof allOf>): Promise<string> {
+export async function runToTheEnd(
+  rig: Rig,
+  container: string,
+  wanted: Parameters<Rig['lxc']['mount']>[0],
+): Promise<string> {
   rig.value(await rig.lxc.mount(wanted));
   // Of the run before.
   truncateSync(join(RUNDIR, 'lxc/.consoles', container, 'console.log'));
