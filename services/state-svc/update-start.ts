@@ -69,9 +69,9 @@ export function createUpdateStart(
     get inherited() {
       return inherited?.revision;
     },
-    leavesDoubt: (state) =>
-      state.life !== life &&
-      (state.trying?.started !== undefined || state.updated !== undefined || state.carried !== undefined),
+    // What waits for its reboot, too: it must not be tried without one.
+    leavesDoubt: ({ life: last, trying, updated, carried, asked }) =>
+      last !== life && [trying, updated, carried, asked].some((written) => written !== undefined),
     async decide(state, alive) {
       bootLog.adopt(state);
       isNewLife = state.life !== life;

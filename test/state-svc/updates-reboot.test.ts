@@ -117,6 +117,20 @@ describe('an update whose reboot does not come', () => {
     assert.equal(counts.length, 4);
   });
 
+  it('is tried after one only, also where another tree finds what runs before the reboot', async () => {
+    const it = await open({ s: { group: 'platform' } });
+    await install(it, 'locals/x', { s: { group: 'platform', logs: [] } });
+    assert.equal(await command(it, 'LOCAL_RUN', 'locals/x'), 'accepted');
+    await reaches(it, 'locals/x', 'Rebooting');
+    const before = await pids(it);
+    await (await it.boot({ tree: true })).settled;
+    assert.deepEqual(await pids(it), before);
+    assert.deepEqual(it.reboots, ['UPDATE', 'UPDATE']);
+    assert.equal(onDisk(it).trying.started, undefined);
+    await it.boot({ cut: true });
+    await reaches(it, 'locals/x', TESTING);
+  });
+
   it('is asked for once more by a state-svc of the same tree, which is not counted', async () => {
     const it = await open(THREE);
     await install(it, 'locals/x', CHANGED_B);
