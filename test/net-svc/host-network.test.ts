@@ -178,6 +178,11 @@ describe('net.configure', () => {
     await restart().configure([added]);
     await restart().configure([]);
     assert.deepEqual(addresses('lxcbr0'), ['10.0.3.1/24', '10.0.4.1/24']);
+    // Somebody else was faster.
+    await restart().configure([next]);
+    run(['ip', 'addr', 'del', '10.0.7.1/24', 'dev', 'lxcbr0']);
+    await restart().configure([]);
+    assert.deepEqual(addresses('lxcbr0'), ['10.0.3.1/24', '10.0.4.1/24']);
   });
 
   it('refuses a link of another kind and undoes the bridges it made', async () => {

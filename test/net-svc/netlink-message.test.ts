@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import fc from 'fast-check';
 import {
+  type Attribute,
   decodeAttributes,
   decodeMessages,
   decodeOutcome,
@@ -9,6 +10,8 @@ import {
   encodeMessage,
   MalformedMessage,
   NLM_F_REQUEST,
+  nested,
+  text,
 } from '../../services/net-svc/netlink-message.ts';
 import {
   broadcastOf,
@@ -16,7 +19,16 @@ import {
   decodeDefaultRoute,
   decodeLinkLocal,
 } from '../../services/net-svc/rtnetlink-address.ts';
-import { IFLA_AF_SPEC, IFLA_IFALIAS, IFLA_IFNAME } from '../../services/net-svc/rtnetlink-codes.ts';
+import {
+  AF_INET6,
+  IFLA_AF_SPEC,
+  IFLA_IFALIAS,
+  IFLA_IFNAME,
+  IFLA_INET6_ADDR_GEN_MODE,
+  IFLA_INFO_KIND,
+  IFLA_LINKINFO,
+  IN6_ADDR_GEN_MODE_NONE,
+} from '../../services/net-svc/rtnetlink-codes.ts';
 import { decodeLink, markPortByName } from '../../services/net-svc/rtnetlink-link.ts';
 
 const bytes = (maxLength: number) => fc.uint8Array({ maxLength }).map((array) => Buffer.from(array));
@@ -109,5 +121,18 @@ describe('broadcastOf', () => {
     assert.equal(broadcastOf({ address: '10.0.5.2', prefixLength: 24 }), '10.0.5.255');
     assert.equal(broadcastOf({ address: '10.0.5.2', prefixLength: 30 }), '10.0.5.3');
     assert.equal(broadcastOf({ address: '200.1.2.3', prefixLength: 8 }), '200.255.255.255');
+  });
+});
+
+describe('decodeLink', () => {
+  it('says of a bridge that it makes an IPv6 address where the kernel has IPv6 and was not told otherwise', () => {
+    const makes = (...families: readonly Attribute[]): boolean => {
+      const kind = nested(IFLA_LINKINFO, [text(IFLA_INFO_KIND, 'bridge')]);
+      return decodeLink(Buffer.concat([Buffer.alloc(16), encodeAttributes([kind, ...families])])).makesIpv6Address;
+    };
+    const mode = (value: number): Attribute =>
+      nested(IFLA_AF_SPEC, [nested(AF_INET6, [{ type: IFLA_INET6_ADDR_GEN_MODE, value: Buffer.of(value) }])]);
+    assert.deepEqual([makes(mode(0)), makes(mode(IN6_ADDR_GEN_MODE_NONE))], [true, false]);
+    assert.deepEqual([makes(), makes(nested(IFLA_AF_SPEC, []))], [false, false]);
   });
 });
