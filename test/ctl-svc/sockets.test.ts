@@ -109,6 +109,21 @@ describe('ctl.roles', () => {
     assert.equal((await curl(rig.host, '/groups')).status, 200);
   });
 
+  it('answers a CONNECT behind a request that has its answer', async () => {
+    for (const socket of [rig.host, rig.socketOf('web')]) {
+      const client = connect(socket).setEncoding('latin1');
+      let text = '';
+      client.on('data', (chunk: string) => {
+        text += chunk;
+      });
+      client.write('GET /nope HTTP/1.1\r\n\r\n');
+      await until(() => text.endsWith('}'));
+      client.write(connects);
+      await once(client, 'close');
+      assert.match(text, /'\/nope' not found.*'a:1' not found/s);
+    }
+  });
+
   it('answers nothing to a CONNECT behind a request that has no answer yet, and hangs up', async () => {
     for (const socket of [rig.host, rig.socketOf('web')]) {
       const put = 'PUT /containers/web HTTP/1.1\r\nContent-Length: 2\r\n\r\n';
