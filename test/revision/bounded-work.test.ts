@@ -105,6 +105,11 @@ describe('revision.parseState', () => {
       assert.deepEqual([...new Set(parsed.ok ? [] : parsed.problems.map(({ code }) => code))], codes);
     });
   }
+
+  it('names of one configuration no more than anybody corrects at once', () => {
+    const parsed = config(lines(1000, () => 'lxc.'));
+    assert.equal(parsed.ok ? 0 : parsed.problems.length, 100);
+  });
 });
 
 describe('revision.configBudget', () => {

@@ -18,6 +18,13 @@ const NO_BOARD = { deviceTrees: [], overlays: [] };
 const sections = revisionOf(state({ 'bsp/drivers.json': DRIVERS })).drivers;
 
 describe('driversDocument', () => {
+  it('takes a line of a module that is as long as the kernel’s own, and none that is longer', () => {
+    const options = (length: number) =>
+      state({ 'bsp/drivers.json': { ...DRIVERS, all: { wifi: [`m ${'x'.repeat(length - 2)}`] } } });
+    assert.deepEqual(problems(options(4096)), []);
+    assert.deepEqual(problems(options(4097)), ['bsp/drivers.json.all.wifi.0 BAD_VALUE']);
+  });
+
   it('names the path of what cannot be a module', () => {
     const bad = {
       all: { wifi: ['-r x'], ok: ['a b=1'], 'a/b': [] },
@@ -58,6 +65,15 @@ describe('drivers of a container', () => {
     assert.deepEqual(problems(state(needs({ required: ['wifi'] }))), [
       'app/run.json.drivers.required.0 UNKNOWN_DRIVER',
     ]);
+  });
+
+  it('are told of a board with many of them by the first ones', () => {
+    const many = Object.fromEntries(Array.from({ length: 40 }, (_, at) => [`driver-${at}`, []]));
+    const parsed = parse(state(needs({ required: ['gone'] }), { 'bsp/drivers.json': { ...DRIVERS, all: many } }));
+    assert.match(
+      parsed.ok ? '' : (parsed.problems[0]?.message ?? ''),
+      /there are: driver-0, (driver-\d+, ){30}driver-31$/,
+    );
   });
 
   it('are refused when they are no names', () => {
