@@ -104,6 +104,24 @@ describe('auto-recovery', () => {
     assert.ok(!it.history.get('web')?.includes('STOPPED'), 'nobody is told that it is over');
   });
 
+  it('judges no start that failed once the user has asked for another', async () => {
+    const it = await start({ ...RETRY, max_retries: 1, backoff_policy: 'reboot' });
+    it.world.exit('web', FAILED);
+    await it.untilStatus('web', 'RECOVERING');
+    it.world.troubles.set('net.attach web', 'refuse');
+    const release = it.world.hold('net.attach');
+    const before = it.world.calls.length;
+    it.clock.advance(5000);
+    await it.until(() => it.world.calls.indexOf('net.attach web', before) > 0);
+    assert.ok((await it.state.controlContainer({ container: 'web', action: 'restart' })).ok);
+    release();
+    await it.until(() => it.world.calls.indexOf('lxc.unmount web', before) > 0);
+    it.world.troubles.clear();
+    await it.untilStatus('web', 'STARTED');
+    assert.deepEqual(it.reboots, []);
+    assert.equal((await it.rows()).web?.auto_recovery?.current_retries, 0);
+  });
+
   it('says what its last start failed of when retries are used up', async () => {
     const it = await start({ ...RETRY, max_retries: 1 });
     it.world.troubles.set('net.attach web', 'refuse');
