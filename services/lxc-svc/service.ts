@@ -1,4 +1,5 @@
 // Puts the parts of lxc-svc together and goes on where an earlier service stopped.
+import { setTimeout as delay } from 'node:timers/promises';
 import type { Channel } from '../../shared/ipc/contract.ts';
 import { createLogger, type Logger } from '../../shared/log/logger.ts';
 import type { LxcEntry } from '../../shared/lxc-config/parse.ts';
@@ -46,6 +47,9 @@ export interface LxcServiceOptions {
   readonly hooks: { readonly folder: string | undefined; readonly timeoutMs: number };
   readonly log: Logger;
 }
+
+/** Between tries to go on with a run of an earlier service. */
+const ADOPT_AGAIN_MS = 1_000;
 
 /**
  * <rundir>/lxc exists. Returns when requests can be answered; containers that are being adopted answer theirs after it. What it answers
@@ -131,7 +135,10 @@ export function startLxcService(options: LxcServiceOptions): () => void {
   const targets = mountedTargets(table);
   for (const container of knownContainers(lxcPath(places))) {
     mounts.resume(container, targets);
-    void queue.run(container, () => adopt(container));
+    // Requests for it wait meanwhile: they are about a run that is known by then.
+    queue
+      .run(container, () => adopt(container))
+      .catch((error: unknown) => log.error(`${container}: going on with it: ${String(error)}`));
   }
   // Containers outlive the service: nothing of theirs is stopped.
   return () => {
@@ -148,10 +155,25 @@ export function startLxcService(options: LxcServiceOptions): () => void {
     }
   }
 
+  /** Also where LXC's tools do not answer, or there is no room for a record: who took it for stopped would unmount its root. */
+  async function adoptRun(container: string): Promise<void> {
+    for (let said = ''; ; ) {
+      try {
+        await runs.adopt(container);
+        return;
+      } catch (error) {
+        const why = String(error instanceof Error ? error.message : error);
+        if (why !== said) log.error(`${container} is not watched yet: ${why}`);
+        said = why;
+        await delay(ADOPT_AGAIN_MS, undefined, { ref: false });
+      }
+    }
+  }
+
   async function adopt(container: string): Promise<void> {
     // Nothing can be told before the service is ready.
     await new Promise((resolve) => setImmediate(resolve));
-    await runs.adopt(container);
+    await adoptRun(container);
     // Of a start that went on without the service before us.
     drop(container);
     const running = runs.running(container);

@@ -1,7 +1,7 @@
 // What a service that is killed at a bad moment, or a machine with long paths, leaves to the next one; and the kinds of networks.
 import assert from 'node:assert/strict';
 import { execFileSync } from 'node:child_process';
-import { existsSync, mkdirSync, readFileSync, readlinkSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, readFileSync, readlinkSync, rmdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { after, before, describe, it } from 'node:test';
 import { attachLoopDevice } from '../../shared/kernel/loop-device.ts';
@@ -98,6 +98,26 @@ describe('lxc-svc killed at any moment of a start', () => {
       value(await rig.lxc.unmount({ container: 'torn' }));
       assert.deepEqual(traces(), clean, `round ${round}`);
     }
+  });
+});
+
+describe('a run that a new service cannot go on with at once', () => {
+  it('is tried again, and its requests wait for that', async () => {
+    makeContainer('hidden', 'deaf');
+    value(await rig.lxc.mount(mountOf('hidden')));
+    const { pid, startedMs } = value(await rig.lxc.start(startOf('hidden')));
+    await rig.kill();
+    const record = join(RUNDIR, 'lxc/hidden/run.json');
+    // As a start leaves it whose service was killed; what is written to be renamed to it cannot be opened.
+    writeFileSync(record, JSON.stringify({ startedMs }));
+    mkdirSync(`${record}.new`);
+    await rig.spawn();
+    const stopped = rig.lxc.stop({ container: 'hidden', graceMs: 0 });
+    await eventually('a word in the log', PATIENCE_MS, () => /hidden is not watched yet: EISDIR/.test(rig.output()));
+    rmdirSync(`${record}.new`);
+    assert.deepEqual(value(await stopped).exit, { kind: 'signal', signal: 9 });
+    assert.equal(existsSync(`/proc/${pid}`), false);
+    value(await rig.lxc.unmount({ container: 'hidden' }));
   });
 });
 
