@@ -17,6 +17,7 @@ import {
   dumpAddresses,
   dumpIpv6Addresses,
   type InterfaceAddress,
+  setAddress,
 } from './rtnetlink-address.ts';
 import {
   changeLink,
@@ -144,23 +145,37 @@ export function takeBackAddresses(pools: readonly Pool[], lent: LentAddresses): 
       return linkIndex === undefined ? [] : [{ linkIndex, address: pool.gateway, prefixLength: prefixLengthOf(pool) }];
     });
     const present = host.dump('list addresses', dumpAddresses()).map(decodeAddress);
-    for (const own of lent.list().filter((address) => !named.some(isSameAddress(address)))) {
-      if (takesAlong(own, present)) continue;
-      const step = `remove address ${own.address}/${own.prefixLength} that no pool uses`;
-      if (present.some(isSameAddress(own))) host.apply([{ step, message: deleteAddress(own) }]);
+    const ours = lent.list();
+    const stale = ours.filter((address) => !named.some(isSameAddress(address)));
+    for (const own of stale.filter((address) => !present.some(isSameAddress(address)))) lent.drop(own);
+    // The last first: each may go with one before it.
+    for (const own of present.filter((address) => stale.some(isSameAddress(address))).reverse()) {
+      const along = goingAlong(own, present);
+      // Of others.
+      if (along.some((address) => !ours.some(isSameAddress(address)))) continue;
+      host.apply([
+        { step: `remove address ${textOf(own)} that no pool uses`, message: deleteAddress(own) },
+        ...along
+          .filter((address) => named.some(isSameAddress(address)))
+          .map((kept) => ({ step: `put back address ${textOf(kept)} that went with it`, message: setAddress(kept) })),
+      ]);
       lent.drop(own);
     }
   });
 }
 
-/** The kernel deletes addresses of the same subnet with the first of them, and these are of others. `present` in the kernel's order. */
-function takesAlong(own: InterfaceAddress, present: readonly InterfaceAddress[]): boolean {
-  const later = present.slice(present.findIndex(isSameAddress(own)) + 1);
-  const isOfItsSubnet = (other: InterfaceAddress): boolean =>
-    other.prefixLength === own.prefixLength && broadcastOf(other) === broadcastOf(own);
-  return (
-    present.some(isSameAddress(own)) && later.some((other) => other.linkIndex === own.linkIndex && isOfItsSubnet(other))
-  );
+const textOf = ({ address, prefixLength }: InterfaceAddress): string => `${address}/${prefixLength}`;
+
+/** The kernel deletes addresses of the same subnet with the first of them. `present` in the kernel's order. */
+function goingAlong(own: InterfaceAddress, present: readonly InterfaceAddress[]): readonly InterfaceAddress[] {
+  return present
+    .slice(present.findIndex(isSameAddress(own)) + 1)
+    .filter(
+      (other) =>
+        other.linkIndex === own.linkIndex &&
+        other.prefixLength === own.prefixLength &&
+        broadcastOf(other) === broadcastOf(own),
+    );
 }
 
 /** What the bridge of a pool lacks. Of somebody else's bridge only address and up are ours to set. */

@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { readFileSync } from 'node:fs';
+import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { beforeEach, describe, it } from 'node:test';
 import { attach } from '../../services/net-svc/attachments.ts';
@@ -183,6 +183,35 @@ describe('net.configure', () => {
     run(['ip', 'addr', 'del', '10.0.7.1/24', 'dev', 'lxcbr0']);
     await restart().configure([]);
     assert.deepEqual(addresses('lxcbr0'), ['10.0.3.1/24', '10.0.4.1/24']);
+  });
+
+  for (const promotes of [false, true]) {
+    const how = promotes ? 'stays' : 'goes with the old one';
+    it(`moves the gateway of a pool on a bridge that somebody else made, where the new one ${how}`, async () => {
+      run(['ip', 'link', 'add', 'lxcbr0', 'type', 'bridge']);
+      writeFileSync('/proc/sys/net/ipv4/conf/lxcbr0/promote_secondaries', promotes ? '1' : '0');
+      const pool = { ...internal, bridge: 'lxcbr0' };
+      await restart().configure([pool]);
+      for (const gateway of ['10.0.5.254', '10.0.5.9', '10.0.5.1']) {
+        await restart().configure([{ ...pool, gateway }]);
+        assert.deepEqual(addresses('lxcbr0'), [`${gateway}/24`]);
+      }
+      await restart().configure([]);
+      assert.deepEqual(addresses('lxcbr0'), []);
+    });
+  }
+
+  it('takes several gateways back at once, but none with which somebody else’s address would go', async () => {
+    run(['ip', 'link', 'add', 'lxcbr0', 'type', 'bridge']);
+    const pool = { ...internal, bridge: 'lxcbr0' };
+    const moved = { ...pool, gateway: '10.0.5.254' };
+    await restart().configure([pool]);
+    run(['ip', 'addr', 'add', '10.0.5.7/24', 'dev', 'lxcbr0']);
+    await restart().configure([moved]);
+    assert.deepEqual(addresses('lxcbr0'), ['10.0.5.1/24', '10.0.5.7/24', '10.0.5.254/24']);
+    run(['ip', 'addr', 'del', '10.0.5.7/24', 'dev', 'lxcbr0']);
+    await restart().configure([]);
+    assert.deepEqual(addresses('lxcbr0'), []);
   });
 
   it('refuses a link of another kind and undoes the bridges it made', async () => {
