@@ -50,7 +50,9 @@ function chainsOf(saved: string): Chains {
     if (chain === undefined || matches === undefined) continue;
     const rule = matches.replaceAll(/ -m comment --comment \S+/g, '');
     const target = / -[jg] (\S+)/.exec(rule)?.[1] ?? '';
-    chains.set(chain, [...(chains.get(chain) ?? []), { isBare: /^( -[jg] |$)/.test(rule), target }]);
+    const rules = chains.get(chain) ?? [];
+    rules.push({ isBare: /^( -[jg] |$)/.test(rule), target });
+    chains.set(chain, rules);
   }
   return chains;
 }

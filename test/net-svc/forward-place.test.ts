@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
+import { runInNewContext } from 'node:vm';
 import { forwardPlace } from '../../services/net-svc/forward-place.ts';
 import { BY_HAND, DOCKER, DOCKER_28, UFW, UFW_REJECT } from './rule-sets.ts';
 
@@ -41,6 +42,13 @@ describe('the place in a FORWARD chain', () => {
     assert.deepEqual(place(theirs[0], jump, '-A FORWARD -j DROP'), {
       ...{ index: 1, isLast: false, isTaken: true, droppingBefore: '' },
     });
+  });
+
+  it('is found in one pass over however many rules', () => {
+    const rules = '-A FORWARD -s 192.0.2.9/32 -j DROP\n'.repeat(300_000);
+    const find = () => place(rules);
+    // A context of its own can be ended in the middle. This takes a second at most.
+    assert.equal(runInNewContext('find()', { find }, { timeout: 20_000 }).index, 300_000);
   });
 
   it('names a chain before it that drops what it does not accept', () => {
