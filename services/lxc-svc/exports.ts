@@ -2,17 +2,19 @@
 // configurations of others call /exports/<container>/<path>.
 import { lstatSync, mkdirSync, readdirSync, rmdirSync, statSync, unlinkSync } from 'node:fs';
 import { basename, dirname, join } from 'node:path';
-import { LinkFound, makingMountPoint, usingInside, usingResolved } from './inside-path.ts';
+import { LinkFound, makingFolders, makingMountPoint, usingInside, usingResolved } from './inside-path.ts';
 import { type Mount, mountsBelow } from './mount-table.ts';
 import { bindMount } from './root-mounts.ts';
 
-/** A folder that LXC will mount into the container: what is exported below `target` is found there. */
+/** What LXC will mount into the container: what is exported at or below `target` is found there. */
 export interface BoundFolder {
   /** Inside the container, relative. */
   readonly target: string;
-  /** Of the volume, and the folder in it, which is the volume itself where it is empty. */
+  /** Of the volume, and what in it, which is the volume itself where it is empty. */
   readonly root: string;
   readonly inside: string;
+  /** Whether folders that are missing are made, as they are at the start, when LXC mounts it (mount-sources.ts). */
+  readonly isMade: boolean;
 }
 
 /**
@@ -34,7 +36,8 @@ export function mountExports(
       return [];
     } catch (error) {
       if (error instanceof LinkFound) return [`/${path} is not exported: ${error.message}`];
-      if (error instanceof Error && 'code' in error && (error.code === 'ENOENT' || error.code === 'ENOTDIR')) {
+      // Read-only: a folder of an image can be made no more than it is there.
+      if (error instanceof Error && 'code' in error && /^(?:ENOENT|ENOTDIR|EROFS)$/.test(String(error.code))) {
         return [`/${path} is not exported: it has no such file or folder when it is mounted`];
       }
       throw new Error(`/${path}: ${error instanceof Error ? error.message : String(error)}`);
@@ -51,7 +54,10 @@ function usingSource(path: string, rootfs: string, bound: readonly BoundFolder[]
     return;
   }
   const below = path.slice(nearest.target.length);
-  usingResolved(nearest.root, nearest.inside, (folder) => usingResolved(folder, below, use));
+  const { root, inside, isMade } = nearest;
+  // What is bound may be a file, which has nothing below it.
+  const useBelow = (bound: string): void => (below === '' ? use(bound) : usingResolved(bound, below, use));
+  usingResolved(root, inside, useBelow, isMade ? makingFolders(0o755) : undefined);
 }
 
 /**

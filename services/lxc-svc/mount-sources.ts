@@ -46,7 +46,9 @@ export function bindSources(folder: string, sources: readonly MountSource[]): vo
     try {
       bindSource(source);
     } catch (error) {
-      const isMissing = error instanceof Error && 'code' in error && /^ENO(?:ENT|TDIR)$/.test(String(error.code));
+      // Read-only: a folder that is missing in an image cannot be made.
+      const isMissing =
+        error instanceof Error && 'code' in error && /^(?:ENOENT|ENOTDIR|EROFS)$/.test(String(error.code));
       // LXC then finds nothing in its place.
       if (isMissing && source.isOptional) continue;
       const reason = error instanceof Error ? error.message : String(error);

@@ -53,7 +53,8 @@ export function boundFolders(entries: readonly LxcEntry[], container: string, ro
     const fields = key === 'lxc.mount.entry' ? fieldsOf(value) : undefined;
     const found = fields === undefined ? undefined : hostSource(fields.source, roots);
     if (fields === undefined || found?.container !== container || found.volume === undefined) return [];
-    return [{ target: fields.target, root: found.root, inside: found.inside }];
+    const isMade = !fields.options.has('create=file');
+    return [{ target: fields.target, root: found.root, inside: found.inside, isMade }];
   });
 }
 

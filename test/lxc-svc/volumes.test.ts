@@ -287,6 +287,8 @@ describe('the state’s files', () => {
 });
 
 describe('exports', () => {
+  const KEPT_DATA: readonly NamedVolume[] = [{ name: 'data', persistence: 'permanent' }];
+
   it('show others a path of the root, and a volume that is mounted there', async () => {
     makeScripted('shows', 'mkdir -p /data/web; echo page >/data/web/index; echo vol >/srv/file; echo motd >/etc/motd', [
       '/volumes/shows/docker--srv srv none bind,rw,create=dir 0 0',
@@ -306,6 +308,31 @@ describe('exports', () => {
     for (const container of ['shows', 'reads']) await end(container);
     assert.deepEqual(traces(), clean);
     assert.equal(existsSync(join(RUNDIR, 'exports/shows')), false);
+  });
+
+  it('show a folder of a volume from the first mount on, and a file of one', async () => {
+    makeScripted('within', 'true', [
+      '/volumes/within/data/sub srv none bind,create=dir 0 0',
+      '/volumes/within/data/app.conf etc/app.conf none bind,optional,create=file 0 0',
+      '/volumes/within/data/none etc/none none bind,optional,create=file 0 0',
+      '/volumes/within/tools.squashfs/none mnt none bind,optional,create=dir 0 0',
+    ]);
+    const data = join(STORAGE, 'disks/permanent/within/data');
+    const clean = traces();
+    mkdirSync(data, { recursive: true });
+    writeFileSync(join(data, 'app.conf'), 'its own\n');
+    value(await rig.lxc.mount(allOf('within', KEPT_DATA, ['srv', 'etc/app.conf', 'etc/none', 'mnt'])));
+    writeFileSync(join(data, 'sub/page'), 'page\n');
+    const exported = join(RUNDIR, 'exports/within');
+    assert.equal(readFileSync(join(exported, 'srv/page'), 'utf8'), 'page\n');
+    assert.equal(readFileSync(join(exported, 'etc/app.conf'), 'utf8'), 'its own\n');
+    await eventually('it is told', PATIENCE_MS, () => /within: \/mnt is not exported/.test(rig.output()));
+    assert.deepEqual(rig.output().match(/(?<=within: )\S+(?= is not exported)/g), ['/etc/none', '/mnt']);
+    assert.deepEqual(readdirSync(data).sort(), ['app.conf', 'sub']);
+    value(await rig.lxc.start(startOf('within')));
+    value(await rig.lxc.stop({ container: 'within', graceMs: 0 }));
+    value(await rig.lxc.unmount({ container: 'within' }));
+    assert.deepEqual(traces(), clean);
   });
 
   it('follow no link out of the container', async () => {
