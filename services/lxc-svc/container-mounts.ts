@@ -164,8 +164,10 @@ export function createContainerMounts(context: MountContext): ContainerMounts {
     its: ContainerPlaces,
     table: readonly Mount[],
   ): Promise<readonly string[]> => {
+    const wasMounted = watchers.has(container) || isAnythingMounted(its, table);
     const { detached, failures, isUnmounted } = await clear(container, its, table);
-    if (isUnmounted) {
+    // A disk of its may be open though nothing is mounted: for others, or since a service was killed.
+    if (isUnmounted && wasMounted) {
       unfollow(container);
       rmSync(its.config, { force: true });
       events.unmounted(container);

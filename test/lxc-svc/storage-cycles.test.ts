@@ -90,6 +90,22 @@ describe('a container with everything', () => {
   });
 });
 
+describe('log-svc', () => {
+  it('is told of an unmount where something was mounted, though a disk is open for others', async () => {
+    for (const name of ['shares', 'others']) makeEverything(name);
+    const clean = traces();
+    const rig = openDiskRig();
+    for (const name of ['shares', 'others']) await rig.mounts.mount(name, recordOf(everything(name)));
+    for (let round = 0; round < 3; round += 1) await rig.mounts.unmount('shares');
+    await rig.mounts.mount('shares', recordOf(everything('shares')));
+    for (const name of ['shares', 'others', 'shares']) await rig.mounts.unmount(name);
+    const shares = ['mounted shares', 'unmounted shares'];
+    assert.deepEqual(rig.told, ['mounted shares', 'mounted others', 'unmounted shares', ...shares, 'unmounted others']);
+    assert.equal(rig.infos.filter((line) => line === 'unmounted shares').length, 2);
+    assert.deepEqual(traces(), clean);
+  });
+});
+
 describe('odd paths', () => {
   it('are nothing to volumes, layers and exports', async () => {
     const odd = { rundir: '/run/a,b:c\\d e', storage: '/run/s,t:u\\v w' };
