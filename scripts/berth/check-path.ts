@@ -4,6 +4,7 @@ import { basename, join } from 'node:path';
 import { readConfigObject } from '../../shared/revision/config-object.ts';
 import type { ParsedRevision, Problem } from '../../shared/revision/revision.ts';
 import { checkSignatures } from '../../shared/revision/signatures.ts';
+import { stockRevision } from '../../shared/revision/stock-boot.ts';
 import { parseDevice, parseState } from '../../shared/revision/validate.ts';
 import { sha256 } from '../../shared/schema/names.ts';
 import { currentDocument } from './current-revision.ts';
@@ -46,7 +47,7 @@ function isDevice(path: string, document: unknown): boolean {
   return DEVICE_KEYS.some((key) => Object.hasOwn(document, key));
 }
 
-/** The revision that would run: the one that boot/current.json names, or 0. */
+/** The revision that would run: the one that boot/current.json names, or Pantavisor's, or 0. */
 async function checkStorage(storage: string): Promise<Checked> {
   const current = readCurrent(storage);
   if (typeof current !== 'string') return { summary: `storage ${storage}`, problems: [current], warnings: [] };
@@ -70,7 +71,7 @@ function signatureWarnings(state: unknown): readonly Problem[] {
 
 function readCurrent(storage: string): string | Problem {
   const path = join(storage, 'boot/current.json');
-  if (statSync(path, { throwIfNoEntry: false }) === undefined) return '0';
+  if (statSync(path, { throwIfNoEntry: false }) === undefined) return stockRevision(storage) ?? '0';
   const read = readJson(path, 'boot/current.json');
   if (!read.ok) return read.problem;
   const parsed = currentDocument.safeParse(read.value);

@@ -13,6 +13,7 @@ import { existsSync, lstatSync, readdirSync, readFileSync, statSync } from 'node
 import { chmod, copyFile, lchown, link, mkdir, open, readdir, rename, rm, writeFile } from 'node:fs/promises';
 import { dirname, join, relative } from 'node:path';
 import process from 'node:process';
+import { stockRevision } from '../../shared/revision/stock-boot.ts';
 import { currentDocument } from './current-revision.ts';
 import { PackFailure } from './pack-command.ts';
 import { type ObjectContent, type PackedRevision, sha256OfFile } from './pack-state.ts';
@@ -84,10 +85,10 @@ async function writeBy(
   return isThere ? 'unchanged' : 'written';
 }
 
-/** Whether boot/current.json names a revision that has a state. One that is damaged is for people to look at: it is not replaced. */
+/** Whether boot/current.json, or what Pantavisor left there, names a revision that has a state. One that is damaged is for people to look at: it is not replaced. */
 function namesRevision(storage: string): boolean {
   const text = readIfPresent(join(storage, 'boot/current.json'));
-  if (text === undefined) return false;
+  if (text === undefined) return stockRevision(storage) !== undefined;
   try {
     const named = currentDocument.safeParse(JSON.parse(text));
     return !named.success || existsSync(join(storage, 'trails', named.data.revision, '.pvr/json'));

@@ -17,6 +17,7 @@
 //   any                           | asked                    → the same, and what is to be tried next
 //   asked                         | began, or dropped        → not asked any more
 //   asked                         | booted, nothing alive    → not asked any more
+//   assumed                       | committed, but not once  → not assumed any more: the user has said which one it is
 import * as z from 'zod/mini';
 import { containerName, revisionName } from '../../shared/schema/names.ts';
 
@@ -41,6 +42,8 @@ export const bootState = z.object({
   trying: z.optional(trying),
   /** Accepted, and not begun: of a command that was answered already. */
   asked: z.optional(z.object({ revision: revisionName, once: z.boolean(), commit: z.boolean() })),
+  /** Nothing said which revision ran, and these had been found good, latest last: `revision` may be the wrong one. */
+  assumedBeside: z.optional(z.array(revisionName)),
   /** The last ones that did not make it, latest last. Nothing here tries them again. */
   failed: z.optional(z.array(revisionName)),
   /** Containers that run since an earlier revision, which has them exactly as the running one: from which ones that may be. */
@@ -77,7 +80,8 @@ export interface BootStep {
   readonly failed: string | undefined;
 }
 
-const MAX_FAILED = 16;
+/** Of revisions that are only told of. */
+export const MAX_NAMED = 16;
 
 /** What runs, or is to run at the next start. */
 export function runningOf({ revision, updated, trying: tried }: BootState): string {
@@ -141,8 +145,10 @@ function held(state: BootState, sinceMs: number | undefined): BootState {
 }
 
 function committed(state: BootState): BootState {
-  const { trying: tried, updated: _before, ...rest } = state;
+  const { trying: tried, updated: _before, ...others } = state;
   if (tried === undefined) return state;
+  const { assumedBeside: _answered, ...named } = others;
+  const rest = tried.once ? others : named;
   // What was the rollback point all along needs no other one.
   if (tried.revision === rest.revision) return rest;
   if (tried.way === 'live' || tried.once) {
@@ -159,5 +165,5 @@ function failed(state: BootState, carried: Carried): BootStep {
     return going(untouched);
   }
   const lost = [...(rest.failed ?? []).filter((name) => name !== tried.revision), tried.revision];
-  return { state: { ...rest, carried, failed: lost.slice(-MAX_FAILED) }, failed: tried.revision };
+  return { state: { ...rest, carried, failed: lost.slice(-MAX_NAMED) }, failed: tried.revision };
 }

@@ -1,9 +1,12 @@
 // Which revision runs, on disk:
-//   <storage>/boot/current.json    a BootState; {"revision":"0"} is one; absent: that
+//   <storage>/boot/current.json    a BootState; {"revision":"0"} is one
+// Absent: what Pantavisor left (shared/revision/stock-boot.ts), or revision 0, which is doubtful where another one has been found good.
 import { join } from 'node:path';
+import { stockRevision } from '../../shared/revision/stock-boot.ts';
 import { readIfPresent, writeAtomically } from './atomic-file.ts';
-import { type BootState, bootState } from './boot-state.ts';
+import { type BootState, bootState, MAX_NAMED } from './boot-state.ts';
 import type { Read } from './revision-store.ts';
+import type { StepStore } from './step-store.ts';
 
 export interface BootStore {
   /** A damaged file is a problem, never a guess. */
@@ -12,9 +15,11 @@ export interface BootStore {
   save(state: BootState): Promise<void>;
 }
 
-const FACTORY: BootState = { revision: '0' };
+type Steps = Pick<StepStore, 'list' | 'progress' | 'arrivedMs'>;
 
-export function openBootStore(storage: string): BootStore {
+const FACTORY = '0';
+
+export function openBootStore(storage: string, steps: Steps): BootStore {
   const path = join(storage, 'boot/current.json');
   let writing: Promise<void> = Promise.resolve();
   const refused = (code: string, message: string): Read<BootState> => ({
@@ -25,7 +30,7 @@ export function openBootStore(storage: string): BootStore {
     async load() {
       try {
         const text = readIfPresent(path);
-        if (text === undefined) return { ok: true, value: FACTORY };
+        if (text === undefined) return { ok: true, value: await unnamed(storage, steps) };
         const value: unknown = JSON.parse(text);
         const parsed = bootState.safeParse(value);
         if (parsed.success) return { ok: true, value: parsed.data };
@@ -41,4 +46,18 @@ export function openBootStore(storage: string): BootStore {
       return written;
     },
   };
+}
+
+async function unnamed(storage: string, steps: Steps): Promise<BootState> {
+  const stock = stockRevision(storage);
+  if (stock !== undefined) return { revision: stock };
+  const doubted: { readonly name: string; readonly arrivedMs: number }[] = [];
+  for (const name of await steps.list()) {
+    const { status } = await steps.progress(name);
+    if (name === FACTORY || (status !== 'DONE' && status !== 'UPDATED')) continue;
+    doubted.push({ name, arrivedMs: (await steps.arrivedMs(name)) ?? 0 });
+  }
+  if (doubted.length === 0) return { revision: FACTORY };
+  const latestLast = doubted.sort((a, b) => a.arrivedMs - b.arrivedMs).map(({ name }) => name);
+  return { revision: FACTORY, assumedBeside: latestLast.slice(-MAX_NAMED) };
 }

@@ -69,7 +69,7 @@ void runService(stateContract, 'state', async ({ channel, launch, log }) => {
     views,
     leaseHoldMs: settings.value('BERTH_LEASE_HOLD') * 1000,
     startLimit: startLimit(availableParallelism()),
-    bootStore: openBootStore(launch.storage),
+    bootStore: openBootStore(launch.storage, steps),
     steps,
     trial: {
       get commitDelayMs() {

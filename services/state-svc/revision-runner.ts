@@ -202,7 +202,12 @@ export async function runRevision(given: RunnerContext): Promise<RevisionRunner>
       revision: decided.isKnown ? current().name : undefined,
       status: adopted.isKnown ? current().status() : undefined,
     }),
-    health: () => [...current().health(), ...context.views.health(), ...unwrittenReasons(context.intents.unwritten())],
+    health: () => [
+      ...assumedReasons(updates.assumedBeside),
+      ...current().health(),
+      ...context.views.health(),
+      ...unwrittenReasons(context.intents.unwritten()),
+    ],
     updates,
     reboots,
     settled,
@@ -229,4 +234,13 @@ function unwrittenReasons(reason: string | undefined): readonly HealthReason[] {
   if (reason === undefined) return [];
   const message = `what containers are meant to be cannot be written down (${reason}); it holds until state-svc restarts`;
   return [{ code: 'ORDERS_UNWRITABLE', subject: 'cache/containers.json', message }];
+}
+
+function assumedReasons(others: readonly string[]): readonly HealthReason[] {
+  const latest = others.at(-1);
+  if (latest === undefined) return [];
+  const message =
+    `nothing in boot/ said which revision ran, so 0 was taken, but ${others.slice(-5).join(', ')} had been found good; run the one that ` +
+    `is meant, also if it is 0 (pvcontrol cmd run ${latest}). Until it is committed no garbage is collected`;
+  return [{ code: 'REVISION_ASSUMED', subject: 'boot/current.json', message }];
 }

@@ -19,6 +19,8 @@ export interface Updates
   /** Whether a container that gives up is the trial's to judge. */
   readonly trying: boolean;
   usedFor(revision: string): string | undefined;
+  /** Revisions that had been found good before it was assumed that another one runs. */
+  readonly assumedBeside: readonly string[];
   /** Revisions that may be booted. Throws where that is not known. */
   needed(): ReadonlySet<string>;
   /** Nothing new happens; resolves when what was to be written down is. */
@@ -65,7 +67,12 @@ export function createUpdates(context: UpdateContext): Updates {
         ? 'is needed for an update or to go back to'
         : undefined;
     },
+    get assumedBeside() {
+      return boot().assumedBeside ?? [];
+    },
     needed() {
+      if (boot().assumedBeside !== undefined)
+        throw new Error('which revision ran before is not known, see GET /health');
       if (context.loaded === undefined) throw new Error('which revisions are needed is not known: boot/current.json');
       const { current } = context.stage();
       return new Set([...neededBy(boot()), current.name, ...(way.handled === undefined ? [] : [way.handled])]);

@@ -15,6 +15,7 @@ import {
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, it } from 'node:test';
+import { checkPath } from '../../scripts/berth/check-path.ts';
 import { writeToStorage } from '../../scripts/berth/pack-storage.ts';
 
 const sha256 = (text: string): string => createHash('sha256').update(text).digest('hex');
@@ -80,5 +81,17 @@ describe('berth pack into a storage', () => {
     assert.deepEqual(owner(`objects/${digest}`), [OBJECTS, OBJECTS]);
     assert.deepEqual(owner('trails/0/.pvr/json'), [0, 0], 'what was there');
     assert.deepEqual(readdirSync(storage).sort(), ['boot', 'objects', 'trails']);
+  });
+
+  it('names none where Pantavisor has left one, which is the one that is checked', async () => {
+    await write('0');
+    await write('3');
+    rmSync(path('boot/current.json'));
+    writeFileSync(path('boot/uboot.txt'), 'pv_try=2\0pv_rev=3\0\0\0');
+    await write('4');
+    assert.equal(existsSync(path('boot/current.json')), false);
+    const checked = await checkPath(storage);
+    assert.ok(!('wrong' in checked));
+    assert.match(checked.summary, /^revision 3 of storage/);
   });
 });

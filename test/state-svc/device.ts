@@ -166,7 +166,8 @@ export async function createDevice(
       const channel = bus.connect('state-svc');
       disk = mortalStore(openRevisionStore(storage, checksums));
       const { store } = disk;
-      const bootStore = openBootStore(storage);
+      const steps = openStepStore(storage, log);
+      const bootStore = openBootStore(storage, steps);
       const { save } = bootStore;
       const metadata = await openMetadata(
         join(storage, 'cache'),
@@ -178,7 +179,6 @@ export async function createDevice(
         ...{ folder: join(storage, 'meta'), metadata, clock, log },
         intervalMs: () => 10_000,
       });
-      const steps = openStepStore(storage, log);
       await steps.open();
       const started = await runRevision({
         channel,

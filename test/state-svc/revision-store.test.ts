@@ -10,7 +10,9 @@ import { build } from 'esbuild';
 import { openBootStore } from '../../services/state-svc/boot-store.ts';
 import { type Checksums, createChecksums } from '../../services/state-svc/checksum-pool.ts';
 import { objectsOf, openRevisionStore, type RevisionStore } from '../../services/state-svc/revision-store.ts';
+import { openStepStore } from '../../services/state-svc/step-store.ts';
 import { PERMISSION_FLAG } from '../../services/supervisor/spawn-service.ts';
+import { silentLogger } from '../../shared/log/logger.ts';
 import { MAX_CONFIG_BYTES } from '../../shared/lxc-config/parse.ts';
 import { asRun } from '../kit/as-run.ts';
 import { sha256 } from './device.ts';
@@ -121,7 +123,7 @@ describe('revision store', () => {
   });
 
   it('reads revision 0 where nothing says otherwise', async () => {
-    const boot = openBootStore(storage);
+    const boot = openBootStore(storage, openStepStore(storage, silentLogger));
     assert.deepEqual(await boot.load(), { ok: true, value: { revision: '0' } });
     await mkdir(join(storage, 'boot'));
     await writeFile(join(storage, 'boot/current.json'), '{"revision":"locals/mine"}');

@@ -1,0 +1,99 @@
+// A storage that Pantavisor has left, or of which it is not written which revision ran: what runs then, and what is not removed.
+import assert from 'node:assert/strict';
+import { readdirSync } from 'node:fs';
+import { mkdir, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { describe, it } from 'node:test';
+import { eventually, PATIENCE_MS } from '../kit/eventually.ts';
+import { type Device, stateOf, TRIAL, writeRevision } from './device.ts';
+import { APP, useDevices } from './kit.ts';
+import { command, onDisk } from './updates-kit.ts';
+
+const DONE = { status: 'DONE', 'status-msg': 'Update finished', progress: 100, retries: 0 };
+
+const openDevice = useDevices();
+
+/** Revision 0 has `a`; 2, 3 and 4 have `b`, of which 3 is DONE and 4 was being tried. */
+async function open(uboot?: string): Promise<Device> {
+  const device = await openDevice({ a: APP }, {});
+  const progresses = { 2: { ...DONE, status: 'ERROR' }, 3: DONE, 4: { ...DONE, status: 'TESTING' } };
+  for (const [name, progress] of Object.entries(progresses)) {
+    await writeRevision(device.storage, name, stateOf({ b: APP }, {}));
+    await mkdir(join(device.storage, 'trails', name, '.pv'));
+    await writeFile(join(device.storage, 'trails', name, '.pv/progress'), JSON.stringify(progress));
+  }
+  await mkdir(join(device.storage, 'boot'));
+  if (uboot !== undefined) await writeFile(join(device.storage, 'boot/uboot.txt'), uboot);
+  return device;
+}
+
+const trails = ({ storage }: Device) => readdirSync(join(storage, 'trails')).filter((name) => name !== 'locals');
+
+async function commit(it: Device, revision: string): Promise<void> {
+  assert.equal(await command(it, 'LOCAL_RUN', revision), 'accepted');
+  await eventually(`${revision} is committed`, PATIENCE_MS, () => {
+    const { trying, assumedBeside } = onDisk(it);
+    if (trying?.started?.heldSinceMs !== undefined) it.clock.advance(TRIAL.commitDelayMs);
+    return assumedBeside === undefined;
+  });
+}
+
+describe('a storage that Pantavisor has left', () => {
+  it('goes on with the revision that U-Boot was told, and what was tried beside it counts for nothing', async () => {
+    const it = await open('pv_try=4\0pv_rev=3\0\0\0\0');
+    await (await it.boot()).settled;
+    await it.untilStatus('b', 'STARTED');
+    assert.equal(onDisk(it).revision, '3');
+    assert.deepEqual((await it.state.health({})).ok && (await it.state.health({})), {
+      ok: true,
+      value: { reasons: [] },
+    });
+    assert.ok((await it.state.collectGarbage({})).ok);
+    assert.deepEqual(trails(it), ['3']);
+  });
+
+  for (const [what, uboot] of [
+    ['where nothing says which revision ran', undefined],
+    ['where the one that is named is gone', 'pv_rev=9\0'],
+    ['where a name is none', 'pv_rev=../3\0'],
+  ] as const) {
+    it(`runs 0 ${what}, says so over restarts, and removes nothing`, async () => {
+      const it = await open(uboot);
+      for (const how of [{}, {}, { cut: true }]) {
+        await (await it.boot(how)).settled;
+        await it.untilStatus('a', 'STARTED');
+        const health = await it.state.health({});
+        assert.ok(health.ok);
+        assert.deepEqual(
+          health.value.reasons.map(({ code, message }) => [code, /pvcontrol cmd run 3/.test(message)]),
+          [['REVISION_ASSUMED', true]],
+        );
+        const collected = await it.state.collectGarbage({});
+        assert.ok(!collected.ok);
+        assert.equal(collected.error.code, 'STORE_FAILED');
+        assert.deepEqual(trails(it), ['0', '2', '3', '4']);
+      }
+    });
+  }
+
+  for (const revision of ['0', '3']) {
+    it(`is in doubt until the user has run the one that is meant: ${revision}`, async () => {
+      const it = await open();
+      await (await it.boot()).settled;
+      await it.untilStatus('a', 'STARTED');
+      await commit(it, revision);
+      const health = await it.state.health({});
+      assert.deepEqual(health.ok && health.value.reasons, []);
+      assert.ok((await it.state.collectGarbage({})).ok);
+      assert.deepEqual(trails(it), revision === '0' ? ['0'] : ['0', '3']);
+    });
+  }
+
+  it('is no other than a new one where nothing else was found good', async () => {
+    const it = await open();
+    await writeFile(join(it.storage, 'trails/3/.pv/progress'), JSON.stringify({ ...DONE, status: 'WONTGO' }));
+    await (await it.boot()).settled;
+    await it.untilStatus('a', 'STARTED');
+    assert.deepEqual(await it.state.health({}), { ok: true, value: { reasons: [] } });
+  });
+});
