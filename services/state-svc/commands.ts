@@ -74,15 +74,11 @@ export function createCommands(context: CommandContext): Commands {
 
   /** The state of `source` becomes that of revision 0. */
   const makeFactory = async (source: string): Promise<CommandFailure | undefined> => {
-    try {
-      const text = await steps.stateText(source);
-      if (text === undefined) return { code: 'NO_SUCH_STEP', name: source };
-      if (await steps.has(FACTORY)) await steps.replaceState(FACTORY, text);
-      else await steps.put(FACTORY, text, new Map());
-      return undefined;
-    } catch (error) {
-      return { code: 'STORE_FAILED', reason: String(error).slice(0, 500) };
-    }
+    const text = await steps.stateText(source);
+    if (text === undefined) return { code: 'NO_SUCH_STEP', name: source };
+    if (await steps.has(FACTORY)) await steps.replaceState(FACTORY, text);
+    else await steps.put(FACTORY, text, new Map());
+    return undefined;
   };
 
   /** Asked for once it is what it is to be: whoever starts next would run the old one. */
@@ -109,6 +105,19 @@ export function createCommands(context: CommandContext): Commands {
     return (await steps.has(name)) ? undefined : { code: 'NO_SUCH_STEP', name };
   };
 
+  const revisionCommand = async (op: CommandOp, payload: string): Promise<CommandFailure | undefined> => {
+    if (op === 'MAKE_FACTORY') return factoryFrom(payload);
+    const refused = await refusedName(payload);
+    if (refused !== undefined) return refused;
+    const how = HOW[op];
+    if (how === undefined) return start(`the check of revision ${payload}`, () => updates.apply(payload));
+    if (how.once && payload === FACTORY) {
+      return { code: 'UNSUPPORTED', reason: 'the factory revision cannot be tried once; run it' };
+    }
+    await updates.ask(payload, how);
+    return start(`revision ${payload}`, () => updates.run(payload, how));
+  };
+
   return {
     collectGarbage: context.collectGarbage,
     async run(op, payload) {
@@ -126,19 +135,11 @@ export function createCommands(context: CommandContext): Commands {
       if (op === 'POWEROFF_DEVICE') return start('a poweroff', () => goingDown(reboots.powerOff(payload)));
       // Before the first wait: a second command must meet it.
       accepted = op;
-      const refused = op === 'MAKE_FACTORY' ? await factoryFrom(payload) : await refusedName(payload);
-      if (refused !== undefined || op === 'MAKE_FACTORY') {
-        if (refused !== undefined) accepted = undefined;
-        return refused;
-      }
-      const how = HOW[op];
-      if (how === undefined) return start(`the check of revision ${payload}`, () => updates.apply(payload));
-      if (how.once && payload === FACTORY) {
-        accepted = undefined;
-        return { code: 'UNSUPPORTED', reason: 'the factory revision cannot be tried once; run it' };
-      }
-      await updates.ask(payload, how);
-      return start(`revision ${payload}`, () => updates.run(payload, how));
+      const refused = await revisionCommand(op, payload).catch(
+        (error: unknown): CommandFailure => ({ code: 'STORE_FAILED', reason: String(error).slice(0, 500) }),
+      );
+      if (refused !== undefined) accepted = undefined;
+      return refused;
     },
   };
 }

@@ -22,9 +22,10 @@ export interface StepStore {
   has(name: string): Promise<boolean>;
   /** Undefined when it is gone. */
   row(name: string): Promise<StepRow | undefined>;
+  /** Of a new one where it cannot be read: what is only told to people keeps nobody from running it. Never rejects. */
   progress(name: string): Promise<StepProgress>;
   setProgress(name: string, progress: StepProgress): Promise<void>;
-  /** `''` when there is none. */
+  /** `''` when there is none, or none that can be read. Never rejects. */
   commitMessage(name: string): Promise<string>;
   setCommitMessage(name: string, message: string): Promise<void>;
   stateText(name: string): Promise<string | undefined>;
@@ -49,6 +50,15 @@ export function openStepStore(storage: string, log: Logger): StepStore {
   const trail = (name: string): string => join(trails, name);
   const beside = (name: string, suffix: string): string => join(dirname(trail(name)), `.${basename(name)}.${suffix}`);
   const folders = [trails, join(trails, LOCALS)];
+  /** Undefined: it is not there, or cannot be read, which is told. */
+  const note = (name: string, file: 'progress' | 'commitmsg'): string | undefined => {
+    try {
+      return readIfPresent(join(trail(name), '.pv', file));
+    } catch (error) {
+      log.warn(`${file} of revision ${name} cannot be read: ${String(error)}`);
+      return undefined;
+    }
+  };
 
   const store: StepStore = {
     async open() {
@@ -74,14 +84,13 @@ export function openStepStore(storage: string, log: Logger): StepStore {
       };
     },
     async progress(name) {
-      const text = readIfPresent(join(trail(name), '.pv/progress'));
+      const text = note(name, 'progress');
       return (text === undefined ? undefined : parseProgress(text)) ?? progressAt('ready');
     },
     setProgress: (name, progress) =>
       writeAtomically(join(trail(name), '.pv/progress'), `${JSON.stringify(progress)}\n`),
     async commitMessage(name) {
-      const text = readIfPresent(join(trail(name), '.pv/commitmsg')) ?? '';
-      return text.trimEnd().slice(0, MAX_COMMITMSG_BYTES);
+      return (note(name, 'commitmsg') ?? '').trimEnd().slice(0, MAX_COMMITMSG_BYTES);
     },
     setCommitMessage: (name, message) => writeAtomically(join(trail(name), '.pv/commitmsg'), message),
     stateText: async (name) => readIfPresent(join(trail(name), '.pvr/json')),

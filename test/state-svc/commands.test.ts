@@ -1,6 +1,6 @@
 // Commands about revisions, and what they may not do to each other.
 import assert from 'node:assert/strict';
-import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { mkdirSync, readFileSync, symlinkSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, it } from 'node:test';
 import { type Device, stateOf } from './device.ts';
@@ -57,6 +57,17 @@ describe('commands', () => {
     assert.equal(await command(it, 'MAKE_FACTORY', 'locals/none'), 'NO_SUCH_STEP');
     assert.equal(await command(it, 'POWEROFF_DEVICE', 'bye'), 'accepted');
     await it.until(() => it.reboots.includes('POWEROFF'));
+  });
+
+  it('about a revision that the disk does not give are refused, and nothing is in the way of the next', async () => {
+    const it = await open(THREE);
+    await install(it, 'locals/x', CHANGED_B);
+    mkdirSync(join(it.storage, 'trails/locals/loop'));
+    symlinkSync('.pvr', join(it.storage, 'trails/locals/loop/.pvr'));
+    for (const op of ['LOCAL_RUN', 'LOCAL_APPLY', 'MAKE_FACTORY'] as const) {
+      assert.equal(await command(it, op, 'locals/loop'), 'STORE_FAILED', op);
+    }
+    assert.equal(await command(it, 'LOCAL_APPLY', 'locals/x'), 'accepted');
   });
 
   it('apply checks a revision and runs nothing of it', async () => {

@@ -1,9 +1,11 @@
 // When hooks are told what, and what becomes of starts and updates when one fails.
 import assert from 'node:assert/strict';
+import { mkdirSync } from 'node:fs';
+import { join } from 'node:path';
 import { describe, it } from 'node:test';
 import { eventually, PATIENCE_MS } from '../kit/eventually.ts';
 import { createDevice, type Device, stateOf, writeRevision } from './device.ts';
-import { APP, FAILED } from './kit.ts';
+import { APP, FAILED, useDevices } from './kit.ts';
 import {
   CHANGED_B,
   command,
@@ -23,6 +25,7 @@ import {
 } from './updates-kit.ts';
 
 const open = deviceForEach();
+const openDevice = useDevices();
 const SYSTEM = { s: { group: 'platform' } };
 const CHANGED = { s: { group: 'platform', logs: [] } };
 
@@ -48,6 +51,16 @@ describe('hooks of a start', () => {
       { event: 'system-start', ...about, status: 'NEW' },
       { event: 'system-done', ...about, status: it.world.hooks[1]?.status },
     ]);
+  });
+
+  it('are told that the revision is new where it cannot be read how far it has come', async () => {
+    const it = await openDevice(THREE);
+    mkdirSync(join(it.storage, 'trails/0/.pv/progress'), { recursive: true });
+    await it.boot();
+    for (const name of Object.keys(THREE)) await it.untilStatus(name, 'STARTED');
+    assert.equal(it.world.hooks[0]?.status, 'NEW');
+    assert.ok(it.lines.some((line) => /^warn .*progress.*EISDIR/.test(line)));
+    assert.equal((await progressOf(it, '0')).status, 'NEW');
   });
 
   it('are no start while containers of before are there', async () => {
