@@ -1,6 +1,7 @@
 // The network block: both spellings, statics, MACs, and what containers bake into their own LXC configuration.
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
+import { lxcContract } from '../../services/lxc-svc/contract.ts';
 import { container, parse, problems, revisionOf, state, warnings } from './states.ts';
 
 const net = (name: string, network: unknown) => container(name, { network });
@@ -42,6 +43,13 @@ describe('revision.network', () => {
     const hostnameOf = (hostname: string) =>
       revisionOf(state(net('a', { pool: 'lab', hostname }))).containers[0]?.hostname;
     for (const name of ['my_app', '_app', 'app_', 'my_app.local']) assert.equal(hostnameOf(name), name);
+    // Whoever sets it takes it as well.
+    const { params } = lxcContract.requests.start;
+    const start = (hostname: string) =>
+      params.safeParse({ container: 'a', hostname, network: { kind: 'host' }, roles: [] });
+    for (const name of ['my_app', '_app', 'app_', 'a']) assert.deepEqual(start(name).error?.issues ?? [], []);
+    const named = revisionOf(state(net('my_app', { pool: 'lab' }))).containers[0];
+    assert.equal(named?.hostname, 'my-app', 'as far as it is Berth that names it');
   });
 
   it('offers only addresses that a container may have', () => {
