@@ -216,9 +216,21 @@ function readText(file: string, path: string, problems: Problem[]): string | und
   }
 }
 
+/** Also those behind a link. What lies beside them would be missing from the revision without a word; hidden files are the editor's or git's. */
 function subfolders(folder: string, problems: Problem[]): readonly string[] {
   if (!exists(folder)) return [];
-  return entriesOf(folder, problems).flatMap((entry) => (entry.isDirectory() ? [entry.name] : []));
+  return entriesOf(folder, problems).flatMap(({ name }) => {
+    const at = join(folder, name);
+    const found = statSync(at, { throwIfNoEntry: false });
+    if (found?.isDirectory() === true) return [name];
+    if (found === undefined) problems.push(problem(at, 'NOT_A_FOLDER', 'is a link to nothing'));
+    else if (!name.startsWith('.')) {
+      problems.push(
+        problem(at, 'NOT_A_FOLDER', 'is no folder; containers/ holds one for each container, and nothing else'),
+      );
+    }
+    return [];
+  });
 }
 
 function entriesOf(folder: string, problems: Problem[]): readonly Dirent[] {

@@ -312,6 +312,24 @@ describe('berth pack refuses before it writes', () => {
     assert.equal(existsSync(out('unreadable-out')), false);
   });
 
+  it('what is no folder in containers/, and takes a link to one for it', async () => {
+    const source = scratch.write('beside', soundSource());
+    const elsewhere = scratch.write('elsewhere', soundSource());
+    const containers = join(source, 'containers');
+    symlinkSync(join(elsewhere, 'containers/one'), join(containers, 'two'));
+    writeFileSync(join(containers, '.gitkeep'), '');
+    const taken = await pack(source, '-o', out('beside-out'));
+    assert.equal(taken.exitCode, 0, taken.stderr);
+    assert.equal(existsSync(out('beside-out/trails/0/two/root.squashfs')), true);
+    writeFileSync(join(containers, 'notes.txt'), '');
+    symlinkSync('/nowhere', join(containers, 'three'));
+    const refused = await pack(source, '-o', out('beside-not'));
+    assert.equal(refused.exitCode, 1);
+    assert.match(refused.stderr, /containers\/notes\.txt: is no folder/);
+    assert.match(refused.stderr, /containers\/three: is a link to nothing/);
+    assert.equal(existsSync(out('beside-not')), false);
+  });
+
   it('a link or a device in a configuration overlay', async () => {
     const source = scratch.write('linked', soundSource({ 'containers/one/config/etc/a': 'a' }));
     symlinkSync('/etc/shadow', join(source, 'containers/one/config/etc/b'));
