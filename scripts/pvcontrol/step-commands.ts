@@ -5,12 +5,13 @@ import process from 'node:process';
 import { Readable } from 'node:stream';
 import { text } from 'node:stream/consumers';
 import { createGunzip } from 'node:zlib';
+import { revisionName } from '../../shared/schema/names.ts';
 import { createProgressBar } from '../berth/progress-bar.ts';
 import { stdinBytes } from './command-line.ts';
 import { type Arguments, type Command, type Context, complain, conclude } from './context.ts';
 import type { Answer } from './control-socket.ts';
 import { stepPath } from './device-commands.ts';
-import { EXIT, type ExitCode } from './failure.ts';
+import { EXIT, type ExitCode, printable } from './failure.ts';
 import { BadArchive, tarEntries } from './tar-entries.ts';
 import { receive, send } from './transfer.ts';
 
@@ -20,22 +21,26 @@ const LOCAL = { name: 'locals/NAME', what: 'the name of the revision, locals/NAM
 const ARCHIVE = { name: 'FILE.tgz', what: 'FILE.tgz, an archive of berth pack or pvr,', completes: 'files' } as const;
 
 const REVISIONS = 'Revisions';
+/** Of a revision's name, after locals/. */
+const MAX_NAME = 64;
 const OBJECT_ENTRY = /^objects\/([0-9a-f]{64})$/;
 
-/** A file, or so many bytes of standard input. */
-function source(path: string): { readonly stream: Readable; readonly bytes: number } {
+/** A file, or so many bytes of standard input. Of a pipe nobody knows how many there will be. */
+function source(path: string): { readonly stream: Readable; readonly bytes: number | undefined } {
   const fromStdin = stdinBytes(path);
   if (fromStdin !== undefined) return { stream: process.stdin, bytes: fromStdin };
   // Before the stream, whose error nobody would wait for yet.
-  const { size } = statSync(path);
-  return { stream: createReadStream(path), bytes: size };
+  const found = statSync(path);
+  return { stream: createReadStream(path), bytes: found.isFile() ? found.size : undefined };
 }
 
 async function putFile(context: Context, path: string, target: string, name: string): Promise<ExitCode> {
   const bar = createProgressBar(process.stderr, 1);
   try {
     const { stream, bytes } = source(path);
-    const onSent = (sent: number): void => bar.update(name, bytes === 0 ? 1 : sent / bytes);
+    const onSent = (sent: number): void => {
+      if (bytes !== undefined) bar.update(name, bytes === 0 ? 1 : sent / bytes);
+    };
     const answer = await send(context.socket, target, { stream, bytes, onSent });
     bar.clear();
     return conclude(answer);
@@ -47,9 +52,11 @@ async function putFile(context: Context, path: string, target: string, name: str
 
 function complainOf(path: string, error: unknown): ExitCode {
   if (error instanceof BadArchive) return complain(`${path}: ${error.message}; berth pack -o FILE.tgz makes one`);
-  // What Node says of files names them.
-  if (error instanceof Error && 'code' in error && 'syscall' in error) return complain(error.message);
-  if (error instanceof Error && 'code' in error) return complain(`${path}: ${error.message}`);
+  // What Node says of files names most of them.
+  if (error instanceof Error && 'code' in error && 'path' in error) return complain(error.message);
+  if (error instanceof Error && 'code' in error) {
+    return complain(`${path}: ${error.code === 'EISDIR' ? 'is a folder; name a file' : error.message}`);
+  }
   throw error;
 }
 
@@ -61,11 +68,22 @@ async function getObject({ socket }: Context, [sha = '']: Arguments): Promise<Ex
 /** `locals/` and the file's name, as far as that can be a revision's. */
 function defaultName(file: string): string {
   const name = basename(file).replace(/\.(tgz|tar\.gz)$/, '');
-  return `locals/${name.replace(/[^A-Za-z0-9._-]+/g, '-').replace(/^[^A-Za-z0-9]+/, '')}`;
+  const legal = name.replace(/[^A-Za-z0-9._-]+/g, '-').replace(/^[^A-Za-z0-9]+/, '');
+  return `locals/${legal.slice(0, MAX_NAME)}`;
+}
+
+/** What the device says of it too, but only once it has all objects. */
+function isLocalName(name: string): boolean {
+  return name.startsWith('locals/') && revisionName.safeParse(name).success;
 }
 
 async function install(context: Context, [file = '', given]: Arguments): Promise<ExitCode> {
   const name = given ?? defaultName(file);
+  if (!isLocalName(name)) {
+    return complain(
+      `'${printable(name)}' cannot be the name of a revision: write locals/ and 1–${MAX_NAME} of A-Z a-z 0-9 . _ -, the first a letter or digit`,
+    );
+  }
   const bar = createProgressBar(process.stderr, 1);
   try {
     const answer = await installArchive(context.socket, file, name, (what, fraction) => bar.update(what, fraction));
