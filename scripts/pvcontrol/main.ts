@@ -29,8 +29,11 @@ async function run(argv: readonly string[]): Promise<ExitCode> {
   }
 }
 
-// A reader that has seen enough (head, grep -q) is no error.
-process.stdout.on('error', () => undefined);
+// A reader that has seen enough (head, grep -q) is no error; that what was asked for could not be written is one, and nothing is left to do.
+process.stdout.on('error', (error: NodeJS.ErrnoException) => {
+  if (error.code !== 'EPIPE') process.exit(complain(`the answer cannot be written: ${error.message}`));
+});
+process.stderr.on('error', () => undefined);
 run(process.argv.slice(2)).then(
   (exitCode) => {
     process.exitCode = exitCode;

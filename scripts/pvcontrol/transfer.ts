@@ -89,14 +89,21 @@ function problemsOf(header: string): readonly string[] {
   }
 }
 
-/** The body goes to `out` when the status is 200, and into the answer when it is not. */
+/** The body goes to `out` when the status is 200, and into the answer when it is not. What goes wrong with `out` is for whoever listens to it. */
 export function receive(socket: string, path: string, out: Writable): Promise<Answer> {
   return new Promise((resolve, reject) => {
     const outgoing = request({ socketPath: socket, path, agent: false }, (incoming) => {
       const status = incoming.statusCode ?? 0;
       if (status === 200) {
+        let outFailed = false;
+        out.once('error', () => {
+          outFailed = true;
+        });
         // stdout stays open: it is not ours to end.
-        pipeline(incoming, out, { end: false }).then(() => resolve({ status, body: '' }), reject);
+        pipeline(incoming, out, { end: false }).then(
+          () => resolve({ status, body: '' }),
+          (error) => (outFailed ? resolve({ status, body: '' }) : reject(explain(socket, error))),
+        );
         return;
       }
       const chunks: Buffer[] = [];

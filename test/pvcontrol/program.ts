@@ -20,6 +20,8 @@ export interface Program {
   readonly runWith: (input: string, ...args: string[]) => Promise<Ran>;
   /** With only the first line of what it prints read; the code of both. */
   readonly runToHead: (...args: string[]) => Promise<Ran>;
+  /** A script for bash(1), to which it is the command `pvcontrol`. */
+  readonly runShell: (script: string) => Promise<Ran>;
   /** On a pseudo-terminal of that many columns; stdout and stderr are one stream there. */
   readonly onTerminal: (columns: number, environment: Record<string, string>, ...args: string[]) => Promise<Ran>;
   readonly remove: () => void;
@@ -41,6 +43,8 @@ export async function bundleProgram(): Promise<Program> {
     runWith: (input, ...args) => collect(process.execPath, [program, ...args], {}, input),
     runToHead: (...args) =>
       collect('bash', ['-c', 'set -o pipefail; "$@" | head -n 1', 'bash', process.execPath, program, ...args], {}),
+    runShell: (script) =>
+      collect('bash', ['-c', `pvcontrol() { '${process.execPath}' '${program}' "$@"; }; ${script}`], {}),
     onTerminal(columns, environment, ...args) {
       const words = [process.execPath, program, ...args].map((word) => `'${word}'`).join(' ');
       // script(1) takes a shell's command; every word above is the test's own.

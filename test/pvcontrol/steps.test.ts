@@ -70,6 +70,27 @@ describe('pvcontrol objects', () => {
     assert.deepEqual(put, { exitCode: 0, stdout: '', stderr: '' });
   });
 
+  it('puts what a pipe brings, of which nobody knows the size', async () => {
+    const put = await program.runShell(
+      `pvcontrol -s ${rig.host} objects put <(printf '%s\\n' '${CONTENT.trim()}') ${SHA}`,
+    );
+    assert.deepEqual(put, { exitCode: 0, stdout: '', stderr: '' });
+    assert.equal(rig.world.store.objects.get(SHA)?.toString(), CONTENT);
+  });
+
+  it('says so when what it got cannot be written, and nothing when nobody reads all of it', async () => {
+    const large = 'x'.repeat(5_000_000);
+    mkdirSync(join(rig.folder, 'objects'), { recursive: true });
+    writeFileSync(join(rig.folder, 'objects', digestOf(large)), large);
+    for (const command of [`objects get ${digestOf(large)}`, 'ls', '--help']) {
+      const ran = await program.runShell(`pvcontrol -s ${rig.host} ${command} > /dev/full`);
+      const stderr = 'pvcontrol: the answer cannot be written: ENOSPC: no space left on device, write\n';
+      assert.deepEqual(ran, { exitCode: 255, stdout: '', stderr }, command);
+    }
+    const head = `pvcontrol -s ${rig.host} objects get ${digestOf(large)} | head -c 1; echo " \${PIPESTATUS[0]}"`;
+    assert.deepEqual(await program.runShell(head), { exitCode: 0, stdout: 'x 0\n', stderr: '' });
+  });
+
   it('gets one to standard output', async () => {
     mkdirSync(join(rig.folder, 'objects'), { recursive: true });
     writeFileSync(join(rig.folder, 'objects', SHA), CONTENT);
@@ -85,6 +106,13 @@ describe('pvcontrol objects', () => {
     const missing = await run('objects', 'put', '/nowhere/file', SHA);
     assert.equal(missing.exitCode, 255);
     assert.match(missing.stderr, /ENOENT: no such file or directory, .*'\/nowhere\/file'/);
+    for (const words of [
+      ['objects', 'put', program.folder, SHA],
+      ['steps', 'install', program.folder, 'locals/x'],
+    ]) {
+      const { exitCode, stderr } = await run(...words);
+      assert.deepEqual([exitCode, stderr], [255, `pvcontrol: ${program.folder}: is a folder; name a file\n`]);
+    }
   });
 
   it('shows on a terminal how far an upload is', async () => {
@@ -105,6 +133,21 @@ describe('pvcontrol steps', () => {
     assert.deepEqual([...rig.world.store.objects.keys()].sort(), [SHA, digestOf('another')].sort());
     assert.ok(rig.world.store.steps.has('locals/two'));
     assert.deepEqual(await run('steps', 'install', path), { exitCode: 0, stdout: 'locals/my-app\n', stderr: '' });
+  });
+
+  it('refuses a name that no revision can have before anything is sent', async () => {
+    for (const [name, words] of [
+      ['locals/', [archive('.tgz', [CONTENT])]],
+      ['two', [archive('two.tgz', [CONTENT]), 'two']],
+      [`locals/${'x'.repeat(65)}`, [archive('long.tgz', [CONTENT]), `locals/${'x'.repeat(65)}`]],
+    ] as const) {
+      const { exitCode, stderr } = await run('steps', 'install', ...words);
+      assert.deepEqual([exitCode, rig.world.store.objects.size], [255, 0]);
+      assert.ok(stderr.startsWith(`pvcontrol: '${name}' cannot be the name of a revision: `), stderr);
+    }
+    const long = await run('steps', 'install', archive(`${'x'.repeat(80)}.tgz`, [CONTENT]));
+    assert.equal(long.stdout, `locals/${'x'.repeat(64)}\n`);
+    rig.world.store.steps.delete(long.stdout.trim());
   });
 
   it('passes over what is no object, and takes nothing out of the archive onto the disk', async () => {
