@@ -46,6 +46,8 @@ async function adoptRun(core: ContainerCore, run: Run, ready: boolean): Promise<
   record.run = run;
   for (const event of ['mounted', 'starting', 'started'] as const) core.apply(event);
   if (ready) core.apply('signalled');
+  // When it became what it is, as near as anybody knows: the events above only say when that was learnt. A clock may have been set back.
+  record.sinceMs = Math.min(record.sinceMs, run.startedMs);
   core.context.log.info(`container ${plan.name}: adopted, its init runs as pid ${run.pid}`);
   const known: Partial<Intent> = { recoveryDelayMs: null };
   if (ready) known.readyPid = run.pid;

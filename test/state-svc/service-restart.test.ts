@@ -27,6 +27,25 @@ describe('a restart of state-svc', () => {
     assert.ok(!it.world.calls.some((call) => /lxc\.(mount|start|stop|unmount)/.test(call)), it.world.calls.join());
   });
 
+  it('tells since when what it adopts runs, and nothing that is still to come where the clock was set back', async () => {
+    const it = await open({ app: { ...APP, status_goal: 'READY' }, web: APP });
+    await it.boot();
+    await it.untilStatus('app', 'STARTED');
+    assert.ok((await it.state.signalReady({ container: 'app' })).ok);
+    const { since } = await it.untilStatus('web', 'STARTED');
+    for (const how of [{}, { tree: true }]) {
+      it.clock.advance(3_600_000);
+      await (await it.boot(how)).settled;
+      assert.equal((await it.untilStatus('app', 'READY')).since, since);
+      assert.equal((await it.untilStatus('web', 'STARTED')).since, since);
+    }
+    const running = it.world.containers.get('web')?.running;
+    assert.ok(running);
+    running.startedMs = it.clock.nowMs() + 3_600_000;
+    await (await it.boot()).settled;
+    assert.equal(Date.parse((await it.untilStatus('web', 'STARTED')).since), it.clock.nowMs());
+  });
+
   for (const tree of [false, true]) {
     it(`tells of nothing that runs that it does not, however long lxc-svc is away${tree ? ', nor of the whole tree' : ''}`, async () => {
       const it = await open({ web: { ...APP, status_goal: 'READY' } });
