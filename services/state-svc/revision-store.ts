@@ -27,6 +27,8 @@ export interface RevisionStore {
   verifyObjects(objects: ReadonlyMap<string, string>, occasion?: Occasion): Promise<readonly Problem[]>;
   /** Whether it was damaged, or could not be read, when this process hashed it last. */
   isSuspect(digest: string): boolean;
+  /** What came in its place has been hashed. */
+  onReplaced(digest: string): void;
   verifySignatures: SignatureCheck;
   /** Makes the hard links that are missing and replaces those that lead elsewhere; right ones stay untouched. */
   checkOut(revision: string, objects: ReadonlyMap<string, string>): Promise<readonly Problem[]>;
@@ -70,6 +72,7 @@ export function openRevisionStore(
       return readConfigObject(objectPath(digest));
     },
     isSuspect: (digest) => suspects.has(digest),
+    onReplaced: (digest) => void suspects.delete(digest),
     verifySignatures: signatures,
     async verifyObjects(objects, occasion = 'known') {
       // One that is missing is found when it is linked.

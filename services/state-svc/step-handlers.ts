@@ -41,8 +41,8 @@ export function createStepHandlers(desk: StepDesk, runner: Pick<RevisionRunner, 
       const next = from + page.length < names.length ? page.at(-1) : undefined;
       return ok({ objects: rows, ...(next === undefined ? {} : { next }) });
     },
-    async beginUpload(wanted) {
-      const began = await uploads.begin(wanted);
+    async beginUpload(wanted, { signal }) {
+      const began = await uploads.begin(wanted, signal);
       return began.kind === 'refused' ? fail(began.error) : ok(began);
     },
     async finishUpload({ id }) {

@@ -22,7 +22,11 @@ export type BeganUpload =
 export interface Uploads {
   /** What an earlier process left behind is removed. Never rejects. */
   open(): Promise<void>;
-  begin(wanted: { readonly sha256?: string | undefined; readonly bytes?: number | undefined }): Promise<BeganUpload>;
+  /** Of one that is aborted nothing is left: nobody hears its id. */
+  begin(
+    wanted: { readonly sha256?: string | undefined; readonly bytes?: number | undefined },
+    signal: AbortSignal,
+  ): Promise<BeganUpload>;
   /** Undefined: there is no such upload of an object. `'done'`: it is in the store. */
   finish(id: string): Promise<'done' | StoreFailure | undefined>;
   /** The text of an upload that was no object's; it is over with that, also when it was too long: then undefined. */
@@ -36,22 +40,24 @@ export interface Uploads {
 export interface UploadContext {
   readonly storage: string;
   readonly objects: ObjectStore;
-  readonly store: Pick<RevisionStore, 'isSuspect' | 'verifyObjects'>;
-  readonly room: StorageRoom;
+  readonly store: Pick<RevisionStore, 'isSuspect' | 'onReplaced' | 'verifyObjects'>;
+  readonly room: Pick<StorageRoom, 'availableBytes'>;
   readonly log: Logger;
   /** Tries to. Never rejects. */
   makeRoom(): Promise<void>;
 }
 
 /** At a time; more than ctl-svc serves at once. */
-const MAX_UPLOADS = 64;
+export const MAX_UPLOADS = 64;
 const UPLOAD_MODE = 0o660;
+/** Hashed before its upload is answered: a second's work on a slow disk. */
+const SMALL_BYTES = 16 * 1024 * 1024;
 
 interface Upload {
   readonly sha256: string | undefined;
   /** Bytes that were announced; 0 when nobody said. */
   readonly bytes: number;
-  /** The object that is there is damaged. */
+  /** The object that is there is damaged, or may be. */
   readonly replaces: boolean;
 }
 
@@ -83,10 +89,14 @@ export function createUploads({ storage, objects, store, room, log, makeRoom }: 
     return unpromised();
   };
 
-  /** To hash it each time would take as long as to upload it: only what gives rise to doubt is hashed. */
-  const isDamaged = async (found: StoredObject, bytes: number | undefined): Promise<boolean> => {
+  /**
+   * To hash it each time would take as long as to upload it: only what gives rise to doubt is hashed, and of that what is small. Nobody waits
+   * for the rest, and what comes in its place has the right sha256 or does not become the object.
+   */
+  const mayBeDamaged = async (found: StoredObject, bytes: number | undefined): Promise<boolean> => {
     const isDoubtful = store.isSuspect(found.sha256) || (bytes !== undefined && bytes !== found.bytes);
     if (!isDoubtful) return false;
+    if (found.bytes > SMALL_BYTES) return true;
     const problems = await store.verifyObjects(new Map([[found.sha256, found.sha256]]), 'new');
     for (const { message } of problems) log.warn(`${message}; what is uploaded replaces it`);
     return problems.length > 0;
@@ -101,14 +111,14 @@ export function createUploads({ storage, objects, store, room, log, makeRoom }: 
         log.warn(`what is left of interrupted uploads in ${folder} stays: ${String(error)}`);
       }
     },
-    async begin({ sha256, bytes: announced }) {
+    async begin({ sha256, bytes: announced }, signal) {
       const bytes = announced ?? 0;
       const refused = (error: UploadFailure): BeganUpload => ({ kind: 'refused', error });
       try {
         // Not loaded before anybody uploads: checksum-pool.ts says what it costs.
         const { randomBytes } = await import('node:crypto');
         const present = sha256 === undefined ? undefined : await objects.find(sha256);
-        const replaces = present !== undefined && (await isDamaged(present, announced));
+        const replaces = present !== undefined && (await mayBeDamaged(present, announced));
         if (present !== undefined && !replaces) {
           await objects.touch(present.sha256);
           return { kind: 'present', bytes: present.bytes };
@@ -127,6 +137,7 @@ export function createUploads({ storage, objects, store, room, log, makeRoom }: 
           await (await open(pathOf(id), 'wx', UPLOAD_MODE)).close();
           // The umask would keep the group out. By its path: Node's permission model has no fchmod.
           await chmod(pathOf(id), UPLOAD_MODE);
+          signal.throwIfAborted();
         } catch (error) {
           await drop(id);
           throw error;
@@ -141,6 +152,7 @@ export function createUploads({ storage, objects, store, room, log, makeRoom }: 
       if (upload?.sha256 === undefined) return undefined;
       try {
         await (upload.replaces ? objects.replace : objects.adopt)(pathOf(id), upload.sha256);
+        if (upload.replaces) store.onReplaced(upload.sha256);
         return 'done';
       } catch (error) {
         return failureOf(error);

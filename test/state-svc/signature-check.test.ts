@@ -143,7 +143,7 @@ describe('an update to a state', () => {
       },
     });
     const put = async (name: string, document: object): Promise<string> => {
-      const began = await desk.uploads.begin({});
+      const began = await desk.uploads.begin({}, new AbortController().signal);
       assert.ok('path' in began);
       writeFileSync(began.path, JSON.stringify(document));
       const failure = await desk.put(name, began.id);
