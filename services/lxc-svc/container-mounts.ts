@@ -15,7 +15,8 @@ import { configFiles, prepareFiles } from './config-files.ts';
 import { mountTargets, mountVolumes, OVERLAY_VOLUME } from './container-volumes.ts';
 import type { Disks } from './disks.ts';
 import { mountExports, removeMountPoints } from './exports.ts';
-import { type DiskRoot, removeGoneRevisions } from './gone-revisions.ts';
+import { createGoneCollector } from './gone-collector.ts';
+import type { DiskRoot } from './gone-revisions.ts';
 import { type LogFile, logFiles, openLogFiles, watchLogFiles } from './log-files.ts';
 import type { MountRecords } from './mount-records.ts';
 import { dropSources } from './mount-sources.ts';
@@ -82,9 +83,6 @@ function isSame(a: MountRecord, b: MountRecord): boolean {
   return isDeepStrictEqual({ ...a, logFiles: [] }, { ...b, logFiles: [] });
 }
 
-/** After the last of a group of containers is mounted, on a slow board. */
-const COLLECT_MS = 1_000;
-
 export function createContainerMounts(context: MountContext): ContainerMounts {
   const { places, records, disks, images, readerGid, log, events } = context;
   const watchers = new Map<string, FolderWatch>();
@@ -113,34 +111,10 @@ export function createContainerMounts(context: MountContext): ContainerMounts {
   };
   const othersDisks = (container: string): ReadonlySet<string> =>
     new Set(recordsInUse(container).flatMap((record) => record.disks.map(({ name }) => name)));
-  const collectNow = async (roots: readonly DiskRoot[]): Promise<void> => {
-    try {
-      for (const root of roots) {
-        const used = new Set(recordsInUse().map(({ revision }) => revision));
-        const gone = await removeGoneRevisions(places, root, used);
-        for (const revision of gone) log.info(`volumes of revision ${revision}, which is gone, are removed`);
-      }
-    } catch (error) {
-      log.warn(`volumes of revisions that are gone stay: ${String(error)}`);
-    }
-  };
-  const rootsToLookAt = new Map<string, DiskRoot>();
-  let isCollecting = false;
-  /** Once for all containers that are mounted together: it reads what all of them use. Nobody waits for it, nor does the process. */
-  const collect = (open: MountRecord['disks']): void => {
-    for (const disk of [undefined, ...open]) {
-      const place = disks.rootOf(disk);
-      rootsToLookAt.set(place.root, place);
-    }
-    if (isCollecting) return;
-    isCollecting = true;
-    setTimeout(() => {
-      isCollecting = false;
-      const roots = [...rootsToLookAt.values()];
-      rootsToLookAt.clear();
-      void collectNow(roots);
-    }, COLLECT_MS).unref();
-  };
+  const collect = createGoneCollector(
+    { places, used: () => new Set(recordsInUse().map(({ revision }) => revision)) },
+    log,
+  );
   const clear = async (
     container: string,
     its: ContainerPlaces,
@@ -251,7 +225,7 @@ export function createContainerMounts(context: MountContext): ContainerMounts {
       }
       events.mounted(container, revision, [...logFiles(its), ...fileLogs(its, wanted.logFiles)]);
       log.info(`mounted ${container} of revision ${revision}`);
-      collect(wanted.disks);
+      collect([undefined, ...wanted.disks].map((disk) => disks.rootOf(disk)));
       return its.rootfs;
     },
     async unmount(container) {

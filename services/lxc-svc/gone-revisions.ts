@@ -27,35 +27,62 @@ export function markRevision(places: Places, root: string, revision: string): vo
   if (lstatSync(mark, { throwIfNoEntry: false }) === undefined) writeFileSync(mark, '', { flag: 'wx', mode: 0o600 });
 }
 
+export interface RemovalOptions {
+  readonly places: Places;
+  /** Revisions that a container is mounted of, which may have lost their trail already. Asked right before any of them is taken away. */
+  readonly used: () => ReadonlySet<string>;
+  /** What of them cannot be removed; it is tried again the next time. */
+  readonly onStuck: (folder: string, error: unknown) => void;
+}
+
 /**
- * `used`: revisions that a container is mounted of, which may have lost their trail already. Answers the revisions whose volumes went.
- * Throws where a trail cannot be looked at. Not to be called twice at a time, nor where <storage>/trails may not be there at all.
+ * Answers the revisions whose volumes went. Throws where a trail cannot be looked at. Not to be called where <storage>/trails may not be there
+ * at all.
  */
 export async function removeGoneRevisions(
-  places: Places,
   { root, isOurs }: DiskRoot,
-  used: ReadonlySet<string>,
+  { places, used, onStuck }: RemovalOptions,
 ): Promise<readonly string[]> {
   const folder = join(root, 'revision');
-  // What an earlier removal left would be in the way of the next one of its name.
-  await removeMoved(folder);
+  // What an earlier removal left.
+  await removeMoved(folder, onStuck);
   const revisions = [...entriesOf(folder), ...entriesOf(join(folder, 'locals')).map((name) => `locals/${name}`)];
+  const inUse = used();
   const gone = revisions.filter(
     (name) =>
       name !== 'locals' &&
       revisionName.safeParse(name).success &&
-      !used.has(name) &&
+      !inUse.has(name) &&
       !isThere(join(places.storage, 'trails', name)) &&
       (isOurs || isLastOf(places, join(folder, name))),
   );
-  for (const name of gone) renameSync(join(folder, name), join(folder, `${GONE}${name.replace('/', '.')}`));
-  await removeMoved(folder);
-  return gone;
+  const moved = gone.map((name) => ({ name, to: moveAway(folder, name) }));
+  const stuck = await removeMoved(folder, onStuck);
+  return moved.filter(({ to }) => !stuck.has(to)).map(({ name }) => name);
 }
 
-async function removeMoved(folder: string): Promise<void> {
-  const doomed = entriesOf(folder).filter((name) => name.startsWith(GONE));
-  for (const name of doomed) await removeTree(join(folder, name));
+/** Answers its name there. One before it that cannot be removed may have the same name. */
+function moveAway(folder: string, revision: string): string {
+  const name = `${GONE}${revision.replace('/', '.')}`;
+  let to = name;
+  for (let count = 2; lstatSync(join(folder, to), { throwIfNoEntry: false }) !== undefined; count += 1)
+    to = `${name}.${count}`;
+  renameSync(join(folder, revision), join(folder, to));
+  return to;
+}
+
+/** Answers what is left. */
+async function removeMoved(folder: string, onStuck: RemovalOptions['onStuck']): Promise<ReadonlySet<string>> {
+  const stuck = new Set<string>();
+  for (const name of entriesOf(folder).filter((entry) => entry.startsWith(GONE))) {
+    try {
+      await removeTree(join(folder, name));
+    } catch (error) {
+      stuck.add(name);
+      onStuck(join(folder, name), error);
+    }
+  }
+  return stuck;
 }
 
 /** Of a revision that is gone here: this tree's word for it is taken back where others have given theirs. */

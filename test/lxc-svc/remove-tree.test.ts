@@ -1,10 +1,23 @@
 import assert from 'node:assert/strict';
-import { existsSync, mkdirSync, mkdtempSync, readdirSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
+import {
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  renameSync,
+  rmSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs';
 import { join } from 'node:path';
 import { after, before, describe, it } from 'node:test';
 import { Worker } from 'node:worker_threads';
 import { removeTree } from '../../services/lxc-svc/remove-tree.ts';
+import { mount, unmount } from '../../shared/kernel/mount.ts';
 import { PATIENCE_MS } from '../kit/eventually.ts';
+import { reexecInNamespaces } from '../kit/namespaced.ts';
+
+reexecInNamespaces(import.meta.filename);
 
 /** Swaps a folder and a link to another one while `turn[0]` is 1; `turn[1]` is 1 when it has stopped. */
 const SWAP = `
@@ -78,11 +91,39 @@ describe('lxc-svc.removeTree', () => {
     }
   });
 
-  it('refuses what is too deep, and leaves no descriptor open', async () => {
+  it('removes folders however deep, and leaves no descriptor open', async () => {
     const path = join(folder, 'deep');
-    mkdirSync(join(path, 'd/'.repeat(200)), { recursive: true });
+    // Deeper than any path can name.
+    for (let part = 0; part < 20; part += 1) {
+      mkdirSync(join(folder, 'deeper/d', 'd/'.repeat(150)), { recursive: true });
+      if (part > 0) renameSync(path, join(folder, 'deeper/d', 'd/'.repeat(150), 'below'));
+      renameSync(join(folder, 'deeper'), path);
+    }
     const open = readdirSync('/proc/self/fd').length;
-    await assert.rejects(removeTree(path), /more than 128 folders/);
+    await removeTree(path);
+    assert.equal(existsSync(path), false);
     assert.equal(readdirSync('/proc/self/fd').length, open);
+  });
+
+  it('removes what is beside a thing that cannot be removed, and says what that is', async () => {
+    const path = join(folder, 'stuck');
+    for (const each of ['a', 'b/mounted', 'c']) writeAll(join(path, each));
+    mount('test', join(path, 'b/mounted'), 'tmpfs', 0);
+    try {
+      await assert.rejects(removeTree(path), /EBUSY/);
+      assert.deepEqual(readdirSync(path, { recursive: true }).sort(), ['b', 'b/mounted']);
+    } finally {
+      unmount(join(path, 'b/mounted'));
+    }
+    await removeTree(path);
+    assert.equal(existsSync(path), false);
+  });
+
+  it('takes what another removal has removed meanwhile as done', async () => {
+    const path = join(folder, 'both');
+    for (let each = 0; each < 20; each += 1) writeAll(join(path, `${each}/below`));
+    await Promise.all([removeTree(path), removeTree(path), removeTree(path)]);
+    assert.equal(existsSync(path), false);
+    await removeTree(path);
   });
 });
