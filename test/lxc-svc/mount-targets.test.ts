@@ -1,6 +1,6 @@
 // Which links stand in the way of mount points: those that are there by the time an entry is mounted.
 import assert from 'node:assert/strict';
-import { mkdirSync, mkdtempSync, rmSync, symlinkSync } from 'node:fs';
+import { existsSync, mkdirSync, mkdtempSync, readdirSync, rmSync, symlinkSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, describe, it } from 'node:test';
@@ -39,5 +39,29 @@ describe('lxc-svc.withMountPoints', () => {
     assert.equal(kept(auto, into('proc/x'), into('sys/x'), into('dev/x')).length, 4);
     assert.equal(kept(auto, ['lxc.mount.entry', ''], into('proc/x')).length, 3);
     assert.deepEqual(kept(['lxc.autodev', '0'], into('dev/x')), ['0']);
+  });
+
+  it('leave LXC to make mount points in an empty tmpfs alone', () => {
+    const made = (type: string) =>
+      kept(['lxc.mount.entry', `/dev/sda1 mnt ${type} defaults,create=dir`], into('mnt/x'));
+    assert.deepEqual(made('tmpfs'), ['/dev/sda1 mnt tmpfs defaults', into('mnt/x')[1]]);
+    assert.deepEqual(made('ext4'), ['/dev/sda1 mnt ext4 defaults', 'tmpfs mnt/x tmpfs optional 0 0']);
+    assert.ok(existsSync(join(folder, 'rootfs/mnt')) && !existsSync(join(folder, 'rootfs/mnt/x')));
+    // LXC passes over it.
+    assert.deepEqual(kept(into('/abs/x')), ['tmpfs /abs/x tmpfs optional 0 0']);
+    assert.equal(existsSync(join(folder, 'rootfs/abs')), false);
+  });
+
+  it('are refused, or left out, where they lead out of the container or cannot be made', () => {
+    const shown = ['lxc.mount.entry', `${folder}/lxc/web shown none bind,ro,create=dir 0 0`] as const;
+    const refused = (target: string, why: RegExp) => {
+      assert.deepEqual(kept(shown, into(target)).length, 1);
+      const line = ['lxc.mount.entry', `tmpfs ${target} tmpfs create=dir 0 0`] as const;
+      assert.throws(() => kept(shown, line), why);
+    };
+    refused('shown/none', /^Error: lxc.container.conf:1: \/shown\/none is no place to mount something: ENOENT/);
+    refused('a/../../x', /is no place to mount something: it leads out of the container$/);
+    assert.deepEqual(kept(shown, into('shown/./none/../volumes'))[1], 'tmpfs shown/volumes tmpfs optional 0 0');
+    assert.deepEqual(readdirSync(join(folder, 'lxc/web')), ['volumes']);
   });
 });
