@@ -1,7 +1,7 @@
 // What every command is given: the socket, how to print, how to end.
 import process from 'node:process';
 import type { CommandWords, Format } from './command-line.ts';
-import { type Answer, ask } from './control-socket.ts';
+import { type Answer, ask, type Patience } from './control-socket.ts';
 import { EXIT, type ExitCode, failureOf, printable } from './failure.ts';
 
 export interface Context {
@@ -32,8 +32,9 @@ export async function tell(
   method: string,
   path: string,
   body?: string | object,
+  patience?: Patience,
 ): Promise<ExitCode> {
-  return conclude(await ask(socket, method, path, body));
+  return conclude(await ask(socket, method, path, body, patience));
 }
 
 export function conclude(answer: Answer): ExitCode {

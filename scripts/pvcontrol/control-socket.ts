@@ -6,8 +6,10 @@ import { request } from 'node:http';
 /** Where a socket is looked for, in this order: on the host twice, then inside a container. */
 export const DEFAULT_SOCKETS = ['/run/pantavisor/pv/pv-ctrl', '/pv/pv-ctrl', '/pantavisor/pv-ctrl'] as const;
 
-/** Milliseconds until a silent server is given up. Its own limit for a container action is 5 s. */
-const TIMEOUT_MS = 15_000;
+/** Milliseconds until a silent server is given up: more than it may take itself, which is 10 s at most for what has no name here. */
+const PATIENCE_MS = { usual: 15_000, drivers: 40_000, garbage: 70_000 } as const;
+
+export type Patience = keyof typeof PATIENCE_MS;
 
 /** sun_path of unix(7) without its NUL. Node would cut a longer one off and connect elsewhere. */
 const MAX_PATH_BYTES = 107;
@@ -44,7 +46,14 @@ function isSocket(path: string): boolean {
 }
 
 /** `body`: a text is sent as it is, an object as JSON. Rejects with NoAnswer. */
-export function ask(socket: string, method: string, path: string, body?: string | object): Promise<Answer> {
+export function ask(
+  socket: string,
+  method: string,
+  path: string,
+  body?: string | object,
+  patience: Patience = 'usual',
+): Promise<Answer> {
+  const patienceMs = PATIENCE_MS[patience];
   const bytes = body === undefined ? undefined : Buffer.from(typeof body === 'string' ? body : JSON.stringify(body));
   const type = typeof body === 'string' ? 'text/plain' : 'application/json';
   return new Promise((resolve, reject) => {
@@ -57,8 +66,8 @@ export function ask(socket: string, method: string, path: string, body?: string 
         resolve({ status: incoming.statusCode ?? 0, body: Buffer.concat(chunks).toString('utf8') }),
       );
     });
-    outgoing.setTimeout(TIMEOUT_MS, () =>
-      outgoing.destroy(new NoAnswer(`${socket}: no answer within ${TIMEOUT_MS / 1000} s`)),
+    outgoing.setTimeout(patienceMs, () =>
+      outgoing.destroy(new NoAnswer(`${socket}: no answer within ${patienceMs / 1000} s`)),
     );
     outgoing.on('error', (error) => reject(explain(socket, error)));
     outgoing.end(bytes);

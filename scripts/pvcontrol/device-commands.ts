@@ -1,7 +1,7 @@
 // Commands that tell the device to do something, and those that tell it something.
 import process from 'node:process';
 import { type Arguments, type Command, type Context, conclude, tell } from './context.ts';
-import { ask } from './control-socket.ts';
+import { ask, type Patience } from './control-socket.ts';
 import { EXIT, type ExitCode } from './failure.ts';
 
 const REVISION = { name: 'REV', what: 'the REV, the name of a revision,', completes: 'steps' } as const;
@@ -76,12 +76,12 @@ function drivers(action: 'load' | 'unload', help: string): Command {
     words: `drivers ${action}`,
     args: [DRIVER],
     help,
-    perform: (context, [name]) => tell(context, 'PUT', path(name)),
+    perform: (context, [name]) => tell(context, 'PUT', path(name), undefined, 'drivers'),
   };
 }
 
-async function print(context: Context, method: string, path: string): Promise<ExitCode> {
-  const answer = await ask(context.socket, method, path);
+async function print(context: Context, method: string, path: string, patience?: Patience): Promise<ExitCode> {
+  const answer = await ask(context.socket, method, path, undefined, patience);
   if (answer.status !== 200) return conclude(answer);
   process.stdout.write(answer.body.endsWith('\n') ? answer.body : `${answer.body}\n`);
   return EXIT.ok;
@@ -102,7 +102,7 @@ export const DEVICE_COMMANDS: readonly Command[] = [
     words: 'storage gc',
     args: [],
     help: 'as cmd run-gc, and says how many bytes it got',
-    perform: (context) => print(context, 'POST', '/storage/gc'),
+    perform: (context) => print(context, 'POST', '/storage/gc', 'garbage'),
   },
   {
     section: REVISIONS,
