@@ -13,7 +13,7 @@ import type { Answer } from './control-socket.ts';
 import { stepPath } from './device-commands.ts';
 import { EXIT, type ExitCode, printable } from './failure.ts';
 import { BadArchive, tarEntries } from './tar-entries.ts';
-import { receive, send } from './transfer.ts';
+import { EndedEarly, receive, send } from './transfer.ts';
 
 const SHA = { name: 'SHA', what: 'the SHA, the sha256 of the object,' } as const;
 const PATH = { name: 'PATH', what: 'the PATH of a file', completes: 'files' } as const;
@@ -41,17 +41,19 @@ async function putFile(context: Context, path: string, target: string, name: str
     const onSent = (sent: number): void => {
       if (bytes !== undefined) bar.update(name, bytes === 0 ? 1 : sent / bytes);
     };
-    const answer = await send(context.socket, target, { stream, bytes, onSent });
+    // Whoever writes to standard input may go on, or wait; that ends with the answer.
+    const answer = await send(context.socket, target, { stream, bytes, onSent }).finally(() => stream.destroy());
     bar.clear();
     return conclude(answer);
   } catch (error) {
     bar.clear();
-    return complainOf(path, error);
+    return complainOf(stdinBytes(path) === undefined ? path : 'standard input', error);
   }
 }
 
 function complainOf(path: string, error: unknown): ExitCode {
   if (error instanceof BadArchive) return complain(`${path}: ${error.message}; berth pack -o FILE.tgz makes one`);
+  if (error instanceof EndedEarly) return complain(`${path}: ${error.message}`);
   // What Node says of files names most of them.
   if (error instanceof Error && 'code' in error && 'path' in error) return complain(error.message);
   if (error instanceof Error && 'code' in error) {

@@ -15,7 +15,10 @@ export interface Outgoing {
   readonly onSent?: ((bytes: number) => void) | undefined;
 }
 
-/** Rejects with NoAnswer, or with what went wrong with the stream. */
+/** The stream had fewer bytes than were announced. */
+export class EndedEarly extends Error {}
+
+/** Rejects with NoAnswer, or with what went wrong with the stream: it is EndedEarly, or what it says itself. */
 export function send(socket: string, path: string, { stream, bytes, onSent }: Outgoing): Promise<Answer> {
   return new Promise((resolve, reject) => {
     const headers = {
@@ -52,20 +55,22 @@ export function send(socket: string, path: string, { stream, bytes, onSent }: Ou
 
 /**
  * The last byte that was announced ends the request: a server that has all of it may answer and hang up before the stream says
- * that it has ended.
+ * that it has ended, and what follows is not for it. Without that byte there would be no answer for as long as the server waits for it.
  */
 async function pump(stream: Readable, outgoing: ClientRequest, { bytes, onSent }: Omit<Outgoing, 'stream'>) {
   let sent = 0;
   for await (const chunk of stream.iterator({ destroyOnReturn: false })) {
-    sent += chunk.length;
+    const piece = bytes === undefined ? chunk : chunk.subarray(0, bytes - sent);
+    sent += piece.length;
     onSent?.(sent);
     if (sent === bytes) {
-      outgoing.end(chunk);
+      outgoing.end(piece);
       return;
     }
-    if (!outgoing.write(chunk)) await untilWritable(outgoing);
+    if (!outgoing.write(piece)) await untilWritable(outgoing);
     if (outgoing.destroyed) return;
   }
+  if (bytes !== undefined && sent < bytes) throw new EndedEarly(`it ended after ${sent} of ${bytes} bytes`);
   outgoing.end();
 }
 

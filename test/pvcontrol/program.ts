@@ -62,7 +62,8 @@ async function collect(
 ): Promise<Ran> {
   const env = { PATH: process.env.PATH ?? '', TERM: 'xterm', ...environment };
   const child = spawn(file, args, { stdio: [input === undefined ? 'ignore' : 'pipe', 'pipe', 'pipe'], env });
-  child.stdin?.end(input);
+  // It need not read all of it.
+  child.stdin?.on('error', () => undefined).end(input);
   const exited = new Promise<number | null>((resolve, reject) => {
     child.on('error', reject);
     child.on('close', resolve);

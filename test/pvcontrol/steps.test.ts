@@ -1,12 +1,15 @@
 // pvcontrol brings objects and revisions to a real ctl-svc, and says what became of them.
 import assert from 'node:assert/strict';
-import { execFile, execFileSync } from 'node:child_process';
+import { execFile, execFileSync, spawn } from 'node:child_process';
 import { createHash } from 'node:crypto';
+import { once } from 'node:events';
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import process from 'node:process';
 import { after, before, beforeEach, describe, it } from 'node:test';
 import { promisify } from 'node:util';
 import { type Rig, startRig } from '../ctl-svc/rig.ts';
+import { PATIENCE_MS } from '../kit/eventually.ts';
 import { bundleProgram, type Program } from './program.ts';
 
 const CONTENT = 'an object, with some bytes to it\n';
@@ -61,6 +64,30 @@ describe('pvcontrol objects', () => {
     rig.world.store.objects.clear();
     const put = await program.runWith(CONTENT, '-s', rig.host, 'objects', 'put', `-${CONTENT.length}`, SHA);
     assert.deepEqual(put, { exitCode: 0, stdout: '', stderr: '' });
+    assert.equal(rig.world.store.objects.get(SHA)?.toString(), CONTENT);
+  });
+
+  it('puts no more of standard input than that, and says so where there is less', async () => {
+    const all = CONTENT + 'x'.repeat(1_000_000);
+    const put = (bytes: number) => program.runWith(all, '-s', rig.host, 'objects', 'put', `-${bytes}`, SHA);
+    assert.deepEqual(await put(CONTENT.length), { exitCode: 0, stdout: '', stderr: '' });
+    assert.equal(rig.world.store.objects.get(SHA)?.toString(), CONTENT);
+    rig.world.store.objects.clear();
+    assert.deepEqual(await put(all.length + 1), {
+      exitCode: 255,
+      stdout: '',
+      stderr: `pvcontrol: standard input: it ended after ${all.length} of ${all.length + 1} bytes\n`,
+    });
+    assert.equal(rig.world.store.objects.size, 0);
+  });
+
+  it('does not wait for the end of standard input', { timeout: PATIENCE_MS }, async (t) => {
+    const words = ['-s', rig.host, 'objects', 'put', `-${CONTENT.length}`, SHA];
+    const child = spawn(process.execPath, [join(program.folder, 'pvcontrol.cjs'), ...words]);
+    t.after(() => child.kill('SIGKILL'));
+    child.stdin.write(`${CONTENT}and more`);
+    const [exitCode] = await once(child, 'close');
+    assert.equal(exitCode, 0);
     assert.equal(rig.world.store.objects.get(SHA)?.toString(), CONTENT);
   });
 
