@@ -62,6 +62,24 @@ describe('lxc.foreignMounts', () => {
     assert.equal(warnings(), 2);
   });
 
+  it('does not go by the type alone: what an overlay of the container’s lies on may be anything', async () => {
+    const script = [
+      'mkdir -p /lower /over',
+      'echo below >/lower/app.log',
+      'busybox mount -t tmpfs none /run',
+      'mkdir -p /run/upper /run/work',
+      'busybox mount -t overlay -o lowerdir=/lower,upperdir=/run/upper,workdir=/run/work none /over',
+    ];
+    makeScripted('layers', script.join('\n'), []);
+    await runToTheEnd(rig, 'layers', following('layers', ['/over/app.log', '/lower/app.log']));
+    await arrived('layers', 1, 'below\n');
+    await eventually('a warning', PATIENCE_MS, () =>
+      rig.output().includes('layers: /over/app.log is not followed: overlay is mounted on /over, and that is neither'),
+    );
+    await end(rig, 'layers');
+    assert.equal(rawLog('layers', 0), '');
+  });
+
   it('follows through links into a tmpfs of the container, and into a volume', async () => {
     const script = [
       'mkdir -p /var /run/log /ram',
