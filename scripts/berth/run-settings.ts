@@ -1,5 +1,6 @@
 // The configuration of `berth run`: pantavisor.config, the environment, and what was said on the command line.
 import { readFileSync } from 'node:fs';
+import { resolve } from 'node:path';
 import { readConfigText, readEnvironment } from '../../shared/config/config-file.ts';
 import { createSettings, findKey, type Settings, type Written } from '../../shared/config/settings.ts';
 
@@ -42,7 +43,8 @@ export function readRunSettings(
   }
   const { settings, problems } = createSettings([...file.written, ...readEnvironment(env), ...said]);
   const warnings = [...[...file.problems, ...problems].map(({ message }) => message), ...policyWarnings(settings)];
-  const words = [...(config === undefined ? [] : ['--config', config]), ...said.flatMap(wordsOf)];
+  // Inside, another folder is the current one.
+  const words = [...(config === undefined ? [] : ['--config', resolve(config)]), ...said.flatMap(wordsOf)];
   return { settings, warnings, words };
 }
 

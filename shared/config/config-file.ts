@@ -1,12 +1,15 @@
 // pantavisor.config and the environment as sources of configuration: `KEY=value` a line, and variables named like keys.
-import { findKey, type SettingProblem, type Written } from './settings.ts';
+import { createSettings, findKey, type SettingProblem, type Written } from './settings.ts';
 
 export interface ReadSource {
   readonly written: readonly Written[];
   readonly problems: readonly SettingProblem[];
 }
 
-/** `#` starts a comment line; blanks around the key and the value say nothing, nor do quotes around the value. */
+/**
+ * `#` starts a comment line; blanks around the key and the value say nothing, nor do quotes around the value. What cannot be used is told
+ * with its line, and as if nobody had written it.
+ */
 export function readConfigText(text: string, path: string): ReadSource {
   const written: Written[] = [];
   const problems: SettingProblem[] = [];
@@ -26,7 +29,10 @@ export function readConfigText(text: string, path: string): ReadSource {
       problems.push({ key: place, origin, message: `${place}: there is no key '${name.slice(0, 64)}'; it is ignored` });
       continue;
     }
-    written.push({ key, value: unquoted(content.slice(equals + 1).trim()), origin });
+    const one: Written = { key, value: unquoted(content.slice(equals + 1).trim()), origin };
+    const [problem] = createSettings([one]).problems;
+    if (problem === undefined) written.push(one);
+    else problems.push({ ...problem, message: `${place}: ${problem.message}` });
   }
   return { written, problems };
 }

@@ -1,7 +1,7 @@
 // What `berth run` makes of its words, of pantavisor.config and of the environment.
 import assert from 'node:assert/strict';
 import { mkdirSync, symlinkSync, writeFileSync } from 'node:fs';
-import { join } from 'node:path';
+import { join, relative } from 'node:path';
 import { after, before, describe, it } from 'node:test';
 import { parseRunOptions } from '../../scripts/berth/run-options.ts';
 import { createScratch, type Scratch } from './program.ts';
@@ -81,13 +81,17 @@ describe('berth run configuration', () => {
     assert.equal(settings.value('BERTH_NAT'), 'none');
     assert.equal(settings.value('PV_UPDATER_GOALS_TIMEOUT'), 7);
     assert.deepEqual(parse(inside).configuration.settings.written(), settings.written());
+    // Where another folder is the current one.
+    const { words: relativeInside } = parse(['--config', relative(process.cwd(), config)]).configuration;
+    assert.deepEqual(relativeInside, ['--config', config]);
   });
 
   it('goes on past a value of the file that cannot be used, and tells it', () => {
     const config = configFile('PV_UPDATER_COMMIT_DELAY=soon\n');
     const { settings, warnings } = parse(['--config', config]).configuration;
     assert.equal(settings.value('PV_UPDATER_COMMIT_DELAY'), 25);
-    assert.deepEqual(warnings, ["PV_UPDATER_COMMIT_DELAY is 'soon'; it must be a whole number of up to nine digits"]);
+    const told = "PV_UPDATER_COMMIT_DELAY is 'soon'; it must be a whole number of up to nine digits";
+    assert.deepEqual(warnings, [`${config}:1: ${told}`]);
   });
 
   it('takes an empty folder for one that nobody has named', () => {

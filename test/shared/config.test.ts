@@ -129,10 +129,14 @@ describe('config.file', () => {
   });
 
   it('names the line of what it does not understand, and reads on', () => {
-    const { written, problems } = readConfigText('PV_NO_SUCH=1\nnonsense\nPV_LOG_LEVEL=1', '/etc/c');
+    const { written, problems } = readConfigText('PV_NO_SUCH=1\nnonsense\nPV_LOG_LEVEL=1\nPV_WDT_TIMEOUT=x', '/etc/c');
     assert.deepEqual(
       problems.map(({ message }) => message),
-      ["/etc/c:1: there is no key 'PV_NO_SUCH'; it is ignored", "/etc/c:2: 'nonsense' has no '='; write KEY=value"],
+      [
+        "/etc/c:1: there is no key 'PV_NO_SUCH'; it is ignored",
+        "/etc/c:2: 'nonsense' has no '='; write KEY=value",
+        "/etc/c:4: PV_WDT_TIMEOUT is 'x'; it must be a whole number of up to nine digits",
+      ],
     );
     assert.equal(written.length, 1);
   });
