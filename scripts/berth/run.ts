@@ -115,9 +115,18 @@ async function runInSandbox({ storage, mode, configuration }: RunOptions): Promi
     return 1;
   }
   if (!(await isFree(storage))) return 1;
+  // Whoever ends it while it is being made waits until it is: nobody else would take it away.
+  let isUnwanted = false;
+  let pass = (_: NodeJS.Signals): void => {
+    isUnwanted = true;
+  };
+  for (const signal of ['SIGINT', 'SIGTERM'] as const) process.on(signal, () => pass(signal));
+  // The terminal is gone, and a sandbox does not outlive it.
+  process.on('SIGHUP', () => pass('SIGINT'));
   const { NODE_INSIDE, openSandbox, PROGRAM_INSIDE, STORAGE_INSIDE } = await import('../sandbox/sandbox.ts');
   const sandbox = await openSandbox({ program, storage });
   try {
+    if (isUnwanted) return 0;
     const rundir = join(sandbox.shared, 'run');
     console.log(`berth: sandbox with control socket ${join(rundir, 'pv-ctrl')} (pvcontrol -s)`);
     const [command, args] = sandbox.enter([
@@ -130,9 +139,7 @@ async function runInSandbox({ storage, mode, configuration }: RunOptions): Promi
       ...['--set', 'PV_DISK_EXPORTSDIR='],
     ]);
     const child = spawn(command, args, { stdio: 'inherit', detached: true });
-    for (const signal of ['SIGINT', 'SIGTERM'] as const) process.on(signal, () => sandbox.signal(child, signal));
-    // The terminal is gone, and a sandbox does not outlive it.
-    process.on('SIGHUP', () => sandbox.signal(child, 'SIGINT'));
+    pass = (signal) => sandbox.signal(child, signal);
     return await new Promise((resolve, reject) => {
       child.once('error', reject);
       child.once('exit', (code) => resolve(code ?? 1));
