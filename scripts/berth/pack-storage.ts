@@ -11,8 +11,9 @@
 // neither be able to say how far the revision has come, nor to remove it.
 import { existsSync, lstatSync, readdirSync, readFileSync, statSync } from 'node:fs';
 import { chmod, copyFile, lchown, link, mkdir, open, readdir, rename, rm, writeFile } from 'node:fs/promises';
-import { dirname, join, relative } from 'node:path';
+import { dirname, join } from 'node:path';
 import process from 'node:process';
+import { makeFolders } from '../../shared/kernel/make-folders.ts';
 import { stockRevision } from '../../shared/revision/stock-boot.ts';
 import { currentDocument } from './current-revision.ts';
 import { PackFailure } from './pack-command.ts';
@@ -174,13 +175,7 @@ function objectPaths(state: PackedRevision['state']): readonly (readonly [string
 
 /** With everything between `base` and it, and `base` itself; modes are set on what is new only. */
 async function makeFolder(path: string, base: string): Promise<void> {
-  const first = await mkdir(path, { recursive: true });
-  if (first === undefined) return;
-  const parts = relative(first, path)
-    .split('/')
-    .filter((part) => part !== '');
-  for (let depth = 0; depth <= parts.length; depth += 1) {
-    const made = join(first, ...parts.slice(0, depth));
+  for (const made of makeFolders(path)) {
     if (made === base || made.startsWith(`${base}/`)) await chmod(made, FOLDER_MODE);
   }
 }

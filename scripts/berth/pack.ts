@@ -98,6 +98,8 @@ function parseOptions(argv: readonly string[]): PackOptions | { readonly wrong: 
       if (refusal !== undefined) return { wrong: refusal };
     } else if (!existsSync(dirname(out))) {
       return { wrong: `${dirname(out)}: no such folder` };
+    } else if (statSync(out, { throwIfNoEntry: false })?.isDirectory() === true) {
+      return { wrong: `${out} is a folder; name an archive, or a storage folder that does not end in .tgz` };
     }
     const signer = readSigner(values.sign, values.x5c);
     if (signer !== undefined && 'wrong' in signer) return signer;

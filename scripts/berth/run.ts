@@ -73,21 +73,28 @@ async function runHere({ storage, rundir, mode, configuration }: RunOptions): Pr
     );
     return 1;
   }
-  try {
-    if (seedStorage(storage)) {
-      console.log(`berth: ${storage} was empty: made revision 0, without containers, with the pool pvcnet on lxcbr0`);
-    }
-  } catch (error) {
-    const reason = error instanceof Error ? error.message : String(error);
-    console.error(
-      `berth run: ${storage} is empty and cannot be given a first revision (${reason}): remount it or make room`,
-    );
+  const refusal = seedRefusal(storage);
+  if (refusal !== undefined) {
+    console.error(`berth run: ${refusal}`);
     return 1;
   }
   const { runTree } = await import('./run-tree.ts');
   const { settings, warnings } = configuration;
   const written = [...settings.written(), ...said(storage, rundir, mode)];
   return await runTree(places, { mode, settings: [...createSettings(written).settings.written()], warnings });
+}
+
+/** Gives an empty storage its first revision; answers why that cannot be. */
+function seedRefusal(storage: string): string | undefined {
+  try {
+    if (seedStorage(storage)) {
+      console.log(`berth: ${storage} was empty: made revision 0, without containers, with the pool pvcnet on lxcbr0`);
+    }
+  } catch (error) {
+    const reason = error instanceof Error ? error.message : String(error);
+    return `${storage} is empty and cannot be given a first revision (${reason}): remount it or make room`;
+  }
+  return undefined;
 }
 
 /** What is true of this run, whoever said it: clients look there for logs and sockets. */
@@ -115,6 +122,12 @@ async function runInSandbox({ storage, mode, configuration }: RunOptions): Promi
     return 1;
   }
   if (!(await isFree(storage))) return 1;
+  // Inside, what it says would name another path than the one that was given.
+  const refusal = seedRefusal(storage);
+  if (refusal !== undefined) {
+    console.error(`berth run: ${refusal}`);
+    return 1;
+  }
   // Whoever ends it while it is being made waits until it is: nobody else would take it away.
   let isUnwanted = false;
   let pass = (_: NodeJS.Signals): void => {
@@ -142,7 +155,10 @@ async function runInSandbox({ storage, mode, configuration }: RunOptions): Promi
     pass = (signal) => sandbox.signal(child, signal);
     return await new Promise((resolve, reject) => {
       child.once('error', reject);
-      child.once('exit', (code) => resolve(code ?? 1));
+      child.once('exit', (code) => {
+        if (code !== 0) console.error(`berth run: in the sandbox, ${storage} is ${STORAGE_INSIDE}`);
+        resolve(code ?? 1);
+      });
     });
   } finally {
     await sandbox.close();

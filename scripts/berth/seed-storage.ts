@@ -4,8 +4,9 @@
 //   <storage>/.berth-seed/       whole and on disk; its pieces go to their places, and whoever comes after a kill goes on
 //     trails/0/.pvr/json  .pv/{progress,commitmsg}
 //     boot/current.json
-import { existsSync, mkdirSync, readdirSync, renameSync, rmSync, writeFileSync } from 'node:fs';
+import { existsSync, readdirSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
+import { makeFolders } from '../../shared/kernel/make-folders.ts';
 import { DEFAULT_DEVICE } from './default-device.ts';
 import { settleFolder, settleTree } from './settle-folders.ts';
 
@@ -48,7 +49,7 @@ export function* seeding(storage: string): Generator<undefined, boolean> {
     rmSync(begun, { recursive: true, force: true });
     yield;
     for (const [path, text] of Object.entries(FILES)) {
-      makeFolder(dirname(join(begun, path)));
+      makeFolders(dirname(join(begun, path)), 0o755);
       yield;
       writeFileSync(join(begun, path), text, { mode: 0o644, flush: true });
       yield;
@@ -62,7 +63,7 @@ export function* seeding(storage: string): Generator<undefined, boolean> {
   if (!existsSync(made)) return false;
   let isMoved = false;
   for (const piece of PIECES) isMoved = (yield* moving(storage, join(made, piece), join(storage, piece))) || isMoved;
-  makeFolder(join(storage, 'objects'));
+  makeFolders(join(storage, 'objects'), 0o755);
   settleFolder(storage);
   yield;
   rmSync(made, { recursive: true });
@@ -72,15 +73,11 @@ export function* seeding(storage: string): Generator<undefined, boolean> {
 
 function* moving(storage: string, from: string, to: string): Generator<undefined, boolean> {
   if (!existsSync(from) || existsSync(to)) return false;
-  makeFolder(dirname(to));
+  makeFolders(dirname(to), 0o755);
   yield;
   renameSync(from, to);
   settleFolder(dirname(to));
   settleFolder(storage);
   yield;
   return true;
-}
-
-function makeFolder(path: string): void {
-  mkdirSync(path, { recursive: true, mode: 0o755 });
 }

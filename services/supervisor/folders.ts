@@ -1,7 +1,8 @@
 // Makes the folders that contracts say a service owns, gives them to its user, and checks that it can get there at all.
-import { chmodSync, chownSync, lchownSync, lstatSync, mkdirSync, readdirSync, statSync } from 'node:fs';
+import { chmodSync, chownSync, lchownSync, lstatSync, readdirSync, statSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import type { Contract } from '../../shared/ipc/contract.ts';
+import { makeFolders } from '../../shared/kernel/make-folders.ts';
 import { resolveUid } from '../../shared/service/users.ts';
 import { expandPath, type Places } from './spawn-arguments.ts';
 
@@ -40,7 +41,7 @@ const SHARED_MODE = 0o2770;
 
 /** A folder of `uid` that the group `gid` writes into. What is in it is left as it is. */
 function shareFolder(path: string, uid: number, gid: number): void {
-  mkdirSync(path, { recursive: true });
+  makeFolders(path);
   const stat = lstatSync(path);
   if (stat.uid !== uid || stat.gid !== gid) lchownSync(path, uid, gid);
   // After the owner: a change of owner clears the bit.
@@ -72,7 +73,7 @@ export function prepareFolders(
   for (const { path, uid } of owned) {
     const [option, folder] = isBelow(path, places.rundir) ? ['--rundir', places.rundir] : ['--storage', places.storage];
     try {
-      mkdirSync(path, { recursive: true, mode: 0o755 });
+      makeFolders(path, 0o755);
       // What is below was made since the boot by those who own it; and the roots of containers that run are there, and mounted
       // namespaces, which nobody can own. Only the folder itself is given, once: whom its owner lets in by its group stays let in.
       if (option === '--rundir' && lstatSync(path).uid !== uid) chownSync(path, uid, uid);

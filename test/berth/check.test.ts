@@ -1,6 +1,7 @@
 // The exit codes and messages of berth and berth check, from real processes.
 import assert from 'node:assert/strict';
-import { chmodSync, existsSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { execFileSync } from 'node:child_process';
+import { chmodSync, existsSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { after, before, describe, it } from 'node:test';
 import { berth, createScratch, EXAMPLE, POOL, type Scratch, soundSource } from './program.ts';
@@ -48,6 +49,23 @@ describe('berth run', () => {
       assert.equal(existsSync(join(scratch.folder, 'run')), false);
     });
   }
+
+  it('says of a read-only storage that it is, by the name that it was given', async () => {
+    const storage = join(scratch.folder, 'read-only');
+    mkdirSync(storage);
+    chmodSync(scratch.folder, 0o755);
+    execFileSync('mount', ['-t', 'tmpfs', '-o', 'ro,mode=755', 'berth-read-only', storage]);
+    try {
+      for (const words of [[], ['--sandbox']]) {
+        const { exitCode, stderr } = await berth('run', '--storage', storage, ...words);
+        assert.equal(exitCode, 1);
+        assert.match(stderr, /read-only is empty and cannot be given a first revision \(EROFS: read-only file system/);
+        assert.ok(!stderr.includes('/run/berth/storage'), stderr);
+      }
+    } finally {
+      execFileSync('umount', [storage]);
+    }
+  });
 
   it('names the folder that a sandbox could not enter as another user', async () => {
     const storage = dirname(scratch.write('closed/trails', { '0': '' }));

@@ -338,6 +338,18 @@ describe('berth pack refuses before it writes', () => {
     assert.match(ran.stderr, /config\/etc\/b: is no readable regular file/);
   });
 
+  it('a folder that cannot be made, and an archive that is a folder', async () => {
+    const source = scratch.write('unplaced', soundSource());
+    const nowhere = await pack(source, '-o', '/proc/nothing');
+    assert.deepEqual(
+      [nowhere.exitCode, nowhere.stderr],
+      [1, "berth pack: ENOENT: no such file or directory, mkdir '/proc/nothing'\n"],
+    );
+    const folder = scratch.write('folder.tgz', { x: '' });
+    const archive = await pack(source, '-o', folder);
+    assert.deepEqual([archive.exitCode, archive.stderr.includes('folder.tgz is a folder')], [2, true], archive.stderr);
+  });
+
   it('without mksquashfs, and names its package', async () => {
     const source = scratch.write('no-mksquashfs', soundSource());
     const ran = await berthWith(
