@@ -46,7 +46,10 @@ export async function removeGoneRevisions(
   const folder = join(root, 'revision');
   // What an earlier removal left.
   await removeMoved(folder, onStuck);
-  const revisions = [...entriesOf(folder), ...entriesOf(join(folder, 'locals')).map((name) => `locals/${name}`)];
+  const names = entriesOf(folder);
+  // Not looked for behind a link that `revision` may be.
+  const locals = names.includes('locals') ? entriesOf(join(folder, 'locals')) : [];
+  const revisions = [...names, ...locals.map((name) => `locals/${name}`)];
   const inUse = used();
   const gone = revisions.filter(
     (name) =>

@@ -57,10 +57,12 @@ describe('volumes of revisions that are gone', () => {
     const tree = treeOf('linked');
     for (const [link, revision] of [
       ['revision', '2'],
+      ['revision', 'locals/x'],
       ['revision/locals', 'locals/x'],
     ] as const) {
-      const elsewhere = diskOf(`behind-${revision.replace('/', '-')}`, revision);
-      const root = join(folder, `with-${link.replace('/', '-')}`);
+      const what = `${link}-${revision}`.replaceAll('/', '-');
+      const elsewhere = diskOf(`behind-${what}`, revision);
+      const root = join(folder, `with-${what}`);
       mkdirSync(dirname(join(root, link)), { recursive: true });
       symlinkSync(join(elsewhere, link), join(root, link));
       assert.deepEqual(await remove(tree, root, true), []);
