@@ -1,6 +1,8 @@
 // What a start of this service finds of updates: which revision runs now, what was under way, and what was asked for and not begun.
+import type { Problem } from '../../shared/revision/revision.ts';
 import type { BootEvent, BootState } from './boot-state.ts';
 import { runningOf } from './boot-state.ts';
+import type { FailedStage } from './step-progress.ts';
 import type { UpdateBooks, UpdateContext } from './update-books.ts';
 import { stageOf } from './update-install.ts';
 import { standsByBoot } from './update-progress.ts';
@@ -20,6 +22,8 @@ export interface UpdateStart {
   readonly inherited: string | undefined;
 }
 
+type Asked = NonNullable<BootState['asked']>;
+
 export function createUpdateStart(
   context: UpdateContext,
   books: UpdateBooks,
@@ -32,20 +36,16 @@ export function createUpdateStart(
   const { clock, store, reboots, life } = context;
   const { log, bootLog, progress, hooks } = books;
   const { boot } = bootLog;
-  let inherited: BootState['asked'];
+  let inherited: Asked | undefined;
   let isNewLife = false;
 
-  /** False: it does not stand, and what follows from that is on its way. */
-  const standsUp = async (trying: BootState['trying']): Promise<boolean> => {
+  /** Answers what it is refused for. */
+  const standsUp = async (): Promise<readonly Problem[]> => {
     const stage = context.stage();
     const held = await books.heldBeside(stage.current.candidate);
     const problems = await stage.settle(boot().carried ?? {}, held, hooks.start);
     stage.current.open();
-    const [problem] = problems;
-    if (problem === undefined) return true;
-    if (trying?.started !== undefined) await goBack(trying.revision, stageOf(problems), false);
-    else reboots.request(problem.code === 'HOOK_FAILED' ? problem.code : 'REVISION_REFUSED', problem.message);
-    return false;
+    return problems;
   };
 
   /** Containers are on their way; what is written down for people does not hold up whoever waits for them. */
@@ -57,12 +57,28 @@ export function createUpdateStart(
       .catch((error: unknown) => log.error(`progress of revisions: ${String(error)}`));
   };
 
-  /** Once: what ends this service as well is not to do so for ever. */
-  const takeUp = async ({ revision, ...how }: NonNullable<BootState['asked']>): Promise<void> => {
+  /** Once: what ends this service as well is not to do so for ever. `otherwise`: nothing came of it, and nothing else is under way. */
+  const takeUp = async ({ revision, ...how }: Asked, otherwise = (): void => undefined): Promise<void> => {
     await bootLog.advanceAnyway({ kind: 'dropped', revision });
     if (boot().trying !== undefined) return;
     log.info(`revision ${revision} was asked for before this service restarted, and is run now`);
-    void way.run(revision, how);
+    const { current } = context.stage();
+    void way.run(revision, how).then(() => {
+      if (context.stage().current === current && books.busy === undefined && !books.isClosed) otherwise();
+    });
+  };
+
+  /** What follows when what runs does not stand. */
+  const fall = async ({ code, message }: Problem, stage: FailedStage, trying: BootState['trying']): Promise<void> => {
+    if (trying?.started !== undefined) return goBack(trying.revision, stage, false);
+    const reboot = (): void => reboots.request(code === 'HOOK_FAILED' ? code : 'REVISION_REFUSED', message);
+    if (inherited === undefined || trying !== undefined) return reboot();
+    // It may be the remedy, and a reboot would have it forgotten. Past the hooks of a start nothing is started.
+    if (code !== 'HOOK_FAILED') return takeUp(inherited, reboot);
+    log.error(`revision ${inherited.revision} was asked for before this service restarted, and is not run: ${message}`);
+    await progress.fail(inherited.revision, 'internal');
+    await bootLog.advanceAnyway({ kind: 'dropped', revision: inherited.revision });
+    reboot();
   };
 
   return {
@@ -96,7 +112,9 @@ export function createUpdateStart(
           books.busy = `trying revision ${trying.revision}`;
           await progress.reach(trying.revision, 'starting');
         }
-        if (!(await standsUp(trying))) return;
+        const problems = await standsUp();
+        const [problem] = problems;
+        if (problem !== undefined) return await fall(problem, stageOf(problems), trying);
         trial.open();
         hooks.look();
         tidyUp();

@@ -1,12 +1,26 @@
 // Updates that were accepted by a state-svc that ended before it began them.
 import assert from 'node:assert/strict';
-import { writeFileSync } from 'node:fs';
+import { mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, it } from 'node:test';
-import type { Device } from './device.ts';
-import { CHANGED_B, deviceForEach, install, onDisk, pids, reaches, TESTING_LIVE, THREE } from './updates-kit.ts';
+import { type Device, sha256 } from './device.ts';
+import { APP, useDevices } from './kit.ts';
+import {
+  CHANGED_B,
+  deviceForEach,
+  holds,
+  install,
+  onDisk,
+  pids,
+  progressOf,
+  reaches,
+  TESTING_LIVE,
+  THREE,
+  UPDATED,
+} from './updates-kit.ts';
 
 const open = deviceForEach();
+const openDevice = useDevices();
 
 /** As a state-svc leaves it that ends right after its answer. */
 function accepted(it: Device, revision: string): void {
@@ -30,4 +44,51 @@ describe('an update that was accepted', () => {
       assert.equal(onDisk(it).asked, undefined);
     });
   }
+
+  /** What runs is refused at the next start of state-svc. */
+  const refusedNext = async (): Promise<Device> => {
+    const it = await open(THREE);
+    writeFileSync(join(it.storage, 'objects', sha256('root of a')), 'rotten');
+    return it;
+  };
+
+  it('is begun where what runs is refused, and no reboot has it forgotten', async () => {
+    const it = await refusedNext();
+    await install(it, 'locals/x', { b: APP, c: APP, d: APP });
+    accepted(it, 'locals/x');
+    await it.boot();
+    await reaches(it, 'locals/x', TESTING_LIVE);
+    assert.deepEqual(it.reboots, []);
+    await holds(it);
+    await reaches(it, 'locals/x', UPDATED);
+  });
+
+  it('is told where it is refused as what runs is, whose reboot comes then', async () => {
+    const it = await refusedNext();
+    await install(it, 'locals/x', { d: APP });
+    writeFileSync(join(it.storage, 'objects', sha256('root of d')), 'rotten');
+    accepted(it, 'locals/x');
+    await it.boot();
+    await it.until(() => it.reboots.length > 0);
+    assert.deepEqual(it.reboots, ['REVISION_REFUSED']);
+    assert.equal((await progressOf(it, 'locals/x'))['status-msg'], 'Object validation went wrong');
+    assert.equal(onDisk(it).asked, undefined);
+  });
+
+  it('is told where hooks of the start keep everything from starting', async () => {
+    const it = await openDevice(THREE);
+    await install(it, 'locals/x', CHANGED_B);
+    mkdirSync(join(it.storage, 'boot'), { recursive: true });
+    const asked = { revision: 'locals/x', once: false, commit: false };
+    writeFileSync(join(it.storage, 'boot/current.json'), JSON.stringify({ revision: '0', life: 'first', asked }));
+    it.world.troubles.set('hooks.system-start 0', 'refuse');
+    await it.boot();
+    await it.until(() => it.reboots.length > 0);
+    assert.deepEqual(it.reboots, ['HOOK_FAILED']);
+    const { status, logs } = await progressOf(it, 'locals/x');
+    assert.equal(status, 'ERROR');
+    assert.match(logs ?? '', /locals\/x was asked for .* and is not run: hook 10-check/);
+    assert.equal(onDisk(it).asked, undefined);
+    assert.ok(!it.world.calls.some((call) => call.startsWith('lxc.')));
+  });
 });
