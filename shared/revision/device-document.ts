@@ -147,7 +147,8 @@ function readPools(written: PoolDocuments) {
     const on = type === 'macvlan' ? 'parent' : 'bridge';
     problems.push(...missingKeys(document, [on, 'subnet', 'gateway'], path));
     if (type === 'macvlan' && nat) {
-      const message = `pool '${name}' is macvlan: its containers are in the network of '${document.parent ?? ''}' itself, without NAT`;
+      const parent = document.parent === undefined ? 'its parent' : `'${document.parent}'`;
+      const message = `pool '${name}' is macvlan: its containers are in the network of ${parent} itself, without NAT`;
       problems.push({ path: `${path}.nat`, code: 'NAT_ON_MACVLAN', message });
     }
     const other = type === 'macvlan' ? 'bridge' : 'parent';

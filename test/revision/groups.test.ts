@@ -188,6 +188,16 @@ describe('revision.parseDevice', () => {
     assert.match(found[1]?.message ?? '', /remove 'parent', or set "type": "macvlan"$/);
   });
 
+  it('says of a macvlan pool with NAT and without a parent what a parent is for', () => {
+    const pools = { a: { type: 'macvlan', subnet: '10.1.0.0/24', gateway: '10.1.0.1', nat: true } };
+    const found = parseDevice({ network: { pools } });
+    assert.deepEqual(found.map(short), [
+      'device.json.network.pools.a.parent MISSING',
+      'device.json.network.pools.a.nat NAT_ON_MACVLAN',
+    ]);
+    assert.match(found[1]?.message ?? '', /in the network of its parent itself, without NAT$/);
+  });
+
   it('checks pools against each other', () => {
     const pools = {
       a: { bridge: 'br0', subnet: '10.0.0.0/16', gateway: '10.0.0.1' },
