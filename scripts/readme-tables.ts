@@ -6,6 +6,7 @@ import { ENDPOINTS } from '../services/ctl-svc/endpoints.ts';
 import { ALL_CONTRACTS } from '../services/supervisor/contracts.ts';
 import { KEYS, type Key } from '../shared/config/keys.ts';
 import type { Contract } from '../shared/ipc/contract.ts';
+import { answerHelp, refuse } from './tests/usage.ts';
 
 const README = join(import.meta.dirname, '../README.md');
 
@@ -90,6 +91,13 @@ export function withTables(text: string): string {
     return `${current.slice(0, from + begin.length)}\n${make()}\n${current.slice(to)}`;
   }, text);
 }
+
+const USAGE = `usage: npm run readme [-- --check]
+
+  --check   only says whether they are stale, and exits 1 when they are`;
+answerHelp(USAGE);
+const wrong = process.argv.slice(2).find((word) => word !== '--check');
+if (wrong !== undefined) refuse('readme', `no option '${wrong}'`, USAGE);
 
 const text = readFileSync(README, 'utf8');
 const fresh = withTables(text);

@@ -8,6 +8,7 @@ import { run } from 'node:test';
 import { spec } from 'node:test/reporters';
 import { compileAll, compiledOf, sourceOf } from './tests/compile.ts';
 import { processes, strangers, strayFiles } from './tests/leftovers.ts';
+import { answerHelp, refuse } from './tests/usage.ts';
 
 const ROOT = join(import.meta.dirname, '..');
 /** What boots whole trees comes later, two files at a time: their processes compute, while others mostly wait. */
@@ -167,7 +168,13 @@ async function runOutside(args: readonly string[]): Promise<boolean> {
 // With it every Node 20 reads these certificates at its start, 70 ms of CPU each, and the tests start thousands.
 delete process.env.NODE_EXTRA_CA_CERTS;
 
+const USAGE = `usage: npm test [-- FILE...]
+
+  FILE   a file of tests; without any, all of them`;
+answerHelp(USAGE);
 const asked = process.argv.slice(2);
+const option = asked.find((word) => word.startsWith('-'));
+if (option !== undefined) refuse('run-tests', `no option '${option}'`, USAGE);
 const files = asked.length > 0 ? asked : testFiles();
 if (files.length === 0) {
   console.error('run-tests: no test file found');

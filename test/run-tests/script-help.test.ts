@@ -34,4 +34,18 @@ describe('scripts', () => {
       assert.doesNotMatch(wrong.stderr, /^ran /m);
     });
   }
+
+  for (const [name, usage] of [
+    ['run-tests.ts', /^usage: npm test/],
+    ['readme-tables.ts', /^usage: npm run readme/],
+  ] as const) {
+    it(`${name} does, too`, () => {
+      const run = (word: string) =>
+        spawnSync(process.execPath, ['--import', 'tsx', join(SCRIPTS, name), word], { encoding: 'utf8' });
+      const help = run('--help');
+      assert.deepEqual([help.status, help.stderr], [0, '']);
+      assert.match(help.stdout, usage);
+      assert.equal(run('--nonsense').status, 2);
+    });
+  }
 });
