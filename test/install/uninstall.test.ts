@@ -67,4 +67,25 @@ describe('scripts/uninstall', () => {
       await machine.close();
     }
   });
+
+  it('looks for what is left where the configuration says, however that is written', async () => {
+    const machine = await coverMachine();
+    try {
+      const build =
+        'mkdir -p /run/build/node_modules && touch /run/build/state-svc.js /run/build/node_modules/koffi.js';
+      const commands = 'for f in berth pvcontrol; do echo "process.exit(1)" > /run/build/$f.js; done';
+      const install = 'BERTH_DIST=/run/build scripts/install --init none';
+      const config = 'echo "system.rundir = /run/link/pv/" >> /etc/pantavisor/pantavisor.config';
+      const left = 'mkdir -p /run/real/pv/lxc && mount -t tmpfs berth-left /run/real/pv/lxc && ln -s real /run/link';
+      const made = machine.run([build, commands, install, config, left].join(' && '));
+      assert.equal(made.status, 0, made.stderr);
+      const refused = machine.run('/usr/local/lib/berth/uninstall');
+      assert.equal(refused.status, 1);
+      assert.match(refused.stderr, /containers are not stopped, so nothing was removed: Berth does not start/);
+      const gone = machine.run('umount /run/real/pv/lxc && /usr/local/lib/berth/uninstall');
+      assert.equal(gone.status, 0, gone.stderr);
+    } finally {
+      await machine.close();
+    }
+  });
 });
