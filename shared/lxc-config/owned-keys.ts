@@ -1,6 +1,8 @@
-// Keys of the LXC configuration that are Berth's, and what a container's own file may say about them all the same. Pure.
+// Keys of the LXC configuration that are Berth's, and what a container's own file may say about them all the same; with it, values that LXC
+// would refuse. Pure.
 import type { LxcEntry, LxcProblem } from './parse.ts';
 import { readRootPath } from './root-path.ts';
+import { wrongValue } from './values.ts';
 
 export interface ConfigOwner {
   readonly container: string;
@@ -14,7 +16,7 @@ export interface ConfigOwner {
 export type NetworkKind = 'pool' | 'host' | 'none' | 'legacy';
 
 export interface OwnedConflict extends LxcProblem {
-  readonly code: 'OWNED_KEY' | 'BAD_ROOT_PATH' | 'BAD_NAMESPACE';
+  readonly code: 'OWNED_KEY' | 'BAD_ROOT_PATH' | 'BAD_NAMESPACE' | 'BAD_VALUE';
 }
 
 interface Rule {
@@ -90,7 +92,7 @@ export function isOwned(entry: Pick<LxcEntry, 'key' | 'value'>, network: Network
   return ruleOf(entry, network) !== undefined;
 }
 
-/** What a container's own lines ask for and Berth does not do. A line with an empty value only takes back, and is no conflict. */
+/** What a container's own lines ask for and Berth does not do, or LXC does not take. A line with an empty value only takes back, and is no conflict. */
 export function ownedConflicts(entries: readonly LxcEntry[], owner: ConfigOwner): readonly OwnedConflict[] {
   const namespaces: NamespaceLists = {
     keep: new Set(namesOf(entries, 'lxc.namespace.keep')),
@@ -99,6 +101,8 @@ export function ownedConflicts(entries: readonly LxcEntry[], owner: ConfigOwner)
   return entries.flatMap((entry): OwnedConflict[] => {
     const { key, value, line, source } = entry;
     if (value === '') return [];
+    const wrong = wrongValue(entry);
+    if (wrong !== undefined) return [{ line, source, code: 'BAD_VALUE', reason: wrong }];
     if (key === 'lxc.rootfs.path') return rootConflicts(entry, owner);
     if (key === 'lxc.namespace.keep' || key === 'lxc.namespace.clone') return namespaceConflicts(entry, namespaces);
     if (key === 'lxc.mount.entry') return mountConflicts(entry);

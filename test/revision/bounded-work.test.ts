@@ -41,7 +41,11 @@ const CASES: Readonly<Record<string, readonly [check: () => ReturnType<typeof pa
     [],
   ],
   'one with ten thousand lines of namespaces': [() => config(lines(10_000, () => 'lxc.namespace.clone = mnt')), []],
-  'one with a long run of blanks inside a line': [() => config(`lxc.environment = a${BLANKS}b`), []],
+  'one with a long run of blanks inside a line': [() => config(`lxc.environment = a=${BLANKS}b`), []],
+  'one with a mount entry that is one long word': [
+    () => config(`lxc.mount.entry = ${'a'.repeat(300_000)}${BLANKS}`),
+    ['BAD_VALUE'],
+  ],
   'one with a long run of slashes': [
     () =>
       config(

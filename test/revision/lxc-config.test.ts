@@ -16,6 +16,15 @@ describe('an LXC configuration in a revision', () => {
     ]);
   });
 
+  it('is refused with the lines whose values LXC would refuse, which names none', () => {
+    const text =
+      'lxc.cap.drop = sys_admin foo\nlxc.cap.drop =\nlxc.signal.halt = SIGFOO\nlxc.prlimit.foo = 1\nlxc.mount.entry = /a';
+    assert.deepEqual(
+      problems(state(APP), { [CONF]: text }),
+      [1, 3, 4, 5].map((line) => `${CONF}:${line} BAD_VALUE`),
+    );
+  });
+
   it('may include files of its own folder, and problems in them name them', () => {
     const files = { [CONF]: 'lxc.include = sub/more.conf', 'app/sub/more.conf': '\nlxc.ephemeral = 1' };
     const more = { 'app/sub/more.conf': DIGEST, 'app/more.conf': DIGEST };

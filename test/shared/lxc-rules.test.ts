@@ -142,7 +142,7 @@ describe('lxcConfig.ownedConflicts', () => {
       'lxc.ephemeral = 1',
       'lxc.cgroup.dir = x',
       'lxc.net.0.type = veth',
-      'lxc.cap.drop = x',
+      'lxc.cap.drop = chown',
     ];
     fc.assert(
       fc.property(fc.constantFrom(...lines), fc.constantFrom('pool', 'host', 'none', 'legacy'), (line, network) => {
