@@ -11,7 +11,7 @@ import { missingKeys, readDocument } from './document.ts';
 import { planDrivers } from './driver-plan.ts';
 import { logWarnings, planLogFiles } from './log-plan.ts';
 import { type InterfacePlace, planNetwork } from './network-plan.ts';
-import { recoveryOf } from './recovery-document.ts';
+import { recoveryOf, recoveryWarnings } from './recovery-document.ts';
 import type { ContainerPlan, Group, NetworkPlan, Problem } from './revision.ts';
 import { hostName, isRunlevel, RUN_REQUIRED, type RunDocument, runDocument } from './run-document.ts';
 import { shown } from './schema-problems.ts';
@@ -63,7 +63,7 @@ export function readRun(name: string, state: StateDocument): NamedRun {
 
 /**
  * Codes: RESERVED_NAME, MISSING_OBJECT, BAD_CONFIG, UNKNOWN_KEY, and those of ownedConflicts, planNetwork, planStorage and planDrivers;
- * warnings NAME_DIFFERS, NOT_SUPPORTED.
+ * warnings NAME_DIFFERS, NOT_SUPPORTED, MISSING.
  */
 export function planContainer(
   { name, run, problems, ignored }: NamedRun,
@@ -204,7 +204,8 @@ function configProblem({ code, source, line, reason }: ConfigProblem): Problem {
 
 function warningsOf(name: string, run: RunDocument): readonly Problem[] {
   const path = `${name}/run.json`;
-  const others = [...levelWarnings(path, run), ...logWarnings(path, run.logs ?? [])];
+  const recovery = recoveryWarnings(`${path}.auto_recovery`, run.auto_recovery);
+  const others = [...levelWarnings(path, run), ...recovery, ...logWarnings(path, run.logs ?? [])];
   if (run.name === undefined || run.name === name) return others;
   const message = `is '${run.name}'; the container is named by its folder, '${name}'`;
   return [{ path: `${path}.name`, code: 'NAME_DIFFERS', message }, ...others];

@@ -7,7 +7,7 @@ import type { Pool } from '../schema/network.ts';
 import { type DiskAt, diskDocument, readDisks } from './disk-rules.ts';
 import { missingKeys, readDocument } from './document.ts';
 import { checkPools, type PoolAt } from './pool-rules.ts';
-import { APP_RECOVERY, autoRecoveryDocument, recoveryOf } from './recovery-document.ts';
+import { APP_RECOVERY, autoRecoveryDocument, recoveryOf, recoveryWarnings } from './recovery-document.ts';
 import type { Group, PlacedDisk, Problem } from './revision.ts';
 import { checkVolumes, volumeDocuments } from './volume-rules.ts';
 
@@ -59,6 +59,7 @@ export interface Device {
   /** Of volumes that name none; undefined: the storage folder itself. */
   readonly defaultDisk: string | undefined;
   readonly problems: readonly Problem[];
+  readonly warnings: readonly Problem[];
   readonly ignored: readonly string[];
 }
 
@@ -126,6 +127,7 @@ export function readDevice(documents: ReadonlyMap<string, unknown>): Device {
       ...diskList.problems,
       ...checkVolumes(volumes, 'device.json.volumes', 'of the device', known),
     ],
+    warnings: groupList.warnings,
     ignored: [
       ...device.ignored,
       ...older.flatMap(({ ignored }) => ignored),
@@ -172,12 +174,14 @@ function namesOf(device: unknown): string[] {
 }
 
 function readGroups(written: readonly GroupDocument[], base: string) {
-  if (written.length === 0) return { groups: DEFAULT_GROUPS, problems: [] };
+  if (written.length === 0) return { groups: DEFAULT_GROUPS, problems: [], warnings: [] };
   const problems: Problem[] = [];
+  const warnings: Problem[] = [];
   const read: Group[] = [];
   for (const [index, group] of written.entries()) {
     const path = `${base}.${index}`;
     problems.push(...missingKeys(group, ['name'], path));
+    warnings.push(...recoveryWarnings(`${path}.auto_recovery`, group.auto_recovery));
     const { name } = group;
     if (name === undefined) continue;
     if (read.some((other) => other.name === name)) {
@@ -192,5 +196,5 @@ function readGroups(written: readonly GroupDocument[], base: string) {
       }),
     );
   }
-  return { groups: read, problems };
+  return { groups: read, problems, warnings };
 }

@@ -1,6 +1,6 @@
 // The auto_recovery object, as groups and containers write it. All or nothing: a container's own replaces its group's.
 import * as z from 'zod/mini';
-import type { AutoRecovery } from './revision.ts';
+import type { AutoRecovery, Problem } from './revision.ts';
 
 const seconds = z.number().check(z.minimum(0));
 
@@ -18,6 +18,8 @@ export const autoRecoveryDocument = z.object({
   ),
 });
 
+type RecoveryDocument = z.output<typeof autoRecoveryDocument>;
+
 /** What the default app group has; also for what an object leaves out. */
 const DEFAULTS = {
   maxRetries: 5,
@@ -29,7 +31,17 @@ const DEFAULTS = {
 
 export const APP_RECOVERY: AutoRecovery = { policy: 'on-failure', resetWindowSeconds: undefined, ...DEFAULTS };
 
-export function recoveryOf(document: z.output<typeof autoRecoveryDocument> | undefined): AutoRecovery | undefined {
+/** What is said of retries that there will not be. stable_timeout means something without any. `path`: of the object. */
+export function recoveryWarnings(path: string, document: RecoveryDocument | undefined): readonly Problem[] {
+  if (document === undefined || document.policy !== undefined) return [];
+  const { stable_timeout: _stable, ...retries } = document;
+  const [said] = Object.keys(retries);
+  if (said === undefined) return [];
+  const message = `has ${said} and no policy, which means no: nothing is tried again; write a policy, such as on-failure`;
+  return [{ path, code: 'MISSING', message }];
+}
+
+export function recoveryOf(document: RecoveryDocument | undefined): AutoRecovery | undefined {
   if (document === undefined) return undefined;
   return {
     policy: document.policy ?? 'no',

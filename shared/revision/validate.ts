@@ -56,7 +56,7 @@ export function parseState(document: unknown, readObject: ReadObject): ParsedRev
       objects: state.objects,
       ignored,
     },
-    warnings: [...read.flatMap(({ warnings }) => warnings), ...claims.warnings].map(forOneLine),
+    warnings: [...device.warnings, ...read.flatMap(({ warnings }) => warnings), ...claims.warnings].map(forOneLine),
   };
 }
 

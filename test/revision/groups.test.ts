@@ -42,6 +42,24 @@ describe('revision.groups', () => {
     }
   });
 
+  it('warns of a recovery that says how, and not whether: it means no', () => {
+    const recovered = (auto_recovery: object) => container('a', { group: 'app', auto_recovery });
+    for (const how of [{ max_retries: 3 }, { retry_delay: 1, stable_timeout: 1 }, { backoff_policy: 'never' }]) {
+      const document = state(recovered(how));
+      assert.deepEqual(warnings(document), ['a/run.json.auto_recovery MISSING']);
+      assert.equal(revisionOf(document).containers[0]?.autoRecovery?.policy, 'no');
+    }
+    const groups = [{ name: 'app' }, { name: 'one', auto_recovery: { max_retries: 3 } }];
+    assert.deepEqual(warnings(state(own(groups), named('a', 'app'))), ['device.json.groups.1.auto_recovery MISSING']);
+    assert.deepEqual(warnings(state({ 'groups.json': groups }, named('a', 'app'))), [
+      'groups.json.1.auto_recovery MISSING',
+    ]);
+    // Of an update: how long it must live without recovery.
+    for (const sound of [{}, { stable_timeout: 5 }, { policy: 'no', max_retries: 3 }]) {
+      assert.deepEqual(warnings(state(recovered(sound))), []);
+    }
+  });
+
   it('puts the first that names no group into root, unless somebody names root', () => {
     assert.deepEqual(groupsOf(state(container('b'), container('a'), container('c'))), {
       a: 'root',
