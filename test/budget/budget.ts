@@ -2,9 +2,9 @@
 
 /** Bundle → the most it may have: bytes, and files that are put together in it. */
 export const BUNDLES: Readonly<Record<string, { readonly bytes: number; readonly modules: number }>> = {
-  'berth-check': { bytes: 195_000, modules: 85 },
-  'berth-pack': { bytes: 180_000, modules: 90 },
-  'berth-run': { bytes: 280_000, modules: 160 },
+  'berth-check': { bytes: 205_000, modules: 95 },
+  'berth-pack': { bytes: 185_000, modules: 95 },
+  'berth-run': { bytes: 280_000, modules: 165 },
   berth: { bytes: 10_000, modules: 8 },
   boot: { bytes: 10_000, modules: 5 },
   'checksum-worker': { bytes: 10_000, modules: 3 },
@@ -15,7 +15,7 @@ export const BUNDLES: Readonly<Record<string, { readonly bytes: number; readonly
   'lxc-svc': { bytes: 315_000, modules: 180 },
   'net-svc': { bytes: 240_000, modules: 130 },
   'outside-host': { bytes: 10_000, modules: 3 },
-  pvcontrol: { bytes: 85_000, modules: 50 },
+  pvcontrol: { bytes: 85_000, modules: 55 },
   'state-svc': { bytes: 420_000, modules: 230 },
 };
 
