@@ -121,13 +121,13 @@ async function runInSandbox({ storage, mode, configuration }: RunOptions): Promi
     );
     return 1;
   }
-  if (!(await isFree(storage))) return 1;
   // Inside, what it says would name another path than the one that was given.
   const refusal = seedRefusal(storage);
   if (refusal !== undefined) {
     console.error(`berth run: ${refusal}`);
     return 1;
   }
+  if (!(await isFree(storage))) return 1;
   // Whoever ends it while it is being made waits until it is: nobody else would take it away.
   let isUnwanted = false;
   let pass = (_: NodeJS.Signals): void => {
@@ -165,7 +165,7 @@ async function runInSandbox({ storage, mode, configuration }: RunOptions): Promi
   }
 }
 
-/** Asked out here, too: in there the storage has another name. */
+/** Asked out here, too: in there the storage has another name. Once it has its revision: with the lock's file in it, none is empty. */
 async function isFree(storage: string): Promise<boolean> {
   const { lockStorage, PREDECESSOR_MS } = await import('../../services/supervisor/tree-lock.ts');
   try {

@@ -39,6 +39,7 @@ describe('berth run --sandbox', () => {
         berth.kill(signal);
         assert.deepEqual(await ended, [0, null]);
         assert.equal(existsSync(shared ?? ''), false, shared);
+        assert.ok(existsSync(join(storage, 'trails/0/.pvr/json')), 'the first revision of a storage that was empty');
       } finally {
         berth.kill('SIGKILL');
         rmSync(storage, { recursive: true, force: true });

@@ -2,11 +2,12 @@
 import assert from 'node:assert/strict';
 import { type ChildProcess, spawn, spawnSync } from 'node:child_process';
 import { once } from 'node:events';
-import { closeSync, mkdirSync, mkdtempSync, rmSync } from 'node:fs';
+import { chmodSync, closeSync, constants, mkdirSync, mkdtempSync, openSync, readdirSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, it } from 'node:test';
 import { lockStorage, lockTree, type TreeLock } from '../../services/supervisor/tree-lock.ts';
+import { tryLock } from '../../shared/kernel/lock.ts';
 
 describe('supervisor.treeLock', () => {
   let folder = '';
@@ -58,24 +59,61 @@ describe('supervisor.treeLock', () => {
     held.push(await next);
   });
 
+  const PROGRAM = `
+    const { lockStorage } = await import(${JSON.stringify(join(import.meta.dirname, '../../services/supervisor/tree-lock.ts'))});
+    await lockStorage(process.argv[1], 0);`;
+  /** Of another process, to which the storage is somewhere else and cannot be written. */
+  const lockReadOnly = () => {
+    const script = 'mount --bind -o ro "$1" "$2" && shift && shift && exec "$@"';
+    const mounted = join(folder, 'mounted');
+    mkdirSync(mounted, { recursive: true });
+    const node = [process.execPath, '--import', 'tsx', '--input-type=module', '--eval', PROGRAM, mounted];
+    return spawnSync(
+      'unshare',
+      ['--mount', '--propagation', 'private', 'sh', '-c', script, 'sh', join(folder, 'storage'), mounted, ...node],
+      { encoding: 'utf8' },
+    );
+  };
+
   it('is the same lock behind a mount where nothing can be written', async () => {
     await take('run', 'storage');
-    const program = `
-      const { lockStorage } = await import(${JSON.stringify(join(import.meta.dirname, '../../services/supervisor/tree-lock.ts'))});
-      await lockStorage(process.argv[1], 0);`;
-    const script = 'mount --bind -o ro "$1" "$2" && shift && shift && exec "$@"';
-    mkdirSync(join(folder, 'mounted'));
-    const mounted = join(folder, 'mounted');
-    const node = [process.execPath, '--import', 'tsx', '--input-type=module', '--eval', program, mounted];
-    const run = () =>
-      spawnSync(
-        'unshare',
-        ['--mount', '--propagation', 'private', 'sh', '-c', script, 'sh', join(folder, 'storage'), mounted, ...node],
-        { encoding: 'utf8' },
-      );
-    assert.match(run().stderr, /mounted is in use by another Berth/);
+    assert.match(lockReadOnly().stderr, /mounted is in use by another Berth/);
     for (const lock of [...held]) give(lock);
-    assert.equal(run().status, 0);
+    assert.equal(lockReadOnly().status, 0);
+  });
+
+  it('is of the folder where nothing can be written and no tree has been', async () => {
+    const fd = openSync(join(folder, 'storage'), constants.O_RDONLY);
+    assert.equal(tryLock(fd), true);
+    assert.match(lockReadOnly().stderr, /mounted is in use by another Berth/);
+    closeSync(fd);
+    assert.equal(lockReadOnly().status, 0);
+    assert.deepEqual(readdirSync(join(folder, 'storage')), []);
+  });
+
+  it('cannot be held by other users, who may read all of the storage', async () => {
+    chmodSync(folder, 0o755);
+    give(await take('run', 'storage'));
+    // Each says whether it could, and holds what it got until its input ends.
+    const holders = ['', 'supervisor', 'supervisor/lock'].map((name) => {
+      const command = ['flock', '--exclusive', join(folder, 'storage', name), 'sh', '-c', 'echo held; cat'];
+      return spawn('setpriv', ['--reuid=65534', '--regid=65534', '--clear-groups', ...command], {
+        stdio: ['pipe', 'pipe', 'ignore'],
+      });
+    });
+    try {
+      const said = await Promise.all(
+        holders.map(async ({ stdout }) => {
+          await once(stdout, 'readable');
+          return stdout.read()?.toString();
+        }),
+      );
+      assert.deepEqual(said, ['held\n', 'held\n', undefined]);
+      await take('other', 'storage');
+    } finally {
+      for (const { stdin } of holders) stdin.end();
+      await Promise.all(holders.map((holder) => holder.exitCode ?? once(holder, 'exit')));
+    }
   });
 
   it('has nothing open when there is no storage', async () => {
