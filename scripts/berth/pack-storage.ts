@@ -80,8 +80,10 @@ async function writeBy(
   if (!isThere) await replaceTrail(work, storage, revision, packed.state, text);
   for (const folder of [dirname(trail), join(storage, 'trails'), storage]) settleFolder(folder);
   if (!namesRevision(storage)) {
-    await writeText(join(storage, 'boot/current.json'), `${JSON.stringify({ revision })}\n`);
-    settleFolder(join(storage, 'boot'));
+    const boot = join(storage, 'boot');
+    await writeText(join(work, 'current.json'), `${JSON.stringify({ revision })}\n`);
+    await moveInto(join(work, 'current.json'), join(boot, 'current.json'), boot);
+    settleFolder(boot);
   }
   return isThere ? 'unchanged' : 'written';
 }

@@ -10,10 +10,13 @@ import {
   readdirSync,
   readFileSync,
   rmSync,
+  statSync,
+  symlinkSync,
   writeFileSync,
 } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import process from 'node:process';
 import { afterEach, beforeEach, describe, it } from 'node:test';
 import { checkPath } from '../../scripts/berth/check-path.ts';
 import { writeToStorage } from '../../scripts/berth/pack-storage.ts';
@@ -81,6 +84,24 @@ describe('berth pack into a storage', () => {
     assert.deepEqual(owner(`objects/${digest}`), [OBJECTS, OBJECTS]);
     assert.deepEqual(owner('trails/0/.pvr/json'), [0, 0], 'what was there');
     assert.deepEqual(readdirSync(storage).sort(), ['boot', 'objects', 'trails']);
+  });
+
+  it('names it by no file but its own, whatever links are beside it', async () => {
+    mkdirSync(path('boot'));
+    const BOOT = 60_003;
+    chownSync(path('boot'), BOOT, BOOT);
+    const others = path('others');
+    writeFileSync(others, 'root’s', { mode: 0o600 });
+    // Every name that can be told before.
+    for (const name of [`current.json.${process.pid}.new`, 'current.json.new']) {
+      symlinkSync(others, path('boot', name));
+    }
+    await write('0');
+    assert.equal(readFileSync(others, 'utf8'), 'root’s');
+    assert.equal(statSync(others).mode & 0o777, 0o600);
+    const { uid, gid, mode } = lstatSync(path('boot/current.json'));
+    assert.deepEqual([uid, gid, mode & 0o7777], [BOOT, BOOT, 0o644]);
+    assert.deepEqual(current(), { revision: '0' });
   });
 
   it('names none where Pantavisor has left one, which is the one that is checked', async () => {
