@@ -1,5 +1,5 @@
 // Writes a packed revision into a storage folder, piece by piece where nobody else gets, and then renamed to its place:
-//   <storage>/.berth-pack.<pid>/           what is being made, and what has to make way for it
+//   <storage>/.berth-pack.<pid>/           what is being made, and what has to make way for it; beside the real folders where links stand for these
 //   <storage>/objects/<sha256>             one copy of each, whoever uses it
 //   <storage>/trails/<rev>/<path>          hard link to its object
 //   <storage>/trails/<rev>/.pvr/json       the state
@@ -9,7 +9,7 @@
 // What names another is written when that is on disk, so that a cut of the power leaves nothing that names what is not there.
 // What root writes belongs to whom the folder belongs that it comes into: the services of a Berth that runs on it, which would else
 // neither be able to say how far the revision has come, nor to remove it.
-import { existsSync, lstatSync, readdirSync, readFileSync, statSync } from 'node:fs';
+import { existsSync, lstatSync, readdirSync, readFileSync, realpathSync, statSync } from 'node:fs';
 import { chmod, copyFile, lchown, link, mkdir, open, readdir, rename, rm, writeFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import process from 'node:process';
@@ -25,6 +25,7 @@ export type Outcome = 'written' | 'unchanged';
 
 const FOLDER_MODE = 0o755;
 const FILE_MODE = 0o644;
+const WRITE_BY_OTHERS = 0o022;
 const FACTORY_PROGRESS = { status: 'DONE', 'status-msg': 'Factory revision', progress: 100, retries: 0 };
 /** Undefined when packing into it may go on; quick, so that it can be asked before anything is made. */
 export function storageRefusal(storage: string): string | undefined {
@@ -52,14 +53,33 @@ export async function writeToStorage(
   }
   for (const folder of ['boot', 'objects', 'trails']) await makeFolder(join(storage, folder), storage);
   if (isNew) settleFolder(dirname(storage));
-  const work = join(storage, `.berth-pack.${process.pid}`);
+  const outcome = await workBeside('objects', storage, (work) => writeBy(work, storage, revision, packed, text));
+  if (!namesRevision(storage)) await workBeside('boot', storage, (work) => nameRevision(work, storage, revision));
+  return outcome;
+}
+
+/**
+ * Services may write into the folders of the storage, and must not choose what root writes to. Beside the folder, and not beside a link
+ * that stands for it, as renames do not lead from one file system to another.
+ */
+async function workBeside<T>(name: string, storage: string, doWork: (work: string) => Promise<T>): Promise<T> {
+  const parent = dirname(realpathSync(join(storage, name)));
+  if (parent !== realpathSync(storage) && isOpenToOthers(parent)) {
+    throw new PackFailure(`${join(storage, name)} is a link into ${parent}, where others than root may write; move it`);
+  }
+  const work = join(parent, `.berth-pack.${process.pid}`);
   try {
-    // Services may write into the folders of the storage, and must not choose what root writes to.
     await mkdir(work, { mode: 0o700 });
-    return await writeBy(work, storage, revision, packed, text);
+    return await doWork(work);
   } finally {
     await rm(work, { recursive: true, force: true });
   }
+}
+
+/** For root alone: what others pack, they pack where they may. */
+function isOpenToOthers(folder: string): boolean {
+  const { uid, mode } = statSync(folder);
+  return process.getuid?.() === 0 && (uid !== 0 || (mode & WRITE_BY_OTHERS) !== 0);
 }
 
 async function writeBy(
@@ -79,13 +99,14 @@ async function writeBy(
     readIfPresent(join(trail, '.pvr/json')) === text && !fresh && linksAreRight(storage, trail, packed.state);
   if (!isThere) await replaceTrail(work, storage, revision, packed.state, text);
   for (const folder of [dirname(trail), join(storage, 'trails'), storage]) settleFolder(folder);
-  if (!namesRevision(storage)) {
-    const boot = join(storage, 'boot');
-    await writeText(join(work, 'current.json'), `${JSON.stringify({ revision })}\n`);
-    await moveInto(join(work, 'current.json'), join(boot, 'current.json'), boot);
-    settleFolder(boot);
-  }
   return isThere ? 'unchanged' : 'written';
+}
+
+async function nameRevision(work: string, storage: string, revision: string): Promise<void> {
+  const boot = join(storage, 'boot');
+  await writeText(join(work, 'current.json'), `${JSON.stringify({ revision })}\n`);
+  await moveInto(join(work, 'current.json'), join(boot, 'current.json'), boot);
+  settleFolder(boot);
 }
 
 /** Whether boot/current.json, or what Pantavisor left there, names a revision that has a state. One that is damaged is for people to look at: it is not replaced. */
@@ -123,18 +144,18 @@ async function replaceTrail(
   const made = join(work, 'trail');
   const old = join(work, 'old');
   try {
-    await makeFolder(join(made, '.pvr'), storage);
+    await makeFolder(join(made, '.pvr'), work);
     for (const [path, digest] of objectPaths(state)) {
-      await makeFolder(dirname(join(made, path)), storage);
+      await makeFolder(dirname(join(made, path)), work);
       await link(join(storage, 'objects', digest), join(made, path));
     }
     await writeText(join(made, '.pvr/json'), text);
-    await makeFolder(join(made, '.pv'), storage);
+    await makeFolder(join(made, '.pv'), work);
     await writeText(join(made, '.pv/commitmsg'), 'Packed by berth\n');
     if (revision === '0') await writeText(join(made, '.pv/progress'), JSON.stringify(FACTORY_PROGRESS));
     settleTree(made);
     if (!existsSync(dirname(trail))) {
-      await makeFolder(join(work, 'parent'), storage);
+      await makeFolder(join(work, 'parent'), work);
       await moveInto(join(work, 'parent'), dirname(trail), trails);
     }
     if (existsSync(trail)) await rename(trail, old);

@@ -104,6 +104,43 @@ describe('berth pack into a storage', () => {
     assert.deepEqual(current(), { revision: '0' });
   });
 
+  describe('whose big folders are on another disk', () => {
+    let disk: string;
+    beforeEach(() => {
+      disk = mkdtempSync('/dev/shm/berth-pack-storage-');
+      for (const name of ['objects', 'trails']) {
+        mkdirSync(join(disk, name));
+        symlinkSync(join(disk, name), path(name));
+      }
+    });
+    afterEach(() => rmSync(disk, { recursive: true, force: true }));
+
+    it('writes there, and leaves nothing else', async () => {
+      const digest = sha256('{}');
+      const state = { ...STATE, 'one/root.squashfs': digest };
+      const objects = new Map([[digest, { text: '{}' }]]);
+      const umask = process.umask(0o077);
+      try {
+        assert.equal(await writeToStorage(storage, '0', { state, objects }, false), 'written');
+      } finally {
+        process.umask(umask);
+      }
+      assert.equal(lstatSync(path('trails/0/one/root.squashfs')).ino, lstatSync(path('objects', digest)).ino);
+      assert.equal(statSync(path('trails/0/one')).mode & 0o777, 0o755);
+      assert.deepEqual(current(), { revision: '0' });
+      assert.deepEqual(readdirSync(disk).sort(), ['objects', 'trails']);
+      assert.deepEqual(readdirSync(storage).sort(), ['boot', 'objects', 'trails']);
+    });
+
+    it('writes nothing where others could take it away', async () => {
+      chownSync(disk, 60_001, 60_001);
+      await assert.rejects(write('0'), {
+        message: `${path('objects')} is a link into ${disk}, where others than root may write; move it`,
+      });
+      assert.deepEqual(readdirSync(disk).sort(), ['objects', 'trails']);
+    });
+  });
+
   it('names none where Pantavisor has left one, which is the one that is checked', async () => {
     await write('0');
     await write('3');
