@@ -3,7 +3,7 @@ import process from 'node:process';
 import { setFlagsFromString } from 'node:v8';
 import { loadBundle } from './load-bundle.ts';
 import { rehearseBundle } from './rehearse-bundle.ts';
-import { V8_DEFAULTS } from './v8-flags.ts';
+import { V8_DEFAULTS, V8_PATIENCE } from './v8-flags.ts';
 
 const [first = '', second = '', third] = process.argv.slice(2);
 if (first === '--rehearse') {
@@ -12,6 +12,7 @@ if (first === '--rehearse') {
   for (const flag of V8_DEFAULTS) setFlagsFromString(flag);
   shrinkNumberCache();
   loadBundle(first, require);
+  setFlagsFromString(V8_PATIENCE);
 }
 
 /**

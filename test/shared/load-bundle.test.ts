@@ -57,6 +57,23 @@ describe('boot.load-bundle', () => {
     assert.equal(run(bundle).stdout, 'one true function object');
   });
 
+  it('has V8 optimise what is hot, and not what a start runs', () => {
+    const turns = (count: number): string => {
+      write(
+        `const half = (number) => { let sum = 0; for (const part of [number, number / 2]) sum += part; return sum; };
+         setImmediate(() => { let sum = 0; for (let turn = 0; turn < ${count}; turn++) sum += half(turn); console.log(sum > 0); });
+        `,
+        AFTER,
+      );
+      const { stdout, stderr, status } = start([...V8_FLAGS, '--trace-opt', '--no-use-osr'], bundle);
+      assert.deepEqual([stderr, status], ['', 0]);
+      return stdout;
+    };
+    const taken = /marking .*\bhalf\b.* for optimization to TURBOFAN/;
+    assert.doesNotMatch(turns(10_000), taken);
+    assert.match(turns(1_000_000), taken);
+  });
+
   it('has no cache of numbers in memory that is larger than what V8 would make by itself', () => {
     // That of Node's snapshot is a large object of 262,160 bytes.
     write(
