@@ -9,6 +9,7 @@ import { replumb } from './start-pipeline.ts';
 export async function adopt(core: ContainerCore, standing: Standing, actual: Actual | undefined): Promise<void> {
   const { record } = core;
   const exit = actual?.exit;
+  record.adopted = true;
   record.mountedFrom = actual?.revision;
   if (exit !== undefined) record.exit = { status: exit.status, atMs: exit.atMs };
   record.tried = standing.kind !== 'fresh';

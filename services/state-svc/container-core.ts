@@ -40,6 +40,8 @@ interface ContainerRecord {
   plumbing: Plumbing | undefined;
   /** Mounts that were busy when it was stopped. */
   detached: readonly string[];
+  /** Taken from where it stands: what is known of it here is true. */
+  adopted: boolean;
   /** The revision of its last mount, of which it may run when others have followed. */
   mountedFrom: string | undefined;
   /** Why it is not as it should be. */
@@ -163,6 +165,7 @@ function newRecord(sinceMs: number): ContainerRecord {
     exit: undefined,
     plumbing: undefined,
     detached: [],
+    adopted: false,
     mountedFrom: undefined,
     problem: undefined,
     lacksNetwork: false,

@@ -34,6 +34,8 @@ export interface Container extends Member {
   /** STOPPED, and not on its way through a restart. */
   readonly ended: boolean;
   readonly run: Run | undefined;
+  /** False: nothing is known of it here, and it may run all the same. */
+  readonly adopted: boolean;
   /** The revision that it was mounted from, or is being mounted from; undefined: none that is known of. */
   readonly mountedFrom: string | undefined;
   /** Why it is not as it should be. */
@@ -107,6 +109,10 @@ class PlannedContainer implements Container {
 
   get run(): Run | undefined {
     return this.#core.record.run;
+  }
+
+  get adopted(): boolean {
+    return this.#core.record.adopted;
   }
 
   get mountedFrom(): string | undefined {

@@ -27,8 +27,8 @@ export interface ReconcileContext {
 const ADOPTIONS_AT_A_TIME = 32;
 
 /**
- * What runs and belongs stays untouched, what does not belong is taken away. Rejects, before anything was done, when lxc-svc or
- * net-svc cannot be asked.
+ * What runs and belongs stays untouched, what does not belong is taken away; who is adopted already is left alone. Rejects, before
+ * anything was done, when lxc-svc or net-svc cannot be asked.
  */
 export async function adoptAll(context: ReconcileContext): Promise<void> {
   const { carried, containers, intents, log, revision, sameLife } = context;
@@ -41,7 +41,8 @@ export async function adoptAll(context: ReconcileContext): Promise<void> {
     const left = await tearDown(name, STOP_GRACE_MS, attached.includes(name), context);
     if (left.length > 0) log.error(`container ${name} could not be removed: ${left.join('; ')}`);
   }
-  await inTurns(containers, ADOPTIONS_AT_A_TIME, (container) => {
+  const unknown = containers.filter(({ adopted }) => !adopted);
+  await inTurns(unknown, ADOPTIONS_AT_A_TIME, (container) => {
     const { name } = container.plan;
     const isGone = foreign.includes(name);
     const found = isGone ? undefined : actual.find((each) => each.container === name);

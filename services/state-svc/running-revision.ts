@@ -34,7 +34,7 @@ export interface RunningRevision {
   /** Verifies all of it, makes its pools, takes from where it stands what runs. Answers what it is refused for, then nothing was started. */
   settle(carried: Carried, held: readonly Reservation[], gate: Gate): Promise<readonly Problem[]>;
   /** In place of another, whose containers it has but for `fresh` ones, of which nothing is there. Verified before. */
-  takeOver(fresh: readonly string[], held: readonly Reservation[]): Promise<readonly Problem[]>;
+  takeOver(fresh: readonly string[], carried: Carried, held: readonly Reservation[]): Promise<readonly Problem[]>;
   /** Subscribers take their lists; groups get their turns, unless it was refused. */
   open(): void;
   /** A container changed, or any of them. */
@@ -155,7 +155,19 @@ export function createRunning(
     return [];
   };
 
-  const takeOver = async (fresh: readonly string[], held: readonly Reservation[]): Promise<readonly Problem[]> => {
+  /** Those that stay, of a revision that was refused before it had taken them from where they stand. */
+  const catchUp = async (carried: Carried): Promise<void> => {
+    if (containers.every(({ adopted }) => adopted)) return;
+    await persist(() => adoptAll(reconciling(carried)));
+    // Whoever ended between the list and its adoption was told of to nobody who knew its run.
+    await resync(reconciling(carried));
+  };
+
+  const takeOver = async (
+    fresh: readonly string[],
+    carried: Carried,
+    held: readonly Reservation[],
+  ): Promise<readonly Problem[]> => {
     limit(context.trial.goalsTimeoutMs);
     openLog(context, candidate);
     const { revision } = candidate;
@@ -167,6 +179,7 @@ export function createRunning(
       const { plan } = container;
       await container.adopt(standingOf(plan, context.intents.get(plan.name), undefined, false), undefined);
     }
+    await catchUp(carried);
     order(revision);
     // Those of the revision before, whose pools did not stand.
     if (unconfigured.length === 0) startWaiting(containers);
@@ -190,7 +203,7 @@ export function createRunning(
       ...[...containers.flatMap(({ problem }) => problem ?? []), ...(boot?.reasons() ?? [])].slice(0, MAX_REASONS),
     ],
     settle: (carried, held, gate) => settle(carried, held, gate).catch(refuseFor),
-    takeOver: (fresh, held) => takeOver(fresh, held).catch(refuseFor),
+    takeOver: (fresh, carried, held) => takeOver(fresh, carried, held).catch(refuseFor),
     open() {
       announcer.open(containers, problems.length > 0);
       boot?.open();

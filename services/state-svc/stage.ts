@@ -19,6 +19,7 @@ export interface Stage {
   replace(
     candidate: Candidate,
     transition: Extract<Transition, { kind: 'live' }>,
+    carried: Carried,
     held: readonly Reservation[],
   ): Promise<readonly Problem[]>;
 }
@@ -73,7 +74,7 @@ export function createStage(first: Candidate, context: StageContext): Stage {
       current = createRunning(candidate, plansOf(candidate).map(make), context);
     },
     settle: (carried, held, gate) => current.settle(carried, held, gate),
-    async replace(candidate, transition, held) {
+    async replace(candidate, transition, carried, held) {
       const before = current;
       let switched: () => void = () => undefined;
       switching = new Promise((resolve) => {
@@ -90,7 +91,7 @@ export function createStage(first: Candidate, context: StageContext): Stage {
           transition.keep.includes(plan.name) ? (before.find(plan.name) ?? make(plan)) : make(plan),
         );
         current = createRunning(candidate, containers, context);
-        return await current.takeOver(transition.start, held);
+        return await current.takeOver(transition.start, carried, held);
       } finally {
         switching = undefined;
         switched();

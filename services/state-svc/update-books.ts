@@ -73,7 +73,7 @@ export function openUpdateBooks(context: UpdateContext): UpdateBooks {
     isClosed: false,
     tidied: Promise.resolve(),
     heldBeside: (running) => reservationsFor(running, boot().revision, store),
-    carriedBy: (transition) => carriedOver(transition, context.stage().current),
+    carriedBy: (transition) => carriedOver(transition, context.stage().current, boot().carried ?? {}),
     async tellKnown() {
       const { current } = context.stage();
       const known = await knownOf(current, neededBy(boot()), store);

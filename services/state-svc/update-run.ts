@@ -85,7 +85,8 @@ export function createUpdateRun(
     transition: Extract<Transition, { kind: 'live' }>,
   ): Promise<void> => {
     await progress.reach(revision, 'transitioning');
-    const problems = await context.stage().replace(next, transition, await books.heldBeside(next));
+    const held = await books.heldBeside(next);
+    const problems = await context.stage().replace(next, transition, boot().carried ?? {}, held);
     await books.tellKnown();
     if (problems.length > 0) return goBack(revision, stageOf(problems));
     trial.open();

@@ -13,13 +13,19 @@ export function betweenCandidates(before: Candidate, after: Candidate): Transiti
   );
 }
 
-/** What each container that stays was mounted from, and what runs until now: until the next one does, it may be mounted from that. */
-export function carriedOver(transition: Transition, current: Pick<RunningRevision, 'name' | 'find'>): Carried {
+/**
+ * What each container that stays was mounted from, and what runs until now: until the next one does, it may be mounted from that.
+ * `known`: the same of what runs now, which holds on for containers that it was refused too early to adopt.
+ */
+export function carriedOver(
+  transition: Transition,
+  current: Pick<RunningRevision, 'name' | 'find'>,
+  known: Carried,
+): Carried {
   if (transition.kind !== 'live') return {};
-  return Object.fromEntries(
-    transition.keep.map((name) => [
-      name,
-      [...new Set([current.find(name)?.mountedFrom ?? current.name, current.name])],
-    ]),
-  );
+  const sourcesOf = (name: string): readonly string[] => {
+    const container = current.find(name);
+    return container?.adopted === false ? (known[name] ?? []) : [container?.mountedFrom ?? current.name];
+  };
+  return Object.fromEntries(transition.keep.map((name) => [name, [...new Set([...sourcesOf(name), current.name])]]));
 }

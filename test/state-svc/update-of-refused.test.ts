@@ -1,0 +1,122 @@
+// Updates of a revision that the start of state-svc refused: its containers run on since before, and none of them was adopted.
+import assert from 'node:assert/strict';
+import { writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { describe, it } from 'node:test';
+import { type Device, sha256 } from './device.ts';
+import { APP, FAILED, health, RETRY } from './kit.ts';
+import {
+  command,
+  deviceForEach,
+  holds,
+  install,
+  onDisk,
+  pids,
+  reaches,
+  TESTING_LIVE,
+  THREE,
+  UPDATED,
+  updateLive,
+} from './updates-kit.ts';
+
+const open = deviceForEach();
+
+const SIGNALS = { ...APP, status_goal: 'READY' };
+
+function rot({ storage }: Device, text: string): void {
+  writeFileSync(join(storage, 'objects', sha256(text)), 'rotten');
+}
+
+/** The next state-svc refuses what runs, and no reboot comes. */
+async function refuse(it: Device): Promise<void> {
+  it.onReboot = () => false;
+  await (await it.boot()).settled;
+  assert.deepEqual(
+    (await health(it)).map(({ code }) => code),
+    ['REVISION_REFUSED'],
+  );
+}
+
+const WAYS: readonly (readonly [what: string, take: (it: Device) => Promise<unknown>])[] = [
+  [
+    'accepted by the state-svc before',
+    (it) => {
+      const asked = { revision: 'locals/x', once: false, commit: false };
+      writeFileSync(join(it.storage, 'boot/current.json'), JSON.stringify({ ...onDisk(it), asked }));
+      return it.boot();
+    },
+  ],
+  [
+    'asked for while it is refused',
+    async (it) => {
+      await refuse(it);
+      assert.equal(await command(it, 'LOCAL_RUN', 'locals/x'), 'accepted');
+    },
+  ],
+];
+
+describe('a live update of what is refused', () => {
+  for (const [what, take] of WAYS) {
+    it(`leaves stopped whom the user stopped: ${what}`, async () => {
+      const it = await open(THREE);
+      assert.ok((await it.state.controlContainer({ container: 'b', action: 'stop' })).ok);
+      await it.untilStatus('b', 'STOPPED');
+      const { c } = await pids(it);
+      rot(it, 'root of a');
+      await install(it, 'locals/x', { b: APP, c: APP, d: APP });
+      await take(it);
+      await reaches(it, 'locals/x', TESTING_LIVE);
+      await holds(it);
+      await reaches(it, 'locals/x', UPDATED);
+      const { b, ...others } = await it.rows();
+      assert.deepEqual([b?.status, b?.pid, b?.user_stopped], ['STOPPED', null, 'true']);
+      assert.deepEqual(Object.keys(others), ['c', 'd']);
+      assert.equal(others.c?.pid, c);
+    });
+
+    it(`knows who has signalled READY: ${what}`, async () => {
+      const it = await open({ a: APP, b: SIGNALS, c: APP });
+      assert.ok((await it.state.signalReady({ container: 'b' })).ok);
+      const { b } = await pids(it);
+      rot(it, 'root of a');
+      await install(it, 'locals/x', { b: SIGNALS, c: APP, d: APP });
+      await take(it);
+      await reaches(it, 'locals/x', TESTING_LIVE);
+      await holds(it);
+      await reaches(it, 'locals/x', UPDATED);
+      const row = (await it.rows()).b;
+      assert.deepEqual([row?.status, row?.pid], ['READY', b]);
+    });
+  }
+
+  it('takes nobody for a stranger who runs since a revision before it, then and at the next start', async () => {
+    const it = await open(THREE);
+    await install(it, 'locals/w', { ...THREE, d: APP });
+    await updateLive(it, 'locals/w');
+    const { d: _gone, ...before } = await pids(it);
+    rot(it, 'root of d');
+    await install(it, 'locals/x', { ...THREE, e: APP });
+    await refuse(it);
+    await updateLive(it, 'locals/x');
+    const { e, ...after } = await pids(it);
+    assert.deepEqual(after, before);
+    await (await it.boot()).settled;
+    assert.deepEqual(await pids(it), { ...before, e });
+  });
+
+  it('misses nobody who ends while it is adopted', async () => {
+    const containers = { a: APP, b: APP, c: { ...APP, auto_recovery: RETRY } };
+    const it = await open(containers);
+    rot(it, 'root of a');
+    await refuse(it);
+    await install(it, 'locals/x', { ...containers, d: APP });
+    it.world.containers.set('old', { revision: '0', mounted: true, running: undefined, exit: undefined });
+    // The only one that is stopped, after lxc-svc has said who runs.
+    const release = it.world.hold('lxc.stop');
+    assert.equal(await command(it, 'LOCAL_RUN', 'locals/x'), 'accepted');
+    await it.until(() => it.world.calls.includes('lxc.stop old'));
+    it.world.exit('c', FAILED);
+    release();
+    await it.untilStatus('c', 'RECOVERING');
+  });
+});
