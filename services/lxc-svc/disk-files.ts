@@ -1,13 +1,14 @@
 // Files under disks: images without holes, and keys; each is there as a whole or not at all.
-import { promises, statSync } from 'node:fs';
+import { promises } from 'node:fs';
 import { dirname } from 'node:path';
+import { statIfThere } from '../../shared/kernel/stat-if-there.ts';
 
 const CHUNK_BYTES = 1024 * 1024;
 const KEY_BYTES = 32;
 
 /** Throws where that cannot be told: who took an unreadable file for a missing one would make it anew over what is kept there. */
 export function isThere(path: string): boolean {
-  return statSync(path, { throwIfNoEntry: false }) !== undefined;
+  return statIfThere(path) !== undefined;
 }
 
 /** Filled, so that a full disk is found now and not by who writes to the disk in it. Throws ENOSPC with nothing left. */
