@@ -4,6 +4,7 @@ import { closeSync, constants, fstatSync, openSync, readFileSync } from 'node:fs
 import { type FileHandle, open as openFile } from 'node:fs/promises';
 import { availableParallelism } from 'node:os';
 import process from 'node:process';
+import { loadLater } from '../../shared/boot/load-later.ts';
 import { createThreads } from '../../shared/exec/threads.ts';
 import type { Logger } from '../../shared/log/logger.ts';
 import { errorCode } from './atomic-file.ts';
@@ -80,7 +81,7 @@ export function createChecksums(workerPath: string, log?: Pick<Logger, 'warn'>):
     async checksum(path) {
       // Loaded with the first file: most starts find every object as it was, and OpenSSL costs this process 380 KB and 2.7 ms of CPU.
       // import() would copy a hundred properties of it in a bundle.
-      const { createHash: hasher } = process.getBuiltinModule('node:crypto');
+      const { createHash: hasher } = loadLater(() => process.getBuiltinModule('node:crypto'));
       const own = hashSmall(path, hasher) ?? (await hashHere(path, hasher));
       if (own !== undefined) return { ok: true, sha256: own };
       try {
