@@ -22,8 +22,7 @@ export async function adopt(core: ContainerCore, standing: Standing, actual: Act
       core.apply('mounted');
       return;
     case 'running':
-      await core.remember({ pendingStart: null });
-      return adoptRun(core, standing.run, standing.ready);
+      return adoptRun(core, standing.run, standing.ready, { pendingStart: null });
     case 'restarting':
       await adoptRun(core, standing.run, false);
       return stop(core, () => begin(core, 'user'));
@@ -42,7 +41,8 @@ export async function adopt(core: ContainerCore, standing: Standing, actual: Act
   }
 }
 
-async function adoptRun(core: ContainerCore, run: Run, ready: boolean): Promise<void> {
+/** Its status is true when this returns, before the first wait: a signal that comes now must meet it. `done`: what is not meant any more. */
+async function adoptRun(core: ContainerCore, run: Run, ready: boolean, done: Partial<Intent> = {}): Promise<void> {
   const { plan, record } = core;
   record.run = run;
   for (const event of ['mounted', 'starting', 'started'] as const) core.apply(event);
@@ -50,7 +50,7 @@ async function adoptRun(core: ContainerCore, run: Run, ready: boolean): Promise<
   // When it became what it is, as near as anybody knows: the events above only say when that was learnt. A clock may have been set back.
   record.sinceMs = Math.min(record.sinceMs, run.startedMs);
   core.context.log.info(`container ${plan.name}: adopted, its init runs as pid ${run.pid}`);
-  const known: Partial<Intent> = { recoveryDelayMs: null };
+  const known: Partial<Intent> = { ...done, recoveryDelayMs: null };
   if (ready) known.readyPid = run.pid;
   await core.remember(known);
   const plumbing = await replumb(plan, core.context, run.pid);

@@ -217,7 +217,13 @@ const SIGNALS_FROM: readonly Status[] = ['STARTING', 'STARTED', 'READY'];
 
 async function signalReady(core: ContainerCore): Promise<boolean> {
   const { plan, record } = core;
-  if (plan.statusGoal !== 'READY' || !SIGNALS_FROM.includes(record.status)) return false;
+  if (plan.statusGoal !== 'READY') return false;
+  if (!record.adopted) {
+    // It runs all the same, of a revision that was refused: its adoption will know which run that is.
+    await core.remember({ readyPid: 0 });
+    return true;
+  }
+  if (!SIGNALS_FROM.includes(record.status)) return false;
   const written = core.remember({ readyPid: record.run?.pid ?? 0 });
   core.apply('signalled');
   await written;

@@ -64,8 +64,8 @@ export function createHandlers(
       await runner.decided.wait(context);
       await runner.adopted.wait(context);
       await settledWithin(CONTROL_PATIENCE_MS);
-      const expected = await runner.find(container)?.signalReady();
-      return expected === true ? ok({}) : fail({ code: 'SIGNAL_UNEXPECTED' });
+      const expected = await runner.signalReady(container);
+      return expected ? ok({}) : fail({ code: 'SIGNAL_UNEXPECTED' });
     },
     ...createStepHandlers(desk, runner),
     async runCommand({ op, payload }, context) {

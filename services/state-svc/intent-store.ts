@@ -14,7 +14,7 @@ const intent = z.strictObject({
   pendingStart: z.nullable(z.strictObject({ replacesPid: count })),
   /** Auto-recovery waits this long, ms, before the next start; the end that caused it is counted in `retries` already. */
   recoveryDelayMs: z.nullable(count),
-  /** The run that sent READY; 0: the one that is being started. Cleared by every start. */
+  /** The run that sent READY; 0: the one that is being started, or that nobody has adopted. Cleared by every start. */
   readyPid: z.nullable(count),
   /** Auto-recovery's counter. */
   retries: count,

@@ -66,6 +66,8 @@ export interface RevisionRunner {
   /** In start order. */
   groups(): readonly GroupRow[];
   find(name: string): Container | undefined;
+  /** False: the container has no business to signal READY now. */
+  signalReady(container: string): Promise<boolean>;
   readonly drivers: Drivers;
   /** Name and status of the revision, as far as they are known. */
   standing(): Standing;
@@ -193,6 +195,16 @@ export async function runRevision(given: RunnerContext): Promise<RevisionRunner>
     containers: () => current().containers.map((container) => container.row()),
     groups: () => current().groups(),
     find: (name) => current().find(name),
+    async signalReady(container) {
+      const { candidate, find } = current();
+      const found = find(container);
+      if (found !== undefined || candidate.revision !== undefined) return (await found?.signalReady()) ?? false;
+      // Of a revision that cannot be read nobody knows whose goal it is; it is kept for whoever can read it.
+      await context.intents
+        .set(container, { readyPid: 0 })
+        .catch((error: unknown) => log.error(`cannot write down that ${container} is READY: ${String(error)}`));
+      return true;
+    },
     drivers: {
       loadFor: (plan) => current().drivers.loadFor(plan),
       list: (container) => current().drivers.list(container),

@@ -51,8 +51,9 @@ export function standingOf(
   }
   if (run !== undefined) {
     if (intent.pendingStart?.replacesPid === run.pid) return { kind: 'restarting', run };
-    // 0: the signal came while the start was under way, before its pid was known.
-    return { kind: 'running', run, ready: intent.readyPid === 0 || intent.readyPid === run.pid };
+    // 0: the signal came while its pid was not known: its start was under way, or its revision was refused.
+    const signalled = intent.readyPid === 0 || intent.readyPid === run.pid;
+    return { kind: 'running', run, ready: signalled && plan.statusGoal === 'READY' };
   }
   // Whoever ended by itself is mounted still: only a stop unmounts, and then its exit record says nothing. A start of auto-recovery's
   // that failed leaves nothing mounted, and looks as what was not started since the tree was.

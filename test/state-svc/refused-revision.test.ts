@@ -1,5 +1,6 @@
 // Revisions that are not whole: nothing of them is started.
 import assert from 'node:assert/strict';
+import { readFileSync, writeFileSync } from 'node:fs';
 import { mkdir, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { describe, it } from 'node:test';
@@ -42,6 +43,28 @@ describe('a revision that is not whole', () => {
     }
     assert.deepEqual(quiet(it), ['lxc.stop web', 'lxc.unmount web']);
   });
+
+  for (const [what, file] of [
+    ['an object', ({ storage }: Device) => join(storage, 'objects', sha256('root of web'))],
+    ['its state', ({ storage }: Device) => join(storage, 'trails/0/.pvr/json')],
+  ] as const) {
+    it(`is taken up again with who has signalled READY meanwhile, when ${what} is whole again`, async () => {
+      const it = await open({ web: { ...APP, status_goal: 'READY' }, other: APP });
+      await it.boot();
+      const { pid } = await it.untilStatus('web', 'STARTED');
+      await it.untilStatus('other', 'STARTED');
+      it.onReboot = () => false;
+      const whole = readFileSync(file(it));
+      writeFileSync(file(it), '{');
+      await (await it.boot()).settled;
+      assert.equal((await health(it))[0]?.code, 'REVISION_REFUSED');
+      for (const container of ['web', 'other']) await it.state.signalReady({ container });
+      writeFileSync(file(it), whole);
+      await (await it.boot()).settled;
+      const { web, other } = await it.rows();
+      assert.deepEqual([web?.status, web?.pid, other?.status], ['READY', pid, 'STARTED']);
+    });
+  }
 
   it('with an unknown pool is refused, and its damaged objects are told in the same go', async () => {
     const it = await open({ web: { ...APP, network: { pool: 'does-not-exist' } } });

@@ -73,7 +73,10 @@ describe('standing', () => {
       [11, false],
       [null, false],
     ] as const) {
-      assert.deepEqual(standingOf(plan, { ...NO_INTENT, readyPid }, found, false), { kind: 'running', run, ready });
+      const signals: ContainerPlan = { ...plan, statusGoal: 'READY' };
+      assert.deepEqual(standingOf(signals, { ...NO_INTENT, readyPid }, found, false), { kind: 'running', run, ready });
+      const unasked = standingOf(plan, { ...NO_INTENT, readyPid }, found, false);
+      assert.deepEqual(unasked, { kind: 'running', run, ready: false });
     }
   });
 

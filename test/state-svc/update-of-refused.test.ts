@@ -89,6 +89,19 @@ describe('a live update of what is refused', () => {
     });
   }
 
+  it('knows who has signalled READY while it is refused', async () => {
+    const it = await open({ a: APP, b: SIGNALS, c: APP });
+    const { b } = await pids(it);
+    rot(it, 'root of a');
+    await refuse(it);
+    assert.ok((await it.state.signalReady({ container: 'b' })).ok);
+    assert.equal((await it.state.signalReady({ container: 'c' })).ok, false);
+    await install(it, 'locals/x', { b: SIGNALS, c: APP, d: APP });
+    await updateLive(it, 'locals/x');
+    const row = (await it.rows()).b;
+    assert.deepEqual([row?.status, row?.pid], ['READY', b]);
+  });
+
   it('takes nobody for a stranger who runs since a revision before it, then and at the next start', async () => {
     const it = await open(THREE);
     await install(it, 'locals/w', { ...THREE, d: APP });
