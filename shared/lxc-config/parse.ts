@@ -1,4 +1,5 @@
 // Reads and writes LXC's configuration format (lxc.container.conf(5)) as LXC 5.0 does, keeping where each line came from. Pure.
+import { readFstab, withMounts } from './fstab.ts';
 
 export interface LxcEntry {
   /** Starts with `lxc.`. */
@@ -18,13 +19,16 @@ export interface LxcProblem {
 }
 
 export interface ParsedLxcConfig {
-  /** In the order in which LXC would apply them; included lines stand where the include stood. */
+  /** In the order in which LXC would apply them; included lines stand where the include stood, and `lxc.mount.fstab` is `lxc.mount.entry` lines. */
   readonly entries: readonly LxcEntry[];
   readonly problems: readonly LxcProblem[];
 }
 
 /** The text of a file in the container's folder; `path` is relative to it and does not lead out of it. Undefined: there is none. */
 export type ReadInclude = (path: string) => string | undefined;
+
+/** The text of a file of the host, by its absolute path. Undefined: there is none. */
+export type ReadHostFile = (path: string) => string | undefined;
 
 /** Of one file. A configuration is a few KiB; a squashfs named by mistake is not read into memory. */
 export const MAX_CONFIG_BYTES = 1024 * 1024;
@@ -41,15 +45,40 @@ interface Place {
 /**
  * A line that does not start with `lxc.` after its blanks is no configuration: comments, empty lines, and the keys of others, which
  * LXC ignores too. `#` later in a line belongs to the value. Blanks are spaces and tabs; a carriage return ends a line. Never throws.
- * `source` ends in the file's name in the container's folder.
+ * `source` ends in the file's name in the container's folder. Without `readHostFile` nobody looks at what `lxc.mount.fstab` names on the host.
  */
-export function parseLxcConfig(text: string, source: string, readInclude?: ReadInclude): ParsedLxcConfig {
+export function parseLxcConfig(
+  text: string,
+  source: string,
+  readInclude?: ReadInclude,
+  readHostFile?: ReadHostFile,
+): ParsedLxcConfig {
   const entries: LxcEntry[] = [];
   const problems: LxcProblem[] = [];
   let includes = 0;
   let isFull = false;
   readLines(text, [source]);
-  return { entries, problems };
+  const fstab = entries.findLast(({ key }) => key === 'lxc.mount.fstab');
+  if (fstab === undefined) return { entries, problems };
+  const others = entries.filter(({ key }) => key !== 'lxc.mount.fstab');
+  return { entries: withMounts(others, mountsIn(fstab, others.length)), problems };
+
+  function mountsIn({ key, value, line, source: from }: LxcEntry, others: number): readonly LxcEntry[] {
+    const isOfHost = value.startsWith('/');
+    if (value === '' || (isOfHost && readHostFile === undefined)) return [];
+    const path = isOfHost ? value : pathInFolder(value);
+    const body = path === undefined ? undefined : (isOfHost ? readHostFile : readInclude)?.(path);
+    const refuse = (reason: string) => problems.push({ line, source: from, reason: `${key} = ${value}: ${reason}` });
+    if (path === undefined || body === undefined) {
+      refuse(isOfHost ? 'this host has no such file, or it cannot be read' : refusal(path, []));
+      return [];
+    }
+    const read = readFstab(body, path);
+    problems.push(...read.problems);
+    if (others + read.entries.length <= MAX_ENTRIES) return read.entries;
+    refuse(`with it there are more than ${MAX_ENTRIES} lines`);
+    return [];
+  }
 
   /** `files`: the one that is read, after those that led to it. */
   function readLines(body: string, files: readonly string[]): void {

@@ -1,8 +1,18 @@
 // Configurations as packagers write them, each started for real: the container itself says what its lines did.
 import assert from 'node:assert/strict';
 import { execFileSync } from 'node:child_process';
-import { appendFileSync, existsSync, mkdirSync, readFileSync, readlinkSync, rmSync, writeFileSync } from 'node:fs';
-import { join } from 'node:path';
+import {
+  appendFileSync,
+  existsSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  readlinkSync,
+  rmSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs';
+import { dirname, join } from 'node:path';
 import { after, before, describe, it } from 'node:test';
 import { eventually, PATIENCE_MS } from '../kit/eventually.ts';
 import { reexecInNamespaces } from '../kit/namespaced.ts';
@@ -84,6 +94,28 @@ describe('a stock configuration in a running container', () => {
     const [tmpfs, ...resolv] = await ask('mounts', [bind], script);
     assert.equal(tmpfs, '1');
     assert.equal(resolv.join('\n'), readFileSync('/etc/resolv.conf', 'utf8').trimEnd());
+  });
+
+  it('mounts what its file of mounts says before its entries, and follows no link on the way there', async () => {
+    const host = '/run/berth-fstab';
+    const lines = ['tmpfs m tmpfs rw,create=dir 0 0', 'tmpfs esc/x tmpfs rw,optional,create=dir'];
+    mkdirSync(join(host, 'found'), { recursive: true });
+    const below = 'lxc.mount.entry = tmpfs m/below tmpfs rw,create=dir 0 0';
+    for (const [container, path, folder] of [
+      ['its-fstab', 'etc/fstab', dirname(configOf('its-fstab'))],
+      ['host-fstab', join(host, 'fstab'), '/'],
+    ] as const) {
+      makeContainer(container, 'obedient');
+      mkdirSync(dirname(join(folder, path)), { recursive: true });
+      writeFileSync(join(folder, path), `# mounts\n${lines.join('\n')}\n`);
+      value(await rig.lxc.mount(mountOf(container)));
+      symlinkSync(join(host, 'found'), join(RUNDIR, 'lxc', container, 'rootfs/esc'));
+      const script = "busybox grep -o ' /[me][^ ]* tmpfs' /proc/mounts";
+      const seen = await ask(container, [below, `lxc.mount.fstab = ${path}`], script);
+      assert.deepEqual(seen, [' /m tmpfs', ' /m/below tmpfs'], container);
+      assert.deepEqual(readdirSync(join(host, 'found')), [], container);
+    }
+    rmSync(host, { recursive: true });
   });
 
   it('sets environment and working directory, and clears what an empty value clears', async () => {

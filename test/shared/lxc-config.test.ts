@@ -105,6 +105,49 @@ describe('lxcConfig.parse', () => {
     assert.equal(reasons('lxc.a = 1\n# \0\nlxc.b').length, 1);
   });
 
+  it('takes the lines of a file of mounts for entries that come first and stay', () => {
+    const files = { 'etc/fstab': '# none\n\n /a\\040b x none bind 0 0 \r\n\tproc proc\n' };
+    const read = (text: string) => {
+      const { entries, problems } = parseLxcConfig(
+        text,
+        'conf',
+        (path) => Object.entries(files).find(([name]) => name === path)?.[1],
+      );
+      assert.deepEqual(problems, []);
+      return entries.map(({ key, value, source, line }) => `${source}:${line} ${key} = ${value}`);
+    };
+    const its = ['etc/fstab:3 lxc.mount.entry = /a\\040b x none bind 0 0', 'etc/fstab:4 lxc.mount.entry = proc proc'];
+    assert.deepEqual(read('lxc.mount.entry = e\nlxc.mount.fstab = none\nlxc.mount.fstab = etc/fstab\nlxc.a = 1'), [
+      ...its,
+      'conf:1 lxc.mount.entry = e',
+      'conf:4 lxc.a = 1',
+    ]);
+    assert.deepEqual(read('lxc.mount.fstab = etc/fstab\nlxc.mount.entry = e\nlxc.mount.entry ='), [
+      'conf:2 lxc.mount.entry = e',
+      'conf:3 lxc.mount.entry = ',
+      ...its,
+    ]);
+    assert.deepEqual(read('lxc.mount.fstab = etc/fstab\nlxc.mount.fstab ='), []);
+    // Whose host this is not cannot know.
+    assert.deepEqual(read('lxc.mount.fstab = /etc/fstab'), []);
+  });
+
+  it('says which file of mounts it has not, and where one says what cannot be', () => {
+    const files = { f: 'a b c\nd\re f', many: 'a b c\n'.repeat(10_000) };
+    const reasons = (path: string) =>
+      parseLxcConfig(
+        `lxc.a = 1\nlxc.mount.fstab = ${path}`,
+        'conf',
+        (name) => Object.entries(files).find(([each]) => each === name)?.[1],
+        () => undefined,
+      ).problems.map(({ source, line, reason }) => `${source}:${line} ${reason}`);
+    assert.deepEqual(reasons('f'), ['f:2 holds a NUL character or a carriage return: remove it']);
+    assert.deepEqual(reasons('g'), ['conf:2 lxc.mount.fstab = g: no such file in the container’s own folder']);
+    assert.match(reasons('../f')[0] ?? '', /^conf:2 lxc\.mount\.fstab = \.\.\/f: leads out of the container/);
+    assert.match(reasons('/f')[0] ?? '', /^conf:2 .*: this host has no such file/);
+    assert.match(reasons('many')[0] ?? '', /^conf:2 .*: with it there are more than 10000 lines/);
+  });
+
   it('reads back what it writes', () => {
     const value = fc.string({ unit: 'grapheme-ascii' });
     fc.assert(
