@@ -245,9 +245,9 @@ export const lxcContract = defineContract({
     },
     /**
      * Runs the programs of the hook folder in the order of their names, each to its end. The folder is the configuration's: what runs is
-     * named by nobody who asks. The first that fails is the last that runs. `system-start` and `system-done` pass once for a revision and a
-     * life of the tree; the others, and those that a death of this service interrupted, run again when they are asked for again. Whoever
-     * stops waiting calls them off.
+     * named by nobody who asks. The first that fails is the last that runs. In a life of the tree `system-start` passes once, and
+     * `system-done` once for a revision; the others, and those that a death of this service interrupted, run again when they are asked for
+     * again. Whoever stops waiting calls them off.
      */
     runHooks: {
       callers: ['state-svc'],

@@ -43,8 +43,9 @@ export interface HooksContext {
   readonly speak: (src: string) => Logger;
 }
 
-/** Told once for a revision and a life of the tree, however often whoever asks has to ask. */
-const ONCE: readonly HookEvent[] = ['system-start', 'system-done'];
+/** Told once in a life of the tree, or once for each revision in it, however often whoever asks has to ask. */
+const ONCE: readonly HookEvent[] = ['system-start'];
+const ONCE_PER_REVISION: readonly HookEvent[] = ['system-done'];
 
 export function createHooks({ places, folder, timeoutMs, log, speak }: HooksContext): Hooks {
   const recordPath = join(lxcPath(places), 'hooks.json');
@@ -81,9 +82,9 @@ export function createHooks({ places, folder, timeoutMs, log, speak }: HooksCont
 
   const runAll = async (event: HookEvent, situation: HookSituation, signal: AbortSignal): Promise<HooksOutcome> => {
     const { life, revision } = situation;
-    const key = `${event} ${revision}`;
+    const key = ONCE.includes(event) ? event : `${event} ${revision}`;
     if (record.life !== life) remember({ life, passed: [] });
-    const isOnce = ONCE.includes(event);
+    const isOnce = ONCE.includes(event) || ONCE_PER_REVISION.includes(event);
     if (isOnce && record.passed.includes(key)) return { ok: true, ran: [] };
     const hooks = look();
     const env = environmentOf(places, event, situation);

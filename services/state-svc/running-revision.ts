@@ -34,7 +34,12 @@ export interface RunningRevision {
   /** Verifies all of it, makes its pools, takes from where it stands what runs. Answers what it is refused for, then nothing was started. */
   settle(carried: Carried, held: readonly Reservation[], gate: Gate): Promise<readonly Problem[]>;
   /** In place of another, whose containers it has but for `fresh` ones, of which nothing is there. Verified before. */
-  takeOver(fresh: readonly string[], carried: Carried, held: readonly Reservation[]): Promise<readonly Problem[]>;
+  takeOver(
+    fresh: readonly string[],
+    carried: Carried,
+    held: readonly Reservation[],
+    gate: Gate,
+  ): Promise<readonly Problem[]>;
   /** Subscribers take their lists; groups get their turns, unless it was refused. */
   open(): void;
   /** A container changed, or any of them. */
@@ -167,11 +172,14 @@ export function createRunning(
     fresh: readonly string[],
     carried: Carried,
     held: readonly Reservation[],
+    gate: Gate,
   ): Promise<readonly Problem[]> => {
     limit(context.trial.goalsTimeoutMs);
     openLog(context, candidate);
     const { revision } = candidate;
     if (revision === undefined) return refuse(candidate.problems);
+    const barred = await persist(gate);
+    if (barred.length > 0) return refuse(barred);
     const unmade = await provide(revision, held, false);
     if (unmade.length > 0) return unmade;
     const newcomers = containers.filter(({ plan }) => fresh.includes(plan.name));
@@ -203,7 +211,7 @@ export function createRunning(
       ...[...containers.flatMap(({ problem }) => problem ?? []), ...(boot?.reasons() ?? [])].slice(0, MAX_REASONS),
     ],
     settle: (carried, held, gate) => settle(carried, held, gate).catch(refuseFor),
-    takeOver: (fresh, carried, held) => takeOver(fresh, carried, held).catch(refuseFor),
+    takeOver: (...how) => takeOver(...how).catch(refuseFor),
     open() {
       announcer.open(containers, problems.length > 0);
       boot?.open();

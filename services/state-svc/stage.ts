@@ -21,6 +21,7 @@ export interface Stage {
     transition: Extract<Transition, { kind: 'live' }>,
     carried: Carried,
     held: readonly Reservation[],
+    gate: Gate,
   ): Promise<readonly Problem[]>;
 }
 
@@ -74,7 +75,7 @@ export function createStage(first: Candidate, context: StageContext): Stage {
       current = createRunning(candidate, plansOf(candidate).map(make), context);
     },
     settle: (carried, held, gate) => current.settle(carried, held, gate),
-    async replace(candidate, transition, carried, held) {
+    async replace(candidate, transition, carried, held, gate) {
       const before = current;
       let switched: () => void = () => undefined;
       switching = new Promise((resolve) => {
@@ -91,7 +92,7 @@ export function createStage(first: Candidate, context: StageContext): Stage {
           transition.keep.includes(plan.name) ? (before.find(plan.name) ?? make(plan)) : make(plan),
         );
         current = createRunning(candidate, containers, context);
-        return await current.takeOver(transition.start, carried, held);
+        return await current.takeOver(transition.start, carried, held, gate);
       } finally {
         switching = undefined;
         switched();

@@ -8,8 +8,10 @@ import type { RunningRevision } from './running-revision.ts';
 import type { StepStore } from './step-store.ts';
 
 export interface UpdateHooks {
-  /** Before anything starts: why nothing may. Not while something of before lives: that is no start. Rejects with a Fault. */
+  /** Before anything starts, once: why nothing may. Not where something of before lives: that is no start. Rejects with a Fault. */
   start(): Promise<readonly Problem[]>;
+  /** What runs was refused: an update may stop what lives of before, and is no start for that. Never rejects. */
+  refused(): Promise<void>;
   /** False: the revision must not be installed; nothing was changed for it yet. Never rejects. */
   install(revision: string): Promise<boolean>;
   /** What is tried is about to become the rollback point. `unheard`: lxc-svc is away. Never rejects. */
@@ -35,6 +37,8 @@ export function createUpdateHooks(context: UpdateHookContext): UpdateHooks {
   const { ask, peers, tail, steps, life } = context;
   const { log } = tail;
   let done: RunningRevision | undefined;
+  /** They have passed, or there is nothing that they could come before. */
+  let isStarted = false;
 
   /** Resolves with why one failed. Rejects with a Fault. */
   const run = async (event: HookEvent, tried?: string): Promise<string | undefined> => {
@@ -54,9 +58,15 @@ export function createUpdateHooks(context: UpdateHookContext): UpdateHooks {
 
   return {
     async start() {
-      if (await context.lives()) return [];
+      isStarted ||= await context.lives();
+      if (isStarted) return [];
       const failed = await run('system-start');
+      isStarted = failed === undefined;
       return failed === undefined ? [] : [{ path: '', code: 'HOOK_FAILED', message: failed }];
+    },
+    async refused() {
+      // Where nobody can say so now, they are asked all the same: lxc-svc knows whether they have passed in this life of the tree.
+      isStarted ||= await context.lives().catch(() => false);
     },
     async install(revision) {
       const failed = await run('system-install-update', revision).catch(String);

@@ -15,7 +15,7 @@ export function createGoBack(context: UpdateContext, books: UpdateBooks, endTria
   const returnTo = async (back: Candidate, transition: Extract<Transition, { kind: 'live' }>): Promise<boolean> => {
     const problems = [
       ...(await verifyCandidate(store, back)),
-      ...(await context.stage().replace(back, transition, bootLog.boot().carried ?? {}, [])),
+      ...(await context.stage().replace(back, transition, bootLog.boot().carried ?? {}, [], hooks.start)),
     ];
     for (const { path, message } of problems) log.error(`revision ${back.name}: ${path}: ${message}`);
     return problems.length === 0;

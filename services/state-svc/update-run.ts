@@ -86,7 +86,7 @@ export function createUpdateRun(
   ): Promise<void> => {
     await progress.reach(revision, 'transitioning');
     const held = await books.heldBeside(next);
-    const problems = await context.stage().replace(next, transition, boot().carried ?? {}, held);
+    const problems = await context.stage().replace(next, transition, boot().carried ?? {}, held, hooks.start);
     await books.tellKnown();
     if (problems.length > 0) return goBack(revision, stageOf(problems));
     trial.open();

@@ -45,6 +45,7 @@ export function createUpdateStart(
     const held = await books.heldBeside(stage.current.candidate);
     const problems = await stage.settle(boot().carried ?? {}, held, hooks.start);
     stage.current.open();
+    if (problems.length > 0) await hooks.refused();
     return problems;
   };
 

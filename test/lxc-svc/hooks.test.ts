@@ -204,6 +204,7 @@ describe('lxc.hooks', () => {
     assert.equal(await ran('one', '0', 'system-start', hooks), 1);
     assert.equal(await ran('one', '0', 'system-done', hooks), 1);
     assert.equal(await ran('one', '0', 'system-start', hooks), 0);
+    assert.equal(await ran('one', 'locals/x', 'system-start', hooks), 0, 'of whatever revision');
     // A service that was restarted knows it as well.
     assert.equal(await ran('one', '0', 'system-done', open()), 0);
     assert.equal(await ran('one', 'locals/x', 'system-done', hooks), 1);

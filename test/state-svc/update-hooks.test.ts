@@ -4,7 +4,7 @@ import { mkdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, it } from 'node:test';
 import { eventually, PATIENCE_MS } from '../kit/eventually.ts';
-import { createDevice, type Device, stateOf, writeRevision } from './device.ts';
+import { createDevice, type Device, POOL, stateOf, writeRevision } from './device.ts';
 import { APP, FAILED, useDevices } from './kit.ts';
 import {
   CHANGED_B,
@@ -17,6 +17,7 @@ import {
   onDisk,
   progressOf,
   reaches,
+  rot,
   TESTING,
   TESTING_LIVE,
   THREE,
@@ -112,6 +113,62 @@ describe('hooks of a start', () => {
     } finally {
       await it.close();
     }
+  });
+});
+
+describe('hooks of a start that an update follows', () => {
+  const started = (it: Device) => told(it).filter((each) => each.startsWith('system-start'));
+  /** A boot that refuses what is to run before hooks are asked, and is followed by no reboot. */
+  const refused = async (): Promise<Device> => {
+    const it = await openDevice(THREE, {});
+    it.onReboot = () => false;
+    rot(it, 'root of a');
+    await (await it.boot()).settled;
+    await install(it, 'locals/x', { b: APP, c: APP, d: APP });
+    return it;
+  };
+
+  it('come once, before its first container, where the revision was refused before them', async () => {
+    const it = await refused();
+    assert.deepEqual(told(it), []);
+    await updateLive(it, 'locals/x');
+    assert.deepEqual(started(it), ['system-start locals/x']);
+    const first = it.world.calls.findIndex((call) => call.startsWith('lxc.mount'));
+    assert.ok(it.world.calls.indexOf('hooks.system-start locals/x') < first);
+    await install(it, 'locals/y', CHANGED_B);
+    await updateLive(it, 'locals/y');
+    assert.equal(started(it).length, 1);
+  });
+
+  it('keep it from starting anything when they fail', async () => {
+    const it = await refused();
+    for (const revision of ['0', 'locals/x']) it.world.troubles.set(`hooks.system-start ${revision}`, 'refuse');
+    assert.equal(await command(it, 'LOCAL_RUN', 'locals/x'), 'accepted');
+    await it.until(() => it.reboots.includes('UPDATE_ROLLED_BACK'));
+    await reaches(it, 'locals/x', 'Unexpected rollback');
+    assert.ok(!it.world.calls.some((call) => /^lxc.(?:mount|start)/.test(call)));
+  });
+
+  it('are no start’s where containers of before were there, also when the update stops them all', async () => {
+    const it = await open({ a: APP, b: APP });
+    await tellsDone(it, '0');
+    it.onReboot = () => false;
+    rot(it, 'root of a');
+    await (await it.boot({ tree: true })).settled;
+    await install(it, 'locals/x', { b: CHANGED_B.b });
+    await updateLive(it, 'locals/x');
+    assert.deepEqual(started(it), ['system-start 0']);
+  });
+
+  it('do not come again where the revision was refused after them', async () => {
+    const it = await openDevice(THREE);
+    it.onReboot = () => false;
+    it.world.poolOverlaps = true;
+    await (await it.boot()).settled;
+    it.world.poolOverlaps = false;
+    await install(it, 'locals/x', CHANGED_B, { network: { pools: { internal: POOL } } });
+    await updateLive(it, 'locals/x');
+    assert.deepEqual(started(it), ['system-start 0']);
   });
 });
 

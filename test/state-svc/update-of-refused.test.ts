@@ -3,7 +3,7 @@ import assert from 'node:assert/strict';
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, it } from 'node:test';
-import { type Device, sha256 } from './device.ts';
+import type { Device } from './device.ts';
 import { APP, FAILED, health, RETRY } from './kit.ts';
 import {
   command,
@@ -13,6 +13,7 @@ import {
   onDisk,
   pids,
   reaches,
+  rot,
   TESTING_LIVE,
   THREE,
   UPDATED,
@@ -22,10 +23,6 @@ import {
 const open = deviceForEach();
 
 const SIGNALS = { ...APP, status_goal: 'READY' };
-
-function rot({ storage }: Device, text: string): void {
-  writeFileSync(join(storage, 'objects', sha256(text)), 'rotten');
-}
 
 /** The next state-svc refuses what runs, and no reboot comes. */
 async function refuse(it: Device): Promise<void> {

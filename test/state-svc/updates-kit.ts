@@ -1,10 +1,10 @@
 // A device that is updated, beside peers in memory and a clock that the test holds: what the tests of updates share.
 import assert from 'node:assert/strict';
-import { readFileSync } from 'node:fs';
+import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import type { CommandOp } from '../../shared/schema/steps.ts';
 import { eventually, PATIENCE_MS } from '../kit/eventually.ts';
-import { type ContainerSpec, type Device, stateOf, TRIAL, writeRevision } from './device.ts';
+import { type ContainerSpec, type Device, sha256, stateOf, TRIAL, writeRevision } from './device.ts';
 import { APP, useDevices } from './kit.ts';
 
 export const THREE = { a: APP, b: APP, c: APP };
@@ -28,6 +28,11 @@ export const install = (
   containers: Record<string, ContainerSpec>,
   deviceJson: object = {},
 ) => writeRevision(storage, name, stateOf(containers, deviceJson));
+
+/** Damages an object. */
+export function rot({ storage }: Device, text: string): void {
+  writeFileSync(join(storage, 'objects', sha256(text)), 'rotten');
+}
 
 export async function command({ state }: Device, op: CommandOp, payload = '') {
   const answer = await state.runCommand({ op, payload });
