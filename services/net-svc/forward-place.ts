@@ -21,18 +21,38 @@ interface Rule {
 
 type Chains = ReadonlyMap<string, readonly Rule[]>;
 
+/** What a chain, or another target, comes to for a packet that reaches it. */
+interface Verdict {
+  /** It may take the packet. Not so a chain that logs at most: ufw has several, and its lines of what it blocks are to be of that. */
+  readonly decides: boolean;
+  /** Everything, at once: a chain that accepts some of it before is somebody's decision. */
+  readonly refusesAll: boolean;
+  /** Whatever it does not accept. */
+  readonly endsInRefusal: boolean;
+}
+
+type Verdicts = ReadonlyMap<string, Verdict>;
+
 /** They let the packet go on. */
 const ONWARD = ['', 'LOG', 'NFLOG', 'ULOG'];
+const GOES_ON: Verdict = { decides: false, refusesAll: false, endsInRefusal: false };
 const REFUSALS = ['DROP', 'REJECT'];
+const REFUSES: Verdict = { decides: true, refusesAll: true, endsInRefusal: true };
+/** ACCEPT, RETURN, and what we do not know. */
+const DECIDES: Verdict = { decides: true, refusesAll: false, endsInRefusal: false };
 
 /** `ownChain`: the one that our jump leads to. */
 export function forwardPlace(saved: string, ownChain: string): ForwardPlace {
   const chains = chainsOf(saved);
+  const verdicts = verdictsOf(chains);
   const all = chains.get('FORWARD') ?? [];
   const others = all.filter(({ target }) => target !== ownChain);
-  const rest = others.findIndex((rule) => refusesAll(chains, rule));
-  const index = others.slice(0, rest < 0 ? undefined : rest).findLastIndex((rule) => decides(chains, rule)) + 1;
-  const dropping = others.slice(0, index).find((rule) => rule.isBare && endsInRefusal(chains, rule.target));
+  const rest = others.findIndex(({ isBare, target }) => isBare && verdictOf(verdicts, target).refusesAll);
+  const index =
+    others.slice(0, rest < 0 ? undefined : rest).findLastIndex(({ target }) => verdictOf(verdicts, target).decides) + 1;
+  const dropping = others
+    .slice(0, index)
+    .find(({ isBare, target }) => isBare && verdictOf(verdicts, target).endsInRefusal);
   return {
     index,
     isLast: index === others.length,
@@ -57,26 +77,42 @@ function chainsOf(saved: string): Chains {
   return chains;
 }
 
-/** Not so a chain that logs at most: ufw has several, and its lines of what it blocks are to be of that. */
-function decides(chains: Chains, { target }: Rule): boolean {
-  if (ONWARD.includes(target)) return false;
-  return chains.get(target)?.some((rule) => rule.target !== 'RETURN' && decides(chains, rule)) ?? true;
-}
-
-/** At once: a chain that accepts some of it before is somebody's decision. */
-function refusesAll(chains: Chains, { isBare, target }: Rule): boolean {
-  if (!isBare) return false;
-  if (REFUSALS.includes(target)) return true;
-  const first = chains.get(target)?.find((rule) => !ONWARD.includes(rule.target));
-  return first !== undefined && refusesAll(chains, first);
-}
-
-/** Whatever it does not accept. */
-function endsInRefusal(chains: Chains, chain: string): boolean {
-  for (const { isBare, target } of chains.get(chain) ?? []) {
-    if (!isBare || ONWARD.includes(target)) continue;
-    if (REFUSALS.includes(target) || endsInRefusal(chains, target)) return true;
-    if (!chains.has(target)) return false;
+/**
+ * Each chain once, after those that it leads to: however often they lead to one another, and however deep. (The kernel takes none that
+ * leads back to itself.)
+ */
+function verdictsOf(chains: Chains): Verdicts {
+  const verdicts = new Map<string, Verdict>();
+  const entered = new Set<string>();
+  const due = [...chains.keys()];
+  for (let chain = due.at(-1); chain !== undefined; chain = due.at(-1)) {
+    const rules = chains.get(chain) ?? [];
+    if (entered.has(chain)) {
+      due.pop();
+      if (!verdicts.has(chain)) verdicts.set(chain, chainVerdict(rules, verdicts));
+      continue;
+    }
+    entered.add(chain);
+    for (const { target } of rules) if (chains.has(target) && !entered.has(target)) due.push(target);
   }
-  return false;
+  return verdicts;
+}
+
+function verdictOf(verdicts: Verdicts, target: string): Verdict {
+  if (ONWARD.includes(target)) return GOES_ON;
+  return verdicts.get(target) ?? (REFUSALS.includes(target) ? REFUSES : DECIDES);
+}
+
+function chainVerdict(rules: readonly Rule[], verdicts: Verdicts): Verdict {
+  const first = rules.find(({ target }) => !ONWARD.includes(target));
+  // Behind one that takes every packet, or sends it back, nothing is asked.
+  const end = rules.find(
+    ({ isBare, target }) =>
+      isBare && !ONWARD.includes(target) && (!verdicts.has(target) || verdictOf(verdicts, target).endsInRefusal),
+  );
+  return {
+    decides: rules.some(({ target }) => target !== 'RETURN' && verdictOf(verdicts, target).decides),
+    refusesAll: first?.isBare === true && verdictOf(verdicts, first.target).refusesAll,
+    endsInRefusal: end !== undefined && verdictOf(verdicts, end.target).endsInRefusal,
+  };
 }

@@ -51,6 +51,24 @@ describe('the place in a FORWARD chain', () => {
     assert.equal(runInNewContext('find()', { find }, { timeout: 20_000 }).index, 300_000);
   });
 
+  it('is found however often chains lead to one another, and however deep', () => {
+    const ladder = (rungs: number, jumps: number, last: string): string => {
+      const rules = Array.from({ length: rungs }, (_, rung) => `-A C${rung} -j C${rung + 1}\n`.repeat(jumps));
+      return `-A FORWARD -j C0\n${rules.join('')}-A C${rungs} ${last}`;
+    };
+    const crafted = [
+      ['-j LOG', { index: 0, droppingBefore: '' }],
+      ['-s 192.0.2.9/32 -j DROP', { index: 1, droppingBefore: '' }],
+      ['-s 192.0.2.9/32 -j ACCEPT\n-A C15 -j DROP', { index: 1, droppingBefore: 'C0' }],
+    ] as const;
+    for (const [last, expected] of crafted) {
+      const find = () => place(ladder(15, 100, last));
+      const { index, droppingBefore } = runInNewContext('find()', { find }, { timeout: 20_000 });
+      assert.deepEqual({ index, droppingBefore }, expected);
+    }
+    assert.equal(place(ladder(50_000, 1, '-s 192.0.2.9/32 -j DROP')).index, 1);
+  });
+
   it('names a chain before it that drops what it does not accept', () => {
     const jump = '-A FORWARD -j A';
     const accepts = '-A A -s 192.0.2.0/24 -j ACCEPT';
