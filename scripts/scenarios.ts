@@ -3,6 +3,7 @@ import process from 'node:process';
 import { parseArgs } from 'node:util';
 import { SCENARIOS } from '../test/scenarios/all.ts';
 import { type Outcome, runScenario, type Scenario } from '../test/scenarios/scenario.ts';
+import { failOnLostOutput } from './lost-output.ts';
 
 const USAGE = `usage: npm run scenarios -- [NAME...] [--json]
 
@@ -80,4 +81,5 @@ async function main(argv: readonly string[]): Promise<number> {
   return failed === 0 ? 0 : 1;
 }
 
+failOnLostOutput('scenarios');
 process.exitCode = await main(process.argv.slice(2));

@@ -3,6 +3,7 @@ import { mkdirSync, writeFileSync } from 'node:fs';
 import { availableParallelism, loadavg } from 'node:os';
 import { dirname } from 'node:path';
 import process from 'node:process';
+import { failOnLostOutput } from '../lost-output.ts';
 import { answerHelp, refuse } from '../tests/usage.ts';
 import { apiRows } from './api.ts';
 import { BENCH_USAGE, parseBenchArguments } from './bench-arguments.ts';
@@ -37,6 +38,7 @@ const LAST_BEGIN_MS = 8 * 60_000;
 // With it every Node 20 reads these certificates at its start: 70 ms of CPU that no device spends, ours as little as the baselines'.
 delete process.env.NODE_EXTRA_CA_CERTS;
 
+failOnLostOutput('bench');
 answerHelp(BENCH_USAGE);
 const chosen = parseBenchArguments(process.argv.slice(2), Object.keys(GROUPS));
 if ('wrong' in chosen) refuse('bench', chosen.wrong, BENCH_USAGE);

@@ -2,6 +2,7 @@
 // berth: one program, four commands. Each is loaded when it is asked for.
 import process from 'node:process';
 import manifest from '../../package.json' with { type: 'json' };
+import { failOnLostOutput } from '../lost-output.ts';
 
 const USAGE = `usage: berth COMMAND [ARGUMENT...]
 
@@ -40,10 +41,12 @@ async function main([command, ...args]: readonly string[]): Promise<number> {
   }
 }
 
+const words = process.argv.slice(2);
 // A reader that has left, or a terminal that was closed, must not end a supervisor.
 for (const stream of [process.stdout, process.stderr]) stream.on('error', () => undefined);
+if (words[0] !== 'run' || words.includes('--help')) failOnLostOutput('berth');
 
-main(process.argv.slice(2)).then(
+main(words).then(
   (code) => {
     process.exitCode = code;
   },

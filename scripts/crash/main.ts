@@ -1,6 +1,7 @@
 // `npm run crash [-- --count N --seed S --from N --json]`: the crash matrix on a tree in a sandbox; exits 1 when something did not hold.
 import process from 'node:process';
 import { parseArgs } from 'node:util';
+import { failOnLostOutput } from '../lost-output.ts';
 import { answerHelp, refuse } from '../tests/usage.ts';
 import { titleOf } from './case.ts';
 import { type Outcome, series } from './run.ts';
@@ -37,6 +38,7 @@ function parse() {
   }
 }
 
+failOnLostOutput('crash');
 answerHelp(USAGE);
 const { json, ...asked } = parse();
 if (process.getuid?.() !== 0) complain('containers need root');

@@ -1,6 +1,7 @@
 // `npm run fuzz [-- --seed N --requests N --from N --json]`: requests that nobody sane sends, and what came of them; exits 1 on any failure.
 import process from 'node:process';
 import { parseArgs } from 'node:util';
+import { failOnLostOutput } from '../lost-output.ts';
 import { answerHelp, refuse } from '../tests/usage.ts';
 import { type FuzzReport, fuzz } from './run.ts';
 
@@ -31,6 +32,7 @@ function parse() {
   }
 }
 
+failOnLostOutput('fuzz');
 answerHelp(USAGE);
 const { json, ...asked } = parse();
 const report = await fuzz(asked);

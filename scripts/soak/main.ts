@@ -2,6 +2,7 @@
 import { writeFileSync } from 'node:fs';
 import process from 'node:process';
 import { parseArgs } from 'node:util';
+import { failOnLostOutput } from '../lost-output.ts';
 import { answerHelp, refuse } from '../tests/usage.ts';
 import { reportText, svgOfReport } from './report.ts';
 import { soak } from './run.ts';
@@ -47,6 +48,7 @@ function write(path: string, text: string): void {
   }
 }
 
+failOnLostOutput('soak');
 answerHelp(USAGE);
 const { json, report: file, ...asked } = parse();
 if (process.getuid?.() !== 0) complain('containers need root');

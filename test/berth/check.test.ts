@@ -4,7 +4,7 @@ import { execFileSync } from 'node:child_process';
 import { chmodSync, existsSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { after, before, describe, it } from 'node:test';
-import { berth, createScratch, EXAMPLE, POOL, type Scratch, soundSource } from './program.ts';
+import { berth, berthInShell, createScratch, EXAMPLE, POOL, type Scratch, soundSource } from './program.ts';
 
 let scratch: Scratch;
 before(() => {
@@ -30,6 +30,17 @@ describe('berth', () => {
     assert.equal((await berth('--version')).stdout, `${version}\n`);
     assert.equal((await berth('help')).exitCode, 0);
     for (const command of ['pack', 'check', 'run']) assert.equal((await berth(command, '--help')).exitCode, 0);
+  });
+
+  it('fails where its answer cannot be written, and not where nobody reads it', async () => {
+    const storage = join(scratch.folder, 'packed');
+    const commands = ['help', '--version', 'run --help', `check ${EXAMPLE}`, `check --json ${EXAMPLE}`];
+    for (const command of [...commands, `pack ${EXAMPLE} -o ${storage}`]) {
+      const stderr = 'berth: the answer cannot be written: ENOSPC: no space left on device, write\n';
+      assert.deepEqual(await berthInShell(`${command} > /dev/full`), { exitCode: 1, stdout: '', stderr }, command);
+    }
+    const unread = await berthInShell(`check --json ${EXAMPLE} | true; echo "\${PIPESTATUS[0]}"`);
+    assert.deepEqual(unread, { exitCode: 0, stdout: '0\n', stderr: '' });
   });
 });
 

@@ -28,6 +28,11 @@ export function berthWith(environment: Environment, ...args: string[]): Promise<
   return collect(environment, [...PROGRAM, ...args]);
 }
 
+/** With `words` as bash reads them: redirections, and what comes behind a pipe. */
+export function berthInShell(words: string): Promise<Ran> {
+  return collect({}, ['bash', '-c', `"$0" "$1" ${words}`, ...PROGRAM]);
+}
+
 /** On a pseudo-terminal: stdout and stderr are one stream there. */
 export function berthOnTerminal(environment: Environment, ...args: string[]): Promise<Ran> {
   // script(1) takes a shell's command; every word is the test's own.
