@@ -1,7 +1,8 @@
 // The options of `berth run`, parsed and checked before anything is touched.
 import { statSync } from 'node:fs';
-import { join, resolve } from 'node:path';
+import { isAbsolute, join, resolve } from 'node:path';
 import { parseArgs } from 'node:util';
+import type { KeyName } from '../../shared/config/keys.ts';
 import type { Origin, Settings } from '../../shared/config/settings.ts';
 import { realPlace } from '../../shared/kernel/real-place.ts';
 import { DEFAULT_CONFIG, type RunSettings, readRunSettings } from './run-settings.ts';
@@ -37,15 +38,15 @@ Ctrl-C (SIGINT), and SIGPWR when the machine goes down, stop the containers and 
 running: the next start takes them over.`;
 
 /** Services are given what they own in it: a folder of anything else, a home or `/`, must never be taken for one. */
-function storageRefusal(folder: string): string | undefined {
+function storageRefusal({ folder, said }: Place): string | undefined {
   const found = statSync(folder, { throwIfNoEntry: false });
   if (found === undefined) {
-    return `--storage ${folder}: no such folder; berth pack SRC -o ${folder} makes one, and an empty one serves as well`;
+    return `${said}: no such folder; berth pack SRC -o ${folder} makes one, and an empty one serves as well`;
   }
-  if (!found.isDirectory()) return `--storage ${folder}: is a file; name a folder that berth pack made`;
+  if (!found.isDirectory()) return `${said}: is a file; name a folder that berth pack made`;
   if (statSync(join(folder, 'trails'), { throwIfNoEntry: false })?.isDirectory() === true) return undefined;
   if (isEmptyStorage(folder)) return undefined;
-  return `--storage ${folder}: holds no revision (no trails/); berth pack SRC -o DIR makes a storage folder`;
+  return `${said}: holds no revision (no trails/); berth pack SRC -o DIR makes a storage folder`;
 }
 
 /** Answers the options, or what is wrong with them. */
@@ -75,18 +76,21 @@ export function parseRunOptions(
     const { settings } = read;
     const mode = values.mode ?? settings.value('PV_SYSTEM_INIT_MODE');
     if (mode !== 'appengine' && mode !== 'embedded') {
-      const said = values.mode === undefined ? placeOfMode(settings, values.config) : '--mode';
+      const said = values.mode === undefined ? writerOf('PV_SYSTEM_INIT_MODE', settings, values.config) : '--mode';
       return { wrong: `${said} ${mode}: must be appengine or embedded` };
     }
-    const storage = values.storage ?? settings.value('PV_STORAGE_MNTPOINT');
-    if (storage === '') return { wrong: '--storage is missing: name the folder that holds the revisions' };
-    const folder = resolve(storage);
-    const refusal = storageRefusal(folder);
+    const placeOf = (key: PlaceKey, option: string, given: string | undefined): Place =>
+      given === undefined ? writtenPlace(key, settings, values.config) : givenPlace(option, given);
+    const storage = placeOf('PV_STORAGE_MNTPOINT', '--storage', values.storage);
+    if (storage.folder === '') return { wrong: '--storage is missing: name the folder that holds the revisions' };
+    const rundir = placeOf('PV_SYSTEM_RUNDIR', '--rundir', values.rundir);
+    const relative = [storage, rundir].find(({ folder }) => !isAbsolute(folder));
+    if (relative !== undefined) return { wrong: `${relative.said}: must be an absolute path` };
+    const refusal = storageRefusal(storage);
     if (refusal !== undefined) return { wrong: refusal };
-    const rundir = resolve(values.rundir ?? settings.value('PV_SYSTEM_RUNDIR'));
     return {
-      storage: realPlace(folder),
-      rundir: realPlace(rundir),
+      storage: realPlace(storage.folder),
+      rundir: realPlace(rundir.folder),
       mode,
       sandbox: values.sandbox,
       configuration: read,
@@ -96,15 +100,36 @@ export function parseRunOptions(
   }
 }
 
+type PlaceKey = 'PV_STORAGE_MNTPOINT' | 'PV_SYSTEM_RUNDIR';
+
+interface Place {
+  readonly folder: string;
+  /** By whom and as what, for messages. */
+  readonly said: string;
+}
+
+/** Whoever types it means it from where they are. */
+function givenPlace(option: string, given: string): Place {
+  const folder = given === '' ? '' : resolve(given);
+  return { folder, said: `${option} ${folder}` };
+}
+
+/** Relative to where Berth happens to be started it would be another one each time. */
+function writtenPlace(key: PlaceKey, settings: Settings, config: string | undefined): Place {
+  const written = settings.value(key);
+  const folder = isAbsolute(written) ? resolve(written) : written;
+  return { folder, said: `${writerOf(key, settings, config)} ${folder}` };
+}
+
 /** The key that stands for an option that was not given, and where it was set. */
-function placeOfMode(settings: Settings, config: string | undefined): string {
-  const origin = settings.rows().find(({ key }) => key === 'PV_SYSTEM_INIT_MODE')?.origin;
+function writerOf(key: KeyName, settings: Settings, config: string | undefined): string {
+  const origin = settings.rows().find((row) => row.key === key)?.origin;
   const places: Partial<Record<Origin, string>> = {
     'pv conf file': config ?? DEFAULT_CONFIG,
     env: 'the environment',
     command: '--set',
   };
-  return `${places[origin ?? 'default'] ?? origin}: PV_SYSTEM_INIT_MODE`;
+  return `${places[origin ?? 'default'] ?? origin}: ${key}`;
 }
 
 /** Options that have a word of their own are keys like any other. */

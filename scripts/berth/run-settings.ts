@@ -41,8 +41,10 @@ export function readRunSettings(
     if (problem !== undefined) return { wrong: `--set ${pair}: ${problem.message}` };
     said.push(one);
   }
-  const { settings, problems } = createSettings([...file.written, ...readEnvironment(env), ...said]);
-  const warnings = [...[...file.problems, ...problems].map(({ message }) => message), ...policyWarnings(settings)];
+  const variables = readEnvironment(env);
+  const { settings } = createSettings([...file.written, ...variables.written, ...said]);
+  const problems = [...file.problems, ...variables.problems].map(({ message }) => message);
+  const warnings = [...problems, ...policyWarnings(settings)];
   // Inside, another folder is the current one.
   const words = [...(config === undefined ? [] : ['--config', resolve(config)]), ...said.flatMap(wordsOf)];
   return { settings, warnings, words };

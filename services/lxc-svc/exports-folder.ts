@@ -6,7 +6,7 @@ import type { Launch } from '../../shared/service/launch.ts';
 
 /**
  * Pantavisor's /exports is a folder of the device's own root: nothing for a guest, unless somebody says so. Undefined: the tree's own
- * <rundir>/exports, also for what is no absolute path.
+ * <rundir>/exports, also for what leads up again by `..`.
  */
 export function exportsFolder({ mode, settings = [] }: Pick<Launch, 'mode' | 'settings'>): string | undefined {
   const isSaid = settings.some(({ key }) => key === 'PV_DISK_EXPORTSDIR');

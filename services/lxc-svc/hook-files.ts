@@ -25,7 +25,7 @@ export interface FoundHooks {
   readonly refused: readonly RefusedHook[];
 }
 
-/** As in Pantavisor, below its folder of libraries. Undefined: there are none, also for what is no absolute path. */
+/** As in Pantavisor, below its folder of libraries. Undefined: there are none, also for what leads up again by `..`. */
 export function hooksFolder(launch: Pick<Launch, 'settings'>): string | undefined {
   const libraries = settingsOf(launch).value('PV_SYSTEM_LIBDIR');
   return absolutePath.safeParse(libraries).success ? join(libraries, 'pv/hooks/system.d') : undefined;

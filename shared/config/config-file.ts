@@ -41,11 +41,16 @@ function unquoted(value: string): string {
   return /^"[^"]*"$/.test(value) || /^'[^']*'$/.test(value) ? value.slice(1, -1) : value;
 }
 
-/** Variables with the names of keys; any other is somebody else's. */
-export function readEnvironment(env: Readonly<Record<string, string | undefined>>): readonly Written[] {
-  return Object.entries(env).flatMap(([name, value]) => {
+/** Variables with the names of keys; any other is somebody else's. One that cannot be used is told as one of the environment. */
+export function readEnvironment(env: Readonly<Record<string, string | undefined>>): ReadSource {
+  const named = Object.entries(env).flatMap(([name, value]): Written[] => {
     // Dotted names are none of variables; and nothing but a key looks like one.
     const key = /^(?:PV|PH|BERTH)_/.test(name) ? findKey(name) : undefined;
-    return key === undefined || value === undefined ? [] : [{ key, value, origin: 'env' as const }];
+    return key === undefined || value === undefined ? [] : [{ key, value, origin: 'env' }];
   });
+  const { problems } = createSettings(named);
+  return {
+    written: named.filter((one) => createSettings([one]).problems.length === 0),
+    problems: problems.map((problem) => ({ ...problem, message: `the environment: ${problem.message}` })),
+  };
 }

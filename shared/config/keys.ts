@@ -1,6 +1,20 @@
 // Every configuration key: its kind, its default, whether user-meta may override it, and what Berth does with it. Names, aliases,
 // kinds and defaults are Pantavisor's; a key without a `job` is accepted and shown, and changes nothing here.
-import { choice, count, duration, flag, type Kind, percent, port, size, text, word, wordSet } from './kinds.ts';
+import {
+  choice,
+  count,
+  duration,
+  flag,
+  type Kind,
+  percent,
+  place,
+  port,
+  program,
+  size,
+  text,
+  word,
+  wordSet,
+} from './kinds.ts';
 
 export interface Key<T> {
   readonly kind: Kind<T>;
@@ -74,7 +88,7 @@ export const KEYS = {
   PV_DEBUG_SHELL_AUTOLOGIN: key(flag, '0', { alias: 'debug.shell.autologin' }),
   PV_DEBUG_SSH: key(flag, '0', { alias: 'debug.ssh' }),
   PV_DEBUG_SSH_AUTHORIZED_KEYS: key(text, '', { alias: 'debug.ssh_authorized_keys' }),
-  PV_DISK_EXPORTSDIR: key(text, '/exports', {
+  PV_DISK_EXPORTSDIR: key(place, '/exports', {
     alias: 'disk.exportsdir',
     job: 'where containers’ exports appear on the host, when it is set or with `--mode embedded`; `<rundir>/exports` otherwise',
   }),
@@ -197,7 +211,7 @@ export const KEYS = {
   PV_SYSTEM_APPARMOR_PROFILES: key(text, '', { alias: 'system.apparmor.profiles' }),
   PV_SYSTEM_CONFDIR: key(text, '/run/pantavisor/configs', { alias: 'system.confdir' }),
   PV_SYSTEM_DRIVERS_LOAD_EARLY_AUTO: key(flag, '0', { alias: 'system.drivers.load_early.auto' }),
-  PV_SYSTEM_ETCDIR: key(text, '/etc', {
+  PV_SYSTEM_ETCDIR: key(place, '/etc', {
     alias: 'system.etcdir',
     neverEmpty: true,
     job: 'below it is `pantavisor/pvs/trust`, with `pub.pem` for signatures without certificates',
@@ -206,7 +220,7 @@ export const KEYS = {
     alias: 'system.init.mode',
     job: 'what a reboot is, when `--mode` is not given; `standalone` is not supported',
   }),
-  PV_SYSTEM_LIBDIR: key(text, '/usr/lib/pantavisor', {
+  PV_SYSTEM_LIBDIR: key(place, '/usr/lib/pantavisor', {
     alias: 'system.libdir',
     job: 'below it is `pv/hooks/system.d`, the folder of hooks; with `--sandbox` there are none unless `--set` says so',
   }),
@@ -240,18 +254,18 @@ export const KEYS = {
   }),
   PV_XCONNECT_DBUS_SYSTEMBUS_ENABLED: key(flag, '0', { alias: 'xconnect.dbus.systembus.enabled' }),
 
-  BERTH_MODPROBE: key(text, 'modprobe', { job: 'the program that loads and unloads the modules of drivers' }),
-  BERTH_PROC: key(text, '/proc', {
+  BERTH_MODPROBE: key(program, 'modprobe', { job: 'the program that loads and unloads the modules of drivers' }),
+  BERTH_PROC: key(place, '/proc', {
     job: 'where loaded modules, the device tree and the kernel’s command line are read',
   }),
   BERTH_HOOK_TIMEOUT: key(duration, '60', { job: 'how long one hook may take before it is killed, and has failed' }),
-  BERTH_CRYPTSETUP: key(text, 'cryptsetup', { job: 'the program that opens encrypted disks: a name, or a path' }),
+  BERTH_CRYPTSETUP: key(program, 'cryptsetup', { job: 'the program that opens encrypted disks: a name, or a path' }),
   BERTH_CHECKSUM_CACHE: key(flag, '0', {
     job: '1: a start does not hash an object again whose inode, size and time of change are as when it was hashed; storage that decays unseen is not noticed then',
   }),
   BERTH_REBOOT: key(text, '', { job: 'the command that reboots the machine, where it is not to be its init’s' }),
   BERTH_POWEROFF: key(text, '', { job: 'the command that powers it off' }),
-  BERTH_WATCHDOG: key(text, '/dev/watchdog', { job: 'the device of the hardware watchdog' }),
+  BERTH_WATCHDOG: key(place, '/dev/watchdog', { job: 'the device of the hardware watchdog' }),
   BERTH_POOL_OVERLAP: key(word(['error', 'warning']), 'error', {
     job: 'what a pool is that hides an address, route or name server of the machine; `--pool-overlap`',
   }),

@@ -26,6 +26,16 @@ export const text = kind(z.string().check(z.maxLength(4096)), 'a text of at most
   value === '' ? null : value,
 );
 
+function pathLike(pattern: RegExp, expected: string): Kind<string> {
+  const path = z.string().check(z.maxLength(4096), z.regex(pattern));
+  return kind(path, expected, (value) => (value === '' ? null : value));
+}
+
+/** A file or a folder. Relative to where Berth happened to be started it would be another one each time. Empty: not set. */
+export const place = pathLike(/^(?:\/|$)/, 'an absolute path');
+/** Empty: not set. */
+export const program = pathLike(/^(?:\/|[^/]*$)/, 'the name of a program, or an absolute path');
+
 const FLAGS: ReadonlyMap<string, boolean> = new Map([
   ...['1', 'true', 'yes', 'on'].map((word) => [word, true] as const),
   ...['0', 'false', 'no', 'off'].map((word) => [word, false] as const),

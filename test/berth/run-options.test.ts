@@ -94,6 +94,40 @@ describe('berth run configuration', () => {
     assert.deepEqual(warnings, [`${config}:1: ${told}`]);
   });
 
+  it('tells of a value of the environment that it is of that', () => {
+    const { settings, warnings } = parse([], { PV_UPDATER_COMMIT_DELAY: 'soon' }).configuration;
+    assert.equal(settings.value('PV_UPDATER_COMMIT_DELAY'), 25);
+    const told = "PV_UPDATER_COMMIT_DELAY is 'soon'; it must be a whole number of up to nine digits";
+    assert.deepEqual(warnings, [`the environment: ${told}`]);
+  });
+
+  it('refuses a written storage or rundir that depends on where Berth is started, and not a typed one', () => {
+    const config = configFile('PV_SYSTEM_RUNDIR=run/pv\nPV_STORAGE_MNTPOINT=data\n');
+    const rest = 'must be an absolute path';
+    const storage = ['--storage', scratch.folder];
+    assert.equal(refusal([...storage, '--config', config]), `${config}: PV_SYSTEM_RUNDIR run/pv: ${rest}`);
+    assert.equal(refusal(['--config', config]), `${config}: PV_STORAGE_MNTPOINT data: ${rest}`);
+    assert.equal(refusal(storage, { PV_SYSTEM_RUNDIR: './pv' }), `the environment: PV_SYSTEM_RUNDIR ./pv: ${rest}`);
+    assert.equal(refusal([...storage, '--set', 'PV_SYSTEM_RUNDIR=pv']), `--set: PV_SYSTEM_RUNDIR pv: ${rest}`);
+    assert.equal(refusal([...storage, '--rundir', '']), `--rundir : ${rest}`);
+    const typed = [
+      '--rundir',
+      relative(process.cwd(), scratch.folder),
+      '--storage',
+      relative(process.cwd(), scratch.folder),
+    ];
+    assert.equal(parse(['--config', config, ...typed]).rundir, scratch.folder);
+    assert.equal(parse(['--config', config, ...typed]).storage, scratch.folder);
+  });
+
+  it('says where a storage was named that is none', () => {
+    const folder = join(scratch.folder, 'nowhere');
+    const rest = `PV_STORAGE_MNTPOINT ${folder}: no such folder; `;
+    const config = configFile(`PV_STORAGE_MNTPOINT=${folder}\n`);
+    assert.ok(refusal(['--config', config]).startsWith(`${config}: ${rest}`));
+    assert.ok(refusal([], { PV_STORAGE_MNTPOINT: folder }).startsWith(`the environment: ${rest}`));
+  });
+
   it('takes an empty folder for one that nobody has named', () => {
     const config = configFile('PV_SYSTEM_RUNDIR=\nPV_SYSTEM_ETCDIR=""\n');
     const { rundir, configuration } = parse(['--config', config], { PV_SYSTEM_ETCDIR: '' });

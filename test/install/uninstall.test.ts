@@ -45,7 +45,7 @@ describe('scripts/uninstall', () => {
       const refused = machine.run('/usr/local/lib/berth/uninstall --purge');
       assert.equal(refused.status, 1, refused.stdout);
       const why =
-        /not stopped, so nothing was removed: Berth does not start \(berth run: --storage \/nowhere: no such folder/;
+        /not stopped, so nothing was removed: Berth does not start \(berth run: \S+config: PV_STORAGE_MNTPOINT \/nowhere: no such folder/;
       assert.match(refused.stderr, why);
       assert.equal(left(), before);
       done(
@@ -82,7 +82,16 @@ describe('scripts/uninstall', () => {
       const refused = machine.run('/usr/local/lib/berth/uninstall');
       assert.equal(refused.status, 1);
       assert.match(refused.stderr, /containers are not stopped, so nothing was removed: Berth does not start/);
-      const gone = machine.run('umount /run/real/pv/lxc && /usr/local/lib/berth/uninstall');
+      const there = '/etc/pantavisor/pantavisor.config';
+      const relative = machine.run(
+        `cp ${there} /run/config && echo PV_SYSTEM_RUNDIR=real/pv >> ${there} && cd /run && /usr/local/lib/berth/uninstall`,
+      );
+      assert.equal(relative.status, 1, relative.stdout);
+      assert.match(
+        relative.stderr,
+        /config: PV_SYSTEM_RUNDIR real\/pv is not an absolute path, so nothing was removed/,
+      );
+      const gone = machine.run(`cp /run/config ${there} && umount /run/real/pv/lxc && /usr/local/lib/berth/uninstall`);
       assert.equal(gone.status, 0, gone.stderr);
     } finally {
       await machine.close();

@@ -302,10 +302,10 @@ describe('lxc.hookOutput', () => {
 describe('lxc.hooksFolder', () => {
   const of = (value: string) =>
     hooksFolder({ settings: [{ key: 'PV_SYSTEM_LIBDIR', value, origin: 'command' as const }] });
-  it('is where Pantavisor has it, elsewhere when told so, and nowhere for what is no absolute path', () => {
+  it('is where Pantavisor has it, elsewhere when told so, and nowhere when told that', () => {
     assert.equal(hooksFolder({}), '/usr/lib/pantavisor/pv/hooks/system.d');
     assert.equal(of('/opt/pv/'), '/opt/pv/pv/hooks/system.d');
-    assert.deepEqual([of(''), of('relative')], [undefined, undefined]);
+    assert.deepEqual([of(''), of('/opt/../pv')], [undefined, undefined]);
   });
 
   it('gives each hook between a second and an hour', () => {

@@ -48,6 +48,31 @@ describe('config.settings', () => {
     assert.equal(all.value('PV_UPDATER_COMMIT_DELAY'), 25);
   });
 
+  it('takes places that are the same wherever Berth was started, and none', () => {
+    const problemsOf = (key: keyof typeof KEYS, value: string) =>
+      createSettings([{ key, value, origin: 'env' }]).problems.map(({ message }) => message);
+    const places = [
+      'PV_DISK_EXPORTSDIR',
+      'PV_SYSTEM_ETCDIR',
+      'PV_SYSTEM_LIBDIR',
+      'BERTH_PROC',
+      'BERTH_WATCHDOG',
+    ] as const;
+    for (const key of places) {
+      assert.deepEqual([...problemsOf(key, '/a/b'), ...problemsOf(key, '')], []);
+      for (const value of ['a', './a', '../a', '~/a', ' /a']) {
+        assert.deepEqual(problemsOf(key, value), [`${key} is '${value}'; it must be an absolute path`]);
+      }
+    }
+    for (const key of ['BERTH_MODPROBE', 'BERTH_CRYPTSETUP'] as const) {
+      assert.deepEqual(
+        ['true', '/bin/true', ''].flatMap((value) => problemsOf(key, value)),
+        [],
+      );
+      assert.equal(problemsOf(key, 'bin/true').length, 1);
+    }
+  });
+
   it('shows values with the JSON types that clients know', () => {
     assert.equal(row('PV_LOG_SERVER_OUTPUTS')?.shown, 132);
     assert.equal(row('PV_LOG_LEVEL')?.shown, 4);
@@ -145,6 +170,17 @@ describe('config.file', () => {
 describe('config.environment', () => {
   it('takes variables that are keys and leaves all others', () => {
     const env = { PV_LOG_LEVEL: '1', PV_SOMETHING: 'x', BERTH_SEED: '7', HOME: '/', 'log.level': '2' };
-    assert.deepEqual(readEnvironment(env), [{ key: 'PV_LOG_LEVEL', value: '1', origin: 'env' }]);
+    const written = [{ key: 'PV_LOG_LEVEL', value: '1', origin: 'env' }];
+    assert.deepEqual(readEnvironment(env), { written, problems: [] });
+  });
+
+  it('is named where one of them cannot be used', () => {
+    const { written, problems } = readEnvironment({ PV_WDT_TIMEOUT: 'x', PV_LOG_LEVEL: '1' });
+    assert.deepEqual(
+      written.map(({ key }) => key),
+      ['PV_LOG_LEVEL'],
+    );
+    const message = "the environment: PV_WDT_TIMEOUT is 'x'; it must be a whole number of up to nine digits";
+    assert.deepEqual(problems, [{ key: 'PV_WDT_TIMEOUT', origin: 'env', message }]);
   });
 });
