@@ -1,5 +1,6 @@
 // Collects what nobody needs any more: on command, before an upload that lacks room, and when the storage is fuller than it may be.
 import type { Logger } from '../../shared/log/logger.ts';
+import { MAX_NAMED } from './boot-state.ts';
 import type { Clock } from './clock.ts';
 import { type GarbageRules, garbageObjects, garbageSteps, type StoredStep } from './garbage.ts';
 import type { StoredObject } from './object-store.ts';
@@ -61,15 +62,29 @@ export function createGarbageCollector(context: GarbageContext): GarbageCollecto
         return own;
       });
     }
+    bytes += await collectObjects(rules);
+    if (bytes > 0) log.info(`garbage: ${bytes} bytes are free again`);
+    return bytes;
+  };
+
+  const collectObjects = async (rules: GarbageRules): Promise<number> => {
+    const named = await namedObjects(desk.steps);
+    const unseen = desk.steps.unseen();
+    if (unseen.length > 0) {
+      log.warn(
+        `garbage: objects stay while it cannot be seen which ones are of ${unseen.slice(0, MAX_NAMED).join(', ')}`,
+      );
+      return 0;
+    }
     const objects = new Map((await storedObjects(desk)).map((object) => [object.sha256, object]));
-    const expected = new Set([...desk.uploads.expected(), ...(await namedObjects(desk.steps))]);
+    const expected = new Set([...desk.uploads.expected(), ...named]);
+    let bytes = 0;
     for (const digest of garbageObjects([...objects.values()], expected, rules)) {
       bytes += await removed(`object ${digest}`, async () => {
         await desk.objects.remove(digest);
         return objects.get(digest)?.bytes ?? 0;
       });
     }
-    if (bytes > 0) log.info(`garbage: ${bytes} bytes are free again`);
     return bytes;
   };
   const collect = (): Promise<number> => desk.inTurn(collectNow);

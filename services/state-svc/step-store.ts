@@ -17,8 +17,10 @@ import { parseProgress, progressAt, withoutLogs } from './step-progress.ts';
 export interface StepStore {
   /** Finishes or takes back what was interrupted. Never rejects. */
   open(): Promise<void>;
-  /** Names of all revisions that have a state, in alphabetical order. */
+  /** Names of all revisions that have a state, in alphabetical order, but for what cannot be looked at, which is told. */
   list(): Promise<readonly string[]>;
+  /** What that was, when they were listed last: a revision, or all of `locals`. */
+  unseen(): readonly string[];
   has(name: string): Promise<boolean>;
   /** Undefined when it is gone. */
   row(name: string): Promise<StepRow | undefined>;
@@ -60,6 +62,23 @@ export function openStepStore(storage: string, log: Logger): StepStore {
     }
   };
 
+  /** Name → why it cannot be looked at. */
+  let unseen: ReadonlyMap<string, string> = new Map();
+  /** Answers `otherwise` for what cannot be looked at. */
+  const lookAt = async <T>(name: string, look: () => T | Promise<T>, otherwise: T, found: Map<string, string>) => {
+    try {
+      return await look();
+    } catch (error) {
+      found.set(name, String(error));
+      if (unseen.get(name) !== String(error)) {
+        const what =
+          name === LOCALS ? 'no revision below locals/ is listed' : `revision ${name} is left out of the list`;
+        log.warn(`${what}, as it cannot be looked at: ${String(error)}`);
+      }
+      return otherwise;
+    }
+  };
+
   const store: StepStore = {
     async open() {
       for (const folder of folders) {
@@ -67,11 +86,18 @@ export function openStepStore(storage: string, log: Logger): StepStore {
       }
     },
     async list() {
-      const names = [...entries(trails), ...entries(join(trails, LOCALS)).map((each) => `${LOCALS}/${each}`)];
+      const found = new Map<string, string>();
+      const locals = await lookAt(LOCALS, () => entries(join(trails, LOCALS)), [], found);
+      const names = [
+        ...entries(trails).filter((name) => name !== LOCALS),
+        ...locals.map((each) => `${LOCALS}/${each}`),
+      ];
       const legal = names.filter((name) => revisionName.safeParse(name).success);
-      const there = await Promise.all(legal.map((name) => store.has(name)));
+      const there = await Promise.all(legal.map((name) => lookAt(name, () => store.has(name), false, found)));
+      unseen = found;
       return legal.filter((_, index) => there[index] === true).sort();
     },
+    unseen: () => [...unseen.keys()],
     has: async (name) => revisionName.safeParse(name).success && (await store.arrivedMs(name)) !== undefined,
     async row(name) {
       const arrivedMs = await store.arrivedMs(name);

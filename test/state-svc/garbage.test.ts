@@ -1,6 +1,6 @@
 // What is collected, and what must never be.
 import assert from 'node:assert/strict';
-import { existsSync, readdirSync, statSync, utimesSync, writeFileSync } from 'node:fs';
+import { existsSync, readdirSync, renameSync, rmSync, statSync, symlinkSync, utimesSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterEach, describe, it } from 'node:test';
 import fc from 'fast-check';
@@ -92,6 +92,24 @@ describe('garbage', () => {
     assert.ok(!existsSync(join(it.storage, 'objects', sha256('root of gone'))));
     assert.ok(existsSync(join(it.storage, 'objects', sha256('root of b'))));
     assert.ok(bytes > 'root of gone'.length, `${bytes} bytes`);
+  });
+
+  it('is no object while a revision cannot be looked at, which may name it, nor that revision', async () => {
+    const it = await open();
+    for (const name of ['locals/bad', 'locals/old']) await writeRevision(it.storage, name, stateOf({ b: APP }, {}));
+    const object = join(it.storage, 'objects', sha256('root of b'));
+    const pvr = join(it.storage, 'trails/locals/bad/.pvr');
+    renameSync(pvr, `${pvr}.away`);
+    symlinkSync('.pvr', pvr);
+    age(it, object, GARBAGE_DEFER_MS);
+    age(it, join(it.storage, 'trails/locals/old/.pvr/json'), GARBAGE_DEFER_MS);
+    await reclaimed(it);
+    assert.ok(existsSync(object));
+    assert.deepEqual(readdirSync(join(it.storage, 'trails/locals')), ['bad']);
+    assert.ok(it.lines.some((line) => /^warn garbage: objects stay.*locals\/bad/.test(line)));
+    rmSync(join(it.storage, 'trails/locals/bad'), { recursive: true });
+    await reclaimed(it);
+    assert.ok(!existsSync(object));
   });
 
   it('is no revision that came just now and was not run yet', async () => {

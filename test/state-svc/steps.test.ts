@@ -1,6 +1,6 @@
 // Objects, uploads and steps as ctl-svc asks for them.
 import assert from 'node:assert/strict';
-import { existsSync, readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs';
+import { existsSync, readdirSync, readFileSync, rmSync, statSync, symlinkSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterEach, describe, it } from 'node:test';
 import { createDevice, type Device, sha256, stateOf, writeRevision } from './device.ts';
@@ -200,6 +200,31 @@ describe('steps', () => {
     assert.match(listed.value.steps[0]?.date ?? '', /^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ$/);
     const current = await it.state.stepProgress({ name: 'current' });
     assert.equal(current.ok && current.value.revision, '0');
+  });
+
+  it('that cannot be looked at hide no others, and are named once', async () => {
+    const it = await open();
+    for (const name of ['locals/bad', 'locals/good']) await writeRevision(it.storage, name, stateOf({ web: APP }, {}));
+    const pvr = join(it.storage, 'trails/locals/bad/.pvr');
+    rmSync(pvr, { recursive: true });
+    symlinkSync('.pvr', pvr);
+    const names = async () => {
+      const listed = await it.state.listSteps({});
+      assert.ok(listed.ok);
+      return listed.value.steps.map(({ name }) => name);
+    };
+    const said = () => it.lines.filter((line) => /^warn revision locals\/bad is left out .*ELOOP/.test(line)).length;
+    await it.boot();
+    assert.deepEqual(await names(), ['0', 'locals/good']);
+    assert.deepEqual(await names(), ['0', 'locals/good']);
+    assert.equal(said(), 1);
+    rmSync(pvr);
+    await writeRevision(it.storage, 'locals/bad', stateOf({ web: APP }, {}));
+    assert.deepEqual(await names(), ['0', 'locals/bad', 'locals/good']);
+    // All of them at once.
+    rmSync(join(it.storage, 'trails/locals'), { recursive: true });
+    symlinkSync('locals', join(it.storage, 'trails/locals'));
+    assert.deepEqual(await names(), ['0']);
   });
 
   it('with a message that is too long, or of a name that is not there, are told so', async () => {
