@@ -8,6 +8,7 @@ import { createSharedLoopDevices } from '../../shared/kernel/loop-device.ts';
 import type { Logger } from '../../shared/log/logger.ts';
 import { initProblems } from '../../shared/lxc-config/init-command.ts';
 import { unknownKeys } from '../../shared/lxc-config/keys.ts';
+import { mountProblems } from '../../shared/lxc-config/mount-budget.ts';
 import { ownedConflicts } from '../../shared/lxc-config/owned-keys.ts';
 import type { LxcEntry } from '../../shared/lxc-config/parse.ts';
 import { rootLayers } from '../../shared/lxc-config/root-path.ts';
@@ -254,7 +255,13 @@ function readEntries(path: string, container: string, { rootVolume, squashfs }: 
   const { entries, problems } = failingStep('configuration', () => readOwnConfig(path));
   // Networks and names are known when it starts.
   const owner = { container, rootVolume, volumes: [rootVolume, ...squashfs], network: undefined, hostname: undefined };
-  const [problem] = [...problems, ...unknownKeys(entries), ...initProblems(entries), ...ownedConflicts(entries, owner)];
+  const [problem] = [
+    ...problems,
+    ...unknownKeys(entries),
+    ...initProblems(entries),
+    ...mountProblems(entries),
+    ...ownedConflicts(entries, owner),
+  ];
   if (problem === undefined) return entries;
   // An included file is of the same folder.
   throw new ConfigInvalid(problem.line, `${problem.source.replace(`${dirname(path)}/`, '')}: ${problem.reason}`);

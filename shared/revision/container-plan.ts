@@ -3,6 +3,7 @@
 import { initProblems } from '../lxc-config/init-command.ts';
 import { unknownKeys } from '../lxc-config/keys.ts';
 import { type LegacyAddress, legacyAddresses } from '../lxc-config/legacy-addresses.ts';
+import { mountProblems } from '../lxc-config/mount-budget.ts';
 import { ownedConflicts } from '../lxc-config/owned-keys.ts';
 import { type LxcEntry, type LxcProblem, parseLxcConfig } from '../lxc-config/parse.ts';
 import type { ReadObject } from './config-budget.ts';
@@ -192,7 +193,7 @@ function readConfig(
   const entries = parsed.entries.map(inRevision);
   const problems = [
     ...parsed.problems.map(inRevision).map((problem) => ({ code: 'BAD_CONFIG', ...problem })),
-    ...initProblems(entries).map((problem) => ({ code: 'BAD_CONFIG', ...problem })),
+    ...[...initProblems(entries), ...mountProblems(entries)].map((problem) => ({ code: 'BAD_CONFIG', ...problem })),
     ...unknownKeys(entries).map((problem) => ({ code: 'UNKNOWN_KEY', ...problem })),
   ];
   return { entries, problems };

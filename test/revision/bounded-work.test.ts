@@ -46,6 +46,10 @@ const CASES: Readonly<Record<string, readonly [check: () => ReturnType<typeof pa
     () => config(`lxc.mount.entry = ${'a'.repeat(300_000)}${BLANKS}`),
     ['BAD_VALUE'],
   ],
+  'one with thousands of deep mounts': [
+    () => config(lines(7000, (at) => `lxc.mount.entry = tmpfs ${'d/'.repeat(39)}${at} tmpfs rw,create=dir 0 0`)),
+    ['BAD_CONFIG'],
+  ],
   'one with a long run of slashes': [
     () =>
       config(

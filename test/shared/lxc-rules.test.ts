@@ -5,6 +5,7 @@ import fc from 'fast-check';
 import koffi from 'koffi';
 import { splitCommand } from '../../shared/lxc-config/init-command.ts';
 import { EXACT_KEYS, unknownKeys } from '../../shared/lxc-config/keys.ts';
+import { mountProblems } from '../../shared/lxc-config/mount-budget.ts';
 import { type ConfigOwner, isOwned, ownedConflicts } from '../../shared/lxc-config/owned-keys.ts';
 import { parseLxcConfig } from '../../shared/lxc-config/parse.ts';
 import { readRootPath } from '../../shared/lxc-config/root-path.ts';
@@ -27,6 +28,18 @@ describe('lxcConfig.keys', () => {
       unknownKeys(entriesOf(text)).map(({ line, reason }) => `${line} ${reason.split(': ').at(-1)}`),
       ['2 write lxc.uts.name', '4 write lxc.net.0.link', '6 correct or remove the line'],
     );
+  });
+});
+
+describe('lxcConfig.mountProblems', () => {
+  const lines = (count: number) => `lxc.mount.entry = /a//b/ ${'c/'.repeat(98)} none bind\n`.repeat(count);
+
+  it('names the line with which paths have too many parts', () => {
+    assert.deepEqual(mountProblems(entriesOf(lines(100))), []);
+    const [problem, ...more] = mountProblems(entriesOf(`lxc.a = 1\n${lines(200)}`));
+    assert.equal(problem?.line, 102);
+    assert.match(problem?.reason ?? '', /^lxc\.mount\.entry: .* at most 10000 parts/);
+    assert.deepEqual(more, []);
   });
 });
 
