@@ -39,13 +39,12 @@ export function createUpdateStart(
   let inherited: Asked | undefined;
   let isNewLife = false;
 
-  /** Answers what it is refused for. */
+  /** Answers what it is refused for. Rejects where something is wrong here. */
   const standsUp = async (): Promise<readonly Problem[]> => {
     const stage = context.stage();
     const held = await books.heldBeside(stage.current.candidate);
     const problems = await stage.settle(boot().carried ?? {}, held, hooks.start);
     stage.current.open();
-    if (problems.length > 0) await hooks.refused();
     return problems;
   };
 
@@ -69,8 +68,15 @@ export function createUpdateStart(
     });
   };
 
+  /** As a problem of the revision: it does not run for that, either. */
+  const failed = (error: unknown): readonly Problem[] => {
+    log.error(`the revision could not be started: ${String(error)}`);
+    return [{ path: '', code: 'INTERNAL', message: String(error) }];
+  };
+
   /** What follows when what runs does not stand. */
   const fall = async ({ code, message }: Problem, stage: FailedStage, trying: BootState['trying']): Promise<void> => {
+    await hooks.refused();
     if (trying?.started !== undefined) return goBack(trying.revision, stage, false);
     const reboot = (): void => reboots.request(code === 'HOOK_FAILED' ? code : 'REVISION_REFUSED', message);
     if (inherited === undefined || trying !== undefined) return reboot();
@@ -113,7 +119,7 @@ export function createUpdateStart(
           books.busy = `trying revision ${trying.revision}`;
           await progress.reach(trying.revision, 'starting');
         }
-        const problems = await standsUp();
+        const problems = await standsUp().catch(failed);
         const [problem] = problems;
         if (problem !== undefined) return await fall(problem, stageOf(problems), trying);
         trial.open();
@@ -123,7 +129,7 @@ export function createUpdateStart(
         if (trying !== undefined && trying.started === undefined) await way.reboot(trying.revision, isNewLife);
         if (inherited !== undefined) await takeUp(inherited);
       } catch (error) {
-        log.error(`the revision could not be started: ${String(error)}`);
+        failed(error);
         reboots.request('REVISION_REFUSED', String(error));
       } finally {
         inherited = undefined;

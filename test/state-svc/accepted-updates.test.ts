@@ -7,6 +7,7 @@ import { type Device, sha256 } from './device.ts';
 import { APP, useDevices } from './kit.ts';
 import {
   CHANGED_B,
+  command,
   deviceForEach,
   holds,
   install,
@@ -17,6 +18,7 @@ import {
   TESTING_LIVE,
   THREE,
   UPDATED,
+  updateLive,
 } from './updates-kit.ts';
 
 const open = deviceForEach();
@@ -26,6 +28,15 @@ const openDevice = useDevices();
 function accepted(it: Device, revision: string): void {
   const asked = { revision, once: false, commit: false };
   writeFileSync(join(it.storage, 'boot/current.json'), JSON.stringify({ ...onDisk(it), asked }));
+}
+
+/** A bug, as the revision to roll back to is read beside the one that runs. */
+function failOnce(it: Device): void {
+  it.onRead = (revision) => {
+    if (revision !== '0') return;
+    it.onRead = () => undefined;
+    throw new Error('a bug');
+  };
 }
 
 describe('an update that was accepted', () => {
@@ -75,6 +86,19 @@ describe('an update that was accepted', () => {
     assert.equal(onDisk(it).asked, undefined);
   });
 
+  it('is begun where state-svc itself fails at what runs', async () => {
+    const it = await open(THREE);
+    await install(it, 'locals/x', CHANGED_B);
+    await updateLive(it, 'locals/x');
+    await install(it, 'locals/y', { ...CHANGED_B, d: APP });
+    accepted(it, 'locals/y');
+    failOnce(it);
+    await it.boot();
+    await reaches(it, 'locals/y', TESTING_LIVE);
+    assert.equal(onDisk(it).asked, undefined);
+    assert.deepEqual(it.reboots, []);
+  });
+
   it('is told where hooks of the start keep everything from starting', async () => {
     const it = await openDevice(THREE);
     await install(it, 'locals/x', CHANGED_B);
@@ -90,5 +114,30 @@ describe('an update that was accepted', () => {
     assert.match(logs ?? '', /locals\/x was asked for .* and is not run: hook 10-check/);
     assert.equal(onDisk(it).asked, undefined);
     assert.ok(!it.world.calls.some((call) => call.startsWith('lxc.')));
+  });
+});
+
+describe('a state-svc that fails at what runs', () => {
+  it('asks for a reboot', async () => {
+    const it = await open(THREE);
+    await install(it, 'locals/x', CHANGED_B);
+    await updateLive(it, 'locals/x');
+    failOnce(it);
+    await it.boot();
+    await it.until(() => it.reboots.length > 0);
+    assert.deepEqual(it.reboots, ['REVISION_REFUSED']);
+  });
+
+  it('goes back from what is tried', async () => {
+    const it = await open(THREE);
+    await install(it, 'locals/x', CHANGED_B);
+    assert.equal(await command(it, 'LOCAL_RUN', 'locals/x'), 'accepted');
+    await reaches(it, 'locals/x', TESTING_LIVE);
+    failOnce(it);
+    await it.boot();
+    await it.until(() => it.reboots.length > 0);
+    assert.deepEqual(it.reboots, ['UPDATE_ROLLED_BACK']);
+    await reaches(it, 'locals/x', 'A container could not be started');
+    assert.deepEqual([onDisk(it).revision, onDisk(it).trying], ['0', undefined]);
   });
 });

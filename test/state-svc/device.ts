@@ -24,7 +24,7 @@ import { openMetadataViews } from '../../services/state-svc/metadata-views.ts';
 import { openDesk } from '../../services/state-svc/open-desk.ts';
 import { openGarbage } from '../../services/state-svc/open-garbage.ts';
 import { type RevisionRunner, runRevision } from '../../services/state-svc/revision-runner.ts';
-import { openRevisionStore } from '../../services/state-svc/revision-store.ts';
+import { openRevisionStore, type RevisionStore } from '../../services/state-svc/revision-store.ts';
 import { openStepStore } from '../../services/state-svc/step-store.ts';
 import { supervisorContract } from '../../services/supervisor/contract.ts';
 import { type Client, fail, ok } from '../../shared/ipc/contract.ts';
@@ -60,6 +60,8 @@ export interface Device {
   onReboot: (asked: { readonly code: string; readonly counted: boolean }) => boolean;
   /** Called with what is about to be written of which revision runs. */
   onBootWrite: (state: BootState) => void;
+  /** Called with the name of the revision whose state is about to be read. */
+  onRead: (revision: string) => void;
   /**
    * Starts state-svc; again: as after a SIGKILL of it; `tree`: of the whole tree; `cut`: as after a power cut, or a reboot;
    * `nothingRuns`: and the supervisor says so.
@@ -157,6 +159,7 @@ export async function createDevice(
     reboots,
     history,
     onBootWrite: () => undefined,
+    onRead: () => undefined,
     onReboot: () => true,
     async boot(how = {}) {
       await runner?.close();
@@ -165,7 +168,14 @@ export async function createDevice(
       if (how.cut === true || how.tree === true) life = `${life}+`;
       const channel = bus.connect('state-svc');
       disk = mortalStore(openRevisionStore(storage, checksums));
-      const { store } = disk;
+      const mortal = disk.store;
+      const store: RevisionStore = {
+        ...mortal,
+        async readState(revision) {
+          device.onRead(revision);
+          return mortal.readState(revision);
+        },
+      };
       const steps = openStepStore(storage, log);
       const bootStore = openBootStore(storage, steps);
       const { save } = bootStore;
