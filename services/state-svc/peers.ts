@@ -51,6 +51,30 @@ export function createAsk(clock: Clock, log: Logger): Ask {
   };
 }
 
+/**
+ * What is asked for containers, of which there are hundreds, under way at a time: stops of 32, each with its unmount. The broker refuses
+ * the 257th request to one service, and many at once would keep it from its heartbeats.
+ */
+export const ASKED_AT_A_TIME = 64;
+
+/** As `ask`, but only so many requests are under way, in the order in which they come. Whoever waits to ask again is in nobody's way. */
+export function askInTurns(ask: Ask, limit: number): Ask {
+  const waiting: (() => void)[] = [];
+  let free = limit;
+  const inTurn = async <T>(call: () => Promise<T>): Promise<T> => {
+    if (free > 0) free -= 1;
+    else await new Promise<void>((resolve) => waiting.push(resolve));
+    try {
+      return await call();
+    } finally {
+      const next = waiting.shift();
+      if (next === undefined) free += 1;
+      else next();
+    }
+  };
+  return (call) => ask(() => inTurn(call));
+}
+
 /** What a restart of the receiver explains. */
 export function isPassing(fault: Fault): boolean {
   return fault.code === 'PEER_GONE' || fault.code === 'TIMEOUT' || fault.code === 'OVERLOADED';

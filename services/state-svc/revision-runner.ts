@@ -17,7 +17,7 @@ import type { LeaseHoldStore } from './lease-hold-store.ts';
 import { createLeaseReturn } from './lease-return.ts';
 import { createLogTail } from './log-tail.ts';
 import type { MetadataViews } from './metadata-views.ts';
-import { connectPeers, createAsk } from './peers.ts';
+import { ASKED_AT_A_TIME, askInTurns, connectPeers, createAsk } from './peers.ts';
 import { createReboots, type Reboots } from './reboot-request.ts';
 import { somethingLives } from './reconcile.ts';
 import type { RevisionStore } from './revision-store.ts';
@@ -138,7 +138,7 @@ export async function runRevision(given: RunnerContext): Promise<RevisionRunner>
       ? await updates.decide(loaded.value, false)
       : refused(undefined, loaded.ok ? [] : loaded.problems);
   stage = createStage(first, {
-    ...{ ...context, peers, ask, sameLife: !isNewLife },
+    ...{ ...context, peers, ask: askInTurns(ask, ASKED_AT_A_TIME), sameLife: !isNewLife },
     // While a revision is tried, who gives up makes it go back, which is more than a reboot would do.
     requestReboot: (code, message) => (updates.trying ? undefined : reboots.request(code, message)),
     onChange: () => updates.look(),
