@@ -1,5 +1,4 @@
 // The LXC configuration that a container is started with: its own lines, without what Berth owns, and Berth's. Pure.
-import type { LxcEntry } from '../../shared/lxc-config/parse.ts';
 import { cgroupLimits, cgroupPlaces } from './cgroup-keys.ts';
 import type { ConfigDraft, ConfigPart, ConfigSettings } from './config-draft.ts';
 import { logging, terminals } from './console-keys.ts';
@@ -23,8 +22,7 @@ const PARTS: readonly ConfigPart[] = [
   cgroupPlaces,
 ];
 
-/** Throws an error that names the line which cannot be. */
-export function containerConfig(own: readonly LxcEntry[], settings: ConfigSettings): ConfigDraft {
-  const start: ConfigDraft = { entries: own, sources: [], notes: [] };
-  return PARTS.reduce((draft, part) => part(draft, settings), start);
+/** `own`: the container's lines. Throws an error that names the line which cannot be. */
+export function containerConfig(own: ConfigDraft, settings: ConfigSettings): ConfigDraft {
+  return PARTS.reduce((draft, part) => part(draft, settings), own);
 }

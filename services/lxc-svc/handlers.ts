@@ -38,7 +38,10 @@ export interface LxcParts {
   readonly moves: CgroupMoves;
   readonly autoDevLog: boolean;
   /** Answers the command that it is started with. */
-  readonly writeConfig: (mounted: MountRecord, run: Omit<RunSettings, 'logUid' | 'host'>) => readonly string[];
+  readonly writeConfig: (
+    mounted: MountRecord,
+    run: Omit<RunSettings, 'logUid' | 'host' | 'written'>,
+  ) => readonly string[];
   /** Of a container that runs, for its signals. Never throws. */
   readonly ownEntries: (container: string) => readonly LxcEntry[];
   /** What its configuration had bound for LXC; the container has it mounted by now. Never throws. */

@@ -102,6 +102,11 @@ export function formatRecord(places: Places, disk: string): string {
   return join(storageDisk(places), '.formatting', disk);
 }
 
+/** Folders of Berth that hold what containers write: their volumes, roots and exports. */
+export function writtenPlaces(places: Places): readonly string[] {
+  return [lxcPath(places), exportsPath(places), openDisksPath(places), storageDisk(places)];
+}
+
 export function treeRecord(places: Places): string {
   return join(storageDisk(places), '.tree.json');
 }

@@ -9,6 +9,7 @@ import type { ContainerNetwork } from '../../shared/schema/network.ts';
 import type { CgroupSupport } from './cgroup-keys.ts';
 import { containerConfig } from './container-config.ts';
 import { volumeNames } from './container-volumes.ts';
+import { withHostSources, writtenFolders, writtenSources } from './host-sources.ts';
 import { writeHostname } from './hostname-file.ts';
 import { initCommand, initProblem } from './init-program.ts';
 import { bindSources, dropSources } from './mount-sources.ts';
@@ -17,8 +18,9 @@ import { readOwnConfig } from './own-config.ts';
 import { networkKind } from './owned-keys.ts';
 import { preparePantavisor } from './pantavisor-folders.ts';
 import { pantavisorSources } from './pantavisor-mounts.ts';
-import { containerPlaces, type Places, storageRoots, trailPath } from './places.ts';
+import { containerPlaces, type Places, storageRoots, trailPath, writtenPlaces } from './places.ts';
 import type { MountRecord } from './record-store.ts';
+import type { RevisionSources } from './revision-sources.ts';
 import { failingStep, StepFailure } from './root-mounts.ts';
 
 export interface RunSettings {
@@ -31,6 +33,8 @@ export interface RunSettings {
   readonly socketFolder: string;
   /** Who writes logs. */
   readonly logUid: number | undefined;
+  /** What containers of a revision write on the host. */
+  readonly written: RevisionSources;
   /** Of this machine. */
   readonly host: CgroupSupport;
 }
@@ -61,8 +65,11 @@ export function writeRunConfig(places: Places, mounted: MountRecord, run: RunSet
   if (init !== undefined) throw new StepFailure('init', init);
   const pantavisor = pantavisorSources(places, { ...owner, roles: run.roles }, run.socketFolder);
   preparePantavisor(pantavisor, run.logUid);
+  // Its own ones, too, where the revision's state cannot be read.
+  const written = () =>
+    writtenFolders(writtenPlaces(places), [...run.written(revision), ...writtenSources(own.entries)]);
   const generated = failingStep('volumes', () =>
-    containerConfig(own.entries, {
+    containerConfig(withHostSources(own.entries, written, its.sources), {
       ...run,
       pantavisor,
       rootfs: its.rootfs,

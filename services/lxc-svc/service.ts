@@ -25,6 +25,7 @@ import { readMountTable } from './mount-table.ts';
 import { readOwnConfig } from './own-config.ts';
 import { containerPlaces, lxcPath, type Places, trailPath } from './places.ts';
 import { knownContainers } from './record-store.ts';
+import { createRevisionSources } from './revision-sources.ts';
 import { writeRunConfig } from './run-config.ts';
 import { treeOf } from './tree-name.ts';
 import { createWarmImages } from './warm-images.ts';
@@ -61,6 +62,7 @@ export function startLxcService(options: LxcServiceOptions): () => void {
   const queue = createKeyQueue();
   const hostCgroups = cgroupSupportOnce();
   const records = createMountRecords(places);
+  const written = createRevisionSources(places);
   const mounts = createContainerMounts({
     places,
     records,
@@ -124,7 +126,7 @@ export function startLxcService(options: LxcServiceOptions): () => void {
       moves: createCgroupMoves(),
       autoDevLog,
       writeConfig: (mounted, run) =>
-        writeRunConfig(places, mounted, { ...run, logUid: readerGid, host: hostCgroups() }, log),
+        writeRunConfig(places, mounted, { ...run, logUid: readerGid, written, host: hostCgroups() }, log),
       ownEntries,
       dropSources: drop,
     }),

@@ -339,7 +339,8 @@ describe('ipam rule 7: fail fast', () => {
   it('does not call a kept network namespace a conflict: net is dropped from the list', () => {
     const files = { [CONF]: 'lxc.namespace.keep = user net ipc\n' };
     assert.deepEqual(problems(state(container('a', { network: { pool: 'internal' } })), files), []);
-    const { entries } = containerConfig(parseLxcConfig(files[CONF] ?? '', 'conf').entries, {
+    const own = { entries: parseLxcConfig(files[CONF] ?? '', 'conf').entries, sources: [], notes: [] };
+    const { entries } = containerConfig(own, {
       ...{ container: 'a', hostname: 'a', network: { kind: 'netns', path: '/run/netns/a' }, rootfs: '/r' },
       ...{ devLog: true, consoleLog: '/c', lxcLog: '/l', cgroup: 'berth.0.a' },
       pantavisor: pantavisorSources(

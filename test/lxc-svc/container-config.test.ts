@@ -43,7 +43,8 @@ lxc.cap.drop = sys_module
 `;
 
 function generate(text: string, changes: Partial<ConfigSettings> = {}) {
-  return containerConfig(parseLxcConfig(text, 'conf').entries, { ...SETTINGS, ...changes });
+  const { entries } = parseLxcConfig(text, 'conf');
+  return containerConfig({ entries, sources: [], notes: [] }, { ...SETTINGS, ...changes });
 }
 
 function valuesOf(text: string, key: string, changes: Partial<ConfigSettings> = {}): string[] {

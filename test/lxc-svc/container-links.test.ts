@@ -303,6 +303,53 @@ describe('a source that is a path of the container’s', () => {
   });
 });
 
+describe('sources below a folder of the host that a container writes', () => {
+  const refusal = async (container: string): Promise<readonly string[]> => {
+    value(await rig.lxc.mount(allOf(container)));
+    const answer = await rig.lxc.start(startOf(container));
+    assert.ok(!answer.ok && answer.error.code === 'START_FAILED');
+    value(await rig.lxc.unmount({ container }));
+    return [answer.error.step, answer.error.reason];
+  };
+
+  it('are no folder of the host where the container has left a link', async () => {
+    mkdirSync('/mnt/nest/sub', { recursive: true });
+    makeScripted('nests', `echo its >/conf/shadow; busybox rm -rf /data/sub; busybox ln -s ${HOST} /data/sub`, [
+      '/mnt/nest data none bind,create=dir 0 0',
+      '/mnt/nest/sub conf none bind,create=dir 0 0',
+    ]);
+    await runToTheEnd('nests', allOf('nests'));
+    await end('nests');
+    const clean = traces();
+    assert.deepEqual(await refusal('nests'), ['volumes', '/mnt/nest/sub is not there']);
+    assert.equal(hosts(), 'the host’s\n');
+    assert.deepEqual(traces(), clean);
+  });
+
+  it('are none either where another container writes it that is not started yet, and links of the host are followed', async () => {
+    writeFiles('/mnt/both', { 'releases/5/name': 'five\n' });
+    symlinkSync('releases/5', '/mnt/both/current');
+    symlinkSync(HOST, '/mnt/both/away');
+    symlinkSync('/mnt/both/releases', '/mnt/of-host/link');
+    makeScripted('writer', 'true', ['/mnt/both data none bind,create=dir 0 0']);
+    makeScripted('reader', 'cat /a/name /b/5/name /c/shadow', [
+      '/mnt/both/current a none bind,create=dir 0 0',
+      `${HOST}/link b none bind,create=dir 0 0`,
+      `${HOST} c none bind,ro,create=dir 0 0`,
+    ]);
+    makeScripted('astray', 'true', ['/mnt/both/away a none bind,create=dir 0 0']);
+    const runs = ['writer', 'reader', 'astray'].map((name) => [`${name}/run.json`, { name }]);
+    writeFiles(join(STORAGE, 'trails/0'), { '.pvr/json': JSON.stringify(Object.fromEntries(runs)) });
+    // It knows the revision as it was.
+    await rig.kill();
+    await rig.spawn();
+    assert.match(await runToTheEnd('reader', allOf('reader')), /^five\nfive\nthe host’s$/m);
+    await end('reader');
+    assert.deepEqual(await refusal('astray'), ['volumes', '/mnt/both/away is not there']);
+    rmSync(join(HOST, 'link'));
+  });
+});
+
 describe('sources that are Berth’s own folders', () => {
   it('are read-only, so that no link takes the place of a mount point, and what is mounted in them is not', async () => {
     const script = 'for f in all/x exp/x exp/data/x its/x sub/x; do touch /$f && echo wrote $f; done; rmdir /all/data';
