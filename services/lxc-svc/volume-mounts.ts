@@ -47,12 +47,14 @@ export const volumeMounts: ConfigPart = (draft, settings) => {
   return { entries, sources: [...draft.sources, ...sources], notes: [...draft.notes, ...notes] };
 };
 
-/** Folders of the container's own volumes that its configuration mounts, by where. */
+/** Folders of the container's own volumes that LXC mounts by its configuration, and where. */
 export function boundFolders(entries: readonly LxcEntry[], container: string, roots: StorageRoots): BoundFolder[] {
-  return entries.flatMap(({ key, value }) => {
-    const fields = key === 'lxc.mount.entry' ? fieldsOf(value) : undefined;
-    const found = fields === undefined ? undefined : hostSource(fields.source, roots);
-    if (fields === undefined || found?.container !== container || found.volume === undefined) return [];
+  const lines = entries.filter(({ key }) => key === 'lxc.mount.entry');
+  // A line without a value takes back all before it.
+  return lines.slice(lines.findLastIndex(({ value }) => value === '') + 1).flatMap(({ value }) => {
+    const fields = fieldsOf(value);
+    const found = fields.isAbsolute ? undefined : hostSource(fields.source, roots);
+    if (found?.container !== container || found.volume === undefined) return [];
     const isMade = !fields.options.has('create=file');
     return [{ target: fields.target, root: found.root, inside: found.inside, isMade }];
   });

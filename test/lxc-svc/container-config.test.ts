@@ -3,6 +3,7 @@ import { describe, it } from 'node:test';
 import type { ConfigSettings } from '../../services/lxc-svc/config-draft.ts';
 import { containerConfig } from '../../services/lxc-svc/container-config.ts';
 import { pantavisorSources } from '../../services/lxc-svc/pantavisor-mounts.ts';
+import { boundFolders } from '../../services/lxc-svc/volume-mounts.ts';
 import { parseLxcConfig } from '../../shared/lxc-config/parse.ts';
 
 const SETTINGS: ConfigSettings = {
@@ -129,6 +130,15 @@ describe('lxc configuration', () => {
     assert.deepEqual(
       sources.map(({ root, inside, isBerths, isMade }) => ({ root, inside, isBerths, isMade })),
       [{ root: '/run/berth/exports/data', inside: 'var/run/x y', isBerths: true, isMade: false }],
+    );
+  });
+
+  it('exports out of the volumes that LXC mounts, and of no line that it passes over', () => {
+    const line = (target: string) => `lxc.mount.entry = /volumes/app/v/${target} ${target} none bind 0 0\n`;
+    const { entries } = parseLxcConfig(`${line('a')}lxc.mount.entry =\n${line('b')}${line('/c')}`, 'conf');
+    assert.deepEqual(
+      boundFolders(entries, 'app', SETTINGS.storageRoots).map(({ target }) => target),
+      ['b'],
     );
   });
 
