@@ -26,18 +26,26 @@ export async function receive(
 ): Promise<Received> {
   const { announcedBytes: bytes } = body;
   const wanted = { ...(sha256 === undefined ? {} : { sha256 }), ...(bytes === undefined ? {} : { bytes }) };
-  const begun = await state.beginUpload(wanted);
+  // Loaded with the first upload: OpenSSL costs the start of a process an eighth of its CPU time.
+  const { randomBytes } = await import('node:crypto');
+  const id = randomBytes(16).toString('hex');
+  // Not waited for: state-svc forgets it by itself when it has gone.
+  const abandon = (): void => void state.abandonUpload({ id }).catch(() => undefined);
+  const begun = await state.beginUpload({ id, ...wanted }).catch((fault: unknown) => {
+    // Its answer may have come too late.
+    abandon();
+    throw fault;
+  });
   if (!begun.ok) return await refused(body, beginRefusal(begun.error));
   if (begun.value.kind === 'present') {
     await body.discard();
     return { kind: 'present' };
   }
-  const { id, path, roomBytes } = begun.value;
+  const { path, roomBytes } = begun.value;
   try {
     return { kind: 'written', id, sha256: await writeTo(path, body, roomBytes, figures) };
   } catch (error) {
-    // Not waited for: state-svc forgets it by itself when it has gone.
-    state.abandonUpload({ id }).catch(() => undefined);
+    abandon();
     // Nothing of it comes any more that could be thrown away.
     if (error instanceof Stalled) return { kind: 'refused', reply: STALLED };
     return await refused(body, isFull(error) ? NO_SPACE : refuse(500, `Upload failed: ${reasonOf(error)}`));
@@ -77,7 +85,6 @@ class Full extends Error {}
 
 /** Answers the sha256 of what came. */
 async function writeTo(path: string, body: BodyStream, roomBytes: number, figures: Figures): Promise<string> {
-  // Loaded with the first upload: OpenSSL costs the start of a process an eighth of its CPU time.
   const { createHash } = await import('node:crypto');
   const hash = createHash('sha256');
   const { open } = await import('node:fs/promises');

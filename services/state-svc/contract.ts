@@ -94,16 +94,17 @@ export const stateContract = defineContract({
     },
     /**
      * An empty file for somebody else to write into and to hash while it does. `sha256`: what its content must have, absent for the
-     * JSON of a step. `bytes`: how many will come, as far as that is known. Room is made before it is said that there is none.
+     * JSON of a step. `bytes`: how many will come, as far as that is known. Room is made before it is said that there is none. `id`: the
+     * asker's choice, by chance, so that it can abandon also what has begun and was answered too late.
      */
     beginUpload: {
       callers: ['ctl-svc'],
-      params: z.strictObject({ sha256: z.optional(sha256), bytes: z.optional(bytes) }),
+      params: z.strictObject({ id: uploadId, sha256: z.optional(sha256), bytes: z.optional(bytes) }),
       result: z.discriminatedUnion('kind', [
         /** The object is in the store, and not known to be damaged: nothing needs to come. */
         z.strictObject({ kind: z.literal('present'), bytes }),
         /** At most `roomBytes` may be written to `path`; then it is finished, put as a step, or abandoned. */
-        z.strictObject({ kind: z.literal('upload'), id: uploadId, path: z.string(), roomBytes: bytes }),
+        z.strictObject({ kind: z.literal('upload'), path: z.string(), roomBytes: bytes }),
       ]),
       errors: { NO_SPACE: noSpace, TOO_MANY_UPLOADS: z.strictObject({ limit: z.int() }), STORE_FAILED: storeFailed },
       idempotent: false,

@@ -16,15 +16,15 @@ type UploadFailure = StoreFailure | { readonly code: 'TOO_MANY_UPLOADS'; readonl
 
 export type BeganUpload =
   | { readonly kind: 'present'; readonly bytes: number }
-  | { readonly kind: 'upload'; readonly id: string; readonly path: string; readonly roomBytes: number }
+  | { readonly kind: 'upload'; readonly path: string; readonly roomBytes: number }
   | { readonly kind: 'refused'; readonly error: UploadFailure };
 
 export interface Uploads {
   /** What an earlier process left behind is removed. Never rejects. */
   open(): Promise<void>;
-  /** Of one that is aborted nothing is left: nobody hears its id. */
+  /** Of one that is aborted nothing is left. */
   begin(
-    wanted: { readonly sha256?: string | undefined; readonly bytes?: number | undefined },
+    wanted: { readonly id: string; readonly sha256?: string | undefined; readonly bytes?: number | undefined },
     signal: AbortSignal,
   ): Promise<BeganUpload>;
   /** Undefined: there is no such upload of an object. `'done'`: it is in the store. */
@@ -111,12 +111,10 @@ export function createUploads({ storage, objects, store, room, log, makeRoom }: 
         log.warn(`what is left of interrupted uploads in ${folder} stays: ${String(error)}`);
       }
     },
-    async begin({ sha256, bytes: announced }, signal) {
+    async begin({ id, sha256, bytes: announced }, signal) {
       const bytes = announced ?? 0;
       const refused = (error: UploadFailure): BeganUpload => ({ kind: 'refused', error });
       try {
-        // Not loaded before anybody uploads: checksum-pool.ts says what it costs.
-        const { randomBytes } = await import('node:crypto');
         const present = sha256 === undefined ? undefined : await objects.find(sha256);
         const replaces = present !== undefined && (await mayBeDamaged(present, announced));
         if (present !== undefined && !replaces) {
@@ -124,7 +122,7 @@ export function createUploads({ storage, objects, store, room, log, makeRoom }: 
           return { kind: 'present', bytes: present.bytes };
         }
         if (uploads.size >= MAX_UPLOADS) return refused({ code: 'TOO_MANY_UPLOADS', limit: MAX_UPLOADS });
-        const id = randomBytes(16).toString('hex');
+        if (uploads.has(id)) throw new Error(`upload ${id} is under way`);
         // Before the first wait: the next one has to count with it.
         uploads.set(id, { sha256, bytes: 0, replaces });
         const availableBytes = await roomFor(bytes);
@@ -142,7 +140,7 @@ export function createUploads({ storage, objects, store, room, log, makeRoom }: 
           await drop(id);
           throw error;
         }
-        return { kind: 'upload', id, path: pathOf(id), roomBytes: availableBytes };
+        return { kind: 'upload', path: pathOf(id), roomBytes: availableBytes };
       } catch (error) {
         return refused(failureOf(error));
       }

@@ -17,6 +17,8 @@ export interface FakeStore {
   readonly uploads: Map<string, string | undefined>;
   /** What an upload may have at most. */
   roomBytes: number;
+  /** An upload is begun, and the answer does not come. */
+  answersNoBegin: boolean;
   /** Set: what the next commands are told. */
   busy: string | undefined;
   readonly commands: string[];
@@ -37,6 +39,7 @@ export function newStore(): FakeStore {
     steps: new Map([['0', row('0', '')]]),
     uploads: new Map(),
     roomBytes: 1 << 30,
+    answersNoBegin: false,
     busy: undefined,
     commands: [],
     problems: [],
@@ -77,19 +80,18 @@ export function fakeSteps(store: FakeStore): Handlers<typeof part> {
     rmSync(join(store.folder, id));
     return bytes;
   };
-  let begun = 0;
   return {
     listObjects: () => ok({ objects: [...store.objects].map(([sha256, { length: bytes }]) => ({ sha256, bytes })) }),
-    beginUpload({ sha256, bytes = 0 }) {
+    beginUpload({ id, sha256, bytes = 0 }) {
       const present = sha256 === undefined ? undefined : store.objects.get(sha256);
       if (present !== undefined) return ok({ kind: 'present', bytes: present.length });
       if (bytes > store.roomBytes) {
         return fail({ code: 'NO_SPACE', requiredBytes: bytes, availableBytes: store.roomBytes });
       }
-      const id = String(begun++).padStart(32, '0');
       store.uploads.set(id, sha256);
       writeFileSync(join(store.folder, id), '');
-      return ok({ kind: 'upload', id, path: join(store.folder, id), roomBytes: store.roomBytes });
+      if (store.answersNoBegin) throw new Error('nobody hears of it');
+      return ok({ kind: 'upload', path: join(store.folder, id), roomBytes: store.roomBytes });
     },
     finishUpload({ id }) {
       const sha256 = store.uploads.get(id);

@@ -81,6 +81,18 @@ describe('ctl.objects', () => {
     }
   });
 
+  it('leaves no upload where nobody answered that it has begun', async () => {
+    const { store } = rig.world;
+    store.answersNoBegin = true;
+    try {
+      assert.notEqual((await curl(rig.host, `/objects/${DIGEST}`, ['-T', '-'], CONTENT)).status, 200);
+      await until(() => store.uploads.size === 0);
+      assert.deepEqual(readdirSync(store.folder), []);
+    } finally {
+      store.answersNoBegin = false;
+    }
+  });
+
   it('forgets an upload whose client hangs up in the middle', async () => {
     const head = `PUT /objects/${DIGEST} HTTP/1.1\r\nHost: x\r\nContent-Length: 100\r\nConnection: close\r\n\r\n`;
     const client = connect(rig.host, () => client.write(`${head}half`));

@@ -3,7 +3,7 @@ import assert from 'node:assert/strict';
 import { mkdirSync, readFileSync, symlinkSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, it } from 'node:test';
-import { type Device, stateOf } from './device.ts';
+import { type Device, stateOf, uploadId } from './device.ts';
 import {
   CHANGED_B,
   command,
@@ -161,10 +161,11 @@ describe('steps that are in use', () => {
     await install(it, 'locals/x', CHANGED_B);
     await updateLive(it, 'locals/x');
     const put = async (document: object) => {
-      const began = await it.state.beginUpload({});
+      const id = uploadId();
+      const began = await it.state.beginUpload({ id });
       assert.ok(began.ok && began.value.kind === 'upload');
       writeFileSync(began.value.path, JSON.stringify(document));
-      const answer = await it.state.putStep({ name: 'locals/x', id: began.value.id });
+      const answer = await it.state.putStep({ name: 'locals/x', id });
       return answer.ok ? 'ok' : answer.error.code;
     };
     assert.equal(await put(stateOf(THREE, {}).document), 'STEP_IN_USE');

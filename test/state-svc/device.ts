@@ -1,6 +1,6 @@
 // A device in miniature for the tests of state-svc: a storage folder with revision 0, the peers in memory, state-svc itself, and
 // a ctl-svc that sees what ctl-svc would see.
-import { createHash } from 'node:crypto';
+import { createHash, randomBytes } from 'node:crypto';
 import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
@@ -333,6 +333,10 @@ export async function writeRevision(storage: string, revision: string, state: St
 
 export function sha256(text: string): string {
   return createHash('sha256').update(text).digest('hex');
+}
+
+export function uploadId(): string {
+  return randomBytes(16).toString('hex');
 }
 
 async function write(path: string, text: string): Promise<void> {

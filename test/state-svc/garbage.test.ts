@@ -6,7 +6,7 @@ import { afterEach, describe, it } from 'node:test';
 import fc from 'fast-check';
 import { garbageSteps } from '../../services/state-svc/garbage.ts';
 import { eventually, PATIENCE_MS } from '../kit/eventually.ts';
-import { createDevice, type Device, GARBAGE_DEFER_MS, sha256, stateOf, writeRevision } from './device.ts';
+import { createDevice, type Device, GARBAGE_DEFER_MS, sha256, stateOf, uploadId, writeRevision } from './device.ts';
 
 const APP = { group: 'app', auto_recovery: { policy: 'no' } };
 
@@ -72,7 +72,7 @@ describe('garbage', () => {
     const path = join(it.storage, 'objects', sha256('old'));
     writeFileSync(path, 'old');
     age(it, path, 10 * GARBAGE_DEFER_MS);
-    const began = await it.state.beginUpload({ sha256: sha256('old') });
+    const began = await it.state.beginUpload({ id: uploadId(), sha256: sha256('old') });
     assert.equal(began.ok && began.value.kind, 'present');
     assert.ok(statSync(path).mtimeMs > Date.now() - 60_000, 'it is as old as it was');
   });

@@ -19,7 +19,7 @@ import { type Logger, silentLogger } from '../../shared/log/logger.ts';
 import { trustPlaces } from '../../shared/service/trust-places.ts';
 import { asRun } from '../kit/as-run.ts';
 import { type Authority, CA, createAuthority, type Issued, KEY_PAIRS, LEAF, signed } from '../revision/signed.ts';
-import { sha256, stateOf, writeRevision } from './device.ts';
+import { sha256, stateOf, uploadId, writeRevision } from './device.ts';
 import { APP } from './kit.ts';
 
 const { privateKey: KEY } = KEY_PAIRS.ES256;
@@ -143,10 +143,11 @@ describe('an update to a state', () => {
       },
     });
     const put = async (name: string, document: object): Promise<string> => {
-      const began = await desk.uploads.begin({}, new AbortController().signal);
+      const id = uploadId();
+      const began = await desk.uploads.begin({ id }, new AbortController().signal);
       assert.ok('path' in began);
       writeFileSync(began.path, JSON.stringify(document));
-      const failure = await desk.put(name, began.id);
+      const failure = await desk.put(name, id);
       return failure?.code === 'STATE_INVALID' ? failure.text : (failure?.code ?? 'ok');
     };
     assert.equal(await put('locals/good', whole), 'ok');

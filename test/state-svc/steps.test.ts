@@ -3,7 +3,7 @@ import assert from 'node:assert/strict';
 import { existsSync, readdirSync, readFileSync, rmSync, statSync, symlinkSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterEach, describe, it } from 'node:test';
-import { createDevice, type Device, sha256, stateOf, writeRevision } from './device.ts';
+import { createDevice, type Device, sha256, stateOf, uploadId, writeRevision } from './device.ts';
 
 const APP = { group: 'app', auto_recovery: { policy: 'no' } };
 
@@ -21,9 +21,10 @@ afterEach(async () => {
 type Wanted = { sha256?: string; bytes?: number };
 
 async function begin({ state }: Device, wanted: Wanted): Promise<{ id: string; path: string }> {
-  const began = await state.beginUpload(wanted);
+  const id = uploadId();
+  const began = await state.beginUpload({ id, ...wanted });
   assert.ok(began.ok && began.value.kind === 'upload', JSON.stringify(began));
-  return began.value;
+  return { id, path: began.value.path };
 }
 
 async function putObject(it: Device, text: string) {
@@ -65,14 +66,14 @@ describe('uploads', () => {
   it('need not come when the object is there', async () => {
     const it = await open();
     await putObject(it, 'some bytes');
-    const again = await it.state.beginUpload({ sha256: sha256('some bytes') });
+    const again = await it.state.beginUpload({ id: uploadId(), sha256: sha256('some bytes') });
     assert.deepEqual(again, { ok: true, value: { kind: 'present', bytes: 10 } });
   });
 
   it('of a sound object need not come either when somebody announces another length', async () => {
     const it = await open();
     await putObject(it, 'some bytes');
-    const again = await it.state.beginUpload({ sha256: sha256('some bytes'), bytes: 3 });
+    const again = await it.state.beginUpload({ id: uploadId(), sha256: sha256('some bytes'), bytes: 3 });
     assert.deepEqual(again, { ok: true, value: { kind: 'present', bytes: 10 } });
   });
 
@@ -84,7 +85,7 @@ describe('uploads', () => {
     assert.equal(readFileSync(path, 'utf8'), 'root of web');
     assert.equal(statSync(path).mode & 0o777, 0o444);
     assert.deepEqual(incoming(it), []);
-    const again = await it.state.beginUpload({ sha256: sha256('root of web'), bytes: 11 });
+    const again = await it.state.beginUpload({ id: uploadId(), sha256: sha256('root of web'), bytes: 11 });
     assert.equal(again.ok && again.value.kind, 'present');
   });
 
@@ -103,7 +104,7 @@ describe('uploads', () => {
 
   it('that are too large for the disk are refused, with how much there is', async () => {
     const it = await open();
-    const answer = await it.state.beginUpload({ sha256: sha256('x'), bytes: Number.MAX_SAFE_INTEGER });
+    const answer = await it.state.beginUpload({ id: uploadId(), sha256: sha256('x'), bytes: Number.MAX_SAFE_INTEGER });
     assert.ok(!answer.ok && answer.error.code === 'NO_SPACE');
     assert.equal(answer.error.requiredBytes, Number.MAX_SAFE_INTEGER);
     assert.ok(answer.error.availableBytes > 0);
@@ -133,7 +134,7 @@ describe('uploads', () => {
   it('are limited in number', async () => {
     const it = await open();
     const codes: (string | undefined)[] = [];
-    for (let count = 0; count < 65; count += 1) codes.push(await codeOf(it.state.beginUpload({})));
+    for (let count = 0; count < 65; count += 1) codes.push(await codeOf(it.state.beginUpload({ id: uploadId() })));
     assert.deepEqual([...new Set(codes)], ['ok', 'TOO_MANY_UPLOADS']);
   });
 });
@@ -282,7 +283,7 @@ describe('steps', () => {
     assert.equal(readFileSync(linkPath, 'utf8'), 'ROOT OF WEB', 'it may be mounted');
     await (await it.boot()).settled;
     assert.equal(statSync(linkPath).ino, statSync(objectPath).ino);
-    const again = await it.state.beginUpload({ sha256: sha256('root of web') });
+    const again = await it.state.beginUpload({ id: uploadId(), sha256: sha256('root of web') });
     assert.equal(again.ok && again.value.kind, 'present');
   });
 

@@ -8,7 +8,7 @@ import { openObjectStore } from '../../services/state-svc/object-store.ts';
 import { createUploads, MAX_UPLOADS, type UploadContext } from '../../services/state-svc/uploads.ts';
 import { silentLogger } from '../../shared/log/logger.ts';
 import { eventually, PATIENCE_MS } from '../kit/eventually.ts';
-import { sha256 } from './device.ts';
+import { sha256, uploadId } from './device.ts';
 import { APP, useDevices } from './kit.ts';
 
 const open = useDevices();
@@ -50,12 +50,13 @@ describe('state-svc.uploads', () => {
       truncateSync(path, 1024 ** 3);
       if (isSuspect) suspects.add(DIGEST);
       const uploads = uploadsWith();
-      const began = await uploads.begin({ sha256: DIGEST, bytes }, waits);
+      const id = uploadId();
+      const began = await uploads.begin({ id, sha256: DIGEST, bytes }, waits);
       assert.ok(began.kind === 'upload', began.kind);
       writeFileSync(began.path, 'whole');
-      assert.equal(await uploads.finish(began.id), 'done');
+      assert.equal(await uploads.finish(id), 'done');
       assert.equal(readFileSync(path, 'utf8'), 'whole');
-      assert.equal((await uploads.begin({ sha256: DIGEST, bytes }, waits)).kind, 'present');
+      assert.equal((await uploads.begin({ id: uploadId(), sha256: DIGEST, bytes }, waits)).kind, 'present');
     });
   }
 
@@ -76,15 +77,25 @@ describe('state-svc.uploads', () => {
       },
     });
     const left = new AbortController();
-    const begun = uploads.begin({ sha256: DIGEST, bytes: ROOM }, left.signal);
+    const begun = uploads.begin({ id: uploadId(), sha256: DIGEST, bytes: ROOM }, left.signal);
     await isAsked;
     left.abort();
     available = ROOM + 1;
     made();
     await begun;
     assert.deepEqual([incoming(), [...uploads.expected()]], [[], []]);
-    const next = await uploads.begin({ sha256: DIGEST, bytes: ROOM }, waits);
+    const next = await uploads.begin({ id: uploadId(), sha256: DIGEST, bytes: ROOM }, waits);
     assert.equal(next.kind, 'upload');
+  });
+
+  it('are not begun twice by one id, and the first goes on', async () => {
+    const uploads = uploadsWith();
+    const id = uploadId();
+    const first = await uploads.begin({ id, sha256: DIGEST }, waits);
+    assert.ok(first.kind === 'upload');
+    assert.equal((await uploads.begin({ id, sha256: DIGEST }, waits)).kind, 'refused');
+    writeFileSync(first.path, 'whole');
+    assert.equal(await uploads.finish(id), 'done');
   });
 
   it('take no place away that ctl-svc gave up', async () => {
@@ -92,12 +103,12 @@ describe('state-svc.uploads', () => {
     await it.boot();
     const left = new AbortController();
     const given = Array.from({ length: MAX_UPLOADS }, () =>
-      it.state.beginUpload({ sha256: DIGEST }, { signal: left.signal }),
+      it.state.beginUpload({ id: uploadId(), sha256: DIGEST }, { signal: left.signal }),
     );
     const settled = Promise.allSettled(given);
     left.abort();
     await settled;
-    const next = { sha256: DIGEST };
+    const next = { id: uploadId(), sha256: DIGEST };
     await eventually('a place for an upload', PATIENCE_MS, async () => (await it.state.beginUpload(next)).ok);
   });
 });
