@@ -35,14 +35,15 @@ export interface MountSource {
   readonly isRecursive: boolean;
 }
 
-/** `folder` holds the places, and no other sources are bound there. Throws an error that names the source; then some are bound. */
-export function bindSources(folder: string, sources: readonly MountSource[]): void {
-  if (sources.length === 0) return;
-  mkdirSync(folder, { recursive: true });
-  mount('berth-sources', folder, 'tmpfs', 0, 'mode=0700');
-  // What is bound in it is no concern of other containers' mount namespaces.
-  mount('none', folder, 'none', MS_PRIVATE);
-  for (const source of sources) {
+/** Binds a source to its place. Throws an error that names it. */
+export type BindSource = (source: MountSource) => void;
+
+/** `folder` is to hold the places, and nothing is bound there yet. */
+export function createSources(folder: string): BindSource {
+  let isThere = false;
+  return (source) => {
+    if (!isThere) makePlaces(folder);
+    isThere = true;
     try {
       bindSource(source);
     } catch (error) {
@@ -50,11 +51,18 @@ export function bindSources(folder: string, sources: readonly MountSource[]): vo
       const isMissing =
         error instanceof Error && 'code' in error && /^(?:ENOENT|ENOTDIR|EROFS)$/.test(String(error.code));
       // LXC then finds nothing in its place.
-      if (isMissing && source.isOptional) continue;
+      if (isMissing && source.isOptional) return;
       const reason = error instanceof Error ? error.message : String(error);
       throw new Error(isMissing ? `${source.name} is not there` : `${source.name}: ${reason}`);
     }
-  }
+  };
+}
+
+function makePlaces(folder: string): void {
+  mkdirSync(folder, { recursive: true });
+  mount('berth-sources', folder, 'tmpfs', 0, 'mode=0700');
+  // What is bound in it is no concern of other containers' mount namespaces.
+  mount('none', folder, 'none', MS_PRIVATE);
 }
 
 function bindSource({ place, root, inside, isBerths, isMade, isRecursive }: MountSource): void {
@@ -77,7 +85,7 @@ function setSlave(place: string): void {
 }
 
 /** `path`: of an open file, as usingInside gives it (proc(5), /proc/[pid]/fdinfo). */
-function mountId(path: string): string | undefined {
+export function mountId(path: string): string | undefined {
   return /^mnt_id:\s*(\d+)$/m.exec(readFileSync(path.replace('/fd/', '/fdinfo/'), 'utf8'))?.[1];
 }
 

@@ -6,18 +6,34 @@ import { statSync } from 'node:fs';
 import { fieldsOf, withFields } from '../../shared/lxc-config/mount-entries.ts';
 import { type ConfigLine, placeOf } from './config-draft.ts';
 import { LinkFound, makingMountPoint, partsOf, usingInside } from './inside-path.ts';
+import { type MountSource, mountId } from './mount-sources.ts';
 import { type Content, createMountView, type MountView, type Seen } from './mount-view.ts';
 
 type Fields = ReturnType<typeof fieldsOf>;
 
+interface Start {
+  readonly rootfs: string;
+  readonly view: MountView;
+  readonly bindNext: BindNext;
+}
+
+/** Answers where it is bound now. */
+export type BindNext = (source: Omit<MountSource, 'place'>) => string;
+
 /** Without those that LXC would pass over, as they are `optional`. Throws an error that names the line which LXC would fail at. */
-export function withMountPoints(rootfs: string, entries: readonly ConfigLine[]): readonly ConfigLine[] {
-  const view = createMountView({ kind: 'folder', root: rootfs, isReadOnly: false });
+export function withMountPoints(
+  rootfs: string,
+  entries: readonly ConfigLine[],
+  bindNext: BindNext,
+): readonly ConfigLine[] {
+  const view = createMountView({ kind: 'folder', root: rootfs, options: new Set() });
   for (const target of automatic(entries)) view.mount([target], { kind: target === 'dev' ? 'fresh' : 'unknown' });
   const isEntry = ({ key }: ConfigLine): boolean => key === 'lxc.mount.entry';
   // A line without a value takes back all before it.
   const taken = entries.findLastIndex((entry) => isEntry(entry) && entry.value === '');
-  return entries.flatMap((entry, index) => (isEntry(entry) && index > taken ? prepared(view, entry) : [entry]));
+  return entries.flatMap((entry, index) =>
+    isEntry(entry) && index > taken ? prepared({ rootfs, view, bindNext }, entry) : [entry],
+  );
 }
 
 /** What LXC mounts before the entries. */
@@ -27,22 +43,28 @@ function automatic(entries: readonly ConfigLine[]): readonly string[] {
   return [...['proc', 'sys'].filter((name) => auto.includes(name)), ...(hasDev ? ['dev'] : [])];
 }
 
-function prepared(view: MountView, entry: ConfigLine): ConfigLine[] {
-  const fields = fieldsOf(entry.value);
-  const options = [...fields.options].filter((option) => !option.startsWith('create='));
-  if (fields.isAbsolute) return [{ ...entry, value: withFields(entry.value, { options }) }];
+function prepared(start: Start, entry: ConfigLine): ConfigLine[] {
+  const { view } = start;
+  const written = fieldsOf(entry.value);
+  const isMade = (option: string): boolean => option.startsWith('create=');
+  if (written.isAbsolute) {
+    return [
+      { ...entry, value: withFields(entry.value, { options: [...written.options].filter((each) => !isMade(each)) }) },
+    ];
+  }
   try {
-    const target = withoutDots(fields.target);
+    const target = withoutDots(written.target);
     const seen = view.at(target);
-    lookAtSource(view, fields);
+    const fields = withSource(start, written);
     const content = contentOf(fields);
     if (!isPassedOver(fields, content, targetOf(seen, fields))) view.mount(target, content ?? { kind: 'unknown' });
-    const kept = seen.content.kind === 'fresh' ? fields.options : options;
-    return [{ ...entry, value: withFields(entry.value, { target: target.join('/') || '.', options: kept }) }];
+    const changed = fields === written ? {} : { source: fields.source };
+    const options = [...fields.options].filter((option) => seen.content.kind === 'fresh' || !isMade(option));
+    return [{ ...entry, value: withFields(entry.value, { ...changed, target: target.join('/') || '.', options }) }];
   } catch (error) {
-    if (fields.options.has('optional')) return [];
+    if (written.options.has('optional')) return [];
     const reason = error instanceof Error ? error.message : String(error);
-    throw new Error(`${placeOf(entry)} /${fields.target} is no place to mount something: ${reason}`);
+    throw new Error(`${placeOf(entry)} /${written.target} is no place to mount something: ${reason}`);
   }
 }
 
@@ -62,7 +84,7 @@ type Target = 'folder' | 'file' | 'missing' | 'unseen';
 function targetOf({ content, below }: Seen, { options }: Fields): Target {
   if (content.kind !== 'folder') return 'unseen';
   const isMade = options.has('create=dir') || options.has('create=file');
-  const making = isMade && !content.isReadOnly ? makingMountPoint(options.has('create=dir')) : undefined;
+  const making = isMade && !content.options.has('ro') ? makingMountPoint(options.has('create=dir')) : undefined;
   try {
     return usingInside(content.root, below, (path) => (statSync(path).isDirectory() ? 'folder' : 'file'), making);
   } catch (error) {
@@ -78,15 +100,36 @@ function isPassedOver({ options }: Fields, content: Content | undefined, target:
   return target !== 'unseen' && content.kind !== 'unknown' && (content.kind === 'file') !== (target === 'file');
 }
 
-/** LXC follows links of the container to a source that is `relative`, a path of the container's. Throws LinkFound. */
-function lookAtSource(view: MountView, { source, options }: Fields): void {
-  if (!options.has('relative')) return;
-  const { content, below } = view.at(withoutDots(source));
-  if (content.kind !== 'folder') return;
+/** What a mount of it forbids, all mounts of what is in it forbid, too. */
+const FORBIDDING = ['ro', 'nosuid', 'nodev', 'noexec'];
+
+/**
+ * LXC follows links of the container to a source that is `relative`, a path of the container's: in a folder that others write meanwhile it
+ * is bound here, and LXC given that. Not with what is mounted below it, which LXC alone has. Throws LinkFound.
+ */
+function withSource({ rootfs, view, bindNext }: Start, fields: Fields): Fields {
+  const { source: name, options } = fields;
+  if (!options.has('relative')) return fields;
+  const { content, below } = view.at(withoutDots(name));
+  if (content.kind !== 'folder' || !isWithin(content.root, below) || content.root === rootfs || options.has('rbind'))
+    return fields;
+  const more = { isBerths: false, isMade: false, isOptional: options.has('optional'), isRecursive: false };
+  const source = bindNext({ name, root: content.root, inside: below, ...more });
+  const kept = [...options].filter((option) => option !== 'relative');
+  return {
+    ...fields,
+    source,
+    options: new Set([...kept, ...FORBIDDING.filter((option) => content.options.has(option))]),
+  };
+}
+
+/** There, and in the same mount. Throws LinkFound. */
+function isWithin(root: string, below: string): boolean {
   try {
-    usingInside(content.root, below, () => undefined);
+    return usingInside(root, below, mountId) === usingInside(root, '', mountId);
   } catch (error) {
     if (error instanceof LinkFound) throw error;
+    return false;
   }
 }
 
@@ -96,5 +139,5 @@ function contentOf({ source, type, options }: Fields): Content | undefined {
   if (options.has('relative') || !source.startsWith('/')) return { kind: 'unknown' };
   const stats = statSync(source, { throwIfNoEntry: false });
   if (stats === undefined) return undefined;
-  return stats.isDirectory() ? { kind: 'folder', root: source, isReadOnly: options.has('ro') } : { kind: 'file' };
+  return stats.isDirectory() ? { kind: 'folder', root: source, options } : { kind: 'file' };
 }

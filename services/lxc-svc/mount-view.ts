@@ -1,7 +1,8 @@
 // What a container's paths lead to by the time an entry of its configuration is mounted: a tree of all mount points until then. Pure.
 
 export type Content =
-  | { readonly kind: 'folder'; readonly root: string; readonly isReadOnly: boolean }
+  /** `options`: those of its mount. */
+  | { readonly kind: 'folder'; readonly root: string; readonly options: ReadonlySet<string> }
   | { readonly kind: 'file' }
   /** An empty tmpfs. */
   | { readonly kind: 'fresh' }

@@ -12,7 +12,7 @@ import { volumeNames } from './container-volumes.ts';
 import { withHostSources, writtenFolders, writtenSources } from './host-sources.ts';
 import { writeHostname } from './hostname-file.ts';
 import { initCommand, initProblem } from './init-program.ts';
-import { bindSources, dropSources } from './mount-sources.ts';
+import { createSources, dropSources, type MountSource } from './mount-sources.ts';
 import { withMountPoints } from './mount-targets.ts';
 import { readOwnConfig } from './own-config.ts';
 import { networkKind } from './owned-keys.ts';
@@ -83,16 +83,24 @@ export function writeRunConfig(places: Places, mounted: MountRecord, run: RunSet
   );
   // One line, as few people read it and each is taken apart by the log service.
   if (generated.notes.length > 0) log.debug(`${run.container}: ${generated.notes.join('; ')}`);
+  const bind = createSources(its.sources);
   failingStep('volumes', () => {
     // Of a service that was killed.
     dropSources(its.sources);
-    bindSources(its.sources, generated.sources);
+    for (const source of generated.sources) bind(source);
   });
+  let bound = generated.sources.length;
+  const bindNext = (source: Omit<MountSource, 'place'>): string => {
+    const place = `${its.sources}/${bound}`;
+    bound += 1;
+    bind({ ...source, place });
+    return place;
+  };
   // Whoever has no network block keeps its image as it is.
   const unnamed = run.network.kind === 'legacy' ? undefined : writeHostname(its.rootfs, run.hostname);
   if (unnamed !== undefined) log.warn(`${run.container}: /etc/hostname is not ${run.hostname}: ${unnamed}`);
   failingStep('configuration', () => {
-    const entries = withMountPoints(its.rootfs, generated.entries);
+    const entries = withMountPoints(its.rootfs, generated.entries, bindNext);
     writeFileSync(its.config, formatLxcConfig(entries), { mode: 0o600 });
   });
   return initCommand(own.entries);

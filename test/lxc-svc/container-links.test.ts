@@ -4,7 +4,7 @@ import { execFileSync } from 'node:child_process';
 import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { after, before, describe, it } from 'node:test';
-import { bindSources, dropSources, type MountSource } from '../../services/lxc-svc/mount-sources.ts';
+import { createSources, dropSources, type MountSource } from '../../services/lxc-svc/mount-sources.ts';
 import { readMountTable } from '../../services/lxc-svc/mount-table.ts';
 import { eventually, PATIENCE_MS } from '../kit/eventually.ts';
 import { reexecInNamespaces } from '../kit/namespaced.ts';
@@ -137,7 +137,7 @@ describe('sources below a volume', () => {
     const folder = join(RUNDIR, 'lxc/killed/sources');
     const root = join(RUNDIR, 'lxc/killed/volumes/data');
     const more = { isBerths: false, isMade: false, isOptional: false, isRecursive: true };
-    const bind = () => bindSources(folder, [{ name: 'data', place: join(folder, '0'), root, inside: '', ...more }]);
+    const bind = () => createSources(folder)({ name: 'data', place: join(folder, '0'), root, inside: '', ...more });
     bind();
     assert.equal(traces().mounts, mounted.mounts + 2);
     await rig.kill();
@@ -303,6 +303,27 @@ describe('a source that is a path of the container’s', () => {
   });
 });
 
+describe('a source that is in a volume of the container', () => {
+  it('is bound before others can make a link of it, and stays as its volume is mounted', async () => {
+    const script = 'cat /m/name; touch /m/no || echo ro; busybox grep -o " /[om] [a-z0-9]* [^ ]*" /proc/mounts';
+    makeScripted('within', script, [
+      '/volumes/within/data data none bind,ro,nosuid,create=dir 0 0',
+      'tmpfs data/tmp tmpfs rw,optional 0 0',
+      'data/sub m none bind,rw,relative,create=dir 0 0',
+      'data/none n none bind,relative,optional,create=dir 0 0',
+    ]);
+    const wanted = allOf('within', [{ name: 'data', persistence: 'permanent' }]);
+    writeFiles(join(STORAGE, 'disks/permanent/within/data/sub'), { name: 'sub\n' });
+    const text = await runToTheEnd('within', wanted);
+    assert.match(text, /^sub$/m);
+    assert.match(text, /^ro$/m);
+    assert.match(text, /^ \/m tmpfs ro,nosuid/m);
+    const config = readFileSync(join(RUNDIR, 'lxc/within/config'), 'utf8');
+    assert.match(config, /lxc\/within\/sources\/0 m none bind,rw,ro,nosuid 0 0$/m);
+    await end('within');
+  });
+});
+
 describe('sources below a folder of the host that a container writes', () => {
   const refusal = async (container: string): Promise<readonly string[]> => {
     value(await rig.lxc.mount(allOf(container)));
@@ -389,7 +410,7 @@ describe('sources where mounts propagate', () => {
   });
 
   it('are bound where nobody else has them, and take nothing along when they go', () => {
-    bindSources(FOLDER, [source]);
+    createSources(FOLDER)(source);
     assert.deepEqual([source.place, join(PEER, 'sources/0')].map(isMounted), [true, false]);
     execFileSync('umount', [join(source.place, 'within')]);
     assert.ok(isMounted(WITHIN));

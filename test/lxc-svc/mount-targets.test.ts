@@ -18,7 +18,9 @@ describe('lxc-svc.withMountPoints', () => {
 
   const kept = (...lines: readonly (readonly [key: string, value: string])[]): readonly string[] => {
     const entries = lines.map(([key, value]) => ({ key, value, source: 'lxc.container.conf', line: 1 }));
-    return withMountPoints(join(folder, 'rootfs'), entries).map(({ value }) => value);
+    return withMountPoints(join(folder, 'rootfs'), entries, ({ root, inside }) => `bound:${root}/${inside}`).map(
+      ({ value }) => value,
+    );
   };
   const into = (target: string) => ['lxc.mount.entry', `tmpfs ${target} tmpfs create=dir,optional 0 0`] as const;
   const volume = () => ['lxc.mount.entry', `${folder}/lxc/web/volumes/data data none bind 0 0`] as const;

@@ -3,7 +3,7 @@ import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import { type Content, createMountView } from '../../services/lxc-svc/mount-view.ts';
 
-const folder = (root: string): Content => ({ kind: 'folder', root, isReadOnly: false });
+const folder = (root: string): Content => ({ kind: 'folder', root, options: new Set() });
 
 describe('the mounts of a container', () => {
   it('are seen at their targets and below them, the nearest first', () => {
