@@ -13,7 +13,7 @@ export async function adopt(core: ContainerCore, standing: Standing, actual: Act
   record.mountedFrom = actual?.revision;
   if (exit !== undefined) record.exit = { status: exit.status, atMs: exit.atMs };
   record.tried = standing.kind !== 'fresh';
-  if (standing.kind !== 'fresh' || !standing.firstOfThisBoot) record.runs = 1;
+  if (standing.kind !== 'fresh' || standing.ranBefore) record.runs = 1;
   switch (standing.kind) {
     case 'fresh':
       // Counters belong to the time since the tree came up.

@@ -18,8 +18,8 @@ export interface Actual {
 }
 
 export type Standing =
-  /** Nothing of it is there, or its start is to go on: its group's turn starts it. */
-  | { readonly kind: 'fresh'; readonly firstOfThisBoot: boolean }
+  /** Nothing of it is there, or its start is to go on: its group's turn starts it. `ranBefore`: since the tree came up, as far as can be told. */
+  | { readonly kind: 'fresh'; readonly firstOfThisBoot: boolean; readonly ranBefore: boolean }
   /** Goal MOUNTED, and mounted. */
   | { readonly kind: 'mounted' }
   /** Runs and stays as it is. */
@@ -64,7 +64,13 @@ export function standingOf(
   }
   if (pendingStart === null && hasEnded) return { kind: 'ended' };
   if (mounted && plan.statusGoal === 'MOUNTED') return { kind: 'mounted' };
-  return { kind: 'fresh', firstOfThisBoot: !mounted };
+  const firstOfThisBoot = !mounted && !sameLife;
+  return { kind: 'fresh', firstOfThisBoot, ranBefore: !firstOfThisBoot && hasRun(intent, actual) };
+}
+
+/** Since its counters began: what is there of it, or was counted, is of an earlier run. */
+function hasRun({ restarts, retries, pendingStart }: Intent, actual: Actual | undefined): boolean {
+  return restarts > 0 || retries > 0 || (pendingStart?.replacesPid ?? 0) > 0 || actual?.exit !== undefined;
 }
 
 /** Names of a list that was filled with every revision since the mount, and cut at its beginning: the true one may be missing. */

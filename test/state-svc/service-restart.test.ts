@@ -1,6 +1,7 @@
 // state-svc whole, started again beside what runs already.
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
+import type { Device } from './device.ts';
 import { APP, callsOf, FAILED, POOLED, RETRY, useDevices } from './kit.ts';
 
 const open = useDevices();
@@ -192,6 +193,58 @@ describe('a restart of state-svc', () => {
     await it.boot({ cut: true });
     const row = await it.untilStatus('web', 'STARTED');
     assert.deepEqual([row.auto_recovery?.current_retries, row.restarts], [0, 0]);
+  });
+
+  describe('counts on the restarts of a container of which nothing was mounted', () => {
+    const restarts = async (it: Device) => (await it.untilStatus('web', 'STARTED')).restarts;
+    const restart = async (it: Device) => {
+      const { pid } = await it.untilStatus('web', 'STARTED');
+      assert.ok((await it.state.controlContainer({ container: 'web', action: 'restart' })).ok);
+      await it.until(async () => ((await it.rows()).web?.pid ?? pid) !== pid);
+    };
+    /** The next state-svc comes where the next mount has not begun. */
+    const bootBeforeMount = async (it: Device, act: () => Promise<unknown>) => {
+      const release = it.world.hold('lxc.mount');
+      it.world.calls.length = 0;
+      const done = act();
+      await it.until(() => it.world.calls.includes('lxc.mount web'));
+      await (await it.boot()).settled;
+      release();
+      await done;
+    };
+
+    for (const before of [0, 1]) {
+      it(`in the middle of one, after ${before} others`, async () => {
+        const it = await open({ web: APP });
+        await it.boot();
+        await it.untilStatus('web', 'STARTED');
+        for (let count = 0; count < before; count += 1) await restart(it);
+        await bootBeforeMount(it, () => restart(it));
+        assert.equal(await restarts(it), before + 1);
+      });
+    }
+
+    it('after a start that failed', async () => {
+      const it = await open({ web: APP });
+      await it.boot();
+      await restart(it);
+      await restart(it);
+      it.world.troubles.set('lxc.start web', 'refuse');
+      await it.state.controlContainer({ container: 'web', action: 'restart' });
+      await it.untilStatus('web', 'STOPPED');
+      await it.until(() => it.lines.some((line) => line.includes('could not be started: lxc.start')));
+      it.world.troubles.clear();
+      await it.boot();
+      assert.equal(await restarts(it), 3);
+    });
+
+    it('and none where its first start was under way', async () => {
+      const it = await open({ web: APP });
+      await bootBeforeMount(it, () => it.boot());
+      assert.equal(await restarts(it), 0);
+      await it.boot({ cut: true });
+      assert.equal(await restarts(it), 0);
+    });
   });
 
   it('does not start again what had ended for good', async () => {
