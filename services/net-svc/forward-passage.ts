@@ -1,4 +1,5 @@
-// Gets the pools' traffic past a FORWARD chain that somebody else (Docker, ufw) lets drop by policy; what cannot be got past is told.
+// Gets the pools' traffic past a FORWARD chain that somebody else (Docker, ufw) lets drop all that it does not accept, by its policy or by
+// a rule that says the same; what cannot be got past is told.
 import { existsSync, rmSync, writeFileSync } from 'node:fs';
 import type { Pool } from '../../shared/schema/network.ts';
 import { forwardPlace } from './forward-place.ts';
@@ -18,6 +19,7 @@ import { change, RESTORE, run } from './nat-command.ts';
 export interface DroppingChain {
   /** `<family> <table> <chain>` */
   readonly chain: string;
+  readonly by: 'policy' | 'rule';
   /** Empty when the pools are let through; otherwise why they are not. */
   readonly obstacle: string;
 }
@@ -33,25 +35,39 @@ export interface ForwardPassage {
   apply(pools: readonly Pool[]): Promise<PassageReport>;
 }
 
-const NOTHING: ForwardChains = { dropping: [], ours: false };
+/** Past iptables' own chain. */
+interface Way {
+  /** Undefined: it lets through what nothing of others' takes. */
+  readonly dropping: DroppingChain | undefined;
+  readonly changed: boolean;
+}
+
+const NOTHING: ForwardChains = { dropping: [], hasIptables: false, ours: false };
+const OF_ANOTHER_TABLE = 'rules of another table cannot override it';
+const FREE: Way = { dropping: undefined, changed: false };
 
 /** `notePath`, a file of ours, is there while rules of ours may be. */
 export function createForwardPassage(notePath: string): ForwardPassage {
-  const letThrough = async (pools: readonly Pool[]): Promise<{ obstacle: string; changed: boolean }> => {
+  const letThrough = async (pools: readonly Pool[], dropsByPolicy: boolean): Promise<Way> => {
+    const way = (obstacle: string, changed: boolean): Way => ({
+      dropping: { chain: IPTABLES_FORWARD, by: dropsByPolicy ? 'policy' : 'rule', obstacle },
+      changed,
+    });
     const saved = await run('iptables-save', ['-t', 'filter']);
-    if ('reason' in saved) return { obstacle: saved.reason, changed: false };
+    if ('reason' in saved) return dropsByPolicy ? way(saved.reason, false) : FREE;
     const present = forwardOwnLines(saved.stdout);
     const place = forwardPlace(saved.stdout, FORWARD_CHAIN);
+    if (!dropsByPolicy && !place.isShut && place.droppingBefore === '') return FREE;
     const obstacle =
       place.droppingBefore === ''
         ? ''
         : `its chain ${place.droppingBefore} drops what it does not accept itself, before rules of ours are asked`;
     const areThere = present.toSorted().join('\n') === forwardWanted(pools).toSorted().join('\n');
-    if (areThere && place.isTaken) return { obstacle, changed: false };
+    if (areThere && place.isTaken) return way(obstacle, false);
     // Before the rules: a crash in between must not leave rules that nobody looks for.
     writeFileSync(notePath, '');
     const outcome = await change('iptables-restore', RESTORE, forwardReplace(pools, present, place));
-    return outcome.kind === 'failed' ? { obstacle: outcome.reason, changed: false } : { obstacle, changed: true };
+    return outcome.kind === 'failed' ? way(outcome.reason, false) : way(obstacle, true);
   };
 
   const removeOurs = async (): Promise<boolean> => {
@@ -69,15 +85,15 @@ export function createForwardPassage(notePath: string): ForwardPassage {
     async apply(pools) {
       const noted = existsSync(notePath);
       if (pools.length === 0 && !noted) return { dropping: [], changed: false };
-      const { dropping, ours } = pools.length === 0 ? NOTHING : await forwardChains();
-      const passable = dropping.includes(IPTABLES_FORWARD);
-      const way = passable ? await letThrough(pools) : { obstacle: '', changed: false };
-      const removed = !passable && (ours || noted) ? await removeOurs() : false;
+      const { dropping, hasIptables, ours } = pools.length === 0 ? NOTHING : await forwardChains();
+      const way = hasIptables ? await letThrough(pools, dropping.includes(IPTABLES_FORWARD)) : FREE;
+      const removed = way.dropping === undefined && (ours || noted) ? await removeOurs() : false;
+      const others = dropping.filter((chain) => chain !== IPTABLES_FORWARD);
       return {
-        dropping: dropping.map((chain) => ({
-          chain,
-          obstacle: chain === IPTABLES_FORWARD ? way.obstacle : 'rules of another table cannot override it',
-        })),
+        dropping: [
+          ...(way.dropping === undefined ? [] : [way.dropping]),
+          ...others.map((chain) => ({ chain, by: 'policy', obstacle: OF_ANOTHER_TABLE }) as const),
+        ],
         changed: way.changed || removed,
       };
     },

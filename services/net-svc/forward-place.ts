@@ -6,6 +6,8 @@ export interface ForwardPlace {
   readonly index: number;
   /** None stands behind it. */
   readonly isLast: boolean;
+  /** Something behind it takes all the rest, so that the policy is never asked. */
+  readonly isShut: boolean;
   /** Our jump stands there, and nowhere else. */
   readonly isTaken: boolean;
   /** A chain before it that drops whatever it does not accept; empty: none. */
@@ -56,6 +58,7 @@ export function forwardPlace(saved: string, ownChain: string): ForwardPlace {
   return {
     index,
     isLast: index === others.length,
+    isShut: rest >= 0,
     isTaken: all.length === others.length + 1 && all[index]?.target === ownChain,
     droppingBefore: dropping?.target ?? '',
   };

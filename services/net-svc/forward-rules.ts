@@ -10,6 +10,8 @@ export const IPTABLES_FORWARD = 'ip filter FORWARD';
 export interface ForwardChains {
   /** `<family> <table> <chain>` of base chains that drop by policy what is forwarded. */
   readonly dropping: readonly string[];
+  /** iptables' own is there, whose rules may drop what its policy does not. */
+  readonly hasIptables: boolean;
   /** Our chain is there. */
   readonly ours: boolean;
 }
@@ -19,15 +21,18 @@ export function forwardChainsOfNft(listing: string): ForwardChains {
   const dropping: string[] = [];
   let table = '';
   let chain = '';
+  let hasIptables = false;
   let ours = false;
   for (const line of listing.split('\n')) {
     table = /^table (\S+ \S+) \{/.exec(line)?.[1] ?? table;
     chain = /^\tchain (\S+) \{/.exec(line)?.[1] ?? chain;
     if (table === 'ip filter' && chain === FORWARD_CHAIN) ours = true;
-    if (!/^\t\ttype filter hook forward .*policy drop;/.test(line)) continue;
-    if (/^(ip|inet) /.test(table)) dropping.push(`${table} ${chain}`);
+    if (!/^\t\ttype filter hook forward /.test(line) || !/^(ip|inet) /.test(table)) continue;
+    const name = `${table} ${chain}`;
+    if (name === IPTABLES_FORWARD) hasIptables = true;
+    if (line.includes('policy drop;')) dropping.push(name);
   }
-  return { dropping, ours };
+  return { dropping, hasIptables, ours };
 }
 
 /** From what `iptables-save -t filter` prints. */
@@ -35,6 +40,7 @@ export function forwardChainsOfIptables(saved: string): ForwardChains {
   const lines = saved.split('\n');
   return {
     dropping: lines.some((line) => line.startsWith(':FORWARD DROP ')) ? [IPTABLES_FORWARD] : [],
+    hasIptables: lines.some((line) => line.startsWith(':FORWARD ')),
     ours: lines.some((line) => line.startsWith(`:${FORWARD_CHAIN} `)),
   };
 }

@@ -139,12 +139,13 @@ function logPassage({ dropping, changed }: PassageReport, log: Logger): void {
   }
 }
 
-function passageReason({ chain, obstacle }: DroppingChain, pools: readonly Pool[]): HealthReason {
+function passageReason({ chain, by, obstacle }: DroppingChain, pools: readonly Pool[]): HealthReason {
   const subnets = pools.map(({ subnet, bridge }) => `${subnet} on ${bridge}`).join(', ');
+  const how = by === 'policy' ? 'policy' : 'a rule for all';
   const message =
     obstacle === ''
-      ? `chain ${chain} drops by policy what is forwarded; the pools are let through it by rules of ours`
-      : `chain ${chain} drops by policy what is forwarded: ${obstacle}; allow ${subnets} there`;
+      ? `chain ${chain} drops by ${how} what is forwarded; the pools are let through it by rules of ours`
+      : `chain ${chain} drops by ${how} what is forwarded: ${obstacle}; allow ${subnets} there`;
   return { code: 'FORWARD_DROPPED', subject: chain, message };
 }
 

@@ -96,6 +96,37 @@ describe('a FORWARD chain that somebody else lets drop', () => {
     });
   }
 
+  it('is one, too, whose last rule refuses what its policy would accept', async () => {
+    const outside = makeOutside();
+    run(['iptables', '-A', 'FORWARD', '-m', 'conntrack', '--ctstate', 'RELATED,ESTABLISHED', '-j', 'ACCEPT']);
+    const refusal = ['FORWARD', '-j', 'REJECT', '--reject-with', 'icmp-host-prohibited'];
+    run(['iptables', '-A', ...refusal]);
+    const net = restart();
+    await net.configure([internal]);
+    attach(namespaces, 'c', [leaseOf(internal, 'c', 2)]);
+    assert.ok(reaches(outside, namespaces.pathOf('c')));
+    const [reason, ...others] = net.healthReasons();
+    assert.deepEqual(others, []);
+    assert.deepEqual([reason?.code, reason?.subject], ['FORWARD_DROPPED', 'ip filter FORWARD']);
+    assert.match(reason?.message ?? '', /drops by a rule for all what is forwarded; the pools are let through/);
+    const watcher = await watchRules();
+    await restart().configure([internal]);
+    assert.deepEqual(await watcher.changes(), []);
+    run(['iptables', '-D', ...refusal]);
+    await net.repair(new Set(['rules']), () => undefined);
+    assert.deepEqual(net.healthReasons(), []);
+    assert.doesNotMatch(run(['iptables-save']), /BERTH-FORWARD/);
+    run(['iptables', '-N', 'THEIRS']);
+    run(['iptables', '-I', 'FORWARD', '1', '-j', 'THEIRS']);
+    run(['iptables', '-A', 'THEIRS', '-s', '203.0.113.0/24', '-j', 'ACCEPT']);
+    run(['iptables', '-A', 'THEIRS', '-j', 'DROP']);
+    await net.repair(new Set(['rules']), () => undefined);
+    assert.match(
+      net.healthReasons()[0]?.message ?? '',
+      /its chain THEIRS drops .*allow 10\.0\.5\.0\/24 on pvbr0 there/,
+    );
+  });
+
   it('keeps others’ rules before ours, also those that come later and those behind a jump of a former build', async () => {
     const outside = makeOutside();
     run(['iptables', '-P', 'FORWARD', 'DROP']);

@@ -35,12 +35,12 @@ describe('the place in a FORWARD chain', () => {
   it('is taken by one jump that stands there', () => {
     const theirs = ['-A FORWARD -d 192.0.2.9/32 -j DROP', '-A FORWARD -d 192.0.2.8/32 -j DROP'] as const;
     const jump = `-A FORWARD -j ${OURS}`;
-    assert.deepEqual(place(...theirs), { index: 2, isLast: true, isTaken: false, droppingBefore: '' });
+    assert.deepEqual(place(...theirs), { index: 2, isLast: true, isShut: false, isTaken: false, droppingBefore: '' });
     assert.ok(place(...theirs, jump).isTaken);
     assert.ok(!place(theirs[0], jump, theirs[1]).isTaken);
     assert.ok(!place(...theirs, jump, jump).isTaken);
     assert.deepEqual(place(theirs[0], jump, '-A FORWARD -j DROP'), {
-      ...{ index: 1, isLast: false, isTaken: true, droppingBefore: '' },
+      ...{ index: 1, isLast: false, isShut: true, isTaken: true, droppingBefore: '' },
     });
   });
 
