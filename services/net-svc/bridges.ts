@@ -1,7 +1,7 @@
 // The bridges of pools: made, addressed and brought up where that is not so already; ours that no pool names are removed.
 // A bridge that somebody else made (its alias is not ours) is used and given the address, and never deleted; the address is taken back.
 import type { Pool } from '../../shared/schema/network.ts';
-import { listLinks, lookUp, withHost } from './host-links.ts';
+import { listLinks, lookUp, lookUpIndex, withHost } from './host-links.ts';
 import { addressChanges } from './interface-plan.ts';
 import { isSameAddress, type LentAddresses, NONE_LENT } from './lent-addresses.ts';
 import { bridgeAlias, bridgeMac, isBridgeAlias } from './link-names.ts';
@@ -136,10 +136,24 @@ function lendAddress(
   });
 }
 
-/** Takes addresses that no pool names back from bridges of others. Throws NetFailure. */
-export function takeBackAddresses(pools: readonly Pool[], lent: LentAddresses): void {
-  if (lent.list().length === 0) return;
-  withHost((host) => {
+/** An address of ours that no pool names and that has to stay, each as `a.b.c.d/prefix`. */
+export interface StayingAddress {
+  readonly bridge: string;
+  readonly address: string;
+  /** Of others, and gone with it. */
+  readonly holders: readonly string[];
+}
+
+/** Takes addresses that no pool names back from bridges of others; answers those that it cannot. Throws NetFailure. */
+export function takeBackAddresses(
+  pools: readonly Pool[],
+  lent: LentAddresses,
+  record: (step: string) => void = () => undefined,
+): readonly StayingAddress[] {
+  if (lent.list().length === 0) return [];
+  return withHost((conversation) => {
+    const host = recording(conversation, record);
+    const staying: StayingAddress[] = [];
     const named = pools.flatMap((pool) => {
       const linkIndex = lookUp(host, pool.bridge)?.index;
       return linkIndex === undefined ? [] : [{ linkIndex, address: pool.gateway, prefixLength: prefixLengthOf(pool) }];
@@ -151,8 +165,12 @@ export function takeBackAddresses(pools: readonly Pool[], lent: LentAddresses): 
     // The last first: each may go with one before it.
     for (const own of present.filter((address) => stale.some(isSameAddress(address))).reverse()) {
       const along = goingAlong(own, present);
-      // Of others.
-      if (along.some((address) => !ours.some(isSameAddress(address)))) continue;
+      const others = along.filter((address) => !ours.some(isSameAddress(address)));
+      if (others.length > 0) {
+        const bridge = lookUpIndex(host, own.linkIndex)?.name ?? 'a bridge';
+        staying.push({ bridge, address: textOf(own), holders: others.map(textOf) });
+        continue;
+      }
       host.apply([
         { step: `remove address ${textOf(own)} that no pool uses`, message: deleteAddress(own) },
         ...along
@@ -161,6 +179,7 @@ export function takeBackAddresses(pools: readonly Pool[], lent: LentAddresses): 
       ]);
       lent.drop(own);
     }
+    return staying;
   });
 }
 

@@ -2,7 +2,13 @@
 import type { Logger } from '../../shared/log/logger.ts';
 import type { HealthReason } from '../../shared/schema/health.ts';
 import type { Pool } from '../../shared/schema/network.ts';
-import { ensureBridges, prefixLengthOf, removeStaleBridges, takeBackAddresses } from './bridges.ts';
+import {
+  ensureBridges,
+  prefixLengthOf,
+  removeStaleBridges,
+  type StayingAddress,
+  takeBackAddresses,
+} from './bridges.ts';
 import type { DroppingChain, ForwardPassage, PassageReport } from './forward-passage.ts';
 import { ensureForwarding } from './forwarding.ts';
 import type { HostOverlaps } from './host-overlap.ts';
@@ -47,6 +53,7 @@ export function createHostNetwork(
   let natHealth: readonly HealthReason[] = [];
   let forwardingHealth: readonly HealthReason[] = [];
   let passageHealth: readonly HealthReason[] = [];
+  let stayingHealth: readonly HealthReason[] = [];
   let unheardTables: readonly string[] = [];
   let last: Promise<unknown> = Promise.resolve();
 
@@ -80,13 +87,17 @@ export function createHostNetwork(
     forwardingHealth = needsForwarding ? forwardingReasons(() => log.info('switched on net.ipv4.ip_forward'), log) : [];
     logPassage(await letPass(pools), log);
     removeStaleBridges(pools);
-    takeBackAddresses(pools, lent);
+    stayingHealth = stayingReasons(takeBackAddresses(pools, lent));
     current = pools;
     overlaps?.look(pools);
     return report.used;
   };
 
   const repair = async (areas: ReadonlySet<KernelArea>, record: (step: string) => void): Promise<void> => {
+    // Without pools that are known here, what is lent may be that of pools that are still to come.
+    if (areas.has('links') && (current.length > 0 || stayingHealth.length > 0)) {
+      stayingHealth = stayingReasons(takeBackAddresses(current, lent, record));
+    }
     if (current.length === 0) return;
     if (areas.has('links')) {
       undoingOnFailure((undo) => ensureBridges(current, undo, record, lent));
@@ -117,7 +128,13 @@ export function createHostNetwork(
     repair: (areas, record) => inTurn(() => repair(areas, record)),
     lookAround: () => inTurn(async () => overlaps?.look(current)),
     unheardTables: () => unheardTables,
-    healthReasons: () => [...natHealth, ...forwardingHealth, ...passageHealth, ...(overlaps?.reasons() ?? [])],
+    healthReasons: () => [
+      ...natHealth,
+      ...forwardingHealth,
+      ...passageHealth,
+      ...stayingHealth,
+      ...(overlaps?.reasons() ?? []),
+    ],
   };
 }
 
@@ -147,6 +164,16 @@ function passageReason({ chain, by, obstacle }: DroppingChain, pools: readonly P
       ? `chain ${chain} drops by ${how} what is forwarded; the pools are let through it by rules of ours`
       : `chain ${chain} drops by ${how} what is forwarded: ${obstacle}; allow ${subnets} there`;
   return { code: 'FORWARD_DROPPED', subject: chain, message };
+}
+
+function stayingReasons(staying: readonly StayingAddress[]): HealthReason[] {
+  return staying.map(({ bridge, address, holders }) => ({
+    code: 'ADDRESS_STAYS',
+    subject: `bridge ${bridge}`,
+    message:
+      `${address} of a pool that is gone stays on ${bridge}: ${holders.join(', ')}, of somebody else, would go with it, as the kernel does it. ` +
+      `Whoever is given that address by now is not reached; 'ip addr del ${address} dev ${bridge}', and add ${holders.join(', ')} again`,
+  }));
 }
 
 function natReasons(report: NatReport, pools: readonly Pool[]): HealthReason[] {

@@ -214,6 +214,35 @@ describe('net.configure', () => {
     assert.deepEqual(addresses('lxcbr0'), []);
   });
 
+  it('tells of a gateway that has to stay for somebody else’s address, and takes it back when that is gone', async () => {
+    run(['ip', 'link', 'add', 'lxcbr0', 'type', 'bridge']);
+    const pool = { ...internal, bridge: 'lxcbr0' };
+    const moved = { ...pool, gateway: '10.0.5.254' };
+    await restart().configure([pool]);
+    run(['ip', 'addr', 'add', '10.0.5.7/24', 'dev', 'lxcbr0']);
+    for (const pools of [[moved], []]) {
+      const net = restart();
+      await net.configure(pools);
+      const [reason, ...others] = net.healthReasons();
+      assert.deepEqual(others, []);
+      assert.deepEqual([reason?.code, reason?.subject], ['ADDRESS_STAYS', 'bridge lxcbr0']);
+      assert.match(reason?.message ?? '', /^10\.0\.5\.1\/24 of a pool that is gone stays on lxcbr0: 10\.0\.5\.7\/24, /);
+      await net.repair(new Set(['links']), assert.fail);
+      assert.equal(net.healthReasons().length, 1);
+    }
+    await restart().configure([moved]);
+    const net = restart();
+    net.assume([moved]);
+    await net.repair(new Set(['links']), assert.fail);
+    assert.equal(net.healthReasons().length, 1);
+    run(['ip', 'addr', 'del', '10.0.5.7/24', 'dev', 'lxcbr0']);
+    const repaired: string[] = [];
+    await net.repair(new Set(['links']), (step) => repaired.push(step));
+    assert.deepEqual(repaired.slice(0, 1), ['remove address 10.0.5.1/24 that no pool uses']);
+    assert.deepEqual(net.healthReasons(), []);
+    assert.deepEqual(addresses('lxcbr0'), ['10.0.5.254/24']);
+  });
+
   it('refuses a link of another kind and undoes the bridges it made', async () => {
     run(['ip', 'link', 'add', 'pvbr1', 'type', 'veth', 'peer', 'name', 'other']);
     const failure = await restart()
