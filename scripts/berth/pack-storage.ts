@@ -1,23 +1,26 @@
 // Writes a packed revision into a storage folder, piece by piece where nobody else gets, and then renamed to its place:
-//   <storage>/.berth-pack.<pid>/           what is being made, and what has to make way for it; beside the real folders where links stand for these
+//   <storage>/.berth-pack.<pid>/           what is being made (pack-workplace.ts); beside the real folders where links stand for these
 //   <storage>/objects/<sha256>             one copy of each, whoever uses it
 //   <storage>/trails/<rev>/<path>          hard link to its object
 //   <storage>/trails/<rev>/.pvr/json       the state
 //   <storage>/trails/<rev>/.pv/progress    revision 0 only: it came with the device, so nothing is left to be tried
 //   <storage>/trails/<rev>/.pv/commitmsg
-//   <storage>/boot/current.json            last, and only when no revision is named there that exists: {"revision":"<rev>"}
+//   <storage>/boot/current.json            last, and only when no revision is named there that exists: {"revision":"<rev>"}; made beside it, as
+//                                          `boot` may be a mount of its own: .berth-pack.<random>
 // What names another is written when that is on disk, so that a cut of the power leaves nothing that names what is not there.
 // What root writes belongs to whom the folder belongs that it comes into: the services of a Berth that runs on it, which would else
 // neither be able to say how far the revision has come, nor to remove it.
+import { randomBytes } from 'node:crypto';
 import { existsSync, lstatSync, readdirSync, readFileSync, realpathSync, statSync } from 'node:fs';
 import { chmod, copyFile, lchown, link, mkdir, open, readdir, rename, rm, writeFile } from 'node:fs/promises';
-import { dirname, join } from 'node:path';
+import { basename, dirname, join } from 'node:path';
 import process from 'node:process';
 import { makeFolders } from '../../shared/kernel/make-folders.ts';
 import { stockRevision } from '../../shared/revision/stock-boot.ts';
 import { currentDocument } from './current-revision.ts';
 import { PackFailure } from './pack-command.ts';
 import { type ObjectContent, type PackedRevision, sha256OfFile } from './pack-state.ts';
+import { isOpenToOthers, isStale, oldTrail, withWorkplace } from './pack-workplace.ts';
 import { isEmptyStorage } from './seed-storage.ts';
 import { settleFolder, settleTree } from './settle-folders.ts';
 
@@ -25,7 +28,7 @@ export type Outcome = 'written' | 'unchanged';
 
 const FOLDER_MODE = 0o755;
 const FILE_MODE = 0o644;
-const WRITE_BY_OTHERS = 0o022;
+const NAME_BESIDE = /^\.berth-pack\.[0-9a-f]{32}$/;
 const FACTORY_PROGRESS = { status: 'DONE', 'status-msg': 'Factory revision', progress: 100, retries: 0 };
 /** Undefined when packing into it may go on; quick, so that it can be asked before anything is made. */
 export function storageRefusal(storage: string): string | undefined {
@@ -53,8 +56,8 @@ export async function writeToStorage(
   }
   for (const folder of ['boot', 'objects', 'trails']) await makeFolder(join(storage, folder), storage);
   if (isNew) settleFolder(dirname(storage));
-  const outcome = await workBeside('objects', storage, (work) => writeBy(work, storage, revision, packed, text));
-  if (!namesRevision(storage)) await workBeside('boot', storage, (work) => nameRevision(work, storage, revision));
+  const outcome = await workBesideObjects(storage, (work) => writeBy(work, storage, revision, packed, text));
+  if (!namesRevision(storage)) await nameRevision(storage, revision);
   return outcome;
 }
 
@@ -62,24 +65,27 @@ export async function writeToStorage(
  * Services may write into the folders of the storage, and must not choose what root writes to. Beside the folder, and not beside a link
  * that stands for it, as renames do not lead from one file system to another.
  */
-async function workBeside<T>(name: string, storage: string, doWork: (work: string) => Promise<T>): Promise<T> {
+async function workBesideObjects<T>(storage: string, doWork: (work: string) => Promise<T>): Promise<T> {
+  const [objects, trails] = [join(storage, 'objects'), join(storage, 'trails')];
+  const parent = parentOf(storage, 'objects');
+  try {
+    return await withWorkplace(parent, trails, doWork);
+  } catch (error) {
+    if (!(error instanceof Error && 'code' in error && error.code === 'EXDEV')) throw error;
+    throw new PackFailure(
+      `${objects} and ${trails} are not in one mount, and a revision is made of hard links to its objects: ` +
+        `mount a folder that has both, and put links to them into ${storage}`,
+    );
+  }
+}
+
+/** Without links. Throws PackFailure where others could take the folder away. */
+function parentOf(storage: string, name: string): string {
   const parent = dirname(realpathSync(join(storage, name)));
   if (parent !== realpathSync(storage) && isOpenToOthers(parent)) {
     throw new PackFailure(`${join(storage, name)} is a link into ${parent}, where others than root may write; move it`);
   }
-  const work = join(parent, `.berth-pack.${process.pid}`);
-  try {
-    await mkdir(work, { mode: 0o700 });
-    return await doWork(work);
-  } finally {
-    await rm(work, { recursive: true, force: true });
-  }
-}
-
-/** For root alone: what others pack, they pack where they may. */
-function isOpenToOthers(folder: string): boolean {
-  const { uid, mode } = statSync(folder);
-  return process.getuid?.() === 0 && (uid !== 0 || (mode & WRITE_BY_OTHERS) !== 0);
+  return parent;
 }
 
 async function writeBy(
@@ -102,10 +108,29 @@ async function writeBy(
   return isThere ? 'unchanged' : 'written';
 }
 
-async function nameRevision(work: string, storage: string, revision: string): Promise<void> {
-  const boot = join(storage, 'boot');
-  await writeText(join(work, 'current.json'), `${JSON.stringify({ revision })}\n`);
-  await moveInto(join(work, 'current.json'), join(boot, 'current.json'), boot);
+/** Who has the folder can put links there, so the file has a name that nobody knows before, and is told by its descriptor until it is whole. */
+async function nameRevision(storage: string, revision: string): Promise<void> {
+  const boot = join(parentOf(storage, 'boot'), basename(realpathSync(join(storage, 'boot'))));
+  for (const name of readdirSync(boot)) {
+    const left = lstatSync(join(boot, name), { throwIfNoEntry: false });
+    if (NAME_BESIDE.test(name) && left?.isFile() === true && isStale(left.mtimeMs)) await rm(join(boot, name));
+  }
+  const beside = join(boot, `.berth-pack.${randomBytes(16).toString('hex')}`);
+  try {
+    const file = await open(beside, 'wx', 0o600);
+    try {
+      await file.writeFile(`${JSON.stringify({ revision })}\n`);
+      const { uid, gid } = statSync(boot);
+      if (process.getuid?.() === 0) await file.chown(uid, gid);
+      await file.chmod(FILE_MODE);
+      await file.sync();
+    } finally {
+      await file.close();
+    }
+    await rename(beside, join(boot, 'current.json'));
+  } finally {
+    await rm(beside, { force: true });
+  }
   settleFolder(boot);
 }
 
@@ -142,7 +167,7 @@ async function replaceTrail(
   const trails = join(storage, 'trails');
   const trail = join(trails, revision);
   const made = join(work, 'trail');
-  const old = join(work, 'old');
+  const old = oldTrail(work, revision);
   try {
     await makeFolder(join(made, '.pvr'), work);
     for (const [path, digest] of objectPaths(state)) {
@@ -158,6 +183,7 @@ async function replaceTrail(
       await makeFolder(join(work, 'parent'), work);
       await moveInto(join(work, 'parent'), dirname(trail), trails);
     }
+    await mkdir(dirname(old));
     if (existsSync(trail)) await rename(trail, old);
     await moveInto(made, trail, trails);
   } finally {

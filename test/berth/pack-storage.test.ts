@@ -1,6 +1,8 @@
 // What `berth pack` leaves in a storage when it does not come to its end, and what it repairs.
 import assert from 'node:assert/strict';
+import { execFileSync, spawn, spawnSync } from 'node:child_process';
 import { createHash } from 'node:crypto';
+import { once } from 'node:events';
 import {
   chownSync,
   existsSync,
@@ -9,9 +11,12 @@ import {
   mkdtempSync,
   readdirSync,
   readFileSync,
+  readlinkSync,
+  renameSync,
   rmSync,
   statSync,
   symlinkSync,
+  utimesSync,
   writeFileSync,
 } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -102,6 +107,104 @@ describe('berth pack into a storage', () => {
     const { uid, gid, mode } = lstatSync(path('boot/current.json'));
     assert.deepEqual([uid, gid, mode & 0o7777], [BOOT, BOOT, 0o644]);
     assert.deepEqual(current(), { revision: '0' });
+  });
+
+  const mounted = async (names: readonly string[], act: () => Promise<void>): Promise<void> => {
+    for (const name of names) {
+      mkdirSync(path(name));
+      execFileSync('mount', ['-t', 'tmpfs', 'berth-pack-test', path(name)]);
+    }
+    try {
+      await act();
+    } finally {
+      for (const name of names) execFileSync('umount', [path(name)]);
+    }
+  };
+
+  it('names it also where boot is a mount of its own', () =>
+    mounted(['boot'], async () => {
+      assert.equal(await write('0'), 'written');
+      assert.deepEqual(current(), { revision: '0' });
+      assert.deepEqual(readdirSync(path('boot')), ['current.json']);
+    }));
+
+  it('says so where no hard link leads from the objects to a revision', () =>
+    mounted(['trails'], async () => {
+      await assert.rejects(write('0'), ({ message }: Error) => {
+        assert.ok(
+          message.startsWith(`${path('objects')} and ${path('trails')} are not in one mount, and a revision is`),
+        );
+        return true;
+      });
+      assert.deepEqual(readdirSync(storage).sort(), ['boot', 'objects', 'trails']);
+    }));
+
+  describe('in which another pack was killed', () => {
+    const NAMESPACE = `${readFileSync('/proc/sys/kernel/random/boot_id', 'utf8').trim()} ${readlinkSync('/proc/self/ns/pid')}\n`;
+    const gone = spawnSync('true').pid;
+    const work = (pid: number | string): string => path(`.berth-pack.${pid}`);
+    const leave = (pid: number | string, namespace = NAMESPACE): string => {
+      mkdirSync(work(pid), { mode: 0o700 });
+      writeFileSync(join(work(pid), 'namespace'), namespace);
+      return work(pid);
+    };
+
+    it('takes away what that one left, and also under its own pid', async () => {
+      for (const pid of [gone, process.pid]) leave(pid);
+      await write('0');
+      assert.deepEqual(readdirSync(storage).sort(), ['boot', 'objects', 'trails']);
+    });
+
+    it('leaves alone what is somebody’s who lives, of another user, of an unknown pid, or of another name', async () => {
+      const child = spawn('sleep', ['1000']);
+      try {
+        leave(child.pid ?? 0);
+        chownSync(leave(gone), 60_001, 60_001);
+        leave(`${gone}.old`);
+        leave('x');
+        writeFileSync(work('1234567890'), '');
+        symlinkSync('/nowhere', work('1234567891'));
+        const elsewhere = leave('1234567892', 'another boot\n');
+        const before = readdirSync(storage).sort();
+        await write('0');
+        assert.deepEqual(readdirSync(storage).sort(), [...before, 'boot', 'objects', 'trails']);
+        const longAgo = Date.now() / 1000 - 7200;
+        utimesSync(elsewhere, longAgo, longAgo);
+        await write('0');
+        assert.equal(existsSync(elsewhere), false);
+      } finally {
+        child.kill('SIGKILL');
+        await once(child, 'exit');
+      }
+    });
+
+    it('does not share a folder with one of the same pid elsewhere', async () => {
+      const theirs = leave(process.pid, 'another boot\n');
+      await assert.rejects(write('0'), { message: new RegExp(`^${theirs} is somebody else’s`) });
+      assert.ok(existsSync(join(theirs, 'namespace')));
+    });
+
+    it('puts back the revision that had to make way for one that did not come', async () => {
+      await write('0');
+      await write('locals/first');
+      const left = leave(gone);
+      for (const name of ['trail', 'old']) mkdirSync(join(left, name));
+      renameSync(path('trails/locals/first'), join(left, 'old/locals%2Ffirst'));
+      await write('0');
+      assert.ok(existsSync(path('trails/locals/first/.pvr/json')));
+      assert.deepEqual(readdirSync(storage).sort(), ['boot', 'objects', 'trails']);
+    });
+
+    it('does not put back one whose successor came, and leaves what a former build put there', async () => {
+      await write('0');
+      mkdirSync(join(leave(gone), 'old/first'), { recursive: true });
+      await write('0');
+      assert.deepEqual(readdirSync(path('trails')), ['0']);
+      const former = leave(gone);
+      for (const name of ['trail', 'old/.pvr']) mkdirSync(join(former, name), { recursive: true });
+      await write('0');
+      assert.ok(existsSync(join(former, 'old/.pvr')));
+    });
   });
 
   describe('whose big folders are on another disk', () => {
