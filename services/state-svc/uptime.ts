@@ -15,13 +15,13 @@ export interface UptimeListener {
   onStable(): void;
 }
 
-/** Without auto-recovery nothing is counted. Stability comes stable_timeout after the goal, the reset reset_window after the start. */
+/** Without auto-recovery nothing is counted. Stability comes stable_timeout after the goal, the reset reset_window after the start, if there is one. */
 export function createUptime(plan: AutoRecovery | undefined, clock: Clock, listener: UptimeListener): Uptime {
   let cancelReset: (() => void) | undefined;
   let cancelStable: (() => void) | undefined;
   return {
     started(upMs) {
-      if (plan?.resetWindowSeconds === undefined || cancelReset !== undefined) return;
+      if (plan === undefined || plan.resetWindowSeconds === 0 || cancelReset !== undefined) return;
       cancelReset = clock.after(Math.max(0, plan.resetWindowSeconds * 1000 - upMs), () => listener.onReset());
     },
     goalReached(metMs) {

@@ -25,11 +25,12 @@ const DEFAULTS = {
   maxRetries: 5,
   retryDelaySeconds: 5,
   backoffFactor: 2,
+  resetWindowSeconds: 0,
   stableTimeoutSeconds: 30,
   backoffPolicy: 'reboot',
 };
 
-export const APP_RECOVERY: AutoRecovery = { policy: 'on-failure', resetWindowSeconds: undefined, ...DEFAULTS };
+export const APP_RECOVERY: AutoRecovery = { policy: 'on-failure', ...DEFAULTS };
 
 /** What is said of retries that there will not be. stable_timeout means something without any. `path`: of the object. */
 export function recoveryWarnings(path: string, document: RecoveryDocument | undefined): readonly Problem[] {
@@ -48,7 +49,7 @@ export function recoveryOf(document: RecoveryDocument | undefined): AutoRecovery
     maxRetries: document.max_retries ?? DEFAULTS.maxRetries,
     retryDelaySeconds: document.retry_delay ?? DEFAULTS.retryDelaySeconds,
     backoffFactor: document.backoff_factor ?? DEFAULTS.backoffFactor,
-    resetWindowSeconds: document.reset_window,
+    resetWindowSeconds: document.reset_window ?? DEFAULTS.resetWindowSeconds,
     stableTimeoutSeconds: document.stable_timeout ?? DEFAULTS.stableTimeoutSeconds,
     backoffPolicy: document.backoff_policy ?? DEFAULTS.backoffPolicy,
   };

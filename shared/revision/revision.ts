@@ -25,8 +25,8 @@ export interface AutoRecovery {
   readonly maxRetries: number;
   readonly retryDelaySeconds: number;
   readonly backoffFactor: number;
-  /** Uptime after which the retry counter starts over; undefined: never by uptime. */
-  readonly resetWindowSeconds: number | undefined;
+  /** Uptime after which the retry counter starts over; 0: never by uptime. */
+  readonly resetWindowSeconds: number;
   readonly stableTimeoutSeconds: number;
   /** As written: `reboot`, `never` or a duration. */
   readonly backoffPolicy: string;

@@ -33,7 +33,7 @@ describe('revision.groups', () => {
             maxRetries: 5,
             retryDelaySeconds: 5,
             backoffFactor: 2,
-            resetWindowSeconds: undefined,
+            resetWindowSeconds: 0,
             stableTimeoutSeconds: 30,
             backoffPolicy: 'reboot',
           },

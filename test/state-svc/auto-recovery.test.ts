@@ -70,6 +70,19 @@ describe('auto-recovery', () => {
     assert.equal((await it.untilStatus('web', 'STARTED')).auto_recovery?.current_retries, 0);
   });
 
+  it('counts on whatever the uptime with a reset_window of 0', async () => {
+    const it = await start({ ...RETRY, max_retries: 1, reset_window: 0 });
+    it.world.exit('web', FAILED);
+    await it.untilStatus('web', 'RECOVERING');
+    it.clock.advance(5000);
+    await it.untilStatus('web', 'STARTED');
+    it.clock.advance(1_000_000);
+    assert.equal((await it.rows()).web?.auto_recovery?.current_retries, 1);
+    it.world.exit('web', FAILED);
+    await it.untilStatus('web', 'STOPPED');
+    assert.equal((await health(it))[0]?.code, 'RECOVERY_EXHAUSTED');
+  });
+
   it('calls a container stable that is only to be mounted, stable_timeout after it was', async () => {
     const it = await open({ files: { ...APP, status_goal: 'MOUNTED', auto_recovery: RETRY } });
     await it.boot();

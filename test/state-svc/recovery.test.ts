@@ -9,7 +9,7 @@ const plan = (over: Partial<AutoRecovery> = {}): AutoRecovery => ({
   maxRetries: 3,
   retryDelaySeconds: 5,
   backoffFactor: 2,
-  resetWindowSeconds: undefined,
+  resetWindowSeconds: 0,
   stableTimeoutSeconds: 30,
   backoffPolicy: 'never',
   ...over,
