@@ -20,26 +20,39 @@ export const autoRecoveryDocument = z.object({
 
 type RecoveryDocument = z.output<typeof autoRecoveryDocument>;
 
-/** What the default app group has; also for what an object leaves out. */
+/** What an object that leaves them out has, as in Pantavisor: neither its group's nor the app group's. */
 const DEFAULTS = {
-  maxRetries: 5,
-  retryDelaySeconds: 5,
-  backoffFactor: 2,
+  maxRetries: 0,
+  retryDelaySeconds: 0,
+  backoffFactor: 1,
   resetWindowSeconds: 0,
-  stableTimeoutSeconds: 30,
+  stableTimeoutSeconds: 0,
   backoffPolicy: 'reboot',
 };
 
-export const APP_RECOVERY: AutoRecovery = { policy: 'on-failure', ...DEFAULTS };
+/** What the default app group has. */
+export const APP_RECOVERY: AutoRecovery = {
+  ...DEFAULTS,
+  policy: 'on-failure',
+  maxRetries: 5,
+  retryDelaySeconds: 5,
+  backoffFactor: 2,
+  stableTimeoutSeconds: 30,
+};
 
-/** What is said of retries that there will not be. stable_timeout means something without any. `path`: of the object. */
+/** What is said of retries that there will not be, or without end. stable_timeout means something without any. `path`: of the object. */
 export function recoveryWarnings(path: string, document: RecoveryDocument | undefined): readonly Problem[] {
-  if (document === undefined || document.policy !== undefined) return [];
-  const { stable_timeout: _stable, ...retries } = document;
-  const [said] = Object.keys(retries);
-  if (said === undefined) return [];
-  const message = `has ${said} and no policy, which means no: nothing is tried again; write a policy, such as on-failure`;
-  return [{ path, code: 'MISSING', message }];
+  if (document === undefined) return [];
+  const { policy, stable_timeout: _stable, ...retries } = document;
+  if (policy === undefined) {
+    const [said] = Object.keys(retries);
+    if (said === undefined) return [];
+    const message = `has ${said} and no policy, which means no: nothing is tried again; write a policy, such as on-failure`;
+    return [{ path, code: 'MISSING', message }];
+  }
+  if (policy === 'no' || document.max_retries !== undefined || document.retry_delay !== undefined) return [];
+  const message = 'is 0, and so is max_retries: it is started again at once, without end; write one of them, such as 5';
+  return [{ path: `${path}.retry_delay`, code: 'MISSING', message }];
 }
 
 export function recoveryOf(document: RecoveryDocument | undefined): AutoRecovery | undefined {

@@ -151,6 +151,30 @@ describe('revision.groups', () => {
     assert.deepEqual(problems(state(device, on('dada'))), ['a/run.json.storage.var.disk UNKNOWN_DISK']);
   });
 
+  it('fills what a recovery leaves out as Pantavisor does, and not with what the app group has', () => {
+    const written = { policy: 'on-failure' };
+    const filled = {
+      policy: 'on-failure',
+      maxRetries: 0,
+      retryDelaySeconds: 0,
+      backoffFactor: 1,
+      resetWindowSeconds: 0,
+      stableTimeoutSeconds: 0,
+      backoffPolicy: 'reboot',
+    };
+    const alone = revisionOf(state(container('a', { group: 'app', auto_recovery: written })));
+    assert.deepEqual(alone.containers[0]?.autoRecovery, filled);
+    const group = revisionOf(state(own([{ name: 'one', auto_recovery: written }]), named('a', 'one')));
+    assert.deepEqual([group.groups[0]?.autoRecovery, group.containers[0]?.autoRecovery], [filled, filled]);
+  });
+
+  it('warns of a recovery that tries at once and without end because nobody said how often', () => {
+    const warned = (auto_recovery: object) => warnings(state(container('a', { group: 'app', auto_recovery })));
+    assert.deepEqual(warned({ policy: 'always' }), ['a/run.json.auto_recovery.retry_delay MISSING']);
+    const chosen = [{ max_retries: 3 }, { retry_delay: 5 }, { max_retries: 0, retry_delay: 0 }];
+    for (const how of chosen) assert.deepEqual(warned({ policy: 'always', ...how }), []);
+  });
+
   it('replaces a group’s recovery as a whole by a container’s own', () => {
     const run = { group: 'app', auto_recovery: { policy: 'always', max_retries: 0, backoff_policy: '10min' } };
     const [plan] = revisionOf(state(container('a', run))).containers;
