@@ -1,4 +1,5 @@
 // What Berth itself says about the device under device-meta: keys and shapes of the stock runtime. Pure.
+import { Buffer } from 'node:buffer';
 import type { NetworkInterfaceInfo } from 'node:os';
 
 /** Each measured at the same moment. */
@@ -90,16 +91,36 @@ function storageFact({ storage, reservedPercent }: DeviceReadings): object | und
 
 const NO_MAC = '00:00:00:00:00:00';
 
+/** Of all interfaces, as JSON: a message holds no more than 64 KiB, and each container in a pool has a port with a MAC on the host. */
+const MAX_INTERFACES_BYTES = 48 * 1024;
+
+/** Those without an address are left out first. No interface's key is `more`: each has a dot. */
 function interfacesFact({ interfaces, macs }: DeviceReadings): object {
+  const names = [...new Set([...Object.keys(interfaces), ...macs.keys()])];
+  const isAddressed = (name: string): boolean => (interfaces[name] ?? []).length > 0;
   const facts: Record<string, string[]> = {};
-  for (const name of new Set([...Object.keys(interfaces), ...macs.keys()])) {
-    const addresses = interfaces[name] ?? [];
-    const mac = macs.get(name) ?? addresses[0]?.mac ?? NO_MAC;
-    if (mac !== NO_MAC) facts[`${name}.mac`] = [mac];
-    for (const family of ['IPv4', 'IPv6'] as const) {
-      const its = addresses.filter((address) => address.family === family);
-      if (its.length > 0) facts[`${name}.${family.toLowerCase()}`] = its.map((address) => textOf(name, address));
-    }
+  let bytes = 0;
+  let leftOut = 0;
+  for (const name of [...names.filter(isAddressed), ...names.filter((each) => !isAddressed(each))]) {
+    const its = interfaceFacts(name, interfaces[name] ?? [], macs.get(name));
+    bytes += Buffer.byteLength(JSON.stringify(its));
+    if (bytes > MAX_INTERFACES_BYTES) leftOut += 1;
+    else Object.assign(facts, its);
+  }
+  if (leftOut > 0) facts.more = [`${leftOut} interfaces more than fit here`];
+  return facts;
+}
+
+function interfaceFacts(
+  name: string,
+  addresses: readonly NetworkInterfaceInfo[],
+  mac = addresses[0]?.mac ?? NO_MAC,
+): Record<string, string[]> {
+  const facts: Record<string, string[]> = {};
+  if (mac !== NO_MAC) facts[`${name}.mac`] = [mac];
+  for (const family of ['IPv4', 'IPv6'] as const) {
+    const its = addresses.filter((address) => address.family === family);
+    if (its.length > 0) facts[`${name}.${family.toLowerCase()}`] = its.map((address) => textOf(name, address));
   }
   return facts;
 }

@@ -92,6 +92,20 @@ describe('device facts', () => {
     for (const key of ['k1', 'pantavisor', 'web.storage', 'constructor']) assert.ok(!OWN_KEYS.has(key), key);
   });
 
+  it('fit a message with thousands of interfaces, those with an address first, and say how many are left out', () => {
+    const ports = Array.from({ length: 4000 }, (_, index): [string, string] => {
+      const byte = (shift: number) => ((index >> shift) & 255).toString(16).padStart(2, '0');
+      return [`a${'v'.repeat(8)}${index}`, `fe:dc:5f:08:${byte(8)}:${byte(0)}`];
+    });
+    const text = deviceFacts({ ...READINGS, macs: new Map([...ports, ...READINGS.macs]) }).get('interfaces') ?? '';
+    assert.ok(Buffer.byteLength(text) < 50 * 1024);
+    const told = JSON.parse(text);
+    assert.deepEqual(told['lxcbr0.ipv4'], ['10.0.3.1']);
+    const macs = Object.keys(told).filter((key) => key.endsWith('.mac')).length;
+    assert.ok(macs > 1000);
+    assert.deepEqual(told.more, [`${ports.length + 2 - macs} interfaces more than fit here`]);
+  });
+
   it('leave out what cannot be asked, and are never negative', () => {
     const bare = {
       ...READINGS,
