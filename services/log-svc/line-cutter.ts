@@ -90,7 +90,8 @@ function lineMessage({ container, source }: ContainerLog, line: string, timeMs: 
     level: said ?? 'INFO',
     origin: { kind: 'container', name: container },
     src: source.replace(/^file:/, ''),
-    text: line.replace(/\r+$/, ''),
+    // Looking behind keeps a run of them inside from being tried again at each.
+    text: line.replace(/(?<!\r)\r+$/, ''),
     fields: {},
   };
 }

@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
+import { runInNewContext } from 'node:vm';
 import fc from 'fast-check';
 import {
   MAX_DATAGRAM_BYTES,
@@ -8,6 +9,9 @@ import {
   parseDatagram,
 } from '../../services/log-svc/container-datagram.ts';
 import { messageLine } from '../../services/log-svc/message-line.ts';
+
+/** A context of its own can be ended in the middle. What takes time by its length is done in a second, by the square of it in hours. */
+const PATIENCE_MS = 20_000;
 
 const NOW = Date.UTC(2026, 10, 21, 14, 11, 0, 250);
 const parse = (datagram: string | Buffer, length?: number) => {
@@ -115,6 +119,12 @@ describe('log-svc.parseDatagram', () => {
   it('says how much of a long one is cut', () => {
     assert.match(parse(`<13>a: ${'x'.repeat(MAX_TEXT_LENGTH)}yz`).text, /x … \(2 bytes cut\)$/);
     assert.match(parse('<13>a: x', 1_000).text, /^x … \(992 bytes cut\)$/);
+  });
+
+  it('takes no more time for a long run of line ends inside', () => {
+    const datagram = `<14>a: ${'\n'.repeat(4 * 1024 * 1024)}x\r\n\0`;
+    const { text } = runInNewContext('parse()', { parse: () => parse(datagram) }, { timeout: PATIENCE_MS });
+    assert.match(text, /^\n+ … \(\d+ bytes cut\)$/);
   });
 
   it('never throws, is bounded, and makes one line of whatever comes', () => {

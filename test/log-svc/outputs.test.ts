@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { existsSync, readFileSync } from 'node:fs';
 import { afterEach, beforeEach, describe, it } from 'node:test';
+import { runInNewContext } from 'node:vm';
 import { createLineCutter } from '../../services/log-svc/line-cutter.ts';
 import type { LogMessage } from '../../services/log-svc/log-flow.ts';
 import { logSettings } from '../../services/log-svc/log-settings.ts';
@@ -10,6 +11,8 @@ import type { KeyName } from '../../shared/config/keys.ts';
 import { createSettings, findKey } from '../../shared/config/settings.ts';
 import { makePlace, type Place } from './log-rig.ts';
 
+/** A context of its own can be ended in the middle. What takes time by the length of lines is done in a second, by the square of it in minutes. */
+const PATIENCE_MS = 20_000;
 const console_ = { container: 'web', source: 'console' } as const;
 const message = (text: string, more: Partial<LogMessage> = {}): LogMessage => ({
   timeMs: 1_500.25,
@@ -183,6 +186,17 @@ describe('log-svc.lineCutter', () => {
     cutter.finishOld();
     cutter.finishOld();
     assert.deepEqual(cutter.pending(), {});
+  });
+
+  it('takes no more time for lines with a long run of carriage returns inside', () => {
+    const texts: string[] = [];
+    const cutter = createLineCutter((batch) => texts.push(...batch.map(({ text }) => text)), {});
+    const line = `${'\r'.repeat(16_000)}x`;
+    const cut = () => cutter.bytes(console_, Buffer.from(`${line}\r\r\n`.repeat(1_000)));
+    runInNewContext('cut()', { cut }, { timeout: PATIENCE_MS });
+    assert.equal(texts.length, 1_000);
+    assert.equal(new Set(texts).size, 1);
+    assert.equal(texts[0], line);
   });
 });
 
