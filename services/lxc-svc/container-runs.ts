@@ -138,6 +138,16 @@ export function createContainerRuns({ places, readerGid, log, exited }: RunConte
     removeRecord(its.runRecord);
   };
 
+  /** LXC's tools may not answer, or there is no room for the record: who is told so takes it for stopped, and its root is unmounted. */
+  const foundOrGivenUp = async (container: string, calledMs: number): Promise<Run | undefined> => {
+    try {
+      return await found(container, calledMs);
+    } catch (error) {
+      await giveUp(container);
+      throw new StepFailure('lxc-start', error instanceof Error ? error.message : String(error));
+    }
+  };
+
   return {
     running: (container) => runs.get(container),
     lastExit: (container) => readExitRecord(containerPlaces(places, container).exitRecord),
@@ -154,7 +164,8 @@ export function createContainerRuns({ places, readerGid, log, exited }: RunConte
       });
       const args = ['-d', '-n', container, '-P', path, '-f', its.config, '-p', its.monitorPid, '--', ...command];
       const outcome = await runLight('lxc-start', args, START_TIMEOUT_MS).catch(String);
-      const run = typeof outcome !== 'string' && outcome.exitCode === 0 ? await found(container, calledMs) : undefined;
+      const isUp = typeof outcome !== 'string' && outcome.exitCode === 0;
+      const run = isUp ? await foundOrGivenUp(container, calledMs) : undefined;
       if (run !== undefined) {
         log.info(`started ${container} with pid ${run.pid}`);
         return run;

@@ -2,11 +2,13 @@
 import assert from 'node:assert/strict';
 import { execFileSync, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { existsSync, mkdirSync, symlinkSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, rmdirSync, symlinkSync, writeFileSync } from 'node:fs';
 import { before, describe, it } from 'node:test';
 import { createContainerRuns } from '../../services/lxc-svc/container-runs.ts';
 import { isMonitor } from '../../services/lxc-svc/monitor.ts';
 import { containerPlaces } from '../../services/lxc-svc/places.ts';
+import { findProcesses } from '../../services/lxc-svc/process-table.ts';
+import { StepFailure } from '../../services/lxc-svc/root-mounts.ts';
 import { silentLogger } from '../../shared/log/logger.ts';
 import { reexecInNamespaces } from '../kit/namespaced.ts';
 
@@ -18,7 +20,10 @@ const INIT = 99_999_999;
 /** The first of the folders in which services look for programs. */
 const PROGRAMS = '/usr/local/sbin';
 
-/** lxc-start leaves a monitor, and what LXC's log says of a run; the monitor ends when it is asked for its init, which has ended before. */
+/**
+ * lxc-start leaves a monitor, and what LXC's log says of a run; the monitor ends when it is asked for its init, which has ended before.
+ * For the container `lasting` it is its init itself, and no record of it can be written.
+ */
 const STAND_INS = {
   'lxc-start': `
 while [ "$1" != -p ]; do shift; done
@@ -26,12 +31,14 @@ folder=\${2%/*}
 (exec -a "[lxc monitor] \${folder%/*} \${folder##*/}" sleep 600 >/dev/null 2>&1 </dev/null) &
 echo $! >"$2"
 until grep -q monitor /proc/$!/cmdline; do :; done
+case $folder in */lasting) mkdir -p "$folder/run.json.new" ;; esac
 line() { echo "lxc-start x 20261121025857.227 $1 - ../src/lxc/start.c:f:1 - $2" >>"$folder/logs/lxc.log"; }
 line 'NOTICE   start' 'Started "/init" with pid "${INIT}"'
 line 'DEBUG    start' 'Container init process ${INIT} exited'
 line 'INFO     error' 'Child <${INIT}> ended on error (7)'`,
   'lxc-info': `
 monitor=$(cat "$2/$4/monitor.pid")
+case $4 in lasting) echo $monitor; exit ;; esac
 kill -KILL $monitor
 until [ -z "$(tr -d '\\0' 2>/dev/null </proc/$monitor/cmdline)" ]; do :; done`,
 };
@@ -58,6 +65,34 @@ describe('a run that is over before anybody looks', () => {
       assert.deepEqual(runs.lastExit('brief'), exit);
     }
     assert.deepEqual(order, ['brief started', 'brief ended', 'brief started', 'brief ended']);
+  });
+});
+
+describe('a run without room for its records', () => {
+  it('is over where there was none at its start, and it can be started again', async () => {
+    const runs = createContainerRuns({
+      places: PLACES,
+      readerGid: undefined,
+      log: silentLogger,
+      exited: () => undefined,
+    });
+    const its = containerPlaces(PLACES, 'lasting');
+    mkdirSync(its.folder, { recursive: true });
+    for (let round = 0; round < 2; round += 1) {
+      await assert.rejects(runs.start('lasting', ['/init']), (error) => {
+        return error instanceof StepFailure && /^EISDIR/.test(error.reason);
+      });
+      assert.equal(runs.running('lasting'), undefined);
+      assert.deepEqual(
+        findProcesses((command) => command.join(' ').endsWith('/lxc lasting')),
+        [],
+      );
+      assert.deepEqual(
+        [its.runRecord, its.monitorPid].filter((path) => existsSync(path)),
+        [],
+      );
+      rmdirSync(`${its.runRecord}.new`);
+    }
   });
 });
 
