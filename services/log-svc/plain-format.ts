@@ -1,4 +1,4 @@
-// What a program says to pv-ctrl-log: a JSON object of version "0", or `level= src= message=` pairs. Pure.
+// What a program says to pv-ctrl-log: a JSON object of version 0, or `level= src= message=` pairs. Pure.
 import * as z from 'zod/mini';
 import type { Level } from './log-flow.ts';
 import type { Said } from './syslog-format.ts';
@@ -16,9 +16,10 @@ export function levelOf(name: string | undefined): Level {
 }
 
 const written = z.looseObject({
-  version: z.literal('0'),
-  level: z.optional(z.string()),
-  src: z.optional(z.string()),
+  version: z.literal(['0', 0]),
+  // Of another type: as good as none, and no reason to lose the other.
+  level: z.catch(z.optional(z.string()), undefined),
+  src: z.catch(z.optional(z.string()), undefined),
   message: z.string(),
 });
 
@@ -39,27 +40,44 @@ function jsonOf(text: string): unknown {
   }
 }
 
-/** A value with blanks stands in quotes, in which `\"` and `\\` are a quote and a backslash. */
-const PAIR = /\s*(level|src|message)=(?:"((?:[^"\\]|\\.)*)"|([^\s"]\S*|))(?=\s|$)/sy;
+/**
+ * A pair or a word, and the blanks before it. A value with blanks stands in quotes, in which `\"` and `\\` are a quote and a backslash;
+ * quotes that nobody closes reach to the end, where the datagram was cut. What looks like the next key is no value.
+ */
+const TOKEN =
+  /(\s*)(?:([^\s="]+)\s*=(?:\s*"((?:[^"\\]|\\.)*)(?:"(?=\s|$)|\\?$)|(?:\s+(?=\S)(?![^\s="]+\s*=))?(\S*))|\S+)/gs;
 
-/** Undefined: something else stands in it as well, or there is no message in it. Of a key that comes twice the last one counts. */
+type Told = 'level' | 'src' | 'message';
+
+function isTold(key: string | undefined): key is Told {
+  return key === 'level' || key === 'src' || key === 'message';
+}
+
+/**
+ * Undefined: it does not begin with a pair, or there is no message in it. Level, source and message are what the first pair of that name
+ * says; all else stays in the text, where it stands: a message without quotes may have blanks and `=` in it.
+ */
 export function parsePairs(datagram: string): Said | undefined {
-  const text = datagram.trimEnd();
-  const values = new Map<string, string>();
-  PAIR.lastIndex = 0;
-  let end = 0;
-  for (let pair = PAIR.exec(text); pair !== null; pair = PAIR.exec(text)) {
-    const [, key = '', quoted, bare = ''] = pair;
-    values.set(key, quoted?.replace(/\\(["\\])/g, '$1') ?? bare);
-    end = PAIR.lastIndex;
+  const values = new Map<Told, string>();
+  let text = '';
+  for (const [whole, blanks = '', key, quoted, bare = ''] of datagram.trim().matchAll(TOKEN)) {
+    const isFirst = values.size === 0 && text === '';
+    if (isFirst && key === undefined) return undefined;
+    const separator = text === '' ? '' : blanks;
+    if (!isTold(key) || values.has(key)) {
+      text += separator + whole.slice(blanks.length);
+      continue;
+    }
+    const value = quoted?.replace(/\\(["\\])/g, '$1') ?? bare;
+    values.set(key, value);
+    if (key === 'message') text += separator + value;
   }
-  const message = values.get('message');
-  if (message === undefined || end !== text.length) return undefined;
+  if (!values.has('message')) return undefined;
   const src = values.get('src');
   return {
     level: levelOf(values.get('level')),
     src: src === '' ? undefined : src,
-    text: message,
+    text,
     timeMs: undefined,
     pid: undefined,
   };

@@ -86,8 +86,13 @@ describe('log-svc.parseDatagram', () => {
       'x',
       undefined,
     ]);
+    assert.deepEqual(json({ version: 0, level: 'warn', src: 'app', message: 'hot' }), [
+      ...['WARN', 'app', 'hot', undefined],
+    ]);
+    assert.deepEqual(json({ version: '0', level: 4, src: 'app', message: 'hot' }), ['INFO', 'app', 'hot', undefined]);
     for (const other of [
       '{"version":"1","message":"x"}',
+      '{"version":1,"message":"x"}',
       '{"version":"0"}',
       '{"version":"0","message":7}',
       '{half',
@@ -106,8 +111,25 @@ describe('log-svc.parseDatagram', () => {
       undefined,
     ]);
     assert.deepEqual(brief('message= src=x'), ['INFO', 'x', '', undefined]);
-    for (const other of ['message=hello world', 'level=INFO src=x', 'message="open', 'xmessage=1', '']) {
+    for (const other of ['level=INFO src=x', 'xmessage=1', 'it said message=1', '']) {
       assert.deepEqual(brief(other), ['INFO', 'unknown-app', other, undefined]);
+    }
+  });
+
+  it('reads level and source of pairs whatever else stands between them, and keeps that in the text', () => {
+    const texts = [
+      ['level=warn src=app message="hi" pid=7', 'hi pid=7'],
+      ['at="half past" level=warn src=app message="hi"', 'at="half past" hi'],
+      ['level=warn src=app message=hello  world', 'hello  world'],
+      ['message=hello world level=warn src=app', 'hello world'],
+      ['level = warn src = app message = "hi"', 'hi'],
+      ['level=warn src=app message=a level=high src=b', 'a level=high src=b'],
+      ['level=warn src=app message="cut of', 'cut of'],
+      ['level=warn src=app message="a b"c', '"a b"c'],
+      ['cause="level=fatal" level=warn src=app message=x', 'cause="level=fatal" x'],
+    ];
+    for (const [datagram = '', text] of texts) {
+      assert.deepEqual(brief(datagram), ['WARN', 'app', text, undefined], datagram);
     }
   });
 
