@@ -1,15 +1,19 @@
 // What the endpoints do that tell the device to do something.
 import * as z from 'zod/mini';
-import { COMMAND_OPS, commandOp } from '../../shared/schema/steps.ts';
+import { COMMAND_OPS, type CommandOp, commandOp } from '../../shared/schema/steps.ts';
 import type { BodyProblem, Handler } from './endpoint.ts';
 import { DONE, json, type Reply, refuse, tryLater } from './reply.ts';
 import { storeRefusal } from './upload.ts';
 
-export const commandBody = z.object({
-  op: commandOp,
-  /** DEFER_REBOOT is sent its seconds as a number, too. */
-  payload: z.optional(z.nullable(z.union([z.string(), z.number()]))),
-});
+export const commandBody = z.union([
+  z.object({
+    op: commandOp,
+    /** DEFER_REBOOT is sent its seconds as a number, too. */
+    payload: z.optional(z.nullable(z.union([z.string(), z.number()]))),
+  }),
+  /** Whose payload is no text. Whether there is such an operation is not the business of who reads the request. */
+  z.object({ op: z.literal(['UPDATE_METADATA', 'XCONNECT_GRAPH']), payload: z.unknown() }),
+]);
 type CommandBody = z.output<typeof commandBody>;
 
 const EXPECTED = 'expected {"op":"…","payload":"…"}';
@@ -34,8 +38,9 @@ function shapeProblem(value: unknown): string {
 }
 
 export const runCommand: Handler<CommandBody> = async ({ body }, { peers }) => {
-  const answer = await peers.state.runCommand({ op: body.op, payload: String(body.payload ?? '') });
-  return answer.ok ? DONE : commandRefused(body, answer.error);
+  const payload = textOf(body.payload);
+  const answer = await peers.state.runCommand({ op: body.op, payload });
+  return answer.ok ? DONE : commandRefused(body.op, payload, answer.error);
 };
 
 type CommandError =
@@ -44,12 +49,17 @@ type CommandError =
   | { readonly code: 'BAD_PAYLOAD' | 'UNSUPPORTED'; readonly reason: string }
   | { readonly code: 'STORE_FAILED'; readonly reason: string };
 
-function commandRefused({ op, payload }: CommandBody, error: CommandError): Reply {
+function textOf(payload: CommandBody['payload']): string {
+  if (payload === undefined || payload === null) return '';
+  return typeof payload === 'string' ? payload : JSON.stringify(payload);
+}
+
+function commandRefused(op: CommandOp, payload: string, error: CommandError): Reply {
   switch (error.code) {
     case 'BUSY':
       return { ...tryLater(`${op} has to wait: ${error.doing}`), retryAfterSeconds: error.retryAfterSeconds };
     case 'NO_SUCH_STEP':
-      return refuse(404, `Step '${String(payload ?? '').slice(0, 80)}' not found`);
+      return refuse(404, `Step '${payload.slice(0, 80)}' not found`);
     case 'BAD_PAYLOAD':
       return refuse(400, `${op} has a bad payload: ${error.reason}`);
     case 'UNSUPPORTED':

@@ -69,7 +69,7 @@ export const stepRequests = {
 };
 const part = { ...stateContract, requests: stepRequests };
 
-const UNSUPPORTED: readonly CommandOp[] = ['ENABLE_SSH', 'GO_REMOTE'];
+const UNSUPPORTED: readonly CommandOp[] = ['ENABLE_SSH', 'GO_REMOTE', 'UPDATE_METADATA', 'XCONNECT_GRAPH'];
 /** The disk takes no factory of it. */
 export const TOO_LARGE = 'locals/too-large';
 

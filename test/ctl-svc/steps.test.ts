@@ -234,6 +234,8 @@ describe('ctl.commands', () => {
       ['{"op":"EXPLODE"}', 400, /Command op 'EXPLODE' is unknown: there are LOCAL_RUN/],
       ['{"op":"RUN_GC","payload":{}}', 400, /bad payload/],
       ['{"op":"GO_REMOTE"}', 409, /GO_REMOTE is not supported: not in this build/],
+      ['{"op":"UPDATE_METADATA","payload":{"key":"a","value":"b"}}', 409, /UPDATE_METADATA is not supported/],
+      ['{"op":"XCONNECT_GRAPH","payload":[]}', 409, /XCONNECT_GRAPH is not supported/],
       ['{"op":"LOCAL_RUN","payload":"locals/none"}', 404, /Step 'locals\/none' not found/],
       [`{"op":"MAKE_FACTORY","payload":"${TOO_LARGE}"}`, 500, /Storage failed: the disk is full/],
     ] as const) {
