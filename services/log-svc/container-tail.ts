@@ -5,6 +5,7 @@ import type { ConsoleMemory } from './console-memory.ts';
 import { type FileFollower, followFile } from './file-follower.ts';
 import { createFloodLimit, FLOOD_RATE_BYTES, type FloodLimit } from './flood-limit.ts';
 import type { ContainerLog, LogSink } from './log-flow.ts';
+import { createLevelFilter, type LxcLevel } from './lxc-level.ts';
 import type { TailCursor } from './tail-cursor.ts';
 
 export interface ContainerTail {
@@ -28,6 +29,8 @@ export interface ContainerTail {
 export interface TailContext {
   readonly memory: ConsoleMemory;
   readonly nowMs: () => number;
+  /** The least that is kept of LXC's own log. */
+  readonly lxcLevel: LxcLevel;
   /** What is worth a line in our own log. */
   say(line: string): void;
 }
@@ -52,6 +55,8 @@ class Tail implements ContainerTail {
   readonly #path: string;
   readonly #context: TailContext;
   readonly #follower: FileFollower;
+  /** Of LXC's own log. */
+  readonly #filter: ((bytes: Buffer) => Buffer) | undefined;
   /** Missing until something was read. */
   #limit: FloodLimit | undefined;
   #unreadable = '';
@@ -67,6 +72,7 @@ class Tail implements ContainerTail {
     this.#path = path;
     this.#context = context;
     this.#follower = followFile(path, from);
+    this.#filter = log.source === 'lxc' ? createLevelFilter(context.lxcLevel) : undefined;
   }
 
   cursor(): TailCursor | undefined {
@@ -77,7 +83,10 @@ class Tail implements ContainerTail {
     let keptBytes = 0;
     try {
       const more = this.#follower.turn(
-        (bytes) => {
+        (read) => {
+          const bytes = this.#filter?.(read) ?? read;
+          keptBytes = 0;
+          if (bytes.length === 0) return;
           this.#limit ??= createFloodLimit(this.#context.nowMs);
           this.tellLeftOut(into);
           const isKept = this.#limit.take(bytes.length);

@@ -7,6 +7,7 @@ import { type ContainerTail, createContainerTail } from './container-tail.ts';
 import type { Followed } from './cursor-store.ts';
 import { PAGE_BYTES, RELEASE_BYTES } from './file-follower.ts';
 import type { ContainerLog, LogSink, LogSource } from './log-flow.ts';
+import type { LxcLevel } from './lxc-level.ts';
 
 export interface ContainerTails extends LogSource {
   /** Also called again for what is followed already. `path` is absolute. */
@@ -37,12 +38,14 @@ const MAX_LEFT = 1_000;
 /**
  * `onRead` is called after some turns that read something, with all cursors, and answers whether they are kept for good; `say` with what
  * is worth a line in our own log. `memory`: that of consoles.
+ * `lxcLevel`: the least that is kept of LXC's own logs.
  */
 export function createContainerTails(
   resumeFrom: Readonly<Record<string, Followed>>,
   onRead: (tails: ReadonlyMap<string, Followed>) => boolean,
   say: (line: string) => void,
   memory: ConsoleMemory,
+  lxcLevel: LxcLevel,
   nowMs: () => number = () => performance.now(),
 ): ContainerTails {
   /** Places in files that are not followed now: they lie there still when their container is mounted again. */
@@ -161,7 +164,7 @@ export function createContainerTails(
       if (tails.has(path)) forget(folder);
       watchTailsIn(folder, log.source === 'console' ? CONSOLE_BATCH_MS : BATCH_MS);
       if (!tails.has(path)) {
-        tails.set(path, createContainerTail(log, path, left.get(path)?.cursor, { memory, nowMs, say }));
+        tails.set(path, createContainerTail(log, path, left.get(path)?.cursor, { memory, lxcLevel, nowMs, say }));
         left.delete(path);
         changed = true;
       }

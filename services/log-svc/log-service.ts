@@ -1,7 +1,7 @@
 // Puts the service together: which sources, which outputs, and which revision to go on with after a restart.
 import { join } from 'node:path';
 import process from 'node:process';
-import { writtenOf } from '../../shared/config/launched-settings.ts';
+import { settingsOf, writtenOf } from '../../shared/config/launched-settings.ts';
 import { createSettings, type Written } from '../../shared/config/settings.ts';
 import type { Channel } from '../../shared/ipc/contract.ts';
 import type { Logger } from '../../shared/log/logger.ts';
@@ -57,6 +57,7 @@ export function serveLogs(channel: Channel, launch: Launch, log: Logger, compres
       join(launch.rundir, 'lxc', '.consoles'),
       async () => (await import('../../shared/kernel/holes.ts')).punchHole,
     ),
+    settingsOf(launch).value('PV_LXC_LOG_LEVEL'),
   );
   const pipes = createServicePipes(
     (launch.logPipes ?? []).map(({ source, fd }) => {

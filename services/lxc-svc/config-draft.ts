@@ -16,6 +16,8 @@ export interface ConfigSettings {
   readonly devLog: boolean;
   readonly consoleLog: string;
   readonly lxcLog: string;
+  /** Whether that has all that LXC can say. */
+  readonly tracesLxc: boolean;
   /** First part of the names of its control groups. */
   readonly cgroup: string;
   readonly host: CgroupSupport;

@@ -16,7 +16,7 @@ export const terminals = adding((_settings, { entries }) => {
  */
 export const logging = adding((settings) => [
   { key: 'lxc.console.logfile', value: settings.consoleLog },
-  // DEBUG has the line from which the end of a container's init is learnt (see exit-log.ts).
-  { key: 'lxc.log.level', value: 'DEBUG' },
+  // DEBUG has the line from which the end of a container's init is learnt (see exit-log.ts); the log service keeps what is asked for.
+  { key: 'lxc.log.level', value: settings.tracesLxc ? 'TRACE' : 'DEBUG' },
   { key: 'lxc.log.file', value: settings.lxcLog },
 ]);

@@ -21,7 +21,8 @@ const wire = ({ channel, launch, log }: ServiceContext) => {
     proc: settings.value('BERTH_PROC'),
     fitConfig: settings.value('PV_BOOTLOADER_FITCONFIG'),
   };
-  const own = { exports, cryptsetup, capture, autoDevLog, modules };
+  const tracesLxc = settings.value('PV_LXC_LOG_LEVEL') === 'trace';
+  const own = { exports, cryptsetup, capture, autoDevLog, tracesLxc, modules };
   const hooks = { folder: hooksFolder(launch), timeoutMs: hookTimeoutMs(settings) };
   return startLxcService({ channel, rundir, storage, readerGid: logUid, ...own, hooks, log });
 };

@@ -35,6 +35,8 @@ export interface RunSettings {
   readonly logUid: number | undefined;
   /** What containers of a revision write on the host. */
   readonly written: RevisionSources;
+  /** Whether LXC's log has all that LXC can say. */
+  readonly tracesLxc: boolean;
   /** Of this machine. */
   readonly host: CgroupSupport;
 }

@@ -44,6 +44,8 @@ export interface LxcServiceOptions {
   readonly capture: boolean;
   /** Whether containers have a /dev/log where nobody says anything of it. */
   readonly autoDevLog: boolean;
+  /** Whether LXC's logs have all that LXC can say. */
+  readonly tracesLxc: boolean;
   readonly modules: ModuleContext;
   readonly hooks: { readonly folder: string | undefined; readonly timeoutMs: number };
   readonly log: Logger;
@@ -126,7 +128,12 @@ export function startLxcService(options: LxcServiceOptions): () => void {
       moves: createCgroupMoves(),
       autoDevLog,
       writeConfig: (mounted, run) =>
-        writeRunConfig(places, mounted, { ...run, logUid: readerGid, written, host: hostCgroups() }, log),
+        writeRunConfig(
+          places,
+          mounted,
+          { ...run, logUid: readerGid, written, tracesLxc: options.tracesLxc, host: hostCgroups() },
+          log,
+        ),
       ownEntries,
       dropSources: drop,
     }),

@@ -48,7 +48,8 @@ const OUTPUTS = {
 /** Pantavisor's own, which takes what a failed update says about itself; always there. */
 const UPDATE_OUTPUT = 128;
 
-const ERRORS_TO_TRACE = ['fatal', 'error', 'warn', 'info', 'debug', 'trace'] as const;
+/** As LXC numbers them (`enum lxc_loglevel` in its src/lxc/log.h). */
+export const LXC_LEVELS = ['trace', 'debug', 'info', 'notice', 'warn', 'error', 'crit', 'alert', 'fatal'] as const;
 const LEVELS = ['fatal', 'error', 'warn', 'wall', 'info', 'debug', 'trace'] as const;
 
 export const KEYS = {
@@ -144,7 +145,10 @@ export const KEYS = {
     userMeta: true,
     job: 'the same for lines on stdout',
   }),
-  PV_LXC_LOG_LEVEL: key(choice(ERRORS_TO_TRACE), 'warn', { alias: 'lxc.log.level' }),
+  PV_LXC_LOG_LEVEL: key(choice(LXC_LEVELS), 'info', {
+    alias: 'lxc.log.level',
+    job: 'the least that a line of LXC’s own log of a container must be; a number is LXC’s, 0 for `trace` to 8 for `fatal`',
+  }),
 
   PV_NET_BRADDRESS4: key(text, '10.0.3.1', { alias: 'net.braddress4' }),
   PV_NET_BRDEV: key(text, 'lxcbr0', { alias: 'net.brdev' }),

@@ -32,7 +32,7 @@ describe('ctl.config', () => {
     const rows = await config2();
     assert.deepEqual([...rows.keys()], Object.keys(KEYS));
     assert.deepEqual(rows.get('PV_LOG_LEVEL'), { key: 'PV_LOG_LEVEL', value: 'warn', modified: 'pv conf file' });
-    assert.deepEqual(rows.get('PV_LXC_LOG_LEVEL'), { key: 'PV_LXC_LOG_LEVEL', value: 'debug', modified: 'env' });
+    assert.deepEqual(rows.get('PV_LXC_LOG_LEVEL'), { key: 'PV_LXC_LOG_LEVEL', value: 'warn', modified: 'env' });
     assert.deepEqual(rows.get('PV_LOG_CAPTURE'), { key: 'PV_LOG_CAPTURE', value: true, modified: 'default' });
     assert.deepEqual(rows.get('PH_CREDS_ID'), { key: 'PH_CREDS_ID', value: null, modified: 'default' });
     assert.equal(rows.get('PV_LOG_SERVER_OUTPUTS')?.value, 'filetree');

@@ -342,7 +342,7 @@ describe('ipam rule 7: fail fast', () => {
     const own = { entries: parseLxcConfig(files[CONF] ?? '', 'conf').entries, sources: [], notes: [] };
     const { entries } = containerConfig(own, {
       ...{ container: 'a', hostname: 'a', network: { kind: 'netns', path: '/run/netns/a' }, rootfs: '/r' },
-      ...{ devLog: true, consoleLog: '/c', lxcLog: '/l', cgroup: 'berth.0.a' },
+      ...{ devLog: true, consoleLog: '/c', lxcLog: '/l', tracesLxc: false, cgroup: 'berth.0.a' },
       pantavisor: pantavisorSources(
         { rundir: '/r', storage: '/s' },
         { container: 'a', revision: '0', roles: [] },

@@ -32,6 +32,7 @@ describe('log-svc.containerTails', () => {
       (all) => saves.push(Object.fromEntries(all)) > 0,
       (line) => assert.fail(line),
       { isUsedUp: () => false, free: () => false },
+      'info',
     );
     const begun = new Set<string>();
     tails.start({

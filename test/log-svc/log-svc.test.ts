@@ -115,6 +115,20 @@ describe('log-svc as a process', () => {
     assert.equal(read(place.log('0/web/console.log')), 'before\nafter\n');
   });
 
+  it('keeps of LXC’s own log what is asked for', async () => {
+    await tree.start({ PV_LXC_LOG_LEVEL: '4' });
+    await open('0');
+    const lxcLog = join(dirname(consolePath), 'log');
+    const lines = ['DEBUG', 'WARN', 'INFO', 'ERROR'].map(
+      (level) => `lxc-start web 20261121142550.811 ${level} start - ${level}\n`,
+    );
+    appendFileSync(lxcLog, lines.join(''));
+    const logs = [{ source: 'lxc' as const, path: lxcLog }];
+    serveLxc().publish(lxcContract, 'containerMounted', { container: 'web', revision: '0', logs });
+    await when(place.log('0/web/lxc.log'), 'ERROR');
+    assert.equal(read(place.log('0/web/lxc.log')), `${lines[1]}${lines[3]}`);
+  });
+
   it('reads no file outside of the folder of lxc-svc', async () => {
     await tree.start();
     await open('0');

@@ -19,6 +19,7 @@ const SETTINGS: ConfigSettings = {
   devLog: true,
   consoleLog: '/run/berth/lxc/app/logs/console.log',
   lxcLog: '/run/berth/lxc/app/logs/lxc.log',
+  tracesLxc: false,
   cgroup: 'berth.0.app',
   host: { v1: new Set(['devices', 'memory']), v2: new Set() },
   volumes: new Set(['root.squashfs', 'docker--var-lib', 'v']),
@@ -67,6 +68,7 @@ describe('lxc configuration', () => {
     assert.deepEqual(valuesOf(both, 'lxc.rootfs.path'), ['dir:/run/berth/lxc/app/rootfs']);
     assert.deepEqual(valuesOf(both, 'lxc.uts.name'), ['app-host']);
     assert.deepEqual(valuesOf(both, 'lxc.log.level'), ['DEBUG']);
+    assert.deepEqual(valuesOf(both, 'lxc.log.level', { tracesLxc: true }), ['TRACE']);
     assert.deepEqual(valuesOf(both, 'lxc.namespace.share.net'), ['/run/netns/app']);
     assert.deepEqual(valuesOf(both, 'lxc.cgroup.dir'), []);
     assert.deepEqual(valuesOf(both, 'lxc.console.path'), []);

@@ -13,7 +13,15 @@ const sourcesOf = (container: string, revision: string, roles: readonly Role[]) 
 
 function linesOf(roles: readonly Role[], own: readonly string[] = []): string[] {
   const settings: ConfigSettings = {
-    ...{ container: 'web', hostname: 'web', network: { kind: 'none' }, rootfs: '/r', consoleLog: '/c', lxcLog: '/l' },
+    ...{
+      container: 'web',
+      hostname: 'web',
+      network: { kind: 'none' },
+      rootfs: '/r',
+      consoleLog: '/c',
+      lxcLog: '/l',
+      tracesLxc: false,
+    },
     ...{
       devLog: true,
       cgroup: 'g',
