@@ -84,6 +84,15 @@ export function createContainerRuns({ places, readerGid, log, exited }: RunConte
     while (monitor !== undefined && isAlive(monitor) && performance.now() < end) await delay(MONITOR_LOOK_MS);
   };
 
+  /** Where there is no room for it the end is told all the same: a stop waits for it, and makes room. */
+  const recordExit = (container: string, exit: ExitRecord): void => {
+    try {
+      writeExitRecord(containerPlaces(places, container).exitRecord, exit);
+    } catch (error) {
+      log.error(`${container}: how it ended is not recorded: ${String(error)}`);
+    }
+  };
+
   const finish = async (container: string, pid: number, record: RunRecord): Promise<ExitRecord> => {
     const its = containerPlaces(places, container);
     const told = loggedExit(readText(its.lxcLog), pid, writtenMs(its.lxcLog));
@@ -91,7 +100,7 @@ export function createContainerRuns({ places, readerGid, log, exited }: RunConte
     // Recorded already by a service that was killed before it could say so.
     const known = before?.pid === pid && before.atMs >= record.startedMs ? before : undefined;
     const exit: ExitRecord = told ?? known ?? { pid, status: { kind: 'unknown' }, atMs: Date.now() };
-    writeExitRecord(its.exitRecord, exit);
+    recordExit(container, exit);
     await monitorGone(record.monitorPid);
     removeRecord(its.monitorPid);
     await sweep(container, pid, record.startTicks);

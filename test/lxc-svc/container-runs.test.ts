@@ -8,6 +8,7 @@ import { createContainerRuns } from '../../services/lxc-svc/container-runs.ts';
 import { isMonitor } from '../../services/lxc-svc/monitor.ts';
 import { containerPlaces } from '../../services/lxc-svc/places.ts';
 import { findProcesses } from '../../services/lxc-svc/process-table.ts';
+import type { ExitRecord } from '../../services/lxc-svc/record-store.ts';
 import { StepFailure } from '../../services/lxc-svc/root-mounts.ts';
 import { silentLogger } from '../../shared/log/logger.ts';
 import { reexecInNamespaces } from '../kit/namespaced.ts';
@@ -93,6 +94,25 @@ describe('a run without room for its records', () => {
       );
       rmdirSync(`${its.runRecord}.new`);
     }
+  });
+});
+
+describe('the end of a run', () => {
+  it('is told also where there is no room for its record, once in the log as well', async () => {
+    const [ends, errors]: [string[], string[]] = [[], []];
+    const log = { ...silentLogger, error: (message: string) => void errors.push(message) };
+    const exited = (container: string, { pid, status }: ExitRecord) =>
+      void ends.push(`${container} ${pid} ${JSON.stringify(status)}`);
+    const runs = createContainerRuns({ places: PLACES, readerGid: undefined, log, exited });
+    const its = containerPlaces(PLACES, 'unrecorded');
+    // What is written to be renamed to the record cannot be opened.
+    mkdirSync(`${its.exitRecord}.new`, { recursive: true });
+    const run = await runs.start('unrecorded', ['/init']);
+    assert.deepEqual((await run.ended).status, { kind: 'code', code: 7 });
+    assert.deepEqual(ends, [`unrecorded ${INIT} {"kind":"code","code":7}`]);
+    assert.match(errors.join('\n'), /^unrecorded: [^\n]* EISDIR[^\n]*$/);
+    assert.equal(runs.running('unrecorded'), undefined);
+    assert.equal(existsSync(its.runRecord), false);
   });
 });
 
