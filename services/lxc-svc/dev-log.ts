@@ -1,4 +1,5 @@
 // /dev/log of a container: a link to the log socket below /pantavisor. Pure.
+import { hasAutodev } from './autodev.ts';
 import type { ConfigDraft, ConfigLine, ConfigSettings } from './config-draft.ts';
 
 const TARGET = '/pantavisor/dev-log';
@@ -24,8 +25,8 @@ const OWN_DEV_HOOK = `/bin/sh -c '${[
 
 export function devLog(draft: ConfigDraft, settings: Pick<ConfigSettings, 'devLog'>): ConfigDraft {
   if (!settings.devLog) return draft;
-  const autodev = draft.entries.findLast(({ key }) => key === 'lxc.autodev')?.value ?? '1';
-  const line: ConfigLine =
-    autodev === '0' ? { key: 'lxc.hook.mount', value: OWN_DEV_HOOK } : { key: 'lxc.hook.autodev', value: HOOK };
+  const line: ConfigLine = hasAutodev(draft.entries)
+    ? { key: 'lxc.hook.autodev', value: HOOK }
+    : { key: 'lxc.hook.mount', value: OWN_DEV_HOOK };
   return { ...draft, entries: [...draft.entries, line] };
 }

@@ -4,6 +4,7 @@
 // in place. Out: those that LXC has something to mount for.
 import { statSync } from 'node:fs';
 import { fieldsOf, withFields } from '../../shared/lxc-config/mount-entries.ts';
+import { hasAutodev } from './autodev.ts';
 import { type ConfigLine, placeOf } from './config-draft.ts';
 import { LinkFound, makingMountPoint, partsOf, usingInside } from './inside-path.ts';
 import { type MountSource, mountId } from './mount-sources.ts';
@@ -39,8 +40,7 @@ export function withMountPoints(
 /** What LXC mounts before the entries. */
 function automatic(entries: readonly ConfigLine[]): readonly string[] {
   const auto = entries.flatMap(({ key, value }) => (key === 'lxc.mount.auto' ? value.split(/[\s:]+/) : []));
-  const hasDev = entries.findLast(({ key }) => key === 'lxc.autodev')?.value !== '0';
-  return [...['proc', 'sys'].filter((name) => auto.includes(name)), ...(hasDev ? ['dev'] : [])];
+  return [...['proc', 'sys'].filter((name) => auto.includes(name)), ...(hasAutodev(entries) ? ['dev'] : [])];
 }
 
 function prepared(start: Start, entry: ConfigLine): ConfigLine[] {

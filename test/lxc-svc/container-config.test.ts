@@ -245,5 +245,7 @@ describe('lxc configuration on hosts with either version of control groups', () 
     assert.deepEqual(hooks('lxc.autodev = 0'), []);
     assert.match(valuesOf('lxc.autodev = 0', 'lxc.hook.mount')[0] ?? '', /ln -s \/pantavisor\/dev-log log/);
     assert.deepEqual(valuesOf('lxc.autodev = 0', 'lxc.hook.mount', { devLog: false }), []);
+    for (const none of ['', '00', '0x0'])
+      assert.equal(valuesOf(`lxc.autodev = ${none}`, 'lxc.hook.mount').length, 1, none);
   });
 });
