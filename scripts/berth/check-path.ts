@@ -23,8 +23,14 @@ export async function checkPath(path: string): Promise<Checked | { readonly wron
   if (found === undefined) return { wrong: `${path}: no such file or folder` };
   if (!found.isDirectory()) return checkFile(path);
   if (isFolder(join(path, 'trails'))) return checkStorage(path);
-  if (isSourceFolder(path)) return judged(`source folder ${path}`, validateSource(readSources([path])));
+  if (isSourceFolder(path)) return checkSource(path);
   return { wrong: `${path} is neither a storage (no trails/) nor a source folder (no device.json, no containers/)` };
+}
+
+function checkSource(folder: string): Checked {
+  const source = readSources([folder]);
+  const checked = judged(`source folder ${folder}`, validateSource(source));
+  return { ...checked, warnings: [...source.warnings, ...checked.warnings] };
 }
 
 /** Objects are out of sight here, so what is written in them is not looked at. */

@@ -2,6 +2,7 @@
 import * as z from 'zod/mini';
 import type { Problem } from '../../shared/revision/revision.ts';
 import { restartPolicy, statusGoal } from '../../shared/schema/api.ts';
+import { nearestName } from './nearest-name.ts';
 import { exportsOf, storageOf, VOLUMES_ALLOWED, volumeArguments, volumeProblems } from './pack-volumes.ts';
 
 /** LXC's configuration and run.json are line by line or by word: a control character in a value would be another line. */
@@ -73,30 +74,38 @@ export interface ReadArguments {
   /** Without those that have a problem. */
   readonly args: ContainerArguments;
   readonly problems: readonly Problem[];
+  /** Of arguments that are passed over: those of other packagers, and names that are mistyped. */
+  readonly warnings: readonly Problem[];
 }
 
-/** `path` names the file in problems. Codes: BAD_TYPE, BAD_VALUE, UNKNOWN_ARGUMENT, ARGUMENT_ALONE, VOLUME_TWICE. */
+/** `path` names the file in problems. Codes: BAD_TYPE, BAD_VALUE, ARGUMENT_ALONE, VOLUME_TWICE; warning UNKNOWN_ARGUMENT. */
 export function readArguments(document: unknown, path: string): ReadArguments {
   if (typeof document !== 'object' || document === null || Array.isArray(document)) {
-    return { args: {}, problems: [{ path, code: 'BAD_TYPE', message: `is ${shown(document)}; must be an object` }] };
+    const message = `is ${shown(document)}; must be an object`;
+    return { args: {}, problems: [{ path, code: 'BAD_TYPE', message }], warnings: [] };
   }
   const sound: [string, unknown][] = [];
   const problems: Problem[] = [];
+  const warnings: Problem[] = [];
   for (const [name, value] of Object.entries(document)) {
-    const wrong = judge(name, value);
-    if (wrong === undefined) sound.push([name, value]);
-    else problems.push({ path: `${path}.${name}`, ...wrong });
+    const at = `${path}.${name}`;
+    if (!isArgument(name)) {
+      warnings.push({ path: at, code: 'UNKNOWN_ARGUMENT', message: unknownText(name) });
+    } else if (argumentsDocument.shape[name].safeParse(value).success) {
+      sound.push([name, value]);
+    } else {
+      problems.push({ path: at, code: 'BAD_VALUE', message: `is ${shown(value)}; must be ${ALLOWED[name]}` });
+    }
   }
   const args = argumentsDocument.parse(Object.fromEntries(sound));
-  return { args, problems: [...problems, ...volumeProblems(args, path), ...checkCompanions(document, path)] };
+  const together = [...volumeProblems(args, path), ...checkCompanions(document, path)];
+  return { args, problems: [...problems, ...together], warnings };
 }
 
-function judge(name: string, value: unknown): Pick<Problem, 'code' | 'message'> | undefined {
-  if (!isArgument(name)) {
-    return { code: 'UNKNOWN_ARGUMENT', message: `is no known argument; there are ${KNOWN.join(', ')}` };
-  }
-  if (argumentsDocument.shape[name].safeParse(value).success) return undefined;
-  return { code: 'BAD_VALUE', message: `is ${shown(value)}; must be ${ALLOWED[name]}` };
+function unknownText(name: string): string {
+  const nearest = nearestName(name, KNOWN);
+  const meant = nearest === undefined ? '' : `; the nearest is ${nearest}`;
+  return `is no argument that berth pack knows, and is left out${meant}`;
 }
 
 function isArgument(name: string): name is keyof ContainerArguments {

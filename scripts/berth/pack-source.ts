@@ -45,6 +45,7 @@ export interface Source {
   /** In alphabetical order. */
   readonly containers: readonly ContainerSource[];
   readonly problems: readonly Problem[];
+  readonly warnings: readonly Problem[];
 }
 
 export function isSourceFolder(folder: string): boolean {
@@ -54,6 +55,7 @@ export function isSourceFolder(folder: string): boolean {
 /** Everything of all folders together, and everything that is wrong with it. Reads only; throws never. */
 export function readSources(folders: readonly string[]): Source {
   const problems: Problem[] = [];
+  const warnings: Problem[] = [];
   const devices: unknown[] = [];
   const drivers: unknown[] = [];
   const containers = new Map<string, ContainerSource>();
@@ -80,7 +82,7 @@ export function readSources(folders: readonly string[]): Source {
       } else if (containers.has(name)) {
         problems.push(problem(at, 'DUPLICATE_CONTAINER', `is a second container '${name}'`));
       } else {
-        containers.set(name, readContainer(name, at, problems));
+        containers.set(name, readContainer(name, at, { problems, warnings }));
       }
     }
   }
@@ -88,13 +90,19 @@ export function readSources(folders: readonly string[]): Source {
   // Pools are a device.json's; without any use of one, a revision without it has its meaning as well, and no bridge.
   const deviceIsDefault = devices.length === 0 && inOrder.some(({ args }) => args.PV_NETWORK_POOL !== undefined);
   const device = deviceIsDefault ? DEFAULT_DEVICE : devices[0];
-  return { device, deviceIsDefault, drivers: drivers[0], containers: inOrder, problems };
+  return { device, deviceIsDefault, drivers: drivers[0], containers: inOrder, problems, warnings };
 }
 
-function readContainer(name: string, folder: string, problems: Problem[]): ContainerSource {
+interface Found {
+  readonly problems: Problem[];
+  readonly warnings: Problem[];
+}
+
+function readContainer(name: string, folder: string, { problems, warnings }: Found): ContainerSource {
   const written = readJson(join(folder, 'args.json'), `containers/${name}/args.json`, problems);
-  const { args, problems: wrong } = readArguments(written ?? {}, `containers/${name}/args.json`);
-  problems.push(...wrong);
+  const { args, ...found } = readArguments(written ?? {}, `containers/${name}/args.json`);
+  problems.push(...found.problems);
+  warnings.push(...found.warnings);
   const volumes = readVolumes(join(folder, 'volumes'), problems);
   problems.push(...missingVolumes(name, args, volumes));
   return {

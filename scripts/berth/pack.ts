@@ -55,10 +55,9 @@ export async function pack(argv: readonly string[]): Promise<number> {
   const parsed = validateSource(source);
   // Without a sound source there is nothing to write, whatever it would mean.
   const isWritable = parsed.ok || (options.unchecked && source.problems.length === 0);
+  warn(source.warnings);
   if (!isWritable) return refuse(parsed.problems);
-  for (const { path, message } of parsed.ok ? parsed.warnings : parsed.problems) {
-    console.error(`warning: ${path}: ${message}`);
-  }
+  warn(parsed.ok ? parsed.warnings : parsed.problems);
   try {
     await packInto(options, source);
     return 0;
@@ -110,6 +109,10 @@ function parseOptions(argv: readonly string[]): PackOptions | { readonly wrong: 
 }
 
 const isArchive = (out: string): boolean => out.endsWith('.tgz');
+
+function warn(warnings: readonly Problem[]): void {
+  for (const { path, message } of warnings) console.error(`warning: ${path}: ${message}`);
+}
 
 function refuse(problems: readonly Problem[]): number {
   for (const { path, message } of problems) console.error(`${path}: ${message}`);

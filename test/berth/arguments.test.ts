@@ -115,8 +115,6 @@ describe('args.json to lxc.container.conf', () => {
 describe('readArguments', () => {
   const wrong: readonly (readonly [unknown, string, string])[] = [
     [[], 'args.json', 'BAD_TYPE'],
-    [{ PV_POOL: 'x' }, 'args.json.PV_POOL', 'UNKNOWN_ARGUMENT'],
-    [{ constructor: 'x' }, 'args.json.constructor', 'UNKNOWN_ARGUMENT'],
     [{ PV_GROUP: 7 }, 'args.json.PV_GROUP', 'BAD_VALUE'],
     [{ PV_STATUS_GOAL: 'UP' }, 'args.json.PV_STATUS_GOAL', 'BAD_VALUE'],
     [{ PV_NETWORK_IP: '10.0.5.50' }, 'args.json.PV_NETWORK_IP', 'ARGUMENT_ALONE'],
@@ -130,6 +128,25 @@ describe('readArguments', () => {
         problems.map((problem) => [problem.path, problem.code]),
         [[path, code]],
       );
+    });
+  }
+
+  const unknown: readonly (readonly [string, string | undefined])[] = [
+    ['PV_NETWROK_POOL', 'PV_NETWORK_POOL'],
+    ['PV_POOL', 'PV_NETWORK_POOL'],
+    ['pv_group', 'PV_GROUP'],
+    ['PV_SECURITY_FLAVOUR', undefined],
+    ['PV_', undefined],
+    ['constructor', undefined],
+    ['', undefined],
+  ];
+  for (const [name, nearest] of unknown) {
+    it(`passes over '${name}' with a warning that names ${nearest ?? 'no other'}`, () => {
+      const { args, problems, warnings } = readArguments({ [name]: 7, PV_GROUP: 'app' }, 'args.json');
+      assert.deepEqual([args, problems], [{ PV_GROUP: 'app' }, []]);
+      const meant = nearest === undefined ? '' : `; the nearest is ${nearest}`;
+      const message = `is no argument that berth pack knows, and is left out${meant}`;
+      assert.deepEqual(warnings, [{ path: `args.json.${name}`, code: 'UNKNOWN_ARGUMENT', message }]);
     });
   }
 

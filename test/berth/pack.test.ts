@@ -205,6 +205,21 @@ describe('berth pack on a terminal', () => {
   });
 });
 
+describe('berth pack and arguments that it does not know', () => {
+  it('packs without them and warns, as berth check does', async () => {
+    const source = scratch.write('unknown', soundSource({ 'containers/one/args.json': { PV_GRUOP: 'app' } }));
+    const warning =
+      /^warning: containers\/one\/args\.json\.PV_GRUOP: is no argument that berth pack knows, .* PV_GROUP$/m;
+    const ran = await pack(source, '-o', out('unknown-out'));
+    assert.equal(ran.exitCode, 0, ran.stderr);
+    assert.match(ran.stderr, warning);
+    assert.equal(json(out('unknown-out/trails/0/.pvr/json'))['#spec'], 'pantavisor-service-system@1');
+    const checked = await berth('check', source);
+    assert.equal(checked.exitCode, 0, checked.stderr);
+    assert.match(checked.stderr, warning);
+  });
+});
+
 describe('berth pack into an archive', () => {
   it('holds the state as json and every object; the same content gives the same bytes', async () => {
     const source = scratch.write('archive', soundSource());
@@ -240,9 +255,9 @@ describe('berth pack refuses before it writes', () => {
       /^one\/run\.json\.network\.pool: .*references unknown pool 'does-not-exist', refusing to start/m,
     ],
     [
-      'an unknown argument',
-      { 'containers/one/args.json': { PV_NETWROK_POOL: 'internal' } },
-      /^containers\/one\/args\.json\.PV_NETWROK_POOL: is no known argument; there are .*PV_NETWORK_POOL/m,
+      'an argument that needs the one whose name is mistyped',
+      { 'containers/one/args.json': { PV_NETWROK_POOL: 'internal', PV_NETWORK_HOSTNAME: 'one' } },
+      /^warning: .*PV_NETWROK_POOL: .*the nearest is PV_NETWORK_POOL\n.*PV_NETWORK_HOSTNAME means nothing without/m,
     ],
     [
       'a missing source file',
