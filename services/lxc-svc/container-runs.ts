@@ -4,6 +4,7 @@ import { readFileSync, statSync } from 'node:fs';
 import { setTimeout as delay } from 'node:timers/promises';
 import { runLight } from '../../shared/exec/run-light.ts';
 import type { Logger } from '../../shared/log/logger.ts';
+import { keyTooNew } from '../../shared/lxc-config/keys.ts';
 import { cgroupRemover, processesIn } from './cgroup-tree.ts';
 import { firstError, loggedExit, loggedStart } from './exit-log.ts';
 import { rotateLxcLog } from './log-files.ts';
@@ -180,7 +181,8 @@ export function createContainerRuns({ places, readerGid, log, exited }: RunConte
         return run;
       }
       const words = typeof outcome === 'string' ? outcome : outcome.stderr.trim().split('\n')[0];
-      const reason = firstError(readText(its.lxcLog)) ?? words ?? '';
+      const said = firstError(readText(its.lxcLog)) ?? words ?? '';
+      const reason = keyTooNew(said) ?? said;
       await giveUp(container);
       throw new StepFailure('lxc-start', reason === '' ? 'it ended before its init ran' : reason);
     },

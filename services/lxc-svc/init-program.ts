@@ -58,6 +58,8 @@ function whyNotRun(
     const path = posix.resolve('/', last('lxc.init.cwd') ?? '/', program);
     return whyNotFile(rootfs, path, mounts, MAX_INTERPRETERS);
   }
+  // Which of the two comes first is LXC's to say.
+  if (entries.some(({ key, value }) => key === 'lxc.environment.runtime' && value.startsWith('PATH'))) return undefined;
   const environment = entries.findLast(({ key, value }) => key === 'lxc.environment' && /^PATH(?:=|$)/.test(value));
   const path = environment === undefined ? DEFAULT_PATH : environment.value.slice('PATH='.length);
   // `lxc.environment = PATH` takes over what LXC itself was given.

@@ -1,4 +1,4 @@
-// The keys that LXC 5.0 knows (src/lxc/confile.c): it refuses a configuration with any other. Pure.
+// The keys that LXC knows from 5.0 on (src/lxc/confile.c): it refuses a configuration with any other. Pure.
 import type { LxcEntry, LxcProblem } from './parse.ts';
 
 export const EXACT_KEYS: ReadonlySet<string> = new Set(
@@ -15,6 +15,12 @@ export const EXACT_KEYS: ReadonlySet<string> = new Set(
     .split(/\s+/)
     .map((name) => `lxc.${name}`),
 );
+
+/** And the release that has it first; distributions may have it in an earlier one. LXC 6.0 has none that 5.0 has not. */
+const NEWER_KEYS: ReadonlyMap<string, string> = new Map([
+  ['lxc.environment.hooks', '7.0'],
+  ['lxc.environment.runtime', '7.0'],
+]);
 
 /** Followed by the name of a controller, a namespace, a limit, a kernel setting, or the number of an interface. */
 const FAMILIES = /^lxc\.(?:(?:cgroup2?|namespace\.share|prlimit|proc|sysctl)\..+|net\.\d+(?:\..+)?)$/;
@@ -43,7 +49,7 @@ const RENAMED: readonly (readonly [RegExp, string])[] = [
 ];
 
 function isKnown(key: string): boolean {
-  return EXACT_KEYS.has(key) || FAMILIES.test(key);
+  return EXACT_KEYS.has(key) || NEWER_KEYS.has(key) || FAMILIES.test(key);
 }
 
 /** One for each line whose key LXC would refuse, and the whole configuration with it. */
@@ -53,6 +59,15 @@ export function unknownKeys(entries: readonly LxcEntry[]): readonly LxcProblem[]
     .map(({ key, line, source }) => {
       const renamed = RENAMED.find(([old]) => old.test(key));
       const way = renamed === undefined ? 'correct or remove the line' : `write ${key.replace(...renamed)}`;
-      return { line, source, reason: `LXC 5 has no key '${key}' and would refuse the whole file: ${way}` };
+      return { line, source, reason: `LXC has no key '${key}' and would refuse the whole file: ${way}` };
     });
+}
+
+/** From what LXC said when it read a configuration: the key that it does not know, as it is older than the configuration, and what to do. */
+export function keyTooNew(said: string): string | undefined {
+  const [, key] = /Unsupported config key "([^"]+)"/.exec(said) ?? [];
+  if (key === undefined) return undefined;
+  const newer = NEWER_KEYS.get(key);
+  const way = newer === undefined ? 'install a newer one' : `install LXC ${newer}`;
+  return `the LXC of this machine is too old for the key ${key}: ${way}, or remove the line`;
 }

@@ -71,7 +71,7 @@ const RULES: readonly Rule[] = [
     ),
   },
   {
-    keys: /^lxc\.environment$/,
+    keys: /^lxc\.environment(?:\.hooks|\.runtime)?$/,
     wrong: (value) =>
       value.includes('=') || INHERITED.includes(value)
         ? undefined

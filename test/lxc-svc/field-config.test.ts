@@ -14,6 +14,7 @@ import {
 } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { after, before, describe, it } from 'node:test';
+import koffi from 'koffi';
 import { eventually, PATIENCE_MS } from '../kit/eventually.ts';
 import { reexecInNamespaces } from '../kit/namespaced.ts';
 import { makeContainer, mountOf, openRig, type Rig, RUNDIR, STORAGE, startOf, traces } from './rig.ts';
@@ -30,6 +31,8 @@ after(async () => {
 });
 
 const value: Rig['value'] = (answer) => rig.value(answer);
+
+const isSupported = koffi.load('liblxc.so.1').func('bool lxc_config_item_is_supported(const char *key)');
 
 const configOf = (container: string): string => join(STORAGE, 'trails/0', container, 'lxc.container.conf');
 
@@ -257,6 +260,16 @@ describe('a configuration that asks for what is Berth’s', () => {
     assert.ok(!answer.ok && answer.error.code === 'START_FAILED');
     assert.match(answer.error.reason, /^lxc\.container\.conf:8: "lxc\.uts\.name = other".*network\.hostname/);
     value(await rig.lxc.unmount({ container: 'named' }));
+  });
+
+  it('has the key in the answer for which this LXC is too old', async (t) => {
+    if (isSupported('lxc.environment.runtime')) return t.skip('it is not');
+    makeContainer('newer', 'obedient', 'lxc.environment.runtime = A=b');
+    value(await rig.lxc.mount(mountOf('newer')));
+    const answer = await rig.lxc.start(startOf('newer'));
+    assert.ok(!answer.ok && answer.error.code === 'START_FAILED');
+    assert.match(answer.error.reason, /too old for the key lxc\.environment\.runtime: install LXC 7\.0/);
+    value(await rig.lxc.unmount({ container: 'newer' }));
   });
 
   it('has what LXC itself refuses in the answer', async () => {

@@ -4,13 +4,15 @@ import { describe, it } from 'node:test';
 import fc from 'fast-check';
 import koffi from 'koffi';
 import { splitCommand } from '../../shared/lxc-config/init-command.ts';
-import { EXACT_KEYS, unknownKeys } from '../../shared/lxc-config/keys.ts';
+import { EXACT_KEYS, keyTooNew, unknownKeys } from '../../shared/lxc-config/keys.ts';
 import { mountProblems } from '../../shared/lxc-config/mount-budget.ts';
 import { type ConfigOwner, isOwned, ownedConflicts } from '../../shared/lxc-config/owned-keys.ts';
 import { parseLxcConfig } from '../../shared/lxc-config/parse.ts';
 import { readRootPath } from '../../shared/lxc-config/root-path.ts';
+import { wrongValue } from '../../shared/lxc-config/values.ts';
 
 const entriesOf = (text: string) => parseLxcConfig(text, 'conf').entries;
+const wrongValuesOf = (text: string) => entriesOf(text).flatMap((entry) => wrongValue(entry) ?? []);
 
 describe('lxcConfig.keys', () => {
   it('are those of the LXC that is installed', () => {
@@ -28,6 +30,28 @@ describe('lxcConfig.keys', () => {
       unknownKeys(entriesOf(text)).map(({ line, reason }) => `${line} ${reason.split(': ').at(-1)}`),
       ['2 write lxc.uts.name', '4 write lxc.net.0.link', '6 correct or remove the line'],
     );
+  });
+});
+
+describe('lxcConfig.keyTooNew', () => {
+  it('names a key that only a newer LXC has, which is let pass until LXC says so', () => {
+    const text = 'lxc.environment.runtime = A=b\nlxc.environment.hooks = A=b\nlxc.environment.hook = A=b';
+    assert.deepEqual(
+      unknownKeys(entriesOf(text)).map(({ line }) => line),
+      [3],
+    );
+    const said = (key: string): string =>
+      `lxc-start: c: confile.c: 164 Invalid argument - Unsupported config key "${key}"`;
+    assert.match(
+      keyTooNew(said('lxc.environment.hooks')) ?? '',
+      /too old for the key lxc\.environment\.hooks: install LXC 7\.0,/,
+    );
+    assert.match(keyTooNew(said('lxc.sched.core')) ?? '', /too old for the key lxc\.sched\.core: install a newer one,/);
+    assert.equal(keyTooNew('Failed to load config for c'), undefined);
+  });
+
+  it('is of a value, as the key for all of them', () => {
+    assert.match(wrongValuesOf('lxc.environment.runtime = A').join(), /lxc\.environment\.runtime: 'A' has no "="/);
   });
 });
 
