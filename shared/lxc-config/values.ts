@@ -1,6 +1,7 @@
 // Values of keys with a small vocabulary, as LXC 5.0 reads them (src/lxc/confile.c; limits and mounts: src/lxc/conf.c): with any other it
 // refuses the whole configuration, or the start, and names neither the value nor the line. What depends on the kernel is let pass. Pure.
 import type { LxcEntry } from './parse.ts';
+import { signalNumber } from './signals.ts';
 
 interface Rule {
   readonly keys: RegExp;
@@ -17,10 +18,6 @@ const CAPABILITIES: ReadonlySet<string> = new Set(
   setfcap setgid setpcap setuid sys_admin sys_boot sys_chroot sys_module sys_nice sys_pacct sys_ptrace sys_rawio sys_resource sys_time
   sys_tty_config syslog wake_alarm`),
 );
-const SIGNALS: ReadonlySet<string> = new Set(
-  wordsOf(`ABRT ALRM BUS CHLD CLD CONT FPE HUP ILL INT IO IOT KILL PIPE POLL PROF PWR QUIT SEGV STKFLT STOP SYS TERM TRAP TSTP TTIN TTOU
-  URG USR1 USR2 VTALRM WINCH XCPU XFSZ`).map((name) => `SIG${name}`),
-);
 const ARCHITECTURES =
   wordsOf(`aarch64 amd64 arm arm64 armel armhf armv7l athlon i386 i486 i586 i686 linux32 linux64 loongarch64 mips mips64
   mips64el mipsel powerpc powerpc64 ppc ppc64 ppc64el ppc64le riscv64 s390x x86 x86_64`);
@@ -32,7 +29,6 @@ const INHERITED = ['PATH', 'LC_ALL'];
 
 /** strtoul(3) with base 0. */
 const NUMBER = /^\+?(?:0x[0-9a-f]+|\d+)$/i;
-const SIGNAL_NUMBER = /^(?:0x[0-9a-f]+|\d+|SIGRT(?:MIN\+|MAX-)\d+)$/i;
 const AUTOMATIC =
   /^(?:proc(?::(?:mixed|rw))?|sys(?::(?:mixed|ro|rw))?|cgroup(?:-full)?(?::(?:mixed|ro|rw))?(?::force)?|cgroup2(?::ro)?(?::force)?|shmounts:.*)$/;
 const LIMIT = /^(?:unlimited|[-+\d: \t])+$/;
@@ -59,7 +55,7 @@ const RULES: readonly Rule[] = [
   {
     keys: /^lxc\.signal\.(?:halt|reboot|stop)$/,
     wrong: (value) =>
-      SIGNALS.has(value.toUpperCase()) || SIGNAL_NUMBER.test(value)
+      signalNumber(value) !== undefined
         ? undefined
         : `${quoted(value)} is no signal; write SIGPWR, a number, SIGRTMIN+3 or SIGRTMAX-1`,
   },
