@@ -182,7 +182,11 @@ export function createContainerMounts(context: MountContext): ContainerMounts {
   ): void => {
     const diskRoot = (name: string | undefined): DiskRoot =>
       disks.rootOf(wanted.disks.find((disk) => disk.name === name));
-    mountVolumes({ places, its, container, diskRoot, attach }, wanted);
+    const tell = {
+      info: (text: string) => log.info(`${container}: ${text}`),
+      warn: (text: string) => log.warn(`${container}: ${text}`),
+    };
+    mountVolumes({ places, its, container, diskRoot, attach, tell }, wanted);
     const lowers = rootLayers(entries, container, wanted.rootVolume).map((volume) => join(its.volumes, volume));
     const files = failingStep('configuration files', () => {
       const found = configFiles(places, wanted.revision, container);

@@ -6,9 +6,10 @@ import type { NamedVolume } from '../../shared/schema/storage.ts';
 import { closeVolumes } from './closed-folders.ts';
 import { type DiskRoot, markRevision } from './gone-revisions.ts';
 import { makingFolders, usingInside } from './inside-path.ts';
-import { type ContainerPlaces, type Places, trailPath, volumePath } from './places.ts';
+import { type ContainerPlaces, type Places, stockVolumePath, trailPath, volumePath } from './places.ts';
 import type { MountRecord } from './record-store.ts';
 import { bindMount, failingStep, mountSquashfs, mountTmpfs } from './root-mounts.ts';
+import { type Tell, volumeFolder } from './stock-volumes.ts';
 
 /** The writable layer over the root filesystem. */
 export const OVERLAY_VOLUME = 'lxc-overlay';
@@ -32,6 +33,8 @@ export interface VolumeContext {
   readonly diskRoot: (disk: string | undefined) => DiskRoot;
   /** A squashfs as a block device. */
   readonly attach: (file: string) => LoopDevice;
+  /** Of volumes that are the container's since it was Pantavisor's. */
+  readonly tell: Tell;
 }
 
 /** Throws StepFailure, whose step names the volume; what was mounted until then stays. */
@@ -50,7 +53,7 @@ export function mountVolumes(context: VolumeContext, wanted: MountRecord): void 
 }
 
 function mountVolume(
-  { places, diskRoot }: VolumeContext,
+  { places, diskRoot, tell }: VolumeContext,
   owner: { readonly container: string; readonly revision: string },
   { persistence, ...volume }: NamedVolume,
   target: string,
@@ -60,12 +63,15 @@ function mountVolume(
     return;
   }
   const { root, isOurs } = diskRoot(volume.disk);
-  const folder = volumePath(owner, { ...volume, persistence });
-  closeVolumes(root, folder);
+  const kept = { ...volume, persistence };
+  const own = volumePath(owner, kept);
+  closeVolumes(root, own);
+  const folder = volumeFolder(root, { own, stock: stockVolumePath(owner, kept) }, tell);
+  if (folder !== own) closeVolumes(root, folder);
   mkdirSync(target, { recursive: true });
   // Whoever else writes to the disk must not choose what is bound into a container.
   const bind = (path: string): void => {
-    if (persistence === 'revision' && !isOurs) markRevision(places, root, owner.revision);
+    if (persistence === 'revision' && !isOurs && folder === own) markRevision(places, root, owner.revision);
     bindMount(path, target);
   };
   usingInside(root, folder, bind, makingFolders(0o755));

@@ -2,11 +2,12 @@
 // write to a disk that is not this storage's alone, and other trees count their revisions as we do: there only what we have marked is ours.
 //
 // <disk>/revision/<revision>/.tree.<id>   a tree that has mounted of it; `id` is of its storage folder
+// <disk>/rev/<revision>/                  Pantavisor's, without marks
 import { lstatSync, mkdirSync, readdirSync, readFileSync, renameSync, unlinkSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { revisionName } from '../../shared/schema/names.ts';
 import { isThere } from './disk-files.ts';
-import { type Places, treeRecord } from './places.ts';
+import { type Places, REVISIONS, STOCK_REVISIONS, treeRecord } from './places.ts';
 import { readTreeRecord, writeTreeRecord } from './record-store.ts';
 import { removeTree } from './remove-tree.ts';
 
@@ -23,7 +24,7 @@ const MARK = '.tree.';
 
 /** Whoever mounts of a revision on a disk that is not ours alone says so; its folder is there, and no link. */
 export function markRevision(places: Places, root: string, revision: string): void {
-  const mark = join(root, 'revision', revision, `${MARK}${treeId(places)}`);
+  const mark = join(root, REVISIONS, revision, `${MARK}${treeId(places)}`);
   if (lstatSync(mark, { throwIfNoEntry: false }) === undefined) writeFileSync(mark, '', { flag: 'wx', mode: 0o600 });
 }
 
@@ -39,15 +40,23 @@ export interface RemovalOptions {
  * Answers the revisions whose volumes went. Throws where a trail cannot be looked at. Not to be called where <storage>/trails may not be there
  * at all.
  */
-export async function removeGoneRevisions(
-  { root, isOurs }: DiskRoot,
+export async function removeGoneRevisions(disk: DiskRoot, options: RemovalOptions): Promise<readonly string[]> {
+  const gone: string[] = [];
+  for (const folder of [REVISIONS, STOCK_REVISIONS])
+    gone.push(...(await removeGoneOf(join(disk.root, folder), disk, options)));
+  return [...new Set(gone)];
+}
+
+async function removeGoneOf(
+  folder: string,
+  { isOurs }: DiskRoot,
   { places, used, onStuck }: RemovalOptions,
 ): Promise<readonly string[]> {
-  const folder = join(root, 'revision');
   // What an earlier removal left.
   await removeMoved(folder, onStuck);
   const names = entriesOf(folder);
-  // Not looked for behind a link that `revision` may be.
+  if (names.length === 0) return [];
+  // Not looked for behind a link that `folder` may be.
   const locals = names.includes('locals') ? entriesOf(join(folder, 'locals')) : [];
   const revisions = [...names, ...locals.map((name) => `locals/${name}`)];
   const inUse = used();

@@ -25,9 +25,14 @@
 //                /.tree.json       the id that this tree marks revisions with on disks that others use, too (gone-revisions.ts)
 // <storage>/disks/permanent/<container>/<volume>/              and the same two on every other disk
 // <storage>/disks/revision/<revision>/<container>/<volume>/
+// <storage>/disks/perm/, rev/         the same two of Pantavisor (stock-volumes.ts)
 import { join } from 'node:path';
 import type { NamedVolume } from '../../shared/schema/storage.ts';
 import { cgroupPrefix } from './tree-name.ts';
+
+/** Folders of disks that hold volumes by revision: ours, and Pantavisor's. */
+export const REVISIONS = 'revision';
+export const STOCK_REVISIONS = 'rev';
 
 /** Paths without links: what is mounted is looked for by its path, and the kernel tells it so. */
 export interface Places {
@@ -147,10 +152,21 @@ export function trailPath({ storage }: Places, revision: string, container: stri
   return join(storage, 'trails', revision, container, file);
 }
 
+interface KeptVolume extends NamedVolume {
+  readonly persistence: 'permanent' | 'revision';
+}
+
+interface VolumeOwner {
+  readonly container: string;
+  readonly revision: string;
+}
+
 /** Of a volume, inside its disk. */
-export function volumePath(
-  { container, revision }: { readonly container: string; readonly revision: string },
-  { name, persistence }: NamedVolume & { readonly persistence: 'permanent' | 'revision' },
-): string {
-  return persistence === 'permanent' ? join('permanent', container, name) : join('revision', revision, container, name);
+export function volumePath({ container, revision }: VolumeOwner, { name, persistence }: KeptVolume): string {
+  return persistence === 'permanent' ? join('permanent', container, name) : join(REVISIONS, revision, container, name);
+}
+
+/** Where Pantavisor has it. */
+export function stockVolumePath({ container, revision }: VolumeOwner, { name, persistence }: KeptVolume): string {
+  return persistence === 'permanent' ? join('perm', container, name) : join(STOCK_REVISIONS, revision, container, name);
 }

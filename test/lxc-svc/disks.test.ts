@@ -316,6 +316,15 @@ describe('swap and plain disks', () => {
     assert.equal(existsSync(join(STORAGE, 'images/here/permanent/one/kept')), true);
   });
 
+  it('finds what Pantavisor kept on it', async () => {
+    const usb: Disk = { kind: 'folder', name: 'usb', path: '/run/stock' };
+    mkdirSync('/run/stock/perm/one/kept', { recursive: true });
+    writeFileSync('/run/stock/perm/one/kept/note', 'kept');
+    await mountOn('one', usb);
+    assert.equal(readFileSync(kept('one'), 'utf8'), 'kept');
+    await rig.mounts.unmount('one');
+  });
+
   it('says on a disk that others may use whose the volumes of a revision are', async () => {
     mkdirSync('/run/shared', { recursive: true });
     writeFileSync('/run/card', Buffer.alloc(2 * 1024 * 1024));

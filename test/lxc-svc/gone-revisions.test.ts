@@ -53,6 +53,22 @@ describe('volumes of revisions that are gone', () => {
     );
   });
 
+  it('go with what Pantavisor kept for them, which stays on a disk that others use, too', async () => {
+    const tree = treeOf('stock', '3');
+    const keep = (root: string): void => {
+      for (const revision of ['2', '3', 'locals/x'])
+        mkdirSync(join(root, 'rev', revision, 'app/rows'), { recursive: true });
+    };
+    const [root, shared] = [diskOf('own', '2'), diskOf('theirs')];
+    for (const each of [root, shared]) keep(each);
+    assert.deepEqual(await remove(tree, root, true, ['locals/x']), ['2']);
+    assert.deepEqual(readdirSync(join(root, 'rev')).sort(), ['3', 'locals']);
+    assert.deepEqual(await remove(tree, root, true), ['locals/x']);
+    assert.deepEqual(readdirSync(join(root, 'rev/locals')), []);
+    assert.deepEqual(await collect(tree, shared), []);
+    assert.deepEqual(readdirSync(join(shared, 'rev')).sort(), ['2', '3', 'locals']);
+  });
+
   it('stay where only a link leads to them', async () => {
     const tree = treeOf('linked');
     for (const [link, revision] of [

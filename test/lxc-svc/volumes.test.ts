@@ -86,6 +86,38 @@ describe('a container’s volumes', () => {
     assert.deepEqual(await seenIn('0'), ['good', 'rev']);
   });
 
+  it('are those that Pantavisor kept for it', async () => {
+    makeScripted('moves', 'cat /mnt/good/note /mnt/rev/note', [
+      '/volumes/moves/docker--good mnt/good none bind,rw,create=dir 0 0',
+      '/volumes/moves/docker--rev mnt/rev none bind,rw,create=dir 0 0',
+    ]);
+    const stock = {
+      'perm/moves/docker--good/note': 'for good\n',
+      'rev/0/moves/docker--rev/note': 'for the revision\n',
+    };
+    writeFiles(join(STORAGE, 'disks'), stock);
+    for (const round of ['the first', 'the second']) {
+      assert.match(await runToTheEnd('moves', allOf('moves', KEPT)), /^for good\nfor the revision$/m, round);
+      await end('moves');
+    }
+  });
+
+  it('are bound where Pantavisor kept them when they cannot be moved', async () => {
+    makeScripted('apart', 'cat /mnt/note', ['/volumes/apart/docker--good mnt none bind,rw,create=dir 0 0']);
+    const apart = join(STORAGE, 'disks/perm/apart');
+    mkdirSync(apart, { recursive: true });
+    execFileSync('mount', ['-t', 'tmpfs', 'apart', apart]);
+    try {
+      writeFiles(apart, { 'docker--good/note': 'for good\n' });
+      assert.match(await runToTheEnd('apart', allOf('apart', KEPT)), /^for good$/m);
+      assert.equal(statSync(dirname(apart)).mode & 0o007, 0);
+      await end('apart');
+      assert.equal(existsSync(join(STORAGE, 'disks/permanent/apart/docker--good')), false);
+    } finally {
+      execFileSync('umount', [apart]);
+    }
+  });
+
   it('of a revision that is gone are removed, unless a container is mounted of it', async () => {
     makeScripted('collects', 'true', []);
     makeScripted('stays', 'true', []);

@@ -1,0 +1,132 @@
+// Volumes that a device had under Pantavisor. At its first mount such a volume is moved to the name that Berth has for it, by one rename, so that it
+// has one place for any build of Berth; a link in its old place leads Pantavisor there, should the device go back to it. Where both have a folder,
+// what Berth's containers wrote is theirs, and what Pantavisor left is untouched.
+//
+// <disk>/perm/<container>/<volume>              moved to permanent/…
+// <disk>/rev/<revision>/<container>/<volume>    moved to revision/…
+import { lstatSync, readdirSync, readlinkSync, renameSync, rmdirSync, symlinkSync } from 'node:fs';
+import { basename, dirname, join, relative } from 'node:path';
+import { LinkFound, makingFolders, usingInside } from './inside-path.ts';
+
+export interface VolumePlaces {
+  /** Below the root of the disk, as all paths here. */
+  readonly own: string;
+  readonly stock: string;
+}
+
+export interface Tell {
+  info(text: string): void;
+  warn(text: string): void;
+}
+
+/** What a mount makes in a volume goes as deep at most; deeper ones are left alone. */
+const MAX_BLANK_DEPTH = 16;
+
+/**
+ * Answers the folder that is to be bound: `own`, which need not be there yet, or `stock`, where that cannot be moved: it lies on another file system.
+ * Throws LinkFound where a link is in the way to `stock` and `own` holds nothing.
+ */
+export function volumeFolder(root: string, { own, stock }: VolumePlaces, tell: Tell): string {
+  // As on most devices.
+  if (lstatSync(join(root, topOf(stock)), { throwIfNoEntry: false }) === undefined) return own;
+  const ours = isFolder(root, own);
+  if (ours && !isBlank(root, own)) {
+    if (holdsMore(root, stock))
+      tell.warn(`${join(root, stock)} of Pantavisor is not used, as ${join(root, own)} holds files`);
+    return own;
+  }
+  if (!isStock(root, { own, stock })) return own;
+  try {
+    move(root, { own, stock });
+  } catch (error) {
+    const isLost = isFolder(root, own);
+    tell.warn(
+      `${join(root, stock)} of Pantavisor cannot be moved, and is ${isLost ? 'not used' : 'used there'}: ${String(error)}`,
+    );
+    return isLost ? own : stock;
+  }
+  linkBack(root, { own, stock });
+  tell.info(`${join(root, stock)} of Pantavisor is ${own} now`);
+  return own;
+}
+
+function topOf(path: string): string {
+  const [top = path] = path.split('/');
+  return top;
+}
+
+/** The folder that holds `path` is opened part by part, without links; undefined: it is not there. */
+function inParent<T>(root: string, path: string, use: (place: string) => T): T | undefined {
+  try {
+    return usingInside(root, dirname(path), (parent) => use(`${parent}/${basename(path)}`));
+  } catch (error) {
+    if (error instanceof Error && 'code' in error && (error.code === 'ENOENT' || error.code === 'ENOTDIR'))
+      return undefined;
+    throw error;
+  }
+}
+
+function isFolder(root: string, path: string): boolean {
+  const found = inParent(root, path, (place) => lstatSync(place, { throwIfNoEntry: false }));
+  return found?.isDirectory() === true;
+}
+
+/** A link there is ours, from when it was moved, or nobody knows what it shows. */
+function isStock(root: string, { own, stock }: VolumePlaces): boolean {
+  const isLink = (place: string): boolean => lstatSync(place, { throwIfNoEntry: false })?.isSymbolicLink() === true;
+  const link = inParent(root, stock, (place) => (isLink(place) ? readlinkSync(place) : undefined));
+  if (link === undefined) return isFolder(root, stock);
+  if (link === wayBack({ own, stock })) return false;
+  throw new LinkFound(`${join(root, stock)} is a symbolic link`);
+}
+
+/** Nothing but folders: what a mount makes in a volume that nobody wrote to. */
+function isBlank(root: string, path: string, depth = 0): boolean {
+  if (depth > MAX_BLANK_DEPTH) return false;
+  return usingInside(root, path, (folder) =>
+    readdirSync(folder, { withFileTypes: true }).every(
+      (entry) => entry.isDirectory() && isBlank(folder, entry.name, depth + 1),
+    ),
+  );
+}
+
+/** False also where that cannot be told: it is not used, whatever it holds. */
+function holdsMore(root: string, path: string): boolean {
+  try {
+    return isFolder(root, path) && !isBlank(root, path);
+  } catch {
+    return false;
+  }
+}
+
+function move(root: string, { own, stock }: VolumePlaces): void {
+  if (isFolder(root, own)) usingInside(root, dirname(own), (parent) => removeFolders(parent, basename(own)));
+  usingInside(root, dirname(stock), (from) =>
+    usingInside(
+      root,
+      dirname(own),
+      (to) => renameSync(`${from}/${basename(stock)}`, `${to}/${basename(own)}`),
+      makingFolders(0o755),
+    ),
+  );
+}
+
+/** Throws ENOTEMPTY where somebody has put a file there meanwhile. */
+function removeFolders(parent: string, name: string): void {
+  usingInside(parent, name, (folder) => {
+    for (const each of readdirSync(folder)) removeFolders(folder, each);
+  });
+  rmdirSync(`${parent}/${name}`);
+}
+
+function wayBack({ own, stock }: VolumePlaces): string {
+  return relative(dirname(stock), own);
+}
+
+function linkBack(root: string, places: VolumePlaces): void {
+  try {
+    inParent(root, places.stock, (place) => symlinkSync(wayBack(places), place));
+  } catch {
+    // Not all file systems have links, and Berth needs none.
+  }
+}
