@@ -1,5 +1,6 @@
 // Values of keys with a small vocabulary, as LXC 5.0 reads them (src/lxc/confile.c; limits and mounts: src/lxc/conf.c): with any other it
 // refuses the whole configuration, or the start, and names neither the value nor the line. What depends on the kernel is let pass. Pure.
+import { unsignedNumber } from './numbers.ts';
 import type { LxcEntry } from './parse.ts';
 import { signalNumber } from './signals.ts';
 
@@ -9,6 +10,7 @@ interface Rule {
   readonly wrong: (value: string, key: string) => string | undefined;
 }
 
+const isNumber = (text: string): boolean => unsignedNumber(text) !== undefined;
 const wordsOf = (text: string): readonly string[] => text.trim().split(/\s+/);
 
 // The next ones that a kernel has can be written as numbers.
@@ -18,6 +20,7 @@ const CAPABILITIES: ReadonlySet<string> = new Set(
   setfcap setgid setpcap setuid sys_admin sys_boot sys_chroot sys_module sys_nice sys_pacct sys_ptrace sys_rawio sys_resource sys_time
   sys_tty_config syslog wake_alarm`),
 );
+// LXC 5.0.2 does not know loongarch64 yet, later ones do.
 const ARCHITECTURES =
   wordsOf(`aarch64 amd64 arm arm64 armel armhf armv7l athlon i386 i486 i586 i686 linux32 linux64 loongarch64 mips mips64
   mips64el mipsel powerpc powerpc64 ppc ppc64 ppc64el ppc64le riscv64 s390x x86 x86_64`);
@@ -27,8 +30,6 @@ const LIMITS = wordsOf(
 /** Those of the programs that Berth starts LXC with (shared/exec). */
 const INHERITED = ['PATH', 'LC_ALL'];
 
-/** strtoul(3) with base 0. */
-const NUMBER = /^\+?(?:0x[0-9a-f]+|\d+)$/i;
 const AUTOMATIC =
   /^(?:proc(?::(?:mixed|rw))?|sys(?::(?:mixed|ro|rw))?|cgroup(?:-full)?(?::(?:mixed|ro|rw))?(?::force)?|cgroup2(?::ro)?(?::force)?|shmounts:.*)$/;
 const LIMIT = /^(?:unlimited|[-+\d: \t])+$/;
@@ -48,7 +49,7 @@ const RULES: readonly Rule[] = [
   {
     keys: /^lxc\.cap\.(?:drop|keep)$/,
     wrong: each(
-      (word, key) => CAPABILITIES.has(word) || NUMBER.test(word) || (word === 'none' && key === 'lxc.cap.keep'),
+      (word, key) => CAPABILITIES.has(word) || isNumber(word) || (word === 'none' && key === 'lxc.cap.keep'),
       'capability; write them as in capabilities(7), in lower case, without cap_, with blanks between them',
     ),
   },
@@ -75,11 +76,11 @@ const RULES: readonly Rule[] = [
   },
   {
     keys: /^lxc\.(?:tty|pty)\.max$/,
-    wrong: (value) => (NUMBER.test(value) ? undefined : `${quoted(value)} is no number`),
+    wrong: (value) => (isNumber(value) ? undefined : `${quoted(value)} is no number`),
   },
   {
     keys: /^lxc\.(?:autodev|no_new_privs)$/,
-    wrong: (value) => (NUMBER.test(value) && Number(value) <= 1 ? undefined : `${quoted(value)} is neither 0 nor 1`),
+    wrong: (value) => ((unsignedNumber(value) ?? 2) <= 1 ? undefined : `${quoted(value)} is neither 0 nor 1`),
   },
   {
     keys: /^lxc\.arch$/,
@@ -92,7 +93,7 @@ const RULES: readonly Rule[] = [
     keys: /^lxc\.prlimit\../,
     wrong(value, key) {
       const name = key.slice('lxc.prlimit.'.length);
-      if (!LIMITS.includes(name) && !NUMBER.test(name))
+      if (!LIMITS.includes(name) && !isNumber(name))
         return `${quoted(name)} is no limit; there are ${LIMITS.join(', ')}`;
       return LIMIT.test(value) ? undefined : `${quoted(value)} is no limit; write <soft>:<hard>, numbers or unlimited`;
     },

@@ -40,7 +40,8 @@ describe('lxc-svc.withMountPoints', () => {
     assert.deepEqual(kept(into('proc/x'), into('sys/x')), []);
     assert.equal(kept(auto, into('proc/x'), into('sys/x'), into('dev/x')).length, 4);
     assert.equal(kept(auto, ['lxc.mount.entry', ''], into('proc/x')).length, 3);
-    for (const value of ['1', '0x1']) assert.equal(kept(['lxc.autodev', value], into('dev/x')).length, 2, value);
+    for (const value of ['1', '0x1', '+0x1'])
+      assert.equal(kept(['lxc.autodev', value], into('dev/x')).length, 2, value);
     for (const value of ['0', '00', '0x0', '+0', ''])
       assert.deepEqual(kept(['lxc.autodev', value], into('dev/x')), [value]);
   });

@@ -22,7 +22,7 @@ const ACCESS = ['', ':mixed', ':ro', ':rw', ':force', ':mixed:force', ':ro:force
 const VALUES: Readonly<Record<string, { readonly tried: readonly string[]; readonly refused: readonly string[] }>> = {
   'lxc.cap.drop': {
     tried: [...CAPABILITIES, 'none', '0', '40', '0x10', '07', '+1', 'chown  kill', 'chown\tkill'],
-    refused: ['foo', 'CHOWN', 'cap_chown', 'chown,kill', 'chown foo', '-1', 'none'],
+    refused: ['foo', 'CHOWN', 'cap_chown', 'chown,kill', 'chown foo', '-1', 'none', '08', '99999999999'],
   },
   'lxc.cap.keep': { tried: [...CAPABILITIES, 'none', '5', 'none chown'], refused: ['foo'] },
   ...Object.fromEntries(
@@ -65,9 +65,12 @@ const VALUES: Readonly<Record<string, { readonly tried: readonly string[]; reado
     refused: ['foo', 'proc:ro', 'proc foo', 'proc,sys', 'PROC', 'cgroup:foo', 'shmounts'],
   },
   'lxc.environment': { tried: ['PATH', 'LC_ALL', 'A=', 'A=b c', '=b'], refused: ['A', 'A b', 'HOME'] },
-  'lxc.tty.max': { tried: ['0', '8', '0x10', '010', '+1', '4294967295'], refused: ['x', '-1', '1x', '1k'] },
-  'lxc.pty.max': { tried: ['0', '1024', '0x10'], refused: ['x', '-1'] },
-  'lxc.autodev': { tried: ['0', '1', '+1', '01', '0x1'], refused: ['2', 'yes', '-1', '010'] },
+  'lxc.tty.max': {
+    tried: ['0', '8', '0x10', '010', '+1', '4294967295'],
+    refused: ['x', '-1', '1x', '1k', '08', '4294967296', '99999999999'],
+  },
+  'lxc.pty.max': { tried: ['0', '1024', '0x10', '+010'], refused: ['x', '-1', '08', '4294967296'] },
+  'lxc.autodev': { tried: ['0', '1', '+1', '01', '0x1', '+0x1', '00'], refused: ['2', 'yes', '-1', '010', '08'] },
   'lxc.no_new_privs': { tried: ['0', '1'], refused: ['2', 'x'] },
   'lxc.arch': {
     tried:
