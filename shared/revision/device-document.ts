@@ -190,7 +190,7 @@ function readGroups(written: readonly GroupDocument[], base: string) {
     read.push(
       defaultGroup(name, {
         statusGoal: group.status_goal ?? 'STARTED',
-        restartPolicy: group.restart_policy ?? 'system',
+        restartPolicy: group.restart_policy ?? 'container',
         timeoutSeconds: group.timeout ?? DEFAULT_TIMEOUT_SECONDS,
         autoRecovery: recoveryOf(group.auto_recovery),
       }),

@@ -103,6 +103,13 @@ describe('revision.groups', () => {
     assert.deepEqual([plan?.statusGoal, plan?.restartPolicy], ['READY', 'container']);
   });
 
+  it('lets containers of an own group that names no restart policy be restarted one by one', () => {
+    for (const document of [own([{ name: 'one' }]), { 'groups.json': [{ name: 'one' }] }]) {
+      const { groups, containers } = revisionOf(state(document, named('a', 'one')));
+      assert.deepEqual([groups[0]?.restartPolicy, containers[0]?.restartPolicy], ['container', 'container']);
+    }
+  });
+
   it('reads groups.json, and device.json over it', () => {
     const older = { 'groups.json': [{ name: 'old' }] };
     assert.deepEqual(groupsOf(state(older, named('a', 'old'))), { a: 'old' });
