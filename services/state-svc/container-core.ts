@@ -20,6 +20,13 @@ export interface ExitEvent {
   readonly atMs: number;
 }
 
+/** Its retries are used up. */
+export interface Exhausted {
+  /** Of the clock's elapsedMs. */
+  readonly atMs: number;
+  readonly message: string;
+}
+
 export interface CoreContext extends StartContext {
   readonly clock: Clock;
   readonly log: Logger;
@@ -49,6 +56,8 @@ interface ContainerRecord {
   /** Its last start failed for want of its network, and nobody tries it again. */
   lacksNetwork: boolean;
   stable: boolean;
+  /** While it waits for the pause after its last retry. */
+  exhausted: Exhausted | undefined;
   /** A start is under way. */
   starting: boolean;
   /** Its first start was tried, or is nobody's business any more. */
@@ -170,6 +179,7 @@ function newRecord(sinceMs: number): ContainerRecord {
     problem: undefined,
     lacksNetwork: false,
     stable: false,
+    exhausted: undefined,
     starting: false,
     tried: false,
     wanted: false,

@@ -26,6 +26,7 @@ export function begin(core: ContainerCore, cause: StartCause, written: Promise<v
   // Before it is told of: a boot whose turn it is would take it for one that nobody starts, and start it as well.
   Object.assign(record, { wanted: true, starting: true, tried: true, stable: false, earlyExit: undefined });
   record.lacksNetwork = false;
+  record.exhausted = undefined;
   record.detached = [];
   core.apply('begin');
   core.enqueue(() => runStart(core, cause, written));
@@ -151,10 +152,11 @@ export function judge(core: ContainerCore, exit: ExitStatus, what = `its init ${
       core.apply('ended');
       return;
     case 'retry':
-      record.recoveryDelayMs = verdict.delayMs;
-      void core.remember({ retries: verdict.retries, recoveryDelayMs: verdict.delayMs });
-      core.context.log.warn(`container ${plan.name}: ${what}, starting it again in ${verdict.delayMs} ms`);
-      core.apply('crashed');
+      tryAgain(core, what, verdict.delayMs, verdict.retries);
+      return;
+    case 'pause':
+      record.exhausted = { atMs: core.context.clock.elapsedMs(), message: `${what} after ${retries} retries` };
+      tryAgain(core, record.exhausted.message, verdict.delayMs, 0);
       return;
     case 'exhausted':
       core.fault('RECOVERY_EXHAUSTED', exhaustedText(what, retries));
@@ -162,6 +164,13 @@ export function judge(core: ContainerCore, exit: ExitStatus, what = `its init ${
       if (verdict.reboot) core.context.requestReboot('RECOVERY_EXHAUSTED', `container ${plan.name} does not stay up`);
       return;
   }
+}
+
+function tryAgain(core: ContainerCore, what: string, delayMs: number, retries: number): void {
+  core.record.recoveryDelayMs = delayMs;
+  void core.remember({ retries, recoveryDelayMs: delayMs });
+  core.context.log.warn(`container ${core.plan.name}: ${what}, starting it again in ${delayMs} ms`);
+  core.apply('crashed');
 }
 
 /** Accepts a stop; `after` runs when everything of the container is gone, or was tried to be. */

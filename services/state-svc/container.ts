@@ -3,7 +3,7 @@ import type { ContainerPlan } from '../../shared/revision/revision.ts';
 import type { ContainerRow, Status } from '../../shared/schema/api.ts';
 import type { HealthReason } from '../../shared/schema/health.ts';
 import { adopt } from './container-adoption.ts';
-import { type ContainerCore, type CoreContext, createCore, type ExitEvent } from './container-core.ts';
+import { type ContainerCore, type CoreContext, createCore, type Exhausted, type ExitEvent } from './container-core.ts';
 import { begin, exited, stop } from './container-life.ts';
 import { ALLOWED_FROM, type ControlAction, refusal } from './container-status.ts';
 import type { Member } from './group-status.ts';
@@ -38,6 +38,8 @@ export interface Container extends Member {
   readonly adopted: boolean;
   /** The revision that it was mounted from, or is being mounted from; undefined: none that is known of. */
   readonly mountedFrom: string | undefined;
+  /** While it waits for the pause after its last retry, as far as that was seen here. */
+  readonly exhausted: Exhausted | undefined;
   /** Why it is not as it should be. */
   readonly problem: HealthReason | undefined;
   /** Its last start failed for want of its network, and nobody tries it again. */
@@ -117,6 +119,10 @@ class PlannedContainer implements Container {
 
   get mountedFrom(): string | undefined {
     return this.#core.record.mountedFrom;
+  }
+
+  get exhausted(): Exhausted | undefined {
+    return this.#core.record.exhausted;
   }
 
   get problem(): HealthReason | undefined {

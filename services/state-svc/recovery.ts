@@ -8,7 +8,9 @@ export type Verdict =
   | { readonly kind: 'stay' }
   /** Start it again after the delay; `retries` is the counter's new value. */
   | { readonly kind: 'retry'; readonly delayMs: number; readonly retries: number }
-  /** max_retries are used up; it stays STOPPED. `reboot`: and its policy asks for one. */
+  /** max_retries are used up; start it again after the delay, with the counter at 0. That start is not one of the retries. */
+  | { readonly kind: 'pause'; readonly delayMs: number }
+  /** The same, and it stays STOPPED. `reboot`: and its policy asks for one. */
   | { readonly kind: 'exhausted'; readonly reboot: boolean };
 
 export interface Ending {
@@ -26,9 +28,7 @@ export function recover(plan: AutoRecovery | undefined, ending: Ending): Verdict
   }
   if (plan.backoffPolicy === 'never') return { kind: 'exhausted', reboot: false };
   const pauseMs = durationMs(plan.backoffPolicy);
-  if (pauseMs === undefined) return { kind: 'exhausted', reboot: true };
-  // The duration is the wait; then the counter starts over, and this start is not one of the retries.
-  return { kind: 'retry', delayMs: pauseMs, retries: 0 };
+  return pauseMs === undefined ? { kind: 'exhausted', reboot: true } : { kind: 'pause', delayMs: pauseMs };
 }
 
 /** Whether the policy covers this end. An end whose status could not be learnt counts as a failure. */

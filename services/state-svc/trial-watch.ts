@@ -48,7 +48,11 @@ export function watchTrial(context: TrialContext): TrialWatch {
     cancel();
     const now = clock.elapsedMs();
     const times = { triedMs: now - sinceMs, heldMs: heldSinceMs === undefined ? undefined : now - heldSinceMs };
-    const verdict = judgeTrial(context.containers().map(trialContainer), times, limits);
+    const verdict = judgeTrial(
+      context.containers().map((each) => trialContainer(each, sinceMs)),
+      times,
+      limits,
+    );
     if (verdict.kind !== 'wait') {
       end(() => (verdict.kind === 'commit' ? context.onCommit() : context.onFailed(verdict.stage, verdict.reason)));
       return;
@@ -72,17 +76,19 @@ export function watchTrial(context: TrialContext): TrialWatch {
   };
 }
 
-function trialContainer(container: Container): TrialContainer {
-  const { plan, goal, ended, stable, userStopped, problem } = container;
+function trialContainer(container: Container, sinceMs: number): TrialContainer {
+  const { plan, goal, ended, stable, userStopped, exhausted, problem } = container;
   const recovers = plan.autoRecovery !== undefined && plan.autoRecovery.policy !== 'no';
   const hasEnded = ended && !userStopped;
   // A clean exit is what some policies let a container end with; without one nobody may.
   const mayEnd = recovers && problem === undefined;
+  // One that stays, and had none left before, may have what it lacked of what is tried.
+  const wornOut = exhausted !== undefined && exhausted.atMs >= sinceMs ? exhausted.message : undefined;
   return {
     name: plan.name,
     goalMet: goalMet(container),
     stable: !recovers || goal === 'MOUNTED' || stable,
     waived: userStopped || (hasEnded && mayEnd),
-    failure: hasEnded && !mayEnd ? (problem?.message ?? 'its init ended') : undefined,
+    failure: hasEnded && !mayEnd ? (problem?.message ?? 'its init ended') : wornOut,
   };
 }

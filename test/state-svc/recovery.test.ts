@@ -57,7 +57,7 @@ describe('recovery.recover', () => {
     const reboot = plan({ backoffPolicy: 'reboot' });
     assert.deepEqual(recover(reboot, ending(failed, 3)), { kind: 'exhausted', reboot: true });
     const pause = plan({ backoffPolicy: '10min' });
-    assert.deepEqual(recover(pause, ending(failed, 3)), { kind: 'retry', delayMs: 600_000, retries: 0 });
+    assert.deepEqual(recover(pause, ending(failed, 3)), { kind: 'pause', delayMs: 600_000 });
   });
 
   it('never gives up with max_retries 0, and no delay outgrows what a timer keeps', () => {

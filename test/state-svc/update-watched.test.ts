@@ -62,6 +62,27 @@ describe('an update that is watched', () => {
     await reaches(it, 'locals/x', UPDATED);
   });
 
+  it('waits for a container that stays and whose retries were used up before', async () => {
+    const tired = { group: 'app', auto_recovery: { ...RETRY, max_retries: 1, backoff_policy: '10s' } };
+    const it = await open({ a: APP, b: tired });
+    it.world.exit('b', FAILED);
+    await it.untilStatus('b', 'RECOVERING');
+    it.clock.advance(RETRY.retry_delay * 1000);
+    await it.untilStatus('b', 'STARTED');
+    it.world.exit('b', FAILED);
+    await it.untilStatus('b', 'RECOVERING');
+    await install(it, 'locals/x', { a: { ...APP, logs: [] }, b: tired });
+    it.clock.advance(1);
+    assert.equal(await command(it, 'LOCAL_RUN', 'locals/x'), 'accepted');
+    await reaches(it, 'locals/x', TESTING_LIVE);
+    await it.untilStatus('a', 'STARTED');
+    it.clock.advance(10_000);
+    await it.untilStatus('b', 'STARTED');
+    it.clock.advance(RETRY.stable_timeout * 1000);
+    await holds(it);
+    await reaches(it, 'locals/x', UPDATED);
+  });
+
   it('goes on when a service comes back that was down for longer than it is waited for', async () => {
     const it = await open({ a: APP });
     await install(it, 'locals/x', { a: APP, b: APP });

@@ -336,6 +336,22 @@ describe('an update that does not make it', () => {
       },
       'A container could not be started',
     ],
+    'a container whose retries are used up, also when it is to be tried again later': [
+      {
+        ...THREE,
+        b: { ...APP, auto_recovery: { policy: 'always', max_retries: 1, retry_delay: 1, backoff_policy: '10min' } },
+      },
+      async (it) => {
+        await it.until(async () => (await progressOf(it, 'locals/x')).status === 'TESTING');
+        await it.untilStatus('b', 'STARTED');
+        it.world.exit('b', FAILED);
+        await it.untilStatus('b', 'RECOVERING');
+        it.clock.advance(1000);
+        await it.untilStatus('b', 'STARTED');
+        it.world.exit('b', FAILED);
+      },
+      'A container could not be started',
+    ],
     'a container that is not its own any more': [
       THREE,
       async (it) => {
