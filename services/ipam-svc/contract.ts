@@ -5,6 +5,11 @@ import { healthRequest } from '../../shared/schema/health.ts';
 import { containerName, epochMs, interfaceName, ipv4, poolName, unicastMac } from '../../shared/schema/names.ts';
 import { bridgePool, interfacesByPool, lease, reservation } from '../../shared/schema/network.ts';
 
+/** Some 15,000 fixed addresses with long names: more than a state has room for. */
+const MAX_PARTS = 64;
+/** By chance. */
+const partSet = z.int().check(z.minimum(0));
+
 const leaseKey = { pool: poolName, container: containerName, interface: interfaceName };
 
 export const ipamContract = defineContract({
@@ -24,7 +29,7 @@ export const ipamContract = defineContract({
     /**
      * Replaces the pools and reservations of the revision. Existing leases keep their addresses, but for those that the revision fixes for another
      * while it has not the interface that holds them. Without `interfaces` every lease and reservation counts as the revision's; those of others
-     * are of revisions to come back to.
+     * are of revisions to come back to. `prepared`: those parts, in their order, come before its own.
      */
     configure: {
       callers: ['state-svc'],
@@ -32,15 +37,34 @@ export const ipamContract = defineContract({
         pools: z.array(bridgePool),
         reservations: z.array(reservation),
         interfaces: z.optional(interfacesByPool),
+        prepared: z.optional(
+          z.strictObject({ set: partSet, count: z.int().check(z.minimum(0), z.maximum(MAX_PARTS)) }),
+        ),
       }),
       result: z.strictObject({}),
       errors: {
+        /** This service has restarted since it was told the first of them, or was told of another set: all of them are to be told again. */
+        PARTS_MISSING: z.strictObject({}),
         INVALID_POOLS: z.strictObject({
           problems: z.array(z.strictObject({ path: z.string(), code: z.string(), message: z.string() })),
         }),
         ADDRESS_TAKEN: z.strictObject({ ...leaseKey, address: ipv4, holder: z.string() }),
         JOURNAL_UNWRITABLE: z.strictObject({ reason: z.string() }),
       },
+      idempotent: true,
+      deadlineMs: 10_000,
+    },
+    /** A part of what `configure` is told, for what does not fit its message. Parts of another set are forgotten with the first of this one. */
+    prepare: {
+      callers: ['state-svc'],
+      params: z.strictObject({
+        set: partSet,
+        index: z.int().check(z.minimum(0), z.maximum(MAX_PARTS - 1)),
+        reservations: z.array(reservation),
+        interfaces: z.optional(interfacesByPool),
+      }),
+      result: z.strictObject({}),
+      errors: {},
       idempotent: true,
       deadlineMs: 10_000,
     },

@@ -7,8 +7,9 @@ import type { ipamContract } from './contract.ts';
 import type { Configuration } from './journal-format.ts';
 import { type LeasePage, leasePage } from './lease-page.ts';
 import type { LeaseStore } from './lease-store.ts';
-import type { Granted } from './ledger.ts';
+import type { ConfigureRefusal, Granted } from './ledger.ts';
 import { poolSize } from './pool.ts';
+import { createPreparedParts, joined } from './prepared-parts.ts';
 
 export interface Deps {
   readonly store: LeaseStore;
@@ -34,6 +35,7 @@ const ATTEMPTS = 3;
 export function createHandlers({ store, log, now, listener }: Deps): Handlers<typeof ipamContract> {
   const { ledger } = store;
   const announce = createAnnouncer(log);
+  const parts = createPreparedParts();
 
   /** What `read` says once all it saw is on disk. */
   async function readSettled<T>(read: () => T): Promise<T> {
@@ -45,9 +47,17 @@ export function createHandlers({ store, log, now, listener }: Deps): Handlers<ty
   }
 
   return {
-    async configure(configuration) {
+    prepare({ set, index, ...part }) {
+      parts.add(set, index, part);
+      return ok({});
+    },
+
+    async configure({ prepared, pools, ...own }) {
+      const before = prepared === undefined ? [] : parts.take(prepared.set, prepared.count);
+      if (before === undefined) return fail({ code: 'PARTS_MISSING' });
+      const configuration = { pools, ...joined([...before, own]) };
       const configured = ledger.configure(configuration, now());
-      if (!configured.ok) return fail(configured.error);
+      if (!configured.ok) return fail(bounded(configured.error));
       const committed = await store.commit(configured.change);
       if (!committed.ok) return fail({ code: 'JOURNAL_UNWRITABLE', reason: committed.reason });
       announce(configuration, configured.warnings);
@@ -110,6 +120,15 @@ export function createHandlers({ store, log, now, listener }: Deps): Handlers<ty
 
     health: () => ok({ reasons: store.healthReasons() }),
   };
+}
+
+/** Problems that fit into a message; whoever mends these is told of more. */
+const MAX_PROBLEMS = 64;
+
+function bounded(refusal: ConfigureRefusal): ConfigureRefusal {
+  return refusal.code === 'INVALID_POOLS'
+    ? { code: refusal.code, problems: refusal.problems.slice(0, MAX_PROBLEMS) }
+    : refusal;
 }
 
 /** What the revision says of it. */

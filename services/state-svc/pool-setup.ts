@@ -1,12 +1,12 @@
 // The pools of the revision: told to ipam-svc and net-svc at the boot, and again until they stand where storage or network did not
 // let them, so that making room is all that somebody has to do.
-import { Fault } from '../../shared/ipc/fault.ts';
 import { type Overlap, overlapMessage } from '../../shared/revision/host-overlap.ts';
 import type { Problem, Revision } from '../../shared/revision/revision.ts';
 import type { HealthReason } from '../../shared/schema/health.ts';
-import type { InterfacesByPool, Pool } from '../../shared/schema/network.ts';
+import type { Pool } from '../../shared/schema/network.ts';
 import { type Clock, sleep } from './clock.ts';
 import type { Container } from './container.ts';
+import { tellLeases } from './lease-telling.ts';
 import type { Ask, Peers } from './peers.ts';
 
 export interface Configured {
@@ -23,8 +23,8 @@ export async function configure(revision: Revision, peers: Peers, ask: Ask, noth
   const makeLinks = () => ask(() => peers.net.configure({ pools }));
   const early = nothingRuns ? makeLinks() : undefined;
   const [leases] = await Promise.all([tellLeases(revision, pools, peers, ask), early]);
-  if (leases === 'tooMany') {
-    const message = `${revision.reservations.length} fixed addresses are more than fit what ipam-svc is told at once`;
+  if (leases === 'tooMuch') {
+    const message = `${pools.length} pools with ${revision.reservations.length} fixed addresses are more than ipam-svc can be told`;
     return { refused: [{ path: 'device.json.network', code: 'TOO_MANY_ADDRESSES', message }], reasons: [] };
   }
   if (!leases.ok) {
@@ -36,6 +36,8 @@ export async function configure(revision: Revision, peers: Peers, ask: Ask, noth
         const message = `address ${address} of pool ${pool} is held by ${holder}; choose another or release that lease`;
         return { refused: [{ path: container, code: 'ADDRESS_TAKEN', message }], reasons: [] };
       }
+      case 'PARTS_MISSING':
+        return { refused: [], reasons: [poolsReason('ipam-svc has restarted meanwhile')] };
       case 'JOURNAL_UNWRITABLE':
         return { refused: [], reasons: [poolsReason(`leases cannot be written: ${leases.error.reason}`)] };
     }
@@ -48,43 +50,6 @@ export async function configure(revision: Revision, peers: Peers, ask: Ask, noth
     case 'NET_FAILED':
       return { refused: [], reasons: [poolsReason(`${links.error.step}: ${links.error.reason}`)] };
   }
-}
-
-/** Without its interfaces where they do not fit the message as well: every lease that there is counts as the revision's then. */
-async function tellLeases(revision: Revision, pools: Pool[], { ipam }: Pick<Peers, 'ipam'>, ask: Ask) {
-  const fixed = { pools, reservations: [...revision.reservations] };
-  for (const told of [{ ...fixed, ...interfacesOf(revision) }, fixed]) {
-    try {
-      return await ask(() => ipam.configure(told));
-    } catch (error) {
-      if (!(error instanceof Fault && error.code === 'BAD_PARAMS')) throw error;
-    }
-  }
-  return 'tooMany';
-}
-
-/**
- * Those of other revisions keep no address and no MAC from what this one fixes. Where nothing is fixed they change nothing, and would be many.
- * Reservations of containers that it does not have are kept for a rollback.
- */
-function interfacesOf({ containers, reservations }: Revision): { readonly interfaces?: InterfacesByPool } {
-  const byPool: Record<string, Record<string, string | null>> = {};
-  const add = (pool: string, container: string, name: string, mac: string | null): void => {
-    byPool[pool] ??= {};
-    byPool[pool][`${container}/${name}`] = mac;
-  };
-  const present = new Set(containers.map(({ name }) => name));
-  // Also of containers that bring their addresses themselves.
-  for (const { pool, container, interface: name } of reservations)
-    if (present.has(container)) add(pool, container, name, null);
-  let fixesAny = reservations.length > 0;
-  for (const { name: container, network } of containers) {
-    for (const { pool, interface: name, mac = null } of network.mode === 'pool' ? network.interfaces : []) {
-      add(pool, container, name, mac);
-      fixesAny ||= mac !== null;
-    }
-  }
-  return fixesAny ? { interfaces: byPool } : {};
 }
 
 /** What the machine has on a macvlan's parent is in the pool's subnet, and must be nobody's lease. */

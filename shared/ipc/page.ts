@@ -26,6 +26,15 @@ export function pageFrom<R>(rows: readonly R[], index: number, keyOf: (row: R) =
   return { rows: page, next: undefined };
 }
 
+/** All of `rows`, cut into pages. */
+export function pagesOf<R>(rows: readonly R[]): R[][] {
+  const pages: R[][] = [];
+  for (let from = 0; from < rows.length; from += pages.at(-1)?.length ?? rows.length) {
+    pages.push(pageFrom(rows, from, () => '').rows);
+  }
+  return pages;
+}
+
 /** Where a list in the order of `keyOf` goes on after `after`, whether that row is there still or not. */
 export function indexAfter<R>(rows: readonly R[], after: string | undefined, keyOf: (row: R) => string): number {
   if (after === undefined) return 0;

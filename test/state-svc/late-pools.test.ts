@@ -4,7 +4,7 @@ import { describe, it } from 'node:test';
 import { eventually, PATIENCE_MS } from '../kit/eventually.ts';
 import { POOL, TRIAL } from './device.ts';
 import { APP, health, POOLED, useDevices } from './kit.ts';
-import { command, deviceForEach, install, onDisk, progressOf, reaches, TESTING_LIVE } from './updates-kit.ts';
+import { command, deviceForEach, install, onDisk, reaches, TESTING_LIVE } from './updates-kit.ts';
 
 const open = useDevices();
 const openRunning = deviceForEach();
@@ -62,31 +62,66 @@ describe('pools that come late', () => {
   });
 });
 
-describe('pools that ipam-svc cannot be told of', () => {
-  it('are told without interfaces where these do not fit as well', async () => {
-    const it = await open(fixed(300), NETWORK);
+describe('pools that fit no message', () => {
+  const names = (it: Awaited<ReturnType<typeof open>>) => Object.keys(it.world.interfaces?.[WIDE] ?? {}).sort();
+  const isWhole = (it: Awaited<ReturnType<typeof open>>, count: number) => {
+    const wanted = Object.keys(fixed(count)).sort();
+    assert.deepEqual(it.world.reservations.map(({ container }) => container).sort(), wanted);
+    assert.deepEqual(
+      names(it),
+      wanted.map((name) => `${name}/eth0`),
+    );
+  };
+
+  it('are told in parts, with all addresses and interfaces', async () => {
+    const it = await open(fixed(400), NETWORK);
     await (await it.boot()).settled;
-    assert.deepEqual([it.world.reservations.length, it.world.interfaces], [300, undefined]);
+    isWhole(it, 400);
+    assert.ok(it.world.calls.filter((call) => call.startsWith('ipam.prepare')).length > 2);
     assert.deepEqual(await health(it), []);
   });
 
+  it('are told anew where ipam-svc restarts in the middle', async () => {
+    const it = await open(fixed(400), NETWORK);
+    it.world.troubles.set('ipam.prepare 1', 'die');
+    const { settled } = await it.boot();
+    await it.until(() => it.clock.armed().includes(50));
+    it.clock.advance(50);
+    await settled;
+    isWhole(it, 400);
+    assert.ok(it.world.calls.filter((call) => call === 'ipam.prepare 0').length > 1);
+  });
+});
+
+describe('pools that ipam-svc cannot be told of', () => {
+  /** The machine has more addresses on the parent of all these than a message holds, told for each. */
+  const lans = Array.from({ length: 6 }, (_, index): [string, object] => [
+    `lan${index}`,
+    { type: 'macvlan', parent: 'eth0', subnet: `10.${2 + index}.0.0/16`, gateway: `10.${2 + index}.0.1` },
+  ]);
+  const CROWDED = { network: { pools: { ...NETWORK.network.pools, ...Object.fromEntries(lans) } } };
+  const crowd = (it: Awaited<ReturnType<typeof open>>) => {
+    it.world.hostAddresses = Array.from({ length: 1200 }, (_, index) => `10.2.${1 + (index >> 8)}.${index & 255}`);
+  };
+
   it('refuse the revision', async () => {
-    const it = await open(fixed(380), NETWORK);
+    const it = await open(fixed(3), CROWDED);
+    crowd(it);
     await (await it.boot()).settled;
     const [reason] = await health(it);
     assert.deepEqual([reason?.code, reason?.subject], ['REVISION_REFUSED', 'device.json.network']);
-    assert.match(reason?.message ?? '', /^TOO_MANY_ADDRESSES: .*380/);
+    assert.match(reason?.message ?? '', /^TOO_MANY_ADDRESSES: 8 pools with 3 fixed addresses/);
   });
 
   it('have an update rolled back', async () => {
-    const it = await openRunning({ a: APP }, NETWORK);
-    await install(it, 'locals/x', { a: { ...APP, logs: [] }, ...fixed(380) }, NETWORK);
+    const it = await openRunning({ a: APP }, CROWDED);
+    crowd(it);
+    await install(it, 'locals/x', { a: { ...APP, logs: [] } }, CROWDED);
+    const isGivenUp = it.until(() => it.lines.some((line) => line.includes('locals/x did not make it')));
     assert.equal(await command(it, 'LOCAL_RUN', 'locals/x'), 'accepted');
-    await eventually('the update failed', PATIENCE_MS, async () => {
-      // lxc-svc takes so many requests at a time, and is asked again by the clock.
-      it.clock.advance(1_000);
-      return (await progressOf(it, 'locals/x'))['status-msg'] === PROBLEM;
-    });
+    await isGivenUp;
+    it.world.hostAddresses = [];
+    await reaches(it, 'locals/x', PROBLEM);
     assert.deepEqual(onDisk(it).failed, ['locals/x']);
     await it.untilStatus('a', 'STARTED');
   });

@@ -2,6 +2,7 @@
 // die where a test says so.
 
 import { ipamContract } from '../../services/ipam-svc/contract.ts';
+import { createPreparedParts, joined } from '../../services/ipam-svc/prepared-parts.ts';
 import { logContract } from '../../services/log-svc/contract.ts';
 import { lxcContract } from '../../services/lxc-svc/contract.ts';
 import { netContract } from '../../services/net-svc/contract.ts';
@@ -126,8 +127,17 @@ export function createWorld(nowMs: () => number, onCall: () => void): World {
 
   const connectIpam = (): void => {
     const channel = bus?.connect('ipam-svc');
+    const parts = createPreparedParts();
     channel?.serve(ipamContract, {
-      configure: async ({ pools, reservations, interfaces }) => {
+      prepare: async ({ set, index, ...part }) => {
+        await enter('ipam-svc', 'ipam.prepare', String(index));
+        parts.add(set, index, part);
+        return ok({});
+      },
+      configure: async ({ prepared, pools, ...own }) => {
+        const before = prepared === undefined ? [] : parts.take(prepared.set, prepared.count);
+        if (before === undefined) return fail({ code: 'PARTS_MISSING' });
+        const { reservations, interfaces } = joined([...before, own]);
         world.reservations = reservations;
         world.pools = pools;
         world.interfaces = interfaces;
