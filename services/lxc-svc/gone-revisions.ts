@@ -65,10 +65,16 @@ async function removeGoneOf(
       name !== 'locals' &&
       revisionName.safeParse(name).success &&
       !inUse.has(name) &&
-      !isThere(join(places.storage, 'trails', name)) &&
-      (isOurs || isLastOf(places, join(folder, name))),
+      !isThere(join(places.storage, 'trails', name)),
   );
-  const moved = gone.map((name) => ({ name, to: moveAway(folder, name) }));
+  const moved = gone.flatMap((name) => {
+    try {
+      return isOurs || isLastOf(places, join(folder, name)) ? [{ name, to: moveAway(folder, name) }] : [];
+    } catch (error) {
+      onStuck(join(folder, name), error);
+      return [];
+    }
+  });
   const stuck = await removeMoved(folder, onStuck);
   return moved.filter(({ to }) => !stuck.has(to)).map(({ name }) => name);
 }

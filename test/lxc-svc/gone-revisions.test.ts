@@ -5,6 +5,10 @@ import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { after, before, describe, it } from 'node:test';
 import { markRevision, removeGoneRevisions } from '../../services/lxc-svc/gone-revisions.ts';
+import { mount, unmount } from '../../shared/kernel/mount.ts';
+import { reexecInNamespaces } from '../kit/namespaced.ts';
+
+reexecInNamespaces(import.meta.filename);
 
 let folder: string;
 before(() => {
@@ -126,5 +130,20 @@ describe('volumes of revisions that are gone', () => {
     markRevision(tree, root, '6');
     assert.deepEqual(await collect(tree, root), ['6']);
     assert.deepEqual(readdirSync(join(root, 'revision')), []);
+  });
+
+  it('go beside one that cannot be moved away, and that one when it can be', async () => {
+    const tree = treeOf('busy');
+    const root = diskOf('in-use', '2', '3', '4');
+    const said: string[] = [];
+    const removal = { places: tree, used: () => new Set<string>(), onStuck: (path: string) => void said.push(path) };
+    for (const revision of ['2', '4']) mount('test', join(root, 'revision', revision), 'tmpfs', 0);
+    try {
+      assert.deepEqual(await removeGoneRevisions({ root, isOurs: true }, removal), ['3']);
+      assert.deepEqual(said, [join(root, 'revision/2'), join(root, 'revision/4')]);
+    } finally {
+      for (const revision of ['2', '4']) unmount(join(root, 'revision', revision));
+    }
+    assert.deepEqual(await remove(tree, root, true), ['2', '4']);
   });
 });
