@@ -21,9 +21,10 @@ interface Removal {
  * then only that is left which cannot be removed.
  */
 export async function removeTree(path: string): Promise<void> {
-  const errors: unknown[] = [];
+  // No more than one: there may be as many as files.
+  let first: unknown;
   const failed = (error: unknown): void => {
-    if (!isGone(error)) errors.push(error);
+    if (!isGone(error)) first ??= error;
   };
   try {
     if (!(await promises.lstat(path)).isDirectory()) return await promises.unlink(path);
@@ -37,11 +38,11 @@ export async function removeTree(path: string): Promise<void> {
       await emptyFolder(path, 1, { lift, failed });
       if (lifted === before) break;
     }
-    if (errors.length === 0) await promises.rmdir(path);
+    if (first === undefined) await promises.rmdir(path);
   } catch (error) {
     failed(error);
   }
-  if (errors.length > 0) throw errors[0];
+  if (first !== undefined) throw first;
 }
 
 async function emptyFolder(path: string | Buffer, depth: number, removal: Removal): Promise<void> {

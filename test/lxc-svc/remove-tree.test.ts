@@ -11,9 +11,11 @@ import {
 } from 'node:fs';
 import { join } from 'node:path';
 import { after, before, describe, it } from 'node:test';
+import { setImmediate as nextTurn } from 'node:timers/promises';
+import { queryObjects } from 'node:v8';
 import { Worker } from 'node:worker_threads';
 import { removeTree } from '../../services/lxc-svc/remove-tree.ts';
-import { mount, unmount } from '../../shared/kernel/mount.ts';
+import { MS_RDONLY, MS_REMOUNT, mount, unmount } from '../../shared/kernel/mount.ts';
 import { PATIENCE_MS } from '../kit/eventually.ts';
 import { reexecInNamespaces } from '../kit/namespaced.ts';
 
@@ -117,6 +119,31 @@ describe('lxc-svc.removeTree', () => {
     }
     await removeTree(path);
     assert.equal(existsSync(path), false);
+  });
+
+  it('keeps one error of all the files that it cannot remove', async () => {
+    const path = join(folder, 'read-only');
+    mkdirSync(join(path, 'mounted'), { recursive: true });
+    mount('test', join(path, 'mounted'), 'tmpfs', 0);
+    try {
+      for (let file = 0; file < 500; file += 1) writeFileSync(join(path, `mounted/${file}`), '');
+      mount('test', join(path, 'mounted'), 'tmpfs', MS_REMOUNT | MS_RDONLY);
+      const before = queryObjects(Error, { format: 'count' });
+      let [isDone, most] = [false, 0];
+      const removed = assert.rejects(removeTree(path), /EROFS/).finally(() => {
+        isDone = true;
+      });
+      // A look is a collection of garbage, and dear: in a turn one file at most is tried.
+      for (let turn = 0; !isDone; turn += 1) {
+        await nextTurn();
+        if (turn % 1_000 !== 0) continue;
+        most = Math.max(most, queryObjects(Error, { format: 'count' }) - before);
+      }
+      await removed;
+      assert.ok(most < 100, `${most} errors`);
+    } finally {
+      unmount(join(path, 'mounted'));
+    }
   });
 
   it('takes what another removal has removed meanwhile as done', async () => {
