@@ -2,9 +2,10 @@
 // the last process of the previous tree is gone, however that one ended. Both files are for root alone: whoever can open a file, if only
 // to read it, can hold its lock for good.
 //   <rundir>/lock
-//   <storage>/supervisor/lock   empty
-import { closeSync, constants, existsSync, mkdirSync, openSync, statSync } from 'node:fs';
+//   <storage>/supervisor/lock   empty; made by who holds the lock of <storage> itself, which stands for it where it cannot be made
+import { closeSync, constants, existsSync, mkdirSync, openSync } from 'node:fs';
 import { dirname, join } from 'node:path';
+import { KernelError } from '../../shared/kernel/libc.ts';
 import { tryLock } from '../../shared/kernel/lock.ts';
 import { makeFolders } from '../../shared/kernel/make-folders.ts';
 import type { Places } from './spawn-arguments.ts';
@@ -13,7 +14,7 @@ import type { Places } from './spawn-arguments.ts';
 export const PREDECESSOR_MS = 5_000;
 const RETRY_MS = 10;
 const LOCK_MODE = 0o600;
-/** Nothing can be made there: no room, or nothing may be written. */
+/** Nothing can be made there: no room, or nothing may be written. Then the folder stands for it, as long as it is held. */
 const UNWRITABLE = new Set(['EDQUOT', 'ENOSPC', 'EROFS']);
 
 export interface TreeLock {
@@ -23,19 +24,20 @@ export interface TreeLock {
   readonly isFirst: boolean;
 }
 
-/** Rejects when another tree still lives on one of both after `patienceMs`. */
+/** Rejects when another tree still lives on one of both after `patienceMs`, and when that cannot be found out. */
 export async function lockTree(
   { rundir, storage }: Pick<Places, 'rundir' | 'storage'>,
   patienceMs: number,
 ): Promise<TreeLock> {
-  mkdirSync(rundir, { recursive: true, mode: 0o755 });
   const path = join(rundir, 'lock');
-  const isFirst = !existsSync(path);
   const until = performance.now() + patienceMs;
-  const rundirFd = openSync(path, 'w', LOCK_MODE);
-  if (!(await isLocked(rundirFd, until))) {
-    throw new Error(`${path} is held: another supervisor runs on ${rundir}; stop it, or give --rundir another folder`);
-  }
+  const { fd: rundirFd, isFirst } = await telling(path, async () => {
+    mkdirSync(rundir, { recursive: true, mode: 0o755 });
+    const isNew = !existsSync(path);
+    const fd = openSync(path, 'w', LOCK_MODE);
+    if (await isLocked(fd, until)) return { fd, isFirst: isNew };
+    throw new InUse(`${path} is held: another supervisor runs on ${rundir}; stop it, or give --rundir another folder`);
+  });
   try {
     return { fds: [rundirFd, await lockStorage(storage, until - performance.now())], isFirst };
   } catch (error) {
@@ -46,27 +48,68 @@ export async function lockTree(
 
 /** Answers a descriptor that holds it. Rejects as `lockTree`. */
 export async function lockStorage(storage: string, patienceMs: number): Promise<number> {
-  const fd = openStorageLock(storage);
-  if (await isLocked(fd, performance.now() + patienceMs)) return fd;
-  throw new Error(`${storage} is in use by another Berth; stop it, or name a copy`);
+  const path = join(storage, 'supervisor/lock');
+  const until = performance.now() + patienceMs;
+  const lock = async (fd: number): Promise<number> => {
+    if (await isLocked(fd, until)) return fd;
+    throw new InUse(`${storage} is in use by another Berth; stop it, or name a copy`);
+  };
+  return await telling(path, async () => {
+    const there = openLock(path);
+    if (there !== undefined) return await lock(there);
+    // Nobody makes the file while somebody who could not has the folder instead.
+    const folder = await lock(openSync(storage, constants.O_RDONLY | constants.O_DIRECTORY)).catch(unlockable);
+    if (folder === undefined) return await lock(makeLock(path));
+    try {
+      const made = await lock(openLock(path) ?? makeLock(path));
+      closeSync(folder);
+      return made;
+    } catch (error) {
+      // Better a storage that others can keep from starting than two trees on one.
+      if (UNWRITABLE.has(codeOf(error))) return folder;
+      closeSync(folder);
+      throw error;
+    }
+  });
 }
 
-/**
- * Of a file, which is the same one in every sandbox and behind every mount. Where it is not there and cannot be made, the folder itself
- * stands for it: better a storage that others can keep from starting than two trees on one.
- */
-function openStorageLock(storage: string): number {
-  const path = join(storage, 'supervisor/lock');
-  statSync(storage);
+/** The file is the same one in every sandbox and behind every mount. Undefined: there is none. */
+function openLock(path: string): number | undefined {
   try {
-    makeFolders(dirname(path), 0o755);
     // To be written, as NFS locks nothing else exclusively.
-    return openSync(path, constants.O_RDWR | constants.O_CREAT | constants.O_NOFOLLOW, LOCK_MODE);
+    return openSync(path, constants.O_RDWR | constants.O_NOFOLLOW);
   } catch (error) {
-    if (!UNWRITABLE.has((error as NodeJS.ErrnoException).code ?? '')) throw error;
-    return openSync(existsSync(path) ? path : storage, constants.O_RDONLY);
+    if (codeOf(error) === 'ENOENT') return undefined;
+    if (codeOf(error) === 'EROFS') return openSync(path, constants.O_RDONLY | constants.O_NOFOLLOW);
+    throw error;
   }
 }
+
+function makeLock(path: string): number {
+  makeFolders(dirname(path), 0o755);
+  return openSync(path, constants.O_RDWR | constants.O_CREAT | constants.O_NOFOLLOW, LOCK_MODE);
+}
+
+/** Undefined: NFS locks no folder, for anybody (EBADF, flock(2)). */
+function unlockable(error: unknown): undefined {
+  if (!(error instanceof KernelError) || error.errno !== 'EBADF') throw error;
+}
+
+class InUse extends Error {}
+
+/** What the system refuses (EACCES, EIO, EMFILE, …) is no reason to go on without. */
+async function telling<T>(path: string, take: () => Promise<T>): Promise<T> {
+  try {
+    return await take();
+  } catch (error) {
+    if (error instanceof InUse) throw error;
+    const reason = error instanceof Error ? error.message : String(error);
+    throw new Error(`${path} cannot be locked, so nobody knows whether another Berth runs there: ${reason}`);
+  }
+}
+
+const codeOf = (error: unknown): string =>
+  error instanceof Error && 'code' in error && typeof error.code === 'string' ? error.code : '';
 
 /** False when somebody else had it until then: the descriptor is closed, as it is when this rejects. */
 async function isLocked(fd: number, untilMs: number): Promise<boolean> {

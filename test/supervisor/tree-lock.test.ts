@@ -1,8 +1,19 @@
 // Who may have a rundir and a storage: one tree at a time, whatever ways lead there.
 import assert from 'node:assert/strict';
-import { type ChildProcess, spawn, spawnSync } from 'node:child_process';
+import { type ChildProcess, execFileSync, spawn, spawnSync } from 'node:child_process';
 import { once } from 'node:events';
-import { chmodSync, closeSync, constants, mkdirSync, mkdtempSync, openSync, readdirSync, rmSync } from 'node:fs';
+import {
+  chmodSync,
+  closeSync,
+  constants,
+  mkdirSync,
+  mkdtempSync,
+  openSync,
+  readdirSync,
+  rmSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, it } from 'node:test';
@@ -91,6 +102,66 @@ describe('supervisor.treeLock', () => {
     assert.deepEqual(readdirSync(join(folder, 'storage')), []);
   });
 
+  it('is not made by who may write while somebody who could not holds the folder', async () => {
+    const storage = join(folder, 'storage');
+    execFileSync('mount', ['-t', 'tmpfs', '-o', 'nr_inodes=1', 'berth-lock-test', storage]);
+    try {
+      const first = await take('run', 'storage');
+      execFileSync('mount', ['-o', 'remount,nr_inodes=100', storage]);
+      await assert.rejects(take('other', 'storage'), /in use by another Berth/);
+      assert.deepEqual(readdirSync(storage), []);
+      give(first);
+      give(await take('other', 'storage'));
+      assert.deepEqual(readdirSync(storage), ['supervisor']);
+    } finally {
+      for (const lock of [...held]) give(lock);
+      execFileSync('umount', [storage]);
+    }
+  });
+
+  it('needs no lock of the folder, once there is a file', async () => {
+    give(await take('run', 'storage'));
+    const fd = openSync(join(folder, 'storage'), constants.O_RDONLY);
+    assert.equal(tryLock(fd), true);
+    await take('run', 'storage');
+    closeSync(fd);
+  });
+
+  it('is told, and not gone without, where the system does not let it be had', async () => {
+    const lock = join(folder, 'storage/supervisor/lock');
+    const refused = async (reason: RegExp): Promise<void> => {
+      await assert.rejects(take('run', 'storage'), ({ message }: Error) => {
+        assert.ok(message.startsWith(`${lock} cannot be locked, so nobody knows whether another Berth runs there: `));
+        assert.match(message, reason);
+        return true;
+      });
+    };
+    writeFileSync(join(folder, 'storage/supervisor'), '');
+    await refused(/ENOTDIR: not a directory/);
+    rmSync(join(folder, 'storage/supervisor'));
+    mkdirSync(join(folder, 'storage/supervisor'));
+    symlinkSync('/nowhere', lock);
+    await refused(/ELOOP: too many symbolic links/);
+    rmSync(lock);
+    mkdirSync(lock);
+    await refused(/EISDIR: illegal operation on a directory/);
+    const unprivileged = ['--reuid=65534', '--regid=65534', '--clear-groups'];
+    chmodSync(folder, 0o755);
+    rmSync(lock, { recursive: true });
+    const node = [
+      process.execPath,
+      '--import',
+      'tsx',
+      '--input-type=module',
+      '--eval',
+      PROGRAM,
+      join(folder, 'storage'),
+    ];
+    const { status, stderr } = spawnSync('setpriv', [...unprivileged, ...node], { encoding: 'utf8' });
+    assert.equal(status, 1);
+    assert.match(stderr, /lock cannot be locked, .*: EACCES: permission denied, open/);
+  });
+
   it('cannot be held by other users, who may read all of the storage', async () => {
     chmodSync(folder, 0o755);
     give(await take('run', 'storage'));
@@ -117,8 +188,10 @@ describe('supervisor.treeLock', () => {
   });
 
   it('has nothing open when there is no storage', async () => {
-    await assert.rejects(lockStorage(join(folder, 'nowhere'), 0), { code: 'ENOENT' });
-    await assert.rejects(take('run', 'nowhere'), { code: 'ENOENT' });
+    const message =
+      /nowhere\/supervisor\/lock cannot be locked, .*: ENOENT: no such file or directory, open '.*nowhere'$/;
+    await assert.rejects(lockStorage(join(folder, 'nowhere'), 0), { message });
+    await assert.rejects(take('run', 'nowhere'), { message });
     await take('run', 'storage');
   });
 });
