@@ -131,7 +131,11 @@ function lendAddress(
   lent.add(wanted);
   const step = `remove address ${pool.gateway} of bridge ${pool.bridge}`;
   undo.add(step, () => {
-    withHost((host) => host.apply([{ step, message: deleteAddress(wanted) }]));
+    withHost((host) => {
+      // What failed may have come before it was added.
+      const isThere = host.dump('list addresses', dumpAddresses()).map(decodeAddress).some(isSameAddress(wanted));
+      if (isThere) host.apply([{ step, message: deleteAddress(wanted) }]);
+    });
     lent.drop(wanted);
   });
 }
