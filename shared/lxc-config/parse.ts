@@ -1,5 +1,5 @@
 // Reads and writes LXC's configuration format (lxc.container.conf(5)) as LXC 5.0 does, keeping where each line came from. Pure.
-import { readFstab, withMounts } from './fstab.ts';
+import { isMountComment, readFstab, withMounts } from './fstab.ts';
 
 export interface LxcEntry {
   /** Starts with `lxc.`. */
@@ -115,7 +115,7 @@ export function parseLxcConfig(
     const key = trimBlanks(trimmed.slice(0, equals));
     const value = unquote(trimBlanks(trimmed.slice(equals + 1)));
     if (key === 'lxc.include') includeFile(value, place, files);
-    else entries.push({ key, value, ...place });
+    else if (key !== 'lxc.mount.entry' || !isMountComment(value)) entries.push({ key, value, ...place });
   }
 
   function includeFile(written: string, place: Place, files: readonly string[]): void {

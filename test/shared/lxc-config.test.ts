@@ -132,6 +132,18 @@ describe('lxcConfig.parse', () => {
     assert.deepEqual(read('lxc.mount.fstab = /etc/fstab'), []);
   });
 
+  it('passes over mounts that are comments', () => {
+    const mounts = (...values: readonly string[]) =>
+      parseLxcConfig(values.map((value) => `lxc.mount.entry = ${value}\n`).join(''), 'conf').entries.map(
+        ({ value }) => value,
+      );
+    assert.deepEqual(mounts('#/x dev none bind,create=dir', 'a b c', '"\t# a pantavisor c"', '/a#b c d', ''), [
+      'a b c',
+      '/a#b c d',
+      '',
+    ]);
+  });
+
   it('says which file of mounts it has not, and where one says what cannot be', () => {
     const files = { f: 'a b c\nd\re f', many: 'a b c\n'.repeat(10_000) };
     const reasons = (path: string) =>
