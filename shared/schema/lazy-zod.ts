@@ -106,12 +106,13 @@ export const minLength = lazily(zod.minLength);
 export const maxLength = lazily(zod.maxLength);
 export const NEVER = zod.NEVER;
 
+const lazyCatch = lazily(zod.catch);
 const lazyDefault = lazily(zod._default);
 const lazyEnum = lazily(zod.enum);
 const lazyNull = shared(zod.null);
 const lazyUndefined = shared(zod.undefined);
 
-export { lazyDefault as _default, lazyEnum as enum, lazyNull as null, lazyUndefined as undefined };
+export { lazyCatch as catch, lazyDefault as _default, lazyEnum as enum, lazyNull as null, lazyUndefined as undefined };
 
 export function toJSONSchema(schema: unknown, options: unknown): unknown {
   return Reflect.apply(zod.toJSONSchema, undefined, [settled(schema), options]);

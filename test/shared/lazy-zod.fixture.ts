@@ -37,7 +37,9 @@ const even = z.pipe(
 const shared = z.string();
 const row = z.strictObject({ name: shared.check(z.maxLength(3)), also: shared, size: z._default(z.int(), 4) });
 const wider = z.object({ ...row.shape, more: z.optional(z.array(row).check(z.minLength(1))) });
+const either = z.looseObject({ level: z.catch(z.optional(z.string()), undefined) });
 const samples: readonly unknown[] = [
+  either.safeParse({ level: 1 }),
   even.safeParse('12').data,
   even.safeParse('13').error?.issues,
   even.safeParse('x').error?.issues,
