@@ -2,6 +2,7 @@
 import type { Logger } from '../../shared/log/logger.ts';
 import { revisionName } from '../../shared/schema/names.ts';
 import type { CommandOp } from '../../shared/schema/steps.ts';
+import { FACTORY } from './boot-state.ts';
 import type { Reboots } from './reboot-request.ts';
 import type { StepStore } from './step-store.ts';
 import type { RunHow } from './update-run.ts';
@@ -33,7 +34,6 @@ export interface CommandContext {
   collectGarbage(): Promise<number>;
 }
 
-const FACTORY = '0';
 const RETRY_AFTER_SECONDS = 5;
 
 const UNSUPPORTED: Partial<Readonly<Record<CommandOp, string>>> = {
@@ -72,28 +72,16 @@ export function createCommands(context: CommandContext): Commands {
     });
   };
 
-  /** The state of `source` becomes that of revision 0. */
-  const makeFactory = async (source: string): Promise<CommandFailure | undefined> => {
-    const text = await steps.stateText(source);
-    if (text === undefined) return { code: 'NO_SUCH_STEP', name: source };
-    if (await steps.has(FACTORY)) await steps.replaceState(FACTORY, text);
-    else await steps.put(FACTORY, text, new Map());
-    return undefined;
-  };
-
-  /** Asked for once it is what it is to be: whoever starts next would run the old one. */
+  /** Its state becomes that of revision 0, which is run, and tried as any other: it need not have been run before. */
   const factoryFrom = async (payload: string): Promise<CommandFailure | undefined> => {
     const source = payload === '' ? context.current() : payload;
     const missing = await refusedName(source);
     if (missing !== undefined) return missing;
-    const { status } = await steps.progress(source);
-    // What is rolled back to must have been seen to run.
-    if (status !== 'DONE' && status !== 'UPDATED') {
-      return { code: 'UNSUPPORTED', reason: `revision ${source} was not found to be stable yet; run it first` };
-    }
-    const failure = source === FACTORY ? undefined : await makeFactory(source);
-    if (failure !== undefined) return failure;
+    const text = await steps.stateText(source);
+    if (text === undefined) return { code: 'NO_SUCH_STEP', name: source };
+    if (source !== FACTORY) await updates.replaceFactory(text);
     const how: RunHow = { once: false, commit: false };
+    // Once it is what it is to be: whoever starts next would run the old one.
     await updates.ask(FACTORY, how);
     return start(`making revision ${source} the factory revision`, () => updates.run(FACTORY, how));
   };

@@ -32,7 +32,7 @@ export function createUpdateRun(
   { trial, goBack }: { readonly trial: UpdateTrial; readonly goBack: GoBack },
 ): UpdateRun {
   const { clock, tail, store } = context;
-  const { log, bootLog, progress, hooks } = books;
+  const { log, bootLog, progress, hooks, factory } = books;
   const { boot } = bootLog;
   let handled: string | undefined;
 
@@ -44,7 +44,10 @@ export function createUpdateRun(
     await progress.fail(revision, stage);
     // After it was told: who starts in between tries it once more, and nobody waits for a word that never comes. So does who starts after
     // a service that ends.
-    if (!books.isClosed) await bootLog.advanceAnyway({ kind: 'dropped', revision });
+    if (!books.isClosed) {
+      await bootLog.advanceAnyway({ kind: 'dropped', revision });
+      await factory.settle();
+    }
     if (books.refused === revision) books.refused = undefined;
   };
 
@@ -76,6 +79,7 @@ export function createUpdateRun(
   const reboot = async (revision: string, isAgain: boolean): Promise<void> => {
     if ((await books.leave('UPDATE', `to run revision ${revision}`, isAgain)) || books.isClosed) return;
     await bootLog.advanceAnyway({ kind: 'failed', carried: {} });
+    await factory.settle();
     await progress.fail(revision, 'internal');
   };
 

@@ -34,7 +34,7 @@ export function createUpdateStart(
   }: { readonly trial: UpdateTrial; readonly goBack: GoBack; readonly way: Pick<UpdateRun, 'run' | 'reboot'> },
 ): UpdateStart {
   const { clock, store, reboots, life } = context;
-  const { log, bootLog, progress, hooks } = books;
+  const { log, bootLog, progress, hooks, factory } = books;
   const { boot } = bootLog;
   let inherited: Asked | undefined;
   let isNewLife = false;
@@ -110,6 +110,7 @@ export function createUpdateStart(
         const { trying: _trying, updated: _updated, ...done } = boot();
         bootLog.adopt(done);
       }
+      await factory.settle();
       return readCandidate(store, runningOf(boot()));
     },
     async settle() {
