@@ -91,6 +91,9 @@ describe('scripts/uninstall', () => {
         relative.stderr,
         /config: PV_SYSTEM_RUNDIR real\/pv is not an absolute path, so nothing was removed/,
       );
+      const image = 'mkdir /run/image && BERTH_DIST=/run/build scripts/install --destdir /run/image';
+      const fromImage = machine.run(`${image} && scripts/uninstall --destdir /run/image`);
+      assert.equal(fromImage.status, 0, fromImage.stderr);
       const gone = machine.run(`cp /run/config ${there} && umount /run/real/pv/lxc && /usr/local/lib/berth/uninstall`);
       assert.equal(gone.status, 0, gone.stderr);
     } finally {
