@@ -40,6 +40,8 @@ const ONWARD = ['', 'LOG', 'NFLOG', 'ULOG'];
 const GOES_ON: Verdict = { decides: false, refusesAll: false, endsInRefusal: false };
 const REFUSALS = ['DROP', 'REJECT'];
 const REFUSES: Verdict = { decides: true, refusesAll: true, endsInRefusal: true };
+/** In FORWARD itself; a RETURN there leads to the policy. */
+const LETS_ALL = ['ACCEPT', 'RETURN'];
 /** ACCEPT, RETURN, and what we do not know. */
 const DECIDES: Verdict = { decides: true, refusesAll: false, endsInRefusal: false };
 
@@ -52,13 +54,16 @@ export function forwardPlace(saved: string, ownChain: string): ForwardPlace {
   const rest = others.findIndex(({ isBare, target }) => isBare && verdictOf(verdicts, target).refusesAll);
   const index =
     others.slice(0, rest < 0 ? undefined : rest).findLastIndex(({ target }) => verdictOf(verdicts, target).decides) + 1;
-  const dropping = others
+  // What stands behind a rule that lets everything through is never asked.
+  const open = others.findIndex(({ isBare, target }) => isBare && LETS_ALL.includes(target));
+  const asked = open < 0 ? others : others.slice(0, open);
+  const dropping = asked
     .slice(0, index)
     .find(({ isBare, target }) => isBare && verdictOf(verdicts, target).endsInRefusal);
   return {
     index,
     isLast: index === others.length,
-    isShut: rest >= 0,
+    isShut: rest >= 0 && rest < asked.length,
     isTaken: all.length === others.length + 1 && all[index]?.target === ownChain,
     droppingBefore: dropping?.target ?? '',
   };

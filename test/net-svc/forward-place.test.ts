@@ -44,6 +44,18 @@ describe('the place in a FORWARD chain', () => {
     });
   });
 
+  it('is in a chain that is shut, unless all is let through before', () => {
+    assert.ok(place('-A FORWARD -j DROP').isShut);
+    assert.ok(place('-A FORWARD -s 192.0.2.9/32 -j ACCEPT', '-A FORWARD -j A', '-A A -j REJECT').isShut);
+    assert.ok(!place('-A FORWARD -i eth0 -j DROP').isShut);
+    for (const open of ['ACCEPT', 'RETURN']) {
+      assert.ok(!place(`-A FORWARD -j ${open}`, '-A FORWARD -j DROP').isShut);
+      const dropping = ['-A FORWARD -j A', '-A A -s 192.0.2.9/32 -j ACCEPT', '-A A -j DROP'];
+      assert.equal(place(`-A FORWARD -j ${open}`, ...dropping).droppingBefore, '');
+      assert.equal(place(...dropping, `-A FORWARD -j ${open}`).droppingBefore, 'A');
+    }
+  });
+
   it('is found in one pass over however many rules', () => {
     const rules = '-A FORWARD -s 192.0.2.9/32 -j DROP\n'.repeat(300_000);
     const find = () => place(rules);
