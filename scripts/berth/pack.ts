@@ -89,6 +89,8 @@ function parseOptions(argv: readonly string[]): PackOptions | { readonly wrong: 
     if (!revisionName.safeParse(revision).success) {
       return { wrong: `--revision '${revision}': must be 1–64 of A-Z a-z 0-9 . _ -, or locals/ and such a name` };
     }
+    if (revision === 'current')
+      return { wrong: "--revision 'current' is what the API calls the running one; name another" };
     const missing = positionals.find((path) => statSync(path, { throwIfNoEntry: false })?.isDirectory() !== true);
     if (missing !== undefined) return { wrong: `${missing}: no such folder` };
     const out = resolve(output);

@@ -1,8 +1,10 @@
 // Which revision runs, on disk:
 //   <storage>/boot/current.json    a BootState; {"revision":"0"} is one
 // Absent: what Pantavisor left (shared/revision/stock-boot.ts), or revision 0, which is doubtful where another one has been found good.
+import { readlinkSync } from 'node:fs';
 import { join } from 'node:path';
 import { stockRevision } from '../../shared/revision/stock-boot.ts';
+import { revisionName } from '../../shared/schema/names.ts';
 import { readIfPresent, writeAtomically } from './atomic-file.ts';
 import { type BootState, bootState, FACTORY, MAX_NAMED } from './boot-state.ts';
 import type { Read } from './revision-store.ts';
@@ -31,7 +33,7 @@ export function openBootStore(storage: string, steps: Steps): BootStore {
         if (text === undefined) return { ok: true, value: await unnamed(storage, steps) };
         const value: unknown = JSON.parse(text);
         const parsed = bootState.safeParse(value);
-        if (parsed.success) return { ok: true, value: parsed.data };
+        if (parsed.success) return { ok: true, value: withoutLinks(storage, parsed.data) };
         const found = JSON.stringify(value)?.slice(0, 100);
         return refused('CURRENT_INVALID', `holds ${found}, expected {"revision":"<name>"}`);
       } catch (error) {
@@ -44,6 +46,31 @@ export function openBootStore(storage: string, steps: Steps): BootStore {
       return written;
     },
   };
+}
+
+/** An earlier build ran Pantavisor's link as a revision of its own; what it leads to would be garbage then. */
+function withoutLinks(storage: string, state: BootState): BootState {
+  const real = (name: string): string => linkedRevision(join(storage, 'trails', name)) ?? name;
+  const named = <T extends { readonly revision: string }>(each: T): T => ({ ...each, revision: real(each.revision) });
+  const { updated, trying, asked, assumedBeside } = state;
+  return {
+    ...named(state),
+    ...(updated === undefined ? {} : { updated: named(updated) }),
+    ...(trying === undefined ? {} : { trying: named(trying) }),
+    ...(asked === undefined ? {} : { asked: named(asked) }),
+    ...(assumedBeside === undefined ? {} : { assumedBeside: [...new Set(assumedBeside.map(real))] }),
+  };
+}
+
+/** Undefined: it is no link to a revision beside it. */
+function linkedRevision(path: string): string | undefined {
+  try {
+    // Pantavisor's are absolute.
+    const { success, data } = revisionName.safeParse(readlinkSync(path).replace(/^.*\/trails\//, ''));
+    return success ? data : undefined;
+  } catch {
+    return undefined;
+  }
 }
 
 async function unnamed(storage: string, steps: Steps): Promise<BootState> {

@@ -4,7 +4,7 @@
 //   <storage>/trails/<rev>/.pv/progress    how far it has come; absent: it was never run
 //   <storage>/trails/<rev>/.pv/commitmsg
 //   <storage>/trails/<rev>/<path>          hard link to objects/<sha256>
-// <rev> is a name or locals/<name>. What is called .<name>.making is being made, .<name>.replaced has to make way for it.
+// <rev> is a name or locals/<name>, and a folder: Pantavisor has a link to the one that runs beside them, trails/current. What is called .<name>.making is being made, .<name>.replaced has to make way for it.
 import { lstatSync, readdirSync, statSync } from 'node:fs';
 import { link, lstat, mkdir, readdir, rename, rm, writeFile } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
@@ -131,7 +131,8 @@ export function openStepStore(storage: string, log: Logger): StepStore {
     stateText: async (name) => readIfPresent(join(trail(name), '.pvr/json')),
     async arrivedMs(name) {
       try {
-        return statSync(join(trail(name), '.pvr/json'), { throwIfNoEntry: false })?.mtimeMs;
+        const arrivedMs = statSync(join(trail(name), '.pvr/json'), { throwIfNoEntry: false })?.mtimeMs;
+        return lstatSync(trail(name), { throwIfNoEntry: false })?.isDirectory() === true ? arrivedMs : undefined;
       } catch (error) {
         if (errorCode(error) === 'ENOTDIR') return undefined;
         throw error;

@@ -387,6 +387,7 @@ describe('berth pack refuses before it writes', () => {
       [source],
       ['-o', out('x')],
       [source, '-o', out('x'), '--revision', '../1'],
+      [source, '-o', out('x'), '--revision', 'current'],
       [source, '-o', occupied],
     ];
     for (const args of wrong) assert.equal((await pack(...args)).exitCode, 2, args.join(' '));

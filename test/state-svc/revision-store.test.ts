@@ -130,6 +130,33 @@ describe('revision store', () => {
     assert.deepEqual(await boot.load(), { ok: true, value: { revision: 'locals/mine' } });
   });
 
+  it('reads the revision that a link leads to where a link was run as one', async () => {
+    const boot = openBootStore(storage, openStepStore(storage, silentLogger));
+    for (const folder of ['boot', 'trails']) await mkdir(join(storage, folder));
+    for (const [link, target] of [
+      ['current', '3'],
+      ['stock', '/storage/trails/locals/x'],
+      ['astray', '../elsewhere'],
+    ] as const) {
+      await symlink(target, join(storage, 'trails', link));
+    }
+    const written = {
+      revision: 'astray',
+      updated: { revision: 'current', once: false },
+      trying: { revision: 'stock', way: 'live', once: false },
+      asked: { revision: '4', once: false, commit: false },
+      assumedBeside: ['3', 'current'],
+    };
+    await writeFile(join(storage, 'boot/current.json'), JSON.stringify(written));
+    const read = {
+      ...written,
+      updated: { revision: '3', once: false },
+      trying: { ...written.trying, revision: 'locals/x' },
+      assumedBeside: ['3'],
+    };
+    assert.deepEqual(await boot.load(), { ok: true, value: read });
+  });
+
   it('reads objects by digest only', () => {
     assert.equal(store.readObject(digest), root);
     assert.equal(store.readObject('../objects'), undefined);

@@ -1,7 +1,7 @@
 // A storage that Pantavisor has left, or of which it is not written which revision ran: what runs then, and what is not removed.
 import assert from 'node:assert/strict';
 import { readdirSync } from 'node:fs';
-import { mkdir, writeFile } from 'node:fs/promises';
+import { mkdir, symlink, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { describe, it } from 'node:test';
 import { eventually, PATIENCE_MS } from '../kit/eventually.ts';
@@ -52,6 +52,30 @@ describe('a storage that Pantavisor has left', () => {
     assert.deepEqual(trails(it), ['3']);
   });
 
+  it('takes its link to the running revision for no revision of its own', async () => {
+    const it = await open('pv_rev=3\0');
+    for (const [link, target] of [
+      ['current', '3'],
+      ['locals/current', '../3'],
+    ] as const) {
+      await mkdir(join(it.storage, 'trails/locals'), { recursive: true });
+      await symlink(target, join(it.storage, 'trails', link));
+    }
+    await (await it.boot()).settled;
+    await it.untilStatus('b', 'STARTED');
+    const listed = await it.state.listSteps({});
+    assert.deepEqual(listed.ok && listed.value.steps.map(({ name, progress }) => [name, progress.status]), [
+      ['0', 'NEW'],
+      ['2', 'ERROR'],
+      ['3', 'DONE'],
+      ['4', 'ERROR'],
+    ]);
+    assert.equal(await command(it, 'LOCAL_RUN', 'current'), 'NO_SUCH_STEP');
+    assert.equal(await command(it, 'MAKE_FACTORY', 'locals/current'), 'NO_SUCH_STEP');
+    assert.ok((await it.state.collectGarbage({})).ok);
+    assert.deepEqual(trails(it), ['3', 'current']);
+  });
+
   for (const [what, uboot] of [
     ['where nothing says which revision ran', undefined],
     ['where the one that is named is gone', 'pv_rev=9\0'],
@@ -88,6 +112,14 @@ describe('a storage that Pantavisor has left', () => {
       assert.deepEqual(trails(it), revision === '0' ? ['0'] : ['0', '3']);
     });
   }
+
+  it('names in doubt no link', async () => {
+    const it = await open();
+    await symlink('3', join(it.storage, 'trails/current'));
+    await (await it.boot()).settled;
+    await it.untilStatus('a', 'STARTED');
+    assert.deepEqual(onDisk(it).assumedBeside, ['3']);
+  });
 
   it('is no other than a new one where nothing else was found good', async () => {
     const it = await open();
