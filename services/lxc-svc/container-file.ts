@@ -52,7 +52,7 @@ export function openContainerFile(root: ContainerRoot, path: string): OpenedFile
   try {
     const place = root(path);
     if (place === undefined) return { kind: 'missing' };
-    const reason = refusal(place);
+    const reason = reasonAgainst(place);
     if (reason !== undefined) {
       closeSync(place);
       return { kind: 'refused', reason };
@@ -87,6 +87,15 @@ export function statInside(root: ContainerRoot, path: string): Stats | undefined
 
 function refusedBy(error: unknown): { readonly kind: 'refused'; readonly reason: string } {
   return { kind: 'refused', reason: error instanceof Error ? error.message : String(error) };
+}
+
+/** What cannot be asked is as good as refused: whoever asks closes it. */
+function reasonAgainst(place: number): string | undefined {
+  try {
+    return refusal(place);
+  } catch (error) {
+    return refusedBy(error).reason;
+  }
 }
 
 function refusal(place: number): string | undefined {

@@ -100,10 +100,16 @@ export function createFileTail({ file, raw, place: before, onPlace, newSinceMs, 
     }
     refused = '';
     const { fd, stats } = opened;
-    const offset = offsetOf(stats);
-    const head = headOf(fd).subarray(0, Math.min(offset, HEAD_BYTES));
-    const { dev: device, ino: inode, birthtimeMs: bornMs } = stats;
-    return { fd, device, inode, mount: mountOfPlace(fd), bornMs, offset, head, changedMs: 0, quietLooks: 0 };
+    try {
+      const offset = offsetOf(stats);
+      const head = headOf(fd).subarray(0, Math.min(offset, HEAD_BYTES));
+      const { dev: device, ino: inode, birthtimeMs: bornMs } = stats;
+      return { fd, device, inode, mount: mountOfPlace(fd), bornMs, offset, head, changedMs: 0, quietLooks: 0 };
+    } catch (error) {
+      // Nobody else knows of it yet.
+      closeSync(fd);
+      throw error;
+    }
   };
   /** Cut short in place, or written anew: from its beginning. */
   const checkStart = (source: OpenSource, stats: Stats): void => {

@@ -46,12 +46,20 @@ export function runningRoot(running: RunningRoot): ContainerRoot {
     // Nearly always that is all.
     const known = openKnownPlace(running.rootFd, path);
     if (known === undefined) return undefined;
-    if (known !== 'unknown') {
-      if (isTrusted(known, running) && !fstatSync(known).isSymbolicLink()) return known;
-      closeSync(known);
-    }
-    return search(running, path);
+    const place = known === 'unknown' ? undefined : trustedOrClosed(known, running);
+    return place ?? search(running, path);
   };
+}
+
+/** The place, where nothing is in the way of asking it. */
+function trustedOrClosed(known: number, running: RunningRoot): number | undefined {
+  let place: number | undefined;
+  try {
+    if (isTrusted(known, running) && !fstatSync(known).isSymbolicLink()) place = known;
+    return place;
+  } finally {
+    if (place === undefined) closeSync(known);
+  }
 }
 
 /** The table is read while the place is open: no other mount has that number then. */

@@ -7,6 +7,7 @@ import {
   mkdirSync,
   mkdtempSync,
   openSync,
+  readdirSync,
   readFileSync,
   renameSync,
   rmSync,
@@ -247,6 +248,21 @@ describe('lxc-svc.fileTail', () => {
     const before = statSync(raw).size;
     lookUntilQuiet();
     assert.equal(readFileSync(raw, 'utf8').slice(before), 'after\n');
+  });
+
+  it('lets go of a file whose place cannot be told', () => {
+    writeFileSync(inside(), 'a\n');
+    tail.look(insideRoot);
+    tail.close();
+    const failing = (): never => {
+      throw new Error('EIO');
+    };
+    const opened = openRawLog(raw, undefined);
+    const told = { file: { path: PATH }, place, onPlace: () => undefined, newSinceMs: 0, say: () => undefined };
+    tail = createFileTail({ ...told, raw: { ...opened, state: failing } });
+    const before = readdirSync('/proc/self/fd').length;
+    assert.throws(() => tail.look(insideRoot), /EIO/);
+    assert.equal(readdirSync('/proc/self/fd').length, before);
   });
 
   it('repeats and loses nothing when it is killed at any look, over rotations of either side', () => {
