@@ -6,7 +6,14 @@ import { exhaustedText, exitText } from './ending-text.ts';
 import type { Intent } from './intent-store.ts';
 import { recover } from './recovery.ts';
 import type { Run } from './standing.ts';
-import { isNetworkStep, type StartFailure, type StartOutcome, startContainer, tearDown } from './start-pipeline.ts';
+import {
+  addressRefusal,
+  isNetworkStep,
+  type StartFailure,
+  type StartOutcome,
+  startContainer,
+  tearDown,
+} from './start-pipeline.ts';
 
 /** Between the polite signal and SIGKILL. */
 export const STOP_GRACE_MS = 5000;
@@ -99,7 +106,7 @@ async function settleStarted(core: ContainerCore, run: Run): Promise<void> {
 async function settleFailed(
   core: ContainerCore,
   cause: StartCause,
-  { step, passing: isPassing }: StartFailure,
+  failure: StartFailure,
   message: string,
 ): Promise<void> {
   const { record } = core;
@@ -107,7 +114,7 @@ async function settleFailed(
   // The stop that is under way has the last word.
   if (!record.wanted) return;
   detached(core);
-  if (isPassing) {
+  if (failure.passing) {
     // It is no failure of the container's, so none that its recovery counts; and what was accepted stays written down.
     if (record.closing) return;
     record.recoveryDelayMs = SERVICE_BACK_MS;
@@ -119,7 +126,12 @@ async function settleFailed(
   if (cause === 'recovery') judge(core, { kind: 'unknown' }, message);
   else core.apply('ended');
   const isLeft = record.status === 'STOPPED' && record.problem?.code !== 'RECOVERY_EXHAUSTED';
-  record.lacksNetwork = isLeft && isNetworkStep(step);
+  record.lacksNetwork = isLeft && isNetworkStep(failure.step);
+  const refusal = addressRefusal(failure);
+  // As for a revision that is refused for its addresses. A start by hand takes nobody down, and auto-recovery has its own last word.
+  if (cause === 'boot' && refusal !== undefined) {
+    core.context.requestReboot(refusal, `container ${core.plan.name} ${message}`);
+  }
   await written;
 }
 

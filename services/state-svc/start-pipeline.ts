@@ -22,6 +22,8 @@ export interface StartFailure {
   /** `<service>.<request>`, as `lxc.mount`. */
   readonly step: string;
   readonly reason: string;
+  /** Of the refusal, where the service that was asked has said so. */
+  readonly code?: string;
   /** Nobody refused it: a service was down for longer than it was waited for, and comes back. */
   readonly passing: boolean;
 }
@@ -56,9 +58,9 @@ export interface StartContext {
 class StepFailed extends Error {
   readonly failure: StartFailure;
 
-  constructor(step: string, reason: string, passing: boolean) {
-    super(`${step}: ${reason}`);
-    this.failure = { step, reason, passing };
+  constructor(failure: StartFailure) {
+    super(`${failure.step}: ${failure.reason}`);
+    this.failure = failure;
   }
 }
 
@@ -124,7 +126,7 @@ async function startSteps(
   hooks.onStarting();
   // They stay loaded when it stops, or fails to start: nobody knows who else uses them.
   const driverless = await context.drivers.loadFor(plan);
-  if (driverless !== undefined) throw new StepFailed(driverless.step, driverless.reason, driverless.passing);
+  if (driverless !== undefined) throw new StepFailed(driverless);
   if (!hooks.wanted()) return { kind: 'abandoned' };
   const plumbing = await (network ?? plumb(plan, context.peers, step));
   hooks.onPlumbed(plumbing);
@@ -146,17 +148,22 @@ function devLogOf({ devLog }: ContainerPlan) {
 }
 
 type Step = <T>(name: string, call: () => Promise<Outcome<T>>, undo?: Undo) => Promise<T>;
-type Outcome<T> = { readonly ok: true; readonly value: T } | { readonly ok: false; readonly error: object };
+type Outcome<T> =
+  | { readonly ok: true; readonly value: T }
+  | { readonly ok: false; readonly error: { readonly code: string } };
 
 function stepRunner(ask: Ask, undos: Undo[]): Step {
   return async (name, call, undo) => {
     const answer = await ask(call).catch((fault: unknown) => {
       // The service died or was late: it may have done its part, so that is undone as well.
       if (undo !== undefined) undos.push(undo);
-      throw new StepFailed(name, String(fault), fault instanceof Fault && isPassing(fault));
+      throw new StepFailed({ step: name, reason: String(fault), passing: fault instanceof Fault && isPassing(fault) });
     });
     // A declared error is the receiver's word that nothing of its part is left.
-    if (!answer.ok) throw new StepFailed(name, describe(answer.error), false);
+    if (!answer.ok) {
+      const { error } = answer;
+      throw new StepFailed({ step: name, reason: describe(error), code: error.code, passing: false });
+    }
     if (undo !== undefined) undos.push(undo);
     return answer.value;
   };
@@ -174,6 +181,13 @@ async function plumb(plan: ContainerPlan, peers: Peers, step: Step, pid?: number
     () => peers.net.detach({ container }),
   ]);
   return { leases, hostInterfaces: attached.interfaces, network: { kind: 'netns', path: attached.netns } };
+}
+
+const NO_ADDRESS: readonly string[] = ['POOL_EXHAUSTED', 'ADDRESS_TAKEN', 'ADDRESS_UNUSABLE'];
+
+/** Its code, where there is no address for the container: its pool is full, or the one that it wants is not to be had. */
+export function addressRefusal({ code }: StartFailure): string | undefined {
+  return NO_ADDRESS.find((each) => each === code);
 }
 
 /** Whether a start that failed there may work once the pools stand. */

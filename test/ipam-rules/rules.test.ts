@@ -324,7 +324,7 @@ describe('ipam rule 7: fail fast', () => {
     });
   }
 
-  it('touches no namespace for a container whose pool is exhausted or whose address is taken', async () => {
+  it('touches no namespace for a container whose pool is exhausted, and asks for a reboot', async () => {
     device = await createDevice({ a: { ...APP, network: { pool: 'internal' } } });
     device.world.troubles.set('ipam.allocate a', 'refuse');
     await (await device.boot()).settled;
@@ -334,6 +334,8 @@ describe('ipam rule 7: fail fast', () => {
       calls(device).filter((call) => /^net\.attach|^lxc\.start/.test(call)),
       [],
     );
+    await device.until(() => device?.reboots.length === 1);
+    assert.deepEqual(device.reboots, ['POOL_EXHAUSTED']);
   });
 
   it('does not call a kept network namespace a conflict: net is dropped from the list', () => {

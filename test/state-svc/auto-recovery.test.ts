@@ -117,6 +117,18 @@ describe('auto-recovery', () => {
     assert.ok(!it.history.get('web')?.includes('STOPPED'), 'nobody is told that it is over');
   });
 
+  it('asks for no reboot when it, or the user, starts what can have no address', async () => {
+    const it = await start({ ...RETRY, max_retries: 1 });
+    it.world.troubles.set('ipam.allocate web', 'refuse');
+    it.world.exit('web', FAILED);
+    await it.untilStatus('web', 'RECOVERING');
+    it.clock.advance(5000);
+    await it.untilStatus('web', 'STOPPED');
+    assert.ok((await it.state.controlContainer({ container: 'web', action: 'start' })).ok);
+    await it.until(async () => (await health(it))[0]?.code === 'CONTAINER_FAILED');
+    assert.deepEqual(it.reboots, []);
+  });
+
   it('judges no start that failed once the user has asked for another', async () => {
     const it = await start({ ...RETRY, max_retries: 1, backoff_policy: 'reboot' });
     it.world.exit('web', FAILED);

@@ -7,7 +7,7 @@ import { readIfPresent } from '../../services/state-svc/atomic-file.ts';
 import { progressAt } from '../../services/state-svc/step-progress.ts';
 import { eventually, PATIENCE_MS } from '../kit/eventually.ts';
 import { type ContainerSpec, type Device, LEASE_HOLD_MS, POOL, sha256 } from './device.ts';
-import { APP, FAILED } from './kit.ts';
+import { APP, FAILED, POOLED } from './kit.ts';
 import {
   CHANGED_B,
   command,
@@ -258,12 +258,12 @@ describe('what is written down of containers', () => {
 });
 
 describe('addresses', () => {
-  const POOLED = { ...APP, network: { pool: 'internal' } };
+  const INTERNAL = { ...APP, ...POOLED };
   const pools = { network: { pools: { internal: POOL } } };
 
   it('of a container that only the revision to go back to has are kept, and given back when there is none', async () => {
-    const it = await open({ a: POOLED, c: POOLED }, pools);
-    await install(it, 'locals/x', { a: POOLED }, pools);
+    const it = await open({ a: INTERNAL, c: INTERNAL }, pools);
+    await install(it, 'locals/x', { a: INTERNAL }, pools);
     await updateLive(it, 'locals/x');
     const before = it.world.leases.get('c');
     const looks = () => it.lines.filter((line) => line.includes('leases are given back')).length;
@@ -286,8 +286,8 @@ describe('addresses', () => {
   });
 
   it('that the revision to go back to reserves are given to nobody else while another runs', async () => {
-    const it = await open({ a: POOLED, c: { ...APP, network: { pool: 'internal', ip: '10.0.5.50' } } }, pools);
-    await install(it, 'locals/x', { a: POOLED }, pools);
+    const it = await open({ a: INTERNAL, c: { ...APP, network: { pool: 'internal', ip: '10.0.5.50' } } }, pools);
+    await install(it, 'locals/x', { a: INTERNAL }, pools);
     await updateLive(it, 'locals/x');
     assert.deepEqual(
       it.world.reservations.map(({ container, address }) => [container, address]),
@@ -387,6 +387,17 @@ describe('an update that does not make it', () => {
       await it.untilStatus('b', 'STARTED');
     });
   }
+
+  it('because of a container that can have no address goes back, without a reboot', async () => {
+    const pools = { network: { pools: { internal: POOL } } };
+    const it = await open(THREE, pools);
+    await install(it, 'locals/x', { ...THREE, d: { ...APP, ...POOLED } }, pools);
+    it.world.troubles.set('ipam.allocate d', 'refuse');
+    assert.equal(await command(it, 'LOCAL_RUN', 'locals/x'), 'accepted');
+    await reaches(it, 'locals/x', 'A container could not be started');
+    await it.until(async () => !('d' in (await it.rows())));
+    assert.deepEqual(it.reboots, []);
+  });
 
   it('because its state is wrong is not installed', async () => {
     const it = await open(THREE);
