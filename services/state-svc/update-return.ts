@@ -14,10 +14,10 @@ export function createGoBack(context: UpdateContext, books: UpdateBooks, endTria
   const { log, bootLog, progress, hooks, factory } = books;
 
   const returnTo = async (back: Candidate, transition: Extract<Transition, { kind: 'live' }>): Promise<boolean> => {
-    const problems = [
-      ...(await verifyCandidate(store, back)),
-      ...(await context.stage().replace(back, transition, bootLog.boot().carried ?? {}, [], hooks.start)),
-    ];
+    const damaged = await verifyCandidate(store, back);
+    const replace = () => context.stage().replace(back, transition, bootLog.boot().carried ?? {}, [], hooks.start);
+    // What it is refused for now keeps the next start from running it, too.
+    const problems = damaged.length > 0 ? damaged : await replace();
     for (const { path, message } of problems) log.error(`revision ${back.name}: ${path}: ${message}`);
     return problems.length === 0;
   };

@@ -114,6 +114,20 @@ describe('a live update of what is refused', () => {
     assert.deepEqual(await pids(it), { ...before, e });
   });
 
+  it('that fails starts nothing of what is refused, and goes back to it by a reboot', async () => {
+    const it = await open(THREE);
+    rot(it, 'root of a');
+    await refuse(it);
+    await install(it, 'locals/x', { b: APP, c: APP, d: APP });
+    it.world.troubles.set('lxc.start d', 'refuse');
+    it.world.calls.length = 0;
+    assert.equal(await command(it, 'LOCAL_RUN', 'locals/x'), 'accepted');
+    await it.until(() => it.reboots.includes('UPDATE_ROLLED_BACK'));
+    assert.ok(!it.world.calls.includes('lxc.mount a'));
+    assert.deepEqual([onDisk(it).revision, onDisk(it).failed], ['0', ['locals/x']]);
+    assert.ok(it.lines.some((line) => /^error revision 0: a\/root.squashfs: object /.test(line)));
+  });
+
   it('misses nobody who ends while it is adopted', async () => {
     const containers = { a: APP, b: APP, c: { ...APP, auto_recovery: RETRY } };
     const it = await open(containers);
