@@ -1,5 +1,5 @@
-// A raw log that lxc-svc itself writes for the log service: appended to, and renamed to `.1` at a size.
-import { chownSync, closeSync, fchmodSync, fstatSync, openSync, renameSync, statSync, writeSync } from 'node:fs';
+// A raw log that lxc-svc itself writes for the log service: appended to, and renamed to `.1` at a size, when the next one, `.new`, is there.
+import { closeSync, fchmodSync, fchownSync, fstatSync, openSync, renameSync, statSync, writeSync } from 'node:fs';
 
 /** Both generations of it lie in a tmpfs. */
 export const MAX_RAW_BYTES = 256 * 1024;
@@ -24,13 +24,18 @@ export interface RawWriter {
 
 /** Throws what the file system throws. */
 export function openRawLog(path: string, readerGid: number | undefined): RawWriter {
-  const open = (): number => {
-    const fd = openSync(path, 'a', LOG_MODE);
-    fchmodSync(fd, LOG_MODE);
-    if (readerGid !== undefined) chownSync(path, 0, readerGid);
-    return fd;
+  const open = (at: string): number => {
+    const opened = openSync(at, 'a', LOG_MODE);
+    try {
+      fchmodSync(opened, LOG_MODE);
+      if (readerGid !== undefined) fchownSync(opened, 0, readerGid);
+      return opened;
+    } catch (error) {
+      closeSync(opened);
+      throw error;
+    }
   };
-  let fd = open();
+  let fd = open(path);
   const state = (): RawLog => {
     const { ino, size } = fstatSync(fd);
     return { inode: ino, bytes: size };
@@ -52,9 +57,12 @@ export function openRawLog(path: string, readerGid: number | undefined): RawWrit
     makeRoom(bytes) {
       const { bytes: present } = state();
       if (present === 0 || present + bytes <= MAX_RAW_BYTES) return false;
+      // Before the one that is written goes: there may be no room for it.
+      const next = open(`${path}.new`);
       renameSync(path, `${path}.1`);
+      renameSync(`${path}.new`, path);
       closeSync(fd);
-      fd = open();
+      fd = next;
       return true;
     },
     close: () => closeSync(fd),
