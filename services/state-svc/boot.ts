@@ -28,6 +28,8 @@ export interface BootContext {
   readonly log: Logger;
   /** Starts under way at a time. */
   readonly limit: number;
+  /** Of groups that have no timeout of their own. */
+  readonly goalsTimeoutMs: number;
   /** A group's time ran out before these of its containers had met their goals. */
   onMissed(group: string, containers: readonly string[]): void;
 }
@@ -39,8 +41,11 @@ interface Held {
 }
 
 export function createBoot(revision: Revision, containers: readonly Container[], context: BootContext): Boot {
-  const { clock, log } = context;
-  const groups = revision.groups.map((group) => ({ name: group.name, timeoutMs: group.timeoutSeconds * 1000 }));
+  const { clock, log, goalsTimeoutMs } = context;
+  const groups = revision.groups.map((group) => ({
+    name: group.name,
+    timeoutMs: group.timeoutSeconds === undefined ? goalsTimeoutMs : group.timeoutSeconds * 1000,
+  }));
   const dropped = new Set<string>();
   const held = new Set<Held>();
   let progress: BootProgress | undefined;

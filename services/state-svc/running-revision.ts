@@ -138,8 +138,9 @@ export function createRunning(
   };
 
   const order = (revision: Revision): void => {
-    const { startLimit: limit, onMissed } = context;
-    boot = createBoot(revision, containers, { clock, log, limit, onMissed });
+    const { startLimit: limit, onMissed, trial } = context;
+    const { goalsTimeoutMs } = trial;
+    boot = createBoot(revision, containers, { clock, log, limit, goalsTimeoutMs, onMissed });
   };
 
   const settle = async (carried: Carried, held: readonly Reservation[], gate: Gate): Promise<readonly Problem[]> => {

@@ -245,7 +245,7 @@ export const KEYS = {
   }),
   PV_UPDATER_GOALS_TIMEOUT: key(count, '120', {
     alias: 'updater.goals.timeout',
-    job: 'seconds within which the containers of an update must reach their goals; a `stable_timeout` of theirs is waited for beyond it',
+    job: 'seconds within which the containers of an update must reach their goals; a `stable_timeout` of theirs is waited for beyond it. A group without `timeout` has this one, also at a boot',
   }),
   PV_UPDATER_USE_TMP_OBJECTS: key(flag, '0', { alias: 'updater.use_tmp_objects', userMeta: true }),
   PV_WDT_MODE: key(choice(['disabled', 'shutdown', 'startup', 'always']), 'disabled', {

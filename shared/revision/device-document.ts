@@ -191,7 +191,7 @@ function readGroups(written: readonly GroupDocument[], base: string) {
       defaultGroup(name, {
         statusGoal: group.status_goal ?? 'STARTED',
         restartPolicy: group.restart_policy ?? 'container',
-        timeoutSeconds: group.timeout ?? DEFAULT_TIMEOUT_SECONDS,
+        timeoutSeconds: group.timeout,
         autoRecovery: recoveryOf(group.auto_recovery),
       }),
     );

@@ -36,7 +36,8 @@ export interface Group {
   readonly name: string;
   readonly statusGoal: StatusGoal;
   readonly restartPolicy: RestartPolicy;
-  readonly timeoutSeconds: number;
+  /** Undefined: as long as an update is given for its goals. */
+  readonly timeoutSeconds: number | undefined;
   readonly autoRecovery: AutoRecovery | undefined;
 }
 

@@ -19,7 +19,13 @@ function newContainer(name: string, status: Status) {
 
 function open(...containers: readonly Container[]) {
   const revision = { groups: [{ name: 'app', timeoutSeconds: 30 }] } as unknown as Parameters<typeof createBoot>[0];
-  const context = { clock: createTestClock(), log: silentLogger, limit: 1, onMissed: () => undefined };
+  const context = {
+    clock: createTestClock(),
+    log: silentLogger,
+    limit: 1,
+    goalsTimeoutMs: 0,
+    onMissed: () => undefined,
+  };
   const boot = createBoot(revision, containers, context);
   boot.open();
   return boot;

@@ -1,6 +1,7 @@
 // A boot of state-svc whole: who is mounted and started when.
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
+import { TRIAL } from './device.ts';
 import { APP, callsOf, FAILED, health, POOLED, RETRY, useDevices } from './kit.ts';
 
 const open = useDevices();
@@ -178,6 +179,19 @@ describe('a boot', () => {
     const it = await open({ a: { group: 'quick' } }, { groups: [{ name: 'quick', timeout: 0 }] });
     await it.boot();
     await it.untilStatus('a', 'STARTED');
+  });
+
+  it('waits for a group that says no timeout as long as an update is given for its goals', async () => {
+    const groups = [{ name: 'first' }, { name: 'last' }];
+    const it = await open({ a: { group: 'first', status_goal: 'READY' }, b: { group: 'last' } }, { groups });
+    await it.boot();
+    await it.untilStatus('a', 'STARTED');
+    const isOver = () => it.lines.some((line) => line.includes('goals not met in time by a'));
+    it.clock.advance(TRIAL.goalsTimeoutMs - 1);
+    assert.equal(isOver(), false);
+    it.clock.advance(1);
+    assert.equal(isOver(), true);
+    await it.untilStatus('b', 'STARTED');
   });
 
   it('holds a mounted container as BLOCKED while an earlier goal is lost', async () => {
