@@ -5,7 +5,7 @@ import { dirname, join, resolve } from 'node:path';
 import process from 'node:process';
 import { parseArgs } from 'node:util';
 import type { Problem } from '../../shared/revision/revision.ts';
-import { revisionName } from '../../shared/schema/names.ts';
+import { REVISION_NAME_RULE, revisionName } from '../../shared/schema/names.ts';
 import { ROOT_FILE } from './pack-arguments.ts';
 import { PackFailure } from './pack-command.ts';
 import { makeImage, makeRootfs } from './pack-rootfs.ts';
@@ -87,7 +87,7 @@ function parseOptions(argv: readonly string[]): PackOptions | { readonly wrong: 
       return { wrong: 'SRC is missing: name a folder with containers/ and maybe a device.json' };
     if (output === undefined) return { wrong: '-o is missing: name a storage folder, or an archive ending in .tgz' };
     if (!revisionName.safeParse(revision).success) {
-      return { wrong: `--revision '${revision}': must be 1–64 of A-Z a-z 0-9 . _ -, or locals/ and such a name` };
+      return { wrong: `--revision '${revision}': must be ${REVISION_NAME_RULE}, or locals/ and such a name` };
     }
     if (revision === 'current')
       return { wrong: "--revision 'current' is what the API calls the running one; name another" };

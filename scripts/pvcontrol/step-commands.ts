@@ -5,7 +5,7 @@ import process from 'node:process';
 import { Readable } from 'node:stream';
 import { text } from 'node:stream/consumers';
 import { createGunzip } from 'node:zlib';
-import { revisionName } from '../../shared/schema/names.ts';
+import { REVISION_NAME_RULE, revisionName } from '../../shared/schema/names.ts';
 import { createProgressBar } from '../berth/progress-bar.ts';
 import { stdinBytes } from './command-line.ts';
 import { type Arguments, type Command, type Context, complain, conclude } from './context.ts';
@@ -82,9 +82,7 @@ function isLocalName(name: string): boolean {
 async function install(context: Context, [file = '', given]: Arguments): Promise<ExitCode> {
   const name = given ?? defaultName(file);
   if (!isLocalName(name)) {
-    return complain(
-      `'${printable(name)}' cannot be the name of a revision: write locals/ and 1–${MAX_NAME} of A-Z a-z 0-9 . _ -, the first a letter or digit`,
-    );
+    return complain(`'${printable(name)}' cannot be the name of a revision: write locals/ and ${REVISION_NAME_RULE}`);
   }
   const bar = createProgressBar(process.stderr, 1);
   try {

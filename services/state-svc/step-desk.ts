@@ -1,7 +1,7 @@
 // Where revisions come in: an uploaded state is checked whole, as `berth check` does it, and becomes a revision or nothing at all.
 import type { Problem, Revision } from '../../shared/revision/revision.ts';
 import { parseState } from '../../shared/revision/validate.ts';
-import { revisionName } from '../../shared/schema/names.ts';
+import { REVISION_NAME_RULE, revisionName } from '../../shared/schema/names.ts';
 import { errorCode } from './atomic-file.ts';
 import type { ObjectStore } from './object-store.ts';
 import { objectsOf, type RevisionStore } from './revision-store.ts';
@@ -97,7 +97,7 @@ export function createStepDesk(context: DeskContext): StepDesk {
 function nameProblem(name: string): string | undefined {
   if (!name.startsWith('locals/')) return 'only revisions below locals/ can be put';
   if (revisionName.safeParse(name).success) return undefined;
-  return 'a name has 1–64 of A-Z a-z 0-9 . _ -, starts with a letter or digit, and no further /';
+  return `a name has ${REVISION_NAME_RULE}, and no further /`;
 }
 
 async function checkState(store: RevisionStore, text: string): Promise<Revision | PutFailure> {

@@ -16,13 +16,19 @@ export const interfaceName = z
   .string()
   .check(z.regex(/^(?!\.{1,2}$)[A-Za-z0-9_.-]{1,15}$/, '1–15 of A-Z a-z 0-9 _ . -, and neither "." nor ".."'));
 
-/** `0`, `12`, `locals/name`: at most one level, names as Pantavisor makes them. */
+/** For messages: what follows `locals/`, or is all of it. */
+export const REVISION_NAME_RULE = '1–64 of A-Z a-z 0-9 . _ - + ~ @ =, the first no dot';
+
+/**
+ * `0`, `12`, `locals/name`: at most one level. It is a folder, beside those that begin with a dot and what mkfs makes in a disk's root, and
+ * part of paths that stand in URLs, lines of LXC's configuration and options of an overlay, which end at `:` and `,`.
+ */
 export const revisionName = z
   .string()
   .check(
     z.regex(
-      /^(?!locals$)(locals\/)?[A-Za-z0-9][A-Za-z0-9._-]{0,63}$/,
-      'a name of 1–64 of A-Z a-z 0-9 . _ -, or locals/<name>',
+      /^(?!(?:locals|lost\+found)$)(locals\/)?[A-Za-z0-9_+~@=-][A-Za-z0-9._+~@=-]{0,63}$/,
+      `a name of ${REVISION_NAME_RULE}, or locals/<name>`,
     ),
   );
 

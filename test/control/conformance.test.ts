@@ -18,6 +18,8 @@ const sha256 = (content: string): string => createHash('sha256').update(content)
 const error = (text: string): string => JSON.stringify({ Error: text });
 const DONE: StockAnswer = { status: 200, content: '', exitCode: 0 };
 const refused = (status: number, text: string): StockAnswer => ({ status, content: error(text), exitCode: 255 });
+/** With all that a name may have and stay as it is in a path of curl. */
+const GOOD = 'locals/-v1.0+b3~@=';
 const ERROR = /^\{"Error":"(?:[^"\\]|\\.)+"\}$/;
 
 function keysOf(answer: StockAnswer): string[][] {
@@ -162,9 +164,10 @@ describe('control: the stock client', () => {
   it('steps put with a message: a bad state is exit code 70, a bad name 255', async () => {
     const state = (await client.get('/steps/0')).content;
     const put = (name: string, content: string) => client.putStep(file('json', content), name);
-    assert.deepEqual(await put('locals/good', state), DONE);
-    assert.deepEqual(await client.text('/steps/locals/good/commitmsg', 'a message'), DONE);
-    assert.match((await client.get('/steps')).content, /"name":"locals\/good","date":"[^"]+","commitmsg":"a message"/);
+    assert.deepEqual(await put(GOOD, state), DONE);
+    assert.deepEqual(await client.text(`/steps/${GOOD}/commitmsg`, 'a message'), DONE);
+    const row = `"name":"${GOOD.replace('+', '\\+')}","date":"[^"]+","commitmsg":"a message"`;
+    assert.match((await client.get('/steps')).content, new RegExp(row));
     const failed = { status: 422, content: error('State verification has failed'), exitCode: 70 };
     for (const bad of ['{', '[]', '{}', state.replace('{', `{"net-client/x":"${sha256('absent')}",`)]) {
       assert.deepEqual(await put('locals/bad', bad), failed, bad.slice(0, 100));
@@ -173,7 +176,7 @@ describe('control: the stock client', () => {
     for (const name of ['other', 'locals/a/b', `locals/${'x'.repeat(65)}`]) {
       assert.deepEqual(await put(name, state), refused(400, 'Request has bad step name'), name);
     }
-    assert.equal((await client.text('/steps/locals/good/commitmsg', 'x'.repeat(513))).exitCode, 255);
+    assert.equal((await client.text(`/steps/${GOOD}/commitmsg`, 'x'.repeat(513))).exitCode, 255);
   });
 
   it('steps install: what is missing of the objects, then the state', async () => {
@@ -188,11 +191,11 @@ describe('control: the stock client', () => {
 
   it('cmd run: accepted, one at a time (75), seen in the progress; an unknown revision is 255', async () => {
     assert.equal((await command('LOCAL_RUN', 'locals/nope')).exitCode, 255);
-    assert.deepEqual(await command('LOCAL_RUN', 'locals/good'), DONE);
+    assert.deepEqual(await command('LOCAL_RUN', GOOD), DONE);
     const second = await command('RUN_GC');
     assert.ok(second.exitCode === 75 || second.exitCode === 0, second.content);
-    await eventually('locals/good is through', STABLE_PATIENCE_MS, async () =>
-      /"status":"(DONE|UPDATED)"/.test((await client.get('/steps/locals/good/progress')).content),
+    await eventually(`${GOOD} is through`, STABLE_PATIENCE_MS, async () =>
+      /"status":"(DONE|UPDATED)"/.test((await client.get(`/steps/${GOOD}/progress`)).content),
     );
     await tree.up();
   });

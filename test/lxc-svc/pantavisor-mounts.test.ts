@@ -69,7 +69,9 @@ describe('pantavisor mounts', () => {
 
   it('never share a source between two containers without role mgmt, nor hold one inside the other', () => {
     const name = fc.stringMatching(/^[a-c][a-c.-]{0,3}$/).filter((text) => containerName.safeParse(text).success);
-    const revision = fc.constantFrom('0', '1', 'locals/a', 'a').filter((text) => revisionName.safeParse(text).success);
+    const revision = fc
+      .constantFrom('0', '1', 'locals/a', 'a', 'locals/-v1.0+b3~@=')
+      .filter((text) => revisionName.safeParse(text).success);
     fc.assert(
       fc.property(name, name, revision, revision, (a, b, revisionA, revisionB) => {
         fc.pre(a !== b);

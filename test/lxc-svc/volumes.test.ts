@@ -119,9 +119,10 @@ describe('a container’s volumes', () => {
   });
 
   it('of a revision that is gone are removed, unless a container is mounted of it', async () => {
+    const oddly = 'locals/-v1.0+b3~@=';
     makeScripted('collects', 'true', []);
     makeScripted('stays', 'true', []);
-    for (const revision of ['7', 'locals/x', '8']) {
+    for (const revision of ['7', oddly, '8']) {
       const trail = join(STORAGE, 'trails', revision);
       mkdirSync(dirname(trail), { recursive: true });
       execFileSync('cp', ['-r', join(STORAGE, 'trails/0'), trail]);
@@ -129,9 +130,9 @@ describe('a container’s volumes', () => {
     }
     value(await rig.lxc.unmount({ container: 'collects' }));
     value(await rig.lxc.mount({ ...allOf('stays', KEPT), revision: '7' }));
-    for (const revision of ['7', 'locals/x']) rmSync(join(STORAGE, 'trails', revision), { recursive: true });
+    for (const revision of ['7', oddly]) rmSync(join(STORAGE, 'trails', revision), { recursive: true });
     const kept = join(STORAGE, 'disks/revision');
-    assert.ok(existsSync(join(kept, 'locals/x/collects')));
+    assert.ok(existsSync(join(kept, oddly, 'collects')));
     value(await rig.lxc.mount({ ...allOf('collects', KEPT), revision: '8' }));
     await eventually('they are removed', PATIENCE_MS, () => readdirSync(join(kept, 'locals')).length === 0);
     await eventually('to the end', PATIENCE_MS, () => readdirSync(kept).every((name) => !name.startsWith('.')));

@@ -287,11 +287,33 @@ describe('steps', () => {
     assert.equal(again.ok && again.value.kind, 'present');
   });
 
-  for (const name of ['next', 'locals/', 'locals/a/b', 'locals/..', `locals/${'a'.repeat(65)}`, 'locals/ä']) {
+  for (const name of [
+    'next',
+    'locals/',
+    'locals/a/b',
+    'locals/..',
+    'locals/.x',
+    'locals/a b',
+    'locals/a:b',
+    'locals/a,b',
+    'locals/a%41',
+    `locals/${'a'.repeat(65)}`,
+    'locals/ä',
+  ]) {
     it(`cannot be called ${JSON.stringify(name.slice(0, 20))}`, async () => {
       const it = await open();
       assert.equal(await codeOf(putState(it, name, '{}')), 'BAD_STEP_NAME');
       assert.deepEqual(incoming(it), []);
+    });
+  }
+
+  for (const name of ['locals/_x', 'locals/v1.0+b3', 'locals/-x', 'locals/a~b@c=', `locals/${'_'.repeat(64)}`]) {
+    it(`may be called ${JSON.stringify(name.slice(0, 20))}`, async () => {
+      const it = await open();
+      for (const text of next.objects) await putObjectIfMissing(it, text);
+      assert.deepEqual(await putState(it, name, JSON.stringify(next.document)), { ok: true, value: {} });
+      const listed = await it.state.listSteps({});
+      assert.ok(listed.ok && listed.value.steps.some((step) => step.name === name));
     });
   }
 
