@@ -6,6 +6,8 @@
 //   any                           | began (live)             → trying, started in this life
 //   trying, not started           | booted                   → trying, started: runs, is tested
 //   trying, started               | booted, still alive      → the same: the test goes on
+//   trying, still opening         | opened                   → its time begins
+//   trying, still opening         | booted, still alive      → one start more that has not come to its containers
 //   trying, started               | booted, nothing alive    → done runs, what was tried has failed
 //   updated                       | booted, still alive      → the same
 //   updated                       | booted, nothing alive    → trying, started: a rollback point once it is committed
@@ -31,7 +33,14 @@ const trying = z.object({
   /** Never becomes the rollback point. */
   once: z.boolean(),
   /** Absent before its first start. Milliseconds of the kernel's clock, which every process of this boot shares. */
-  started: z.optional(z.object({ sinceMs: milliseconds, heldSinceMs: z.optional(milliseconds) })),
+  started: z.optional(
+    z.object({
+      sinceMs: milliseconds,
+      heldSinceMs: z.optional(milliseconds),
+      /** Starts of this service until now that have not come to its containers. Absent: they have had their turns since `sinceMs`. */
+      opening: z.optional(z.number()),
+    }),
+  ),
 });
 
 /** `revision` alone is what `berth pack` writes. */
@@ -74,6 +83,8 @@ export type BootEvent =
   | { readonly kind: 'factorySettled' }
   /** state-svc starts. `alive`: of what ran before something runs still, or it is the same tree. */
   | { readonly kind: 'booted'; readonly life: string; readonly alive: boolean; readonly nowMs: number }
+  /** Containers of what is tried have their turns, for the first time: before that no goal could be met. */
+  | { readonly kind: 'opened'; readonly nowMs: number }
   /** Everything is as it should be since then; undefined: not any more. */
   | { readonly kind: 'held'; readonly sinceMs: number | undefined }
   | { readonly kind: 'committed' }
@@ -106,7 +117,7 @@ export function bootStep(state: BootState, event: BootEvent): BootStep {
   switch (event.kind) {
     case 'began': {
       const { revision, way, once, carried, nowMs } = event;
-      const started = way === 'live' ? { started: { sinceMs: nowMs } } : {};
+      const started = way === 'live' ? { started: { sinceMs: nowMs, opening: 1 } } : {};
       const { asked: _asked, ...rest } = state;
       const next = { ...rest, trying: { revision, way, once, ...started } };
       return going(way === 'live' ? { ...next, carried } : next);
@@ -125,6 +136,8 @@ export function bootStep(state: BootState, event: BootEvent): BootStep {
       return going(withFactory(state));
     case 'booted':
       return booted(state, event);
+    case 'opened':
+      return going(opened(state, event.nowMs));
     case 'held':
       return going(held(state, event.sinceMs));
     case 'committed':
@@ -142,9 +155,9 @@ const going = (state: BootState): BootStep => ({ state, failed: undefined });
 
 function booted(state: BootState, { life, alive, nowMs }: Extract<BootEvent, { kind: 'booted' }>): BootStep {
   const { trying: tried, updated, ...rest } = state;
-  if (alive) return going({ ...state, life });
+  if (alive) return going({ ...openingAgain(state), life });
   const { carried: _none, asked: _forgotten, ...cold } = rest;
-  const started = { sinceMs: nowMs };
+  const started = { sinceMs: nowMs, opening: 1 };
   if (tried !== undefined) {
     if (tried.started === undefined) return going({ ...cold, life, trying: { ...tried, started } });
     const { state: back, failed: lost } = failed({ ...cold, trying: tried }, {});
@@ -152,6 +165,19 @@ function booted(state: BootState, { life, alive, nowMs }: Extract<BootEvent, { k
   }
   if (updated === undefined || updated.once) return going({ ...cold, life });
   return going({ ...cold, life, trying: { revision: updated.revision, way: 'reboot', once: false, started } });
+}
+
+function openingAgain(state: BootState): BootState {
+  const { trying: tried } = state;
+  if (tried?.started?.opening === undefined) return state;
+  return { ...state, trying: { ...tried, started: { ...tried.started, opening: tried.started.opening + 1 } } };
+}
+
+function opened(state: BootState, nowMs: number): BootState {
+  const { trying: tried } = state;
+  return tried?.started?.opening === undefined
+    ? state
+    : { ...state, trying: { ...tried, started: { sinceMs: nowMs } } };
 }
 
 function held(state: BootState, sinceMs: number | undefined): BootState {

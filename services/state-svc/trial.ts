@@ -13,7 +13,7 @@ export interface TrialContainer {
 }
 
 export interface TrialTimes {
-  /** Milliseconds since the revision began to start. */
+  /** Milliseconds since its containers have their turns. */
   readonly triedMs: number;
   /** Since everything is as it should be; undefined: it was not, when looked at last. */
   readonly heldMs: number | undefined;

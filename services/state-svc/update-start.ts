@@ -22,6 +22,9 @@ export interface UpdateStart {
   readonly inherited: string | undefined;
 }
 
+/** Of what is tried, by services that end before its containers have had a turn: its time has not begun then, and would never end. */
+const MAX_OPENINGS = 10;
+
 type Asked = NonNullable<BootState['asked']>;
 
 export function createUpdateStart(
@@ -119,6 +122,12 @@ export function createUpdateStart(
         if (trying?.started !== undefined) {
           books.busy = `trying revision ${trying.revision}`;
           await progress.reach(trying.revision, 'starting');
+          if ((trying.started.opening ?? 0) > MAX_OPENINGS) {
+            log.error(
+              `revision ${trying.revision}: ${MAX_OPENINGS} starts of state-svc have not come to its containers`,
+            );
+            return await goBack(trying.revision, 'internal', false);
+          }
         }
         const problems = await standsUp().catch(failed);
         const [problem] = problems;

@@ -9,7 +9,7 @@ import { type TrialWatch, watchTrial } from './trial-watch.ts';
 import type { UpdateHooks } from './update-hooks.ts';
 
 export interface UpdateTrial {
-  /** Of what is tried, if that has been started; goes on with the time that it has on disk. */
+  /** Of what is tried, if that has been started, once its containers have their turns; goes on with the time that it has on disk. */
   open(): void;
   look(): void;
   missed(group: string, containers: readonly string[]): void;
@@ -52,9 +52,14 @@ export function createUpdateTrial(context: UpdateTrialContext): UpdateTrial {
     const { trying } = boot();
     if (trying?.started === undefined || isClosed) return;
     const { revision, way, once } = trying;
+    const nowMs = clock.elapsedMs();
+    const isFirst = trying.started.opening !== undefined;
+    // Objects may take longer to be hashed, and hooks to run, than goals may take to be met.
+    if (isFirst) void bootLog.advanceAnyway({ kind: 'opened', nowMs });
     const awaiting = way === 'live' || once ? 'awaitingStability' : 'awaitingRollbackPoint';
     watch = watchTrial({
-      ...{ clock, limits, ...trying.started, heldSinceMs: trying.started.heldSinceMs },
+      ...{ clock, limits, sinceMs: isFirst ? nowMs : trying.started.sinceMs },
+      heldSinceMs: trying.started.heldSinceMs,
       containers: () => context.stage().current.containers,
       onStage: (stage) => void context.reach(revision, stage === 'stability' ? 'awaitingStable' : awaiting),
       onHeld: (sinceMs) =>

@@ -75,6 +75,21 @@ describe('boot state', () => {
     assert.deepEqual(after(began('live'), { kind: 'held', sinceMs: undefined }).trying?.started, { sinceMs: 5 });
   });
 
+  it('begins the time of a test with the first turns of its containers, and counts the starts before', () => {
+    const opened: BootEvent = { kind: 'opened', nowMs: 7 };
+    for (const [state, expected] of [
+      [after(began('live')), { sinceMs: 5, opening: 1 }],
+      [after(began('reboot'), reboot), { sinceMs: 9, opening: 1 }],
+      [after(began('reboot'), reboot, restart('b')), { sinceMs: 9, opening: 2 }],
+      [after(began('reboot'), reboot, opened), { sinceMs: 7 }],
+      [after(began('reboot'), reboot, opened, restart('b'), { kind: 'opened', nowMs: 11 }), { sinceMs: 7 }],
+      [after(began('reboot'), opened), undefined],
+    ] as const) {
+      assert.deepEqual(state.trying?.started, expected);
+      assert.deepEqual(bootState.parse(JSON.parse(JSON.stringify(state))), state);
+    }
+  });
+
   it('remembers whose containers run on while they do', () => {
     assert.deepEqual(after(began('live'), COMMIT, restart('c')).carried, { kept: ['0'] });
     assert.equal(after(began('live'), COMMIT, reboot).carried, undefined);
@@ -134,6 +149,7 @@ describe('boot state', () => {
     fc.record({ kind: fc.constant('asked' as const), revision: name, once: fc.boolean(), commit: fc.boolean() }),
     fc.record({ kind: fc.constant('dropped' as const), revision: name }),
     fc.constantFrom({ kind: 'factoryReplaced' as const }, { kind: 'factorySettled' as const }),
+    fc.constant({ kind: 'opened' as const, nowMs: 1 }),
     fc.constant({ kind: 'held' as const, sinceMs: 1 }),
     fc.constant(COMMIT),
     fc.constant(FAIL),

@@ -3,7 +3,8 @@ import assert from 'node:assert/strict';
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, it } from 'node:test';
-import { type Device, sha256 } from './device.ts';
+import { eventually, PATIENCE_MS } from '../kit/eventually.ts';
+import { type Device, sha256, TRIAL } from './device.ts';
 import { APP } from './kit.ts';
 import {
   CHANGED_B,
@@ -28,12 +29,25 @@ describe('an update with a reboot', () => {
   const SYSTEM = { s: { group: 'platform' } };
   const CHANGED = { s: { group: 'platform', logs: [] } };
 
-  const reboot = async (it: Device): Promise<void> => {
+  const askForReboot = async (it: Device): Promise<void> => {
     await command(it, 'LOCAL_RUN', 'locals/x');
     await it.until(() => it.reboots.length > 0);
     await reaches(it, 'locals/x', 'Rebooting');
     assert.equal((await it.rows()).s?.status, 'STARTED');
+  };
+  const reboot = async (it: Device): Promise<void> => {
+    await askForReboot(it);
     await it.boot({ cut: true });
+  };
+  /** So many starts have not come to its containers. */
+  const opening = (it: Device, starts: number): Promise<unknown> =>
+    eventually(`${starts} starts`, PATIENCE_MS, () => onDisk(it).trying?.started?.opening === starts);
+  /** Its state is read before anything is done for it. */
+  const takesLong = (it: Device): void => {
+    it.onRead = () => {
+      it.onRead = () => undefined;
+      it.clock.advance(TRIAL.goalsTimeoutMs + 1000);
+    };
   };
 
   it('is tried after it, and becomes the rollback point', async () => {
@@ -45,6 +59,56 @@ describe('an update with a reboot', () => {
     assert.equal(onDisk(it).revision, '0');
     await commits(it, 'locals/x', DONE);
     assert.equal(onDisk(it).revision, 'locals/x');
+  });
+
+  it('has all of its time once its containers have their turns, also at the next boot of what was committed live', async () => {
+    const it = await open(SYSTEM);
+    await install(it, 'locals/x', CHANGED);
+    await askForReboot(it);
+    takesLong(it);
+    await it.boot({ cut: true });
+    await commits(it, 'locals/x', DONE);
+    await install(it, 'locals/y', { ...CHANGED, d: APP });
+    await updateLive(it, 'locals/y');
+    takesLong(it);
+    await it.boot({ cut: true });
+    await commits(it, 'locals/y', DONE);
+  });
+
+  it('has no more than that over restarts of state-svc, however many it takes to come to its containers', async () => {
+    const it = await open(SYSTEM);
+    await install(it, 'locals/x', CHANGED);
+    await askForReboot(it);
+    const releaseHooks = it.world.hold('hooks.system-start');
+    await it.boot({ cut: true });
+    await opening(it, 1);
+    takesLong(it);
+    await it.boot();
+    const releaseStart = it.world.hold('lxc.start');
+    releaseHooks();
+    await reaches(it, 'locals/x', TESTING);
+    takesLong(it);
+    await it.boot();
+    await it.until(() => it.reboots.includes('UPDATE_ROLLED_BACK'));
+    releaseStart();
+  });
+
+  it('is given up when starts of state-svc never come to its containers', async () => {
+    const it = await open(SYSTEM);
+    await install(it, 'locals/x', CHANGED);
+    const release = it.world.hold('hooks.system-start');
+    await reboot(it);
+    for (let starts = 1; starts < 10; starts += 1) {
+      await opening(it, starts);
+      await it.boot();
+    }
+    await opening(it, 10);
+    assert.ok(!it.reboots.includes('UPDATE_ROLLED_BACK'));
+    await it.boot();
+    await it.until(() => it.reboots.includes('UPDATE_ROLLED_BACK'));
+    await reaches(it, 'locals/x', 'Internal error');
+    assert.equal(onDisk(it).trying, undefined);
+    release();
   });
 
   it('goes back by another when it is refused after it', async () => {
