@@ -3,6 +3,7 @@ import type { Logger } from '../../shared/log/logger.ts';
 import { revisionName } from '../../shared/schema/names.ts';
 import type { CommandOp } from '../../shared/schema/steps.ts';
 import { FACTORY } from './boot-state.ts';
+import { type Clock, sleep } from './clock.ts';
 import type { Reboots } from './reboot-request.ts';
 import type { StepStore } from './step-store.ts';
 import type { RunHow } from './update-run.ts';
@@ -26,6 +27,7 @@ export interface CommandContext {
   readonly updates: Updates;
   readonly reboots: Reboots;
   readonly steps: StepStore;
+  readonly clock: Clock;
   readonly log: Logger;
   /** The revision that runs. */
   current(): string;
@@ -35,6 +37,8 @@ export interface CommandContext {
 }
 
 const RETRY_AFTER_SECONDS = 5;
+/** Milliseconds that a reboot or poweroff waits for the adoption of what runs: a start that hangs must not keep the device from its remedy. */
+const PATIENCE_MS = 4000;
 
 const UNSUPPORTED: Partial<Readonly<Record<CommandOp, string>>> = {
   ENABLE_SSH: 'this build brings no ssh server; run one in a container',
@@ -53,11 +57,11 @@ const HOW: Partial<Readonly<Record<CommandOp, RunHow>>> = {
 };
 
 export function createCommands(context: CommandContext): Commands {
-  const { updates, reboots, steps, log, settled } = context;
+  const { updates, reboots, steps, clock, log, settled } = context;
   /** Between the answer and the update's own word. */
   let accepted: string | undefined;
 
-  const start = (doing: string, act: () => Promise<unknown>): undefined => {
+  const start = (doing: string, act: () => Promise<unknown>, when = settled): undefined => {
     accepted = doing;
     log.info(`the user asked for ${doing}`);
     const begin = (): Promise<unknown> => {
@@ -66,10 +70,18 @@ export function createCommands(context: CommandContext): Commands {
       if (updates.busy !== undefined) accepted = undefined;
       return done;
     };
-    const work = settled.then(begin).catch((error: unknown) => log.error(`${doing}: ${String(error)}`));
+    const work = when.then(begin).catch((error: unknown) => log.error(`${doing}: ${String(error)}`));
     void work.then(() => {
       if (accepted === doing) accepted = undefined;
     });
+  };
+
+  /** Nothing comes after it, unless it does not come. */
+  const goDown = (doing: string, act: () => Promise<boolean>): undefined => {
+    const comes = async (): Promise<void> => {
+      if (await act()) await new Promise(() => undefined);
+    };
+    return start(doing, comes, Promise.race([settled, sleep(clock, PATIENCE_MS)]));
   };
 
   /** Its state becomes that of revision 0, which is run, and tried as any other: it need not have been run before. */
@@ -119,8 +131,8 @@ export function createCommands(context: CommandContext): Commands {
       }
       const doing = accepted ?? updates.busy;
       if (doing !== undefined) return { code: 'BUSY', doing, retryAfterSeconds: RETRY_AFTER_SECONDS };
-      if (op === 'REBOOT_DEVICE') return start('a reboot', () => goingDown(reboots.carryOut('COMMAND', payload)));
-      if (op === 'POWEROFF_DEVICE') return start('a poweroff', () => goingDown(reboots.powerOff(payload)));
+      if (op === 'REBOOT_DEVICE') return goDown('a reboot', () => reboots.carryOut('COMMAND', payload));
+      if (op === 'POWEROFF_DEVICE') return goDown('a poweroff', () => reboots.powerOff(payload));
       // Before the first wait: a second command must meet it.
       accepted = op;
       const refused = await revisionCommand(op, payload).catch(
@@ -130,9 +142,4 @@ export function createCommands(context: CommandContext): Commands {
       return refused;
     },
   };
-}
-
-/** Nothing comes after it, unless it does not come. */
-async function goingDown(asked: Promise<boolean>): Promise<void> {
-  if (await asked) await new Promise(() => undefined);
 }

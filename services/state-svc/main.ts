@@ -99,7 +99,8 @@ void runService(stateContract, 'state', async ({ channel, launch, log }) => {
   });
   void running.settled.then(() => garbage.watch());
   const commands = createCommands({
-    ...{ updates: running.updates, reboots: running.reboots, settled: running.settled, steps, log },
+    ...{ updates: running.updates, reboots: running.reboots, settled: running.settled, steps },
+    ...{ clock: systemClock, log },
     current: () => running.revision,
     collectGarbage: garbage.collect,
   });

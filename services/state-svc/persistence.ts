@@ -10,19 +10,26 @@ export interface Persistence {
   persist<T>(call: () => Promise<T>): Promise<T>;
   /** From now on; there is none where nobody says so. */
   limit(forMs: number): void;
+  /** What each call that is asked again met last. */
+  met(): readonly string[];
 }
 
 const PERSIST_MS = 5000;
 
 export function createPersistence(clock: Clock, log: Logger): Persistence {
   let untilMs = Number.POSITIVE_INFINITY;
+  const met = new Map<() => Promise<unknown>, string>();
   return {
     async persist(call) {
       for (;;) {
         try {
-          return await call();
+          const answer = await call();
+          met.delete(call);
+          return answer;
         } catch (error) {
+          met.delete(call);
           if (clock.elapsedMs() >= untilMs || (error instanceof Fault && isLasting(error))) throw error;
+          met.set(call, String(error));
           log.error(`${String(error)}; trying again in ${PERSIST_MS} ms`);
           await sleep(clock, PERSIST_MS);
         }
@@ -31,5 +38,6 @@ export function createPersistence(clock: Clock, log: Logger): Persistence {
     limit(forMs) {
       untilMs = clock.elapsedMs() + forMs;
     },
+    met: () => [...met.values()],
   };
 }

@@ -84,7 +84,7 @@ export function createRunning(
   let unconfigured: readonly HealthReason[] = [];
   let boot: Boot | undefined;
   let isOver = false;
-  const { persist, limit } = createPersistence(clock, log);
+  const { persist, limit, met } = createPersistence(clock, log);
   const persistently: Ask = (call) => persist(() => ask(call));
   const notYet = (): string | undefined => {
     if (problems.length > 0) return 'its revision was refused, GET /health says why';
@@ -209,6 +209,7 @@ export function createRunning(
     health: () => [
       ...bounded(problems),
       ...unconfigured,
+      ...met().map((fault) => waitingReason(name, fault)),
       ...[...containers.flatMap(({ problem }) => problem ?? []), ...(boot?.reasons() ?? [])].slice(0, MAX_REASONS),
     ],
     settle: (carried, held, gate) => settle(carried, held, gate).catch(refuseFor),
@@ -241,6 +242,11 @@ function openLog({ peers, ask, log }: RunningContext, { name }: Candidate): void
     (answer) => answer.ok || log.warn(`logs of revision ${name}: ${describe(answer.error)}`),
     (error: unknown) => log.warn(`logs of revision ${name}: ${String(error)}`),
   );
+}
+
+function waitingReason(revision: string, fault: string): HealthReason {
+  const message = `its start cannot go on, and asks again every few seconds: ${fault}`;
+  return { code: 'START_WAITS', subject: `revision ${revision}`, message: message.slice(0, 500) };
 }
 
 function bounded(problems: readonly Problem[]): readonly HealthReason[] {

@@ -4,7 +4,7 @@ import { existsSync, mkdirSync, readFileSync, symlinkSync, writeFileSync } from 
 import { join } from 'node:path';
 import { describe, it } from 'node:test';
 import { type ContainerSpec, type Device, stateOf, TRIAL, uploadId } from './device.ts';
-import { APP, FAILED } from './kit.ts';
+import { APP, FAILED, health, POOLED, useDevices } from './kit.ts';
 import {
   CHANGED_B,
   command,
@@ -23,6 +23,39 @@ import {
 } from './updates-kit.ts';
 
 const open = deviceForEach();
+const openDevice = useDevices();
+
+describe('a reboot or poweroff', () => {
+  for (const [op, code] of [
+    ['REBOOT_DEVICE', 'COMMAND'],
+    ['POWEROFF_DEVICE', 'POWEROFF'],
+  ] as const) {
+    it(`comes also while a start hangs (${op}), and health says at what`, async () => {
+      const it = await openDevice({ web: { ...APP, ...POOLED } });
+      it.world.troubles.set('net.configure 1', 'throw');
+      await it.boot();
+      await it.until(async () => (await health(it)).length > 0);
+      const [reason] = await health(it);
+      assert.equal(reason?.code, 'START_WAITS');
+      assert.match(reason.message, /net-svc/);
+      assert.equal(await command(it, op), 'accepted');
+      assert.deepEqual(it.reboots, []);
+      it.clock.advance(4000);
+      await it.until(() => it.reboots.includes(code));
+    });
+  }
+
+  it('is no reason in health any more once the start goes on', async () => {
+    const it = await openDevice({ web: { ...APP, ...POOLED } });
+    it.world.troubles.set('net.configure 1', 'throw');
+    const { settled } = await it.boot();
+    await it.until(async () => (await health(it)).length > 0);
+    it.world.troubles.clear();
+    it.clock.advance(5000);
+    await settled;
+    assert.deepEqual(await health(it), []);
+  });
+});
 
 describe('commands', () => {
   it('come one at a time', async () => {

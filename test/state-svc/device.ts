@@ -224,7 +224,7 @@ export async function createDevice(
         settings: () => ({ keepFactory: false, deferMs: GARBAGE_DEFER_MS, thresholdPercent: 0 }),
       });
       const commands = createCommands({
-        ...{ updates: started.updates, reboots: started.reboots, settled: started.settled, steps, log },
+        ...{ updates: started.updates, reboots: started.reboots, settled: started.settled, steps, clock, log },
         current: () => started.revision,
         collectGarbage: garbage.collect,
       });
