@@ -84,6 +84,9 @@ export interface RevisionRunner {
 
 const ASK_AGAIN_MS = 5000;
 
+/** Milliseconds that a stop of everything waits for a replacement to end: one that asks a peer which is away may take minutes. */
+const SWITCH_PATIENCE_MS = 30_000;
+
 /** Reads the revision at once where it can, so that lists can be answered; everything slow goes on behind it. */
 export async function runRevision(given: RunnerContext): Promise<RevisionRunner> {
   const { channel, clock } = given;
@@ -227,13 +230,16 @@ export async function runRevision(given: RunnerContext): Promise<RevisionRunner>
       // Whoever asks again, because hundreds of containers take longer than a request may, waits for the same end.
       if (ending !== undefined) return ending;
       void updates.close();
-      current().close();
-      ending = stopAll(current().containers, current().candidate.revision, peers, ask);
+      const end = async (): Promise<readonly string[]> => {
+        await Promise.race([theStage().end(), sleep(clock, SWITCH_PATIENCE_MS)]);
+        return stopAll(current().containers, current().candidate.revision, peers, ask);
+      };
+      ending = end();
       return ending;
     },
     async close() {
       const closed = updates.close();
-      current().close();
+      void theStage().end();
       for (const container of current().containers) container.close();
       await closed;
       await leaseReturn.close();

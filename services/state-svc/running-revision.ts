@@ -191,7 +191,7 @@ export function createRunning(
     await catchUp(carried);
     order(revision);
     // Those of the revision before, whose pools did not stand.
-    if (unconfigured.length === 0) startWaiting(containers);
+    if (unconfigured.length === 0 && !isOver) startWaiting(containers);
     return [];
   };
   const refuseFor = (error: unknown): readonly Problem[] =>

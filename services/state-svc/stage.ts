@@ -23,6 +23,8 @@ export interface Stage {
     held: readonly Reservation[],
     gate: Gate,
   ): Promise<readonly Problem[]>;
+  /** Nothing is started any more, and nothing replaced. Resolves when what is under way of that has ended. */
+  end(): Promise<void>;
 }
 
 export interface StageContext extends RunningContext {
@@ -34,6 +36,7 @@ export interface StageContext extends RunningContext {
 export function createStage(first: Candidate, context: StageContext): Stage {
   const { log } = context;
   let switching: Promise<void> | undefined;
+  let isEnded = false;
 
   const make = (plan: ContainerPlan): Container =>
     createContainer(plan, {
@@ -44,6 +47,8 @@ export function createStage(first: Candidate, context: StageContext): Stage {
         for (;;) {
           const asked = current;
           await asked.mayStart(container);
+          // Whoever stops it lets it go.
+          if (isEnded) await new Promise(() => undefined);
           if (switching === undefined && asked === current) return;
           await switching;
         }
@@ -67,6 +72,8 @@ export function createStage(first: Candidate, context: StageContext): Stage {
     for (const container of containers) container.close();
   };
 
+  const ended: readonly Problem[] = [{ path: '', code: 'ENDED', message: 'everything is being stopped' }];
+
   return {
     get current() {
       return current;
@@ -76,6 +83,7 @@ export function createStage(first: Candidate, context: StageContext): Stage {
     },
     settle: (carried, held, gate) => current.settle(carried, held, gate),
     async replace(candidate, transition, carried, held, gate) {
+      if (isEnded) return ended;
       const before = current;
       let switched: () => void = () => undefined;
       switching = new Promise((resolve) => {
@@ -87,6 +95,8 @@ export function createStage(first: Candidate, context: StageContext): Stage {
           before.containers.filter(({ plan }) => transition.stop.includes(plan.name)),
           before,
         );
+        // Who stops everything stops the current ones: others would run on without their network.
+        if (isEnded) return ended;
         const plans = plansOf(candidate);
         const containers = plans.map((plan) =>
           transition.keep.includes(plan.name) ? (before.find(plan.name) ?? make(plan)) : make(plan),
@@ -96,8 +106,13 @@ export function createStage(first: Candidate, context: StageContext): Stage {
       } finally {
         switching = undefined;
         switched();
-        current.open();
+        if (!isEnded) current.open();
       }
+    },
+    async end() {
+      isEnded = true;
+      current.close();
+      await switching;
     },
   };
 }

@@ -24,6 +24,8 @@ export function createGoBack(context: UpdateContext, books: UpdateBooks, endTria
 
   return async (revision, stage, stood = true) => {
     endTrial();
+    // The next start goes by what was written down until then.
+    if (books.isClosed) return;
     books.busy = `going back from revision ${revision}`;
     const { revision: point } = bootLog.boot();
     if (revision === FACTORY) await factory.giveUp();
@@ -35,7 +37,7 @@ export function createGoBack(context: UpdateContext, books: UpdateBooks, endTria
     const carried = books.carriedBy(transition);
     await bootLog.advanceAnyway({ kind: 'failed', carried });
     await factory.settle();
-    const isBack = transition.kind === 'live' && (await returnTo(back, transition));
+    const isBack = transition.kind === 'live' && !books.isClosed && (await returnTo(back, transition));
     if (isBack || books.isClosed) books.busy = undefined;
     if (isBack) hooks.look();
     // It was installed: what it is refused for now is why its containers do not run.

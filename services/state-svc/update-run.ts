@@ -91,6 +91,7 @@ export function createUpdateRun(
     await progress.reach(revision, 'transitioning');
     const held = await books.heldBeside(next);
     const problems = await context.stage().replace(next, transition, boot().carried ?? {}, held, hooks.start);
+    if (books.isClosed) return;
     await books.tellKnown();
     if (problems.length > 0) return goBack(revision, stageOf(problems));
     trial.open();

@@ -1,9 +1,20 @@
 // Everything is stopped before a poweroff.
 import assert from 'node:assert/strict';
+import { readdir } from 'node:fs/promises';
 import { describe, it } from 'node:test';
-import { APP, POOLED, RETRY, useDevices } from './kit.ts';
+import { type Device, POOL } from './device.ts';
+import { APP, FAILED, POOLED, RETRY, useDevices } from './kit.ts';
+import { CHANGED_B, command, deviceForEach, install, reaches, TESTING_LIVE, THREE } from './updates-kit.ts';
 
 const open = useDevices();
+const openRunning = deviceForEach();
+
+/** Whoever goes on by itself has gone on. */
+async function goOn({ storage }: Device): Promise<void> {
+  for (let turns = 0; turns < 200; turns += 1) await readdir(storage);
+}
+
+const runs = ({ world }: Device) => [...world.containers.values()].some(({ running }) => running !== undefined);
 
 describe('stopAll', () => {
   it('stops groups in reverse, clears the pools, starts nothing any more, and marks nobody as stopped by the user', async () => {
@@ -66,5 +77,57 @@ describe('stopAll', () => {
     const answer = await it.supervisor.stopAll({});
     assert.match(!answer.ok ? answer.error.reasons.join() : '', /^web: lxc.unmount: UNMOUNT_FAILED/);
     assert.ok(it.world.calls.includes('lxc.unmount base'));
+  });
+});
+
+describe('stopAll while containers are replaced', () => {
+  const NEXT = { ...CHANGED_B, b: { ...CHANGED_B.b, ...POOLED } };
+  const POOLS = { network: { pools: { internal: POOL } } };
+
+  for (const [phase, step, met, begun] of [
+    ['stopped', 'lxc.stop', 'lxc.stop b', 0],
+    ['given their pools', 'ipam.configure', 'ipam.configure 1', 1],
+  ] as const) {
+    it(`starts none of an update whose containers are being ${phase}`, async () => {
+      const it = await openRunning(THREE, POOLS);
+      await install(it, 'locals/x', NEXT, POOLS);
+      const runner = await it.boot();
+      await runner.settled;
+      it.world.calls.length = 0;
+      const release = it.world.hold(step);
+      assert.equal(await command(it, 'LOCAL_RUN', 'locals/x'), 'accepted');
+      await it.until(() => it.world.calls.includes(met));
+      const stopping = runner.stopAll();
+      release();
+      assert.deepEqual(await stopping, []);
+      await goOn(it);
+      assert.ok(!runs(it));
+      assert.equal(it.world.calls.filter((call) => call === 'log.openRevision locals/x').length, begun);
+      assert.ok(!it.world.calls.includes('lxc.start b'));
+      assert.equal(it.world.calls.at(-1), 'net.configure 0');
+    });
+  }
+
+  it('starts none on a live way back', async () => {
+    const it = await openRunning(THREE, POOLS);
+    await install(it, 'locals/x', NEXT, POOLS);
+    const runner = await it.boot();
+    await runner.settled;
+    assert.equal(await command(it, 'LOCAL_RUN', 'locals/x'), 'accepted');
+    await reaches(it, 'locals/x', TESTING_LIVE);
+    await it.untilStatus('b', 'STARTED');
+    it.world.calls.length = 0;
+    const release = it.world.hold('lxc.stop');
+    it.world.exit('b', FAILED);
+    await it.until(() => it.world.calls.includes('lxc.stop b'));
+    const stopping = runner.stopAll();
+    release();
+    assert.deepEqual(await stopping, []);
+    await goOn(it);
+    assert.ok(!runs(it));
+    assert.ok(!it.world.calls.includes('log.openRevision 0'));
+    assert.ok(!it.world.calls.includes('lxc.start b'));
+    assert.deepEqual(it.reboots, []);
+    assert.equal(it.world.calls.at(-1), 'net.configure 0');
   });
 });
