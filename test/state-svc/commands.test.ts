@@ -3,6 +3,7 @@ import assert from 'node:assert/strict';
 import { existsSync, mkdirSync, readFileSync, symlinkSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, it } from 'node:test';
+import { eventually, PATIENCE_MS } from '../kit/eventually.ts';
 import { type ContainerSpec, type Device, stateOf, TRIAL, uploadId } from './device.ts';
 import { APP, FAILED, health, POOLED, useDevices } from './kit.ts';
 import {
@@ -220,7 +221,7 @@ describe('make factory of what was never run', () => {
     const { it, made } = await askAndReboot();
     await holds(it);
     await reaches(it, '0', 'Factory revision');
-    await it.until(() => isSettled(it));
+    await eventually('no factory is replaced', PATIENCE_MS, () => isSettled(it));
     assert.equal(state(it), made);
     await it.boot({ cut: true });
     await it.untilStatus('b', 'STARTED');
@@ -254,7 +255,7 @@ describe('make factory of what was never run', () => {
     rot(it, 'root of d');
     assert.equal(await command(it, 'MAKE_FACTORY', 'locals/x'), 'accepted');
     await reaches(it, '0', 'Object validation went wrong');
-    await it.until(() => isSettled(it));
+    await eventually('no factory is replaced', PATIENCE_MS, () => isSettled(it));
     assert.equal(state(it), old);
   });
 
@@ -276,7 +277,7 @@ describe('make factory of what was never run', () => {
     writeFileSync(join(it.storage, 'boot/current.json'), JSON.stringify({ ...onDisk(it), factoryReplaced: true }));
     await it.boot();
     await it.untilStatus('b', 'STARTED');
-    await it.until(() => isSettled(it));
+    await eventually('no factory is replaced', PATIENCE_MS, () => isSettled(it));
     assert.equal(state(it), old);
   });
 });
