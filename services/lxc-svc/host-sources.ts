@@ -44,15 +44,13 @@ export function writtenSources(entries: readonly ConfigLine[]): readonly string[
   });
 }
 
-/** `own`: of Berth, that hold what containers write. What is not there, or no folder, is left out. */
+/** `own`: of Berth, that hold what containers write. What is not there is left out; a file has nothing below it. */
 export function writtenFolders(own: readonly string[], sources: readonly string[]): WrittenFolders {
   const folders = new Set<string>();
   // A folder before what lies in it, which it stands for.
   for (const path of [...own, ...[...new Set(sources)].sort()]) {
     const found = locate(path, folders);
-    if (found?.stats.isDirectory() === true && found.inside === '' && !SYSTEM_FOLDERS.has(found.root)) {
-      folders.add(idOf(found.stats));
-    }
+    if (found?.inside === '' && !SYSTEM_FOLDERS.has(found.root)) folders.add(idOf(found.stats));
   }
   return folders;
 }
