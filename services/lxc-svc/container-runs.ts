@@ -85,12 +85,12 @@ export function createContainerRuns({ places, readerGid, log, exited }: RunConte
     while (monitor !== undefined && isAlive(monitor) && performance.now() < end) await delay(MONITOR_LOOK_MS);
   };
 
-  /** Where there is no room for it the end is told all the same: a stop waits for it, and makes room. */
-  const recordExit = (container: string, exit: ExitRecord): void => {
+  /** Where there is no room, say, the end is told all the same: a stop waits for it, and makes room. */
+  const attempt = async (container: string, step: () => void | Promise<void>): Promise<void> => {
     try {
-      writeExitRecord(containerPlaces(places, container).exitRecord, exit);
+      await step();
     } catch (error) {
-      log.error(`${container}: how it ended is not recorded: ${String(error)}`);
+      log.error(`${container}: at its end: ${String(error)}`);
     }
   };
 
@@ -101,11 +101,11 @@ export function createContainerRuns({ places, readerGid, log, exited }: RunConte
     // Recorded already by a service that was killed before it could say so.
     const known = before?.pid === pid && before.atMs >= record.startedMs ? before : undefined;
     const exit: ExitRecord = told ?? known ?? { pid, status: { kind: 'unknown' }, atMs: Date.now() };
-    recordExit(container, exit);
+    await attempt(container, () => writeExitRecord(its.exitRecord, exit));
     await monitorGone(record.monitorPid);
-    removeRecord(its.monitorPid);
-    await sweep(container, pid, record.startTicks);
-    removeRecord(its.runRecord);
+    await attempt(container, () => removeRecord(its.monitorPid));
+    await attempt(container, () => sweep(container, pid, record.startTicks));
+    await attempt(container, () => removeRecord(its.runRecord));
     runs.delete(container);
     exited(container, exit);
     log.info(`${container} with pid ${pid} ended: ${describe(exit)}`);
