@@ -83,14 +83,19 @@ export async function resync(context: ResyncContext): Promise<void> {
   }
 }
 
-async function listActual({ ask, peers }: Pick<ResyncContext, 'ask' | 'peers'>): Promise<readonly Actual[]> {
+/** Rejects when lxc-svc cannot be asked. */
+export async function listActual({ ask, peers }: Pick<ResyncContext, 'ask' | 'peers'>): Promise<readonly Actual[]> {
   return await allPages(async (after) => {
     const answer = await ask(() => peers.lxc.listContainers(after === undefined ? {} : { after }));
     return answer.ok ? { rows: answer.value.containers, next: answer.value.next } : { rows: [], next: undefined };
   });
 }
 
-async function listAttached({ ask, peers }: ReconcileContext): Promise<readonly string[]> {
+/** Rejects when net-svc cannot be asked. */
+export async function listAttached({
+  ask,
+  peers,
+}: Pick<ReconcileContext, 'ask' | 'peers'>): Promise<readonly string[]> {
   const all = await allPages(async (after) => {
     const answer = await ask(() => peers.net.listAttachments(after === undefined ? {} : { after }));
     return answer.ok ? { rows: answer.value.attachments, next: answer.value.next } : { rows: [], next: undefined };

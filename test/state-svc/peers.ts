@@ -52,6 +52,8 @@ export interface World {
   interfaces: InterfacesByPool | undefined;
   /** What the machine has on any link that is asked for. */
   hostAddresses: readonly string[];
+  /** lxc-svc cannot say what is there. */
+  listsNothing: boolean;
   /** net-svc says that a pool is in the way of something of the machine. */
   poolOverlaps: boolean;
   /** Starts and mounts wait here while they are held. */
@@ -255,6 +257,7 @@ export function createWorld(nowMs: () => number, onCall: () => void): World {
       checkDisks: () => ok({ unavailable: [] }),
       listContainers: async ({ after }) => {
         await holds.get('lxc.listContainers');
+        if (world.listsNothing) throw new Error('a bug');
         const names = [...containers.keys()].sort();
         const known = names.map((container) => ({ container, ...kept(container), logs: [] }));
         const { rows, next } = pageFrom(known, indexAfter(known, after, containerOf), containerOf);
@@ -327,6 +330,7 @@ export function createWorld(nowMs: () => number, onCall: () => void): World {
     diesAtOnce,
     addressTaken: false,
     poolOverlaps: false,
+    listsNothing: false,
     hold(step) {
       let release: () => void = () => undefined;
       holds.set(

@@ -1,6 +1,8 @@
 // Everything is stopped before a poweroff.
 import assert from 'node:assert/strict';
+import { writeFileSync } from 'node:fs';
 import { readdir } from 'node:fs/promises';
+import { join } from 'node:path';
 import { describe, it } from 'node:test';
 import { type Device, POOL } from './device.ts';
 import { APP, FAILED, POOLED, RETRY, useDevices } from './kit.ts';
@@ -77,6 +79,42 @@ describe('stopAll', () => {
     const answer = await it.supervisor.stopAll({});
     assert.match(!answer.ok ? answer.error.reasons.join() : '', /^web: lxc.unmount: UNMOUNT_FAILED/);
     assert.ok(it.world.calls.includes('lxc.unmount base'));
+  });
+});
+
+describe('stopAll of a revision that cannot be read any more', () => {
+  const unreadable = async (): Promise<Device> => {
+    const it = await openRunning({ a: { ...APP, ...POOLED }, b: APP }, { network: { pools: { internal: POOL } } });
+    writeFileSync(join(it.storage, 'trails/0/.pvr/json'), 'rotten');
+    it.onReboot = () => false;
+    await (await it.boot()).settled;
+    assert.ok(runs(it));
+    it.world.calls.length = 0;
+    return it;
+  };
+
+  it('stops what runs of it all the same, before it clears the pools', async () => {
+    const it = await unreadable();
+    assert.deepEqual(await it.supervisor.stopAll({}), { ok: true, value: {} });
+    assert.equal(it.world.containers.size, 0);
+    assert.equal(it.world.attachments.size, 0);
+    assert.equal(it.world.calls.at(-1), 'net.configure 0');
+  });
+
+  it('says what of that could not be stopped', async () => {
+    const it = await unreadable();
+    it.world.troubles.set('lxc.stop a', 'refuse');
+    const answer = await it.supervisor.stopAll({});
+    assert.match(!answer.ok ? answer.error.reasons.join() : '', /^a: lxc.stop: STOP_FAILED/);
+    assert.ok(!it.world.containers.has('b'));
+  });
+
+  it('says so where nobody can tell what runs', async () => {
+    const it = await unreadable();
+    it.world.listsNothing = true;
+    const answer = await it.supervisor.stopAll({});
+    assert.match(!answer.ok ? answer.error.reasons.join() : '', /^what else runs is not known/);
+    assert.equal(it.world.calls.at(-1), 'net.configure 0');
   });
 });
 
