@@ -11,6 +11,8 @@ export interface BootLog {
   advance(event: BootEvent): Promise<BootStep>;
   /** For what holds also when the disk does not take it: another cut of the power leads to the same. */
   advanceAnyway(event: BootEvent): Promise<void>;
+  /** Why the disk has not taken the last that was to be written; undefined: it has. */
+  unwritten(): string | undefined;
   /** Resolves when what was asked for until now is written, or cannot be: until then `boot` may be behind the disk. */
   written(): Promise<void>;
   /** The next start goes by what was written until now. Resolves when what was under way is written. */
@@ -21,12 +23,24 @@ export function createBootLog(store: BootStore, initial: BootState, log: Logger)
   let boot = initial;
   let turn: Promise<unknown> = Promise.resolve();
   let isClosed = false;
+  let unwritten: string | undefined;
+
+  const save = async (state: BootState): Promise<void> => {
+    try {
+      await store.save(state);
+      unwritten = undefined;
+    } catch (error) {
+      unwritten = error instanceof Error ? error.message : String(error);
+      throw error;
+    }
+  };
 
   const advance = (event: BootEvent): Promise<BootStep> => {
     const step = turn.then(async () => {
       if (isClosed) throw new Error('state-svc ends');
       const next = bootStep(boot, event);
-      if (JSON.stringify(next.state) !== JSON.stringify(boot)) await store.save(next.state);
+      const isNews = JSON.stringify(next.state) !== JSON.stringify(boot);
+      if (isNews || unwritten !== undefined) await save(next.state);
       boot = next.state;
       return next;
     });
@@ -46,6 +60,7 @@ export function createBootLog(store: BootStore, initial: BootState, log: Logger)
         boot = bootStep(boot, event).state;
       });
     },
+    unwritten: () => unwritten,
     async written() {
       await turn;
     },

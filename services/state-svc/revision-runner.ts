@@ -222,6 +222,7 @@ export async function runRevision(given: RunnerContext): Promise<RevisionRunner>
       ...current().health(),
       ...context.views.health(),
       ...unwrittenReasons(context.intents.unwritten()),
+      ...bootReasons(updates.unwritten),
     ],
     updates,
     reboots,
@@ -252,6 +253,14 @@ function unwrittenReasons(reason: string | undefined): readonly HealthReason[] {
   if (reason === undefined) return [];
   const message = `what containers are meant to be cannot be written down (${reason}); it holds until state-svc restarts`;
   return [{ code: 'ORDERS_UNWRITABLE', subject: 'cache/containers.json', message }];
+}
+
+function bootReasons(reason: string | undefined): readonly HealthReason[] {
+  if (reason === undefined) return [];
+  const message =
+    `which revision runs cannot be written down (${reason}): none can be begun or committed, and after a power cut the device goes by what was ` +
+    'written before; make room';
+  return [{ code: 'BOOT_UNWRITABLE', subject: 'boot/current.json', message: message.slice(0, 500) }];
 }
 
 function assumedReasons(others: readonly string[]): readonly HealthReason[] {

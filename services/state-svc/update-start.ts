@@ -1,7 +1,7 @@
 // What a start of this service finds of updates: which revision runs now, what was under way, and what was asked for and not begun.
 import type { Problem } from '../../shared/revision/revision.ts';
 import type { BootEvent, BootState } from './boot-state.ts';
-import { runningOf } from './boot-state.ts';
+import { bootStep, runningOf } from './boot-state.ts';
 import type { FailedStage } from './step-progress.ts';
 import type { UpdateBooks, UpdateContext } from './update-books.ts';
 import { stageOf } from './update-install.ts';
@@ -108,10 +108,10 @@ export function createUpdateStart(
         if (failed !== undefined)
           log.error(`revision ${failed} was not committed before the restart, going back to ${boot().revision}`);
       } catch (error) {
-        // To start what is to be tried now would be to try it again and again.
-        log.error(`which revision runs cannot be written down, so ${boot().revision} does: ${String(error)}`);
-        const { trying: _trying, updated: _updated, ...done } = boot();
-        bootLog.adopt(done);
+        // To start what is to be tried now would be to try it again and again. What runs of it already does so all the same.
+        const { trying: _trying, updated: _updated, ...done } = state;
+        bootLog.adopt(event.alive ? bootStep(state, event).state : done);
+        log.error(`which revision runs cannot be written down, so ${runningOf(boot())} does: ${String(error)}`);
       }
       await factory.settle();
       return readCandidate(store, runningOf(boot()));

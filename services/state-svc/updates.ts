@@ -23,6 +23,8 @@ export interface Updates
   usedFor(revision: string): string | undefined;
   /** Revisions that had been found good before it was assumed that another one runs. */
   readonly assumedBeside: readonly string[];
+  /** Why which revision runs is not on disk; undefined: it is. */
+  readonly unwritten: string | undefined;
   /** Revisions that may be booted. Throws where that is not known. */
   needed(): ReadonlySet<string>;
   /** Nothing new happens; resolves when what was to be written down is. */
@@ -73,6 +75,9 @@ export function createUpdates(context: UpdateContext): Updates {
     },
     get assumedBeside() {
       return boot().assumedBeside ?? [];
+    },
+    get unwritten() {
+      return bootLog.unwritten();
     },
     needed() {
       if (boot().assumedBeside !== undefined)

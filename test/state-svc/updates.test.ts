@@ -7,10 +7,11 @@ import { readIfPresent } from '../../services/state-svc/atomic-file.ts';
 import { progressAt } from '../../services/state-svc/step-progress.ts';
 import { eventually, PATIENCE_MS } from '../kit/eventually.ts';
 import { type ContainerSpec, type Device, LEASE_HOLD_MS, POOL, sha256 } from './device.ts';
-import { APP, FAILED, POOLED } from './kit.ts';
+import { APP, FAILED, health, POOLED } from './kit.ts';
 import {
   CHANGED_B,
   command,
+  commits,
   DONE,
   deviceForEach,
   holds,
@@ -419,5 +420,51 @@ describe('an update that does not make it', () => {
     await command(it, 'LOCAL_RUN', 'locals/x');
     await reaches(it, 'locals/x', 'Object validation went wrong');
     assert.deepEqual(Object.keys(await it.rows()), ['a', 'b', 'c']);
+  });
+});
+
+describe('a restart of the tree whose disk takes nothing', () => {
+  const full = (): never => {
+    throw Object.assign(new Error('ENOSPC: no space left on device'), { code: 'ENOSPC' });
+  };
+  const reasons = async (it: Device) => (await health(it)).map(({ code }) => code);
+
+  it('leaves containers alone that run of a committed update, and is a reason in health until it takes something', async () => {
+    const it = await open(THREE);
+    await install(it, 'locals/x', { ...CHANGED_B, d: APP });
+    await updateLive(it, 'locals/x');
+    const before = await pids(it);
+    it.onBootWrite = full;
+    await (await it.boot({ tree: true })).settled;
+    assert.deepEqual(await pids(it), before);
+    assert.deepEqual(await reasons(it), ['BOOT_UNWRITABLE']);
+    it.onBootWrite = () => undefined;
+    await install(it, 'locals/y', THREE);
+    await updateLive(it, 'locals/y');
+    assert.deepEqual(await reasons(it), []);
+  });
+
+  it('goes on with the trial of what runs', async () => {
+    const it = await open(THREE);
+    await install(it, 'locals/x', { ...CHANGED_B, d: APP });
+    await command(it, 'LOCAL_RUN', 'locals/x');
+    await reaches(it, 'locals/x', TESTING_LIVE);
+    await it.untilStatus('d', 'STARTED');
+    const before = await pids(it);
+    it.onBootWrite = full;
+    await (await it.boot({ tree: true })).settled;
+    assert.deepEqual(await pids(it), before);
+    it.onBootWrite = () => undefined;
+    await commits(it, 'locals/x', UPDATED);
+  });
+
+  it('runs what was committed before where nothing is left of what was tried', async () => {
+    const it = await open(THREE);
+    await install(it, 'locals/x', CHANGED_B);
+    await updateLive(it, 'locals/x');
+    it.onBootWrite = full;
+    const runner = await it.boot({ cut: true });
+    await runner.settled;
+    assert.equal(runner.revision, '0');
   });
 });
