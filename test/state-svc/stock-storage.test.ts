@@ -7,7 +7,7 @@ import { describe, it } from 'node:test';
 import { eventually, PATIENCE_MS } from '../kit/eventually.ts';
 import { type Device, stateOf, TRIAL, writeRevision } from './device.ts';
 import { APP, useDevices } from './kit.ts';
-import { command, onDisk } from './updates-kit.ts';
+import { command, onDisk, progressOf } from './updates-kit.ts';
 
 const DONE = { status: 'DONE', 'status-msg': 'Update finished', progress: 100, retries: 0 };
 
@@ -63,6 +63,8 @@ describe('a storage that Pantavisor has left', () => {
     }
     await (await it.boot()).settled;
     await it.untilStatus('b', 'STARTED');
+    // Told last of what was left, behind the start.
+    await eventually('4 is told to be lost', PATIENCE_MS, async () => (await progressOf(it, '4')).status === 'ERROR');
     const listed = await it.state.listSteps({});
     assert.deepEqual(listed.ok && listed.value.steps.map(({ name, progress }) => [name, progress.status]), [
       ['0', 'NEW'],
