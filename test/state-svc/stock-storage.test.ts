@@ -6,7 +6,7 @@ import { join } from 'node:path';
 import { describe, it } from 'node:test';
 import { eventually, PATIENCE_MS } from '../kit/eventually.ts';
 import { type Device, stateOf, TRIAL, writeRevision } from './device.ts';
-import { APP, useDevices } from './kit.ts';
+import { APP, health, useDevices } from './kit.ts';
 import { command, onDisk, progressOf } from './updates-kit.ts';
 
 const DONE = { status: 'DONE', 'status-msg': 'Update finished', progress: 100, retries: 0 };
@@ -31,10 +31,10 @@ const trails = ({ storage }: Device) => readdirSync(join(storage, 'trails')).fil
 
 async function commit(it: Device, revision: string): Promise<void> {
   assert.equal(await command(it, 'LOCAL_RUN', revision), 'accepted');
-  await eventually(`${revision} is committed`, PATIENCE_MS, () => {
-    const { trying, assumedBeside } = onDisk(it);
-    if (trying?.started?.heldSinceMs !== undefined) it.clock.advance(TRIAL.commitDelayMs);
-    return assumedBeside === undefined;
+  await eventually(`${revision} is committed`, PATIENCE_MS, async () => {
+    if (onDisk(it).trying?.started?.heldSinceMs !== undefined) it.clock.advance(TRIAL.commitDelayMs);
+    // It is on disk before it holds.
+    return !(await health(it)).some(({ code }) => code === 'REVISION_ASSUMED');
   });
 }
 
@@ -108,8 +108,7 @@ describe('a storage that Pantavisor has left', () => {
       await (await it.boot()).settled;
       await it.untilStatus('a', 'STARTED');
       await commit(it, revision);
-      const health = await it.state.health({});
-      assert.deepEqual(health.ok && health.value.reasons, []);
+      assert.deepEqual(await health(it), []);
       assert.ok((await it.state.collectGarbage({})).ok);
       assert.deepEqual(trails(it), revision === '0' ? ['0'] : ['0', '3']);
     });
