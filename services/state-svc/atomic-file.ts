@@ -1,6 +1,6 @@
 // Small files that survive a power cut whole: written beside, synced, renamed, the folder synced. Each of these steps waits for a thread of the pool,
 // since a disk may take seconds, so there are as few as can be. Reading one is done at once: in threads it takes four steps, 20 times the CPU.
-import { constants, readFileSync } from 'node:fs';
+import { constants, mkdirSync, readFileSync } from 'node:fs';
 import { type FileHandle, mkdir, open, rename, unlink } from 'node:fs/promises';
 import { dirname } from 'node:path';
 
@@ -44,7 +44,7 @@ async function openBoth(path: string, beside: string): Promise<Opened> {
     return await openTogether(path, beside);
   } catch (error) {
     if (errorCode(error) !== 'ENOENT') throw error;
-    await mkdir(dirname(path), { recursive: true });
+    await makeFolders(dirname(path));
     return await openTogether(path, beside);
   }
 }
@@ -79,6 +79,21 @@ export function readIfPresent(path: string): string | undefined {
     if (errorCode(error) === 'ENOENT') return undefined;
     throw error;
   }
+}
+
+/** With its parents. Node's own mkdir, in threads, says ENOENT of a full disk; done at once it says what is so. */
+export async function makeFolders(path: string): Promise<void> {
+  try {
+    await mkdir(path, { recursive: true });
+  } catch (error) {
+    if (errorCode(error) !== 'ENOENT') throw error;
+    mkdirSync(path, { recursive: true });
+  }
+}
+
+/** There is no room for it, or none for this user. */
+export function isFull(error: unknown): boolean {
+  return errorCode(error) === 'ENOSPC' || errorCode(error) === 'EDQUOT';
 }
 
 /** The errno name of a system error, `''` for any other. */

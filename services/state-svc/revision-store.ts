@@ -3,13 +3,13 @@
 //   <storage>/trails/<rev>/<path>        hard link to objects/<sha256>
 //   <storage>/objects/<sha256>           artifacts, shared between revisions
 import { lstatSync, type Stats } from 'node:fs';
-import { link, mkdir, readFile, rename, rm } from 'node:fs/promises';
+import { link, readFile, rename, rm } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import * as z from 'zod/mini';
 import { readConfigObject } from '../../shared/revision/config-object.ts';
 import type { Problem } from '../../shared/revision/revision.ts';
 import { sha256 } from '../../shared/schema/names.ts';
-import { errorCode } from './atomic-file.ts';
+import { errorCode, isFull, makeFolders } from './atomic-file.ts';
 import type { Checksums } from './checksum-pool.ts';
 import type { KnownChecksums } from './known-checksums.ts';
 import { type Occasion, type SignatureCheck, UNCHECKED } from './signature-check.ts';
@@ -102,7 +102,8 @@ export function openRevisionStore(
         try {
           await linkTo(objectPath(digest), `${folder}/${path}`, `${folder}/.pv`);
         } catch (error) {
-          problems.push({ path, code: 'CHECKOUT_FAILED', message: `cannot be linked to its object: ${String(error)}` });
+          const code = isFull(error) ? 'NO_SPACE' : 'CHECKOUT_FAILED';
+          problems.push({ path, code, message: `cannot be linked to its object: ${String(error)}` });
         }
       }
       return problems;
@@ -147,11 +148,11 @@ async function linkTo(object: string, path: string, own: string): Promise<void> 
   const wanted = lstatSync(object);
   const found = statOf(path);
   if (found !== undefined && found.ino === wanted.ino && found.dev === wanted.dev) return;
-  await mkdir(dirname(path), { recursive: true });
+  await makeFolders(dirname(path));
   if (found?.isDirectory() === true) await rm(path, { recursive: true });
   // Made there and renamed, so that a wrong link never becomes a missing one for somebody who mounts it right now; a name beside it
   // may be another file of the revision, or too long.
-  await mkdir(own, { recursive: true });
+  await makeFolders(own);
   const beside = `${own}/link.new`;
   await rm(beside, { force: true });
   await link(object, beside);

@@ -2,7 +2,7 @@
 import type { Problem, Revision } from '../../shared/revision/revision.ts';
 import { parseState } from '../../shared/revision/validate.ts';
 import { REVISION_NAME_RULE, revisionName } from '../../shared/schema/names.ts';
-import { errorCode } from './atomic-file.ts';
+import { isFull } from './atomic-file.ts';
 import type { ObjectStore } from './object-store.ts';
 import { objectsOf, type RevisionStore } from './revision-store.ts';
 import type { StepStore } from './step-store.ts';
@@ -63,7 +63,7 @@ export function createStepDesk(context: DeskContext): StepDesk {
       await steps.put(name, text, checked.objects);
       return undefined;
     } catch (error) {
-      if (errorCode(error) !== 'ENOSPC') return { code: 'STORE_FAILED', reason: String(error).slice(0, MAX_TEXT) };
+      if (!isFull(error)) return { code: 'STORE_FAILED', reason: String(error).slice(0, MAX_TEXT) };
       return { code: 'NO_SPACE', requiredBytes: text.length, availableBytes: await room.availableBytes() };
     }
   };

@@ -19,6 +19,7 @@ const TEXTS = {
   badState: ['WONTGO', 'State JSON has bad format', 100],
   badSignature: ['WONTGO', 'Signature validation failed', 100],
   notCovered: ['WONTGO', 'State not fully covered by signatures', 100],
+  noSpace: ['WONTGO', 'Space required', 100],
   containerFailed: ['ERROR', 'A container could not be started', 100],
   goalMissed: ['ERROR', 'Status goal not reached', 100],
   badObject: ['ERROR', 'Object validation went wrong', 100],
@@ -32,6 +33,7 @@ export type FailedStage =
   | 'badState'
   | 'badSignature'
   | 'notCovered'
+  | 'noSpace'
   | 'containerFailed'
   | 'goalMissed'
   | 'badObject'

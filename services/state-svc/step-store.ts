@@ -6,14 +6,15 @@
 //   <storage>/trails/<rev>/<path>          hard link to objects/<sha256>
 // <rev> is a name or locals/<name>, and a folder: Pantavisor has a link to the one that runs beside them, trails/current. What is called .<name>.making is being made, .<name>.replaced has to make way for it.
 import { lstatSync, readdirSync, statSync } from 'node:fs';
-import { link, lstat, mkdir, readdir, rename, rm, writeFile } from 'node:fs/promises';
+import { link, lstat, readdir, rename, rm, writeFile } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
 import type { Logger } from '../../shared/log/logger.ts';
 import { revisionName } from '../../shared/schema/names.ts';
 import { MAX_COMMITMSG_BYTES, type StepProgress, type StepRow } from '../../shared/schema/steps.ts';
 import { isoTime } from '../../shared/time/iso-time.ts';
-import { errorCode, readIfPresent, syncPath, writeAtomically } from './atomic-file.ts';
+import { errorCode, makeFolders, readIfPresent, syncPath, writeAtomically } from './atomic-file.ts';
 import { parseProgress, progressAt, withoutLogs } from './step-progress.ts';
+import { shortageOf } from './step-shortage.ts';
 
 export interface StepStore {
   /** Finishes or takes back what was interrupted. Never rejects. */
@@ -27,7 +28,10 @@ export interface StepStore {
   row(name: string): Promise<StepRow | undefined>;
   /** Of a new one where it cannot be read: what is only told to people keeps nobody from running it. Never rejects. */
   progress(name: string): Promise<StepProgress>;
+  /** What cannot be written is told by `progress` until something is. */
   setProgress(name: string, progress: StepProgress): Promise<void>;
+  /** What its folder takes and what there is, for people. Never rejects. */
+  shortage(name: string): Promise<string>;
   /** `''` when there is none, or none that can be read. Never rejects. */
   commitMessage(name: string): Promise<string>;
   setCommitMessage(name: string, message: string): Promise<void>;
@@ -88,6 +92,9 @@ export function openStepStore(storage: string, log: Logger): StepStore {
     }
   };
 
+  /** Progress that a full or broken disk did not take: whoever asks is told it as long as this service lives. */
+  const unwritten = new Map<string, StepProgress>();
+
   const store: StepStore = {
     async open() {
       for (const folder of folders) {
@@ -119,11 +126,24 @@ export function openStepStore(storage: string, log: Logger): StepStore {
       };
     },
     async progress(name) {
+      const known = unwritten.get(name);
+      if (known !== undefined) return known;
       const text = note(name, 'progress');
       return (text === undefined ? undefined : parseProgress(text)) ?? progressAt('ready');
     },
-    setProgress: (name, progress) =>
-      writeAtomically(join(trail(name), '.pv/progress'), `${JSON.stringify(progress)}\n`),
+    async setProgress(name, progress) {
+      try {
+        await writeAtomically(join(trail(name), '.pv/progress'), `${JSON.stringify(progress)}\n`);
+        unwritten.delete(name);
+      } catch (error) {
+        unwritten.set(name, progress);
+        throw error;
+      }
+    },
+    async shortage(name) {
+      const text = await store.stateText(name).catch(() => undefined);
+      return shortageOf(trail(name), text);
+    },
     async commitMessage(name) {
       return (note(name, 'commitmsg') ?? '').trimEnd().slice(0, MAX_COMMITMSG_BYTES);
     },
@@ -147,6 +167,7 @@ export function openStepStore(storage: string, log: Logger): StepStore {
         const replaces = exists(trail(name));
         if (replaces) await rename(trail(name), old);
         await rename(fresh, trail(name));
+        unwritten.delete(name);
         await syncPath(dirname(trail(name)));
       } finally {
         await takeBack(dirname(trail(name)));
@@ -168,6 +189,7 @@ export function openStepStore(storage: string, log: Logger): StepStore {
       const gone = beside(name, MAKING);
       await rm(gone, { recursive: true, force: true });
       await rename(trail(name), gone);
+      unwritten.delete(name);
       await syncPath(dirname(gone));
       const bytes = await ownBytes(gone);
       await rm(gone, { recursive: true, force: true });
@@ -200,7 +222,7 @@ async function makeCheckout(
   for (const path of objects.keys()) {
     for (let parent = dirname(path); parent !== '.'; parent = dirname(parent)) made.add(join(folder, parent));
   }
-  for (const each of [...made].sort()) await mkdir(each, { recursive: true });
+  for (const each of [...made].sort()) await makeFolders(each);
   for (const [path, digest] of objects) await link(join(store, digest), join(folder, path));
   const files = [
     ['.pvr/json', text],

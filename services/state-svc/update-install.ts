@@ -21,6 +21,7 @@ export function stageOf(problems: readonly Problem[]): FailedStage {
   if (problems.some(({ code }) => code === 'SIGNATURE_INVALID')) return 'badSignature';
   if (problems.some(({ code }) => code === 'NOT_COVERED')) return 'notCovered';
   if (problems.some(({ code }) => code === 'HOOK_FAILED')) return 'rolledBack';
+  if (problems.some(({ code }) => code === 'NO_SPACE')) return 'noSpace';
   const isOfObjects = problems.every(({ code }) => code.startsWith('OBJECT_') || code === 'CHECKOUT_FAILED');
   return isOfObjects ? 'badObject' : 'badState';
 }

@@ -61,7 +61,10 @@ export function createUpdateProgress({ steps, tail, publish }: ProgressContext):
   };
   const reach = (revision: string, stage: Stage): Promise<void> =>
     set(revision, progressAt(stage === 'done' && revision === FACTORY ? 'factory' : stage));
-  const fail = (revision: string, stage: FailedStage): Promise<void> => set(revision, progressAt(stage, tail.text()));
+  const fail = async (revision: string, stage: FailedStage): Promise<void> => {
+    const failed = progressAt(stage, tail.text());
+    await set(revision, stage === 'noSpace' ? { ...failed, 'status-msg': await steps.shortage(revision) } : failed);
+  };
 
   return {
     reach,

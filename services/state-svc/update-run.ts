@@ -1,4 +1,5 @@
 // The way of one revision that was asked for: checked, written down, and put in the place of what runs, or refused with nothing touched.
+import { isFull } from './atomic-file.ts';
 import type { FailedStage } from './step-progress.ts';
 import type { Transition } from './transition.ts';
 import type { UpdateBooks, UpdateContext } from './update-books.ts';
@@ -108,7 +109,7 @@ export function createUpdateRun(
     } catch (error) {
       log.error(`update to revision ${revision}: ${String(error)}`);
       if (boot().trying?.revision === revision) return goBack(revision, 'internal');
-      await refuse(revision, 'internal');
+      await refuse(revision, isFull(error) ? 'noSpace' : 'internal');
     } finally {
       if (handled === revision) handled = undefined;
     }

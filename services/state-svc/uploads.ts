@@ -4,7 +4,7 @@ import { mkdirSync, readdirSync } from 'node:fs';
 import { chmod, open, readFile, rm, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { Logger } from '../../shared/log/logger.ts';
-import { errorCode } from './atomic-file.ts';
+import { isFull } from './atomic-file.ts';
 import type { ObjectStore, StoredObject } from './object-store.ts';
 import type { RevisionStore } from './revision-store.ts';
 import type { StorageRoom } from './storage-room.ts';
@@ -180,7 +180,7 @@ export function createUploads({ storage, objects, store, room, log, makeRoom }: 
 
 /** A disk that is full at the very end is full all the same. */
 function failureOf(error: unknown): StoreFailure {
-  if (errorCode(error) === 'ENOSPC' || errorCode(error) === 'EDQUOT') {
+  if (isFull(error)) {
     return { code: 'NO_SPACE', requiredBytes: 0, availableBytes: 0 };
   }
   return { code: 'STORE_FAILED', reason: String(error).slice(0, 500) };
