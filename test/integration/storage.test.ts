@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict';
 import { spawnSync } from 'node:child_process';
 import { createHash } from 'node:crypto';
-import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { chmodSync, chownSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { after, before, describe, it } from 'node:test';
@@ -72,12 +72,22 @@ function addEverything(storage: string): void {
   });
 }
 
+/** What Pantavisor has left of `docker--good`, as a program of the container's that is not root wrote it. */
+function keepUnderPantavisor(storage: string): void {
+  const kept = join(storage, 'data/perm/net-server/docker--good');
+  mkdirSync(kept, { recursive: true });
+  writeFileSync(join(kept, 'before'), 'kept under Pantavisor\n', { mode: 0o600 });
+  for (const path of [kept, join(kept, 'before')]) chownSync(path, 1000, 1000);
+  chmodSync(kept, 0o700);
+}
+
 describe('integration.storage', () => {
   let tree: Tree;
   let atFirst: readonly string[];
   before(async () => {
     const storage = packExample('01-basic');
     addEverything(storage);
+    keepUnderPantavisor(storage);
     tree = await openTree(storage);
     tree.start();
     await tree.up();
@@ -114,6 +124,13 @@ describe('integration.storage', () => {
     const exported = join(tree.rundir, 'exports/net-server');
     const seen = tree.inside(['cat', join(exported, 'mnt/docker--good/note'), join(exported, 'etc/from-state')]);
     assert.equal(seen.stdout, 'good\nfrom the state\n');
+  });
+
+  it('gives it the volume that Pantavisor kept for it', () => {
+    assert.equal(inside('cat /mnt/docker--good/before'), 'kept under Pantavisor\n');
+    assert.match(inside('ls -lnd /mnt/docker--good'), /^drwx------ .* 1000 +1000 /);
+    const place = join(tree.storage, 'data/perm/net-server/docker--good/before');
+    assert.equal(readFileSync(place, 'utf8'), 'kept under Pantavisor\n');
   });
 
   it('keeps what is to be kept over stops, and counts constant', async () => {
