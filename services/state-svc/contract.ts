@@ -36,7 +36,15 @@ export const stateContract = defineContract({
   files: {
     owns: ['<storage>/boot', '<storage>/trails', '<storage>/objects', '<storage>/cache', '<rundir>/meta'],
     // For sysinfo and interfaces of device-meta; and whom to trust for signatures, which is no secret, so nobody needs to hand it over.
-    reads: ['/proc/meminfo', '/proc/loadavg', '/sys/class/net', '<trust>', '<truststore>'],
+    reads: [
+      '/proc/meminfo',
+      '/proc/loadavg',
+      '/proc/net/route',
+      '/proc/net/fib_trie',
+      '/sys/class/net',
+      '<trust>',
+      '<truststore>',
+    ],
     writes: [],
     // Uploads: ctl-svc writes into files that are made here.
     shared: [{ path: '<storage>/objects/incoming', with: 'berth-ctl' }],

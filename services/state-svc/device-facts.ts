@@ -15,7 +15,7 @@ export interface DeviceReadings {
   readonly cpuModel: string | undefined;
   readonly kernel: { readonly name: string; readonly release: string; readonly version: string };
   readonly hostname: string;
-  /** As os.networkInterfaces() tells. */
+  /** As os.networkInterfaces() tells, and of those that carry nothing right now the IPv4 addresses. */
   readonly interfaces: Readonly<Record<string, readonly NetworkInterfaceInfo[] | undefined>>;
   /** Of every interface, also of those that have no address and are not among the above. */
   readonly macs: ReadonlyMap<string, string>;
@@ -89,7 +89,8 @@ function storageFact({ storage, reservedPercent }: DeviceReadings): object | und
   return { ...storage, reserved, real_free: Math.max(0, storage.free - reserved) };
 }
 
-const NO_MAC = '00:00:00:00:00:00';
+/** Of an interface without one, as Node writes it. */
+export const NO_MAC = '00:00:00:00:00:00';
 
 /** Of all interfaces, as JSON: a message holds no more than 64 KiB, and each container in a pool has a port with a MAC on the host. */
 const MAX_INTERFACES_BYTES = 48 * 1024;

@@ -2,7 +2,8 @@
 import { readdirSync, readFileSync, statfsSync } from 'node:fs';
 import { arch, cpus, endianness, hostname, machine, networkInterfaces, release, type, uptime, version } from 'node:os';
 import manifest from '../../package.json' with { type: 'json' };
-import { type DeviceReadings, deviceFacts, OWN_KEYS } from './device-facts.ts';
+import { type DeviceReadings, deviceFacts, NO_MAC, OWN_KEYS } from './device-facts.ts';
+import { addressesIn, connectedNetworks } from './idle-addresses.ts';
 import type { OwnMetadata } from './metadata.ts';
 
 export interface Standing {
@@ -32,7 +33,7 @@ export function createOwnMetadata({ storage, reservedPercent, standing }: OwnMet
     cpuModel,
     kernel,
     hostname: hostname(),
-    interfaces: networkInterfaces(),
+    interfaces: interfaces(),
     macs: macsOf('/sys/class/net'),
     storage: spaceOf(storage),
     reservedPercent: reservedPercent(),
@@ -52,6 +53,22 @@ function spaceOf(path: string): DeviceReadings['storage'] {
     return undefined;
   }
 }
+
+/** Node leaves out those that carry nothing right now. */
+function interfaces(): DeviceReadings['interfaces'] {
+  const carrying = networkInterfaces();
+  const networks = connectedNetworks(textOf('/proc/net/route'), endianness());
+  // The other file is longer, and most of the time it has nothing to add.
+  if (networks.every(({ link }) => carrying[link] !== undefined)) return carrying;
+  const idle = [...addressesIn(networks, textOf('/proc/net/fib_trie'))].map(([link, addresses]) => [
+    link,
+    [...addresses].map((address) => ({ ...UNTOLD, address })),
+  ]);
+  return { ...Object.fromEntries(idle), ...carrying };
+}
+
+/** What is not known of an address that Node did not tell, and what nobody asks. */
+const UNTOLD = { family: 'IPv4', netmask: '', mac: NO_MAC, internal: false, cidr: null } as const;
 
 /** Node tells of interfaces with an address only; a bridge's ports have none. */
 function macsOf(folder: string): ReadonlyMap<string, string> {
