@@ -16,6 +16,9 @@
 //   trying live, or once          | committed                → updated; done stays
 //   trying, not started           | failed                   → not trying any more: what runs is what ran before
 //   trying, started               | failed                   → done runs, what was tried has failed
+//   trying, started               | failed, back by reboot   → the same, and leaving
+//   leaving                       | began                    → not leaving any more
+//   leaving                       | booted, nothing alive    → not leaving any more
 //   any                           | asked                    → the same, and what is to be tried next
 //   asked                         | began, or dropped        → not asked any more
 //   asked                         | booted, nothing alive    → not asked any more
@@ -60,6 +63,8 @@ export const bootState = z.object({
   failed: z.optional(z.array(revisionName)),
   /** Containers that run since an earlier revision, which has them exactly as the running one: from which ones that may be. */
   carried: z.optional(z.record(containerName, z.array(revisionName))),
+  /** The way back to what runs next is a reboot, which has not come yet. */
+  leaving: z.optional(z.boolean()),
   /** The tree that wrote this last: services of one life have restarted, the tree has not. */
   life: z.optional(z.string()),
 });
@@ -89,7 +94,7 @@ export type BootEvent =
   | { readonly kind: 'held'; readonly sinceMs: number | undefined }
   | { readonly kind: 'committed' }
   /** `carried`: containers of what was started and tried that run on in the revision that is rolled back to. */
-  | { readonly kind: 'failed'; readonly carried: Carried };
+  | { readonly kind: 'failed'; readonly carried: Carried; readonly byReboot: boolean };
 
 export interface BootStep {
   readonly state: BootState;
@@ -118,7 +123,7 @@ export function bootStep(state: BootState, event: BootEvent): BootStep {
     case 'began': {
       const { revision, way, once, carried, nowMs } = event;
       const started = way === 'live' ? { started: { sinceMs: nowMs, opening: 1 } } : {};
-      const { asked: _asked, ...rest } = state;
+      const { asked: _asked, leaving: _stayed, ...rest } = state;
       const next = { ...rest, trying: { revision, way, once, ...started } };
       return going(way === 'live' ? { ...next, carried } : next);
     }
@@ -143,7 +148,7 @@ export function bootStep(state: BootState, event: BootEvent): BootStep {
     case 'committed':
       return going(committed(state));
     case 'failed':
-      return failed(state, event.carried);
+      return failed(state, event);
   }
 }
 
@@ -156,11 +161,11 @@ const going = (state: BootState): BootStep => ({ state, failed: undefined });
 function booted(state: BootState, { life, alive, nowMs }: Extract<BootEvent, { kind: 'booted' }>): BootStep {
   const { trying: tried, updated, ...rest } = state;
   if (alive) return going({ ...openingAgain(state), life });
-  const { carried: _none, asked: _forgotten, ...cold } = rest;
+  const { carried: _none, asked: _forgotten, leaving: _come, ...cold } = rest;
   const started = { sinceMs: nowMs, opening: 1 };
   if (tried !== undefined) {
     if (tried.started === undefined) return going({ ...cold, life, trying: { ...tried, started } });
-    const { state: back, failed: lost } = failed({ ...cold, trying: tried }, {});
+    const { state: back, failed: lost } = failed({ ...cold, trying: tried }, { carried: {}, byReboot: false });
     return { state: { ...back, life }, failed: lost };
   }
   if (updated === undefined || updated.once) return going({ ...cold, life });
@@ -201,7 +206,10 @@ function committed(state: BootState): BootState {
   return { ...rest, revision: tried.revision };
 }
 
-function failed(state: BootState, carried: Carried): BootStep {
+function failed(
+  state: BootState,
+  { carried, byReboot }: Pick<Extract<BootEvent, { kind: 'failed' }>, 'carried' | 'byReboot'>,
+): BootStep {
   const { trying: tried, updated: _before, ...rest } = state;
   if (tried === undefined) return going(state);
   if (tried.started === undefined) {
@@ -209,5 +217,6 @@ function failed(state: BootState, carried: Carried): BootStep {
     return going(untouched);
   }
   const lost = [...(rest.failed ?? []).filter((name) => name !== tried.revision), tried.revision];
-  return { state: { ...rest, carried, failed: lost.slice(-MAX_NAMED) }, failed: tried.revision };
+  const left = byReboot ? { leaving: true } : {};
+  return { state: { ...rest, carried, ...left, failed: lost.slice(-MAX_NAMED) }, failed: tried.revision };
 }

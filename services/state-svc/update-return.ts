@@ -35,7 +35,7 @@ export function createGoBack(context: UpdateContext, books: UpdateBooks, endTria
       ? betweenCandidates(context.stage().current.candidate, back)
       : { kind: 'reboot', reason: 'it was refused' };
     const carried = books.carriedBy(transition);
-    await bootLog.advanceAnyway({ kind: 'failed', carried });
+    await bootLog.advanceAnyway({ kind: 'failed', carried, byReboot: transition.kind === 'reboot' });
     await factory.settle();
     const isBack = transition.kind === 'live' && !books.isClosed && (await returnTo(back, transition));
     if (isBack || books.isClosed) books.busy = undefined;

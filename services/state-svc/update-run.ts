@@ -79,7 +79,7 @@ export function createUpdateRun(
 
   const reboot = async (revision: string, isAgain: boolean): Promise<void> => {
     if ((await books.leave('UPDATE', `to run revision ${revision}`, isAgain)) || books.isClosed) return;
-    await bootLog.advanceAnyway({ kind: 'failed', carried: {} });
+    await bootLog.advanceAnyway({ kind: 'failed', carried: {}, byReboot: false });
     await factory.settle();
     await progress.fail(revision, 'internal');
   };

@@ -117,8 +117,11 @@ export function createUpdateStart(
       return readCandidate(store, runningOf(boot()));
     },
     async settle() {
-      const { trying } = boot();
+      const { trying, leaving, revision } = boot();
       try {
+        // The service that asked for it may have died before it came. A new tree that finds something alive has had it.
+        if (leaving === true && (await books.leave('UPDATE_ROLLED_BACK', `back to revision ${revision}`, isNewLife)))
+          return;
         if (trying?.started !== undefined) {
           books.busy = `trying revision ${trying.revision}`;
           await progress.reach(trying.revision, 'starting');

@@ -19,7 +19,7 @@ const began = (way: 'reboot' | 'live', once = false): Extract<BootEvent, { kind:
 const restart = (life = 'a'): BootEvent => ({ kind: 'booted', life, alive: true, nowMs: 9 });
 const reboot: BootEvent = { kind: 'booted', life: 'b', alive: false, nowMs: 9 };
 const COMMIT: BootEvent = { kind: 'committed' };
-const FAIL: BootEvent = { kind: 'failed', carried: {} };
+const FAIL: BootEvent = { kind: 'failed', carried: {}, byReboot: true };
 
 const after = (...events: readonly BootEvent[]): BootState =>
   events.reduce((state, event) => bootStep(state, event).state, DONE);
@@ -86,6 +86,22 @@ describe('boot state', () => {
       [after(began('reboot'), opened), undefined],
     ] as const) {
       assert.deepEqual(state.trying?.started, expected);
+      assert.deepEqual(bootState.parse(JSON.parse(JSON.stringify(state))), state);
+    }
+  });
+
+  it('remembers that the way back needs a reboot until that has come, or another update is begun', () => {
+    const back = after(began('reboot'), reboot, FAIL);
+    const live: BootEvent = { kind: 'failed', carried: {}, byReboot: false };
+    for (const [state, expected] of [
+      [back, true],
+      [bootStep(back, restart('c')).state, true],
+      [bootStep(back, reboot).state, undefined],
+      [bootStep(back, began('live')).state, undefined],
+      [after(began('live'), live), undefined],
+      [after(began('reboot'), FAIL), undefined],
+    ] as const) {
+      assert.equal(state.leaving, expected);
       assert.deepEqual(bootState.parse(JSON.parse(JSON.stringify(state))), state);
     }
   });

@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { describe, it } from 'node:test';
 import { eventually, PATIENCE_MS } from '../kit/eventually.ts';
 import { type Device, sha256, TRIAL } from './device.ts';
-import { APP } from './kit.ts';
+import { APP, FAILED } from './kit.ts';
 import {
   CHANGED_B,
   command,
@@ -124,6 +124,38 @@ describe('an update with a reboot', () => {
     await it.untilStatus('s', 'STARTED');
     assert.equal(it.world.containers.get('s')?.revision, '0');
     assert.deepEqual(it.reboots, ['UPDATE', 'UPDATE_ROLLED_BACK']);
+  });
+
+  it('goes back by another also when state-svc dies before it comes', async () => {
+    const it = await open(SYSTEM);
+    await install(it, 'locals/x', CHANGED);
+    await reboot(it);
+    await reaches(it, 'locals/x', TESTING);
+    await it.untilStatus('s', 'STARTED');
+    it.world.exit('s', FAILED);
+    await it.until(() => it.reboots.includes('UPDATE_ROLLED_BACK'));
+    it.world.calls.length = 0;
+    await (await it.boot()).settled;
+    assert.deepEqual(it.reboots, ['UPDATE', 'UPDATE_ROLLED_BACK', 'UPDATE_ROLLED_BACK']);
+    assert.deepEqual(it.world.calls, []);
+    await it.boot({ cut: true });
+    await it.untilStatus('s', 'STARTED');
+    assert.equal(it.world.containers.get('s')?.revision, '0');
+    assert.equal(it.reboots.length, 3);
+  });
+
+  it('goes back without another where state-svc dies and none comes', async () => {
+    const it = await open(SYSTEM);
+    await install(it, 'locals/x', CHANGED);
+    await reboot(it);
+    await reaches(it, 'locals/x', TESTING);
+    await it.untilStatus('s', 'STARTED');
+    it.world.exit('s', FAILED);
+    await it.until(() => it.reboots.includes('UPDATE_ROLLED_BACK'));
+    it.onReboot = () => false;
+    await it.boot();
+    await it.until(() => it.world.containers.get('s')?.revision === '0');
+    await it.untilStatus('s', 'STARTED');
   });
 
   it('is asked for where none is needed, when it is to be committed at once', async () => {
