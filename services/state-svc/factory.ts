@@ -47,7 +47,7 @@ export function createFactory({ steps, store, bootLog, log }: FactoryContext): F
 
   const factory: Factory = {
     async replace(text) {
-      if (!(await steps.has(FACTORY))) return steps.put(FACTORY, text, new Map());
+      if (!(await steps.has(FACTORY))) return void (await steps.put(FACTORY, text, new Map()));
       // Of an attempt whose reboot did not come: what is kept is the one before that.
       await factory.settle();
       await steps.keepState(FACTORY);

@@ -58,10 +58,11 @@ export function createStepDesk(context: DeskContext): StepDesk {
     const use = usedFor(name);
     // The same again is what was asked for, whoever uses it.
     if (use !== undefined && (await steps.stateText(name)) === text) return undefined;
-    if (use !== undefined) return { code: 'STEP_IN_USE', reason: `revision ${name} ${use}; take another name` };
+    if (use !== undefined) return inUse(name, use);
     try {
-      await steps.put(name, text, checked.objects);
-      return undefined;
+      // It may be asked for while it is written, and would be tried under the other one's name.
+      const isPut = await steps.put(name, text, checked.objects, () => usedFor(name) === undefined);
+      return isPut ? undefined : inUse(name, usedFor(name) ?? 'was asked for meanwhile');
     } catch (error) {
       if (!isFull(error)) return { code: 'STORE_FAILED', reason: String(error).slice(0, MAX_TEXT) };
       return { code: 'NO_SPACE', requiredBytes: text.length, availableBytes: await room.availableBytes() };
@@ -91,6 +92,10 @@ export function createStepDesk(context: DeskContext): StepDesk {
       }
     },
   };
+}
+
+function inUse(name: string, use: string): PutFailure {
+  return { code: 'STEP_IN_USE', reason: `revision ${name} ${use}; take another name` };
 }
 
 /** Undefined when a step may be put there. */

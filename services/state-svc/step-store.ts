@@ -5,7 +5,7 @@
 //   <storage>/trails/<rev>/.pv/commitmsg
 //   <storage>/trails/<rev>/<path>          hard link to objects/<sha256>
 // <rev> is a name or locals/<name>, and a folder: Pantavisor has a link to the one that runs beside them, trails/current. What is called .<name>.making is being made, .<name>.replaced has to make way for it.
-import { lstatSync, readdirSync, statSync } from 'node:fs';
+import { lstatSync, readdirSync, renameSync, statSync } from 'node:fs';
 import { link, lstat, readdir, rename, rm, writeFile } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
 import type { Logger } from '../../shared/log/logger.ts';
@@ -38,8 +38,11 @@ export interface StepStore {
   stateText(name: string): Promise<string | undefined>;
   /** Epoch milliseconds of its arrival; undefined when it is gone. */
   arrivedMs(name: string): Promise<number | undefined>;
-  /** All or nothing: a revision of that name is replaced. One at a time. Rejects with the system's error. */
-  put(name: string, text: string, objects: ReadonlyMap<string, string>): Promise<void>;
+  /**
+   * All or nothing: a revision of that name is replaced. One at a time. Rejects with the system's error. `isFree` is asked when all of it is
+   * written: false, and that is the answer, leaves what was there.
+   */
+  put(name: string, text: string, objects: ReadonlyMap<string, string>, isFree?: () => boolean): Promise<boolean>;
   /** Another state for a revision that stays bootable at any moment; its links are put right by whoever runs it. */
   replaceState(name: string, text: string): Promise<void>;
   /** Keeps a copy of its state, for `restoreState`. */
@@ -158,17 +161,19 @@ export function openStepStore(storage: string, log: Logger): StepStore {
         throw error;
       }
     },
-    async put(name, text, objects) {
+    async put(name, text, objects, isFree = () => true) {
       const fresh = beside(name, MAKING);
       const old = beside(name, REPLACED);
       try {
         await rm(fresh, { recursive: true, force: true });
         await makeCheckout(fresh, text, objects, join(storage, 'objects'));
-        const replaces = exists(trail(name));
-        if (replaces) await rename(trail(name), old);
-        await rename(fresh, trail(name));
+        if (!isFree()) return false;
+        // In one go: nobody here finds none of that name, or begins with the one that goes.
+        if (exists(trail(name))) renameSync(trail(name), old);
+        renameSync(fresh, trail(name));
         unwritten.delete(name);
         await syncPath(dirname(trail(name)));
+        return true;
       } finally {
         await takeBack(dirname(trail(name)));
       }

@@ -1,8 +1,13 @@
 // Commands about revisions, and what they may not do to each other.
 import assert from 'node:assert/strict';
-import { existsSync, mkdirSync, readFileSync, symlinkSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, readdirSync, readFileSync, symlinkSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, it } from 'node:test';
+import { checksumFile } from '../../services/state-svc/checksum-worker.ts';
+import { openDesk } from '../../services/state-svc/open-desk.ts';
+import { openRevisionStore } from '../../services/state-svc/revision-store.ts';
+import { openStepStore } from '../../services/state-svc/step-store.ts';
+import { silentLogger } from '../../shared/log/logger.ts';
 import { eventually, PATIENCE_MS } from '../kit/eventually.ts';
 import { type ContainerSpec, type Device, stateOf, TRIAL, uploadId } from './device.ts';
 import { APP, FAILED, health, POOLED, useDevices } from './kit.ts';
@@ -297,5 +302,40 @@ describe('steps that are in use', () => {
     };
     assert.equal(await put(stateOf(THREE, {}).document), 'STEP_IN_USE');
     assert.equal(await put(stateOf(CHANGED_B, {}).document), 'ok');
+  });
+
+  it('cannot be put either when they are asked for while the other one is written', async () => {
+    const { storage } = await open(THREE);
+    const steps = openStepStore(storage, silentLogger);
+    const store = openRevisionStore(storage, {
+      checksum: async (path) => checksumFile(path),
+      close: async () => undefined,
+    });
+    let asked: string | undefined;
+    const desk = await openDesk({
+      ...{ storage, store, log: silentLogger, reservedPercent: () => 0, makeRoom: async () => undefined },
+      steps: {
+        ...steps,
+        put: (...what) => {
+          asked = what[0] === 'locals/y' ? 'is needed for an update' : undefined;
+          return steps.put(...what);
+        },
+      },
+      usedFor: () => asked,
+    });
+    const put = async (name: string, document: object) => {
+      const id = uploadId();
+      const began = await desk.uploads.begin({ id }, new AbortController().signal);
+      assert.ok('path' in began);
+      writeFileSync(began.path, JSON.stringify(document));
+      return (await desk.put(name, id))?.code ?? 'ok';
+    };
+    const [one, other] = [stateOf(CHANGED_B, {}).document, stateOf(THREE, {}).document];
+    assert.equal(await put('locals/x', one), 'ok');
+    mkdirSync(join(storage, 'trails/locals/y/.pvr'), { recursive: true });
+    writeFileSync(join(storage, 'trails/locals/y/.pvr/json'), 'as it was');
+    assert.equal(await put('locals/y', other), 'STEP_IN_USE');
+    assert.equal(await steps.stateText('locals/y'), 'as it was');
+    assert.deepEqual(readdirSync(join(storage, 'trails/locals')).sort(), ['x', 'y']);
   });
 });
