@@ -25,13 +25,14 @@ export interface Reboots {
   health(): readonly HealthReason[];
 }
 
-export function createReboots(path: string, log: Logger): Reboots {
+/** `elapsedMs`: of a clock that is never set. */
+export function createReboots(path: string, log: Logger, elapsedMs = (): number => performance.now()): Reboots {
   let onAsked: (end: AskedEnd) => void = () => undefined;
   const asked = new Promise<AskedEnd>((resolve) => {
     onAsked = resolve;
   });
   let isEnding = false;
-  let refused: RebootCause | undefined;
+  let refused: { readonly cause: RebootCause; readonly why: string; readonly atMs: number } | undefined;
 
   const end = (asked: AskedEnd): void => {
     isEnding = true;
@@ -39,19 +40,22 @@ export function createReboots(path: string, log: Logger): Reboots {
   };
 
   const refuse = (cause: RebootCause, why: string): false => {
-    refused = cause;
+    refused = { cause, why, atMs: elapsedMs() };
     log.error(`not rebooting for ${cause.code}: ${why}`);
     return false;
   };
 
   const count = (cause: RebootCause): boolean => {
     const { allowed, past } = decideReboot(readReboots(path), cause, Date.now());
-    if (!allowed) return refuse(cause, `${MAX_REBOOTS} reboots for it in ${REBOOT_WINDOW_MS / 60_000} minutes`);
+    if (!allowed) return refuse(cause, `rebooted ${MAX_REBOOTS} times and it did not help`);
     try {
       writeReboots(path, past);
       return true;
     } catch (error) {
-      return refuse(cause, `it cannot be counted: ${error instanceof Error ? error.message : String(error)}`);
+      return refuse(
+        cause,
+        `a reboot for it cannot be counted: ${error instanceof Error ? error.message : String(error)}`,
+      );
     }
   };
 
@@ -75,15 +79,17 @@ export function createReboots(path: string, log: Logger): Reboots {
     treeEnds() {
       isEnding = true;
     },
-    health: () =>
-      refused === undefined
-        ? []
-        : [
-            {
-              code: 'REBOOT_LOOP',
-              subject: refused.code,
-              message: `rebooted ${MAX_REBOOTS} times and it did not help, staying up; the cause: ${refused.message}`,
-            },
-          ],
+    health() {
+      // By then another reboot would be one of the first again.
+      if (refused === undefined || elapsedMs() - refused.atMs >= REBOOT_WINDOW_MS) return [];
+      const { cause, why } = refused;
+      return [
+        {
+          code: 'REBOOT_LOOP',
+          subject: cause.code,
+          message: `${why}, staying up; the cause: ${cause.message}`,
+        },
+      ];
+    },
   };
 }

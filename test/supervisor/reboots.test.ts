@@ -102,6 +102,21 @@ describe('supervisor.reboots', () => {
   it('does not reboot when it cannot count', () => {
     const reboots = createReboots(join(folder, 'no-such-folder/reboots.json'), silentLogger);
     assert.equal(reboots.ask(cause), false);
-    assert.equal(reboots.health()[0]?.code, 'REBOOT_LOOP');
+    const [reason] = reboots.health();
+    assert.equal(reason?.code, 'REBOOT_LOOP');
+    assert.match(reason.message, /cannot be counted: .*ENOENT.*staying up; the cause: unknown pool/);
+    assert.doesNotMatch(reason.message, /rebooted/);
+  });
+
+  it('says why it stays up for as long as it would, and then no more', () => {
+    const path = join(folder, 'past.json');
+    for (let count = 0; count < MAX_REBOOTS; count += 1) createReboots(path, silentLogger).ask(cause);
+    let nowMs = 0;
+    const reboots = createReboots(path, silentLogger, () => nowMs);
+    assert.equal(reboots.ask(cause), false);
+    nowMs = REBOOT_WINDOW_MS - 1;
+    assert.equal(reboots.health().length, 1);
+    nowMs = REBOOT_WINDOW_MS;
+    assert.deepEqual(reboots.health(), []);
   });
 });
