@@ -32,6 +32,8 @@ export interface CoreContext extends StartContext {
   readonly log: Logger;
   readonly intents: IntentStore;
   readonly requestReboot: RequestReboot;
+  /** For what a boot lacks; nothing comes of it where something ran already when this service started. */
+  readonly requestRebootAtBoot: RequestReboot;
   /** Resolves when no earlier group lacks a goal, or that was waited for long enough. */
   mayStart(): Promise<void>;
   /** Its status or row changed. */

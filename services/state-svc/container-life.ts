@@ -130,7 +130,7 @@ async function settleFailed(
   const refusal = addressRefusal(failure);
   // As for a revision that is refused for its addresses. A start by hand takes nobody down, and auto-recovery has its own last word.
   if (cause === 'boot' && refusal !== undefined) {
-    core.context.requestReboot(refusal, `container ${core.plan.name} ${message}`);
+    core.context.requestRebootAtBoot(refusal, `container ${core.plan.name} ${message}`);
   }
   await written;
 }

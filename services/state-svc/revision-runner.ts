@@ -144,6 +144,10 @@ export async function runRevision(given: RunnerContext): Promise<RevisionRunner>
     ...{ ...context, peers, ask: askInTurns(ask, ASKED_AT_A_TIME), sameLife: !isNewLife },
     // While a revision is tried, who gives up makes it go back, which is more than a reboot would do.
     requestReboot: (code, message) => (updates.trying ? undefined : reboots.request(code, message)),
+    // Others run on over a restart of this service, or of the tree beside them, and what was lacking at their boot had its reboots then.
+    requestRebootAtBoot(code, message) {
+      if (!updates.trying) void lives.then((some) => some || reboots.request(code, message));
+    },
     onChange: () => updates.look(),
     isTried: () => updates.trying,
     onMissed: (group, containers) => updates.missed(group, containers),

@@ -29,6 +29,7 @@ export interface Stage {
 
 export interface StageContext extends RunningContext {
   readonly requestReboot: RequestReboot;
+  readonly requestRebootAtBoot: RequestReboot;
   /** A container of the current revision changed. */
   onChange(): void;
 }

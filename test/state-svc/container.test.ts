@@ -46,6 +46,7 @@ function open(changed: (container: Container) => void, lxcOver: object = {}) {
     drivers: { loadFor: async () => undefined },
     revision: () => '0',
     requestReboot: () => undefined,
+    requestRebootAtBoot: () => undefined,
     mayStart: async () => undefined,
     notYet: () => undefined,
   };

@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import type { Device } from './device.ts';
-import { APP, callsOf, FAILED, POOLED, RETRY, useDevices } from './kit.ts';
+import { APP, callsOf, FAILED, health, POOLED, RETRY, useDevices } from './kit.ts';
 
 const open = useDevices();
 
@@ -93,6 +93,25 @@ describe('a restart of state-svc', () => {
     assert.equal(row.user_stopped, 'true');
     assert.deepEqual([...it.world.containers.keys()], []);
   });
+
+  for (const [what, tree] of [
+    ['', false],
+    [', nor of the whole tree', true],
+  ] as const) {
+    it(`asks for no reboot for whoever had no address at the boot${what}`, async () => {
+      const it = await open({ app: { ...APP, ...POOLED }, web: { ...APP, ...POOLED } });
+      it.onReboot = () => false;
+      it.world.troubles.set('ipam.allocate web', 'refuse');
+      await it.boot();
+      await it.until(() => it.reboots.length > 0);
+      await it.untilStatus('app', 'STARTED');
+      await it.boot({ tree });
+      await it.until(async () => (await health(it)).some(({ code }) => code === 'CONTAINER_FAILED'));
+      await turnsOfTheLoop();
+      assert.equal((await it.rows()).web?.status, 'STOPPED');
+      assert.deepEqual(it.reboots, ['POOL_EXHAUSTED']);
+    });
+  }
 
   it('removes what the revision does not know, and its namespace', async () => {
     const it = await open({ web: APP });
