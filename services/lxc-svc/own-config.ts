@@ -1,16 +1,35 @@
 // Reads a container's own LXC configuration from its revision, with what it includes from its own folder, and its mounts from there or
 // from the host.
-import { readFileSync, realpathSync, statSync } from 'node:fs';
+import { closeSync, constants, fstatSync, openSync, readSync, realpathSync } from 'node:fs';
 import { dirname, resolve } from 'node:path';
+import { O_PATH, openFromPlace } from '../../shared/kernel/open-inside.ts';
 import { MAX_CONFIG_BYTES, type ParsedLxcConfig, parseLxcConfig } from '../../shared/lxc-config/parse.ts';
 
+/** The service stands still meanwhile, and the host may have anything there: what a file in /proc or /sys says of its size tells nothing. */
 function readBounded(path: string): string {
-  const stats = statSync(path);
-  // Whoever reads a FIFO waits.
-  if (!stats.isFile()) throw new Error(`${path} is no file`);
-  if (stats.size > MAX_CONFIG_BYTES)
-    throw new Error(`${path} has ${stats.size} bytes, a configuration at most ${MAX_CONFIG_BYTES}`);
-  return readFileSync(path, 'utf8');
+  // The place only: opening does something to a device.
+  const place = openSync(path, O_PATH);
+  if (!fstatSync(place).isFile()) {
+    closeSync(place);
+    throw new Error(`${path} is no file`);
+  }
+  // What would have to be waited for is an error then, EAGAIN.
+  const fd = openFromPlace(place, constants.O_RDONLY | constants.O_NONBLOCK);
+  try {
+    return readToEnd(fd, path);
+  } finally {
+    closeSync(fd);
+  }
+}
+
+function readToEnd(fd: number, path: string): string {
+  const bytes = Buffer.allocUnsafe(MAX_CONFIG_BYTES + 1);
+  for (let length = 0; length < bytes.length; ) {
+    const read = readSync(fd, bytes, { offset: length });
+    if (read === 0) return bytes.toString('utf8', 0, length);
+    length += read;
+  }
+  throw new Error(`${path} has more than ${MAX_CONFIG_BYTES} bytes, the most of a configuration`);
 }
 
 function ifReadable<T>(read: () => T): T | undefined {
