@@ -56,6 +56,7 @@ export interface UpdateBooks {
   /** Addresses that stay reserved for the rollback point while this runs. */
   heldBeside(running: Candidate): Promise<readonly Reservation[]>;
   carriedBy(transition: Transition): Carried;
+  /** Never rejects: it is told again with the next revision, and what runs is not given up for it. */
   tellKnown(): Promise<void>;
   /** False: the reboot does not come, nor what was to come with it. `counted`: it is not the first for that. */
   leave(code: string, message: string, counted?: boolean): Promise<boolean>;
@@ -79,9 +80,13 @@ export function openUpdateBooks(context: UpdateContext): UpdateBooks {
     carriedBy: (transition) => carriedOver(transition, context.stage().current, boot().carried ?? {}),
     async tellKnown() {
       const { current } = context.stage();
-      const known = await knownOf(current, neededBy(boot()), store);
-      // Who has changed what runs meanwhile tells it, too.
-      if (!books.isClosed && context.stage().current === current) context.onKnown(known);
+      try {
+        const known = await knownOf(current, neededBy(boot()), store);
+        // Who has changed what runs meanwhile tells it, too.
+        if (!books.isClosed && context.stage().current === current) context.onKnown(known);
+      } catch (error) {
+        log.error(`containers of the revisions that may run are not known: ${String(error)}`);
+      }
     },
     async leave(code, message, counted) {
       books.busy = 'rebooting';

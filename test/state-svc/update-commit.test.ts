@@ -1,4 +1,4 @@
-// Commits that the disk does not take: what is tried is neither lost nor committed unseen.
+// Commits that the disk does not take, and bugs behind them: what is tried is neither lost nor committed unseen, and state-svc lives on.
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import { APP, FAILED } from './kit.ts';
@@ -41,5 +41,19 @@ describe('what is tried', () => {
       it.clock.advance(5000);
     }
     await reaches(it, 'locals/x', UPDATED);
+  });
+
+  it('stays committed where state-svc itself fails at what else may run', async () => {
+    const it = await open({ a: APP });
+    await install(it, 'locals/x', { a: APP, b: APP });
+    assert.equal(await command(it, 'LOCAL_RUN', 'locals/x'), 'accepted');
+    await reaches(it, 'locals/x', TESTING_LIVE);
+    it.onRead = () => {
+      throw new Error('a bug');
+    };
+    await holds(it);
+    await it.until(() => it.lines.some((line) => /revisions that may run are not known: Error: a bug/.test(line)));
+    assert.equal(onDisk(it).updated.revision, 'locals/x');
+    assert.deepEqual(it.reboots, []);
   });
 });

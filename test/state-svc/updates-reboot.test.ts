@@ -158,6 +158,21 @@ describe('an update with a reboot', () => {
     await it.untilStatus('s', 'STARTED');
   });
 
+  it('goes back by another also where state-svc itself fails at what else may run', async () => {
+    const it = await open(SYSTEM);
+    await install(it, 'locals/x', CHANGED);
+    await askForReboot(it);
+    const release = it.world.hold('lxc.start');
+    await it.boot({ cut: true });
+    await reaches(it, 'locals/x', TESTING);
+    it.onRead = () => {
+      if (onDisk(it).trying === undefined) throw new Error('a bug');
+    };
+    it.clock.advance(TRIAL.goalsTimeoutMs + 1000);
+    await it.until(() => it.reboots.includes('UPDATE_ROLLED_BACK'));
+    release();
+  });
+
   it('is asked for where none is needed, when it is to be committed at once', async () => {
     const it = await open(THREE);
     await install(it, 'locals/x', CHANGED_B);
