@@ -232,7 +232,8 @@ describe('an update whose reboot does not come', () => {
     const it = await open({ s: { group: 'platform' } });
     await install(it, 'locals/x', { s: { group: 'platform', logs: [] } });
     assert.equal(await command(it, 'LOCAL_RUN', 'locals/x'), 'accepted');
-    await reaches(it, 'locals/x', 'Rebooting');
+    // It is told on disk first.
+    await it.until(() => it.reboots.length > 0);
     const before = await pids(it);
     await (await it.boot({ tree: true })).settled;
     assert.deepEqual(await pids(it), before);
