@@ -56,32 +56,54 @@ const HOW: Partial<Readonly<Record<CommandOp, RunHow>>> = {
   TRY_ONCE: { once: true, commit: false },
 };
 
+const GOES_DOWN: readonly CommandOp[] = ['REBOOT_DEVICE', 'POWEROFF_DEVICE'];
+
+interface Accepted {
+  readonly doing: string;
+  /** For the adoption of what runs. */
+  waits: boolean;
+}
+
 export function createCommands(context: CommandContext): Commands {
   const { updates, reboots, steps, clock, log, settled } = context;
   /** Between the answer and the update's own word. */
-  let accepted: string | undefined;
+  let accepted: Accepted | undefined;
+  let goingDown: { readonly doing: string; readonly refused: Promise<void> } | undefined;
 
-  const start = (doing: string, act: () => Promise<unknown>, when = settled): undefined => {
-    accepted = doing;
+  const start = (doing: string, act: () => Promise<unknown>): undefined => {
+    const own: Accepted = { doing, waits: true };
+    accepted = own;
     log.info(`the user asked for ${doing}`);
-    const begin = (): Promise<unknown> => {
+    const begin = async (): Promise<void> => {
+      await goingDown?.refused;
+      own.waits = false;
       const done = act();
       // From here on it is the update's own word, which ends with it.
       if (updates.busy !== undefined) accepted = undefined;
-      return done;
+      await done;
     };
-    const work = when.then(begin).catch((error: unknown) => log.error(`${doing}: ${String(error)}`));
+    const work = settled.then(begin).catch((error: unknown) => log.error(`${doing}: ${String(error)}`));
     void work.then(() => {
-      if (accepted === doing) accepted = undefined;
+      if (accepted === own) accepted = undefined;
     });
   };
 
   /** Nothing comes after it, unless it does not come. */
   const goDown = (doing: string, act: () => Promise<boolean>): undefined => {
-    const comes = async (): Promise<void> => {
+    log.info(`the user asked for ${doing}`);
+    const go = async (): Promise<void> => {
+      await Promise.race([settled, sleep(clock, PATIENCE_MS)]);
       if (await act()) await new Promise(() => undefined);
+      goingDown = undefined;
     };
-    return start(doing, comes, Promise.race([settled, sleep(clock, PATIENCE_MS)]));
+    goingDown = { doing, refused: go() };
+  };
+
+  /** What a command is refused for. What waits for the adoption of what runs may wait for ever, and is in no reboot's way. */
+  const inTheWay = (op: CommandOp): string | undefined => {
+    if (goingDown !== undefined) return goingDown.doing;
+    if (!GOES_DOWN.includes(op)) return accepted?.doing ?? updates.busy;
+    return accepted?.waits === false ? accepted.doing : updates.begun;
   };
 
   /** Its state becomes that of revision 0, which is run, and tried as any other: it need not have been run before. */
@@ -129,12 +151,12 @@ export function createCommands(context: CommandContext): Commands {
           .catch((error: unknown) => log.error(`garbage cannot be collected: ${String(error)}`));
         return undefined;
       }
-      const doing = accepted ?? updates.busy;
+      const doing = inTheWay(op);
       if (doing !== undefined) return { code: 'BUSY', doing, retryAfterSeconds: RETRY_AFTER_SECONDS };
       if (op === 'REBOOT_DEVICE') return goDown('a reboot', () => reboots.carryOut('COMMAND', payload));
       if (op === 'POWEROFF_DEVICE') return goDown('a poweroff', () => reboots.powerOff(payload));
       // Before the first wait: a second command must meet it.
-      accepted = op;
+      accepted = { doing: op, waits: false };
       const refused = await revisionCommand(op, payload).catch(
         (error: unknown): CommandFailure => ({ code: 'STORE_FAILED', reason: String(error).slice(0, 500) }),
       );

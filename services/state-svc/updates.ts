@@ -18,6 +18,8 @@ export interface Updates
   replaceFactory(text: string): Promise<void>;
   /** What nothing else may be begun beside: a trial, or a reboot for one. */
   readonly busy: string | undefined;
+  /** The same, but for what was only asked for. */
+  readonly begun: string | undefined;
   /** Whether a container that gives up is the trial's to judge. */
   readonly trying: boolean;
   usedFor(revision: string): string | undefined;
@@ -62,6 +64,9 @@ export function createUpdates(context: UpdateContext): Updates {
     replaceFactory: factory.replace,
     get busy() {
       return books.busy ?? (start.inherited === undefined ? undefined : `running revision ${start.inherited}`);
+    },
+    get begun() {
+      return books.busy;
     },
     get trying() {
       return boot().trying?.started !== undefined;

@@ -9,7 +9,7 @@ import { openRevisionStore } from '../../services/state-svc/revision-store.ts';
 import { openStepStore } from '../../services/state-svc/step-store.ts';
 import { silentLogger } from '../../shared/log/logger.ts';
 import { eventually, PATIENCE_MS } from '../kit/eventually.ts';
-import { type ContainerSpec, type Device, stateOf, TRIAL, uploadId } from './device.ts';
+import { type ContainerSpec, type Device, POOL, stateOf, TRIAL, uploadId } from './device.ts';
 import { APP, FAILED, health, POOLED, useDevices } from './kit.ts';
 import {
   CHANGED_B,
@@ -50,6 +50,47 @@ describe('a reboot or poweroff', () => {
       await it.until(() => it.reboots.includes(code));
     });
   }
+
+  /** Whose start hangs, with an update that was accepted meanwhile. */
+  const hanging = async (): Promise<Device> => {
+    const it = await openDevice({ web: { ...APP, ...POOLED } });
+    await install(it, 'locals/x', { web: { ...APP, ...POOLED, logs: [] } }, { network: { pools: { internal: POOL } } });
+    it.world.troubles.set('net.configure 1', 'throw');
+    await it.boot();
+    assert.equal(await command(it, 'LOCAL_RUN', 'locals/x'), 'accepted');
+    return it;
+  };
+  const reasonToWait = (it: Device) => it.until(async () => (await health(it)).length > 0);
+
+  for (const [who, restarts] of [
+    ['it', false],
+    ['a state-svc before it', true],
+  ] as const) {
+    it(`comes also where an update that ${who} has accepted waits behind a start that hangs`, async () => {
+      const it = await hanging();
+      if (restarts) await it.boot();
+      await reasonToWait(it);
+      assert.equal(await command(it, 'LOCAL_RUN', 'locals/x'), 'BUSY');
+      assert.equal(await command(it, 'REBOOT_DEVICE'), 'accepted');
+      assert.equal(await command(it, 'POWEROFF_DEVICE'), 'BUSY');
+      it.clock.advance(4000);
+      await it.until(() => it.reboots.length > 0);
+      assert.deepEqual(it.reboots, ['COMMAND']);
+    });
+  }
+
+  it('that does not come leaves the update that waits its turn', async () => {
+    const it = await hanging();
+    await reasonToWait(it);
+    it.onReboot = () => false;
+    assert.equal(await command(it, 'REBOOT_DEVICE'), 'accepted');
+    it.clock.advance(4000);
+    await it.until(() => it.reboots.length > 0);
+    assert.equal(await command(it, 'LOCAL_RUN', 'locals/x'), 'BUSY');
+    it.world.troubles.clear();
+    it.clock.advance(5000);
+    await reaches(it, 'locals/x', TESTING_LIVE);
+  });
 
   it('is no reason in health any more once the start goes on', async () => {
     const it = await openDevice({ web: { ...APP, ...POOLED } });
