@@ -6,7 +6,8 @@
 // <disk>/rev/<revision>/<container>/<volume>    moved to revision/…
 import { lstatSync, readdirSync, readlinkSync, renameSync, rmdirSync, symlinkSync } from 'node:fs';
 import { basename, dirname, join, relative } from 'node:path';
-import { LinkFound, makingFolders, usingInside } from './inside-path.ts';
+import { statIfThere } from '../../shared/kernel/stat-if-there.ts';
+import { LinkFound, makingFolders, partsOf, usingInside } from './inside-path.ts';
 
 export interface VolumePlaces {
   /** Below the root of the disk, as all paths here. */
@@ -24,7 +25,7 @@ const MAX_BLANK_DEPTH = 16;
 
 /**
  * Answers the folder that is to be bound: `own`, which need not be there yet, or `stock`, where that cannot be moved: it lies on another file system.
- * Throws LinkFound where a link is in the way to `stock` and `own` holds nothing.
+ * Throws LinkFound where `stock` is behind a link and `own` holds nothing.
  */
 export function volumeFolder(root: string, { own, stock }: VolumePlaces, tell: Tell): string {
   // As on most devices.
@@ -35,7 +36,7 @@ export function volumeFolder(root: string, { own, stock }: VolumePlaces, tell: T
       tell.warn(`${join(root, stock)} of Pantavisor is not used, as ${join(root, own)} holds files`);
     return own;
   }
-  if (!isStock(root, { own, stock })) return own;
+  if (!isStock(root, { own, stock }, tell)) return own;
   try {
     move(root, { own, stock });
   } catch (error) {
@@ -60,10 +61,13 @@ function inParent<T>(root: string, path: string, use: (place: string) => T): T |
   try {
     return usingInside(root, dirname(path), (parent) => use(`${parent}/${basename(path)}`));
   } catch (error) {
-    if (error instanceof Error && 'code' in error && (error.code === 'ENOENT' || error.code === 'ENOTDIR'))
-      return undefined;
+    if (isOneOf(error, ['ENOENT', 'ENOTDIR'])) return undefined;
     throw error;
   }
+}
+
+function isOneOf(error: unknown, codes: readonly string[]): boolean {
+  return error instanceof Error && 'code' in error && typeof error.code === 'string' && codes.includes(error.code);
 }
 
 function isFolder(root: string, path: string): boolean {
@@ -71,13 +75,54 @@ function isFolder(root: string, path: string): boolean {
   return found?.isDirectory() === true;
 }
 
+/** Throws LinkFound where it is behind a link: what is bound must not be for whoever writes to the disk to choose. */
+function isStock(root: string, places: VolumePlaces, tell: Tell): boolean {
+  try {
+    return isUnlinked(root, places);
+  } catch (error) {
+    if (!(error instanceof LinkFound)) throw error;
+    // Whole folders of Pantavisor's are behind links for containers, too, that it never had.
+    const stock = join(root, places.stock);
+    const missing = firstMissing(root, places.stock);
+    if (missing === undefined)
+      throw new LinkFound(
+        `${error.message}: what Pantavisor kept in ${stock} is to be moved to ${join(root, places.own)}, or the link to be replaced by a bind mount`,
+      );
+    if (isLink(missing)) tell.warn(`${stock} of Pantavisor is not looked for: the link ${missing} leads nowhere`);
+    return false;
+  }
+}
+
 /** A link there is ours, from when it was moved, or nobody knows what it shows. */
-function isStock(root: string, { own, stock }: VolumePlaces): boolean {
-  const isLink = (place: string): boolean => lstatSync(place, { throwIfNoEntry: false })?.isSymbolicLink() === true;
+function isUnlinked(root: string, { own, stock }: VolumePlaces): boolean {
   const link = inParent(root, stock, (place) => (isLink(place) ? readlinkSync(place) : undefined));
   if (link === undefined) return isFolder(root, stock);
   if (link === wayBack({ own, stock })) return false;
   throw new LinkFound(`${join(root, stock)} is a symbolic link`);
+}
+
+function isLink(place: string): boolean {
+  try {
+    return lstatSync(place).isSymbolicLink();
+  } catch (error) {
+    if (isOneOf(error, ['ENOENT', 'ENOTDIR'])) return false;
+    throw error;
+  }
+}
+
+/** The first part of `path` where nothing is, links followed. */
+function firstMissing(root: string, path: string): string | undefined {
+  const parts = partsOf(path);
+  return parts.map((_, index) => join(root, ...parts.slice(0, index + 1))).find((place) => !isReached(place));
+}
+
+function isReached(path: string): boolean {
+  try {
+    return statIfThere(path) !== undefined;
+  } catch (error) {
+    if (isOneOf(error, ['ENOTDIR', 'ELOOP'])) return false;
+    throw error;
+  }
 }
 
 /** Nothing but folders: what a mount makes in a volume that nobody wrote to. */

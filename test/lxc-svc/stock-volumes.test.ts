@@ -83,7 +83,7 @@ describe('a volume that Pantavisor kept', () => {
   it('is not looked for behind links', () => {
     write('elsewhere/box/data/rows', 'theirs');
     symlinkSync('elsewhere', join(root, 'perm'));
-    assert.throws(() => find(), /perm is a symbolic link/);
+    assert.throws(() => find(), /perm is a symbolic link.* to be moved to .*permanent\/box\/data/);
     rmSync(join(root, 'perm'));
     mkdirSync(join(root, 'perm/box'), { recursive: true });
     symlinkSync('../../elsewhere/box/data', join(root, DATA.stock));
@@ -102,5 +102,32 @@ describe('a volume that Pantavisor did not have', () => {
     assert.equal(find(), DATA.own);
     assert.ok(!existsSync(join(root, 'perm/box')) && !existsSync(join(root, DATA.own)));
     assert.deepEqual(told, []);
+  });
+
+  it('has it also where Pantavisor’s folders lie behind links', () => {
+    write('elsewhere/other/data/rows', 'another’s');
+    symlinkSync('elsewhere', join(root, 'perm'));
+    assert.equal(find(), DATA.own);
+    mkdirSync(join(root, DATA.own), { recursive: true });
+    assert.equal(find(), DATA.own);
+    // Nor has it one in a file.
+    write('elsewhere/box', '');
+    assert.equal(find(), DATA.own);
+    assert.deepEqual(told, []);
+    rmSync(join(root, 'perm'));
+    symlinkSync(join(root, 'elsewhere'), join(root, 'rev'));
+    const { own, stock } = paths('revision');
+    assert.equal(find({ own, stock }), own);
+  });
+
+  it('has it, as far as can be told where a link leads nowhere, and that is told', () => {
+    for (const target of ['not-mounted', 'perm']) {
+      symlinkSync(target, join(root, 'perm'));
+      assert.equal(find(), DATA.own);
+      rmSync(join(root, 'perm'));
+    }
+    assert.equal(told.length, 2);
+    for (const line of told)
+      assert.match(line, /^warning: .*perm\/box\/data .* is not looked for: .*\/perm leads nowhere/);
   });
 });
