@@ -22,7 +22,6 @@
 //   any                           | asked                    → the same, and what is to be tried next
 //   asked                         | began, or dropped        → not asked any more
 //   asked                         | booted, nothing alive    → not asked any more
-//   any                           | factoryReplaced          → the same, and revision 0 is what it was, unless it is committed
 //   assumed                       | committed, but not once  → not assumed any more: the user has said which one it is
 import * as z from 'zod/mini';
 import { containerName, revisionName } from '../../shared/schema/names.ts';
@@ -55,8 +54,6 @@ export const bootState = z.object({
   trying: z.optional(trying),
   /** Accepted, and not begun: of a command that was answered already. */
   asked: z.optional(z.object({ revision: revisionName, once: z.boolean(), commit: z.boolean() })),
-  /** Revision 0 has another state, which is to be tried; what it was is kept beside it (factory.ts) until it is committed. */
-  factoryReplaced: z.optional(z.literal(true)),
   /** Nothing said which revision ran, and these had been found good, latest last: `revision` may be the wrong one. */
   assumedBeside: z.optional(z.array(revisionName)),
   /** The last ones that did not make it, latest last. Nothing here tries them again. */
@@ -83,9 +80,6 @@ export type BootEvent =
   | { readonly kind: 'asked'; readonly revision: string; readonly once: boolean; readonly commit: boolean }
   /** Nothing comes of what was asked for, or it is taken up now. What was asked for since then stays. */
   | { readonly kind: 'dropped'; readonly revision: string }
-  | { readonly kind: 'factoryReplaced' }
-  /** It is what it was. */
-  | { readonly kind: 'factorySettled' }
   /** state-svc starts. `alive`: of what ran before something runs still, or it is the same tree. */
   | { readonly kind: 'booted'; readonly life: string; readonly alive: boolean; readonly nowMs: number }
   /** Containers of what is tried have their turns, for the first time: before that no goal could be met. */
@@ -101,9 +95,6 @@ export interface BootStep {
   /** What failed with this event. */
   readonly failed: string | undefined;
 }
-
-/** The revision that a device comes with. */
-export const FACTORY = '0';
 
 /** Of revisions that are only told of. */
 export const MAX_NAMED = 16;
@@ -135,10 +126,6 @@ export function bootStep(state: BootState, event: BootEvent): BootStep {
       const { asked, ...rest } = state;
       return going(asked?.revision === event.revision ? rest : state);
     }
-    case 'factoryReplaced':
-      return going({ ...state, factoryReplaced: true });
-    case 'factorySettled':
-      return going(withFactory(state));
     case 'booted':
       return booted(state, event);
     case 'opened':
@@ -150,10 +137,6 @@ export function bootStep(state: BootState, event: BootEvent): BootStep {
     case 'failed':
       return failed(state, event);
   }
-}
-
-function withFactory({ factoryReplaced: _before, ...state }: BootState): BootState {
-  return state;
 }
 
 const going = (state: BootState): BootStep => ({ state, failed: undefined });
@@ -193,9 +176,8 @@ function held(state: BootState, sinceMs: number | undefined): BootState {
 }
 
 function committed(state: BootState): BootState {
-  const { trying: tried } = state;
+  const { trying: tried, updated: _before, ...others } = state;
   if (tried === undefined) return state;
-  const { trying: _tried, updated: _before, ...others } = tried.revision === FACTORY ? withFactory(state) : state;
   const { assumedBeside: _answered, ...named } = others;
   const rest = tried.once ? others : named;
   // What was the rollback point all along needs no other one.

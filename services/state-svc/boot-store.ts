@@ -6,7 +6,7 @@ import { join } from 'node:path';
 import { stockRevision } from '../../shared/revision/stock-boot.ts';
 import { revisionName } from '../../shared/schema/names.ts';
 import { readIfPresent, writeAtomically } from './atomic-file.ts';
-import { type BootState, bootState, FACTORY, MAX_NAMED } from './boot-state.ts';
+import { type BootState, bootState, MAX_NAMED } from './boot-state.ts';
 import type { Read } from './revision-store.ts';
 import type { StepStore } from './step-store.ts';
 
@@ -18,6 +18,8 @@ export interface BootStore {
 }
 
 type Steps = Pick<StepStore, 'list' | 'progress' | 'arrivedMs'>;
+
+const FACTORY = '0';
 
 export function openBootStore(storage: string, steps: Steps): BootStore {
   const path = join(storage, 'boot/current.json');

@@ -2,7 +2,6 @@
 import type { Logger } from '../../shared/log/logger.ts';
 import { revisionName } from '../../shared/schema/names.ts';
 import type { CommandOp } from '../../shared/schema/steps.ts';
-import { FACTORY } from './boot-state.ts';
 import { type Clock, sleep } from './clock.ts';
 import type { Reboots } from './reboot-request.ts';
 import type { StepStore } from './step-store.ts';
@@ -36,6 +35,7 @@ export interface CommandContext {
   collectGarbage(): Promise<number>;
 }
 
+const FACTORY = '0';
 const RETRY_AFTER_SECONDS = 5;
 /** Milliseconds that a reboot or poweroff waits for the adoption of what runs: a start that hangs must not keep the device from its remedy. */
 const PATIENCE_MS = 4000;
@@ -106,16 +106,28 @@ export function createCommands(context: CommandContext): Commands {
     return accepted?.waits === false ? accepted.doing : updates.begun;
   };
 
-  /** Its state becomes that of revision 0, which is run, and tried as any other: it need not have been run before. */
+  /** The state of `source` becomes that of revision 0. */
+  const makeFactory = async (source: string): Promise<CommandFailure | undefined> => {
+    const text = await steps.stateText(source);
+    if (text === undefined) return { code: 'NO_SUCH_STEP', name: source };
+    if (await steps.has(FACTORY)) await steps.replaceState(FACTORY, text);
+    else await steps.put(FACTORY, text, new Map());
+    return undefined;
+  };
+
+  /** Asked for once it is what it is to be: whoever starts next would run the old one. */
   const factoryFrom = async (payload: string): Promise<CommandFailure | undefined> => {
     const source = payload === '' ? context.current() : payload;
     const missing = await refusedName(source);
     if (missing !== undefined) return missing;
-    const text = await steps.stateText(source);
-    if (text === undefined) return { code: 'NO_SUCH_STEP', name: source };
-    if (source !== FACTORY) await updates.replaceFactory(text);
+    const { status } = await steps.progress(source);
+    // What is rolled back to must have been seen to run.
+    if (status !== 'DONE' && status !== 'UPDATED') {
+      return { code: 'UNSUPPORTED', reason: `revision ${source} was not found to be stable yet; run it first` };
+    }
+    const failure = source === FACTORY ? undefined : await makeFactory(source);
+    if (failure !== undefined) return failure;
     const how: RunHow = { once: false, commit: false };
-    // Once it is what it is to be: whoever starts next would run the old one.
     await updates.ask(FACTORY, how);
     return start(`making revision ${source} the factory revision`, () => updates.run(FACTORY, how));
   };

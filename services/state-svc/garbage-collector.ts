@@ -123,16 +123,15 @@ async function storedSteps(steps: StepStore): Promise<readonly StoredStep[]> {
   return stored;
 }
 
-/** Also of revisions that have no links to them: a new factory, and the one before it, and one that was refused before it was checked out. */
+/** Also of revisions that have no links to them: a new factory, and one that was refused before it was checked out. */
 async function namedObjects(steps: StepStore): Promise<readonly string[]> {
   const named: string[] = [];
   for (const name of await steps.list()) {
-    for (const text of [await steps.stateText(name), await steps.keptState(name)]) {
-      try {
-        if (text !== undefined) named.push(...objectsOf(JSON.parse(text)).values());
-      } catch {
-        // It is no JSON, and can be run by nobody.
-      }
+    const text = await steps.stateText(name);
+    try {
+      if (text !== undefined) named.push(...objectsOf(JSON.parse(text)).values());
+    } catch {
+      // It is no JSON, and can be run by nobody.
     }
   }
   return named;

@@ -1,6 +1,5 @@
 // Revisions as folders:
 //   <storage>/trails/<rev>/.pvr/json       the state, byte for byte as it came
-//   <storage>/trails/<rev>/.pvr/json.before   what it was, kept in case that it has to come back
 //   <storage>/trails/<rev>/.pv/progress    how far it has come; absent: it was never run
 //   <storage>/trails/<rev>/.pv/commitmsg
 //   <storage>/trails/<rev>/<path>          hard link to objects/<sha256>
@@ -45,13 +44,6 @@ export interface StepStore {
   put(name: string, text: string, objects: ReadonlyMap<string, string>, isFree?: () => boolean): Promise<boolean>;
   /** Another state for a revision that stays bootable at any moment; its links are put right by whoever runs it. */
   replaceState(name: string, text: string): Promise<void>;
-  /** Keeps a copy of its state, for `restoreState`. */
-  keepState(name: string): Promise<void>;
-  /** Undefined: none is kept. */
-  keptState(name: string): Promise<string | undefined>;
-  /** What was kept is its state again. Also when nothing is kept. */
-  restoreState(name: string): Promise<void>;
-  forgetState(name: string): Promise<void>;
   /** Answers the bytes of what nothing else links to. Not while one is put. */
   remove(name: string): Promise<number>;
 }
@@ -66,7 +58,6 @@ export function openStepStore(storage: string, log: Logger): StepStore {
   const trails = join(storage, 'trails');
   const trail = (name: string): string => join(trails, name);
   const beside = (name: string, suffix: string): string => join(dirname(trail(name)), `.${basename(name)}.${suffix}`);
-  const kept = (name: string): string => join(trail(name), '.pvr/json.before');
   const folders = [trails, join(trails, LOCALS)];
   /** Undefined: it is not there, or cannot be read, which is told. */
   const note = (name: string, file: 'progress' | 'commitmsg'): string | undefined => {
@@ -179,17 +170,6 @@ export function openStepStore(storage: string, log: Logger): StepStore {
       }
     },
     replaceState: (name, text) => writeAtomically(join(trail(name), '.pvr/json'), text),
-    async keepState(name) {
-      const text = await store.stateText(name);
-      if (text !== undefined) await writeAtomically(kept(name), text);
-    },
-    keptState: async (name) => readIfPresent(kept(name)),
-    async restoreState(name) {
-      if (!exists(kept(name))) return;
-      await rename(kept(name), join(trail(name), '.pvr/json'));
-      await syncPath(join(trail(name), '.pvr'));
-    },
-    forgetState: (name) => rm(kept(name), { force: true }),
     async remove(name) {
       const gone = beside(name, MAKING);
       await rm(gone, { recursive: true, force: true });

@@ -6,7 +6,6 @@ import { type BootLog, createBootLog } from './boot-log.ts';
 import { type BootState, type Carried, neededBy } from './boot-state.ts';
 import type { BootStore } from './boot-store.ts';
 import type { Clock } from './clock.ts';
-import { createFactory, type Factory } from './factory.ts';
 import { type Known, knownOf, reservationsFor } from './known-revisions.ts';
 import type { LogTail } from './log-tail.ts';
 import type { Reboots } from './reboot-request.ts';
@@ -44,7 +43,6 @@ export interface UpdateBooks {
   readonly bootLog: BootLog;
   readonly progress: UpdateProgress;
   readonly hooks: UpdateHooks;
-  readonly factory: Factory;
   /** A trial is under way, or a reboot for one. */
   busy: string | undefined;
   /** Nothing comes of this revision, which is told, while it is still written that it was asked for. */
@@ -71,7 +69,6 @@ export function openUpdateBooks(context: UpdateContext): UpdateBooks {
   const books: UpdateBooks = {
     ...{ log, bootLog, hooks: context.hooks(boot) },
     progress: createUpdateProgress({ steps, tail, publish }),
-    factory: createFactory({ steps, store, bootLog, log }),
     busy: undefined,
     refused: undefined,
     isClosed: false,

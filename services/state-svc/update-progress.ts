@@ -1,6 +1,6 @@
 // Tells how far a revision has come: to the log, to its folder, and to subscribers, always in this order.
 import type { StepProgress } from '../../shared/schema/steps.ts';
-import { type BootState, FACTORY, runningOf } from './boot-state.ts';
+import { type BootState, runningOf } from './boot-state.ts';
 import type { LogTail } from './log-tail.ts';
 import { type FailedStage, isApplied, progressAt, type Stage } from './step-progress.ts';
 import type { StepStore } from './step-store.ts';
@@ -42,6 +42,8 @@ export interface ProgressContext {
   readonly tail: LogTail;
   publish(revision: string, progress: StepProgress): void;
 }
+
+const FACTORY = '0';
 
 export function createUpdateProgress({ steps, tail, publish }: ProgressContext): UpdateProgress {
   const { log } = tail;

@@ -1,5 +1,4 @@
 // The way back from a revision that did not make it to the rollback point: live where that can be, otherwise by a reboot.
-import { FACTORY } from './boot-state.ts';
 import type { FailedStage } from './step-progress.ts';
 import type { Transition } from './transition.ts';
 import type { UpdateBooks, UpdateContext } from './update-books.ts';
@@ -11,7 +10,7 @@ export type GoBack = (revision: string, stage: FailedStage, stood?: boolean) => 
 
 export function createGoBack(context: UpdateContext, books: UpdateBooks, endTrial: () => void): GoBack {
   const { store } = context;
-  const { log, bootLog, progress, hooks, factory } = books;
+  const { log, bootLog, progress, hooks } = books;
 
   const returnTo = async (back: Candidate, transition: Extract<Transition, { kind: 'live' }>): Promise<boolean> => {
     const damaged = await verifyCandidate(store, back);
@@ -28,7 +27,6 @@ export function createGoBack(context: UpdateContext, books: UpdateBooks, endTria
     if (books.isClosed) return;
     books.busy = `going back from revision ${revision}`;
     const { revision: point } = bootLog.boot();
-    if (revision === FACTORY) await factory.giveUp();
     const back = await readCandidate(store, point);
     log.warn(`revision ${revision} did not make it, going back to ${point}`);
     const transition: Transition = stood
@@ -36,7 +34,6 @@ export function createGoBack(context: UpdateContext, books: UpdateBooks, endTria
       : { kind: 'reboot', reason: 'it was refused' };
     const carried = books.carriedBy(transition);
     await bootLog.advanceAnyway({ kind: 'failed', carried, byReboot: transition.kind === 'reboot' });
-    await factory.settle();
     const isBack = transition.kind === 'live' && !books.isClosed && (await returnTo(back, transition));
     if (isBack || books.isClosed) books.busy = undefined;
     if (isBack) hooks.look();

@@ -33,7 +33,7 @@ export function createUpdateRun(
   { trial, goBack }: { readonly trial: UpdateTrial; readonly goBack: GoBack },
 ): UpdateRun {
   const { clock, tail, store } = context;
-  const { log, bootLog, progress, hooks, factory } = books;
+  const { log, bootLog, progress, hooks } = books;
   const { boot } = bootLog;
   let handled: string | undefined;
 
@@ -45,10 +45,7 @@ export function createUpdateRun(
     await progress.fail(revision, stage);
     // After it was told: who starts in between tries it once more, and nobody waits for a word that never comes. So does who starts after
     // a service that ends.
-    if (!books.isClosed) {
-      await bootLog.advanceAnyway({ kind: 'dropped', revision });
-      await factory.settle();
-    }
+    if (!books.isClosed) await bootLog.advanceAnyway({ kind: 'dropped', revision });
     if (books.refused === revision) books.refused = undefined;
   };
 
@@ -80,7 +77,6 @@ export function createUpdateRun(
   const reboot = async (revision: string, isAgain: boolean): Promise<void> => {
     if ((await books.leave('UPDATE', `to run revision ${revision}`, isAgain)) || books.isClosed) return;
     await bootLog.advanceAnyway({ kind: 'failed', carried: {}, byReboot: false });
-    await factory.settle();
     await progress.fail(revision, 'internal');
   };
 

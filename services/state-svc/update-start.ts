@@ -37,7 +37,7 @@ export function createUpdateStart(
   }: { readonly trial: UpdateTrial; readonly goBack: GoBack; readonly way: Pick<UpdateRun, 'run' | 'reboot'> },
 ): UpdateStart {
   const { clock, store, reboots, life } = context;
-  const { log, bootLog, progress, hooks, factory } = books;
+  const { log, bootLog, progress, hooks } = books;
   const { boot } = bootLog;
   let inherited: Asked | undefined;
   let isNewLife = false;
@@ -113,7 +113,6 @@ export function createUpdateStart(
         bootLog.adopt(event.alive ? bootStep(state, event).state : done);
         log.error(`which revision runs cannot be written down, so ${runningOf(boot())} does: ${String(error)}`);
       }
-      await factory.settle();
       return readCandidate(store, runningOf(boot()));
     },
     async settle() {

@@ -1,5 +1,4 @@
 // How one revision follows another that runs or ran, and what is remembered of containers that run on. Pure.
-import { isDeepStrictEqual } from 'node:util';
 import type { Carried } from './boot-state.ts';
 import type { RunningRevision } from './running-revision.ts';
 import { type Transition, transitionBetween } from './transition.ts';
@@ -8,9 +7,6 @@ import type { Candidate } from './verify-revision.ts';
 export function betweenCandidates(before: Candidate, after: Candidate): Transition {
   if (before.revision === undefined || after.revision === undefined)
     return { kind: 'reboot', reason: 'one of them is refused' };
-  // A container that runs from the one before could not be told from one of this one.
-  if (before.name === after.name && !isDeepStrictEqual(before.document, after.document))
-    return { kind: 'reboot', reason: 'the revision that runs has been replaced' };
   return transitionBetween(
     { document: before.document, revision: before.revision },
     { document: after.document, revision: after.revision },

@@ -14,8 +14,6 @@ export interface Updates
     Pick<UpdateTrial, 'look' | 'missed'> {
   /** Before somebody is told that it will be run: whoever starts next knows of it. Never rejects. */
   ask(revision: string, how: RunHow): Promise<void>;
-  /** The state of the factory revision is another one, until it is tried and fails. Rejects when the disk does not take it. */
-  replaceFactory(text: string): Promise<void>;
   /** What nothing else may be begun beside: a trial, or a reboot for one. */
   readonly busy: string | undefined;
   /** The same, but for what was only asked for. */
@@ -35,7 +33,7 @@ export interface Updates
 
 export function createUpdates(context: UpdateContext): Updates {
   const books = openUpdateBooks(context);
-  const { log, bootLog, progress, hooks, factory } = books;
+  const { log, bootLog, progress, hooks } = books;
   const { boot } = bootLog;
   const goBack = createGoBack(context, books, () => trial.end());
   const trial = createUpdateTrial({
@@ -44,7 +42,6 @@ export function createUpdates(context: UpdateContext): Updates {
     stage: context.stage,
     async onCommitted(revision) {
       books.busy = undefined;
-      await factory.settle();
       await progress.reach(revision, boot().revision === revision ? 'done' : 'updated');
       await books.tellKnown();
     },
@@ -61,7 +58,6 @@ export function createUpdates(context: UpdateContext): Updates {
     apply: way.apply,
     ask: (revision, { once, commit: byReboot }) =>
       bootLog.advanceAnyway({ kind: 'asked', revision, once, commit: byReboot }),
-    replaceFactory: factory.replace,
     get busy() {
       return books.busy ?? (start.inherited === undefined ? undefined : `running revision ${start.inherited}`);
     },

@@ -157,27 +157,6 @@ describe('integration.updates', () => {
     });
   }
 
-  it('makes a revision the factory that was never run, and goes back to the one before where it fails', async () => {
-    const it = await boot({ a: POOLED });
-    const stateOf = async (name: string) => (await ask(it.socket, 'GET', `/steps/${name}`)).body;
-    const factory = await stateOf('0');
-    await installRevision(it.socket, next({ a: { ...POOLED, init: 'exit 3\n' } }), 'bad');
-    await installRevision(it.socket, next({ a: { ...POOLED, init: OTHER } }), 'good');
-    await command(it.socket, 'MAKE_FACTORY', 'locals/bad');
-    assert.equal(await stateOf('0'), await stateOf('locals/bad'));
-    const isSettled = () => bootState(it).factoryReplaced === undefined;
-    await eventually('it is put back', PATIENCE_MS, isSettled);
-    assert.deepEqual(bootState(it).failed, ['0']);
-    await progressReaches(it.socket, '0', 'DONE');
-    await it.up();
-    assert.equal(await stateOf('0'), factory);
-    await command(it.socket, 'MAKE_FACTORY', 'locals/good');
-    await eventually('it is committed', PATIENCE_MS, isSettled);
-    await progressReaches(it.socket, '0', 'DONE');
-    assert.equal(await stateOf('0'), await stateOf('locals/good'));
-    assert.deepEqual(bootState(it).failed, ['0']);
-  });
-
   it('refuses what is wrong when it comes, and what became wrong when it is to run', async () => {
     const it = await boot({ a: POOLED });
     const before = await pids(it);

@@ -130,16 +130,6 @@ describe('boot state', () => {
     }
   });
 
-  it('keeps what revision 0 was in mind until the one in its place is committed, or it is back', () => {
-    const replaced: BootEvent = { kind: 'factoryReplaced' };
-    const factory = (way: 'reboot' | 'live'): BootEvent => ({ ...began(way), revision: '0' });
-    const isKept = (...events: readonly BootEvent[]) => after(replaced, ...events).factoryReplaced === true;
-    assert.ok(isKept(factory('reboot'), reboot, reboot) && isKept(factory('live'), FAIL) && isKept(restart()));
-    assert.ok(isKept(began('live'), COMMIT));
-    assert.ok(!isKept(factory('reboot'), reboot, COMMIT) && !isKept(factory('live'), COMMIT));
-    assert.ok(!isKept({ kind: 'factorySettled' }));
-  });
-
   it('reads what berth pack writes, and what it wrote itself', () => {
     assert.deepEqual(bootState.parse({ revision: '0' }), { revision: '0' });
     const state = after(began('live'), { kind: 'held', sinceMs: 7 });
@@ -164,7 +154,6 @@ describe('boot state', () => {
     }),
     fc.record({ kind: fc.constant('asked' as const), revision: name, once: fc.boolean(), commit: fc.boolean() }),
     fc.record({ kind: fc.constant('dropped' as const), revision: name }),
-    fc.constantFrom({ kind: 'factoryReplaced' as const }, { kind: 'factorySettled' as const }),
     fc.constant({ kind: 'opened' as const, nowMs: 1 }),
     fc.constant({ kind: 'held' as const, sinceMs: 1 }),
     fc.constant(COMMIT),

@@ -1,6 +1,6 @@
 // Commands about revisions, and what they may not do to each other.
 import assert from 'node:assert/strict';
-import { existsSync, mkdirSync, readdirSync, readFileSync, symlinkSync, writeFileSync } from 'node:fs';
+import { mkdirSync, readdirSync, readFileSync, symlinkSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, it } from 'node:test';
 import { checksumFile } from '../../services/state-svc/checksum-worker.ts';
@@ -8,9 +8,8 @@ import { openDesk } from '../../services/state-svc/open-desk.ts';
 import { openRevisionStore } from '../../services/state-svc/revision-store.ts';
 import { openStepStore } from '../../services/state-svc/step-store.ts';
 import { silentLogger } from '../../shared/log/logger.ts';
-import { eventually, PATIENCE_MS } from '../kit/eventually.ts';
-import { type ContainerSpec, type Device, POOL, stateOf, TRIAL, uploadId } from './device.ts';
-import { APP, FAILED, health, POOLED, useDevices } from './kit.ts';
+import { type Device, POOL, stateOf, uploadId } from './device.ts';
+import { APP, health, POOLED, useDevices } from './kit.ts';
 import {
   CHANGED_B,
   command,
@@ -20,8 +19,6 @@ import {
   onDisk,
   pids,
   reaches,
-  rot,
-  TESTING,
   TESTING_LIVE,
   THREE,
   UPDATED,
@@ -187,9 +184,10 @@ describe('commands', () => {
     assert.equal(it.world.containers.get('b')?.revision, '0');
   });
 
-  it('make factory takes what runs', async () => {
+  it('make factory takes what was found stable, and nothing else', async () => {
     const it = await open(THREE);
     await install(it, 'locals/x', CHANGED_B);
+    assert.equal(await command(it, 'MAKE_FACTORY', 'locals/x'), 'UNSUPPORTED');
     await updateLive(it, 'locals/x');
     const before = await pids(it);
     await it.until(async () => (await command(it, 'MAKE_FACTORY')) === 'accepted');
@@ -234,97 +232,6 @@ describe('make factory', () => {
     assert.equal(await command(it, 'MAKE_FACTORY'), 'STORE_FAILED');
     assert.deepEqual([onDisk(it), stateText(it, '0')], [written, factory]);
     assert.equal(await command(it, 'LOCAL_APPLY', 'locals/x'), 'accepted');
-  });
-});
-
-describe('make factory of what was never run', () => {
-  const state = ({ storage }: Device) => readFileSync(join(storage, 'trails/0/.pvr/json'), 'utf8');
-  const linked = ({ storage }: Device, path: string) => readFileSync(join(storage, 'trails/0', path), 'utf8');
-  const isSettled = (it: Device) =>
-    onDisk(it).factoryReplaced === undefined && !existsSync(join(it.storage, 'trails/0/.pvr/json.before'));
-  const CHANGED_CONFIG = { ...THREE, b: { ...APP, lxc: 'lxc.uts.name = other' } };
-
-  const ask = async (
-    containers: Record<string, ContainerSpec> = CHANGED_CONFIG,
-  ): Promise<{ it: Device; old: string; made: string }> => {
-    const it = await open(THREE);
-    const old = state(it);
-    await install(it, 'locals/x', containers);
-    const made = readFileSync(join(it.storage, 'trails/locals/x/.pvr/json'), 'utf8');
-    return { it, old, made };
-  };
-  const askAndReboot = async () => {
-    const asked = await ask();
-    assert.equal(await command(asked.it, 'MAKE_FACTORY', 'locals/x'), 'accepted');
-    await asked.it.until(() => asked.it.reboots.includes('UPDATE'));
-    assert.equal(state(asked.it), asked.made);
-    await asked.it.boot({ cut: true });
-    await reaches(asked.it, '0', TESTING);
-    return asked;
-  };
-
-  it('tries it after a reboot, and it is the factory revision once it is stable', async () => {
-    const { it, made } = await askAndReboot();
-    await holds(it);
-    await reaches(it, '0', 'Factory revision');
-    await eventually('no factory is replaced', PATIENCE_MS, () => isSettled(it));
-    assert.equal(state(it), made);
-    await it.boot({ cut: true });
-    await it.untilStatus('b', 'STARTED');
-    assert.equal(state(it), made);
-  });
-
-  it('goes back to the one before when it fails, with its files', async () => {
-    const { it, old } = await askAndReboot();
-    assert.match(linked(it, 'b/lxc.container.conf'), /other/);
-    it.clock.advance(TRIAL.goalsTimeoutMs / 2);
-    it.world.exit('b', FAILED);
-    await it.until(() => it.reboots.includes('UPDATE_ROLLED_BACK'));
-    assert.equal(state(it), old);
-    assert.doesNotMatch(linked(it, 'b/lxc.container.conf'), /other/);
-    assert.ok(isSettled(it));
-    await it.boot({ cut: true });
-    await it.untilStatus('b', 'STARTED');
-    await reaches(it, '0', 'Factory revision');
-  });
-
-  it('goes back to the one before when the power is cut while it is tried', async () => {
-    const { it, old } = await askAndReboot();
-    await it.boot({ cut: true });
-    await it.untilStatus('b', 'STARTED');
-    assert.equal(state(it), old);
-    assert.ok(isSettled(it));
-  });
-
-  it('leaves the one before when it cannot be installed', async () => {
-    const { it, old } = await ask({ ...THREE, d: APP });
-    rot(it, 'root of d');
-    assert.equal(await command(it, 'MAKE_FACTORY', 'locals/x'), 'accepted');
-    await reaches(it, '0', 'Object validation went wrong');
-    await eventually('no factory is replaced', PATIENCE_MS, () => isSettled(it));
-    assert.equal(state(it), old);
-  });
-
-  it('leaves the one before when its reboot does not come', async () => {
-    const { it, old } = await ask();
-    it.onReboot = () => false;
-    assert.equal(await command(it, 'MAKE_FACTORY', 'locals/x'), 'accepted');
-    await reaches(it, '0', 'Internal error');
-    assert.equal(state(it), old);
-    assert.ok(isSettled(it));
-    assert.doesNotMatch(linked(it, 'b/lxc.container.conf'), /other/);
-  });
-
-  it('leaves the one before when state-svc dies before it was asked for', async () => {
-    const { it, old, made } = await ask();
-    // What its death leaves behind right then.
-    writeFileSync(join(it.storage, 'trails/0/.pvr/json.before'), old);
-    writeFileSync(join(it.storage, 'trails/0/.pvr/json'), made);
-    writeFileSync(join(it.storage, 'boot/current.json'), JSON.stringify({ ...onDisk(it), factoryReplaced: true }));
-    await it.boot();
-    await it.untilStatus('b', 'STARTED');
-    await eventually('no factory is replaced', PATIENCE_MS, () => isSettled(it));
-    assert.equal(state(it), old);
   });
 });
 
