@@ -1,6 +1,6 @@
 // Volumes that a device had under Pantavisor. At its first mount such a volume is moved to the name that Berth has for it, by one rename, so that it
 // has one place for any build of Berth; a link in its old place leads Pantavisor there, should the device go back to it. Where both have a folder,
-// what Berth's containers wrote is theirs, and what Pantavisor left is untouched.
+// what Berth's containers wrote is theirs, and what Pantavisor left is untouched; where neither has a file, the folders that they made are theirs.
 //
 // <disk>/perm/<container>/<volume>              moved to permanent/…
 // <disk>/rev/<revision>/<container>/<volume>    moved to revision/…
@@ -37,6 +37,8 @@ export function volumeFolder(root: string, { own, stock }: VolumePlaces, tell: T
     return own;
   }
   if (!isStock(root, { own, stock }, tell)) return own;
+  // An application may need the folders that it made once, and not do so again.
+  if (ours && isBlank(root, stock) && !isWithin(root, own, stock)) return own;
   try {
     move(root, { own, stock });
   } catch (error) {
@@ -133,6 +135,13 @@ function isBlank(root: string, path: string, depth = 0): boolean {
       (entry) => entry.isDirectory() && isBlank(folder, entry.name, depth + 1),
     ),
   );
+}
+
+/** Each folder of `own`, which is blank, is one of `stock`, too. */
+function isWithin(root: string, own: string, stock: string): boolean {
+  const isOneOfBoth = (name: string): boolean =>
+    isFolder(root, join(stock, name)) && isWithin(root, join(own, name), join(stock, name));
+  return usingInside(root, own, (folder) => readdirSync(folder).every(isOneOfBoth));
 }
 
 /** False also where that cannot be told: it is not used, whatever it holds. */

@@ -67,6 +67,18 @@ describe('a volume that Pantavisor kept', () => {
     assert.deepEqual(readdirSync(join(root, DATA.own)), ['upper']);
   });
 
+  it('takes the place of folders that it lacks only with a file', () => {
+    mkdirSync(join(root, DATA.stock, 'data/old'), { recursive: true });
+    mkdirSync(join(root, DATA.own, 'data/spool'), { recursive: true });
+    assert.equal(find(), DATA.own);
+    assert.deepEqual([readdirSync(join(root, DATA.own, 'data')), told], [['spool'], []]);
+    assert.deepEqual(readdirSync(join(root, DATA.stock, 'data')), ['old']);
+    // Those that it has itself are not missed.
+    rmSync(join(root, DATA.own, 'data/spool'), { recursive: true });
+    assert.equal(find(), DATA.own);
+    assert.deepEqual(readdirSync(join(root, DATA.own, 'data')), ['old']);
+  });
+
   it('stays where it is when Berth’s own holds anything, and that is told', () => {
     write(join(DATA.stock, 'rows'), 'old');
     write(join(DATA.own, 'deep/rows'), 'new');
