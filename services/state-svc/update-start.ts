@@ -2,6 +2,7 @@
 import type { Problem } from '../../shared/revision/revision.ts';
 import type { BootEvent, BootState } from './boot-state.ts';
 import { bootStep, runningOf } from './boot-state.ts';
+import { sleep } from './clock.ts';
 import type { FailedStage } from './step-progress.ts';
 import type { UpdateBooks, UpdateContext } from './update-books.ts';
 import { stageOf } from './update-install.ts';
@@ -24,6 +25,8 @@ export interface UpdateStart {
 
 /** Of what is tried, by services that end before its containers have had a turn: its time has not begun then, and would never end. */
 const MAX_OPENINGS = 10;
+
+const FORGET_AGAIN_MS = 5000;
 
 type Asked = NonNullable<BootState['asked']>;
 
@@ -71,6 +74,18 @@ export function createUpdateStart(
     });
   };
 
+  /** Once the disk takes it: a start that finds something alive would run it, however much later. */
+  const forget = async ({ revision }: Asked): Promise<void> => {
+    for (let isKept = true; isKept; ) {
+      await sleep(clock, FORGET_AGAIN_MS);
+      if (books.isClosed) return;
+      isKept = await bootLog.advance({ kind: 'dropped', revision }).then(
+        () => false,
+        () => true,
+      );
+    }
+  };
+
   /** As a problem of the revision: it does not run for that, either. */
   const failed = (error: unknown): readonly Problem[] => {
     log.error(`the revision could not be started: ${String(error)}`);
@@ -109,8 +124,11 @@ export function createUpdateStart(
           log.error(`revision ${failed} was not committed before the restart, going back to ${boot().revision}`);
       } catch (error) {
         // To start what is to be tried now would be to try it again and again. What runs of it already does so all the same.
-        const { trying: _trying, updated: _updated, ...done } = state;
+        const { trying, updated, asked, ...done } = state;
         bootLog.adopt(event.alive ? bootStep(state, event).state : done);
+        inherited = boot().asked;
+        // Not at the price of an update that the next start is to try.
+        if (!event.alive && asked !== undefined && trying === undefined && updated === undefined) void forget(asked);
         log.error(`which revision runs cannot be written down, so ${runningOf(boot())} does: ${String(error)}`);
       }
       return readCandidate(store, runningOf(boot()));

@@ -3,6 +3,7 @@ import assert from 'node:assert/strict';
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, it } from 'node:test';
+import { eventually, PATIENCE_MS } from '../kit/eventually.ts';
 import { type Device, sha256 } from './device.ts';
 import { APP, useDevices } from './kit.ts';
 import {
@@ -57,6 +58,34 @@ describe('an update that was accepted', () => {
       assert.equal(onDisk(it).asked, undefined);
     });
   }
+
+  it('is begun also where it cannot be written down that the next state-svc has come', async () => {
+    const it = await open(THREE);
+    await install(it, 'locals/x', CHANGED_B);
+    accepted(it, 'locals/x');
+    it.onBootWrite = () => {
+      it.onBootWrite = () => undefined;
+      throw new Error('the disk is full');
+    };
+    await it.boot({ tree: true });
+    await reaches(it, 'locals/x', TESTING_LIVE);
+  });
+
+  it('is forgotten by a cut of the power also where that cannot be written down at first', async () => {
+    const it = await open(THREE);
+    await install(it, 'locals/x', CHANGED_B);
+    accepted(it, 'locals/x');
+    it.onBootWrite = () => {
+      throw new Error('the disk is full');
+    };
+    await (await it.boot({ cut: true })).settled;
+    assert.equal(onDisk(it).asked.revision, 'locals/x');
+    it.onBootWrite = () => undefined;
+    it.clock.advance(5000);
+    await eventually('it is forgotten', PATIENCE_MS, () => onDisk(it).asked === undefined);
+    await it.untilStatus('b', 'STARTED');
+    assert.equal((await progressOf(it, 'locals/x')).status, 'NEW');
+  });
 
   /** What runs is refused at the next start of state-svc. */
   const refusedNext = async (): Promise<Device> => {
