@@ -23,8 +23,8 @@ export interface ReconcileContext {
   readonly containers: readonly Container[];
 }
 
-/** Each asks for leases and interfaces; ipam-svc writes what comes together in one go. */
-const ADOPTIONS_AT_A_TIME = 32;
+/** Adoptions ask for leases and interfaces, and ipam-svc writes what comes together in one go; a stop may take its whole grace. */
+const AT_A_TIME = 32;
 
 /**
  * What runs and belongs stays untouched, what does not belong is taken away; who is adopted already is left alone. Rejects, before
@@ -36,13 +36,13 @@ export async function adoptAll(context: ReconcileContext): Promise<void> {
   const attached = await listAttached(context);
   const planned = new Set(containers.map((container) => container.plan.name));
   const foreign = strangers(revision, carried, planned, actual, attached);
-  for (const name of foreign) {
+  await inTurns(foreign, AT_A_TIME, async (name) => {
     log.warn(`container ${name} is not of revision ${revision}: it is stopped and removed`);
     const left = await tearDown(name, STOP_GRACE_MS, attached.includes(name), context);
     if (left.length > 0) log.error(`container ${name} could not be removed: ${left.join('; ')}`);
-  }
+  });
   const unknown = containers.filter(({ adopted }) => !adopted);
-  await inTurns(unknown, ADOPTIONS_AT_A_TIME, (container) => {
+  await inTurns(unknown, AT_A_TIME, (container) => {
     const { name } = container.plan;
     const isGone = foreign.includes(name);
     const found = isGone ? undefined : actual.find((each) => each.container === name);

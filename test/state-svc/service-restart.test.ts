@@ -1,6 +1,7 @@
 // state-svc whole, started again beside what runs already.
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
+import { eventually, PATIENCE_MS } from '../kit/eventually.ts';
 import type { Device } from './device.ts';
 import { APP, callsOf, FAILED, health, POOLED, RETRY, useDevices } from './kit.ts';
 
@@ -113,14 +114,25 @@ describe('a restart of state-svc', () => {
     });
   }
 
+  const runs = ({ world }: Device, name: string, pid: number) =>
+    world.containers.set(name, { revision: '0', mounted: true, running: { pid, startedMs: 1 }, exit: undefined });
+
+  it('waits for the ends of all that the revision does not know at once', async () => {
+    const it = await open({ web: APP });
+    const strangers = ['deaf', 'other', 'third'];
+    for (const [index, name] of strangers.entries()) runs(it, name, 50 + index);
+    const release = it.world.hold('lxc.stop');
+    await it.boot();
+    await eventually('all are told to stop', PATIENCE_MS, () =>
+      strangers.every((name) => it.world.calls.includes(`lxc.stop ${name}`)),
+    ).finally(release);
+    await it.untilStatus('web', 'STARTED');
+    assert.deepEqual([...it.world.containers.keys()], ['web']);
+  });
+
   it('removes what the revision does not know, and its namespace', async () => {
     const it = await open({ web: APP });
-    it.world.containers.set('stranger', {
-      revision: '0',
-      mounted: true,
-      running: { pid: 50, startedMs: 1 },
-      exit: undefined,
-    });
+    runs(it, 'stranger', 50);
     it.world.attachments.add('stranger').add('ghost');
     await it.boot();
     await it.untilStatus('web', 'STARTED');
