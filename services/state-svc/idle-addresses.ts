@@ -8,9 +8,11 @@ interface ConnectedNetwork {
   readonly mask: number;
 }
 
-/** RTF_UP and RTF_GATEWAY (linux/route.h). */
+/** RTF_UP, RTF_GATEWAY and RTF_REJECT (linux/route.h); the last is of an unreachable network, of no interface (`*`). */
 const UP = 1;
 const GATEWAY = 2;
+const REJECT = 0x200;
+const LOOPBACK = 127;
 
 /**
  * Networks that interfaces are connected to, the smallest first, by /proc/net/route: a line of tab-separated fields a route, addresses in
@@ -20,9 +22,11 @@ export function connectedNetworks(routes: string, endianness: 'BE' | 'LE'): read
   const lines = routes.split('\n').slice(1);
   const networks = lines.flatMap((line) => {
     const [link = '', destination = '', , flags = '', , , , mask = ''] = line.split('\t');
-    const isConnected = (Number.parseInt(flags, 16) & (UP | GATEWAY)) === UP;
+    const isConnected = (Number.parseInt(flags, 16) & (UP | GATEWAY | REJECT)) === UP;
     if (!isConnected) return [];
-    return [{ link, base: addressOf(destination, endianness), mask: addressOf(mask, endianness) }];
+    const network = { link, base: addressOf(destination, endianness), mask: addressOf(mask, endianness) };
+    // A default route straight to an interface says nothing of whose addresses are that interface's.
+    return network.mask === 0 ? [] : [network];
   });
   return networks.sort((a, b) => b.mask - a.mask);
 }
@@ -48,7 +52,8 @@ export function addressesIn(
     if (leaf !== undefined || !line.trim().startsWith('/32 host LOCAL')) continue;
     const number = parseIpv4(address);
     // A bit operation answers a signed number.
-    const network = networks.find(({ base, mask }) => number !== undefined && (number & mask) >>> 0 === base);
+    if (number === undefined || number >>> 24 === LOOPBACK) continue;
+    const network = networks.find(({ base, mask }) => (number & mask) >>> 0 === base);
     if (network === undefined) continue;
     found.set(network.link, (found.get(network.link) ?? new Set()).add(address));
   }

@@ -49,6 +49,16 @@ describe('addresses of interfaces that carry nothing', () => {
     });
   });
 
+  it('are of no interface where only a default route or an unreachable one has them, and those of the loopback never', () => {
+    const others = [
+      route('tun0', '00000000', '00000000', '0001', '00000000'),
+      route('wg0', '00000000', '00000000', '0001', '00000080'),
+      route('*', '000000C0', '00000000', '0201', '000000FF'),
+    ].join('\n');
+    const trie = ['127.0.0.1', '192.0.2.2'].map((address) => `|-- ${address}\n/32 host LOCAL\n`).join('');
+    assert.deepEqual([...addressesIn(connectedNetworks(`\n${others}`, 'LE'), trie)], []);
+  });
+
   it('are read on machines of either endianness, and not at all where nothing can be read', () => {
     const routes = [ROUTES.split('\n')[0], route('pvbr0', '0A000500', '00000000', '0001', 'FFFFFF00')].join('\n');
     const networks = connectedNetworks(routes, 'BE');
