@@ -28,6 +28,9 @@ const SYSTEM_FOLDERS = new Set([
   '/var',
 ]);
 
+/** Links of the kernel and of udev lead from any folder of one of them to any other one of it (`/sys/class/net/lo`, `/dev/serial/by-id`). */
+const LINKED_FOLDERS = ['/dev', '/proc', '/sys'];
+
 /** What a line binds from the host; undefined: nothing, or what is the container's, a volume's, an export's. */
 function hostSource({ key, value }: ConfigLine): ReturnType<typeof fieldsOf> | undefined {
   if (key !== 'lxc.mount.entry') return undefined;
@@ -73,17 +76,17 @@ export function withHostSources(
     const [isOptional, isRecursive] = [fields.options.has('optional'), fields.options.has('rbind')];
     const { root, inside } = found;
     sources.push({ name: fields.source, place, root, inside, isBerths: false, isMade: false, isOptional, isRecursive });
-    notes.push(`${placeOf(entry)} ${fields.source} is ${inside} in ${root}, which a container writes`);
+    notes.push(`${placeOf(entry)} ${fields.source} is ${inside} in ${root}, where a container writes`);
     return { ...entry, value: withFields(entry.value, { source: place }) };
   });
   return { entries: bound, sources, notes };
 }
 
 interface Found {
-  /** Where nobody but the host makes links: the first folder on the way that is written, or the whole path. */
+  /** Where nobody but the host makes links: the first folder on the way that is written, what it is linked with, or the whole path. */
   readonly root: string;
   readonly inside: string;
-  /** Of the root. */
+  /** Of the first folder on the way that is written, or of the whole path. */
   readonly stats: Stats;
 }
 
@@ -109,12 +112,19 @@ function locate(path: string, written: WrittenFolders): Found | undefined {
         continue;
       }
       root = here;
-      if (left[0] !== '..' && written.has(idOf(stats))) return { root, inside: left.join('/'), stats };
+      if (left[0] !== '..' && written.has(idOf(stats))) return inWritten(root, left, stats);
     }
     return { root, inside: '', stats: lstatSync(root === '' ? '/' : root) };
   } catch {
     return undefined;
   }
+}
+
+/** What something else is mounted on (`/dev/shm`) has links of its own. */
+function inWritten(folder: string, below: readonly string[], stats: Stats): Found {
+  const linked = LINKED_FOLDERS.find((top) => folder.startsWith(`${top}/`) && lstatSync(top).dev === stats.dev);
+  if (linked === undefined || below.length === 0) return { root: folder, inside: below.join('/'), stats };
+  return { root: linked, inside: [...partsOf(folder.slice(linked.length)), ...below].join('/'), stats };
 }
 
 function idOf({ dev, ino }: Stats): string {

@@ -33,7 +33,10 @@ export function findInside(layers: readonly string[], inside: string): Found | u
   return undefined;
 }
 
-/** Where `inside` leads, relative to the root and without links; parts that do not exist stay as they are. Throws on too many links. */
+/**
+ * Where `inside` leads, relative to the root and without links; parts that do not exist stay as they are. What a link names by its path on
+ * the host is in the root where that is. Throws on too many links.
+ */
 export function resolveInside(layers: readonly string[], inside: string): string {
   const left = partsOf(inside);
   let resolved: string[] = [];
@@ -53,7 +56,8 @@ export function resolveInside(layers: readonly string[], inside: string): string
     if (links > MAX_LINKS) throw new Error(`${inside} leads through more than ${MAX_LINKS} symbolic links`);
     const target = readlinkSync(found.path);
     if (target.startsWith('/')) resolved = [];
-    left.unshift(...partsOf(target));
+    const named = layers.find((layer) => `${target}/`.startsWith(`${layer}/`)) ?? '';
+    left.unshift(...partsOf(target.slice(named.length)));
   }
   return resolved.join('/');
 }

@@ -371,6 +371,23 @@ describe('sources below a folder of the host that a container writes', () => {
   });
 });
 
+describe('sources below a folder of the host that a container writes, in which the host has links', () => {
+  it('are found where these stay in the folder, and across what the kernel links', async () => {
+    writeFiles('/mnt/absolute', { 'releases/12/name': 'twelve\n' });
+    symlinkSync('/mnt/absolute/releases/12', '/mnt/absolute/current');
+    symlinkSync('/mnt/absolute', '/mnt/absolute/all');
+    makeScripted('linked', 'cat /b/name; for f in /c/releases /lo/ifindex; do ls -d $f; done', [
+      '/mnt/absolute data none bind,create=dir 0 0',
+      '/mnt/absolute/current b none bind,create=dir 0 0',
+      '/mnt/absolute/all c none bind,create=dir 0 0',
+      '/sys/class net none bind,create=dir 0 0',
+      '/sys/class/net/lo lo none bind,create=dir 0 0',
+    ]);
+    assert.match(await runToTheEnd('linked', allOf('linked')), /^twelve\n\/c\/releases\n\/lo\/ifindex$/m);
+    await end('linked');
+  });
+});
+
 describe('sources that are Berth’s own folders', () => {
   it('are read-only, so that no link takes the place of a mount point, and what is mounted in them is not', async () => {
     const script = 'for f in all/x exp/x exp/data/x its/x sub/x; do touch /$f && echo wrote $f; done; rmdir /all/data';

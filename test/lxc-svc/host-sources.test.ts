@@ -89,6 +89,22 @@ describe('lxc-svc.hostSources', () => {
     assert.deepEqual([...writtenFolders([], ['/', '/etc', '/usr', '/var', '/run', '/dev'])], []);
   });
 
+  it('are found among all that links of the kernel and of udev lead across, and in what is mounted there alone', () => {
+    for (const [written, source, root, inside] of [
+      ['/sys/class', '/sys/class/net/lo', '/sys', 'class/net/lo'],
+      ['/proc/sys', '/proc/sys/net/ipv4', '/proc', 'sys/net/ipv4'],
+      ['/dev/shm', '/dev/shm/x/y', '/dev/shm', 'x/y'],
+    ] as const) {
+      const folders = writtenFolders([], [written]);
+      const { sources } = withHostSources(entriesOf(`${source} x none bind`), () => folders, '/places');
+      assert.deepEqual(
+        sources.map((each) => [each.root, each.inside]),
+        [[root, inside]],
+      );
+      assert.deepEqual(withHostSources(entriesOf(`${written} x none bind`), () => folders, '/places').sources, []);
+    }
+  });
+
   it('are written by lines that do not say ro', () => {
     const lines = ['/a x none bind', '/b x none rbind,rw', '/c x none bind,ro', 'tmpfs x tmpfs rw'];
     assert.deepEqual(writtenSources(entriesOf(...lines)), ['/a', '/b']);
