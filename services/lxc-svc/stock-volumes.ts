@@ -33,7 +33,9 @@ export function volumeFolder(root: string, { own, stock }: VolumePlaces, tell: T
   const ours = isFolder(root, own);
   if (ours && !isBlank(root, own)) {
     if (holdsMore(root, stock))
-      tell.warn(`${join(root, stock)} of Pantavisor is not used, as ${join(root, own)} holds files`);
+      tell.warn(
+        `${join(root, stock)} of Pantavisor is not used, as ${join(root, own)} holds files: it is used once that is moved away while the container is stopped`,
+      );
     return own;
   }
   if (!isStock(root, { own, stock }, tell)) return own;
@@ -127,7 +129,10 @@ function isReached(path: string): boolean {
   }
 }
 
-/** Nothing but folders: what a mount makes in a volume that nobody wrote to. */
+/**
+ * Nothing but folders: what a mount makes in a volume that nobody wrote to. What a start writes to the overlay (the host name, files that are mount
+ * points) cannot be told from what the container wrote there, and nothing of that may be lost.
+ */
 function isBlank(root: string, path: string, depth = 0): boolean {
   if (depth > MAX_BLANK_DEPTH) return false;
   return usingInside(root, path, (folder) =>

@@ -7,6 +7,7 @@ import {
   mkdtempSync,
   readdirSync,
   readFileSync,
+  renameSync,
   rmSync,
   symlinkSync,
   writeFileSync,
@@ -90,6 +91,18 @@ describe('a volume that Pantavisor kept', () => {
     assert.equal(find(), DATA.own);
     assert.deepEqual(readdirSync(join(root, DATA.own, 'deep')), ['link']);
     assert.match(told.join(), /^warning: .*perm\/box\/data .* is not used, .*permanent\/box\/data/);
+  });
+
+  it('is used once what a start wrote to Berth’s overlay is moved away, as is told', () => {
+    const overlay = { own: 'permanent/box/lxc-overlay', stock: 'perm/box/lxc-overlay' };
+    write(join(overlay.stock, 'upper/etc/conf'), 'old');
+    write(join(overlay.own, 'upper/etc/hostname'), 'box\n');
+    assert.equal(find(overlay), overlay.own);
+    assert.ok(existsSync(join(root, overlay.own, 'upper/etc/hostname')));
+    assert.match(told.join(), /^warning: .* is not used, .*lxc-overlay holds files: .* once that is moved away /);
+    renameSync(join(root, overlay.own), join(root, 'away'));
+    assert.equal(find(overlay), overlay.own);
+    assert.equal(read(join(overlay.own, 'upper/etc/conf')), 'old');
   });
 
   it('is not looked for behind links', () => {
