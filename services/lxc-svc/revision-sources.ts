@@ -1,6 +1,6 @@
 // Paths of the host that any container of a revision may write to. Read once for each revision that runs: a container that has not been
 // started yet may have left links there when it ran before.
-import { readFileSync } from 'node:fs';
+import { readFileSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { readStateDocument } from '../../shared/revision/state-document.ts';
 import { writtenSources } from './host-sources.ts';
@@ -11,37 +11,63 @@ import { type Places, trailPath } from './places.ts';
 export type RevisionSources = (revision: string) => readonly string[];
 
 export function createRevisionSources(places: Places): RevisionSources {
-  let last: { readonly revision: string; readonly sources: readonly string[] } | undefined;
+  let last: { readonly id: string; readonly sources: readonly string[] } | undefined;
   return (revision) => {
-    if (last?.revision !== revision) last = { revision, sources: sourcesOf(places, revision) };
-    return last.sources;
+    const id = idOf(places, revision);
+    if (last !== undefined && last.id === id) return last.sources;
+    const { sources, isWhole } = readSources(places, revision);
+    last = isWhole && id !== undefined ? { id, sources } : undefined;
+    return sources;
   };
 }
 
-function sourcesOf(places: Places, revision: string): readonly string[] {
-  const found = new Set<string>();
-  for (const [container, config] of configsOf(places, revision)) {
-    try {
-      const { entries } = readOwnConfig(trailPath(places, revision, container, config));
-      for (const source of writtenSources(entries)) found.add(source);
-    } catch {
-      // Has none, or it is missing.
-    }
-  }
-  return [...found];
+function statePath({ storage }: Places, revision: string): string {
+  return join(storage, 'trails', revision, '.pvr/json');
 }
 
-function configsOf({ storage }: Places, revision: string): readonly (readonly [container: string, config: string])[] {
+/** Another one may get the name of a revision that is gone. Undefined: it has no state. */
+function idOf(places: Places, revision: string): string | undefined {
   try {
-    const { containers, documents } = readStateDocument(
-      JSON.parse(readFileSync(join(storage, 'trails', revision, '.pvr/json'), 'utf8')),
-    );
-    return containers.map((container) => {
-      const run = documents.get(`${container}/run.json`);
-      const config: unknown = typeof run === 'object' && run !== null ? Reflect.get(run, 'config') : undefined;
-      return [container, typeof config === 'string' ? config : 'lxc.container.conf'];
-    });
+    const { ino, ctimeMs } = statSync(statePath(places, revision));
+    return `${revision} ${ino} ${ctimeMs}`;
   } catch {
-    return [];
+    return undefined;
   }
+}
+
+interface ReadSources {
+  readonly sources: readonly string[];
+  /** Whether nothing was in the way that may be gone the next time. */
+  readonly isWhole: boolean;
+}
+
+function readSources(places: Places, revision: string): ReadSources {
+  const found = new Set<string>();
+  let isWhole = true;
+  const attempt = (read: () => void): void => {
+    try {
+      read();
+    } catch (error) {
+      // Who mounts nothing has no configuration.
+      if (!(error instanceof Error && 'code' in error && error.code === 'ENOENT')) isWhole = false;
+    }
+  };
+  const readContainer = (container: string, config: string): void => {
+    const { entries, problems } = readOwnConfig(trailPath(places, revision, container, config));
+    if (problems.length > 0) isWhole = false;
+    for (const source of writtenSources(entries)) found.add(source);
+  };
+  attempt(() => {
+    for (const [container, config] of configsOf(places, revision)) attempt(() => readContainer(container, config));
+  });
+  return { sources: [...found], isWhole };
+}
+
+function configsOf(places: Places, revision: string): readonly (readonly [container: string, config: string])[] {
+  const { containers, documents } = readStateDocument(JSON.parse(readFileSync(statePath(places, revision), 'utf8')));
+  return containers.map((container) => {
+    const run = documents.get(`${container}/run.json`);
+    const config: unknown = typeof run === 'object' && run !== null ? Reflect.get(run, 'config') : undefined;
+    return [container, typeof config === 'string' ? config : 'lxc.container.conf'];
+  });
 }

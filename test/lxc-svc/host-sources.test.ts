@@ -1,9 +1,9 @@
 // Which sources of the host are found within a folder that a container writes.
 import assert from 'node:assert/strict';
-import { mkdirSync, mkdtempSync, realpathSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
+import { mkdirSync, mkdtempSync, realpathSync, renameSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { after, before, describe, it } from 'node:test';
+import { after, afterEach, before, beforeEach, describe, it } from 'node:test';
 import { withHostSources, writtenFolders, writtenSources } from '../../services/lxc-svc/host-sources.ts';
 import { createRevisionSources } from '../../services/lxc-svc/revision-sources.ts';
 
@@ -121,5 +121,51 @@ describe('lxc-svc.hostSources', () => {
     const sources = createRevisionSources({ rundir: '/none', storage: folder, tree: '0' });
     assert.deepEqual(sources('1'), ['/a', '/b']);
     assert.deepEqual(sources('2'), []);
+  });
+
+  describe('of a revision', () => {
+    let sources: ReturnType<typeof createRevisionSources>;
+    const config = (container: string) => join(folder, 'trails/3', container, 'lxc.container.conf');
+    const writeState = (...containers: readonly string[]) => {
+      const path = join(folder, 'trails/3/.pvr/json');
+      writeFileSync(
+        `${path}.new`,
+        JSON.stringify(Object.fromEntries(containers.map((name) => [`${name}/run.json`, {}]))),
+      );
+      renameSync(`${path}.new`, path);
+    };
+    beforeEach(() => {
+      for (const each of ['.pvr', 'a', 'b']) mkdirSync(join(folder, 'trails/3', each), { recursive: true });
+      for (const each of ['a', 'b']) writeFileSync(config(each), `lxc.mount.entry = /${each} x none bind\n`);
+      writeState('a');
+      sources = createRevisionSources({ rundir: '/none', storage: folder, tree: '0' });
+    });
+    afterEach(() => rmSync(join(folder, 'trails/3'), { recursive: true }));
+
+    it('are read once, and anew where another one has taken its name', () => {
+      assert.deepEqual(sources('3'), ['/a']);
+      rmSync(config('a'));
+      assert.deepEqual(sources('3'), ['/a']);
+      writeState('a', 'b');
+      assert.deepEqual(sources('3'), ['/b']);
+    });
+
+    it('are read again where something of it could not be read', () => {
+      rmSync(config('a'));
+      mkdirSync(config('a'));
+      assert.deepEqual(sources('3'), []);
+      rmSync(config('a'), { recursive: true });
+      writeFileSync(config('a'), 'lxc.mount.entry = /a x none bind\nlxc.include = more\n');
+      assert.deepEqual(sources('3'), ['/a']);
+      writeFileSync(join(folder, 'trails/3/a/more'), 'lxc.mount.entry = /more x none bind\n');
+      assert.deepEqual(sources('3'), ['/a', '/more']);
+    });
+
+    it('are none of a state that cannot be read, until it can be', () => {
+      writeFileSync(join(folder, 'trails/3/.pvr/json'), '{');
+      assert.deepEqual(sources('3'), []);
+      writeState('a');
+      assert.deepEqual(sources('3'), ['/a']);
+    });
   });
 });
