@@ -36,8 +36,6 @@ import { patient } from '../kit/patient.ts';
 export const RUNDIR = '/run/berth';
 export const STORAGE = '/run/berth-storage';
 const LOG_UID = 60801;
-/** Longer than any look of udev's. */
-const UDEV_MS = 5_000;
 
 type Exited = EventPayload<(typeof lxcContract)['events']['containerExited']> & { readonly seenMs: number };
 
@@ -285,9 +283,9 @@ export function traces(): { readonly mounts: number; readonly cgroups: number; r
   return { mounts, cgroups: cgroups.split('\n').filter((line) => line.includes('/berth.')).length, loops: loops() };
 }
 
-/** A device is gone with its last user, and udev(7) of the machine looks at a new one for a moment. */
+/** A device is gone with its last user: lxc-svc keeps one that it has unmounted for a moment, and udev(7) of the machine looks at a new one. */
 function loops(): number {
-  const end = performance.now() + UDEV_MS;
+  const end = performance.now() + PATIENCE_MS;
   for (;;) {
     const own = ownLoops();
     const mounts = readFileSync('/proc/self/mountinfo', 'utf8');
