@@ -167,7 +167,8 @@ export async function createDevice(
       if (how.cut === true) world.cutPower();
       if (how.cut === true || how.tree === true) life = `${life}+`;
       const channel = bus.connect('state-svc');
-      disk = mortalStore(openRevisionStore(storage, checksums));
+      const intents = await openIntents(join(storage, 'cache/containers.json'), log);
+      disk = mortalStore(openRevisionStore(storage, checksums), intents);
       const mortal = disk.store;
       const store: RevisionStore = {
         ...mortal,
@@ -195,7 +196,7 @@ export async function createDevice(
         clock,
         log,
         store,
-        intents: await openIntents(join(storage, 'cache/containers.json'), log),
+        intents: disk.intents,
         meta: (kind, key) => (kind === 'user' ? userMeta.get(key) : undefined),
         leaseHolds: openLeaseHolds(join(storage, 'cache/lease-holds.json'), log),
         views,
