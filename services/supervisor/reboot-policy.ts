@@ -20,16 +20,26 @@ export interface RebootDecision {
 }
 
 export const MAX_REBOOTS = 3;
+/** Between two reboots of a row. A device that takes long to boot is in the same row with each. */
 export const REBOOT_WINDOW_MS = 10 * 60_000;
 /** Of all causes together; older ones are forgotten. */
 const MAX_REMEMBERED = 32;
 
-/** Boards without a clock start in the past: a reboot in the future is one of the last minutes, too. */
-const isRecent = (atMs: number, nowMs: number): boolean => nowMs - atMs < REBOOT_WINDOW_MS;
+/** Those of one cause that followed each other until now. Boards without a clock start in the past: a reboot in the future is one of the row, too. */
+function rowOf(code: string, past: readonly PastReboot[], nowMs: number): readonly PastReboot[] {
+  const same = past.filter((each) => each.code === code);
+  let nextMs = nowMs;
+  const before = same.findLastIndex(({ atMs }) => {
+    const isApart = nextMs - atMs >= REBOOT_WINDOW_MS;
+    nextMs = Math.min(nextMs, atMs);
+    return isApart;
+  });
+  return same.slice(before + 1);
+}
 
 export function decideReboot(past: readonly PastReboot[], cause: RebootCause, nowMs: number): RebootDecision {
-  const recent = past.filter(({ atMs }) => isRecent(atMs, nowMs));
-  const same = recent.filter(({ code }) => code === cause.code);
-  if (same.length >= MAX_REBOOTS) return { allowed: false, past: recent };
+  const rows = new Map([cause, ...past].map(({ code }) => [code, rowOf(code, past, nowMs)]));
+  const recent = past.filter((each) => rows.get(each.code)?.includes(each));
+  if ((rows.get(cause.code) ?? []).length >= MAX_REBOOTS) return { allowed: false, past: recent };
   return { allowed: true, past: [...recent, { ...cause, atMs: nowMs }].slice(-MAX_REMEMBERED) };
 }

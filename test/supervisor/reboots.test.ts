@@ -38,6 +38,21 @@ describe('supervisor.reboot-policy', () => {
     );
   });
 
+  it('counts reboots of a device that takes minutes for each as one row', () => {
+    let past: readonly PastReboot[] = [];
+    const allowed = [0, 1, 2, 3, 4].map((turn) => {
+      const decision = decideReboot(past, cause, turn * (REBOOT_WINDOW_MS - 1));
+      past = decision.past;
+      return decision.allowed;
+    });
+    assert.deepEqual(allowed, [true, true, true, false, true], 'the last one comes after it has stayed up');
+  });
+
+  it('counts a row over a clock that is set in the middle of it', () => {
+    const past = [100, 9_000_000_000_000, 200].map((atMs) => ({ ...cause, atMs }));
+    assert.equal(decideReboot(past, cause, 300).allowed, false);
+  });
+
   it('counts a reboot from a clock that was ahead', () => {
     const ahead = Array.from({ length: MAX_REBOOTS }, () => ({ ...cause, atMs: 9_000_000_000_000 }));
     assert.equal(decideReboot(ahead, cause, 0).allowed, false);
