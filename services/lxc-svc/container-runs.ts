@@ -55,6 +55,8 @@ const LOOK_MS = 20;
 const MONITOR_LOOK_MS = 2;
 /** For processes of a killed container to vanish and their control groups to empty; milliseconds. */
 const VANISH_MS = 2_000;
+/** A monitor that waits for a disk which does not answer outlives SIGKILL; milliseconds. */
+const KILLED_MS = 5_000;
 
 export function createContainerRuns({ places, readerGid, log, exited }: RunContext): ContainerRuns {
   const runs = new Map<string, Run>();
@@ -80,8 +82,8 @@ export function createContainerRuns({ places, readerGid, log, exited }: RunConte
   };
 
   /** Its socket closes before it has moved itself into a group of its own and out of the others. */
-  const monitorGone = async (monitor: number | undefined): Promise<void> => {
-    const end = performance.now() + VANISH_MS;
+  const monitorGone = async (monitor: number | undefined, withinMs: number): Promise<void> => {
+    const end = performance.now() + withinMs;
     while (monitor !== undefined && isAlive(monitor) && performance.now() < end) await delay(MONITOR_LOOK_MS);
   };
 
@@ -102,7 +104,7 @@ export function createContainerRuns({ places, readerGid, log, exited }: RunConte
     const known = before?.pid === pid && before.atMs >= record.startedMs ? before : undefined;
     const exit: ExitRecord = told ?? known ?? { pid, status: { kind: 'unknown' }, atMs: Date.now() };
     await attempt(container, () => writeExitRecord(its.exitRecord, exit));
-    await monitorGone(record.monitorPid);
+    await monitorGone(record.monitorPid, VANISH_MS);
     await attempt(container, () => removeRecord(its.monitorPid));
     await attempt(container, () => sweep(container, pid, record.startTicks));
     await attempt(container, () => removeRecord(its.runRecord));
@@ -142,7 +144,10 @@ export function createContainerRuns({ places, readerGid, log, exited }: RunConte
     const its = containerPlaces(places, container);
     const monitor = monitorOf(its.monitorPid, path, container);
     if (monitor !== undefined) kill(monitor);
-    while (monitor !== undefined && isAlive(monitor)) await delay(LOOK_MS);
+    await monitorGone(monitor, KILLED_MS);
+    // What is written of it stays, for the next service to go on with.
+    if (monitor !== undefined && isAlive(monitor))
+      throw new StepFailure('kill', `LXC's monitor, pid ${monitor}, is still there ${KILLED_MS} ms after SIGKILL`);
     removeRecord(its.monitorPid);
     await sweep(container, undefined, undefined);
     removeRecord(its.runRecord);

@@ -11,6 +11,7 @@ import { findProcesses } from '../../services/lxc-svc/process-table.ts';
 import type { ExitRecord } from '../../services/lxc-svc/record-store.ts';
 import { StepFailure } from '../../services/lxc-svc/root-mounts.ts';
 import { silentLogger } from '../../shared/log/logger.ts';
+import { eventually, PATIENCE_MS } from '../kit/eventually.ts';
 import { reexecInNamespaces } from '../kit/namespaced.ts';
 
 reexecInNamespaces(import.meta.filename);
@@ -18,28 +19,33 @@ reexecInNamespaces(import.meta.filename);
 const PLACES = { rundir: '/run/berth', storage: '/run/berth-storage', tree: '0badcafe' };
 /** More than any pid. */
 const INIT = 99_999_999;
+/** Where a disk is mounted that takes no write. */
+const FROZEN = '/run/frozen';
 /** The first of the folders in which services look for programs. */
 const PROGRAMS = '/usr/local/sbin';
 
 /**
  * lxc-start leaves a monitor, and what LXC's log says of a run; the monitor ends when it is asked for its init, which has ended before.
- * For the container `lasting` it is its init itself, and no record of it can be written.
+ * For the containers `lasting` and `stuck` it is its init itself, and no record of it can be written; that of `stuck` waits for a disk.
  */
 const STAND_INS = {
   'lxc-start': `
 while [ "$1" != -p ]; do shift; done
 folder=\${2%/*}
-(exec -a "[lxc monitor] \${folder%/*} \${folder##*/}" sleep 600 >/dev/null 2>&1 </dev/null) &
+program='sleep 600'
+case $folder in */stuck) program='touch ${FROZEN}/file' ;; esac
+(exec -a "[lxc monitor] \${folder%/*} \${folder##*/}" $program >/dev/null 2>&1 </dev/null) &
 echo $! >"$2"
 until grep -q monitor /proc/$!/cmdline; do :; done
-case $folder in */lasting) mkdir -p "$folder/run.json.new" ;; esac
+case $folder in */stuck) until grep -q '^State:.D' /proc/$!/status; do :; done ;; esac
+case $folder in */lasting | */stuck) mkdir -p "$folder/run.json.new" ;; esac
 line() { echo "lxc-start x 20261121025857.227 $1 - ../src/lxc/start.c:f:1 - $2" >>"$folder/logs/lxc.log"; }
 line 'NOTICE   start' 'Started "/init" with pid "${INIT}"'
 line 'DEBUG    start' 'Container init process ${INIT} exited'
 line 'INFO     error' 'Child <${INIT}> ended on error (7)'`,
   'lxc-info': `
 monitor=$(cat "$2/$4/monitor.pid")
-case $4 in lasting) echo $monitor; exit ;; esac
+case $4 in lasting | stuck) echo $monitor; exit ;; esac
 kill -KILL $monitor
 until [ -z "$(tr -d '\\0' 2>/dev/null </proc/$monitor/cmdline)" ]; do :; done`,
 };
@@ -93,6 +99,37 @@ describe('a run without room for its records', () => {
         [],
       );
       rmdirSync(`${its.runRecord}.new`);
+    }
+  });
+});
+
+describe('a monitor that outlives SIGKILL', () => {
+  it('fails the start that has killed it, and what is written of it stays', async () => {
+    const image = '/run/frozen.img';
+    mkdirSync(FROZEN);
+    writeFileSync(image, Buffer.alloc(8 * 1024 * 1024));
+    execFileSync('mkfs.ext4', ['-q', image]);
+    execFileSync('mount', ['-o', 'loop', image, FROZEN]);
+    execFileSync('fsfreeze', ['--freeze', FROZEN]);
+    const stuck = () => findProcesses((command) => command.join(' ').includes('/lxc stuck'));
+    try {
+      const context = { places: PLACES, readerGid: undefined, log: silentLogger, exited: () => undefined };
+      const its = containerPlaces(PLACES, 'stuck');
+      mkdirSync(its.folder, { recursive: true });
+      let failed: unknown;
+      createContainerRuns(context)
+        .start('stuck', ['/init'])
+        .catch((error: unknown) => {
+          failed = error;
+        });
+      await eventually('the start fails', PATIENCE_MS, () => failed !== undefined);
+      assert.ok(failed instanceof StepFailure);
+      assert.match(failed.reason, /^LXC's monitor, pid \d+, is still there/);
+      assert.deepEqual([stuck().length, existsSync(its.monitorPid)], [1, true]);
+    } finally {
+      execFileSync('fsfreeze', ['--unfreeze', FROZEN]);
+      await eventually('it is gone', PATIENCE_MS, () => stuck().length === 0);
+      execFileSync('umount', [FROZEN]);
     }
   });
 });
