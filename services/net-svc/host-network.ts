@@ -93,12 +93,7 @@ export function createHostNetwork(
     return report.used;
   };
 
-  const repair = async (areas: ReadonlySet<KernelArea>, record: (step: string) => void): Promise<void> => {
-    // Without pools that are known here, what is lent may be that of pools that are still to come.
-    if (areas.has('links') && (current.length > 0 || stayingHealth.length > 0)) {
-      stayingHealth = stayingReasons(takeBackAddresses(current, lent, record));
-    }
-    if (current.length === 0) return;
+  const repairPools = async (areas: ReadonlySet<KernelArea>, record: (step: string) => void): Promise<void> => {
     if (areas.has('links')) {
       undoingOnFailure((undo) => ensureBridges(current, undo, record, lent));
       overlaps?.look(current);
@@ -111,6 +106,14 @@ export function createHostNetwork(
       if (report.changed) record(`set up NAT (${report.used})`);
       natHealth = natReasons(report, current);
       if (passed.changed) record('let the pools through the FORWARD chain');
+    }
+  };
+
+  const repair = async (areas: ReadonlySet<KernelArea>, record: (step: string) => void): Promise<void> => {
+    if (current.length > 0) await repairPools(areas, record);
+    // Last, as no pool needs it. Without pools that are known here, what is lent may be that of pools that are still to come.
+    if (areas.has('links') && (current.length > 0 || stayingHealth.length > 0)) {
+      stayingHealth = stayingReasons(takeBackAddresses(current, lent, record));
     }
   };
 

@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { readFileSync, writeFileSync } from 'node:fs';
+import { mkdirSync, readFileSync, rmdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { beforeEach, describe, it } from 'node:test';
 import { attach } from '../../services/net-svc/attachments.ts';
@@ -239,6 +239,38 @@ describe('net.configure', () => {
     const repaired: string[] = [];
     await net.repair(new Set(['links']), (step) => repaired.push(step));
     assert.deepEqual(repaired.slice(0, 1), ['remove address 10.0.5.1/24 that no pool uses']);
+    assert.deepEqual(net.healthReasons(), []);
+    assert.deepEqual(addresses('lxcbr0'), ['10.0.5.254/24']);
+  });
+
+  it('repairs bridges also where an address cannot be taken back, which it tells and tries again', async () => {
+    run(['ip', 'link', 'add', 'lxcbr0', 'type', 'bridge']);
+    const pool = { ...internal, bridge: 'lxcbr0' };
+    const pools = [{ ...pool, gateway: '10.0.5.254' }, lab];
+    await restart().configure([pool]);
+    run(['ip', 'addr', 'add', '10.0.5.7/24', 'dev', 'lxcbr0']);
+    const net = restart();
+    await net.configure(pools);
+    const told = net.healthReasons();
+    assert.deepEqual(
+      told.map(({ code }) => code),
+      ['ADDRESS_STAYS'],
+    );
+    // What is noted of addresses cannot be written there.
+    const obstacle = namespaces.pathOf('.lent.new');
+    mkdirSync(obstacle);
+    try {
+      run(['ip', 'addr', 'del', '10.0.5.7/24', 'dev', 'lxcbr0']);
+      run(['ip', 'link', 'del', 'pvbr1']);
+      const failure = await net.repair(new Set(['links']), () => undefined).catch((error: unknown) => error);
+      assert.ok(failure instanceof NetFailure);
+      assert.equal(failure.step, 'write down addresses of bridges that others made');
+      assert.ok(link('pvbr1'));
+      assert.deepEqual(net.healthReasons(), told);
+    } finally {
+      rmdirSync(obstacle);
+    }
+    await net.repair(new Set(['links']), () => undefined);
     assert.deepEqual(net.healthReasons(), []);
     assert.deepEqual(addresses('lxcbr0'), ['10.0.5.254/24']);
   });
