@@ -122,8 +122,12 @@ const shortNames: Plugin = {
       const source = await readFile(path, 'utf8');
       // What nobody uses is for the bundle to find out.
       const { code } = await transform(source, {
-        ...{ minifyIdentifiers: true, treeShaking: false, target: TARGET },
-        ...{ sourcemap: 'inline', sourcesContent: false, sourcefile: path },
+        minifyIdentifiers: true,
+        treeShaking: false,
+        target: TARGET,
+        sourcemap: 'inline',
+        sourcesContent: false,
+        sourcefile: path,
       });
       return { contents: code };
     });

@@ -191,8 +191,12 @@ function start(service: ServiceName, around: Rehearsal, broker: Broker): ChildPr
   const namespaces = apart(service);
   const [command = '', ...args] = [
     ...(namespaces.length === 0 ? [] : [...namespaces, '--']),
-    ...[process.execPath, ...(service === 'lxc-svc' ? ['--require', machine] : [])],
-    ...[join(program, 'boot.js'), '--rehearse', join(program, `${service}.js`), join(caches, `${service}.cache`)],
+    process.execPath,
+    ...(service === 'lxc-svc' ? ['--require', machine] : []),
+    join(program, 'boot.js'),
+    '--rehearse',
+    join(program, `${service}.js`),
+    join(caches, `${service}.cache`),
   ];
   const [brokerFd, childFd] = unixSocketPair();
   const child = spawn(command, args, {

@@ -5,19 +5,24 @@ import { join } from 'node:path';
 
 /** What Berth needs on a device, what a test looks with, and a kernel with modules. */
 export const PACKAGES: readonly string[] = [
-  ...[
-    'lxc',
-    'nftables',
-    'iptables',
-    'iproute2',
-    'util-linux',
-    'mount',
-    'kmod',
-    'cryptsetup-bin',
-    'dmsetup',
-    'e2fsprogs',
-  ],
-  ...['busybox-static', 'dash', 'coreutils', 'procps', 'curl', 'openssh-server', 'libstdc++6', 'linux-image-amd64'],
+  'lxc',
+  'nftables',
+  'iptables',
+  'iproute2',
+  'util-linux',
+  'mount',
+  'kmod',
+  'cryptsetup-bin',
+  'dmsetup',
+  'e2fsprogs',
+  'busybox-static',
+  'dash',
+  'coreutils',
+  'procps',
+  'curl',
+  'openssh-server',
+  'libstdc++6',
+  'linux-image-amd64',
 ];
 /** They come along by dependency, and nothing of them is used without Debian's own init and installer. */
 const LEFT_OUT =

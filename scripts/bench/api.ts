@@ -64,12 +64,18 @@ async function loadRows(socket: string, bareSocket: string, concurrency: number)
   const baseline = 'bare node:http';
   return [
     {
-      ...{ name, unit: 'requests/s', value: middle(ours, ({ rate }) => rate), better: 'higher' },
+      name,
+      unit: 'requests/s',
+      value: middle(ours, ({ rate }) => rate),
+      better: 'higher',
       baseline: { name: baseline, value: middle(theirs, ({ rate }) => rate) },
       ...(isGoal ? { goal: '≥ 10,000, ratio ≥ 0.5' } : {}),
     },
     {
-      ...{ name: `${name}, p99`, unit: 'ms', value: middle(ours, ({ p99Ms }) => p99Ms), better: 'lower' },
+      name: `${name}, p99`,
+      unit: 'ms',
+      value: middle(ours, ({ p99Ms }) => p99Ms),
+      better: 'lower',
       baseline: { name: baseline, value: middle(theirs, ({ p99Ms }) => p99Ms) },
       ...(isGoal ? { goal: '≤ 5 ms' } : {}),
     },
@@ -88,11 +94,18 @@ async function floodRows(ctl: ChildProcess, socket: string): Promise<Row[]> {
     const name = 'GET /containers of 20 while a container floods, p99';
     return [
       {
-        ...{ name, unit: 'ms', value: flooded.p99Ms, better: 'lower', goal: '≤ 10 ms' },
+        name,
+        unit: 'ms',
+        value: flooded.p99Ms,
+        better: 'lower',
+        goal: '≤ 10 ms',
         baseline: { name: 'no flood', value: calm.p99Ms },
       },
       {
-        ...{ name: 'memory of ctl-svc in that flood', unit: 'MB', value: residentMb(), better: 'lower' },
+        name: 'memory of ctl-svc in that flood',
+        unit: 'MB',
+        value: residentMb(),
+        better: 'lower',
         baseline: { name: 'before', value: before },
       },
     ];
@@ -179,7 +192,11 @@ async function uploadRow(): Promise<Row> {
     await tree.close();
   }
   return {
-    ...{ name: 'upload of 200 MB', unit: 's', value: median(ours) / 1000, better: 'lower', goal: 'ratio ≤ 1.3' },
+    name: 'upload of 200 MB',
+    unit: 's',
+    value: median(ours) / 1000,
+    better: 'lower',
+    goal: 'ratio ≤ 1.3',
     baseline: { name: 'cp and sha256sum', value: median(theirs) / 1000 },
   };
 }

@@ -86,12 +86,18 @@ function besideBus(
   const baseline = `${name}, peers in C`;
   return [
     {
-      ...{ ...ROUND_TRIP, name: `${ROUND_TRIP.name}, beside ${name}`, value: p50(ours) },
-      ...{ baseline: { name: baseline, value: p50(results) }, goal: roundTripGoal },
+      ...ROUND_TRIP,
+      name: `${ROUND_TRIP.name}, beside ${name}`,
+      value: p50(ours),
+      baseline: { name: baseline, value: p50(results) },
+      goal: roundTripGoal,
     },
     {
-      ...{ ...IN_FLIGHT, name: `${IN_FLIGHT.name}, beside ${name}`, value: rate(ours) },
-      ...{ baseline: { name: baseline, value: rate(results) }, goal: 'ratio ≥ 1' },
+      ...IN_FLIGHT,
+      name: `${IN_FLIGHT.name}, beside ${name}`,
+      value: rate(ours),
+      baseline: { name: baseline, value: rate(results) },
+      goal: 'ratio ≥ 1',
     },
   ];
 }

@@ -19,8 +19,11 @@ export async function containerMemoryRows(): Promise<Row[]> {
   const [few, many] = await withOwnNode(async (node) => [await restingMb(node, FEW), await restingMb(node, MANY)]);
   return [
     {
-      ...{ name: 'memory for one more container, own processes (PSS)', unit: 'MB', value: (many - few) / (MANY - FEW) },
-      ...{ better: 'lower', goal: '≤ 0.1 MB' },
+      name: 'memory for one more container, own processes (PSS)',
+      unit: 'MB',
+      value: (many - few) / (MANY - FEW),
+      better: 'lower',
+      goal: '≤ 0.1 MB',
     },
   ];
 }

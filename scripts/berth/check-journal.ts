@@ -30,7 +30,9 @@ export interface CheckedJournal {
 export function checkJournal(file: string): CheckedJournal {
   const summary = `journal ${file}`;
   const refused = (code: string, message: string): CheckedJournal => ({
-    ...{ summary, counts: undefined, warnings: [] },
+    summary,
+    counts: undefined,
+    warnings: [],
     problems: [{ path: file, code, message }],
   });
   let bytes: Buffer;
@@ -94,7 +96,9 @@ function countsOf(ledger: Ledger, bytes: number, records: number): JournalCounts
     histories.reduce((total, history) => total + count(history), 0);
   const leases = sum(({ table }) => table.heldCount());
   return {
-    ...{ bytes, records, leases },
+    bytes,
+    records,
+    leases,
     pools: ledger.configuration().pools.length,
     released: sum(({ table }) => table.count()) - leases,
     quarantined: sum((history) => history.quarantined().length),

@@ -108,7 +108,9 @@ export function volumeMounts(container: string, args: VolumeArguments): readonly
     place.startsWith('/') ? [{ place, source: at(volumeOf(place)), options: 'bind,create=dir' }] : [],
   );
   const brought = Object.entries(args.PV_VOLUMES ?? {}).map(([place, file]) => ({
-    ...{ place, source: at(volumeFile(String(file))), options: 'bind,ro,create=dir' },
+    place,
+    source: at(volumeFile(String(file))),
+    options: 'bind,ro,create=dir',
   }));
   return [...writable, ...brought]
     .sort((a, b) => (a.place < b.place ? -1 : 1))

@@ -143,13 +143,22 @@ async function runInSandbox({ storage, mode, configuration }: RunOptions): Promi
     const rundir = join(sandbox.shared, 'run');
     console.log(`berth: sandbox with control socket ${join(rundir, 'pv-ctrl')} (pvcontrol -s)`);
     const [command, args] = sandbox.enter([
-      ...[NODE_INSIDE, `${PROGRAM_INSIDE}/berth.js`, 'run', '--storage', STORAGE_INSIDE],
-      ...['--rundir', rundir, '--mode', mode],
+      NODE_INSIDE,
+      `${PROGRAM_INSIDE}/berth.js`,
+      'run',
+      '--storage',
+      STORAGE_INSIDE,
+      '--rundir',
+      rundir,
+      '--mode',
+      mode,
       // Hooks of the machine are for the machine; who wants to try some says where they are.
-      ...['--set', 'PV_SYSTEM_LIBDIR='],
+      '--set',
+      'PV_SYSTEM_LIBDIR=',
       ...configuration.words,
       // Its root is the machine's: nothing is put there.
-      ...['--set', 'PV_DISK_EXPORTSDIR='],
+      '--set',
+      'PV_DISK_EXPORTSDIR=',
     ]);
     const child = spawn(command, args, { stdio: 'inherit', detached: true });
     pass = (signal) => sandbox.signal(child, signal);

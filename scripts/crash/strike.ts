@@ -62,7 +62,9 @@ export async function strike(world: World, { strikes, gapMs, hold }: CrashCase, 
   const isAlone = strikes.every(({ victim }) => victim !== 'supervisor');
   const counted = isAlone ? Promise.all(restarts) : Promise.resolve([]);
   return {
-    ...{ pids, struck, atMs: performance.now() },
+    pids,
+    struck,
+    atMs: performance.now(),
     restarts: counted.then((all) => all.flatMap((ms) => ms ?? [])),
   };
 }

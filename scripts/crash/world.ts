@@ -22,8 +22,12 @@ const CORE = 'core';
 /** Milliseconds. Generous: these machines are slow and shared, and what it took is a figure, not a condition. */
 export const PATIENCE_MS = 60_000;
 const OPTIONS = [
-  ...['--set', 'PV_UPDATER_COMMIT_DELAY=1', '--set', 'PV_UPDATER_GOALS_TIMEOUT=30'],
-  ...['--set', 'PV_STORAGE_GC_RESERVED=0'],
+  '--set',
+  'PV_UPDATER_COMMIT_DELAY=1',
+  '--set',
+  'PV_UPDATER_GOALS_TIMEOUT=30',
+  '--set',
+  'PV_STORAGE_GC_RESERVED=0',
 ];
 const DEVICE = {
   network: { pools: { internal: { bridge: 'pvbr0', subnet: '10.0.5.0/24', gateway: '10.0.5.1', nat: true } } },

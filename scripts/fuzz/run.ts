@@ -90,8 +90,14 @@ export async function fuzz({ seed, requests, from = 0 }: FuzzOptions): Promise<F
     const after = target.isAlive() ? await target.figures() : none;
     const seconds = (performance.now() - started) / 1000;
     return {
-      ...{ seed, connections: next - from, requests: sent, seconds, statuses, failures },
-      ...{ before: before ?? after, after },
+      seed,
+      connections: next - from,
+      requests: sent,
+      seconds,
+      statuses,
+      failures,
+      before: before ?? after,
+      after,
     };
   } finally {
     await target.end();

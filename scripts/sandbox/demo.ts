@@ -81,7 +81,13 @@ async function start({ source, hidden }: Example): Promise<Demo> {
     hidePrograms(sandbox, hidden);
     const rundir = join(sandbox.shared, 'run');
     const [program, args] = sandbox.enter([
-      ...[NODE_INSIDE, `${PROGRAM_INSIDE}/berth.js`, 'run', '--storage', STORAGE_INSIDE, '--rundir', rundir],
+      NODE_INSIDE,
+      `${PROGRAM_INSIDE}/berth.js`,
+      'run',
+      '--storage',
+      STORAGE_INSIDE,
+      '--rundir',
+      rundir,
     ]);
     const supervisor = spawn(program, args, { stdio: 'inherit', detached: true });
     const containers = readdirSync(join(source, 'containers')).sort();

@@ -43,7 +43,10 @@ function shownValue(value: unknown, text: string): z.output<typeof shown> {
 export const CONFIG_ENDPOINTS: readonly Endpoint[] = [
   endpoint(
     {
-      ...{ method: 'GET', path: '/config', access: 'mgmt', answer: z.record(z.string(), shown) },
+      method: 'GET',
+      path: '/config',
+      access: 'mgmt',
+      answer: z.record(z.string(), shown),
       summary: 'the configuration that holds, by dotted names',
     },
     showAliases,

@@ -15,22 +15,33 @@ function buildInfo(): Reply {
 export const DEVICE_ENDPOINTS: readonly Endpoint[] = [
   endpoint(
     {
-      ...{ ...mgmt, method: 'GET', path: '/daemons', answer: z.array(daemonRow) },
+      ...mgmt,
+      method: 'GET',
+      path: '/daemons',
+      answer: z.array(daemonRow),
       summary: 'the same processes in the shape of Pantavisor’s clients',
     },
     listDaemons,
   ),
   endpointWithBody(
     {
-      ...{ ...mgmt, method: 'PUT', path: '/daemons/{name}', answer: undefined },
-      ...{ summary: 'starts or stops one of them', errors: [404, 409] },
+      ...mgmt,
+      method: 'PUT',
+      path: '/daemons/{name}',
+      answer: undefined,
+      summary: 'starts or stops one of them',
+      errors: [404, 409],
     },
     { schema: daemonBody, problemText: daemonProblem },
     controlDaemon,
   ),
   endpoint(
     {
-      ...{ ...mgmt, method: 'GET', path: '/buildinfo', answer: undefined, contentType: TEXT_TYPE },
+      ...mgmt,
+      method: 'GET',
+      path: '/buildinfo',
+      answer: undefined,
+      contentType: TEXT_TYPE,
       summary: 'versions of Berth and Node',
     },
     buildInfo,
@@ -38,7 +49,10 @@ export const DEVICE_ENDPOINTS: readonly Endpoint[] = [
   // Service links between containers: there are none in this build.
   endpoint(
     {
-      ...{ ...mgmt, method: 'GET', path: '/xconnect-graph', answer: z.array(z.unknown()) },
+      ...mgmt,
+      method: 'GET',
+      path: '/xconnect-graph',
+      answer: z.array(z.unknown()),
       summary: 'service links between containers: there are none',
     },
     () => json([]),

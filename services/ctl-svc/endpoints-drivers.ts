@@ -7,7 +7,10 @@ import { type Endpoint, endpoint } from './endpoint.ts';
 export const DRIVER_ENDPOINTS: readonly Endpoint[] = [
   endpoint(
     {
-      ...{ method: 'GET', path: '/drivers', access: 'mgmt', answer: z.union([z.array(driverRow), z.strictObject({})]) },
+      method: 'GET',
+      path: '/drivers',
+      access: 'mgmt',
+      answer: z.union([z.array(driverRow), z.strictObject({})]),
       summary: 'drivers that the calling container names; for the host all',
     },
     listDrivers,

@@ -6,7 +6,10 @@ import { deleteMetadata, listMetadata, setMetadata } from './metadata.ts';
 export const METADATA_ENDPOINTS: readonly Endpoint[] = [
   endpoint(
     {
-      ...{ method: 'GET', path: '/user-meta', access: 'mgmt', answer: z.record(z.string(), z.string()) },
+      method: 'GET',
+      path: '/user-meta',
+      access: 'mgmt',
+      answer: z.record(z.string(), z.string()),
       summary: 'what the user set, by key',
     },
     listMetadata('user'),
@@ -14,7 +17,10 @@ export const METADATA_ENDPOINTS: readonly Endpoint[] = [
   // A value that is itself a JSON document is shown as that.
   endpoint(
     {
-      ...{ method: 'GET', path: '/device-meta', access: 'mgmt', answer: z.record(z.string(), z.unknown()) },
+      method: 'GET',
+      path: '/device-meta',
+      access: 'mgmt',
+      answer: z.record(z.string(), z.unknown()),
       summary: 'what the device says of itself, by key',
     },
     listMetadata('device'),

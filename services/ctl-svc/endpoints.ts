@@ -52,36 +52,53 @@ const { listPools } = ipamContract.requests;
 export const ENDPOINTS: readonly Endpoint[] = [
   endpoint(
     {
-      ...{ ...mgmt, method: 'GET', path: '/containers', answer: z.array(containerRow) },
+      ...mgmt,
+      method: 'GET',
+      path: '/containers',
+      answer: z.array(containerRow),
       summary: 'containers of the running revision: status, network, exit, restarts',
     },
     handlers.listContainers,
   ),
   endpoint(
     {
-      ...{ ...mgmt, method: 'GET', path: '/containers/{name}', answer: shownContainer },
-      ...{ summary: 'one container, with its network namespace and mounts', errors: [404] },
+      ...mgmt,
+      method: 'GET',
+      path: '/containers/{name}',
+      answer: shownContainer,
+      summary: 'one container, with its network namespace and mounts',
+      errors: [404],
     },
     handlers.showContainer,
   ),
   endpointWithBody(
     {
-      ...{ ...mgmt, method: 'PUT', path: '/containers/{name}', answer: undefined },
-      ...{ summary: 'starts, stops or restarts a container', errors: [404] },
+      ...mgmt,
+      method: 'PUT',
+      path: '/containers/{name}',
+      answer: undefined,
+      summary: 'starts, stops or restarts a container',
+      errors: [404],
     },
     { schema: actionBody, problemText: actionProblem },
     handlers.controlContainer,
   ),
   endpoint(
     {
-      ...{ ...mgmt, method: 'GET', path: '/groups', answer: z.array(groupRow) },
+      ...mgmt,
+      method: 'GET',
+      path: '/groups',
+      answer: z.array(groupRow),
       summary: 'groups in start order, with goal and status',
     },
     handlers.listGroups,
   ),
   endpointWithBody(
     {
-      ...{ access: 'everyone', method: 'POST', path: '/signal', answer: undefined },
+      access: 'everyone',
+      method: 'POST',
+      path: '/signal',
+      answer: undefined,
       summary: 'the calling container is ready',
     },
     { schema: signalBody, problemText: () => 'Signal has bad format' },
@@ -89,14 +106,21 @@ export const ENDPOINTS: readonly Endpoint[] = [
   ),
   endpoint(
     {
-      ...{ ...mgmt, method: 'GET', path: '/services', answer: listServices.result.shape.services },
+      ...mgmt,
+      method: 'GET',
+      path: '/services',
+      answer: listServices.result.shape.services,
       summary: 'Berth’s own processes: pid, user, capabilities, restarts, memory',
     },
     handlers.listServices,
   ),
   endpoint(
     {
-      ...{ ...mgmt, method: 'GET', path: '/events', answer: undefined, contentType: 'text/event-stream' },
+      ...mgmt,
+      method: 'GET',
+      path: '/events',
+      answer: undefined,
+      contentType: 'text/event-stream',
       summary:
         'server-sent events: container, group, revision, update, lease, network, metadata, service; resumed with `Last-Event-ID`',
     },
@@ -104,42 +128,63 @@ export const ENDPOINTS: readonly Endpoint[] = [
   ),
   endpoint(
     {
-      ...{ ...mgmt, method: 'GET', path: '/ipam/leases', answer: z.array(leaseRow) },
+      ...mgmt,
+      method: 'GET',
+      path: '/ipam/leases',
+      answer: z.array(leaseRow),
       summary: 'leases of all pools: owner, address, MAC, state, since when',
     },
     handlers.listLeases,
   ),
   endpoint(
     {
-      ...{ ...mgmt, method: 'DELETE', path: '/ipam/leases/{pool}/{container}', answer: undefined },
-      ...{ summary: 'gives back what a stopped container has in a pool', errors: [404, 409] },
+      ...mgmt,
+      method: 'DELETE',
+      path: '/ipam/leases/{pool}/{container}',
+      answer: undefined,
+      summary: 'gives back what a stopped container has in a pool',
+      errors: [404, 409],
     },
     deleteLeases,
   ),
   endpoint(
     {
-      ...{ ...mgmt, method: 'GET', path: '/ipam/pools', answer: listPools.result.shape.pools },
+      ...mgmt,
+      method: 'GET',
+      path: '/ipam/pools',
+      answer: listPools.result.shape.pools,
       summary: 'pools, with how many addresses they have and how many are held',
     },
     handlers.listPools,
   ),
   endpoint(
     {
-      ...{ ...mgmt, method: 'GET', path: '/health', answer: healthAnswer, alsoAt: 503 },
+      ...mgmt,
+      method: 'GET',
+      path: '/health',
+      answer: healthAnswer,
+      alsoAt: 503,
       summary: '200 when all is well, or 503; with the reasons',
     },
     handlers.health,
   ),
   endpoint(
     {
-      ...{ ...mgmt, method: 'GET', path: '/metrics', answer: undefined, contentType: METRICS_TYPE },
+      ...mgmt,
+      method: 'GET',
+      path: '/metrics',
+      answer: undefined,
+      contentType: METRICS_TYPE,
       summary: 'figures for Prometheus',
     },
     getMetrics,
   ),
   endpoint(
     {
-      ...{ ...mgmt, method: 'GET', path: '/openapi.json', answer: z.record(z.string(), z.unknown()) },
+      ...mgmt,
+      method: 'GET',
+      path: '/openapi.json',
+      answer: z.record(z.string(), z.unknown()),
       summary: 'this API as an OpenAPI 3.1 document',
     },
     // Not loaded before somebody asks.

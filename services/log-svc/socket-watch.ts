@@ -33,13 +33,11 @@ export interface SocketKernel {
 let pipe: ReturnType<SocketKernel['ownPipe']> | undefined;
 
 export const socketKernel: SocketKernel = {
-  ...{
-    peekDatagram,
-    acceptConnection,
-    kindOfDescriptor,
-    receiveWithDescriptors,
-    spliceWaiting,
-  },
+  peekDatagram,
+  acceptConnection,
+  kindOfDescriptor,
+  receiveWithDescriptors,
+  spliceWaiting,
   ownPipe() {
     pipe ??= pipe2NonBlocking();
     return pipe;

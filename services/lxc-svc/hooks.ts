@@ -92,7 +92,10 @@ export function createHooks({ places, folder, timeoutMs, log, speak }: HooksCont
       log.info(`hook ${hook.name} for ${event} of revision ${revision}`);
       const output = createHookOutput(speak(hook.name));
       const reason = await runHook(hook, {
-        ...{ env, output, timeoutMs, signal },
+        env,
+        output,
+        timeoutMs,
+        signal,
         onStarted(pid) {
           const startTicks = startTicksOf(pid);
           if (startTicks !== undefined) remember({ ...record, running: { hook: hook.name, pid, startTicks } });

@@ -46,7 +46,10 @@ export function createDriftRepair(context: DriftContext): DriftRepair {
   const { log } = context;
   const stopped = new AbortController();
   const state: State = {
-    ...{ pace: CALM, containers: createContainerPaces(), failures: [], lastRepaired: '' },
+    pace: CALM,
+    containers: createContainerPaces(),
+    failures: [],
+    lastRepaired: '',
     ownChangeMs: Number.NEGATIVE_INFINITY,
   };
   const watch = watchKernel(() => untilPause(state, stopped.signal));

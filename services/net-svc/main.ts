@@ -32,7 +32,8 @@ const wire = ({ channel, launch, log }: ServiceContext) => {
   const namespaces = openNamespaces(dir);
   const lent = openLentAddresses(join(dir, '.lent'));
   const overlaps = createHostOverlaps({
-    ...{ log: ipamLog, lent },
+    log: ipamLog,
+    lent,
     severity: settings.value('BERTH_POOL_OVERLAP'),
     announce: (found) => channel.publish(netContract, 'overlapsChanged', { overlaps: [...found], atMs: Date.now() }),
   });
@@ -42,7 +43,9 @@ const wire = ({ channel, launch, log }: ServiceContext) => {
     channel.publish(netContract, 'networkRepaired', { what: [...what], atMs: Date.now() });
   host.assume(desired.pools);
   const senders = createSenderGuard({
-    ...{ log: ipamLog, notePath: join(dir, '.senders'), isWanted: settings.value('BERTH_SENDERS') === 'checked' },
+    log: ipamLog,
+    notePath: join(dir, '.senders'),
+    isWanted: settings.value('BERTH_SENDERS') === 'checked',
     hasBridges: () => desired.pools.some(({ type }) => type === 'bridge'),
     leases: () => [...desired.attachments.values()].flat().filter(({ pool }) => !desired.isMacvlan(pool)),
   });

@@ -32,7 +32,9 @@ const SMALL_BYTES = 32 * 1024;
 /** `workerPath` is checksum-worker.js beside the running bundle, or its source in tests. */
 export function createChecksums(workerPath: string, log?: Pick<Logger, 'warn'>): Checksums {
   const threads = createThreads<string, FileChecksum>({
-    ...{ workerPath, name: 'checksumFile', maxThreads: Math.max(2, availableParallelism()) },
+    workerPath,
+    name: 'checksumFile',
+    maxThreads: Math.max(2, availableParallelism()),
     onLost: (reason) =>
       log?.warn(`the threads that hash files are lost, what they had is hashed without any: ${String(reason)}`),
   });

@@ -38,7 +38,9 @@ void runService(stateContract, 'state', async ({ channel, launch, log }) => {
     known: remembers ? openKnownChecksums(join(cache, 'checksums.json'), checksums, log) : undefined,
     rehash: configured.value('PV_SECUREBOOT_CHECKSUM'),
     signatures: createSignatureCheck({
-      ...{ mode: configured.value('PV_SECUREBOOT_MODE'), log, nowMs: Date.now },
+      mode: configured.value('PV_SECUREBOOT_MODE'),
+      log,
+      nowMs: Date.now,
       trust: openTrustStore(trustPlaces(configured)),
     }),
   });
@@ -55,7 +57,10 @@ void runService(stateContract, 'state', async ({ channel, launch, log }) => {
   settings.onChange(() => channel.publish(stateContract, 'overridesChanged', { overrides: overrideRows(settings) }));
   metadata.onChange((kind, key) => channel.publish(stateContract, 'metadataChanged', { kind, key }));
   const views = openMetadataViews({
-    ...{ folder: join(launch.rundir, 'meta'), metadata, clock: systemClock, log },
+    folder: join(launch.rundir, 'meta'),
+    metadata,
+    clock: systemClock,
+    log,
     intervalMs: () => Math.max(1, settings.value('PH_METADATA_DEVMETA_INTERVAL')) * 1000,
   });
   const running = await runRevision({
@@ -84,13 +89,20 @@ void runService(stateContract, 'state', async ({ channel, launch, log }) => {
   });
   runner = running;
   const desk = await openDesk({
-    ...{ storage: launch.storage, store, steps, log },
+    storage: launch.storage,
+    store,
+    steps,
+    log,
     reservedPercent: () => settings.value('PV_STORAGE_GC_RESERVED'),
     usedFor: (name) => running.updates.usedFor(name),
     makeRoom: () => garbage.makeRoom(),
   });
   const garbage = openGarbage({
-    ...{ desk, clock: systemClock, log, storage: launch.storage, needed: () => running.updates.needed() },
+    desk,
+    clock: systemClock,
+    log,
+    storage: launch.storage,
+    needed: () => running.updates.needed(),
     settings: () => ({
       keepFactory: settings.value('PV_STORAGE_GC_KEEP_FACTORY'),
       deferMs: settings.value('PV_STORAGE_GC_THRESHOLD_DEFERTIME') * 1000,
@@ -99,8 +111,12 @@ void runService(stateContract, 'state', async ({ channel, launch, log }) => {
   });
   void running.settled.then(() => garbage.watch());
   const commands = createCommands({
-    ...{ updates: running.updates, reboots: running.reboots, settled: running.settled, steps },
-    ...{ clock: systemClock, log },
+    updates: running.updates,
+    reboots: running.reboots,
+    settled: running.settled,
+    steps,
+    clock: systemClock,
+    log,
     current: () => running.revision,
     collectGarbage: garbage.collect,
   });

@@ -97,7 +97,10 @@ export async function runRevision(given: RunnerContext): Promise<RevisionRunner>
   const ask = createAsk(clock, log);
   const reboots = createReboots(channel, log);
   const leaseReturn = createLeaseReturn({
-    ...{ peers, ask, clock, log },
+    peers,
+    ask,
+    clock,
+    log,
     store: context.leaseHolds,
     holdMs: context.leaseHoldMs,
   });
@@ -108,7 +111,9 @@ export async function runRevision(given: RunnerContext): Promise<RevisionRunner>
   };
   const loaded = await context.bootStore.load();
   const updates = createUpdates({
-    ...{ clock, tail, reboots },
+    clock,
+    tail,
+    reboots,
     loaded: loaded.ok ? loaded.value : undefined,
     store: context.store,
     bootStore: context.bootStore,
@@ -118,7 +123,12 @@ export async function runRevision(given: RunnerContext): Promise<RevisionRunner>
     stage: theStage,
     hooks: (boot) =>
       createUpdateHooks({
-        ...{ ask, peers, tail, boot, steps: context.steps, life: context.life },
+        ask,
+        peers,
+        tail,
+        boot,
+        steps: context.steps,
+        life: context.life,
         current: () => theStage().current,
         lives: () => somethingLives({ ask, peers }),
       }),
@@ -141,7 +151,10 @@ export async function runRevision(given: RunnerContext): Promise<RevisionRunner>
       ? await updates.decide(loaded.value, false)
       : refused(undefined, loaded.ok ? [] : loaded.problems);
   stage = createStage(first, {
-    ...{ ...context, peers, ask: askInTurns(ask, ASKED_AT_A_TIME), sameLife: !isNewLife },
+    ...context,
+    peers,
+    ask: askInTurns(ask, ASKED_AT_A_TIME),
+    sameLife: !isNewLife,
     // While a revision is tried, who gives up makes it go back, which is more than a reboot would do.
     requestReboot: (code, message) => (updates.trying ? undefined : reboots.request(code, message)),
     // Others run on over a restart of this service, or of the tree beside them, and what was lacking at their boot had its reboots then.

@@ -91,7 +91,11 @@ export function createRunning(
     return boot === undefined ? 'its revision is being verified; ask again in a moment' : undefined;
   };
   const drivers = createDrivers({
-    ...{ peers, ask, log, notYet, meta: context.meta },
+    peers,
+    ask,
+    log,
+    notYet,
+    meta: context.meta,
     sections: candidate.revision?.drivers ?? [],
     plans: candidate.revision?.containers ?? [],
   });

@@ -135,8 +135,11 @@ async function startSteps(
     'lxc.start',
     () =>
       lxc.start({
-        ...{ container, hostname: plan.hostname, network: plumbing.network },
-        ...{ roles: [...plan.roles], ...devLogOf(plan) },
+        container,
+        hostname: plan.hostname,
+        network: plumbing.network,
+        roles: [...plan.roles],
+        ...devLogOf(plan),
       }),
     ['lxc.stop', () => lxc.stop({ container, graceMs: 0 })],
   );

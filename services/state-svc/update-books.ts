@@ -67,7 +67,9 @@ export function openUpdateBooks(context: UpdateContext): UpdateBooks {
   const bootLog = createBootLog(context.bootStore, context.loaded ?? { revision: '0' }, log);
   const { boot } = bootLog;
   const books: UpdateBooks = {
-    ...{ log, bootLog, hooks: context.hooks(boot) },
+    log,
+    bootLog,
+    hooks: context.hooks(boot),
     progress: createUpdateProgress({ steps, tail, publish }),
     busy: undefined,
     refused: undefined,

@@ -58,7 +58,9 @@ export function createUpdateTrial(context: UpdateTrialContext): UpdateTrial {
     if (isFirst) void bootLog.advanceAnyway({ kind: 'opened', nowMs });
     const awaiting = way === 'live' || once ? 'awaitingStability' : 'awaitingRollbackPoint';
     watch = watchTrial({
-      ...{ clock, limits, sinceMs: isFirst ? nowMs : trying.started.sinceMs },
+      clock,
+      limits,
+      sinceMs: isFirst ? nowMs : trying.started.sinceMs,
       heldSinceMs: trying.started.heldSinceMs,
       containers: () => context.stage().current.containers,
       onStage: (stage) => void context.reach(revision, stage === 'stability' ? 'awaitingStable' : awaiting),

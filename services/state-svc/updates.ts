@@ -37,7 +37,11 @@ export function createUpdates(context: UpdateContext): Updates {
   const { boot } = bootLog;
   const goBack = createGoBack(context, books, () => trial.end());
   const trial = createUpdateTrial({
-    ...{ clock: context.clock, log, bootLog, hooks, reach: progress.reach },
+    clock: context.clock,
+    log,
+    bootLog,
+    hooks,
+    reach: progress.reach,
     limits: context.limits,
     stage: context.stage,
     async onCommitted(revision) {

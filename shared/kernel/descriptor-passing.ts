@@ -75,7 +75,13 @@ const oneVector = koffi.alloc(vector, 1);
 const message = koffi.alloc(header, 1);
 koffi.encode(oneVector, vector, { base: received, length: MAX_RECEIVED_BYTES });
 koffi.encode(message, header, {
-  ...{ name: null, nameLength: 0, vector: oneVector, vectorLength: 1, control, controlLength: CONTROL_BYTES, flags: 0 },
+  name: null,
+  nameLength: 0,
+  vector: oneVector,
+  vectorLength: 1,
+  control,
+  controlLength: CONTROL_BYTES,
+  flags: 0,
 });
 // Written and read as bytes: to translate the structure at each call takes twice as long as the call.
 const receivedBytes = Buffer.from(koffi.view(received, MAX_RECEIVED_BYTES));

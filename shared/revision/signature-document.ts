@@ -73,7 +73,12 @@ export function readSignature(state: Readonly<Record<string, unknown>>, path: st
   const input = inputOf(outer.data.protected, state, included);
   if (input === undefined) return 'covers a document that is nested too deep';
   return {
-    ...{ algorithm: alg, certificates: x5c, ownKey: jwk, included, leftOpen, input },
+    algorithm: alg,
+    certificates: x5c,
+    ownKey: jwk,
+    included,
+    leftOpen,
+    input,
     signature: Buffer.from(outer.data.signature, 'base64url'),
   };
 }

@@ -12,7 +12,11 @@ import { renderRows } from '../../scripts/bench/table.ts';
 
 const start: Row = { name: 'start', unit: 'ms', value: 240, better: 'lower', goal: '≤ 250 ms' };
 const memory: Row = {
-  ...{ name: 'memory', unit: 'MB', value: 70, better: 'lower', goal: 'ratio ≤ 1.3, ≤ 95 MB' },
+  name: 'memory',
+  unit: 'MB',
+  value: 70,
+  better: 'lower',
+  goal: 'ratio ≤ 1.3, ≤ 95 MB',
   baseline: { name: 'bare', value: 50 },
 };
 const rate: Row = { name: 'rate', unit: '/s', value: 12_000, better: 'higher', goal: '≥ 10,000, ratio ≥ 0.5' };
@@ -133,7 +137,10 @@ describe('bench.arguments', () => {
   const wrongOf = (...argv: string[]): unknown => Reflect.get(parseBenchArguments(argv, groups), 'wrong');
   it('runs all rows, or those that are named', () => {
     assert.deepEqual(parseBenchArguments([], groups), {
-      ...{ names: groups, json: false, compare: undefined, out: 'bench-results/latest.json' },
+      names: groups,
+      json: false,
+      compare: undefined,
+      out: 'bench-results/latest.json',
     });
     assert.deepEqual(Reflect.get(parseBenchArguments(['--rows', 'broker', 'broker'], groups), 'names'), ['broker']);
   });

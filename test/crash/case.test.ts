@@ -90,8 +90,15 @@ describe('crash.inventory', () => {
 
 describe('crash.summary', () => {
   const outcome = (number: number, healthyMs: number, failure?: string) => ({
-    ...{ crash: crashCase(5, number), healthyMs, restartsMs: [100], requests: 10, longestAnswerMs: healthyMs },
-    ...{ packets: 100, tookMs: healthyMs, struck: 1, failure },
+    crash: crashCase(5, number),
+    healthyMs,
+    restartsMs: [100],
+    requests: 10,
+    longestAnswerMs: healthyMs,
+    packets: 100,
+    tookMs: healthyMs,
+    struck: 1,
+    failure,
   });
 
   it('has figures beside the goals, and the command that makes a failure again', () => {

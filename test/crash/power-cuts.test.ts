@@ -27,7 +27,10 @@ const held = () => existsSync(join(hooks.root, 'held'));
 /** What stops the update, from now on: an event of hooks, or `stop` for the end of a container. */
 const hold = (what: string) => writeFileSync(join(hooks.root, 'hold'), what);
 const options = (commitDelay: string) => [
-  ...['--set', `PV_UPDATER_COMMIT_DELAY=${commitDelay}`, '--set', 'BERTH_HOOK_TIMEOUT=10min'],
+  '--set',
+  `PV_UPDATER_COMMIT_DELAY=${commitDelay}`,
+  '--set',
+  'BERTH_HOOK_TIMEOUT=10min',
   ...hooks.options,
 ];
 

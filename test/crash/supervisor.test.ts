@@ -68,8 +68,13 @@ describe('crash.supervisor', () => {
 
   it('refuses a second supervisor on the same rundir', () => {
     const second = tree.inside([
-      ...['/run/berth/node', '/run/berth/program/berth.js', 'run'],
-      ...['--storage', '/run/berth/storage', '--rundir', tree.rundir],
+      '/run/berth/node',
+      '/run/berth/program/berth.js',
+      'run',
+      '--storage',
+      '/run/berth/storage',
+      '--rundir',
+      tree.rundir,
     ]);
     assert.equal(second.status, 1);
     assert.match(second.stderr, /another supervisor/);
@@ -78,8 +83,13 @@ describe('crash.supervisor', () => {
   it('refuses a second supervisor on the same storage, also in a sandbox', async () => {
     const before = await snapshot();
     const elsewhere = tree.inside([
-      ...['/run/berth/node', '/run/berth/program/berth.js', 'run'],
-      ...['--storage', '/run/berth/storage', '--rundir', `${tree.rundir}-2`],
+      '/run/berth/node',
+      '/run/berth/program/berth.js',
+      'run',
+      '--storage',
+      '/run/berth/storage',
+      '--rundir',
+      `${tree.rundir}-2`,
     ]);
     assert.equal(elsewhere.status, 1);
     assert.match(elsewhere.stderr, /\/run\/berth\/storage is in use by another Berth/);

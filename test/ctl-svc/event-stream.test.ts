@@ -24,7 +24,10 @@ function createFeed() {
     return () => void set.delete(listener);
   };
   const feed: EventFeed = {
-    ...{ log, counts: new Map(), listen: listen(listeners), onStop: listen(stopListeners) },
+    log,
+    counts: new Map(),
+    listen: listen(listeners),
+    onStop: listen(stopListeners),
     stop: () => {
       for (const listener of stopListeners) listener();
     },

@@ -5,8 +5,13 @@ import { curl, type Rig, startRig } from './rig.ts';
 import { containerRow } from './rows.ts';
 
 const lease = (container: string, name = 'eth0') => ({
-  ...{ pool: 'internal', container, interface: name, address: '10.0.5.2', mac: '02:00:0a:00:05:02' },
-  ...{ state: 'leased' as const, sinceMs: 0 },
+  pool: 'internal',
+  container,
+  interface: name,
+  address: '10.0.5.2',
+  mac: '02:00:0a:00:05:02',
+  state: 'leased' as const,
+  sinceMs: 0,
 });
 
 describe('ctl DELETE /ipam/leases/{pool}/{container}', () => {

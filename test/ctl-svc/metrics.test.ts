@@ -17,14 +17,29 @@ describe('ctl.metrics', () => {
     rig = await startRig(['web', 'waits']);
     rig.world.pools = [
       {
-        ...{ name: 'internal', type: 'bridge', bridge: 'pvbr0', subnet: '10.0.5.0/24', gateway: '10.0.5.1', nat: true },
-        ...{ size: 253, leased: 2 },
+        name: 'internal',
+        type: 'bridge',
+        bridge: 'pvbr0',
+        subnet: '10.0.5.0/24',
+        gateway: '10.0.5.1',
+        nat: true,
+        size: 253,
+        leased: 2,
       },
     ];
     rig.world.services = [
       {
-        ...{ name: 'ipam-svc', pid: 7, uid: 90_000, capabilities: [], state: 'backoff', respawn: true, restarts: 3 },
-        ...{ last_exit: null, uptime_seconds: 1.5, memory_bytes: 12_000_000, queue_depth: 4 },
+        name: 'ipam-svc',
+        pid: 7,
+        uid: 90_000,
+        capabilities: [],
+        state: 'backoff',
+        respawn: true,
+        restarts: 3,
+        last_exit: null,
+        uptime_seconds: 1.5,
+        memory_bytes: 12_000_000,
+        queue_depth: 4,
       },
     ];
   });

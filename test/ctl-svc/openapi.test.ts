@@ -39,7 +39,10 @@ describe('ctl.openapi', () => {
 
   it('is the document that tests hold answers against, which notices what it does not say', () => {
     const good: LiveAnswer = {
-      ...{ method: 'GET', target: '/groups', status: 200, contentType: 'application/json' },
+      method: 'GET',
+      target: '/groups',
+      status: 200,
+      contentType: 'application/json',
       body: '[{"name":"a","status_goal":"READY","restart_policy":"system","status":"READY"}]',
     };
     holdAgainstDocument(good);

@@ -39,7 +39,8 @@ const CONTAINERS: Readonly<Record<string, Spec>> = {
 
 function containerSource({ init, conf = [], drop }: Spec): SourceContainer {
   const args = {
-    ...{ PV_NETWORK_POOL: 'internal', PV_LXC_EXTRA_CONF: ['lxc.signal.halt = SIGTERM', ...conf] },
+    PV_NETWORK_POOL: 'internal',
+    PV_LXC_EXTRA_CONF: ['lxc.signal.halt = SIGTERM', ...conf],
     ...(drop === undefined ? {} : { PV_LXC_CAP_DROP: drop }),
   };
   return { args, init };
@@ -81,7 +82,14 @@ export async function openHostileWorld(): Promise<HostileWorld> {
     return found;
   };
   const attach = (script: string): string[] => [
-    ...['lxc-attach', '-P', `${tree.rundir}/lxc`, '-n', 'evil', '--', '/bin/sh', '-c'],
+    'lxc-attach',
+    '-P',
+    `${tree.rundir}/lxc`,
+    '-n',
+    'evil',
+    '--',
+    '/bin/sh',
+    '-c',
     `PATH=/tmp/bin; ${script}`,
   ];
   const near = (container: string, command: readonly string[]): string => {

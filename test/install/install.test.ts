@@ -52,14 +52,17 @@ describe('scripts/install', () => {
     assert.match(stdout, /apt-get install --no-install-recommends lxc nftables squashfs-tools/);
     const build = readlinkSync(join(image.root, 'usr/lib/berth/current'));
     for (const path of [
-      ...['usr/bin/berth', 'usr/bin/pvcontrol', `usr/lib/berth/${build}/state-svc.js`, 'usr/lib/berth/current/LICENSE'],
-      ...[
-        'usr/lib/berth/current/LICENSES.txt',
-        'usr/lib/systemd/system/berth.service',
-        'usr/lib/sysusers.d/berth.conf',
-      ],
-      ...['usr/share/bash-completion/completions/pvcontrol', 'usr/lib/udev/rules.d/85-berth-network.rules'],
-      ...['etc/pantavisor/pantavisor.config', 'var/pantavisor/storage'],
+      'usr/bin/berth',
+      'usr/bin/pvcontrol',
+      `usr/lib/berth/${build}/state-svc.js`,
+      'usr/lib/berth/current/LICENSE',
+      'usr/lib/berth/current/LICENSES.txt',
+      'usr/lib/systemd/system/berth.service',
+      'usr/lib/sysusers.d/berth.conf',
+      'usr/share/bash-completion/completions/pvcontrol',
+      'usr/lib/udev/rules.d/85-berth-network.rules',
+      'etc/pantavisor/pantavisor.config',
+      'var/pantavisor/storage',
     ]) {
       assert.ok(existsSync(join(image.root, path)), path);
     }

@@ -34,10 +34,17 @@ function makeRevision(folder: string): void {
       return `file /bin/talk.${name} talk.${name} 0755`;
     });
     const list = [
-      ...['file /bin/busybox /usr/bin/busybox|/bin/busybox 0755', 'link /bin/sh busybox', 'file /init init 0755'],
+      'file /bin/busybox /usr/bin/busybox|/bin/busybox 0755',
+      'link /bin/sh busybox',
+      'file /init init 0755',
       ...['/usr/bin/logger', ...librariesOf('/usr/bin/logger')].map((path) => `file ${path} ${path} 0755`),
       ...programs,
-      ...['dir /dev', 'dir /etc', 'dir /proc', 'dir /run', 'dir /sys', 'dir /tmp 1777'],
+      'dir /dev',
+      'dir /etc',
+      'dir /proc',
+      'dir /run',
+      'dir /sys',
+      'dir /tmp 1777',
     ];
     writeFileSync(join(its, 'rootfs.list'), `${list.join('\n')}\n`);
     const args = {

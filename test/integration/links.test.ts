@@ -21,8 +21,12 @@ describe('integration.links', () => {
     const links = { 'to-run': 'run', 'to-exports': 'exports', 'to-storage': STORAGE_INSIDE };
     for (const [name, target] of Object.entries(links)) symlinkSync(target, join(shared, name));
     tree.start([
-      ...['--rundir', join(shared, 'to-run'), '--storage', join(shared, 'to-storage')],
-      ...['--set', `PV_DISK_EXPORTSDIR=${join(shared, 'to-exports')}`],
+      '--rundir',
+      join(shared, 'to-run'),
+      '--storage',
+      join(shared, 'to-storage'),
+      '--set',
+      `PV_DISK_EXPORTSDIR=${join(shared, 'to-exports')}`,
     ]);
     await tree.up();
   });

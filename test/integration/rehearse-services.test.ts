@@ -63,7 +63,9 @@ describe('build.rehearse-services', () => {
       chmodSync(program, 0o755);
       cpSync(join(PROGRAM, 'boot.js'), join(program, 'boot.js'));
       assert.deepEqual(await rehearseServices(program, 'another', folder), {
-        ...{ ready: [], isContainerStarted: false, isLogged: false },
+        ready: [],
+        isContainerStarted: false,
+        isLogged: false,
       });
     } finally {
       rmSync(program, { recursive: true, force: true });

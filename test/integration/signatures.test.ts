@@ -22,8 +22,12 @@ import { openTree, PATIENCE_MS, packExample, type Tree } from '../kit/tree.ts';
 
 const { privateKey: KEY, publicKey } = generateKeyPairSync('ec', { namedCurve: 'P-256' });
 const STRICT = [
-  ...['--set', 'PV_SECUREBOOT_MODE=strict', '--set', `PV_SYSTEM_ETCDIR=${STORAGE_INSIDE}/etc`],
-  ...['--set', 'PV_UPDATER_COMMIT_DELAY=1'],
+  '--set',
+  'PV_SECUREBOOT_MODE=strict',
+  '--set',
+  `PV_SYSTEM_ETCDIR=${STORAGE_INSIDE}/etc`,
+  '--set',
+  'PV_UPDATER_COMMIT_DELAY=1',
 ];
 const ONE = { a: {} };
 const OTHER = { a: { init: `# another one\n${STAYS}` } };

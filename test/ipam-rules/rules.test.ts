@@ -248,8 +248,12 @@ describe('ipam rule 5: legacy containers', () => {
       const legacy = reserve(INTERNAL, 'old', '10.0.5.2', 'legacy');
       const refused = await ipam.client.configure({ pools: [INTERNAL], reservations: [legacy] });
       assert.deepEqual(!refused.ok && refused.error, {
-        ...{ code: 'ADDRESS_TAKEN', pool: 'internal', container: 'old', interface: 'eth0' },
-        ...{ address: '10.0.5.2', holder: 'web/eth0' },
+        code: 'ADDRESS_TAKEN',
+        pool: 'internal',
+        container: 'old',
+        interface: 'eth0',
+        address: '10.0.5.2',
+        holder: 'web/eth0',
       });
     }));
 });
@@ -343,18 +347,23 @@ describe('ipam rule 7: fail fast', () => {
     assert.deepEqual(problems(state(container('a', { network: { pool: 'internal' } })), files), []);
     const own = { entries: parseLxcConfig(files[CONF] ?? '', 'conf').entries, sources: [], notes: [] };
     const { entries } = containerConfig(own, {
-      ...{ container: 'a', hostname: 'a', network: { kind: 'netns', path: '/run/netns/a' }, rootfs: '/r' },
-      ...{ devLog: true, consoleLog: '/c', lxcLog: '/l', tracesLxc: false, cgroup: 'berth.0.a' },
+      container: 'a',
+      hostname: 'a',
+      network: { kind: 'netns', path: '/run/netns/a' },
+      rootfs: '/r',
+      devLog: true,
+      consoleLog: '/c',
+      lxcLog: '/l',
+      tracesLxc: false,
+      cgroup: 'berth.0.a',
       pantavisor: pantavisorSources(
         { rundir: '/r', storage: '/s' },
         { container: 'a', revision: '0', roles: [] },
         '/p',
       ),
-      ...{
-        host: { v1: new Set<string>(), v2: new Set<string>() },
-        volumes: new Set(),
-        storageRoots: { lxc: '/l', exports: '/e' },
-      },
+      host: { v1: new Set<string>(), v2: new Set<string>() },
+      volumes: new Set(),
+      storageRoots: { lxc: '/l', exports: '/e' },
       sourcesFolder: '/s',
     });
     const kept = entries.filter(({ key }) => key === 'lxc.namespace.keep').flatMap(({ value }) => value.split(' '));

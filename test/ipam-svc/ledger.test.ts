@@ -162,12 +162,16 @@ describe('ledger', () => {
     const mac = fc.constantFrom('02:11:22:33:44:55', '02:11:22:33:44:66');
     const change = fc.oneof(
       fc.record({
-        ...{ kind: fc.constant('allocate' as const), who, address: fc.option(fc.nat(7), { nil: undefined }) },
+        kind: fc.constant('allocate' as const),
+        who,
+        address: fc.option(fc.nat(7), { nil: undefined }),
         mac: fc.option(mac, { nil: undefined }),
       }),
       fc.record({ kind: fc.constant('release' as const), who }),
       fc.record({
-        ...{ kind: fc.constant('configure' as const), who, address: fc.nat(7) },
+        kind: fc.constant('configure' as const),
+        who,
+        address: fc.nat(7),
         // Of whom the revision has an interface, and with which MAC; undefined: it does not say.
         present: fc.option(fc.dictionary(fc.constantFrom(...NAMES), fc.option(mac)), { nil: undefined }),
       }),
@@ -188,7 +192,8 @@ describe('ledger', () => {
               one.kind === 'configure'
                 ? ledger.configure(
                     {
-                      ...{ pools: [SMALL], reservations: [reserve(SMALL, name, address ?? '')] },
+                      pools: [SMALL],
+                      reservations: [reserve(SMALL, name, address ?? '')],
                       ...(one.present === undefined ? {} : { interfaces: { [SMALL.name]: { ...one.present } } }),
                     },
                     ms,
@@ -255,7 +260,12 @@ describe('ledger', () => {
 
   it('reads a MAC of a lease’s own back', () => {
     const lease: Entry = {
-      ...{ op: 'lease', pool: SMALL.name, container: 'web', interface: 'eth0', origin: 'dynamic', ms: 1 },
+      op: 'lease',
+      pool: SMALL.name,
+      container: 'web',
+      interface: 'eth0',
+      origin: 'dynamic',
+      ms: 1,
       address: mustParseIpv4('10.0.7.2'),
       mac: '02:00:00:00:00:07',
     };

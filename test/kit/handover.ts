@@ -64,7 +64,11 @@ export function sendWithDescriptors(fd: number, bytes: Buffer, descriptors: read
   control.writeInt32LE(SCM_RIGHTS, 12);
   for (const [index, descriptor] of descriptors.entries()) control.writeInt32LE(descriptor, 16 + 4 * index);
   const message = {
-    ...{ name: null, nameLength: 0, vector: [{ base: bytes, length: bytes.length }], vectorLength: 1, flags: 0 },
+    name: null,
+    nameLength: 0,
+    vector: [{ base: bytes, length: bytes.length }],
+    vectorLength: 1,
+    flags: 0,
     ...(descriptors.length === 0 ? { control: null, controlLength: 0 } : { control, controlLength: control.length }),
   };
   if (cSendmsg(fd, message, 0) < 0) throw kernelError(koffi.errno(), 'sendmsg');

@@ -94,7 +94,9 @@ export function writeSource(
     const path = join(folder, 'containers', name);
     mkdirSync(path, { recursive: true });
     const defaults = {
-      ...{ PV_GROUP: 'app', PV_RESTART_POLICY: 'container', PV_AUTO_RECOVERY: { policy: 'no' } },
+      PV_GROUP: 'app',
+      PV_RESTART_POLICY: 'container',
+      PV_AUTO_RECOVERY: { policy: 'no' },
       PV_LXC_EXTRA_CONF: 'lxc.signal.halt = SIGTERM',
     };
     writeFileSync(join(path, 'args.json'), JSON.stringify({ ...defaults, ...args }));

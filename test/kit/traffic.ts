@@ -20,8 +20,17 @@ const MAX_PACKETS = '12000';
 /** Pings `address` from the network namespace of `container`. */
 export function startPing(tree: Tree, container: string, address: string): Ping {
   const child = tree.spawnInside([
-    ...['nsenter', `--net=${tree.rundir}/netns/${container}`],
-    ...['busybox', 'ping', '-i', INTERVAL_SECONDS, '-c', MAX_PACKETS, '-W', '1', address],
+    'nsenter',
+    `--net=${tree.rundir}/netns/${container}`,
+    'busybox',
+    'ping',
+    '-i',
+    INTERVAL_SECONDS,
+    '-c',
+    MAX_PACKETS,
+    '-W',
+    '1',
+    address,
   ]);
   if (child.stdout === null) throw new Error('ping has no output');
   const output = text(child.stdout);

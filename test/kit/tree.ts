@@ -131,7 +131,13 @@ export async function openTree(storage: string, program = PROGRAM): Promise<Tree
     start(options = [], by = []) {
       supervisor = spawnInside([
         ...by,
-        ...[NODE_INSIDE, `${PROGRAM_INSIDE}/berth.js`, 'run', '--storage', STORAGE_INSIDE, '--rundir', rundir],
+        NODE_INSIDE,
+        `${PROGRAM_INSIDE}/berth.js`,
+        'run',
+        '--storage',
+        STORAGE_INSIDE,
+        '--rundir',
+        rundir,
         ...options,
       ]);
       for (const stream of [supervisor.stdout, supervisor.stderr]) {

@@ -36,7 +36,10 @@ describe('log-svc.parseDatagram', () => {
 
   it('reads RFC 5424, told by the 1 after the priority', () => {
     assert.deepEqual(brief('<34>1 2026-05-15T16:48:18Z host myapp 1234 - - Connection established'), [
-      ...['ERROR', 'myapp', 'Connection established', 1234],
+      'ERROR',
+      'myapp',
+      'Connection established',
+      1234,
     ]);
     assert.deepEqual(brief('<15>1 - - - - - [a@1 k="x\\"]y"][b@1] \ufefftext'), [
       'DEBUG',
@@ -87,7 +90,10 @@ describe('log-svc.parseDatagram', () => {
       undefined,
     ]);
     assert.deepEqual(json({ version: 0, level: 'warn', src: 'app', message: 'hot' }), [
-      ...['WARN', 'app', 'hot', undefined],
+      'WARN',
+      'app',
+      'hot',
+      undefined,
     ]);
     assert.deepEqual(json({ version: '0', level: 4, src: 'app', message: 'hot' }), ['INFO', 'app', 'hot', undefined]);
     for (const other of [

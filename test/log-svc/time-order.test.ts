@@ -5,7 +5,12 @@ import type { LogMessage } from '../../services/log-svc/log-flow.ts';
 import { inTimeOrder } from '../../services/log-svc/time-order.ts';
 
 const message = (name: string, text: string, timeMs: number): LogMessage => ({
-  ...{ timeMs, level: 'INFO', origin: { kind: 'service', name }, src: name, text, fields: {} },
+  timeMs,
+  level: 'INFO',
+  origin: { kind: 'service', name },
+  src: name,
+  text,
+  fields: {},
 });
 
 /** Up to four writers, whose clocks may go backwards. */

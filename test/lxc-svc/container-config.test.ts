@@ -158,12 +158,23 @@ describe('lxc configuration', () => {
     assert.deepEqual(sources, [
       { ...all, name, place: places[0], root: '/run/berth/lxc/app/volumes', inside: '' },
       {
-        ...{ ...all, name: own, place: places[1], root: '/run/berth/lxc/app/volumes/v', inside: 'a/b' },
-        ...{ isBerths: false, isMade: true },
+        ...all,
+        name: own,
+        place: places[1],
+        root: '/run/berth/lxc/app/volumes/v',
+        inside: 'a/b',
+        isBerths: false,
+        isMade: true,
       },
       {
-        ...{ ...all, name: others, place: places[2], root: '/run/berth/lxc/o/volumes/v', inside: 'f' },
-        ...{ isBerths: false, isOptional: true, isRecursive: true },
+        ...all,
+        name: others,
+        place: places[2],
+        root: '/run/berth/lxc/o/volumes/v',
+        inside: 'f',
+        isBerths: false,
+        isOptional: true,
+        isRecursive: true,
       },
     ]);
   });

@@ -410,8 +410,14 @@ describe('sources where mounts propagate', () => {
   const FOLDER = join(SHARED, 'sources');
   const WITHIN = join(SHARED, 'volume/within');
   const source: MountSource = {
-    ...{ name: 'volume', place: join(FOLDER, '0'), root: SHARED, inside: 'volume' },
-    ...{ isBerths: false, isMade: false, isOptional: false, isRecursive: true },
+    name: 'volume',
+    place: join(FOLDER, '0'),
+    root: SHARED,
+    inside: 'volume',
+    isBerths: false,
+    isMade: false,
+    isOptional: false,
+    isRecursive: true,
   };
   const isMounted = (path: string): boolean => readMountTable().some(({ target }) => target === path);
 

@@ -60,7 +60,11 @@ export function openDiskRig({ rundir, storage }: DiskRigPlaces = { rundir: RUNDI
   };
   const system = systemTools('cryptsetup');
   const tools: DiskTools = {
-    ...{ mapper: MAPPER, swaps: SWAPS, caam: CAAM, sysfs: '/sys', dev: '/dev' },
+    mapper: MAPPER,
+    swaps: SWAPS,
+    caam: CAAM,
+    sysfs: '/sys',
+    dev: '/dev',
     async run(program, args, options) {
       lines.push([program, ...args].join(' '));
       if (failing.delete(nameOf(program, args))) throw new Error(`${program} ended with 1: told to`);

@@ -24,16 +24,24 @@ import { makeContainer, mountOf, RUNDIR, STORAGE, traces } from './rig.ts';
 reexecInNamespaces(import.meta.filename);
 
 const CRYPT: Disk = {
-  ...{ kind: 'crypt', name: 'secret', keySource: 'file', key: 'key1' },
-  ...{ image: '/storage/crypt/disk1.img', mebibytes: 2 },
+  kind: 'crypt',
+  name: 'secret',
+  keySource: 'file',
+  key: 'key1',
+  image: '/storage/crypt/disk1.img',
+  mebibytes: 2,
 };
 const SWAP: Disk = { kind: 'swap', name: 'swap', backing: { kind: 'file', path: '/storage/swap/file', mebibytes: 1 } };
 const IMAGE: Disk = {
-  ...{ kind: 'fileSystem', name: 'data', format: 'ext4' },
+  kind: 'fileSystem',
+  name: 'data',
+  format: 'ext4',
   backing: { kind: 'file', path: '/storage/images/data.img', mebibytes: 2 },
 };
 const ZRAM: Disk = {
-  ...{ kind: 'fileSystem', name: 'fast', format: 'ext4' },
+  kind: 'fileSystem',
+  name: 'fast',
+  format: 'ext4',
   backing: { kind: 'zram', settings: [['disksize', '8M']] },
 };
 const CRYPT_FOLDER = join(STORAGE, 'crypt');
@@ -192,7 +200,9 @@ describe('an encrypted disk', () => {
       'mkfs.ext4 -q /run/disk-rig/mapper/berth.rig.secret',
     ];
     assert.deepEqual(await steps({ ...CRYPT, keySource: 'dcp-trusted' }), [
-      ...['keyctl add trusted berth.secret new 32 @u', 'keyctl pipe 4711', 'keyctl unlink 4711 @u'],
+      'keyctl add trusted berth.secret new 32 @u',
+      'keyctl pipe 4711',
+      'keyctl unlink 4711 @u',
       'keyctl add trusted berth.secret load abcdef0123 @u',
       ...opened(table('capi:cbc(aes)-essiv:sha256', ':32:trusted:berth.secret')),
     ]);

@@ -20,7 +20,9 @@ const SIZE = 4 * MIB;
 const CARD = '/run/card';
 const IMAGE_FILE = join(STORAGE, 'images/data.img');
 const IMAGE: Disk = {
-  ...{ kind: 'fileSystem', name: 'data', format: 'ext4' },
+  kind: 'fileSystem',
+  name: 'data',
+  format: 'ext4',
   backing: { kind: 'file', path: '/storage/images/data.img', mebibytes: 4 },
 };
 
@@ -140,8 +142,12 @@ describe('a disk that is not empty', () => {
     const key = join(STORAGE, 'images/key1.init_done');
     symlinkSync('key1.init_done', key);
     const crypt: Disk = {
-      ...{ kind: 'crypt', name: 'secret', keySource: 'file', key: 'key1' },
-      ...{ image: '/storage/images/secret.img', mebibytes: 2 },
+      kind: 'crypt',
+      name: 'secret',
+      keySource: 'file',
+      key: 'key1',
+      image: '/storage/images/secret.img',
+      mebibytes: 2,
     };
     await assert.rejects(mountOn(crypt), failure(/^disk secret: ELOOP/));
     assert.deepEqual(readdirSync(join(STORAGE, 'images')), ['data.img', 'key1.init_done']);

@@ -114,7 +114,10 @@ describe('lxc.hooks', () => {
     assert.deepEqual(await ask(open(LONG_MS, silentLogger, join(root, 'nowhere')), 'system-start'), none);
     const unset = createHooks({
       places: { rundir: join(root, 'run'), storage: '/s', tree: 't' },
-      ...{ folder: undefined, timeoutMs: LONG_MS, log: silentLogger, speak: () => silentLogger },
+      folder: undefined,
+      timeoutMs: LONG_MS,
+      log: silentLogger,
+      speak: () => silentLogger,
     });
     assert.deepEqual(await ask(unset, 'system-install-update'), none);
     assert.deepEqual(unset.health(), []);

@@ -13,23 +13,19 @@ const sourcesOf = (container: string, revision: string, roles: readonly Role[]) 
 
 function linesOf(roles: readonly Role[], own: readonly string[] = []): string[] {
   const settings: ConfigSettings = {
-    ...{
-      container: 'web',
-      hostname: 'web',
-      network: { kind: 'none' },
-      rootfs: '/r',
-      consoleLog: '/c',
-      lxcLog: '/l',
-      tracesLxc: false,
-    },
-    ...{
-      devLog: true,
-      cgroup: 'g',
-      volumes: new Set(),
-      host: { v1: new Set(), v2: new Set() },
-      storageRoots: { lxc: '/l', exports: '/e' },
-      sourcesFolder: '/s',
-    },
+    container: 'web',
+    hostname: 'web',
+    network: { kind: 'none' },
+    rootfs: '/r',
+    consoleLog: '/c',
+    lxcLog: '/l',
+    tracesLxc: false,
+    devLog: true,
+    cgroup: 'g',
+    volumes: new Set(),
+    host: { v1: new Set(), v2: new Set() },
+    storageRoots: { lxc: '/l', exports: '/e' },
+    sourcesFolder: '/s',
     pantavisor: sourcesOf('web', 'locals/first', roles),
   };
   const entries = own.map((value) => ({ key: 'lxc.mount.entry', value }));

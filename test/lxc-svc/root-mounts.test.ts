@@ -50,7 +50,10 @@ describe('lxc-svc.rootMounts of a folder that a container writes to', () => {
     symlinkSync('/run/hosts', '/run/its/link');
     const before = readMountTable();
     const gone = ['/run/its/link/deep', '/run/its/link'].map((target) => ({
-      ...{ target, type: 'tmpfs', source: 'tmpfs', superOptions: [] },
+      target,
+      type: 'tmpfs',
+      source: 'tmpfs',
+      superOptions: [],
     }));
     assert.deepEqual(await unmountBelow(['/run/its'], gone, createTurns()), { detached: [], failures: [] });
     assert.deepEqual(readMountTable(), before);

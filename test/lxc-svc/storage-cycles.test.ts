@@ -15,12 +15,18 @@ import { makeContainer, mountOf, mountsOfOurs, openRig, type Rig, RUNDIR, STORAG
 reexecInNamespaces(import.meta.filename);
 
 const IMAGE: Disk = {
-  ...{ kind: 'fileSystem', name: 'data', format: 'ext4' },
+  kind: 'fileSystem',
+  name: 'data',
+  format: 'ext4',
   backing: { kind: 'file', path: '/storage/images/data.img', mebibytes: 2 },
 };
 const CRYPT: Disk = {
-  ...{ kind: 'crypt', name: 'secret', keySource: 'file', key: 'key1' },
-  ...{ image: '/storage/crypt/disk1.img', mebibytes: 2 },
+  kind: 'crypt',
+  name: 'secret',
+  keySource: 'file',
+  key: 'key1',
+  image: '/storage/crypt/disk1.img',
+  mebibytes: 2,
 };
 
 /** All kinds of volumes, the image's disk, exports and a file of the state. */

@@ -35,8 +35,19 @@ export async function bundle(entry: string, folder: string): Promise<string> {
 export function unprivileged(command: readonly string[]): string[] {
   const capabilities = `-all,${netContract.privileges.capabilities.map((name) => `+${name}`).join(',')}`;
   return [
-    ...['setpriv', '--reuid', String(uid), '--regid', String(uid), '--clear-groups', '--no-new-privs'],
-    ...['--inh-caps', capabilities, '--ambient-caps', capabilities, '--bounding-set', capabilities],
+    'setpriv',
+    '--reuid',
+    String(uid),
+    '--regid',
+    String(uid),
+    '--clear-groups',
+    '--no-new-privs',
+    '--inh-caps',
+    capabilities,
+    '--ambient-caps',
+    capabilities,
+    '--bounding-set',
+    capabilities,
     ...command,
   ];
 }

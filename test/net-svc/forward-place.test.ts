@@ -40,7 +40,11 @@ describe('the place in a FORWARD chain', () => {
     assert.ok(!place(theirs[0], jump, theirs[1]).isTaken);
     assert.ok(!place(...theirs, jump, jump).isTaken);
     assert.deepEqual(place(theirs[0], jump, '-A FORWARD -j DROP'), {
-      ...{ index: 1, isLast: false, isShut: true, isTaken: true, droppingBefore: '' },
+      index: 1,
+      isLast: false,
+      isShut: true,
+      isTaken: true,
+      droppingBefore: '',
     });
   });
 

@@ -14,8 +14,10 @@ const LIMIT_MS = 60_000;
 export function run(command: readonly string[], netns: Netns = ''): string {
   const [file = '', ...args] = inside(netns, command);
   return execFileSync(file, args, {
-    ...{ encoding: 'utf8', stdio: ['ignore', 'pipe', 'pipe'] },
-    ...{ timeout: LIMIT_MS, killSignal: 'SIGKILL' },
+    encoding: 'utf8',
+    stdio: ['ignore', 'pipe', 'pipe'],
+    timeout: LIMIT_MS,
+    killSignal: 'SIGKILL',
   });
 }
 

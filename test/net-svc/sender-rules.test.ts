@@ -7,8 +7,14 @@ import { comparableTable, senderElements, senderTable } from '../../services/net
 import type { Lease } from '../../shared/schema/network.ts';
 
 const lease = (container: string, host: number, name = 'eth0'): Lease => ({
-  ...{ pool: 'internal', container, interface: name, address: `10.0.5.${host}`, prefixLength: 24 },
-  ...{ gateway: '10.0.5.1', bridge: 'pvbr0', mac: `02:00:0a:00:05:${host.toString(16).padStart(2, '0')}` },
+  pool: 'internal',
+  container,
+  interface: name,
+  address: `10.0.5.${host}`,
+  prefixLength: 24,
+  gateway: '10.0.5.1',
+  bridge: 'pvbr0',
+  mac: `02:00:0a:00:05:${host.toString(16).padStart(2, '0')}`,
 });
 
 describe('net sender rules', () => {

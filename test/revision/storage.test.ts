@@ -129,7 +129,9 @@ describe('disks of device.json', () => {
     assert.deepEqual(diskOf({ type: 'swap-disk', ...size }), { kind: 'swap', name: 'd', backing });
     const zram = { provision: 'zram', provision_options: 'disksize=64M comp_algorithm=lz4' };
     assert.deepEqual(diskOf({ type: 'volume-disk', ...zram }), {
-      ...{ kind: 'fileSystem', name: 'd', format: 'ext4' },
+      kind: 'fileSystem',
+      name: 'd',
+      format: 'ext4',
       backing: {
         kind: 'zram',
         settings: [
@@ -139,7 +141,9 @@ describe('disks of device.json', () => {
       },
     });
     assert.deepEqual(diskOf({ type: 'volume-disk', path: '/dev/sda5', format: 'ext3' }), {
-      ...{ kind: 'fileSystem', name: 'd', format: 'ext3' },
+      kind: 'fileSystem',
+      name: 'd',
+      format: 'ext3',
       backing: { kind: 'device', path: '/dev/sda5' },
     });
     assert.deepEqual(diskOf({ type: 'directory', path: '/storage/disks/' }), { kind: 'folder', name: 'd' });
@@ -185,14 +189,21 @@ describe('disks of device.json', () => {
 
   it('share no device, no image and no key with each other', () => {
     const file = (name: string, path: string): Keys => ({
-      ...{ name, type: 'volume-disk', path, provision: 'file', provision_options: 'size=8M' },
+      name,
+      type: 'volume-disk',
+      path,
+      provision: 'file',
+      provision_options: 'size=8M',
     });
     const crypt = (name: string, path: string): Keys => ({ name, type: 'dm-crypt-versatile', path });
     const first = [file('a', '/storage/x.img'), { name: 'b', type: 'volume-disk', path: '/dev/sda5' }];
     const second = [crypt('c', '/storage/c/c.img,8,key1'), { ...file('z', '/storage/swap'), type: 'swap-disk' }];
     const apart = [crypt('d', '/storage/c/d.img,8,key2'), crypt('e', '/storage/e/e.img,8,key1')];
     const zram = (name: string): Keys => ({
-      ...{ name, type: 'swap-disk', provision: 'zram', provision_options: 'disksize=1M' },
+      name,
+      type: 'swap-disk',
+      provision: 'zram',
+      provision_options: 'disksize=1M',
     });
     const folders = ['f', 'g'].map((name): Keys => ({ name, type: 'directory', path: '/storage/data' }));
     const sound = [...first, ...second, ...apart, zram('h'), zram('i'), ...folders];
@@ -247,7 +258,12 @@ describe('disks of device.json', () => {
       fc.constantFrom('/storage/a', '/storage/a,8,k', '/dev/x', 'ext4', 'zram', 'size=1M', 'disksize=1M'),
     );
     const types = fc.constantFrom(
-      ...['volume-disk', 'directory', 'swap-disk', 'dm-crypt-versatile', 'dm-crypt-caam', 'dm-crypt-dcp'],
+      'volume-disk',
+      'directory',
+      'swap-disk',
+      'dm-crypt-versatile',
+      'dm-crypt-caam',
+      'dm-crypt-dcp',
     );
     const fields = { name: fc.oneof(fc.constant('d'), text), type: types, path: text, format: text, provision: text };
     const disks = fc.array(fc.record({ ...fields, provision_options: text }, { requiredKeys: ['type'] }), {

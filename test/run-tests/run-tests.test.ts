@@ -12,7 +12,8 @@ async function runTests(...files: readonly string[]): Promise<{ readonly code: n
   const { NODE_TEST_CONTEXT: _context, BERTH_TESTS_INSIDE: _inside, NODE_V8_COVERAGE: _coverage, ...env } = process.env;
   const paths = files.map((file) => `test/run-tests/files/${file}.ts`);
   const child = spawn(process.execPath, ['--import', 'tsx', 'scripts/run-tests.ts', ...paths], {
-    ...{ cwd: ROOT, env },
+    cwd: ROOT,
+    env,
     stdio: ['ignore', 'pipe', 'pipe'],
   });
   const ended = new Promise<number>((resolve) => child.once('exit', (code) => resolve(code ?? -1)));

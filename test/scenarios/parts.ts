@@ -10,8 +10,13 @@ export const PARTS = {
   refusals: ['07-unknown-pool', '08-pool-and-baked-network', '10-ipam-invalid', '11-ipam-collision'],
   lives: ['13-obedient-stop', '14-deaf-stop', '15-clean-exit', '16-crash-backoff', '17-stabilise'],
   others: [
-    ...['06-lease-stability', '12-macvlan', '18-group-inheritance', '19-ready-signal', '20-data-only'],
-    ...['21-role-mgmt', '22-config-overlay'],
+    '06-lease-stability',
+    '12-macvlan',
+    '18-group-inheritance',
+    '19-ready-signal',
+    '20-data-only',
+    '21-role-mgmt',
+    '22-config-overlay',
   ],
 } as const;
 

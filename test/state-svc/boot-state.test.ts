@@ -13,7 +13,11 @@ import {
 
 const DONE: BootState = { revision: '0', life: 'a' };
 const began = (way: 'reboot' | 'live', once = false): Extract<BootEvent, { kind: 'began' }> => ({
-  ...{ kind: 'began', revision: 'locals/x', way, once, nowMs: 5 },
+  kind: 'began',
+  revision: 'locals/x',
+  way,
+  once,
+  nowMs: 5,
   carried: way === 'live' ? { kept: ['0'] } : {},
 });
 const restart = (life = 'a'): BootEvent => ({ kind: 'booted', life, alive: true, nowMs: 9 });

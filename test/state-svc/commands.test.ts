@@ -261,7 +261,11 @@ describe('steps that are in use', () => {
     });
     let asked: string | undefined;
     const desk = await openDesk({
-      ...{ storage, store, log: silentLogger, reservedPercent: () => 0, makeRoom: async () => undefined },
+      storage,
+      store,
+      log: silentLogger,
+      reservedPercent: () => 0,
+      makeRoom: async () => undefined,
       steps: {
         ...steps,
         put: (...what) => {

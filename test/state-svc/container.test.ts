@@ -32,7 +32,10 @@ function open(changed: (container: Container) => void, lxcOver: object = {}) {
   };
   let intent: Intent = NO_INTENT;
   const context: ContainerContext = {
-    ...{ clock: createTestClock(), log: silentLogger, ask: (call) => call(), changed },
+    clock: createTestClock(),
+    log: silentLogger,
+    ask: (call) => call(),
+    changed,
     peers: { lxc } as unknown as Peers,
     intents: {
       get: () => intent,

@@ -187,7 +187,10 @@ export async function createDevice(
       );
       await mkdir(join(storage, 'meta'), { recursive: true });
       const views = openMetadataViews({
-        ...{ folder: join(storage, 'meta'), metadata, clock, log },
+        folder: join(storage, 'meta'),
+        metadata,
+        clock,
+        log,
         intervalMs: () => 10_000,
       });
       await steps.open();
@@ -216,16 +219,29 @@ export async function createDevice(
       });
       runner = started;
       const desk = await openDesk({
-        ...{ storage, store, steps, log, reservedPercent: () => 0 },
+        storage,
+        store,
+        steps,
+        log,
+        reservedPercent: () => 0,
         usedFor: (name) => started.updates.usedFor(name),
         makeRoom: () => garbage.makeRoom(),
       });
       const garbage = openGarbage({
-        ...{ desk, clock, log, storage, needed: () => started.updates.needed() },
+        desk,
+        clock,
+        log,
+        storage,
+        needed: () => started.updates.needed(),
         settings: () => ({ keepFactory: false, deferMs: GARBAGE_DEFER_MS, thresholdPercent: 0 }),
       });
       const commands = createCommands({
-        ...{ updates: started.updates, reboots: started.reboots, settled: started.settled, steps, clock, log },
+        updates: started.updates,
+        reboots: started.reboots,
+        settled: started.settled,
+        steps,
+        clock,
+        log,
         current: () => started.revision,
         collectGarbage: garbage.collect,
       });

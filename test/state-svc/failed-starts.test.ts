@@ -34,14 +34,26 @@ const HOOKS = {
 };
 
 const interfaceIn = (pool: string, name: string): PoolInterface => ({
-  ...{ pool, interface: name, address: undefined, mac: undefined },
+  pool,
+  interface: name,
+  address: undefined,
+  mac: undefined,
 });
 const planOf = (name: string, interfaces: readonly PoolInterface[]): ContainerPlan => ({
-  ...{ name, group: 'app', statusGoal: 'STARTED', restartPolicy: 'container', roles: ['nobody'], hostname: name },
-  ...{ rootVolume: 'root.squashfs', config: 'lxc.container.conf' },
+  name,
+  group: 'app',
+  statusGoal: 'STARTED',
+  restartPolicy: 'container',
+  roles: ['nobody'],
+  hostname: name,
+  rootVolume: 'root.squashfs',
+  config: 'lxc.container.conf',
   storage: { squashfs: [], volumes: [{ name: 'lxc-overlay', persistence: 'boot' }], disks: [], exports: [] },
   drivers: { required: [], optional: [], manual: [] },
-  ...{ devLog: true, logFiles: [], network: { mode: 'pool', interfaces }, autoRecovery: undefined },
+  devLog: true,
+  logFiles: [],
+  network: { mode: 'pool', interfaces },
+  autoRecovery: undefined,
 });
 
 describe('10,000 failed starts', () => {

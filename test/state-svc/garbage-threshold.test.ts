@@ -48,12 +48,18 @@ describe('the garbage threshold', () => {
     const steps = { ...opened, remove: unlessStuck(opened.remove) };
     const store = openRevisionStore(storage, createChecksums('none is started'));
     const desk = await openDesk({
-      ...{ storage, store, steps, log, reservedPercent: () => 0 },
+      storage,
+      store,
+      steps,
+      log,
+      reservedPercent: () => 0,
       usedFor: () => undefined,
       makeRoom: async () => undefined,
     });
     collector = createGarbageCollector({
-      ...{ desk: { ...desk, objects: { ...desk.objects, remove: unlessStuck(desk.objects.remove) } }, clock, log },
+      desk: { ...desk, objects: { ...desk.objects, remove: unlessStuck(desk.objects.remove) } },
+      clock,
+      log,
       needed: () => new Set(['0']),
       settings: () => ({ keepFactory: false, deferMs: 0, thresholdPercent }),
       room: {

@@ -38,7 +38,8 @@ function start(clock = createTestClock()): { readonly leases: LeaseReturn; reado
   const leases = createLeaseReturn({
     peers: { ipam: ipam.client },
     ask: (call) => call(),
-    ...{ clock, log },
+    clock,
+    log,
     store: openLeaseHolds(join(folder, 'lease-holds.json'), log),
     holdMs: HOLD_MS,
   });

@@ -48,8 +48,16 @@ const NEXT: Partial<Record<Status, Status>> = { INSTALLED: 'MOUNTED', MOUNTED: '
 function createModel({ groups, containers, limit }: RandomRevision) {
   const named: readonly OrderedGroup[] = groups.map(({ timeoutMs }, index) => ({ name: `g${index}`, timeoutMs }));
   const all: readonly ModelContainer[] = containers.map(({ group, goal, fate, stopped }, index) => ({
-    ...{ name: `c${index}`, group: `g${group % named.length}`, goal, fate, starts: 0, disturbed: stopped },
-    ...{ status: stopped ? 'STOPPED' : 'INSTALLED', waived: stopped, busy: false, tried: stopped },
+    name: `c${index}`,
+    group: `g${group % named.length}`,
+    goal,
+    fate,
+    starts: 0,
+    disturbed: stopped,
+    status: stopped ? 'STOPPED' : 'INSTALLED',
+    waived: stopped,
+    busy: false,
+    tried: stopped,
   }));
   let now = 0;
   let progress: BootProgress = { passed: 0, sinceMs: 0 };

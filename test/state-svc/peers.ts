@@ -173,8 +173,13 @@ export function createWorld(nowMs: () => number, onCall: () => void): World {
       listLeases: () =>
         ok({
           leases: [...leases].map(([container, address]) => ({
-            ...{ pool: 'internal', container, interface: 'eth0', address },
-            ...{ mac: '02:00:0a:00:05:02', state: 'leased' as const, sinceMs: nowMs() },
+            pool: 'internal',
+            container,
+            interface: 'eth0',
+            address,
+            mac: '02:00:0a:00:05:02',
+            state: 'leased' as const,
+            sinceMs: nowMs(),
           })),
         }),
       listPools: () => ok({ pools: [] }),

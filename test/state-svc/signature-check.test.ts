@@ -111,8 +111,10 @@ describe('an update to a state', () => {
     assert.deepEqual(
       problems.map(({ path, code }) => `${code} ${path}`),
       [
-        ...['NOT_COVERED #spec', 'NOT_COVERED device.json'],
-        ...['OBJECT_MISSING web/lxc.container.conf', 'OBJECT_MISSING web/root.squashfs'],
+        'NOT_COVERED #spec',
+        'NOT_COVERED device.json',
+        'OBJECT_MISSING web/lxc.container.conf',
+        'OBJECT_MISSING web/root.squashfs',
       ],
     );
   });
@@ -132,15 +134,13 @@ describe('an update to a state', () => {
     const steps = openStepStore(storage, log);
     await steps.open();
     const desk = await openDesk({
-      ...{
-        storage,
-        store: open(),
-        steps,
-        log,
-        reservedPercent: () => 0,
-        makeRoom: async () => undefined,
-        usedFor: () => undefined,
-      },
+      storage,
+      store: open(),
+      steps,
+      log,
+      reservedPercent: () => 0,
+      makeRoom: async () => undefined,
+      usedFor: () => undefined,
     });
     const put = async (name: string, document: object): Promise<string> => {
       const id = uploadId();

@@ -46,7 +46,10 @@ describe('a progress on disk', () => {
     assert.deepEqual(read({ ...done, downloads, total: null, logs: null }), done);
     assert.deepEqual(read({ status: 'UPDATED' }), { status: 'UPDATED', 'status-msg': '', progress: 100, retries: 0 });
     assert.deepEqual(read({ status: 'ERROR', progress: 170, retries: '2' }), {
-      ...{ status: 'ERROR', 'status-msg': '', progress: 100, retries: 0 },
+      status: 'ERROR',
+      'status-msg': '',
+      progress: 100,
+      retries: 0,
     });
     assert.equal(read({ status: 'TESTING' })?.progress, 75);
   });

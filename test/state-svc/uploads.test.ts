@@ -20,7 +20,10 @@ describe('state-svc.uploads', () => {
   let suspects: Set<string>;
   const uploadsWith = (parts: Partial<UploadContext> = {}) =>
     createUploads({
-      ...{ storage, objects: openObjectStore(storage), log: silentLogger, makeRoom: async () => undefined },
+      storage,
+      objects: openObjectStore(storage),
+      log: silentLogger,
+      makeRoom: async () => undefined,
       store: {
         isSuspect: (digest) => suspects.has(digest),
         onReplaced: (digest) => void suspects.delete(digest),

@@ -24,8 +24,12 @@ describe('supervisor.stop', () => {
   it('counts no reboot for whoever asks while the tree ends, and carries none out', async () => {
     const lines: string[] = [];
     const supervisor = await startSupervisor({
-      ...{ rundir: path('run'), storage: path('storage'), program: path('program') },
-      ...{ mode: 'appengine', settings: [], warnings: [] },
+      rundir: path('run'),
+      storage: path('storage'),
+      program: path('program'),
+      mode: 'appengine',
+      settings: [],
+      warnings: [],
       say: (line) => lines.push(line),
     });
     let isAsked = false;
