@@ -19,6 +19,7 @@ import { join } from 'node:path';
 import { afterEach, beforeEach, describe, it } from 'node:test';
 import { lockStorage, lockTree, type TreeLock } from '../../services/supervisor/tree-lock.ts';
 import { tryLock } from '../../shared/kernel/lock.ts';
+import { bundled } from '../kit/bundled.ts';
 
 describe('supervisor.treeLock', () => {
   let folder = '';
@@ -145,19 +146,15 @@ describe('supervisor.treeLock', () => {
     rmSync(lock);
     mkdirSync(lock);
     await refused(/EISDIR: illegal operation on a directory/);
+    // It writes nowhere, and so no coverage either.
+    const env = { ...process.env, NODE_V8_COVERAGE: undefined };
     const unprivileged = ['--reuid=65534', '--regid=65534', '--clear-groups'];
     chmodSync(folder, 0o755);
     rmSync(lock, { recursive: true });
-    const node = [
-      process.execPath,
-      '--import',
-      'tsx',
-      '--input-type=module',
-      '--eval',
-      PROGRAM,
-      join(folder, 'storage'),
-    ];
-    const { status, stderr } = spawnSync('setpriv', [...unprivileged, ...node], { encoding: 'utf8' });
+    const program = await bundled('services/supervisor/tree-lock.ts');
+    const script = `require(process.argv[1]).lockStorage(process.argv[2], 0);`;
+    const node = [process.execPath, '--eval', script, program, join(folder, 'storage')];
+    const { status, stderr } = spawnSync('setpriv', [...unprivileged, ...node], { encoding: 'utf8', env });
     assert.equal(status, 1);
     assert.match(stderr, /lock cannot be locked, .*: EACCES: permission denied, open/);
   });
