@@ -31,7 +31,7 @@ export async function strike(world: World, { strikes, gapMs, hold }: CrashCase, 
   let held: number | undefined;
   for (const [index, { victim, signal }] of strikes.entries()) {
     if (index > 0) await delay(gapMs);
-    const found = processesOf(world).filter((pid) => serviceOf(pid) === victim);
+    const found = withoutForks(processesOf(world).filter((pid) => serviceOf(pid) === victim));
     struck += found.length;
     if (victim === 'supervisor' && signal === 'SIGKILL') {
       pids.push(...found);
@@ -67,6 +67,14 @@ export async function strike(world: World, { strikes, gapMs, hold }: CrashCase, 
     atMs: performance.now(),
     restarts: counted.then((all) => all.flatMap((ms) => ms ?? [])),
   };
+}
+
+/**
+ * A process looks like who forked it until it has become another program. Stopped in between it would stay so for ever, as nobody knows of it, and
+ * keep what it has inherited: locks, sockets.
+ */
+function withoutForks(pids: readonly number[]): readonly number[] {
+  return pids.filter((pid) => !pids.includes(parentOf(pid)));
 }
 
 /** None while there is no tree. */
