@@ -10,14 +10,14 @@ import { V8_PATIENCE } from '../../shared/boot/v8-flags.ts';
 import { bundled } from '../kit/bundled.ts';
 
 /** What Node compiled anew in a process of its own, `load` being code that loads `node:crypto`. */
-function compiledAnew(load: string): readonly string[] {
+function compiledAnew(load: string, patience = V8_PATIENCE, args: readonly string[] = []): readonly string[] {
   const folder = mkdtempSync(join(tmpdir(), 'berth-later-'));
   try {
     const script = join(folder, 'later.cjs');
     writeFileSync(
       script,
       `const { internalBinding } = require('internal/test/binding');
-       require('node:v8').setFlagsFromString('${V8_PATIENCE}');
+       ${patience === '' ? '' : `require('node:v8').setFlagsFromString('${patience}');`}
        ${load}
        // One more, which must be as with the patience of a service.
        require('node:tls');
@@ -25,10 +25,14 @@ function compiledAnew(load: string): readonly string[] {
       `,
     );
     const env = { ...process.env, NODE_V8_COVERAGE: undefined };
-    const { stdout, stderr, status } = spawnSync(process.execPath, ['--no-warnings', '--expose-internals', script], {
-      encoding: 'utf8',
-      env,
-    });
+    const { stdout, stderr, status } = spawnSync(
+      process.execPath,
+      ['--no-warnings', '--expose-internals', script, ...args],
+      {
+        encoding: 'utf8',
+        env,
+      },
+    );
     assert.deepEqual([stderr, status], ['', 0]);
     const names: unknown = JSON.parse(stdout);
     assert.ok(Array.isArray(names), stdout);
@@ -47,5 +51,12 @@ describe('boot.load-later', () => {
     );
     assert.ok(!anew.includes('crypto'), String(anew));
     assert.ok(anew.includes('tls'), String(anew));
+  });
+
+  it('leaves V8 as it is in a rehearsal, whose code is for V8 as it is', async () => {
+    const file = await bundled('shared/boot/load-later.ts');
+    const load = `require(${JSON.stringify(file)}).loadLater(() => process.getBuiltinModule('node:crypto'));`;
+    assert.deepEqual(compiledAnew(load, '', ['--rehearse']), []);
+    assert.ok(compiledAnew(load, '').includes('tls'));
   });
 });
