@@ -1,37 +1,18 @@
 // A container leaves links in what it writes: none of them leads Berth, which follows paths as root, to the host's folders.
 import assert from 'node:assert/strict';
-import { execFileSync } from 'node:child_process';
 import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { after, before, describe, it } from 'node:test';
+import { describe, it } from 'node:test';
 import { createSources } from '../../services/lxc-svc/mount-sources.ts';
 import { eventually, PATIENCE_MS } from '../kit/eventually.ts';
 import { reexecInNamespaces } from '../kit/namespaced.ts';
-import { openRig, type Rig, RUNDIR, STORAGE, startOf, traces } from './rig.ts';
-import { allOf, end as endScripted, makeScripted, runToTheEnd as runScripted, writeFiles } from './scripted.ts';
+import { HOST, useHostFolder } from './host-folder.ts';
+import { RUNDIR, STORAGE, startOf, traces } from './rig.ts';
+import { allOf, makeScripted, writeFiles } from './scripted.ts';
 
 reexecInNamespaces(import.meta.filename);
 
-/** Of the host; what a link leads to depends on who follows it, so a container makes a folder of that name, too. */
-const HOST = '/mnt/of-host';
-
-let rig: Rig;
-before(async () => {
-  rig = await openRig();
-  await rig.spawn();
-  // Of this namespace alone.
-  execFileSync('mount', ['-t', 'tmpfs', 'host', '/mnt']);
-  mkdirSync(HOST);
-  writeFileSync(join(HOST, 'shadow'), 'the host’s\n');
-});
-after(async () => {
-  await rig.close();
-});
-
-const value: Rig['value'] = (answer) => rig.value(answer);
-const runToTheEnd = (container: string, wanted: ReturnType<typeof allOf>) => runScripted(rig, container, wanted);
-const end = (container: string) => endScripted(rig, container);
-const hosts = (): string => readFileSync(join(HOST, 'shadow'), 'utf8');
+const { rig, value, runToTheEnd, end, hosts } = useHostFolder();
 
 describe('exports below one another', () => {
   it('cover no folder of the host where the container has left a link', async () => {
@@ -41,12 +22,12 @@ describe('exports below one another', () => {
     await runToTheEnd('covers', wanted);
     await end('covers');
     const clean = traces();
-    value(await rig.lxc.mount(wanted));
+    value(await rig().lxc.mount(wanted));
     assert.equal(hosts(), 'the host’s\n');
     await eventually('it is told', PATIENCE_MS, () =>
-      /covers: \/data\/sub is not exported: \/run\/.*\/data\/sub is a symbolic link/.test(rig.output()),
+      /covers: \/data\/sub is not exported: \/run\/.*\/data\/sub is a symbolic link/.test(rig().output()),
     );
-    value(await rig.lxc.unmount({ container: 'covers' }));
+    value(await rig().lxc.unmount({ container: 'covers' }));
     assert.deepEqual(traces(), clean);
   });
 });
@@ -61,7 +42,7 @@ describe('a writable layer that is mounted in the container', () => {
     await runToTheEnd('layers', allOf('layers'));
     await end('layers');
     const clean = traces();
-    const answer = await rig.lxc.mount(allOf('layers'));
+    const answer = await rig().lxc.mount(allOf('layers'));
     assert.ok(!answer.ok && answer.error.code === 'MOUNT_FAILED');
     assert.equal(answer.error.step, 'overlay');
     assert.match(answer.error.reason, /lxc-overlay\/upper is a symbolic link/);
@@ -99,39 +80,39 @@ describe('sources below a volume', () => {
       'data all none rbind,create=dir',
     ];
     makeScripted('keeps', 'true', []);
-    value(await rig.lxc.mount(allOf('keeps', DATA)));
+    value(await rig().lxc.mount(allOf('keeps', DATA)));
     writeFiles(data('keeps'), { 'releases/5/name': 'five\n', 'folder/file': 'f\n' });
     symlinkSync('releases/5', join(data('keeps'), 'current'));
     const entries = lines.map((line) => `/volumes/keeps/${line} 0 0`);
     makeScripted('finds', 'cat /current /folder/file /all/current/name; echo new >/folder/new', entries);
-    value(await rig.lxc.mount(allOf('finds')));
+    value(await rig().lxc.mount(allOf('finds')));
     const mounted = traces().mounts;
     assert.match(await runToTheEnd('finds', allOf('finds')), /^five\nf\nfive$/m);
     assert.equal(traces().mounts, mounted);
     assert.equal(readFileSync(join(data('keeps'), 'folder/new'), 'utf8'), 'new\n');
     await end('finds');
-    value(await rig.lxc.unmount({ container: 'keeps' }));
+    value(await rig().lxc.unmount({ container: 'keeps' }));
     assert.equal(existsSync(join(RUNDIR, 'lxc/finds/sources')), false);
   });
 
   it('that are not there are named, and nothing is left', async () => {
     makeScripted('misses', 'true', ['/volumes/misses/data/no/file etc/file none bind,create=file 0 0']);
-    value(await rig.lxc.mount(allOf('misses', DATA)));
+    value(await rig().lxc.mount(allOf('misses', DATA)));
     const mounted = traces();
-    const answer = await rig.lxc.start(startOf('misses'));
+    const answer = await rig().lxc.start(startOf('misses'));
     assert.ok(!answer.ok && answer.error.code === 'START_FAILED');
     assert.deepEqual(
       [answer.error.step, answer.error.reason],
       ['volumes', '/volumes/misses/data/no/file is not there'],
     );
     assert.deepEqual(traces(), mounted);
-    value(await rig.lxc.unmount({ container: 'misses' }));
+    value(await rig().lxc.unmount({ container: 'misses' }));
   });
 
   it('of a start whose service was killed go with the next one, and with an unmount', async () => {
     makeScripted('killed', 'true', []);
     const clean = traces();
-    value(await rig.lxc.mount(allOf('killed', DATA)));
+    value(await rig().lxc.mount(allOf('killed', DATA)));
     const mounted = traces();
     const folder = join(RUNDIR, 'lxc/killed/sources');
     const root = join(RUNDIR, 'lxc/killed/volumes/data');
@@ -139,16 +120,16 @@ describe('sources below a volume', () => {
     const bind = () => createSources(folder)({ name: 'data', place: join(folder, '0'), root, inside: '', ...more });
     bind();
     assert.equal(traces().mounts, mounted.mounts + 2);
-    await rig.kill();
-    await rig.spawn();
+    await rig().kill();
+    await rig().spawn();
     await eventually('they are gone', PATIENCE_MS, () => !existsSync(folder));
     assert.deepEqual(traces(), mounted);
     bind();
-    value(await rig.lxc.start(startOf('killed')));
+    value(await rig().lxc.start(startOf('killed')));
     assert.deepEqual(traces().mounts, mounted.mounts);
-    value(await rig.lxc.stop({ container: 'killed', graceMs: 0 }));
+    value(await rig().lxc.stop({ container: 'killed', graceMs: 0 }));
     bind();
-    value(await rig.lxc.unmount({ container: 'killed' }));
+    value(await rig().lxc.unmount({ container: 'killed' }));
     assert.deepEqual(traces(), clean);
   });
 });
@@ -163,7 +144,7 @@ describe('mount points that LXC makes', () => {
   const leaveLink = async (container: string, folder: string): Promise<void> => {
     await runToTheEnd(container, allOf(container, DATA));
     await end(container);
-    value(await rig.lxc.mount(allOf(container, DATA)));
+    value(await rig().lxc.mount(allOf(container, DATA)));
     const path = join(RUNDIR, 'lxc', container, folder);
     rmSync(path, { recursive: true });
     mkdirSync(join(HOST, container));
@@ -177,12 +158,12 @@ describe('mount points that LXC makes', () => {
     ] as const) {
       makeScripted(container, 'true', entries(container));
       await leaveLink(container, folder);
-      const answer = await rig.lxc.start(startOf(container));
+      const answer = await rig().lxc.start(startOf(container));
       assert.ok(!answer.ok && answer.error.code === 'START_FAILED');
       assert.equal(answer.error.step, 'configuration');
       assert.match(answer.error.reason, /is no place to mount something: .* is a symbolic link$/);
       assert.deepEqual(readdirSync(join(HOST, container)), []);
-      value(await rig.lxc.unmount({ container }));
+      value(await rig().lxc.unmount({ container }));
     }
   });
 
@@ -207,11 +188,11 @@ describe('mount points below something that is mounted', () => {
     await runToTheEnd(container, wanted);
     await end(container);
     const clean = traces();
-    value(await rig.lxc.mount(wanted));
-    const answer = await rig.lxc.start(startOf(container));
+    value(await rig().lxc.mount(wanted));
+    const answer = await rig().lxc.start(startOf(container));
     const started = answer.ok ? 'started' : 'step' in answer.error && answer.error.step;
-    if (answer.ok) value(await rig.lxc.stop({ container, graceMs: 0 }));
-    value(await rig.lxc.unmount({ container }));
+    if (answer.ok) value(await rig().lxc.stop({ container, graceMs: 0 }));
+    value(await rig().lxc.unmount({ container }));
     assert.deepEqual([readdirSync(hosts), traces()], [[], clean]);
     return started;
   };

@@ -14,36 +14,15 @@ import {
 } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { afterEach, before, beforeEach, describe, it } from 'node:test';
-import { type DiskSupport, unavailable } from '../../services/lxc-svc/disk-support.ts';
 import { StepFailure } from '../../services/lxc-svc/root-mounts.ts';
 import type { Disk } from '../../shared/schema/storage.ts';
 import { reexecInNamespaces } from '../kit/namespaced.ts';
 import { type DiskRig, openDiskRig } from './disk-rig.ts';
 import { makeContainer, mountOf, RUNDIR, STORAGE, traces } from './rig.ts';
+import { CRYPT, IMAGE, SWAP, ZRAM } from './sample-disks.ts';
 
 reexecInNamespaces(import.meta.filename);
 
-const CRYPT: Disk = {
-  kind: 'crypt',
-  name: 'secret',
-  keySource: 'file',
-  key: 'key1',
-  image: '/storage/crypt/disk1.img',
-  mebibytes: 2,
-};
-const SWAP: Disk = { kind: 'swap', name: 'swap', backing: { kind: 'file', path: '/storage/swap/file', mebibytes: 1 } };
-const IMAGE: Disk = {
-  kind: 'fileSystem',
-  name: 'data',
-  format: 'ext4',
-  backing: { kind: 'file', path: '/storage/images/data.img', mebibytes: 2 },
-};
-const ZRAM: Disk = {
-  kind: 'fileSystem',
-  name: 'fast',
-  format: 'ext4',
-  backing: { kind: 'zram', settings: [['disksize', '8M']] },
-};
 const CRYPT_FOLDER = join(STORAGE, 'crypt');
 const OPEN = ['cryptsetup open', 'mkfs.ext4'];
 
@@ -382,24 +361,5 @@ describe('swap and plain disks', () => {
   it('says what is no block device', async () => {
     const backing = { kind: 'device' as const, path: '/dev/null' };
     await assert.rejects(mountOn('one', { ...IMAGE, backing }), failure(/^disk data: \/dev\/null is no block device/));
-  });
-});
-
-describe('what a machine lacks for a disk', () => {
-  const all: DiskSupport = { hasProgram: () => true, hasDeviceMapper: true, hasSwap: true, hasZram: true };
-  const zram: Disk = { kind: 'swap', name: 'z', backing: { kind: 'zram', settings: [['disksize', '4M']] } };
-
-  it('is named per disk', () => {
-    for (const disk of [CRYPT, SWAP, IMAGE, zram]) assert.deepEqual(unavailable(disk, all), []);
-    const reason = (disk: Disk, host: Partial<DiskSupport>) => unavailable(disk, { ...all, ...host })[0]?.reason;
-    assert.match(reason(CRYPT, { hasDeviceMapper: false }) ?? '', /no device-mapper/);
-    assert.equal(reason(CRYPT, { hasProgram: (name) => name !== 'cryptsetup' }), 'cryptsetup not installed');
-    assert.match(reason(SWAP, { hasSwap: false }) ?? '', /no swap/);
-    assert.match(reason(zram, { hasZram: false }) ?? '', /no zram/);
-    assert.equal(
-      reason({ ...CRYPT, keySource: 'caam-tagged' }, { hasProgram: () => false })?.includes('caam-keygen'),
-      true,
-    );
-    assert.equal(reason({ kind: 'folder', name: 'f' }, { hasProgram: () => false, hasDeviceMapper: false }), undefined);
   });
 });

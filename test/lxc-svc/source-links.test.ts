@@ -1,44 +1,26 @@
 // A container leaves links in folders of the host that it writes: none of them leads Berth, which follows paths as root, elsewhere on the host.
 import assert from 'node:assert/strict';
 import { execFileSync } from 'node:child_process';
-import { mkdirSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
+import { mkdirSync, rmSync, symlinkSync } from 'node:fs';
 import { join } from 'node:path';
-import { after, before, describe, it } from 'node:test';
+import { before, describe, it } from 'node:test';
 import { createSources, dropSources, type MountSource } from '../../services/lxc-svc/mount-sources.ts';
 import { readMountTable } from '../../services/lxc-svc/mount-table.ts';
 import { reexecInNamespaces } from '../kit/namespaced.ts';
-import { openRig, type Rig, RUNDIR, STORAGE, startOf, traces } from './rig.ts';
-import { allOf, end as endScripted, makeScripted, runToTheEnd as runScripted, writeFiles } from './scripted.ts';
+import { HOST, useHostFolder } from './host-folder.ts';
+import { RUNDIR, STORAGE, startOf, traces } from './rig.ts';
+import { allOf, makeScripted, writeFiles } from './scripted.ts';
 
 reexecInNamespaces(import.meta.filename);
 
-/** Of the host; what a link leads to depends on who follows it, so a container makes a folder of that name, too. */
-const HOST = '/mnt/of-host';
-
-let rig: Rig;
-before(async () => {
-  rig = await openRig();
-  await rig.spawn();
-  // Of this namespace alone.
-  execFileSync('mount', ['-t', 'tmpfs', 'host', '/mnt']);
-  mkdirSync(HOST);
-  writeFileSync(join(HOST, 'shadow'), 'the host’s\n');
-});
-after(async () => {
-  await rig.close();
-});
-
-const value: Rig['value'] = (answer) => rig.value(answer);
-const runToTheEnd = (container: string, wanted: ReturnType<typeof allOf>) => runScripted(rig, container, wanted);
-const end = (container: string) => endScripted(rig, container);
-const hosts = (): string => readFileSync(join(HOST, 'shadow'), 'utf8');
+const { rig, value, runToTheEnd, end, hosts } = useHostFolder();
 
 describe('sources below a folder of the host that a container writes', () => {
   const refusal = async (container: string): Promise<readonly string[]> => {
-    value(await rig.lxc.mount(allOf(container)));
-    const answer = await rig.lxc.start(startOf(container));
+    value(await rig().lxc.mount(allOf(container)));
+    const answer = await rig().lxc.start(startOf(container));
     assert.ok(!answer.ok && answer.error.code === 'START_FAILED');
-    value(await rig.lxc.unmount({ container }));
+    value(await rig().lxc.unmount({ container }));
     return [answer.error.step, answer.error.reason];
   };
 
@@ -104,9 +86,9 @@ describe('sources that are Berth’s own folders', () => {
       '/exports/owns/etc/app sub none bind,rw,create=dir 0 0',
     ]);
     const wanted = allOf('owns', [{ name: 'data', persistence: 'boot' }], ['data', 'etc/app/conf']);
-    value(await rig.lxc.mount(wanted));
+    value(await rig().lxc.mount(wanted));
     mkdirSync(join(RUNDIR, 'lxc/owns/rootfs/etc/app/conf'), { recursive: true });
-    value(await rig.lxc.unmount({ container: 'owns' }));
+    value(await rig().lxc.unmount({ container: 'owns' }));
     const text = await runToTheEnd('owns', wanted);
     assert.deepEqual(text.match(/^wrote .*$/gm), ['wrote exp/data/x', 'wrote its/x']);
     assert.match(text, /rmdir: .*Read-only/);

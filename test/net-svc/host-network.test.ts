@@ -3,17 +3,14 @@ import { mkdirSync, readFileSync, rmdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { beforeEach, describe, it } from 'node:test';
 import { attach } from '../../services/net-svc/attachments.ts';
-import { iptables, nftables } from '../../services/net-svc/nat-command.ts';
 import { NetFailure } from '../../services/net-svc/net-failure.ts';
 import { eventually, PATIENCE_MS } from '../kit/eventually.ts';
 import { reexecInNamespaces } from '../kit/namespaced.ts';
-import { clear, FORWARD, makeOutside, missing, namespaces, OUTSIDE_ADDRESS, restart } from './host.ts';
+import { clear, FORWARD, makeOutside, namespaces, OUTSIDE_ADDRESS, restart } from './host.ts';
 import { addresses, internal, ipv6Addresses, lab, leaseOf, link, links, pings, reaches, run } from './kernel.ts';
 import { quiet, watchNetwork, watchRules } from './watchers.ts';
 
 reexecInNamespaces(import.meta.filename);
-
-const broken = missing('nftables', 'nft: not installed');
 
 beforeEach(clear);
 
@@ -311,57 +308,6 @@ describe('net.configure', () => {
   });
 });
 
-for (const backend of [nftables, iptables]) {
-  describe(`NAT through ${backend.name}`, () => {
-    it('lets a pool with NAT reach the outside, and one without not; one rule after any number of restarts', async () => {
-      const outside = makeOutside();
-      for (let start = 0; start < 3; start++) {
-        const net = restart([backend]);
-        assert.equal(await net.configure([internal, lab]), backend.name);
-        assert.equal(net.lines.includes(`setup NAT (${backend.name}) for pool internal`), start === 0);
-      }
-      attach(namespaces, 'c', [leaseOf(internal, 'c', 2)]);
-      attach(namespaces, 'd', [leaseOf(lab, 'd', 2)]);
-      assert.ok(reaches(outside, namespaces.pathOf('c')));
-      assert.ok(!pings(outside, namespaces.pathOf('d')));
-      assert.ok(reaches('10.0.6.1', namespaces.pathOf('d')));
-      assert.equal(run(['nft', 'list', 'ruleset']).match(/masquerade/g)?.length, 1);
-    });
-
-    it('leaves nothing of itself when the other one takes over', async () => {
-      await restart([backend]).configure([internal]);
-      const other = backend === nftables ? iptables : nftables;
-      assert.equal(await restart([other]).configure([internal]), other.name);
-      assert.equal(run(['nft', 'list', 'ruleset']).match(/masquerade/g)?.length, 1);
-      await restart([other]).configure([]);
-      assert.doesNotMatch(run(['nft', 'list', 'ruleset']), /masquerade|berth|BERTH/);
-    });
-  });
-}
-
-describe('NAT that does not work', () => {
-  it('falls back to the next back end', async () => {
-    const net = restart([broken, iptables]);
-    assert.equal(await net.configure([internal]), 'iptables');
-    assert.deepEqual(net.healthReasons(), []);
-    assert.ok(net.lines.some((line) => line.includes('setup NAT (iptables) for pool internal')));
-  });
-
-  it('is unavailable, warned of and a health reason when none is left; local traffic works', async () => {
-    const net = restart([broken]);
-    assert.equal(await net.configure([internal, lab]), 'unavailable');
-    assert.deepEqual(
-      net.healthReasons().map(({ code, subject }) => ({ code, subject })),
-      [{ code: 'NAT_UNAVAILABLE', subject: 'pool internal' }],
-    );
-    assert.ok(net.lines.some((line) => line.startsWith('no NAT for pool internal')));
-    attach(namespaces, 'c', [leaseOf(internal, 'c', 2)]);
-    assert.ok(reaches('10.0.5.1', namespaces.pathOf('c')));
-    await net.configure([lab]);
-    assert.deepEqual(net.healthReasons(), []);
-  });
-});
-
 describe('pools', () => {
   it('reach each other, and are reached by who knows a way to them, unless the table of the README keeps one apart', async () => {
     makeOutside();
@@ -379,23 +325,5 @@ describe('pools', () => {
     assert.ok(!pings('10.0.5.2', d ?? ''));
     assert.ok(reaches('10.0.6.1', d ?? ''));
     assert.ok(reaches(OUTSIDE_ADDRESS, c ?? ''));
-  });
-});
-
-describe('forwarding that cannot be switched on', () => {
-  it('is warned of and a health reason; the rest is there', async () => {
-    run(['mount', '--bind', FORWARD, FORWARD]);
-    run(['mount', '-o', 'remount,bind,ro', FORWARD]);
-    const net = restart();
-    assert.equal(await net.configure([internal]), 'nftables');
-    run(['umount', FORWARD]);
-    assert.deepEqual(
-      net.healthReasons().map(({ code }) => code),
-      ['FORWARDING_OFF'],
-    );
-    assert.ok(net.lines.some((line) => /ip_forward: EROFS/.test(line)));
-    assert.ok(link('pvbr0'));
-    await net.configure([internal]);
-    assert.deepEqual(net.healthReasons(), []);
   });
 });

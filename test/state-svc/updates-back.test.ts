@@ -24,6 +24,16 @@ import {
 const open = deviceForEach();
 
 describe('an update that does not make it', () => {
+  /** Of `b`, whose only retry is after a second. */
+  const exhausts = async (it: Device): Promise<void> => {
+    await it.until(async () => (await progressOf(it, 'locals/x')).status === 'TESTING');
+    await it.untilStatus('b', 'STARTED');
+    it.world.exit('b', FAILED);
+    await it.untilStatus('b', 'RECOVERING');
+    it.clock.advance(1000);
+    await it.untilStatus('b', 'STARTED');
+    it.world.exit('b', FAILED);
+  };
   const wrong: Readonly<
     Record<string, readonly [Record<string, ContainerSpec>, (it: Device) => void | Promise<void>, string]>
   > = {
@@ -51,15 +61,7 @@ describe('an update that does not make it', () => {
         ...THREE,
         b: { ...APP, auto_recovery: { policy: 'always', max_retries: 1, retry_delay: 1, backoff_policy: 'reboot' } },
       },
-      async (it) => {
-        await it.until(async () => (await progressOf(it, 'locals/x')).status === 'TESTING');
-        await it.untilStatus('b', 'STARTED');
-        it.world.exit('b', FAILED);
-        await it.untilStatus('b', 'RECOVERING');
-        it.clock.advance(1000);
-        await it.untilStatus('b', 'STARTED');
-        it.world.exit('b', FAILED);
-      },
+      exhausts,
       'A container could not be started',
     ],
     'a container whose retries are used up, also when it is to be tried again later': [
@@ -67,15 +69,7 @@ describe('an update that does not make it', () => {
         ...THREE,
         b: { ...APP, auto_recovery: { policy: 'always', max_retries: 1, retry_delay: 1, backoff_policy: '10min' } },
       },
-      async (it) => {
-        await it.until(async () => (await progressOf(it, 'locals/x')).status === 'TESTING');
-        await it.untilStatus('b', 'STARTED');
-        it.world.exit('b', FAILED);
-        await it.untilStatus('b', 'RECOVERING');
-        it.clock.advance(1000);
-        await it.untilStatus('b', 'STARTED');
-        it.world.exit('b', FAILED);
-      },
+      exhausts,
       'A container could not be started',
     ],
     'a container that is not its own any more': [
