@@ -91,9 +91,7 @@ export function openStepStore(storage: string, log: Logger): StepStore {
 
   const store: StepStore = {
     async open() {
-      for (const folder of folders) {
-        await takeBack(folder).catch((error: unknown) => log.warn(`${folder} was not tidied up: ${String(error)}`));
-      }
+      for (const folder of folders) await takeBack(folder, log);
     },
     async list() {
       const found = new Map<string, string>();
@@ -166,7 +164,7 @@ export function openStepStore(storage: string, log: Logger): StepStore {
         await syncPath(dirname(trail(name)));
         return true;
       } finally {
-        await takeBack(dirname(trail(name)));
+        await takeBack(dirname(trail(name)), log);
       }
     },
     replaceState: (name, text) => writeAtomically(join(trail(name), '.pvr/json'), text),
@@ -184,16 +182,25 @@ export function openStepStore(storage: string, log: Logger): StepStore {
   return store;
 }
 
-/** What is half made is removed; what was to be replaced and was not comes back. */
-async function takeBack(folder: string): Promise<void> {
-  for (const name of entries(folder)) {
-    // Others make theirs here as well: berth pack.
-    const [, original, what] = /^\.(.+)\.(making|replaced)$/.exec(name) ?? [];
-    if (original === undefined) continue;
-    const isLost = what === REPLACED && !exists(join(folder, original));
-    if (isLost) await rename(join(folder, name), join(folder, original));
-    else await rm(join(folder, name), { recursive: true, force: true });
+/** What is half made is removed; what was to be replaced and was not comes back. What stays is told, and keeps nothing else. Never rejects. */
+async function takeBack(folder: string, log: Logger): Promise<void> {
+  const tell = (path: string, error: unknown): void => log.warn(`${path} was not tidied up: ${String(error)}`);
+  try {
+    for (const name of entries(folder)) {
+      await takeBackOne(folder, name).catch((error: unknown) => tell(join(folder, name), error));
+    }
+  } catch (error) {
+    tell(folder, error);
   }
+}
+
+async function takeBackOne(folder: string, name: string): Promise<void> {
+  // Others make theirs here as well: berth pack.
+  const [, original, what] = /^\.(.+)\.(making|replaced)$/.exec(name) ?? [];
+  if (original === undefined) return;
+  const isLost = what === REPLACED && !exists(join(folder, original));
+  if (isLost) await rename(join(folder, name), join(folder, original));
+  else await rm(join(folder, name), { recursive: true, force: true });
 }
 
 /** Whole and on disk when it resolves. */

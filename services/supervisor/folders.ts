@@ -25,10 +25,19 @@ export function isClosedFolder(path: string): boolean {
   return stat?.isDirectory() === true && (stat.mode & SEARCH_BY_OTHERS) === 0;
 }
 
-/** Everything below `path` that belongs to somebody else becomes `uid`'s: a revision that root has just packed, a storage from another machine. */
+const OWNER_ALL = 0o700;
+const OWNER_READS = 0o400;
+
+/**
+ * Everything below `path` that belongs to somebody else becomes `uid`'s: a revision that root has just packed, a storage from another machine.
+ * Root could do without modes, and Pantavisor made folders that only root gets into (1204); their new owner cannot.
+ */
 function giveTree(path: string, uid: number, others: ReadonlySet<string>): void {
   const stat = lstatSync(path);
   if (stat.uid !== uid || stat.gid !== uid) lchownSync(path, uid, uid);
+  const needed = stat.isDirectory() ? OWNER_ALL : stat.isFile() ? OWNER_READS : 0;
+  // Without setuid and setgid, which the change of owner has cleared.
+  if ((stat.mode & needed) !== needed) chmodSync(path, (stat.mode & 0o1777) | needed);
   if (!stat.isDirectory()) return;
   for (const entry of readdirSync(path)) {
     const below = join(path, entry);

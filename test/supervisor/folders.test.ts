@@ -1,6 +1,6 @@
 // The folders that services own: made, given to their users, and nothing else touched.
 import assert from 'node:assert/strict';
-import { chownSync, mkdirSync, mkdtempSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { chmodSync, chownSync, mkdirSync, mkdtempSync, rmSync, statSync, symlinkSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { after, before, describe, it } from 'node:test';
@@ -43,6 +43,22 @@ describe('supervisor.folders', () => {
     prepare();
     assert.equal(statSync(object).ctimeMs, before.ctimeMs);
     assert.equal(statSync(join(folder, 'storage/objects/incoming')).ctimeMs, incoming.ctimeMs);
+  });
+
+  it('opens to its owner what Pantavisor closed to all but root', () => {
+    const progress = fileOf(0, 'storage/trails/3/.pv/progress');
+    const [closed, readOnly] = [fileOf(0, 'storage/cache/usrmeta/key'), fileOf(0, 'storage/objects/ef')];
+    // 644 as a decimal number, where there was no such folder before.
+    chmodSync(dirname(progress), 0o1204);
+    chmodSync(closed, 0);
+    chmodSync(readOnly, 0o444);
+    const outside = fileOf(0, 'outside');
+    chmodSync(outside, 0);
+    symlinkSync(outside, join(folder, 'storage/trails/3/link'));
+    prepare();
+    const modeOf = (path: string): number => statSync(path).mode & 0o7777;
+    assert.equal(modeOf(dirname(progress)), 0o1704);
+    assert.deepEqual([closed, readOnly, outside].map(modeOf), [0o400, 0o444, 0]);
   });
 
   it('lets the group of another service write into a folder that is shared with it, also one that this service owned before', () => {
