@@ -28,7 +28,8 @@ function readCache(bundle: string): Buffer | undefined {
 export function compile(bundle: string, cachedData: Buffer | undefined): Script {
   // esbuild writes nothing but ASCII, which takes half the memory as such.
   const source = `${HEAD}${readFileSync(bundle, 'latin1')}${TAIL}`;
-  const where = { filename: bundle, columnOffset: -HEAD.length };
+  // V8 keeps the name with the code, and a bundle is built, packed and installed in folders that differ.
+  const where = { filename: basename(bundle), columnOffset: -HEAD.length };
   return new Script(source, cachedData === undefined ? where : { ...where, cachedData });
 }
 

@@ -1,7 +1,7 @@
 // Bundles that are started from compiled code: it is used when it fits, and nothing depends on it.
 import assert from 'node:assert/strict';
 import { spawnSync } from 'node:child_process';
-import { mkdtempSync, readdirSync, rmSync, statSync, truncateSync, utimesSync, writeFileSync } from 'node:fs';
+import { cpSync, mkdtempSync, readdirSync, rmSync, statSync, truncateSync, utimesSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import process from 'node:process';
@@ -161,5 +161,20 @@ describe('boot.load-bundle', () => {
     const { stderr } = run(bundle);
     rehearse(bundle);
     assert.equal(/thing-svc\.js:1:\d+/.exec(run(bundle).stderr)?.[0], /thing-svc\.js:1:\d+/.exec(stderr)?.[0]);
+  });
+
+  it('names in a stack no folder where the bundle was before it came here', () => {
+    write("function f() { console.log(new Error('here').stack); }\nf();\n", BEFORE);
+    assert.equal(rehearse(bundle).status, 0);
+    utimesSync(kept(), AFTER, AFTER);
+    const moved = mkdtempSync(join(tmpdir(), 'berth-boot-'));
+    try {
+      cpSync(folder, moved, { recursive: true, preserveTimestamps: true });
+      const { stdout } = run(join(moved, 'thing-svc.js'));
+      assert.match(stdout, /at f \(thing-svc\.js:1:\d+\)/);
+      assert.ok(!stdout.includes(folder), stdout);
+    } finally {
+      rmSync(moved, { recursive: true });
+    }
   });
 });
