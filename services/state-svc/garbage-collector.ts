@@ -1,4 +1,4 @@
-// Collects what nobody needs any more: on command, before an upload that lacks room, and when the storage is fuller than it may be.
+// Collects what nobody needs any more: on command, before an upload that lacks room, and when too little of the storage is free.
 import type { Logger } from '../../shared/log/logger.ts';
 import { MAX_NAMED } from './boot-state.ts';
 import type { Clock } from './clock.ts';
@@ -13,7 +13,7 @@ import type { StorageRoom } from './storage-room.ts';
 export interface GarbageSettings {
   readonly keepFactory: boolean;
   readonly deferMs: number;
-  /** Of the storage, the part from which on it is collected by itself, 0–100; 0: never. */
+  /** Of the storage, the part that is to be free beyond what is kept in reserve, or it is collected by itself, 0–100; 0: never. */
   readonly thresholdPercent: number;
 }
 
@@ -29,7 +29,7 @@ export interface GarbageContext {
 export interface GarbageCollector {
   /** Answers the bytes that are free because of it. Rejects when the storage cannot be read. */
   collect(): Promise<number>;
-  /** From now on it looks by itself how full the storage is. */
+  /** From now on it looks by itself how much of the storage is free. */
   watch(): void;
   close(): void;
 }
@@ -92,7 +92,7 @@ export function createGarbageCollector(context: GarbageContext): GarbageCollecto
   const look = async (): Promise<void> => {
     const { thresholdPercent } = context.settings();
     try {
-      if (thresholdPercent > 0 && (await room.usedPercent()) >= thresholdPercent) await collect();
+      if (thresholdPercent > 0 && (await room.availablePercent()) < thresholdPercent) await collect();
     } catch (error) {
       log.warn(`garbage cannot be collected: ${String(error)}`);
     }

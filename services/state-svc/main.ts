@@ -88,12 +88,13 @@ void runService(stateContract, 'state', async ({ channel, launch, log }) => {
     nothingRuns: launch.nothingRuns === true,
   });
   runner = running;
+  const reservedPercent = () => settings.value('PV_STORAGE_GC_RESERVED');
   const desk = await openDesk({
     storage: launch.storage,
     store,
     steps,
     log,
-    reservedPercent: () => settings.value('PV_STORAGE_GC_RESERVED'),
+    reservedPercent,
     usedFor: (name) => running.updates.usedFor(name),
     makeRoom: () => garbage.makeRoom(),
   });
@@ -102,6 +103,7 @@ void runService(stateContract, 'state', async ({ channel, launch, log }) => {
     clock: systemClock,
     log,
     storage: launch.storage,
+    reservedPercent,
     needed: () => running.updates.needed(),
     settings: () => ({
       keepFactory: settings.value('PV_STORAGE_GC_KEEP_FACTORY'),

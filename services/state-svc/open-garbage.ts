@@ -10,11 +10,12 @@ export interface OpenGarbage extends GarbageCollector {
 
 export interface OpenGarbageContext extends Pick<GarbageContext, 'desk' | 'clock' | 'log' | 'settings' | 'needed'> {
   readonly storage: string;
+  /** Of the file system, kept free: storage.gc.reserved. */
+  readonly reservedPercent: () => number;
 }
 
-export function openGarbage({ storage, ...context }: OpenGarbageContext): OpenGarbage {
-  // Of the room only how much is used is asked: what is kept in reserve is no matter here.
-  const room = createStorageRoom(join(storage, 'objects'), () => 0);
+export function openGarbage({ storage, reservedPercent, ...context }: OpenGarbageContext): OpenGarbage {
+  const room = createStorageRoom(join(storage, 'objects'), reservedPercent);
   const collector = createGarbageCollector({ ...context, room });
   return {
     ...collector,

@@ -202,7 +202,7 @@ export const KEYS = {
   PV_STORAGE_GC_THRESHOLD: key(percent, '0', {
     alias: 'storage.gc.threshold',
     userMeta: true,
-    job: 'of the storage, the used part from which on garbage is collected by itself; 0: never',
+    job: 'of the storage, what must be free beyond the reserve, or garbage is collected by itself; 0: never',
   }),
   PV_STORAGE_LOGTEMPSIZE: key(text, '', { alias: 'storage.logtempsize' }),
   PV_STORAGE_MNTPOINT: key(text, '', {

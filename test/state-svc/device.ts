@@ -232,6 +232,7 @@ export async function createDevice(
         clock,
         log,
         storage,
+        reservedPercent: () => 0,
         needed: () => started.updates.needed(),
         settings: () => ({ keepFactory: false, deferMs: GARBAGE_DEFER_MS, thresholdPercent: 0 }),
       });

@@ -1,4 +1,4 @@
-// Garbage that is collected by itself because the storage is fuller than it may be: looked at by the clock, which the test holds.
+// Garbage that is collected by itself because too little of the storage is free: looked at by the clock, which the test holds.
 import assert from 'node:assert/strict';
 import { existsSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -21,7 +21,7 @@ describe('the garbage threshold', () => {
   let storage: string;
   let clock: TestClock;
   let collector: GarbageCollector;
-  let usedPercent: () => Promise<number>;
+  let availablePercent: () => Promise<number>;
   let thresholdPercent: number;
   let looks: number;
   let warnings: string[];
@@ -36,8 +36,8 @@ describe('the garbage threshold', () => {
     for (const name of ['0', 'locals/left']) await writeRevision(storage, name, stateOf({ a: {} }, {}));
     writeFileSync(garbage(), 'nobody has it');
     clock = createTestClock();
-    [looks, warnings, thresholdPercent] = [0, [], 80];
-    usedPercent = async () => 79;
+    [looks, warnings, thresholdPercent] = [0, [], 20];
+    availablePercent = async () => 20;
     const log: Logger = { ...silentLogger, warn: (message) => void warnings.push(message) };
     stuck = new Set();
     const unlessStuck =
@@ -64,9 +64,9 @@ describe('the garbage threshold', () => {
       settings: () => ({ keepFactory: false, deferMs: 0, thresholdPercent }),
       room: {
         availableBytes: async () => 0,
-        usedPercent: async () => {
+        availablePercent: async () => {
           looks += 1;
-          return await usedPercent();
+          return await availablePercent();
         },
       },
     });
@@ -82,7 +82,7 @@ describe('the garbage threshold', () => {
     await eventually('the next look', 20_000, () => clock.armed().length === 1);
   };
 
-  it('is looked at every half minute from the first watch on, and what nobody needs goes once it is reached', async () => {
+  it('is looked at every half minute from the first watch on, and what nobody needs goes once less than that is free', async () => {
     assert.deepEqual(clock.armed(), []);
     collector.watch();
     assert.deepEqual(clock.armed(), [LOOK_MS]);
@@ -91,7 +91,7 @@ describe('the garbage threshold', () => {
     await look();
     assert.equal(looks, 1);
     assert.ok(existsSync(garbage()));
-    usedPercent = async () => 80;
+    availablePercent = async () => 19.9;
     await look();
     assert.ok(!existsSync(garbage()));
     assert.ok(!existsSync(leftRevision()));
@@ -102,8 +102,8 @@ describe('the garbage threshold', () => {
     );
   });
 
-  it('is never reached at 0, and counts from the next look on when it is changed', async () => {
-    usedPercent = async () => 100;
+  it('collects nothing at 0, and counts from the next look on when it is changed', async () => {
+    availablePercent = async () => 0;
     thresholdPercent = 0;
     collector.watch();
     await look();
@@ -115,18 +115,18 @@ describe('the garbage threshold', () => {
   });
 
   it('is looked at again after a look that failed', async () => {
-    usedPercent = () => Promise.reject(new Error('no such disk'));
+    availablePercent = () => Promise.reject(new Error('no such disk'));
     collector.watch();
     await look();
     assert.match(warnings.join(), /garbage cannot be collected: Error: no such disk/);
-    usedPercent = async () => 90;
+    availablePercent = async () => 10;
     await look();
     assert.ok(!existsSync(garbage()));
   });
 
   it('is looked at one time after the other, however long one takes, and not after the end', async () => {
     let go: (percent: number) => void = () => undefined;
-    usedPercent = () =>
+    availablePercent = () =>
       new Promise((resolve) => {
         go = resolve;
       });
@@ -135,7 +135,7 @@ describe('the garbage threshold', () => {
     await eventually('the look', 20_000, () => looks === 1);
     assert.deepEqual(clock.armed(), []);
     collector.close();
-    go(100);
+    go(0);
     await eventually('what the look finds is collected', 20_000, () => !existsSync(garbage()));
     await collector.collect();
     assert.deepEqual(clock.armed(), []);
