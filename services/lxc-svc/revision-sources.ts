@@ -6,6 +6,7 @@ import { readStateDocument } from '../../shared/revision/state-document.ts';
 import { writtenSources } from './host-sources.ts';
 import { readOwnConfig } from './own-config.ts';
 import { type Places, trailPath } from './places.ts';
+import { withStorageSources } from './storage-sources.ts';
 
 /** Never throws: whose configuration cannot be read is not started. */
 export type RevisionSources = (revision: string) => readonly string[];
@@ -55,7 +56,7 @@ function readSources(places: Places, revision: string): ReadSources {
   const readContainer = (container: string, config: string): void => {
     const { entries, problems } = readOwnConfig(trailPath(places, revision, container, config));
     if (problems.length > 0) isWhole = false;
-    for (const source of writtenSources(entries)) found.add(source);
+    for (const source of writtenSources(withStorageSources(entries, places))) found.add(source);
   };
   attempt(() => {
     for (const [container, config] of configsOf(places, revision)) attempt(() => readContainer(container, config));

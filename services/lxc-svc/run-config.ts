@@ -22,6 +22,7 @@ import { containerPlaces, type Places, storageRoots, trailPath, writtenPlaces } 
 import type { MountRecord } from './record-store.ts';
 import type { RevisionSources } from './revision-sources.ts';
 import { failingStep, StepFailure } from './root-mounts.ts';
+import { withStorageSources } from './storage-sources.ts';
 
 export interface RunSettings {
   readonly container: string;
@@ -67,11 +68,11 @@ export function writeRunConfig(places: Places, mounted: MountRecord, run: RunSet
   if (init !== undefined) throw new StepFailure('init', init);
   const pantavisor = pantavisorSources(places, { ...owner, roles: run.roles }, run.socketFolder);
   preparePantavisor(pantavisor, run.logUid);
+  const lines = withStorageSources(own.entries, places);
   // Its own ones, too, where the revision's state cannot be read.
-  const written = () =>
-    writtenFolders(writtenPlaces(places), [...run.written(revision), ...writtenSources(own.entries)]);
+  const written = () => writtenFolders(writtenPlaces(places), [...run.written(revision), ...writtenSources(lines)]);
   const generated = failingStep('volumes', () =>
-    containerConfig(withHostSources(own.entries, written, its.sources), {
+    containerConfig(withHostSources(lines, written, its.sources), {
       ...run,
       pantavisor,
       rootfs: its.rootfs,

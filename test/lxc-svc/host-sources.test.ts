@@ -112,14 +112,21 @@ describe('lxc-svc.hostSources', () => {
 
   it('are written by any container of a revision whose configuration can be read', () => {
     const trail = join(folder, 'trails/1');
-    const state = { 'a/run.json': {}, 'b/run.json': { config: 'other.conf' }, 'c/run.json': {}, 'd/run.json': [] };
-    for (const each of ['.pvr', 'a', 'b']) mkdirSync(join(trail, each), { recursive: true });
+    const state = {
+      'a/run.json': {},
+      'b/run.json': { config: 'other.conf' },
+      'c/run.json': {},
+      'd/run.json': [],
+      'e/run.json': {},
+    };
+    for (const each of ['.pvr', 'a', 'b', 'e']) mkdirSync(join(trail, each), { recursive: true });
     writeFileSync(join(trail, '.pvr/json'), JSON.stringify(state));
     writeFileSync(join(trail, 'a/lxc.container.conf'), 'lxc.mount.entry = /a x none bind\n');
     writeFileSync(join(trail, 'b/other.conf'), 'lxc.mount.fstab = fstab\n');
     writeFileSync(join(trail, 'b/fstab'), '/b x none bind\n/a x none bind\n');
+    writeFileSync(join(trail, 'e/lxc.container.conf'), 'lxc.mount.entry = /storage/e x none bind\n');
     const sources = createRevisionSources({ rundir: '/none', storage: folder, tree: '0' });
-    assert.deepEqual(sources('1'), ['/a', '/b']);
+    assert.deepEqual(sources('1'), ['/a', '/b', join(folder, 'e')]);
     assert.deepEqual(sources('2'), []);
   });
 

@@ -1,7 +1,7 @@
 // A container leaves links in folders of the host that it writes: none of them leads Berth, which follows paths as root, elsewhere on the host.
 import assert from 'node:assert/strict';
 import { execFileSync } from 'node:child_process';
-import { mkdirSync, rmSync, symlinkSync } from 'node:fs';
+import { mkdirSync, readFileSync, rmSync, symlinkSync } from 'node:fs';
 import { join } from 'node:path';
 import { before, describe, it } from 'node:test';
 import { createSources, dropSources, type MountSource } from '../../services/lxc-svc/mount-sources.ts';
@@ -15,15 +15,15 @@ reexecInNamespaces(import.meta.filename);
 
 const { rig, value, runToTheEnd, end, hosts } = useHostFolder();
 
-describe('sources below a folder of the host that a container writes', () => {
-  const refusal = async (container: string): Promise<readonly string[]> => {
-    value(await rig().lxc.mount(allOf(container)));
-    const answer = await rig().lxc.start(startOf(container));
-    assert.ok(!answer.ok && answer.error.code === 'START_FAILED');
-    value(await rig().lxc.unmount({ container }));
-    return [answer.error.step, answer.error.reason];
-  };
+const refusal = async (container: string): Promise<readonly string[]> => {
+  value(await rig().lxc.mount(allOf(container)));
+  const answer = await rig().lxc.start(startOf(container));
+  assert.ok(!answer.ok && answer.error.code === 'START_FAILED');
+  value(await rig().lxc.unmount({ container }));
+  return [answer.error.step, answer.error.reason];
+};
 
+describe('sources below a folder of the host that a container writes', () => {
   it('are no folder of the host where the container has left a link', async () => {
     mkdirSync('/mnt/nest/sub', { recursive: true });
     makeScripted('nests', `echo its >/conf/shadow; busybox rm -rf /data/sub; busybox ln -s ${HOST} /data/sub`, [
@@ -73,6 +73,38 @@ describe('sources below a folder of the host that a container writes, in which t
     ]);
     assert.match(await runToTheEnd('linked', allOf('linked')), /^twelve\n\/c\/releases\n\/lo\/ifindex$/m);
     await end('linked');
+  });
+});
+
+describe('sources below /storage', () => {
+  it('are in the storage folder, wherever that is', async () => {
+    makeScripted('stores', 'ls /storage/trails/0/stores; cat /note; echo new >/storage/of-stores', [
+      '/storage storage none bind,rw,create=dir 0 0',
+      '/storage/cache/note note none bind,ro,create=file 0 0',
+    ]);
+    writeFiles(join(STORAGE, 'cache'), { note: 'kept\n' });
+    assert.match(await runToTheEnd('stores', allOf('stores')), / root\.squashfs .*\nkept$/m);
+    await end('stores');
+    assert.equal(readFileSync(join(STORAGE, 'of-stores'), 'utf8'), 'new\n');
+  });
+
+  it('are no folder of the host where a container has left a link, in a volume or in the storage that it writes', async () => {
+    const links = ['data/sub', 'storage/cache/sub'].map((path) => `busybox ln -s ${HOST} /${path}`);
+    makeScripted('plants', links.join('; '), [
+      '/volumes/plants/data data none bind,create=dir 0 0',
+      '/storage storage none bind,rw,create=dir 0 0',
+    ]);
+    await runToTheEnd('plants', allOf('plants', [{ name: 'data', persistence: 'permanent' }]));
+    await end('plants');
+    for (const [container, below] of [
+      ['of-volume', 'disks/permanent/plants/data/sub'],
+      ['of-storage', 'cache/sub'],
+    ] as const) {
+      makeScripted(container, 'true', [`/storage/${below} conf none bind,create=dir 0 0`]);
+      const runs = ['plants', container].map((name) => [`${name}/run.json`, { name }]);
+      writeFiles(join(STORAGE, 'trails/0'), { '.pvr/json': JSON.stringify(Object.fromEntries(runs)) });
+      assert.deepEqual(await refusal(container), ['volumes', `${join(STORAGE, below)} is not there`]);
+    }
   });
 });
 
