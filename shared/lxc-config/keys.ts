@@ -22,8 +22,13 @@ const NEWER_KEYS: ReadonlyMap<string, string> = new Map([
   ['lxc.environment.runtime', '7.0'],
 ]);
 
-/** Followed by the name of a controller, a namespace, a limit, a kernel setting, or the number of an interface. */
-const FAMILIES = /^lxc\.(?:(?:cgroup2?|namespace\.share|prlimit|proc|sysctl)\..+|net\.\d+(?:\..+)?)$/;
+/** As /proc/<pid>/ns names them, which is how LXC wants them. */
+export const NAMESPACES: readonly string[] = ['user', 'mnt', 'pid', 'uts', 'ipc', 'net', 'cgroup', 'time'];
+
+/** Followed by the name of a controller, a limit, a kernel setting, a namespace, or the number of an interface. */
+const FAMILIES = new RegExp(
+  `^lxc\\.(?:(?:cgroup2?|prlimit|proc|sysctl)\\..+|namespace\\.share\\.(?:${NAMESPACES.join('|')})|net\\.\\d+(?:\\..+)?)$`,
+);
 
 /** Names of LXC 2, which LXC 3 took away (lxc-update-config(1)). */
 const RENAMED: readonly (readonly [RegExp, string])[] = [

@@ -1,5 +1,6 @@
 // Keys of the LXC configuration that are Berth's, and what a container's own file may say about them all the same; with it, values that LXC
 // would refuse. Pure.
+import { NAMESPACES } from './keys.ts';
 import type { LxcEntry, LxcProblem } from './parse.ts';
 import { readRootPath } from './root-path.ts';
 import { wrongValue } from './values.ts';
@@ -68,6 +69,12 @@ const RULES: readonly Rule[] = [
   },
   // The rules of pools have their own words for it: POOL_AND_BAKED.
   { keys: /^lxc\.net(?:\..+)?$/, networks: ['pool'], agrees: always, way: '' },
+  // Who is nobody on the host would not come through the folders that keep others from containers' files.
+  {
+    keys: /^lxc\.idmap$/,
+    agrees: never,
+    way: 'there are no user namespaces, and root in a container is uid 0 (PV_LXC_CAP_DROP takes what it may not)',
+  },
   { keys: /^lxc\.ephemeral$/, agrees: off, way: 'storage in run.json says what is kept (persistence "boot": nothing)' },
   {
     keys: /^lxc\.monitor\.unshare$/,
@@ -105,6 +112,8 @@ export function ownedConflicts(entries: readonly LxcEntry[], owner: ConfigOwner)
     if (wrong !== undefined) return [{ line, source, code: 'BAD_VALUE', reason: wrong }];
     if (key === 'lxc.rootfs.path') return rootConflicts(entry, owner);
     if (key === 'lxc.namespace.keep' || key === 'lxc.namespace.clone') return namespaceConflicts(entry, namespaces);
+    const unshared = UNSHARED.get(key);
+    if (unshared !== undefined) return [{ line, source, code: 'BAD_NAMESPACE', reason: `${key}: ${unshared}` }];
     if (key === 'lxc.mount.entry') return mountConflicts(entry);
     const rule = ruleOf(entry, owner.network);
     if (rule === undefined || rule.agrees(entry, owner)) return [];
@@ -136,14 +145,17 @@ function rootConflicts({ key, value, line, source }: LxcEntry, owner: ConfigOwne
   return refuse(`${unknown} is no volume of run.json, which has ${volumes?.join(', ')}; add it to volumes there`);
 }
 
-/** As /proc/<pid>/ns names them, which is how LXC 5 wants them. */
-const NAMESPACES = ['user', 'mnt', 'pid', 'uts', 'ipc', 'net', 'cgroup', 'time'];
-
 /** What all lines of a kind come to. */
 interface NamespaceLists {
   readonly keep: ReadonlySet<string>;
   readonly clone: ReadonlySet<string>;
 }
+
+/** Its root would be moved away under whoever it shares mounts with; into a user namespace that it is in, as all are in one, nobody can go. */
+const UNSHARED: ReadonlyMap<string, string> = new Map([
+  ['lxc.namespace.share.mnt', 'a container has its own mounts; remove the line'],
+  ['lxc.namespace.share.user', 'there are no user namespaces; remove the line'],
+]);
 
 function namespaceConflicts({ key, value, line, source }: LxcEntry, { keep, clone }: NamespaceLists): OwnedConflict[] {
   const refuse = (reason: string): OwnedConflict[] => [

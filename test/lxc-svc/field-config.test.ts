@@ -273,11 +273,11 @@ describe('a configuration that asks for what is Berth’s', () => {
   });
 
   it('has what LXC itself refuses in the answer', async () => {
-    makeContainer('refused', 'obedient', 'lxc.idmap = nonsense');
+    makeContainer('refused', 'obedient', 'lxc.seccomp.profile = /nowhere');
     value(await rig.lxc.mount(mountOf('refused')));
     const answer = await rig.lxc.start(startOf('refused'));
     assert.ok(!answer.ok && answer.error.code === 'START_FAILED');
-    assert.match(answer.error.reason, /idmap|id map/i);
+    assert.match(answer.error.reason, /seccomp/i);
     value(await rig.lxc.unmount({ container: 'refused' }));
   });
 });

@@ -31,6 +31,16 @@ describe('lxcConfig.keys', () => {
       ['2 write lxc.uts.name', '4 write lxc.net.0.link', '6 correct or remove the line'],
     );
   });
+
+  it('are those of namespaces that there are', () => {
+    const shares = (name: string) => `lxc.namespace.share.${name} = neighbour`;
+    assert.deepEqual(unknownKeys(entriesOf(['net', 'mnt', 'time'].map(shares).join('\n'))), []);
+    const text = ['network', 'foo', 'net.0'].map(shares).join('\n');
+    assert.deepEqual(
+      unknownKeys(entriesOf(text)).map(({ line }) => line),
+      [1, 2, 3],
+    );
+  });
 });
 
 describe('lxcConfig.keyTooNew', () => {
@@ -145,6 +155,9 @@ describe('lxcConfig.ownedConflicts', () => {
       ['lxc.namespace.keep = user mnt', /BAD_NAMESPACE .*remove mnt/],
       ['lxc.namespace.clone = pid', /BAD_NAMESPACE .*add mnt/],
       ['lxc.namespace.keep = users', /'users' is no namespace/],
+      ['lxc.namespace.share.mnt = /proc/1/ns/mnt', /BAD_NAMESPACE .*has its own mounts; remove the line/],
+      ['lxc.namespace.share.user = neighbour', /BAD_NAMESPACE .*no user namespaces; remove the line/],
+      ['lxc.idmap = u 0 100000 65536', /OWNED_KEY .*no user namespaces.*remove the line/],
       [
         'lxc.rootfs.path = overlayfs:/volumes/app/more.squashfs:/volumes/app/lxc-overlay/upper',
         /without root-volume root\.squashfs/,
@@ -164,6 +177,13 @@ describe('lxcConfig.ownedConflicts', () => {
   it('are two ways to choose namespaces, which LXC refuses together', () => {
     assert.match(conflicts('lxc.namespace.keep = user\nlxc.namespace.clone = mnt')[0] ?? '', /^2 .*not both/);
     assert.deepEqual(conflicts('lxc.namespace.keep = user\nlxc.namespace.keep =\nlxc.namespace.clone = mnt'), []);
+  });
+
+  it('are no namespaces that a container may share: none of these is the machine’s to lose', () => {
+    for (const name of ['pid', 'uts', 'ipc', 'cgroup', 'time'])
+      assert.deepEqual(conflicts(`lxc.namespace.share.${name} = neighbour`), [], name);
+    assert.deepEqual(conflicts('lxc.namespace.share.net = neighbour', { network: 'legacy' }), []);
+    assert.deepEqual(conflicts('lxc.namespace.share.mnt =\nlxc.idmap ='), []);
   });
 
   it('are network lines beside a network block, unless both say the same', () => {
