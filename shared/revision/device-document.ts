@@ -48,7 +48,7 @@ type GroupDocument = z.output<typeof groupDocument>;
 
 export interface Device {
   readonly groups: readonly Group[];
-  /** Nobody defined any, or just these: the defaults, with their rule for containers that name none. */
+  /** Nobody defined any, or those of the defaults' names: their rule for containers that name none holds. */
   readonly hasDefaultGroups: boolean;
   readonly pools: readonly Pool[];
   /** Also those that broke a rule: who names one of these names no unknown pool. */
@@ -72,6 +72,8 @@ const defaultGroup = (name: string, fields: Partial<Group> = {}): Group => ({
   autoRecovery: undefined,
   ...fields,
 });
+
+const namesIn = (list: readonly Group[]): readonly string[] => list.map(({ name }) => name);
 
 const DEFAULT_GROUPS: readonly Group[] = [
   defaultGroup('data', { statusGoal: 'MOUNTED' }),
@@ -114,7 +116,8 @@ export function readDevice(documents: ReadonlyMap<string, unknown>): Device {
   const known = { disks: diskList.disks, diskNames: diskList.names };
   return {
     groups: groupList.groups,
-    hasDefaultGroups: isDeepStrictEqual(groupList.groups, DEFAULT_GROUPS),
+    // By name: board supports bring the same four, without the timeout and the recovery that the defaults have here.
+    hasDefaultGroups: isDeepStrictEqual(namesIn(groupList.groups), namesIn(DEFAULT_GROUPS)),
     pools: pools.pools,
     poolNames: new Set(namesOf(documents.get('device.json'))),
     ...known,

@@ -109,8 +109,8 @@ interface Assigned {
 }
 
 /**
- * The group of each container, in their order. With the default groups, one that names none joins platform, except that the
- * first of them joins root when nobody names root. Codes: UNKNOWN_GROUP, GROUP_MISSING.
+ * The group of each container, in their order. With groups of the defaults' names, one that names none joins platform, except that
+ * the first of them joins root when nobody names root. Codes: UNKNOWN_GROUP, GROUP_MISSING.
  */
 function assignGroups(runs: readonly NamedRun[], device: Device): readonly Assigned[] {
   const rootIsNamed = runs.some(({ run }) => run !== undefined && groupNamed(run) === 'root');

@@ -70,6 +70,25 @@ describe('revision.groups', () => {
     assert.deepEqual(groupsOf(state(named('a', 'app'), container('b'))), { a: 'app', b: 'root' });
   });
 
+  it('does so with groups of the same four names, as board supports bring them', () => {
+    const four = [
+      { name: 'data', restart_policy: 'system', status_goal: 'MOUNTED' },
+      { name: 'root', restart_policy: 'system', status_goal: 'STARTED' },
+      { name: 'platform', restart_policy: 'system', status_goal: 'STARTED' },
+      { name: 'app', restart_policy: 'container', status_goal: 'STARTED' },
+    ];
+    const three = [named('a', 'root'), container('b'), container('c')];
+    for (const device of [{ 'groups.json': four }, own(four)]) {
+      assert.deepEqual(groupsOf(state(device, ...three)), { a: 'root', b: 'platform', c: 'platform' });
+    }
+    for (const others of [four.slice(1), four.toReversed()]) {
+      assert.deepEqual(problems(state(own(others), ...three)), [
+        'b/run.json.group GROUP_MISSING',
+        'c/run.json.group GROUP_MISSING',
+      ]);
+    }
+  });
+
   it('takes a runlevel for the group where none is named', () => {
     const level = (name: string, runlevel: string, run: object = {}) => container(name, { runlevel, ...run });
     assert.deepEqual(groupsOf(state(level('a', 'app'), level('b', 'root'), container('c'))), {
