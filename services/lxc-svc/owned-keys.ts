@@ -1,4 +1,5 @@
 // Leaves out what the container's own configuration says about things that are Berth's. Pure.
+import { isPantavisorKey } from '../../shared/lxc-config/keys.ts';
 import { isOwned, type NetworkKind } from '../../shared/lxc-config/owned-keys.ts';
 import type { ContainerNetwork } from '../../shared/schema/network.ts';
 import { type ConfigPart, placeOf } from './config-draft.ts';
@@ -15,7 +16,10 @@ export const withoutOwned: ConfigPart = (draft, { network }) => {
     entries: draft.entries.filter((entry) => !isOwned(entry, kind)),
     notes: [
       ...draft.notes,
-      ...dropped.map((entry) => `${placeOf(entry)} ${entry.key} = ${entry.value} dropped: Berth sets it`),
+      ...dropped.map((entry) => {
+        const why = isPantavisorKey(entry.key) ? 'LXC has no such key but on Pantavisor' : 'Berth sets it';
+        return `${placeOf(entry)} ${entry.key} = ${entry.value} dropped: ${why}`;
+      }),
     ],
   };
 };

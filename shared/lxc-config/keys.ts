@@ -22,6 +22,9 @@ const NEWER_KEYS: ReadonlyMap<string, string> = new Map([
   ['lxc.environment.runtime', '7.0'],
 ]);
 
+/** Only the LXC that Pantavisor brings has them; any other is given the configuration without. */
+const PANTAVISOR_KEYS: ReadonlySet<string> = new Set(['lxc.tty.min']);
+
 /** As /proc/<pid>/ns names them, which is how LXC wants them. */
 export const NAMESPACES: readonly string[] = ['user', 'mnt', 'pid', 'uts', 'ipc', 'net', 'cgroup', 'time'];
 
@@ -53,8 +56,12 @@ const RENAMED: readonly (readonly [RegExp, string])[] = [
   [/^lxc\.network\.(.+)$/, 'lxc.net.0.$1'],
 ];
 
+export function isPantavisorKey(key: string): boolean {
+  return PANTAVISOR_KEYS.has(key);
+}
+
 function isKnown(key: string): boolean {
-  return EXACT_KEYS.has(key) || NEWER_KEYS.has(key) || FAMILIES.test(key);
+  return EXACT_KEYS.has(key) || NEWER_KEYS.has(key) || isPantavisorKey(key) || FAMILIES.test(key);
 }
 
 /** One for each line whose key LXC would refuse, and the whole configuration with it. */

@@ -1,6 +1,6 @@
 // Keys of the LXC configuration that are Berth's, and what a container's own file may say about them all the same; with it, values that LXC
 // would refuse. Pure.
-import { NAMESPACES } from './keys.ts';
+import { isPantavisorKey, NAMESPACES } from './keys.ts';
 import type { LxcEntry, LxcProblem } from './parse.ts';
 import { readRootPath } from './root-path.ts';
 import { wrongValue } from './values.ts';
@@ -92,11 +92,11 @@ function ruleOf({ key }: Pick<LxcEntry, 'key'>, network: NetworkKind | undefined
   );
 }
 
-/** The line is not given to LXC: Berth sets that. */
+/** The line is not given to LXC: Berth sets that, or LXC does not know it. */
 export function isOwned(entry: Pick<LxcEntry, 'key' | 'value'>, network: NetworkKind): boolean {
   // Without a console nothing is logged; any other path is where the console goes as well.
   if (entry.key === 'lxc.console.path') return entry.value === 'none';
-  return ruleOf(entry, network) !== undefined;
+  return isPantavisorKey(entry.key) || ruleOf(entry, network) !== undefined;
 }
 
 /** What a container's own lines ask for and Berth does not do, or LXC does not take. A line with an empty value only takes back, and is no conflict. */

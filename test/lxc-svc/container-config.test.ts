@@ -76,6 +76,18 @@ describe('lxc configuration', () => {
     assert.ok(generate(both).notes.some((note) => note.startsWith('conf:16: lxc.uts.name')));
   });
 
+  it('leaves out what only Pantavisor’s LXC knows, and says so', () => {
+    const { entries, notes } = generate('lxc.tty.max = 6\nlxc.tty.min = 3');
+    assert.deepEqual(
+      entries.filter(({ key }) => key.startsWith('lxc.tty.')).map(({ key }) => key),
+      ['lxc.tty.max'],
+    );
+    assert.deepEqual(
+      notes.filter((note) => note.startsWith('conf:')),
+      ['conf:2: lxc.tty.min = 3 dropped: LXC has no such key but on Pantavisor'],
+    );
+  });
+
   it('drops net from the kept namespaces', () => {
     assert.deepEqual(valuesOf(STOCK, 'lxc.namespace.keep'), ['user ipc']);
     assert.deepEqual(valuesOf('lxc.namespace.keep = net', 'lxc.namespace.keep'), []);

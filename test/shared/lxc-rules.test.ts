@@ -41,6 +41,13 @@ describe('lxcConfig.keys', () => {
       [1, 2, 3],
     );
   });
+
+  it('may be one that Pantavisor’s LXC alone has, which is left out of what LXC is given', () => {
+    const [entry] = entriesOf('lxc.tty.min = 3');
+    assert.ok(entry !== undefined);
+    assert.deepEqual(unknownKeys([entry]), []);
+    for (const network of ['pool', 'host', 'none', 'legacy'] as const) assert.ok(isOwned(entry, network));
+  });
 });
 
 describe('lxcConfig.keyTooNew', () => {
@@ -127,6 +134,7 @@ describe('lxcConfig.ownedConflicts', () => {
   it('are none in what the stock packager writes', () => {
     const stock = [
       'lxc.tty.max = 8',
+      'lxc.tty.min = 3',
       'lxc.log.file = /pv/logs/app.log',
       'lxc.cgroup.devices.allow = a',
       'lxc.rootfs.path = overlayfs:/volumes/app/root.squashfs:/volumes/app/lxc-overlay/upper',
