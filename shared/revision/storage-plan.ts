@@ -6,7 +6,7 @@ import type { Device } from './device-document.ts';
 import type { Problem, StoragePlan } from './revision.ts';
 import type { RunDocument } from './run-document.ts';
 import { shown } from './schema-problems.ts';
-import { checkVolumes } from './volume-rules.ts';
+import { checkVolumes, persistenceOf, volumeWarnings } from './volume-rules.ts';
 
 /** The writable layer over the root filesystem. */
 const OVERLAY = 'lxc-overlay';
@@ -17,7 +17,10 @@ export interface PlannedStorage {
   readonly warnings: readonly Problem[];
 }
 
-/** `entries`: of its LXC configuration. Codes: BAD_VALUE, UNKNOWN_DISK, DISK_IS_SWAP, VOLUME_CONFLICT; warning VOLUME_UNDECLARED. */
+/**
+ * `entries`: of its LXC configuration. Codes: BAD_VALUE, UNKNOWN_DISK, DISK_IS_SWAP, VOLUME_CONFLICT; warnings VOLUME_UNDECLARED,
+ * NOT_SUPPORTED.
+ */
 export function planStorage(
   container: string,
   run: RunDocument,
@@ -38,14 +41,14 @@ export function planStorage(
   const storage = { ...declared, ...Object.fromEntries(added) };
   const volumes = Object.entries(storage).map(([name, written]) => namedVolume(name, written, device));
   const plan = { squashfs, volumes, disks: disksOf(volumes, device), exports: (run.exports ?? []).map(relative) };
-  const warnings = undeclared.map(({ volume, entry: { source, line }, isKept }) => ({
+  const unnamed = undeclared.map(({ volume, entry: { source, line }, isKept }) => ({
     path: `${source}:${line}`,
     code: 'VOLUME_UNDECLARED',
     message: isKept
       ? `mounts volume '${volume}', which 'storage' in run.json does not name; it is kept for good, as 'permanent'`
       : `mounts volume ${shown(volume)}, and none can have this name: 1–255 printable ASCII characters; it is not there`,
   }));
-  return { plan, problems, warnings };
+  return { plan, problems, warnings: [...volumeWarnings(run.storage ?? {}, `${path}.storage`), ...unnamed] };
 }
 
 /** The first line that mounts each volume of the container's which is not `known`, as lxc-svc reads it. */
@@ -68,7 +71,7 @@ type Written = NonNullable<RunDocument['storage']>[string];
 
 /** What nobody says how to keep is kept, except the writable layer, which starts afresh as stock packagers have it. */
 function namedVolume(name: string, { persistence, disk }: Written, device: Device): NamedVolume {
-  const kept = persistence ?? (name === OVERLAY ? 'boot' : 'permanent');
+  const kept = persistenceOf(persistence ?? (name === OVERLAY ? 'boot' : 'permanent'));
   const on = kept === 'boot' ? undefined : (disk ?? device.defaultDisk);
   return { name, persistence: kept, ...(on === undefined ? {} : { disk: on }) };
 }

@@ -4,9 +4,24 @@ import { persistence, volumeName } from '../schema/storage.ts';
 import type { PlacedDisk, Problem } from './revision.ts';
 import { shown } from './schema-problems.ts';
 
+/**
+ * What packagers write beside the three words: a path where they took `<name>:<path>:<persistence>` for a name and a persistence, and
+ * `built-in` where nobody said one.
+ */
+const STRAY = /^(?:\/.*|built-in)$/s;
+
 export const volumeDocuments = z.record(
   z.string(),
-  z.object({ persistence: z.optional(persistence), disk: z.optional(z.string()) }),
+  z.object({
+    persistence: z.optional(
+      z.string().check(
+        z.refine((text) => persistence.safeParse(text).success || STRAY.test(text), {
+          message: persistence.options.map((word) => `"${word}"`).join(' or '),
+        }),
+      ),
+    ),
+    disk: z.optional(z.string()),
+  }),
 );
 type VolumeDocuments = z.output<typeof volumeDocuments>;
 
@@ -14,6 +29,21 @@ export interface KnownDisks {
   readonly disks: readonly PlacedDisk[];
   /** Also those that broke a rule. */
   readonly diskNames: ReadonlySet<string>;
+}
+
+/** Of a value that passed. What is none of the three is for the boot, as Pantavisor has it. */
+export function persistenceOf(written: string): z.output<typeof persistence> {
+  const read = persistence.safeParse(written);
+  return read.success ? read.data : 'boot';
+}
+
+/** Of values that passed, those that are read as another. Warning NOT_SUPPORTED. */
+export function volumeWarnings(written: VolumeDocuments, path: string): readonly Problem[] {
+  return Object.entries(written).flatMap(([name, { persistence: said }]): Problem[] => {
+    if (said === undefined || persistenceOf(said) === said) return [];
+    const message = `is ${shown(said)}, which counts as "boot": nothing in it is kept; write "permanent" to keep it`;
+    return [{ path: `${path}.${name}.persistence`, code: 'NOT_SUPPORTED', message }];
+  });
 }
 
 /** `path`: JSON path of the list. `whose`: for messages. Codes: BAD_VALUE, UNKNOWN_DISK, DISK_IS_SWAP. */

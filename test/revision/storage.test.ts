@@ -82,6 +82,23 @@ describe('storage of a container', () => {
     assert.deepEqual(warnings(document, files), places);
   });
 
+  it('keeps for the boot alone what a packager wrote a path for, warns of it, and refuses other words', () => {
+    const kept = (persistence: unknown) => state(container('a', { storage: { 'docker-ovl': { persistence } } }));
+    for (const written of ['/var', '/', '/var/lib\n', 'built-in']) {
+      const [, volume] = revisionOf(kept(written)).containers[0]?.storage.volumes ?? [];
+      assert.deepEqual(volume, { name: 'docker-ovl', persistence: 'boot' });
+      assert.deepEqual(warnings(kept(written)), ['a/run.json.storage.docker-ovl.persistence NOT_SUPPORTED']);
+    }
+    for (const wrong of ['permanently', 'BOOT', 'var', '', 3]) {
+      const parsed = parse(kept(wrong));
+      const [problem] = parsed.ok ? [] : parsed.problems;
+      assert.equal(problem?.path, 'a/run.json.storage.docker-ovl.persistence');
+      assert.match(problem.message, /must be /);
+    }
+    const typo = parse(kept('permanant'));
+    assert.match(typo.ok ? '' : (typo.problems[0]?.message ?? ''), /must be "permanent" or "revision" or "boot"$/);
+  });
+
   it('refuses names and paths that lead elsewhere, each at its place', () => {
     const names = ['..', '.', '', 'a/b', '/etc', 'a\0b', 'root.squashfs'];
     const storage = Object.fromEntries(names.map((name) => [name, { persistence: 'boot' }]));
