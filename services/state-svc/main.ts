@@ -17,6 +17,7 @@ import { openKnownChecksums } from './known-checksums.ts';
 import { openLeaseHolds } from './lease-hold-store.ts';
 import { createLiveSettings } from './live-settings.ts';
 import { openMetadata } from './metadata.ts';
+import { metadataFolders } from './metadata-folders.ts';
 import { overrideRows } from './metadata-handlers.ts';
 import { openMetadataViews } from './metadata-views.ts';
 import { openDesk } from './open-desk.ts';
@@ -52,7 +53,7 @@ void runService(stateContract, 'state', async ({ channel, launch, log }) => {
     reservedPercent: () => settings.value('PV_STORAGE_GC_RESERVED'),
     standing: () => runner?.standing() ?? { revision: undefined, status: undefined },
   });
-  const metadata = openMetadata(cache, own, log);
+  const metadata = openMetadata(cache, own, log, metadataFolders(launch.storage, configured, log));
   const settings = createLiveSettings(writtenOf(launch), metadata, log);
   settings.onChange(() => channel.publish(stateContract, 'overridesChanged', { overrides: overrideRows(settings) }));
   metadata.onChange((kind, key) => channel.publish(stateContract, 'metadataChanged', { kind, key }));

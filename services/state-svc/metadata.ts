@@ -2,6 +2,7 @@
 import { join } from 'node:path';
 import type { Logger } from '../../shared/log/logger.ts';
 import type { MetadataKind } from '../../shared/schema/metadata.ts';
+import { OWN_FOLDERS } from './metadata-folders.ts';
 import type { ReadonlyEntries } from './metadata-limits.ts';
 import { type DeleteOutcome, type MetadataStore, openMetadataStore, type SetOutcome } from './metadata-store.ts';
 
@@ -28,14 +29,11 @@ export interface OwnMetadata {
   entries(): ReadonlyEntries;
 }
 
-/** As the stock runtime names them by default (PV_CACHE_USRMETADIR, PV_CACHE_DEVMETADIR). */
-const FOLDERS: Readonly<Record<MetadataKind, string>> = { user: 'usrmeta', device: 'devmeta' };
-
 /** `cache`: <storage>/cache. */
-export function openMetadata(cache: string, own: OwnMetadata, log: Logger): Metadata {
+export function openMetadata(cache: string, own: OwnMetadata, log: Logger, folders = OWN_FOLDERS): Metadata {
   const listeners: ((kind: MetadataKind, key: string) => void)[] = [];
   const open = (kind: MetadataKind): MetadataStore =>
-    openMetadataStore(join(cache, FOLDERS[kind]), log, (key) => {
+    openMetadataStore(join(cache, folders[kind]), log, (key) => {
       log.debug(`${kind}-meta ${key} changed`);
       for (const listener of listeners) listener(kind, key);
     });

@@ -81,8 +81,14 @@ export const KEYS = {
   PV_BOOTLOADER_TYPE: key(choice(['uboot', 'uboot-pvk', 'grub', 'rpiab', 'uboot-ab']), 'uboot', {
     alias: 'bootloader.type',
   }),
-  PV_CACHE_DEVMETADIR: key(text, '/var/pantavisor/storage/cache/devmeta', { alias: 'cache.devmetadir' }),
-  PV_CACHE_USRMETADIR: key(text, '/var/pantavisor/storage/cache/usrmeta', { alias: 'cache.usrmetadir' }),
+  PV_CACHE_DEVMETADIR: key(text, '/var/pantavisor/storage/cache/devmeta', {
+    alias: 'cache.devmetadir',
+    job: 'the folder of device-meta: right in `cache` of the storage, which may be written as `/storage`',
+  }),
+  PV_CACHE_USRMETADIR: key(text, '/var/pantavisor/storage/cache/usrmeta', {
+    alias: 'cache.usrmetadir',
+    job: 'the folder of user-meta, likewise; not set, and with a folder `cache/meta` of Pantavisor’s, it is that',
+  }),
   PV_CONTROL_REMOTE: key(flag, '0', { alias: 'control.remote' }),
   PV_CONTROL_REMOTE_ALWAYS: key(flag, '0', { alias: 'control.remote.always' }),
   PV_DEBUG_SHELL: key(flag, '0', { alias: 'debug.shell' }),

@@ -1,5 +1,7 @@
 // Metadata on a whole tree: behind state-svc's fences, over the control socket, over kills.
 import assert from 'node:assert/strict';
+import { chmodSync, mkdirSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
 import { after, before, describe, it } from 'node:test';
 import * as z from 'zod/mini';
 import { curl } from '../ctl-svc/rig.ts';
@@ -17,7 +19,13 @@ const deviceMeta = z.looseObject({
 describe('metadata on a device', () => {
   let tree: Tree;
   before(async () => {
-    tree = await openTree(packExample('01-basic'));
+    const storage = packExample('01-basic');
+    // As Pantavisor leaves it by default.
+    const stock = join(storage, 'cache/meta');
+    mkdirSync(stock, { recursive: true });
+    writeFileSync(join(stock, 'k0'), 'v0', { mode: 0o400 });
+    chmodSync(stock, 0o500);
+    tree = await openTree(storage);
     tree.start();
     await tree.up();
   });
@@ -35,12 +43,16 @@ describe('metadata on a device', () => {
     assert.equal(ports.length, 2, Object.keys(facts.interfaces).join(' '));
   });
 
+  it('says what users told it under Pantavisor', async () => {
+    assert.deepEqual(await get(tree.socket, '/user-meta', z.looseObject({})), { k0: 'v0' });
+  });
+
   it('keeps what users say over the death of the whole tree', async () => {
     const put = await curl(tree.socket, '/user-meta/k1', ['-X', 'PUT', '-d', 'v1']);
     assert.equal(put.status, 200);
     await tree.killSupervisor();
     tree.start();
     await tree.up();
-    assert.deepEqual(await get(tree.socket, '/user-meta', z.looseObject({})), { k1: 'v1' });
+    assert.deepEqual(await get(tree.socket, '/user-meta', z.looseObject({})), { k0: 'v0', k1: 'v1' });
   });
 });
