@@ -39,6 +39,7 @@ export const stateContract = defineContract({
     reads: [
       '/proc/meminfo',
       '/proc/loadavg',
+      '/proc/device-tree/model',
       '/proc/net/route',
       '/proc/net/fib_trie',
       '/sys/class/net',

@@ -13,6 +13,8 @@ export interface DeviceReadings {
   readonly bits: number;
   readonly endianness: 'BE' | 'LE';
   readonly cpuModel: string | undefined;
+  /** The text of /proc/device-tree/model; empty where there is no device tree. */
+  readonly deviceTreeModel: string;
   readonly kernel: { readonly name: string; readonly release: string; readonly version: string };
   readonly hostname: string;
   /** As os.networkInterfaces() tells, and of those that carry nothing right now the IPv4 addresses. */
@@ -43,6 +45,7 @@ const KEYS = [
   'pantavisor.mode',
   'pantavisor.uname',
   'pantavisor.cpumodel',
+  'pantavisor.dtmodel',
   'pantahub.claimed',
   'pantahub.online',
 ] as const;
@@ -73,6 +76,7 @@ export function deviceFacts(readings: DeviceReadings): ReadonlyMap<string, strin
       machine,
     },
     'pantavisor.cpumodel': readings.cpuModel,
+    'pantavisor.dtmodel': modelFact(readings.deviceTreeModel),
     'pantahub.claimed': '0',
     'pantahub.online': '0',
   };
@@ -81,6 +85,12 @@ export function deviceFacts(readings: DeviceReadings): ReadonlyMap<string, strin
       fact === undefined ? [] : [[key, typeof fact === 'string' ? fact : JSON.stringify(fact)] as const],
     ),
   );
+}
+
+/** As all texts of a device tree it ends with a zero byte. */
+function modelFact(text: string): string | undefined {
+  const model = text.replace(/\0.*$/s, '').trim();
+  return model === '' ? undefined : model;
 }
 
 function storageFact({ storage, reservedPercent }: DeviceReadings): object | undefined {

@@ -20,8 +20,9 @@ export interface OwnMetadataContext {
 }
 
 export function createOwnMetadata({ storage, reservedPercent, standing }: OwnMetadataContext): OwnMetadata {
-  // Neither changes while the machine runs, and asking for the first costs a file of a few KiB for each core.
+  // None of these changes while the machine runs, and asking for the first costs a file of a few KiB for each core.
   const cpuModel = cpus()[0]?.model;
+  const deviceTreeModel = textOf('/proc/device-tree/model');
   const kernel = { name: type(), release: release(), version: version() };
   const bits = arch().includes('64') ? 64 : 32;
   const read = (): DeviceReadings => ({
@@ -31,6 +32,7 @@ export function createOwnMetadata({ storage, reservedPercent, standing }: OwnMet
     bits,
     endianness: endianness(),
     cpuModel,
+    deviceTreeModel,
     kernel,
     hostname: hostname(),
     interfaces: interfaces(),

@@ -129,7 +129,9 @@ export function createDrivers({ sections, plans, peers, ask, meta, notYet, log }
       if (isAny && driverLines(sections, board, driver) === undefined) return { code: 'DRIVER_NOT_FOUND' };
       for (const each of wanted) {
         const refusal = action === 'load' ? await load(each, board) : await unload(each, board, loaded);
-        if (refusal !== undefined) return refusal;
+        // The container is made for more boards than this one: there is nothing to do.
+        if (refusal?.code === 'DRIVER_NOT_FOUND') log.warn(`${action} of driver ${told(each, refusal)}`);
+        else if (refusal !== undefined) return refusal;
       }
       return undefined;
     },

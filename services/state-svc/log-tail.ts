@@ -8,7 +8,7 @@ export interface LogTail {
   restart(): void;
   /** Remembered as an error of `src`; it is in the log already. */
   quote(src: string, message: string): void;
-  /** JSON, one line each, the last ones that fit. */
+  /** JSON, one line each with its end, the last ones that fit. Keys: as the stock runtime has them here, which are not those of its log. */
   text(): string;
 }
 
@@ -21,7 +21,7 @@ export function createLogTail(log: Logger, nowMs: () => number): LogTail {
   const remember = (lvl: string, msg: string, src = 'state'): void => {
     const now = nowMs();
     const time = { tsec: Math.floor(now / 1000), tnano: Math.floor(now % 1000) * 1_000_000 };
-    lines.push(JSON.stringify({ ...time, plat: 'pantavisor', lvl, src, msg: msg.slice(0, MAX_MESSAGE) }));
+    lines.push(JSON.stringify({ ...time, platform: 'pantavisor', lvl, src, msg: msg.slice(0, MAX_MESSAGE) }));
     while (lines.reduce((bytes, line) => bytes + Buffer.byteLength(line) + 1, 0) > MAX_BYTES) lines = lines.slice(1);
   };
   const heard =
@@ -41,6 +41,6 @@ export function createLogTail(log: Logger, nowMs: () => number): LogTail {
       lines = [];
     },
     quote: (src, message) => remember('ERROR', message, src),
-    text: () => lines.join('\n'),
+    text: () => lines.map((line) => `${line}\n`).join(''),
   };
 }

@@ -60,6 +60,7 @@ const READINGS: DeviceReadings = {
   bits: 64,
   endianness: 'LE',
   cpuModel: 'Intel(R) Xeon(R) Processor',
+  deviceTreeModel: '',
   kernel: { name: 'Linux', release: '6.18.44', version: '#1 SMP' },
   hostname: 'vm',
   interfaces: {
@@ -135,6 +136,15 @@ describe('device facts', () => {
     assert.deepEqual(full.storage, { total: 1000, free: 10, reserved: 50, real_free: 0 });
   });
 
+  it('name the board by its device tree, where it has one', () => {
+    const deviceTreeModel = 'Raspberry Pi 4 Model B Rev 1.4\0';
+    assert.equal(
+      deviceFacts({ ...READINGS, deviceTreeModel }).get('pantavisor.dtmodel'),
+      'Raspberry Pi 4 Model B Rev 1.4',
+    );
+    assert.ok(!deviceFacts(READINGS).has('pantavisor.dtmodel'));
+  });
+
   it('come from this machine', () => {
     const facts = parsed(
       createOwnMetadata({
@@ -145,7 +155,12 @@ describe('device facts', () => {
     );
     assert.equal(facts['pantavisor.revision'], '7');
     assert.equal(facts['pantavisor.status'], 'STARTED');
-    assert.deepEqual(Object.keys(facts).sort(), Object.keys(RECORDED).sort());
+    assert.deepEqual(
+      Object.keys(facts)
+        .filter((key) => key !== 'pantavisor.dtmodel')
+        .sort(),
+      Object.keys(RECORDED).sort(),
+    );
     for (const key of ['storage', 'sysinfo', 'pantavisor.uname', 'time']) {
       assert.deepEqual(Object.keys(Object(facts[key])), Object.keys(Object(RECORDED[key])), key);
     }

@@ -93,10 +93,16 @@ describe('an update that does not make it', () => {
       it.world.troubles.clear();
       const progress = await progressOf(it, 'locals/x');
       assert.equal(progress.status, 'ERROR');
-      const lines = (progress.logs ?? '').split('\n').map((line) => JSON.parse(line));
+      const text = progress.logs ?? '';
+      assert.ok(text.endsWith('\n'), 'each line has its end');
+      const lines = text
+        .trimEnd()
+        .split('\n')
+        .map((line) => JSON.parse(line));
+      for (const { platform } of lines) assert.equal(platform, 'pantavisor');
       assert.ok(
         lines.some(({ lvl, msg }) => lvl === 'ERROR' && /\b[bcd]\b/.test(msg)),
-        progress.logs,
+        text,
       );
       assert.equal(onDisk(it).revision, '0');
       assert.equal(onDisk(it).trying, undefined);
