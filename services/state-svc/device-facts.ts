@@ -51,8 +51,11 @@ const KEYS = [
 ] as const;
 type OwnKey = (typeof KEYS)[number];
 
+/** What the stock runtime says of the cloud that it talks to. It leaves them among the stored keys; here nobody says them, and they would stand for ever. */
+const KEYS_OF_STOCK = ['pantahub.state', 'pantahub.address', 'pantavisor.claimed'] as const;
+
 /** Nobody else may set them. */
-export const OWN_KEYS: ReadonlySet<string> = new Set(KEYS);
+export const OWN_KEYS: ReadonlySet<string> = new Set([...KEYS, ...KEYS_OF_STOCK]);
 
 /** Without what cannot be told right now. */
 export function deviceFacts(readings: DeviceReadings): ReadonlyMap<string, string> {

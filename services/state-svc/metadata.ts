@@ -40,10 +40,12 @@ export function openMetadata(cache: string, own: OwnMetadata, log: Logger, folde
   const [user, device] = [open('user'), open('device')];
   const stores: Readonly<Record<MetadataKind, MetadataStore>> = { user, device };
   const isOwn = (kind: MetadataKind, key: string): boolean => kind === 'device' && own.keys.has(key);
+  // The stock runtime stores what it says itself beside what others set.
+  const storedByOthers = () => [...device.entries].filter(([key]) => !own.keys.has(key));
   const keptByBerth: KeptByBerth = { code: 'KEPT_BY_BERTH' };
   return {
     user: (key) => user.entries.get(key),
-    entries: (kind) => (kind === 'user' ? user.entries : new Map([...device.entries, ...own.entries()])),
+    entries: (kind) => (kind === 'user' ? user.entries : new Map([...storedByOthers(), ...own.entries()])),
     untold: (kind, entries) => (kind === 'device' ? [...own.keys].filter((key) => !entries.has(key)) : []),
     set: async (kind, key, value) => (isOwn(kind, key) ? keptByBerth : await stores[kind].set(key, value)),
     delete: async (kind, key) => (isOwn(kind, key) ? keptByBerth : await stores[kind].delete(key)),

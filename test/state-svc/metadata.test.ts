@@ -1,9 +1,10 @@
 // Metadata as state-svc offers it: to others over its contract, to itself by key.
 import assert from 'node:assert/strict';
-import { mkdtempSync, rmSync } from 'node:fs';
+import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, it } from 'node:test';
+import { OWN_KEYS } from '../../services/state-svc/device-facts.ts';
 import { type Metadata, openMetadata } from '../../services/state-svc/metadata.ts';
 import { silentLogger } from '../../shared/log/logger.ts';
 import { createDevice, type Device } from './device.ts';
@@ -40,6 +41,15 @@ describe('metadata', () => {
         ['time', 'now'],
       ],
     );
+  });
+
+  it('does not repeat what the stock runtime said of itself', async () => {
+    mkdirSync(join(cache, 'devmeta'), { recursive: true });
+    for (const key of ['time', 'pantahub.state', 'k']) writeFileSync(join(cache, 'devmeta', key), 'as stock left it');
+    const told = { keys: new Set([...OWN_KEYS, 'time']), entries: () => new Map<string, string>() };
+    const taken = await openMetadata(cache, told, silentLogger);
+    assert.deepEqual([...taken.entries('device')], [['k', 'as stock left it']]);
+    assert.deepEqual(await taken.set('device', 'pantahub.state', 'v'), { code: 'KEPT_BY_BERTH' });
   });
 
   it('tells listeners what changed', async () => {
