@@ -4,7 +4,7 @@ import { basename, join } from 'node:path';
 import { readConfigObject } from '../../shared/revision/config-object.ts';
 import type { ParsedRevision, Problem } from '../../shared/revision/revision.ts';
 import { checkSignatures } from '../../shared/revision/signatures.ts';
-import { stockRevision } from '../../shared/revision/stock-boot.ts';
+import { stockBoot } from '../../shared/revision/stock-boot.ts';
 import { parseDevice, parseState } from '../../shared/revision/validate.ts';
 import { sha256 } from '../../shared/schema/names.ts';
 import { currentDocument } from './current-revision.ts';
@@ -77,7 +77,7 @@ function signatureWarnings(state: unknown): readonly Problem[] {
 
 function readCurrent(storage: string): string | Problem {
   const path = join(storage, 'boot/current.json');
-  if (statSync(path, { throwIfNoEntry: false }) === undefined) return stockRevision(storage) ?? '0';
+  if (statSync(path, { throwIfNoEntry: false }) === undefined) return stockBoot(storage).revision ?? '0';
   const read = readJson(path, 'boot/current.json');
   if (!read.ok) return read.problem;
   const parsed = currentDocument.safeParse(read.value);

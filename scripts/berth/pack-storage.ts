@@ -16,7 +16,7 @@ import { chmod, copyFile, lchown, link, mkdir, open, readdir, rename, rm, writeF
 import { basename, dirname, join } from 'node:path';
 import process from 'node:process';
 import { makeFolders } from '../../shared/kernel/make-folders.ts';
-import { stockRevision } from '../../shared/revision/stock-boot.ts';
+import { stockBoot } from '../../shared/revision/stock-boot.ts';
 import { currentDocument } from './current-revision.ts';
 import { PackFailure } from './pack-command.ts';
 import { type ObjectContent, type PackedRevision, sha256OfFile } from './pack-state.ts';
@@ -137,7 +137,10 @@ async function nameRevision(storage: string, revision: string): Promise<void> {
 /** Whether boot/current.json, or what Pantavisor left there, names a revision that has a state. One that is damaged is for people to look at: it is not replaced. */
 function namesRevision(storage: string): boolean {
   const text = readIfPresent(join(storage, 'boot/current.json'));
-  if (text === undefined) return stockRevision(storage) !== undefined;
+  if (text === undefined) {
+    const { revision, startedLast } = stockBoot(storage);
+    return (revision ?? startedLast) !== undefined;
+  }
   try {
     const named = currentDocument.safeParse(JSON.parse(text));
     return !named.success || existsSync(join(storage, 'trails', named.data.revision, '.pvr/json'));

@@ -1,13 +1,13 @@
 // Which revision runs, on disk:
 //   <storage>/boot/current.json    a BootState; {"revision":"0"} is one
-// Absent: what Pantavisor left (shared/revision/stock-boot.ts), or revision 0, which is doubtful where another one has been found good.
-import { readlinkSync } from 'node:fs';
+// Absent: what Pantavisor left (shared/revision/stock-boot.ts), or revision 0. Either is doubtful where that does not agree with itself, or
+// says nothing, and another one has been found good.
 import { join } from 'node:path';
-import { stockRevision } from '../../shared/revision/stock-boot.ts';
-import { revisionName } from '../../shared/schema/names.ts';
+import { linkedRevision, stockBoot, stockRevisions } from '../../shared/revision/stock-boot.ts';
 import { readIfPresent, writeAtomically } from './atomic-file.ts';
 import { type BootState, bootState, MAX_NAMED } from './boot-state.ts';
 import type { Read } from './revision-store.ts';
+import { awaitsReboot } from './step-progress.ts';
 import type { StepStore } from './step-store.ts';
 
 export interface BootStore {
@@ -15,6 +15,8 @@ export interface BootStore {
   load(): Promise<Read<BootState>>;
   /** On disk when it resolves, in the order of the calls; before that the file says what it said. */
   save(state: BootState): Promise<void>;
+  /** What the boot loader, or Pantavisor once it is back, may boot, whatever runs here. Throws where that cannot be read. */
+  bootable(): ReadonlySet<string>;
 }
 
 type Steps = Pick<StepStore, 'list' | 'progress' | 'arrivedMs'>;
@@ -47,6 +49,7 @@ export function openBootStore(storage: string, steps: Steps): BootStore {
       writing = written.catch(() => undefined);
       return written;
     },
+    bootable: () => stockRevisions(storage),
   };
 }
 
@@ -64,27 +67,30 @@ function withoutLinks(storage: string, state: BootState): BootState {
   };
 }
 
-/** Undefined: it is no link to a revision beside it. */
-function linkedRevision(path: string): string | undefined {
-  try {
-    // Pantavisor's are absolute.
-    const { success, data } = revisionName.safeParse(readlinkSync(path).replace(/^.*\/trails\//, ''));
-    return success ? data : undefined;
-  } catch {
-    return undefined;
-  }
+async function unnamed(storage: string, steps: Steps): Promise<BootState> {
+  const { revision = FACTORY, tried, startedLast, isCertain } = stockBoot(storage);
+  if (isCertain) return { revision, ...(tried === undefined ? {} : await goingOn(tried, steps)) };
+  const doubted = new Set([...(await foundGood(steps)), ...(startedLast === undefined ? [] : [startedLast])]);
+  doubted.delete(revision);
+  // Nothing is tried by itself: its commit would be taken for the user's answer.
+  return doubted.size === 0 ? { revision } : { revision, assumedBeside: [...doubted].slice(-MAX_NAMED) };
 }
 
-async function unnamed(storage: string, steps: Steps): Promise<BootState> {
-  const stock = stockRevision(storage);
-  if (stock !== undefined) return { revision: stock };
-  const doubted: { readonly name: string; readonly arrivedMs: number }[] = [];
+/** What comes of the one that the boot loader would try next. One that was being tried was not committed, so nothing does. */
+async function goingOn(revision: string, steps: Steps): Promise<Pick<BootState, 'updated' | 'trying'>> {
+  const progress = await steps.progress(revision);
+  if (progress.status === 'UPDATED') return { updated: { revision, once: false } };
+  return awaitsReboot(progress) ? { trying: { revision, way: 'reboot', once: false } } : {};
+}
+
+/** Latest last. */
+async function foundGood(steps: Steps): Promise<readonly string[]> {
+  const good: { readonly name: string; readonly arrivedMs: number }[] = [];
   for (const name of await steps.list()) {
     const { status } = await steps.progress(name);
+    // That of the factory says so from its first start on.
     if (name === FACTORY || (status !== 'DONE' && status !== 'UPDATED')) continue;
-    doubted.push({ name, arrivedMs: (await steps.arrivedMs(name)) ?? 0 });
+    good.push({ name, arrivedMs: (await steps.arrivedMs(name)) ?? 0 });
   }
-  if (doubted.length === 0) return { revision: FACTORY };
-  const latestLast = doubted.sort((a, b) => a.arrivedMs - b.arrivedMs).map(({ name }) => name);
-  return { revision: FACTORY, assumedBeside: latestLast.slice(-MAX_NAMED) };
+  return good.sort((a, b) => a.arrivedMs - b.arrivedMs).map(({ name }) => name);
 }

@@ -235,7 +235,7 @@ export async function runRevision(given: RunnerContext): Promise<RevisionRunner>
       status: adopted.isKnown ? current().status() : undefined,
     }),
     health: () => [
-      ...assumedReasons(updates.assumedBeside),
+      ...assumedReasons(updates.assumed),
       ...current().health(),
       ...context.views.health(),
       ...unwrittenReasons(context.intents.unwritten()),
@@ -280,11 +280,12 @@ function bootReasons(reason: string | undefined): readonly HealthReason[] {
   return [{ code: 'BOOT_UNWRITABLE', subject: 'boot/current.json', message: message.slice(0, 500) }];
 }
 
-function assumedReasons(others: readonly string[]): readonly HealthReason[] {
-  const latest = others.at(-1);
-  if (latest === undefined) return [];
+function assumedReasons(assumed: Updates['assumed']): readonly HealthReason[] {
+  const latest = assumed?.beside.at(-1);
+  if (assumed === undefined || latest === undefined) return [];
+  const { revision, beside } = assumed;
   const message =
-    `nothing in boot/ said which revision ran, so 0 was taken, but ${others.slice(-5).join(', ')} had been found good; run the one that ` +
-    `is meant, also if it is 0 (pvcontrol cmd run ${latest}). Until it is committed no garbage is collected`;
+    `it is not certain which revision ran here: ${revision} was taken by what boot/ says, but ${beside.slice(-5).join(', ')} had been found good, ` +
+    `or ran last; run the one that is meant, also if it is ${revision} (pvcontrol cmd run ${latest}). Until it is committed no garbage is collected`;
   return [{ code: 'REVISION_ASSUMED', subject: 'boot/current.json', message }];
 }

@@ -21,11 +21,11 @@ export interface Updates
   /** Whether a container that gives up is the trial's to judge. */
   readonly trying: boolean;
   usedFor(revision: string): string | undefined;
-  /** Revisions that had been found good before it was assumed that another one runs. */
-  readonly assumedBeside: readonly string[];
+  /** Which one was assumed to have run, and what had been found good or ran last beside it; undefined: nothing was assumed. */
+  readonly assumed: { readonly revision: string; readonly beside: readonly string[] } | undefined;
   /** Why which revision runs is not on disk; undefined: it is. */
   readonly unwritten: string | undefined;
-  /** Revisions that may be booted. Throws where that is not known. */
+  /** Revisions that may be booted, by whom ever. Throws where that is not known. */
   needed(): ReadonlySet<string>;
   /** Nothing new happens; resolves when what was to be written down is. */
   close(): Promise<void>;
@@ -53,6 +53,12 @@ export function createUpdates(context: UpdateContext): Updates {
   });
   const way = createUpdateRun(context, books, { trial, goBack });
   const start = createUpdateStart(context, books, { trial, goBack, way });
+  let kept = '';
+  const tellKept = (names: readonly string[]): void => {
+    if (names.join() !== kept && names.length > 0)
+      log.info(`not needed here, but kept, as the boot loader or Pantavisor may boot it: revision ${names.join(', ')}`);
+    kept = names.join();
+  };
 
   return {
     leavesDoubt: start.leavesDoubt,
@@ -74,12 +80,13 @@ export function createUpdates(context: UpdateContext): Updates {
     usedFor(revision) {
       if (revision === context.stage().current.name) return 'is running';
       if (revision === way.handled) return 'is being installed';
-      return revision !== books.refused && neededBy(boot()).has(revision)
-        ? 'is needed for an update or to go back to'
-        : undefined;
+      if (revision !== books.refused && neededBy(boot()).has(revision))
+        return 'is needed for an update or to go back to';
+      return context.bootStore.bootable().has(revision) ? 'is what the boot loader may boot' : undefined;
     },
-    get assumedBeside() {
-      return boot().assumedBeside ?? [];
+    get assumed() {
+      const { revision, assumedBeside: beside } = boot();
+      return beside === undefined ? undefined : { revision, beside };
     },
     get unwritten() {
       return bootLog.unwritten();
@@ -89,7 +96,10 @@ export function createUpdates(context: UpdateContext): Updates {
         throw new Error('which revision ran before is not known, see GET /health');
       if (context.loaded === undefined) throw new Error('which revisions are needed is not known: boot/current.json');
       const { current } = context.stage();
-      return new Set([...neededBy(boot()), current.name, ...(way.handled === undefined ? [] : [way.handled])]);
+      const own = new Set([...neededBy(boot()), current.name, ...(way.handled === undefined ? [] : [way.handled])]);
+      const bootable = context.bootStore.bootable();
+      tellKept([...bootable].filter((name) => !own.has(name)));
+      return new Set([...own, ...bootable]);
     },
     look() {
       trial.look();
