@@ -54,9 +54,10 @@ function privilegesTable(): string {
 
 function keysTable(): string {
   const rows = Object.entries(KEYS).flatMap(
-    ([name, { alias, standard, userMeta, job }]: readonly [string, Key<unknown>]) => {
+    ([name, { alias, otherNames = [], standard, userMeta, job }]: readonly [string, Key<unknown>]) => {
       if (job === undefined) return [];
-      const names = alias === undefined ? `\`${name}\`` : `\`${name}\` (\`${alias}\`)`;
+      const others = [...(alias === undefined ? [] : [alias]), ...otherNames].map((each) => `\`${each}\``);
+      const names = others.length === 0 ? `\`${name}\`` : `\`${name}\` (${others.join(', ')})`;
       return [
         `| ${names} | ${standard === '' ? 'none' : `\`${standard}\``} | ${userMeta === true ? 'yes' : ''} | ${job} |`,
       ];

@@ -11,6 +11,8 @@ export interface RunSettings {
   readonly settings: Settings;
   /** Values of the file and the environment that cannot be used: told, and as if nobody had written them. And what means nothing here. */
   readonly warnings: readonly string[];
+  /** What the log alone is told. */
+  readonly notes: readonly string[];
   /** The words of `berth run` with which a run inside a sandbox has the same configuration. */
   readonly words: readonly string[];
 }
@@ -47,7 +49,7 @@ export function readRunSettings(
   const warnings = [...problems, ...policyWarnings(settings)];
   // Inside, another folder is the current one.
   const words = [...(config === undefined ? [] : ['--config', resolve(config)]), ...said.flatMap(wordsOf)];
-  return { settings, warnings, words };
+  return { settings, warnings, notes: [...file.notes, ...variables.notes], words };
 }
 
 /** Whoever names a policy relies on what its file sets, above all on what protects the device. */
@@ -68,7 +70,7 @@ function readConfigFile(named: string | undefined) {
   try {
     return readConfigText(readFileSync(path, 'utf8'), path);
   } catch (error) {
-    if (named === undefined) return { written: [], problems: [] };
+    if (named === undefined) return { written: [], problems: [], notes: [] };
     return { wrong: `--config ${path}: ${error instanceof Error ? error.message : String(error)}` };
   }
 }

@@ -79,9 +79,9 @@ async function runHere({ storage, rundir, mode, configuration }: RunOptions): Pr
     return 1;
   }
   const { runTree } = await import('./run-tree.ts');
-  const { settings, warnings } = configuration;
+  const { settings, warnings, notes } = configuration;
   const written = [...settings.written(), ...said(storage, rundir, mode)];
-  return await runTree(places, { mode, settings: [...createSettings(written).settings.written()], warnings });
+  return await runTree(places, { mode, settings: [...createSettings(written).settings.written()], warnings, notes });
 }
 
 /** Gives an empty storage its first revision; answers why that cannot be. */

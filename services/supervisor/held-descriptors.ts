@@ -34,8 +34,10 @@ export interface LaunchSettings {
   readonly mode: Launch['mode'];
   /** Configuration that is not as the defaults have it. */
   readonly settings: NonNullable<Launch['settings']>;
-  /** What was written as configuration and cannot be used. */
+  /** What was written as configuration and cannot be used: reasons of health, too. */
   readonly warnings: readonly string[];
+  /** What the log alone is told of the configuration. */
+  readonly notes: readonly string[];
 }
 
 /** Only root may connect; connections wait while ctl-svc restarts. */

@@ -75,7 +75,7 @@ export async function startSupervisor(options: SupervisorOptions): Promise<Super
   for (const contract of SERVICE_CONTRACTS) {
     services.set(contract.service, supervise(contract, { held, broker, log, options, announce: changed }));
   }
-  for (const warning of options.warnings) {
+  for (const warning of [...options.warnings, ...options.notes]) {
     options.say(warning);
     log.warn(warning);
   }

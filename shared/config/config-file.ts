@@ -4,7 +4,12 @@ import { createSettings, findKey, type SettingProblem, type Written } from './se
 export interface ReadSource {
   readonly written: readonly Written[];
   readonly problems: readonly SettingProblem[];
+  /** What is worth a line of the log, and no fault: a file of Pantavisor's may have keys of any of its releases. */
+  readonly notes: readonly string[];
 }
+
+/** The names of Pantavisor's keys, in any case as it takes them, also of those that nobody here has heard of. */
+const LOOKS_LIKE_PANTAVISOR = /^p[vh]_|\./i;
 
 /**
  * `#` starts a comment line; blanks around the key and the value say nothing, nor do quotes around the value. What cannot be used is told
@@ -13,6 +18,7 @@ export interface ReadSource {
 export function readConfigText(text: string, path: string): ReadSource {
   const written: Written[] = [];
   const problems: SettingProblem[] = [];
+  const notes: string[] = [];
   const origin = 'pv conf file';
   for (const [index, line] of text.split('\n').entries()) {
     const content = line.trim();
@@ -26,7 +32,9 @@ export function readConfigText(text: string, path: string): ReadSource {
     }
     const key = findKey(name);
     if (key === undefined) {
-      problems.push({ key: place, origin, message: `${place}: there is no key '${name.slice(0, 64)}'; it is ignored` });
+      const message = `${place}: there is no key '${name.slice(0, 64)}'; it is ignored`;
+      if (LOOKS_LIKE_PANTAVISOR.test(name)) notes.push(message);
+      else problems.push({ key: place, origin, message });
       continue;
     }
     const one: Written = { key, value: unquoted(content.slice(equals + 1).trim()), origin };
@@ -34,7 +42,7 @@ export function readConfigText(text: string, path: string): ReadSource {
     if (problem === undefined) written.push(one);
     else problems.push({ ...problem, message: `${place}: ${problem.message}` });
   }
-  return { written, problems };
+  return { written, problems, notes };
 }
 
 function unquoted(value: string): string {
@@ -52,5 +60,6 @@ export function readEnvironment(env: Readonly<Record<string, string | undefined>
   return {
     written: named.filter((one) => createSettings([one]).problems.length === 0),
     problems: problems.map((problem) => ({ ...problem, message: `the environment: ${problem.message}` })),
+    notes: [],
   };
 }

@@ -22,6 +22,8 @@ export interface Key<T> {
   readonly standard: string;
   /** The older dotted name, under which `GET /config` shows it. */
   readonly alias?: string;
+  /** Further names by which Pantavisor takes it, some of which its earlier releases had. */
+  readonly otherNames?: readonly string[];
   /** Whether a value in user-meta overrides it while Berth runs. */
   readonly userMeta?: true;
   /** An empty value says nothing: what is below it counts. */
@@ -63,14 +65,19 @@ export const KEYS = {
   PH_CREDS_SECRET: key(text, '', { alias: 'creds.secret' }),
   PH_CREDS_TYPE: key(text, 'builtin', { alias: 'creds.type' }),
   PH_FACTORY_AUTOTOK: key(text, '', { alias: 'factory.autotok' }),
+  PH_LIBEVENT_HTTP_DOWNLOAD_RATE_LIMIT: key(text, '', { userMeta: true }),
+  PH_LIBEVENT_HTTP_RETRIES: key(count, '1', { userMeta: true }),
+  PH_LIBEVENT_HTTP_TIMEOUT: key(count, '60', { userMeta: true }),
   PH_METADATA_DEVMETA_INTERVAL: key(count, '10', {
     alias: 'metadata.devmeta.interval',
     userMeta: true,
     job: 'seconds after which containers of role mgmt see in device-meta how the device is',
   }),
   PH_METADATA_USRMETA_INTERVAL: key(count, '5', { alias: 'metadata.usrmeta.interval', userMeta: true }),
+  PH_ONLINE_REQUEST_THRESHOLD: key(count, '0', { userMeta: true }),
   PH_UPDATER_INTERVAL: key(count, '5', { alias: 'updater.interval', userMeta: true }),
   PH_UPDATER_NETWORK_TIMEOUT: key(count, '120', { alias: 'updater.network_timeout', userMeta: true }),
+  PH_UPDATER_TRANSFER_MAX_COUNT: key(count, '5', { userMeta: true }),
 
   PV_BOOTLOADER_FITCONFIG: key(text, '', {
     alias: 'bootloader.fitconfig',
@@ -78,23 +85,31 @@ export const KEYS = {
   }),
   PV_BOOTLOADER_MTD_ENV: key(text, '', { alias: 'bootloader.mtd_env' }),
   PV_BOOTLOADER_MTD_ONLY: key(flag, '0', { alias: 'bootloader.mtd_only' }),
-  PV_BOOTLOADER_TYPE: key(choice(['uboot', 'uboot-pvk', 'grub', 'rpiab', 'uboot-ab']), 'uboot', {
+  PV_BOOTLOADER_TYPE: key(choice(['uboot', 'uboot-pvk', 'grub', 'rpiab', 'uboot-ab', 'efiab']), 'uboot', {
     alias: 'bootloader.type',
   }),
+  PV_BOOTLOADER_UBOOTAB_A_NAME: key(text, 'fitA'),
+  PV_BOOTLOADER_UBOOTAB_B_NAME: key(text, 'fitB'),
+  PV_BOOTLOADER_UBOOTAB_ENV_BAK_NAME: key(text, ''),
+  PV_BOOTLOADER_UBOOTAB_ENV_NAME: key(text, ''),
+  PV_BOOTLOADER_UBOOTAB_ENV_OFFSET: key(text, '0'),
+  PV_BOOTLOADER_UBOOTAB_ENV_SIZE: key(text, '0'),
   PV_CACHE_DEVMETADIR: key(text, '/var/pantavisor/storage/cache/devmeta', {
     alias: 'cache.devmetadir',
     job: 'the folder of device-meta: right in `cache` of the storage, which may be written as `/storage`',
   }),
   PV_CACHE_USRMETADIR: key(text, '/var/pantavisor/storage/cache/usrmeta', {
     alias: 'cache.usrmetadir',
+    otherNames: ['meta.cache.dir'],
     job: 'the folder of user-meta, likewise; not set, and with a folder `cache/meta` of Pantavisor’s, it is that',
   }),
   PV_CONTROL_REMOTE: key(flag, '0', { alias: 'control.remote' }),
   PV_CONTROL_REMOTE_ALWAYS: key(flag, '0', { alias: 'control.remote.always' }),
   PV_DEBUG_SHELL: key(flag, '0', { alias: 'debug.shell' }),
   PV_DEBUG_SHELL_AUTOLOGIN: key(flag, '0', { alias: 'debug.shell.autologin' }),
-  PV_DEBUG_SSH: key(flag, '0', { alias: 'debug.ssh' }),
-  PV_DEBUG_SSH_AUTHORIZED_KEYS: key(text, '', { alias: 'debug.ssh_authorized_keys' }),
+  PV_DEBUG_SHELL_TIMEOUT: key(count, '60'),
+  PV_DEBUG_SSH: key(flag, '0', { alias: 'debug.ssh', userMeta: true }),
+  PV_DEBUG_SSH_AUTHORIZED_KEYS: key(text, '', { alias: 'debug.ssh_authorized_keys', userMeta: true }),
   PV_DISK_EXPORTSDIR: key(place, '/exports', {
     alias: 'disk.exportsdir',
     job: 'where containers’ exports appear on the host, when it is set or with `--mode embedded`; `<rundir>/exports` otherwise',
@@ -102,8 +117,12 @@ export const KEYS = {
   PV_DISK_VOLDIR: key(text, '/volumes', { alias: 'disk.voldir' }),
   PV_DISK_WRITABLEDIR: key(text, '/var/run/pv/writable', { alias: 'disk.writabledir' }),
   PV_DROPBEAR_CACHE_DIR: key(text, '/var/pantavisor/storage/cache/dropbear', { alias: 'dropbear.cache.dir' }),
-  PV_LIBTHTTP_CERTSDIR: key(text, '/etc/thttp/certs', { alias: 'libthttp.certdir' }),
-  PV_LIBTHTTP_LOG_LEVEL: key(count, '3', { alias: 'libthttp.log.level' }),
+  PV_LIBEVENT_DEBUG_MODE: key(flag, '0', { userMeta: true }),
+  PV_LIBTHTTP_CERTSDIR: key(text, '/etc/thttp/certs', {
+    alias: 'libthttp.certdir',
+    otherNames: ['libthttp.certsdir'],
+  }),
+  PV_LIBTHTTP_LOG_LEVEL: key(count, '3', { alias: 'libthttp.log.level', userMeta: true }),
 
   PV_LOG_AUTO_DEVLOG: key(flag, '1', {
     job: 'whether containers get a `/dev/log`, where `dev-log` in `run.json` says nothing',
@@ -119,6 +138,7 @@ export const KEYS = {
     userMeta: true,
     job: 'what the log folder may hold; 0 is a tenth of its disk, or all of a tmpfs',
   }),
+  PV_LOG_EVENTS: key(flag, '1'),
   PV_LOG_FILETREE_TIMESTAMP_FORMAT: key(text, '', {
     alias: 'log.filetree.timestamp.format',
     userMeta: true,
@@ -134,7 +154,7 @@ export const KEYS = {
     job: 'the least that a message of Berth itself must be',
   }),
   PV_LOG_LOGGERS: key(flag, '1', { alias: 'log.loggers' }),
-  PV_LOG_PUSH: key(flag, '0', { alias: 'log.push' }),
+  PV_LOG_PUSH: key(flag, '0', { alias: 'log.push', otherNames: ['pantahub.log.push'], userMeta: true }),
   PV_LOG_ROTATE_FACTOR: key(count, '5', { userMeta: true, job: 'a file is rotated at a part of so many of that part' }),
   PV_LOG_SERVER_OUTPUTS: key(wordSet(OUTPUTS, UPDATE_OUTPUT), 'filetree', {
     alias: 'log.server.outputs',
@@ -170,6 +190,7 @@ export const KEYS = {
   PV_POWER_WAKE_MAX_AWAKE: key(duration, '60', { alias: 'power.wake.max_awake' }),
   PV_POWER_DEVMETA_MAX_HELD: key(duration, '300', { alias: 'power.devmeta.max_held' }),
   PV_POWER_SYSFS_DIR: key(text, '/sys/power', { alias: 'power.sysfs_dir' }),
+  PV_REMOUNT_POLICY: key(text, ''),
   PV_REVISION_RETRIES: key(count, '10', { alias: 'revision.retries', userMeta: true }),
 
   PV_SECUREBOOT_CHECKSUM: key(flag, '1', {
@@ -189,9 +210,11 @@ export const KEYS = {
   }),
 
   PV_STORAGE_DEVICE: key(text, '', { alias: 'storage.device' }),
+  PV_STORAGE_FIRMWARE_VOL: key(flag, '0'),
   PV_STORAGE_FSTYPE: key(text, '', { alias: 'storage.fstype' }),
   PV_STORAGE_GC_KEEP_FACTORY: key(flag, '0', {
     alias: 'storage.gc.keep_factory',
+    otherNames: ['updater.keep_factory'],
     userMeta: true,
     job: 'whether revision 0 is never garbage',
   }),
@@ -216,6 +239,8 @@ export const KEYS = {
     job: 'where revisions, leases and logs are, when `--storage` is not given',
   }),
   PV_STORAGE_MNTTYPE: key(text, '', { alias: 'storage.mnttype' }),
+  PV_STORAGE_OPTS: key(text, '', { otherNames: ['storage.opts'] }),
+  PV_STORAGE_PHCONFIG_VOL: key(flag, '0'),
   PV_STORAGE_WAIT: key(count, '5', { alias: 'storage.wait' }),
 
   PV_SYSTEM_APPARMOR_PROFILES: key(text, '', { alias: 'system.apparmor.profiles' }),
@@ -226,6 +251,7 @@ export const KEYS = {
     neverEmpty: true,
     job: 'below it is `pantavisor/pvs/trust`, with `pub.pem` for signatures without certificates',
   }),
+  PV_SYSTEM_ETCPANTAVISORDIR: key(text, '/etc/pantavisor'),
   PV_SYSTEM_INIT_MODE: key(choice(['embedded', 'standalone', 'appengine']), 'appengine', {
     alias: 'system.init.mode',
     job: 'what a reboot is, when `--mode` is not given; `standalone` is not supported',
@@ -254,6 +280,7 @@ export const KEYS = {
     job: 'seconds within which the containers of an update must reach their goals; a `stable_timeout` of theirs is waited for beyond it. A group without `timeout` has this one, also at a boot',
   }),
   PV_UPDATER_USE_TMP_OBJECTS: key(flag, '0', { alias: 'updater.use_tmp_objects', userMeta: true }),
+  PV_VOLMOUNT_DM_EXTRA_ARGS: key(text, ''),
   PV_WDT_MODE: key(choice(['disabled', 'shutdown', 'startup', 'always']), 'disabled', {
     alias: 'wdt.mode',
     job: 'when the hardware watchdog guards the machine, with `--mode embedded`: while it goes down; also until all services are up; always',
@@ -263,6 +290,7 @@ export const KEYS = {
     job: 'seconds without being fed after which it resets the machine; 0: what its driver has',
   }),
   PV_XCONNECT_DBUS_SYSTEMBUS_ENABLED: key(flag, '0', { alias: 'xconnect.dbus.systembus.enabled' }),
+  PV_XCONNECT_SERVICES_CIDR: key(text, '', { otherNames: ['xconnect.services.cidr'] }),
 
   BERTH_MODPROBE: key(program, 'modprobe', { job: 'the program that loads and unloads the modules of drivers' }),
   BERTH_PROC: key(place, '/proc', {

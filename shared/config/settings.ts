@@ -51,13 +51,13 @@ const table: { readonly [K in KeyName]: Key<KeyValue<K>> } = KEYS;
 const names = Object.keys(KEYS).filter((name): name is KeyName => name in KEYS);
 const byName = new Map<string, KeyName>(
   names.flatMap((name) => {
-    const { alias }: Key<unknown> = KEYS[name];
-    const own = [name.toLowerCase(), name] as const;
-    return alias === undefined ? [own] : [own, [alias.toLowerCase(), name] as const];
+    const { alias, otherNames = [] }: Key<unknown> = KEYS[name];
+    const all = [name, ...(alias === undefined ? [] : [alias]), ...otherNames];
+    return all.map((each) => [each.toLowerCase(), name] as const);
   }),
 );
 
-/** By its name or its older dotted one, in any case; undefined: there is no such key. */
+/** By its name or one of its others, in any case; undefined: there is no such key. */
 export function findKey(name: string): KeyName | undefined {
   return byName.get(name.toLowerCase());
 }

@@ -94,6 +94,12 @@ describe('berth run configuration', () => {
     assert.deepEqual(warnings, [`${config}:1: ${told}`]);
   });
 
+  it('notes keys of a file that are none', () => {
+    const config = configFile('PV_NO_SUCH=1\n');
+    const { warnings, notes } = parse(['--config', config]).configuration;
+    assert.deepEqual([warnings, notes], [[], [`${config}:1: there is no key 'PV_NO_SUCH'; it is ignored`]]);
+  });
+
   it('tells of a value of the environment that it is of that', () => {
     const { settings, warnings } = parse([], { PV_UPDATER_COMMIT_DELAY: 'soon' }).configuration;
     assert.equal(settings.value('PV_UPDATER_COMMIT_DELAY'), 25);

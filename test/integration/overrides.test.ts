@@ -1,7 +1,10 @@
 // Configuration from user-meta on a whole tree: it reaches the service that uses it, and what cannot be used harms nobody.
 import assert from 'node:assert/strict';
+import { writeFileSync } from 'node:fs';
+import { join } from 'node:path';
 import { after, before, describe, it } from 'node:test';
 import * as z from 'zod/mini';
+import { STORAGE_INSIDE } from '../../scripts/sandbox/sandbox.ts';
 import { curl } from '../ctl-svc/rig.ts';
 import { get, serviceRows } from '../kit/api.ts';
 import { eventually } from '../kit/eventually.ts';
@@ -10,8 +13,10 @@ import { openTree, PATIENCE_MS, packExample, type Tree } from '../kit/tree.ts';
 describe('configuration from user-meta', () => {
   let tree: Tree;
   before(async () => {
-    tree = await openTree(packExample('01-basic'));
-    tree.start();
+    const storage = packExample('01-basic');
+    writeFileSync(join(storage, 'pantavisor.config'), 'PV_STORAGE_OPTS=\nwdt.enabled=0\n');
+    tree = await openTree(storage);
+    tree.start(['--config', `${STORAGE_INSIDE}/pantavisor.config`]);
     await tree.up();
   });
   after(() => tree.close());
@@ -27,6 +32,12 @@ describe('configuration from user-meta', () => {
     const rows = await get(tree.socket, '/config2', z.array(z.looseObject({ key: z.string(), modified: z.string() })));
     return rows.find((row) => row.key === key)?.modified;
   };
+
+  it('is no matter of health where the file has a key that Pantavisor once had; the log tells it', async () => {
+    assert.equal((await curl(tree.socket, '/health')).status, 200);
+    await eventually('it is told', PATIENCE_MS, () => log().includes("there is no key 'wdt.enabled'; it is ignored"));
+    assert.ok(!log().includes('PV_STORAGE_OPTS'));
+  });
 
   it('takes effect at once, and ends with its key', async () => {
     assert.ok(!/ DEBUG\b/.test(log()));

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import * as fc from 'fast-check';
 import { readConfigText, readEnvironment } from '../../shared/config/config-file.ts';
-import { KEYS } from '../../shared/config/keys.ts';
+import { KEYS, type Key } from '../../shared/config/keys.ts';
 import { createSettings, findKey, type Origin, type Written } from '../../shared/config/settings.ts';
 
 function settings(...written: readonly Written[]) {
@@ -22,10 +22,12 @@ describe('config.keys', () => {
     for (const { origin } of rows()) assert.equal(origin, 'default');
   });
 
-  it('gives no alias twice, and none that is the name of another key', () => {
-    const names = settings()
-      .rows()
-      .flatMap(({ key, alias }) => (alias === undefined ? [key] : [key, alias]));
+  it('gives no name twice, and none that is the name of another key', () => {
+    const names = Object.entries(KEYS).flatMap(([key, { alias, otherNames = [] }]: readonly [string, Key<unknown>]) => [
+      key,
+      ...(alias === undefined ? [] : [alias]),
+      ...otherNames,
+    ]);
     assert.equal(new Set(names.map((name) => name.toLowerCase())).size, names.length);
   });
 });
@@ -154,16 +156,45 @@ describe('config.file', () => {
   });
 
   it('names the line of what it does not understand, and reads on', () => {
-    const { written, problems } = readConfigText('PV_NO_SUCH=1\nnonsense\nPV_LOG_LEVEL=1\nPV_WDT_TIMEOUT=x', '/etc/c');
+    const text = 'BERTH_NO_SUCH=1\nnonsense\nPV_LOG_LEVEL=1\nPV_WDT_TIMEOUT=x';
+    const { written, problems, notes } = readConfigText(text, '/etc/c');
     assert.deepEqual(
       problems.map(({ message }) => message),
       [
-        "/etc/c:1: there is no key 'PV_NO_SUCH'; it is ignored",
+        "/etc/c:1: there is no key 'BERTH_NO_SUCH'; it is ignored",
         "/etc/c:2: 'nonsense' has no '='; write KEY=value",
         "/etc/c:4: PV_WDT_TIMEOUT is 'x'; it must be a whole number of up to nine digits",
       ],
     );
     assert.equal(written.length, 1);
+    assert.deepEqual(notes, []);
+  });
+
+  it('notes keys that are Pantavisor’s by their names, and are no fault', () => {
+    const { written, problems, notes } = readConfigText('pv_no_such=1\nPH_NONE=\nwdt.enabled=0\nlog.level=1', 'c');
+    assert.deepEqual([written.map(({ key }) => key), problems], [['PV_LOG_LEVEL'], []]);
+    assert.deepEqual(
+      notes,
+      ['pv_no_such', 'PH_NONE', 'wdt.enabled'].map(
+        (name, index) => `c:${index + 1}: there is no key '${name}'; it is ignored`,
+      ),
+    );
+  });
+
+  it('takes keys by the names that they had in earlier releases of Pantavisor', () => {
+    const names = {
+      'updater.keep_factory': 'PV_STORAGE_GC_KEEP_FACTORY',
+      'meta.cache.dir': 'PV_CACHE_USRMETADIR',
+      'pantahub.log.push': 'PV_LOG_PUSH',
+      'libthttp.certsdir': 'PV_LIBTHTTP_CERTSDIR',
+      'storage.opts': 'PV_STORAGE_OPTS',
+    };
+    for (const [name, key] of Object.entries(names)) assert.equal(findKey(name), key);
+  });
+
+  it('takes the boot loaders of all devices', () => {
+    const types = ['uboot', 'uboot-pvk', 'grub', 'rpiab', 'uboot-ab', 'efiab'];
+    assert.deepEqual(readConfigText(types.map((type) => `bootloader.type=${type}`).join('\n'), 'c').problems, []);
   });
 });
 
@@ -171,7 +202,7 @@ describe('config.environment', () => {
   it('takes variables that are keys and leaves all others', () => {
     const env = { PV_LOG_LEVEL: '1', PV_SOMETHING: 'x', BERTH_SEED: '7', HOME: '/', 'log.level': '2' };
     const written = [{ key: 'PV_LOG_LEVEL', value: '1', origin: 'env' }];
-    assert.deepEqual(readEnvironment(env), { written, problems: [] });
+    assert.deepEqual(readEnvironment(env), { written, problems: [], notes: [] });
   });
 
   it('is named where one of them cannot be used', () => {

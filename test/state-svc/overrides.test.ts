@@ -51,6 +51,16 @@ describe('overrides', () => {
     ]);
   });
 
+  it('are what a device’s user-meta may set under Pantavisor, though it does nothing here', () => {
+    const { written, problems } = overrides({
+      'debug.ssh': '1',
+      'libthttp.log.level': '4',
+      'pantahub.log.push': '0',
+      PV_DEBUG_SSH_AUTHORIZED_KEYS: 'default',
+    });
+    assert.deepEqual([written.length, problems], [4, []]);
+  });
+
   it('never throw, whatever somebody wrote', () => {
     const names = fc.constantFrom(
       ...Object.keys(KEYS),

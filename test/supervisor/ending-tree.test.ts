@@ -30,6 +30,7 @@ describe('supervisor.stop', () => {
       mode: 'appengine',
       settings: [],
       warnings: [],
+      notes: [],
       say: (line) => lines.push(line),
     });
     let isAsked = false;

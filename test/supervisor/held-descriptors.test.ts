@@ -27,7 +27,7 @@ describe('supervisor.heldDescriptors', () => {
       lock,
       ['log-svc'],
       places,
-      { mode: 'appengine', settings: [], warnings: [] },
+      { mode: 'appengine', settings: [], warnings: [], notes: [] },
       () => undefined,
     );
     held.containerSockets.open('web');
