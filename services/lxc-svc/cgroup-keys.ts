@@ -36,6 +36,24 @@ export const cgroupLimits: ConfigPart = (draft, { host }) => {
   return { ...draft, entries, notes: [...draft.notes, ...notes] };
 };
 
+/** What version 1 calls otherwise than version 2. */
+const SAME: Readonly<Record<string, string>> = { blkio: 'io' };
+
+/** Controllers of which the container has lines, and this host none that would heed any of them: what they limit is not limited. */
+export function unlimited(entries: readonly ConfigLine[], host: CgroupSupport): readonly string[] {
+  const heeded = new Map<string, boolean>();
+  for (const { key, value } of entries) {
+    const [, version, controller = ''] = LIMIT_KEY.exec(key) ?? [];
+    // Device rules are translated, `dir` says where the groups are; what is empty clears.
+    if (version === undefined || controller === 'devices' || controller === 'dir') continue;
+    const name = SAME[controller] ?? controller;
+    const isHeeded = (version === 'cgroup' ? host.v1 : host.v2).has(controller);
+    if (value === '') heeded.delete(name);
+    else heeded.set(name, isHeeded || heeded.get(name) === true);
+  }
+  return [...heeded].filter(([, isHeeded]) => !isHeeded).map(([name]) => name);
+}
+
 /** Limits belong to `payload`. What the container sees of its control groups begins below it, so that its root cannot raise them. */
 export const cgroupPlaces = adding(({ cgroup }) => [
   { key: 'lxc.cgroup.dir.container', value: `${cgroup}/payload` },

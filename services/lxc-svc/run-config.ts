@@ -6,7 +6,7 @@ import { ownedConflicts } from '../../shared/lxc-config/owned-keys.ts';
 import { formatLxcConfig } from '../../shared/lxc-config/parse.ts';
 import type { Role } from '../../shared/schema/api.ts';
 import type { ContainerNetwork } from '../../shared/schema/network.ts';
-import type { CgroupSupport } from './cgroup-keys.ts';
+import { type CgroupSupport, unlimited } from './cgroup-keys.ts';
 import { containerConfig } from './container-config.ts';
 import { volumeNames } from './container-volumes.ts';
 import { withHostSources, writtenFolders, writtenSources } from './host-sources.ts';
@@ -23,6 +23,9 @@ import type { MountRecord } from './record-store.ts';
 import type { RevisionSources } from './revision-sources.ts';
 import { failingStep, StepFailure } from './root-mounts.ts';
 import { withStorageSources } from './storage-sources.ts';
+
+const NOT_LIMITED =
+  'the kernel has these controllers not at all (memory on a Raspberry Pi: cgroup_enable=memory), or for lines of the other version only (lxc.cgroup, lxc.cgroup2)';
 
 export interface RunSettings {
   readonly container: string;
@@ -86,6 +89,8 @@ export function writeRunConfig(places: Places, mounted: MountRecord, run: RunSet
   );
   // One line, as few people read it and each is taken apart by the log service.
   if (generated.notes.length > 0) log.debug(`${run.container}: ${generated.notes.join('; ')}`);
+  const missing = unlimited(own.entries, run.host);
+  if (missing.length > 0) log.warn(`${run.container} runs without its limits of ${missing.join(', ')}: ${NOT_LIMITED}`);
   const bind = createSources(its.sources);
   failingStep('volumes', () => {
     // Of a service that was killed.

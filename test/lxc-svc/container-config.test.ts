@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
+import { unlimited } from '../../services/lxc-svc/cgroup-keys.ts';
 import type { ConfigSettings } from '../../services/lxc-svc/config-draft.ts';
 import { containerConfig } from '../../services/lxc-svc/container-config.ts';
 import { pantavisorSources } from '../../services/lxc-svc/pantavisor-mounts.ts';
@@ -257,6 +258,16 @@ describe('lxc configuration on hosts with either version of control groups', () 
     assert.deepEqual(keysOn(['devices'], ['memory', 'devices']), keys);
     const { notes } = generate(LINES, { host: { v1: new Set(['devices']), v2: new Set(['memory']) } });
     assert.ok(notes.some((note) => note.startsWith('conf:2: lxc.cgroup.memory.limit_in_bytes dropped')));
+  });
+
+  it('tells of which controllers it has lines that nothing heeds', () => {
+    const told = (text: string, v1: string[], v2: string[]) =>
+      unlimited(parseLxcConfig(text, 'conf').entries, { v1: new Set(v1), v2: new Set(v2) });
+    assert.deepEqual(told(LINES, ['devices'], []), ['memory']);
+    assert.deepEqual(told(LINES, ['memory'], []), [], 'written for both versions');
+    assert.deepEqual(told('lxc.cgroup2.pids.max = 10\nlxc.cgroup2.io.max = x', ['pids', 'blkio'], []), ['pids', 'io']);
+    assert.deepEqual(told('lxc.cgroup.blkio.weight = 10\nlxc.cgroup2.io.weight = 10', [], ['io']), []);
+    assert.deepEqual(told('lxc.cgroup2.pids.max = 10\nlxc.cgroup2.pids.max =\nlxc.cgroup.dir = x', [], []), []);
   });
 
   it('links /dev/log into the tmpfs that LXC mounts, unless run.json or the configuration forbid it', () => {
