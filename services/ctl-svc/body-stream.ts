@@ -1,6 +1,7 @@
 // A request's body that is too large for memory: taken piece by piece by whoever wants it, or thrown away.
 import type { Buffer } from 'node:buffer';
 import type { IncomingMessage } from 'node:http';
+import { hasBody } from './request-body.ts';
 
 export interface BodyStream {
   /** What Content-Length says; undefined when the body comes in chunks. */
@@ -34,7 +35,8 @@ export function bodyStream(request: IncomingMessage, { proceed, onWhole, stallMs
     announcedBytes: length === undefined ? undefined : Number(length),
     async *pieces() {
       proceed();
-      yield* steadily(request, stallMs);
+      // A request without one ends with its client, which may be gone already.
+      if (hasBody(request)) yield* steadily(request, stallMs);
       onWhole();
     },
     discard(maxBytes = Number.POSITIVE_INFINITY) {

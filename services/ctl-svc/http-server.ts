@@ -77,6 +77,12 @@ export interface ControlSocket {
   isOpen: boolean;
 }
 
+/** A connection, as it is known by what stands for it before Node's parser. */
+interface Connection {
+  readonly party: Party;
+  readonly socket: Socket;
+}
+
 interface Party extends ControlSocket {
   readonly limits: ServerLimits;
   readonly ask: AskForStep | undefined;
@@ -111,8 +117,7 @@ export function createControlServer(
   http.emit('listening');
   const gates = createGates();
   const connections = new Map<Socket, Party>();
-  /** By what stands for a connection before Node's parser. */
-  const parties = new WeakMap<Duplex, Party>();
+  const behind = new WeakMap<Duplex, Connection>();
   /** Requests of a connection that have no reply yet. */
   const waiting = createTally();
   const unfinished = createUnfinished();
@@ -120,6 +125,15 @@ export function createControlServer(
   const due = createTally();
   /** They were told to come back: what they sent behind that is not looked at. */
   const ended = new WeakSet<Duplex>();
+  /**
+   * What waits for its answer is taken back when its client is gone: nothing written to that one fails, while to one that only said that it sends no
+   * more it does not. Not before all that it sent was read, as a client may do without its answer.
+   */
+  const lookForClient = (stream: Duplex): void => {
+    const socket = behind.get(stream)?.socket;
+    if (!socket?.readableEnded || !socket.writable || gates.isPassingOn(stream)) return;
+    if (due.of(stream) === waiting.of(stream)) socket.write('');
+  };
   const isTooMany = (party: Party): boolean => {
     const { limits } = party;
     if (party.inTurn === 0) {
@@ -138,7 +152,7 @@ export function createControlServer(
   ): Promise<void> => {
     const expectsContinue = expects === 'continue';
     const { socket } = request;
-    const party = parties.get(socket);
+    const party = behind.get(socket)?.party;
     if (party === undefined || ended.has(socket)) return;
     const { caller, limits } = party;
     if (party.ask !== undefined) gates.holdUntilAnswered(request, response);
@@ -165,6 +179,7 @@ export function createControlServer(
         return TOO_LARGE;
       }
       onWhole();
+      lookForClient(socket);
       return body.bytes;
     };
     const incoming: Incoming = {
@@ -184,7 +199,10 @@ export function createControlServer(
     waiting.add(socket, 1);
     socket.setTimeout(0);
     unfinished.add(socket, response);
-    if (!unread) due.add(socket, 1);
+    if (!unread) {
+      due.add(socket, 1);
+      lookForClient(socket);
+    }
     const tooMany = isTooMany(party);
     if (tooMany) {
       ended.add(socket);
@@ -215,17 +233,14 @@ export function createControlServer(
     socket.once('close', () => connections.delete(socket));
     const onFirst = (first: Buffer): void => {
       const stream = party.ask === undefined ? putBack(socket, first) : gates.wrap(socket, first, party.ask);
-      parties.set(stream, party);
+      behind.set(stream, { party, socket });
+      socket.on('end', () => lookForClient(stream));
       http.emit('connection', stream);
       stream.once('close', () => unfinished.close(stream));
     };
     readFirstBytes(socket, HEADERS_TIMEOUT_MS, onFirst, () =>
       endWith(socket, ...malformed('ERR_HTTP_REQUEST_TIMEOUT')),
     );
-    // Nothing written to one that has gone altogether fails; to one that only said so it does not.
-    socket.on('end', () => {
-      if (socket.writable) socket.write('');
-    });
   };
   http.on('request', (request, response) => void serve(request, response));
   http.on('checkContinue', (request, response) => void serve(request, response, 'continue'));
@@ -276,6 +291,7 @@ function createTally() {
   const counts = new WeakMap<Duplex, number>();
   return {
     has: (of: Duplex): boolean => counts.has(of),
+    of: (of: Duplex): number => counts.get(of) ?? 0,
     add(of: Duplex, by: 1 | -1): number {
       const count = (counts.get(of) ?? 0) + by;
       if (count === 0) counts.delete(of);

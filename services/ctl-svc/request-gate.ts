@@ -34,6 +34,8 @@ export interface Gate {
   readonly stream: Duplex;
   /** It may no longer be held: what waits is looked at again. */
   goOn(): void;
+  /** There is more of what was read, and nothing to wait for before the parser gets it. */
+  isPassingOn(): boolean;
 }
 
 /**
@@ -105,13 +107,14 @@ export function createGate(socket: Socket, first: Buffer, ask: AskForStep, isHel
   socket.on('timeout', () => stream.emit('timeout'));
   socket.on('error', (error) => stream.destroy(error));
   socket.on('close', () => stream.destroy());
-  return { stream, goOn };
+  return { stream, goOn, isPassingOn: () => pending.length > 0 && !isHeld(stream) };
 }
 
 /** Holds a connection while a whole request of it has no answer: what follows is not looked at before. */
 export function createGates(): {
   wrap(socket: Socket, first: Buffer, ask: AskForStep): Duplex;
   holdUntilAnswered(request: IncomingMessage, response: ServerResponse): void;
+  isPassingOn(stream: Duplex): boolean;
 } {
   const gates = new WeakMap<Duplex, Gate>();
   const unanswered = new WeakMap<Duplex, IncomingMessage>();
@@ -130,5 +133,6 @@ export function createGates(): {
         gates.get(stream)?.goOn();
       });
     },
+    isPassingOn: (stream) => gates.get(stream)?.isPassingOn() ?? false,
   };
 }

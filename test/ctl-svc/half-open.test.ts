@@ -2,12 +2,12 @@
 import assert from 'node:assert/strict';
 import { connect } from 'node:net';
 import { after, before, describe, it } from 'node:test';
-import { parseAnswer, type Rig, startRig, until } from './rig.ts';
+import { curl, parseAnswer, type Rig, startRig, until } from './rig.ts';
 
 describe('ctl.half-open connections', () => {
   let rig: Rig;
   before(async () => {
-    rig = await startRig();
+    rig = await startRig(['web']);
   });
   after(() => rig.stop());
 
@@ -39,12 +39,16 @@ describe('ctl.half-open connections', () => {
   });
 
   it('are told from those that are gone, whose request is taken back', async () => {
+    assert.equal((await curl(rig.socketOf('web'), '/containers')).status, 200);
     rig.world.hanging.add('state-svc');
     const ask = 'PUT /containers/web HTTP/1.1\r\nContent-Length: 17\r\n\r\n{"action":"stop"}';
     const waiting = exchange(ask);
-    const gone = connect(rig.host, () => gone.write(ask));
-    await until(() => rig.bus.broker.queueDepth('state-svc') === 2);
-    gone.destroy();
+    const gone = [rig.host, rig.socketOf('web')].map((socket) => {
+      const client = connect(socket, () => client.write(ask));
+      return client;
+    });
+    await until(() => rig.bus.broker.queueDepth('state-svc') === 3);
+    for (const client of gone) client.destroy();
     await until(() => rig.bus.broker.queueDepth('state-svc') === 1);
     rig.bus.kill('state-svc');
     assert.equal(parseAnswer(await waiting).status, 503);
