@@ -5,6 +5,7 @@ import { chmodSync, chownSync, copyFileSync, mkdirSync, readFileSync, rmSync, wr
 import { basename, dirname, join } from 'node:path';
 import { readStateDocument } from '../../shared/revision/state-document.ts';
 import { findInside, resolveInside } from './inside-path.ts';
+import { memberTexts } from './member-texts.ts';
 import type { Places } from './places.ts';
 
 export interface ConfigFile {
@@ -22,16 +23,15 @@ export function configFiles({ storage }: Places, revision: string, container: st
   const { objects, documents } = readStateDocument(JSON.parse(text));
   const folder = `_config/${container}/`;
   const isIts = (path: string): boolean => path.startsWith(folder);
+  // As they are written: a number that is read and written again may be another one.
+  const inline = [...documents.keys()].some(isIts) ? memberTexts(text) : new Map<string, string>();
+  const written = [...inline].filter(([path]) => isIts(path) && documents.has(path));
   return [
     ...[...objects.keys()].filter(isIts).map((path) => ({
       path: path.slice(folder.length),
       content: { file: join(trail, path) },
     })),
-    ...[...documents].flatMap(([path, document]) =>
-      isIts(path)
-        ? [{ path: path.slice(folder.length), content: { text: `${JSON.stringify(document, undefined, 2)}\n` } }]
-        : [],
-    ),
+    ...written.map(([path, document]) => ({ path: path.slice(folder.length), content: { text: document } })),
   ];
 }
 
