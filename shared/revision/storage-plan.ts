@@ -1,4 +1,5 @@
 // What a container keeps, mounts and shares: `volumes`, `storage` and `exports` of its run.json, with the disks under them. Pure.
+import { isDeepStrictEqual } from 'node:util';
 import { fieldsOf, storageSource } from '../lxc-config/mount-entries.ts';
 import type { LxcEntry } from '../lxc-config/parse.ts';
 import { type Disk, insidePath, type NamedVolume, volumeName } from '../schema/storage.ts';
@@ -6,7 +7,7 @@ import type { Device } from './device-document.ts';
 import type { Problem, StoragePlan } from './revision.ts';
 import type { RunDocument } from './run-document.ts';
 import { shown } from './schema-problems.ts';
-import { checkVolumes, persistenceOf, volumeWarnings } from './volume-rules.ts';
+import { checkVolumes, persistenceOf, volumeOf, volumeWarnings } from './volume-rules.ts';
 
 /** The writable layer over the root filesystem. */
 const OVERLAY = 'lxc-overlay';
@@ -19,7 +20,7 @@ export interface PlannedStorage {
 
 /**
  * `entries`: of its LXC configuration. Codes: BAD_VALUE, UNKNOWN_DISK, DISK_IS_SWAP, VOLUME_CONFLICT; warnings VOLUME_UNDECLARED,
- * NOT_SUPPORTED.
+ * VOLUME_UNMOUNTED, NOT_SUPPORTED.
  */
 export function planStorage(
   container: string,
@@ -33,13 +34,17 @@ export function planStorage(
   const problems = [
     ...checkVolumes(run.storage ?? {}, `${path}.storage`, `of '${container}'`, device),
     ...conflicts(path, run, [root, ...squashfs]),
+    ...unlike(path, run, device),
     ...badExports(path, run),
   ];
-  const declared = { [OVERLAY]: {}, ...run.storage };
-  const undeclared = undeclaredVolumes(container, entries, new Set([root, ...squashfs, ...Object.keys(declared)]));
-  const added = undeclared.filter(({ isKept }) => isKept).map(({ volume }): [string, Written] => [volume, {}]);
-  const storage = { ...declared, ...Object.fromEntries(added) };
-  const volumes = Object.entries(storage).map(([name, written]) => namedVolume(name, written, device));
+  const mounted = mountedVolumes(container, entries);
+  const declared = new Map<string, Written>([[OVERLAY, {}], ...inVolumes(run)]);
+  const known = new Set([root, ...squashfs, ...declared.keys()]);
+  const undeclared = [...mounted]
+    .filter(([volume]) => !known.has(volume))
+    .map(([volume, entry]) => ({ volume, entry, isKept: volumeName.safeParse(volume).success }));
+  for (const { volume, isKept } of undeclared) if (isKept) declared.set(volume, {});
+  const volumes = [...declared].map(([name, written]) => namedVolume(name, written, device));
   const plan = { squashfs, volumes, disks: disksOf(volumes, device), exports: (run.exports ?? []).map(relative) };
   const unnamed = undeclared.map(({ volume, entry: { source, line }, isKept }) => ({
     path: `${source}:${line}`,
@@ -48,19 +53,64 @@ export function planStorage(
       ? `mounts volume '${volume}', which 'storage' in run.json does not name; it is kept for good, as 'permanent'`
       : `mounts volume ${shown(volume)}, and none can have this name: 1–255 printable ASCII characters; it is not there`,
   }));
-  return { plan, problems, warnings: [...volumeWarnings(run.storage ?? {}, `${path}.storage`), ...unnamed] };
+  const warnings = [
+    ...volumeWarnings(run.storage ?? {}, `${path}.storage`),
+    ...unmounted(container, run, new Set(mounted.keys())),
+    ...unnamed,
+  ];
+  return { plan, problems, warnings };
 }
 
-/** The first line that mounts each volume of the container's which is not `known`, as lxc-svc reads it. */
-function undeclaredVolumes(container: string, entries: readonly LxcEntry[], known: ReadonlySet<string>) {
+/** What `storage` names, by the volumes that it is in. */
+function inVolumes({ storage = {} }: RunDocument): readonly (readonly [string, Written])[] {
+  return Object.entries(storage).flatMap(([name, written]) => {
+    const volume = volumeOf(name);
+    return volume === undefined ? [] : [[volume, written]];
+  });
+}
+
+/** A volume is one folder of one disk, or one tmpfs, whatever is named in it; and the overlay is no volume to be in. */
+function unlike(path: string, { storage = {} }: RunDocument, device: Device): readonly Problem[] {
+  const firsts = new Map<string, { readonly name: string; readonly kept: NamedVolume }>();
+  return Object.entries(storage).flatMap(([name, written]): Problem[] => {
+    const volume = volumeOf(name);
+    if (volume === undefined) return [];
+    const conflict = (message: string) => [{ path: `${path}.storage.${name}`, code: 'VOLUME_CONFLICT', message }];
+    if (volume === OVERLAY && name !== OVERLAY) {
+      return conflict(`'${name}' is in '${OVERLAY}', the layer over the root filesystem; name it otherwise`);
+    }
+    const kept = namedVolume(volume, written, device);
+    const first = firsts.get(volume);
+    if (first === undefined) firsts.set(volume, { name, kept });
+    if (first === undefined || isDeepStrictEqual(first.kept, kept)) return [];
+    return conflict(
+      `'${name}' is in volume '${volume}', as '${first.name}' is; give both one persistence and one disk`,
+    );
+  });
+}
+
+/** What is written as a path looks like one of the container's, where nothing is but by a line of its LXC configuration. */
+function unmounted(container: string, { storage = {} }: RunDocument, mounted: ReadonlySet<string>): readonly Problem[] {
+  return Object.keys(storage)
+    .filter((name) => name.includes('/') && !mounted.has(volumeOf(name) ?? ''))
+    .map((name) => {
+      const place = relative(name);
+      const line = `lxc.mount.entry = /volumes/${container}/${place} ${place} none bind,rw,create=dir 0 0`;
+      const message = `is a volume, and no place in the container, as its LXC configuration mounts none of it: add "${line}"`;
+      return { path: `${container}/run.json.storage.${name}`, code: 'VOLUME_UNMOUNTED', message };
+    });
+}
+
+/** The first line that mounts each volume of the container's, as lxc-svc reads it. */
+function mountedVolumes(container: string, entries: readonly LxcEntry[]): ReadonlyMap<string, LxcEntry> {
   const found = new Map<string, LxcEntry>();
   for (const entry of entries) {
     const source = entry.key === 'lxc.mount.entry' ? storageSource(fieldsOf(entry.value).source) : undefined;
     if (source?.kind !== 'volumes' || source.container !== container) continue;
     const [volume] = source.parts;
-    if (volume !== undefined && !known.has(volume) && !found.has(volume)) found.set(volume, entry);
+    if (volume !== undefined && !found.has(volume)) found.set(volume, entry);
   }
-  return [...found].map(([volume, entry]) => ({ volume, entry, isKept: volumeName.safeParse(volume).success }));
+  return found;
 }
 
 export function withoutVerity(volume: string): string {
@@ -84,11 +134,11 @@ function disksOf(volumes: readonly NamedVolume[], device: Device): readonly Disk
 
 /** Both would be at /volumes/<container>/<name>. */
 function conflicts(path: string, run: RunDocument, files: readonly string[]): readonly Problem[] {
-  const names = Object.keys(run.storage ?? {}).filter((name) => files.includes(name));
+  const names = Object.keys(run.storage ?? {}).filter((name) => files.includes(volumeOf(name) ?? ''));
   return names.map((name) => ({
     path: `${path}.storage.${name}`,
     code: 'VOLUME_CONFLICT',
-    message: `volume '${name}' has the name of a file of 'volumes' or 'root-volume'; rename one of them`,
+    message: `volume '${volumeOf(name)}' has the name of a file of 'volumes' or 'root-volume'; rename one of them`,
   }));
 }
 

@@ -31,6 +31,15 @@ export interface KnownDisks {
   readonly diskNames: ReadonlySet<string>;
 }
 
+/**
+ * The volume that a name of the list is in: itself, or, as Pantavisor makes folders of what is written as a path, the first of these,
+ * which then holds the others. Undefined: it is no name.
+ */
+export function volumeOf(name: string): string | undefined {
+  const parts = name.split('/').filter((part) => part !== '');
+  return parts.every((part) => volumeName.safeParse(part).success) ? parts[0] : undefined;
+}
+
 /** Of a value that passed. What is none of the three is for the boot, as Pantavisor has it. */
 export function persistenceOf(written: string): z.output<typeof persistence> {
   const read = persistence.safeParse(written);
@@ -54,8 +63,8 @@ export function checkVolumes(
   { disks, diskNames }: KnownDisks,
 ): readonly Problem[] {
   return Object.entries(written).flatMap(([name, { disk }]): Problem[] => {
-    if (!volumeName.safeParse(name).success) {
-      const rule = 'a name of printable ASCII characters without "/", and neither "." nor ".."';
+    if (volumeOf(name) === undefined) {
+      const rule = 'a name, or a path, of printable ASCII characters, and no part is "." or ".."';
       return [{ path: `${path}.${name}`, code: 'BAD_VALUE', message: `volume ${shown(name)}: a volume has ${rule}` }];
     }
     if (disk === undefined) return [];

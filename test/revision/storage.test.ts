@@ -99,15 +99,55 @@ describe('storage of a container', () => {
     assert.match(typo.ok ? '' : (typo.problems[0]?.message ?? ''), /must be "permanent" or "revision" or "boot"$/);
   });
 
+  it('takes a path for a place in the volume of its first part, where Pantavisor has it', () => {
+    const storage = {
+      'etc/example/': { persistence: 'permanent' },
+      '/var/lib/sensor': { persistence: 'revision', disk: 'data' },
+      '/var/lib//other': { persistence: 'revision', disk: 'data' },
+    };
+    const sources = ['/volumes/a/etc/example', '/volumes/a/var/lib/sensor/'];
+    const files = {
+      'a/lxc.container.conf': sources.map((source) => `lxc.mount.entry = ${source} m none bind`).join('\n'),
+    };
+    const document = state(withDisks([DATA]), container('a', { storage }));
+    assert.deepEqual(warnings(document, files), []);
+    assert.deepEqual(revisionOf(document, files).containers[0]?.storage.volumes, [
+      { name: 'lxc-overlay', persistence: 'boot' },
+      { name: 'etc', persistence: 'permanent' },
+      { name: 'var', persistence: 'revision', disk: 'data' },
+    ]);
+    // They look as if they were paths of the container, and are none.
+    assert.deepEqual(warnings(document), [
+      'a/run.json.storage.etc/example/ VOLUME_UNMOUNTED',
+      'a/run.json.storage./var/lib/sensor VOLUME_UNMOUNTED',
+      'a/run.json.storage./var/lib//other VOLUME_UNMOUNTED',
+    ]);
+  });
+
+  it('refuses places in one volume that are to be kept otherwise, or in the overlay', () => {
+    const kept = (storage: object) => problems(state(withDisks([DATA]), container('a', { storage })));
+    const permanent = { persistence: 'permanent' };
+    assert.deepEqual(kept({ 'etc/a': permanent, etc: permanent, 'etc/b': {} }), []);
+    for (const other of [{ persistence: 'boot' }, { ...permanent, disk: 'data' }]) {
+      assert.deepEqual(kept({ 'etc/a': permanent, 'etc/b': other }), ['a/run.json.storage.etc/b VOLUME_CONFLICT']);
+    }
+    assert.deepEqual(kept({ 'lxc-overlay/upper': permanent }), [
+      'a/run.json.storage.lxc-overlay/upper VOLUME_CONFLICT',
+    ]);
+    assert.deepEqual(kept({ 'root.squashfs/etc': permanent }), [
+      'a/run.json.storage.root.squashfs/etc VOLUME_CONFLICT',
+    ]);
+  });
+
   it('refuses names and paths that lead elsewhere, each at its place', () => {
-    const names = ['..', '.', '', 'a/b', '/etc', 'a\0b', 'root.squashfs'];
+    const names = ['..', '.', '', 'a/../b', '/', 'a\0b', 'root.squashfs'];
     const storage = Object.fromEntries(names.map((name) => [name, { persistence: 'boot' }]));
     assert.deepEqual([...problems(state(container('a', { storage })))].sort(), [
       'a/run.json.storage. BAD_VALUE',
       'a/run.json.storage.. BAD_VALUE',
       'a/run.json.storage... BAD_VALUE',
-      'a/run.json.storage./etc BAD_VALUE',
-      'a/run.json.storage.a/b BAD_VALUE',
+      'a/run.json.storage./ BAD_VALUE',
+      'a/run.json.storage.a/../b BAD_VALUE',
       'a/run.json.storage.a\\u0000b BAD_VALUE',
       'a/run.json.storage.root.squashfs VOLUME_CONFLICT',
     ]);
