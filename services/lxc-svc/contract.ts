@@ -155,6 +155,8 @@ export const lxcContract = defineContract({
         network: containerNetwork,
         /** Whether there is a /dev/log in it that leads to log-svc; PV_LOG_AUTO_DEVLOG when absent. */
         devLog: z.optional(z.boolean()),
+        /** Whether the host's /lib/firmware and /lib/modules/<release> are in it, read-only; they are when absent. */
+        automodfw: z.optional(z.boolean()),
         /** What it sees under /pantavisor follows from them. */
         roles: z.array(role),
       }),

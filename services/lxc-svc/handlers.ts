@@ -91,7 +91,7 @@ export function lxcHandlers(parts: LxcParts): Handlers<typeof lxcContract> {
         }
       }),
 
-    start: ({ container, devLog = parts.autoDevLog, ...run }, { signal }) =>
+    start: ({ container, devLog = parts.autoDevLog, automodfw = true, ...run }, { signal }) =>
       queue.run(container, async () => {
         const dying = stopping.get(container);
         if (dying !== undefined) await Promise.race([dying.run.ended, givenUp(signal)]);
@@ -104,7 +104,7 @@ export function lxcHandlers(parts: LxcParts): Handlers<typeof lxcContract> {
         void moves.expect();
         try {
           const socketFolder = await sockets.open(container);
-          const command = parts.writeConfig(mounted, { container, devLog, ...run, socketFolder });
+          const command = parts.writeConfig(mounted, { container, devLog, automodfw, ...run, socketFolder });
           parts.tails.prepare(container);
           const started = await runs.start(container, command);
           parts.tails.follow(container, started);

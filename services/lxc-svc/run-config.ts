@@ -12,6 +12,7 @@ import { volumeNames } from './container-volumes.ts';
 import { withHostSources, writtenFolders, writtenSources } from './host-sources.ts';
 import { writeHostname } from './hostname-file.ts';
 import { initCommand, initProblem } from './init-program.ts';
+import { withKernelFolders } from './kernel-folders.ts';
 import { createSources, dropSources, type MountSource } from './mount-sources.ts';
 import { withMountPoints } from './mount-targets.ts';
 import { readOwnConfig } from './own-config.ts';
@@ -33,6 +34,8 @@ export interface RunSettings {
   readonly network: ContainerNetwork;
   readonly devLog: boolean;
   readonly roles: readonly Role[];
+  /** Whether it has firmware and modules of the host's kernel. */
+  readonly automodfw: boolean;
   /** The folder of its control sockets. */
   readonly socketFolder: string;
   /** Who writes logs. */
@@ -71,9 +74,10 @@ export function writeRunConfig(places: Places, mounted: MountRecord, run: RunSet
   if (init !== undefined) throw new StepFailure('init', init);
   const pantavisor = pantavisorSources(places, { ...owner, roles: run.roles }, run.socketFolder);
   preparePantavisor(pantavisor, run.logUid);
-  const lines = withStorageSources(own.entries, places);
+  const asked = withStorageSources(own.entries, places);
+  const lines = run.automodfw ? withKernelFolders(asked, its.rootfs) : asked;
   // Its own ones, too, where the revision's state cannot be read.
-  const written = () => writtenFolders(writtenPlaces(places), [...run.written(revision), ...writtenSources(lines)]);
+  const written = () => writtenFolders(writtenPlaces(places), [...run.written(revision), ...writtenSources(asked)]);
   const generated = failingStep('volumes', () =>
     containerConfig(withHostSources(lines, written, its.sources), {
       ...run,

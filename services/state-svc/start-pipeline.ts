@@ -140,6 +140,7 @@ async function startSteps(
         network: plumbing.network,
         roles: [...plan.roles],
         ...devLogOf(plan),
+        ...(plan.automodfw ? {} : { automodfw: false }),
       }),
     ['lxc.stop', () => lxc.stop({ container, graceMs: 0 })],
   );

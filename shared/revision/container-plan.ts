@@ -117,6 +117,7 @@ export function planContainer(
     hostname,
     drivers: drivers.plan,
     devLog: run['dev-log'],
+    automodfw: run.automodfw !== false && run.automodfw !== 'no',
     logFiles: planLogFiles(run.logs ?? []),
     network,
     autoRecovery: recoveryOf(run.auto_recovery) ?? group.autoRecovery,

@@ -97,6 +97,8 @@ export interface ContainerPlan {
   readonly drivers: DriverNeeds;
   /** Whether its /dev/log leads to the log service; undefined: as PV_LOG_AUTO_DEVLOG says. */
   readonly devLog: boolean | undefined;
+  /** Whether it finds firmware and modules of the host's kernel in its /lib. */
+  readonly automodfw: boolean;
   /** Of the container: what it writes to them is part of its log. */
   readonly logFiles: readonly ContainerLogFile[];
   readonly network: NetworkPlan;

@@ -94,6 +94,8 @@ export const runDocument = z.object({
   ),
   logs: z.optional(z.array(logDocument).check(z.maxLength(MAX_LOGS))),
   'dev-log': z.optional(z.boolean()),
+  /** A text in Pantavisor, where all but "no" means yes. */
+  automodfw: z.optional(z.union([z.boolean(), z.string()])),
   exports: z.optional(names),
   auto_recovery: z.optional(autoRecoveryDocument),
   network: z.optional(networkDocument),

@@ -28,6 +28,7 @@ describe('revision.parseState', () => {
       hostname: 'b',
       drivers: { required: [], optional: [], manual: [] },
       devLog: undefined,
+      automodfw: true,
       logFiles: [
         { path: '/var/log/syslog', truncateBytes: 2 * 1024 * 1024 },
         { path: '/var/log/messages', truncateBytes: 2 * 1024 * 1024 },
@@ -152,6 +153,15 @@ describe('revision.parseState', () => {
       'a/more.squashfs MISSING_OBJECT',
       'a/other.conf MISSING_OBJECT',
     ]);
+  });
+
+  it('takes firmware and modules from a container that says no, and from none other', () => {
+    const said = ['no', false, 'yes', true, 'never', undefined];
+    const written = said.map((automodfw, index) => container(`c${index}`, { automodfw }));
+    assert.deepEqual(
+      revisionOf(state(...written)).containers.map(({ automodfw }) => automodfw),
+      [false, false, true, true, true, true],
+    );
   });
 
   it('names what is missing, wrong and allowed in run.json', () => {

@@ -8,13 +8,13 @@ import { ok } from '../../shared/ipc/contract.ts';
 import { Fault } from '../../shared/ipc/fault.ts';
 import { silentLogger } from '../../shared/log/logger.ts';
 import { parseState } from '../../shared/revision/validate.ts';
-import { stateOf } from './device.ts';
+import { type ContainerSpec, stateOf } from './device.ts';
 import { APP } from './kit.ts';
 import { createTestClock } from './test-clock.ts';
 
 /** `calls`: what lxc-svc was asked for. */
-function open(changed: (container: Container) => void, lxcOver: object = {}) {
-  const parsed = parseState(stateOf({ web: APP }, {}).document, () => undefined);
+function open(changed: (container: Container) => void, lxcOver: object = {}, run: ContainerSpec = APP) {
+  const parsed = parseState(stateOf({ web: run }, {}).document, () => undefined);
   assert.ok(parsed.ok);
   const [plan] = parsed.revision.containers;
   assert.ok(plan !== undefined);
@@ -60,6 +60,28 @@ function open(changed: (container: Container) => void, lxcOver: object = {}) {
 const settled = () => new Promise((resolve) => setImmediate(resolve));
 
 describe('a container', () => {
+  it('is started as its run.json says of /dev/log, firmware and modules, and as others are where that says nothing', async () => {
+    const asked: object[] = [];
+    const start = async ({
+      container: _,
+      hostname: __,
+      network: ___,
+      roles: ____,
+      ...rest
+    }: Record<string, unknown>) => {
+      asked.push(rest);
+      return ok({ pid: 100, startedMs: 0 });
+    };
+    for (const said of [{}, { automodfw: 'yes' }, { automodfw: 'no', 'dev-log': false }]) {
+      const { container } = open(() => undefined, { start }, { ...APP, ...said });
+      await container.control('stop');
+      await settled();
+      await container.control('start');
+      await settled();
+    }
+    assert.deepEqual(asked, [{}, {}, { automodfw: false, devLog: false }]);
+  });
+
   it('that is started before its group’s turn is not started by that turn as well', async () => {
     let isTurn = false;
     const { container, calls } = open((changed) => {

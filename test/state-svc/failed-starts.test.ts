@@ -51,6 +51,7 @@ const planOf = (name: string, interfaces: readonly PoolInterface[]): ContainerPl
   storage: { squashfs: [], volumes: [{ name: 'lxc-overlay', persistence: 'boot' }], disks: [], exports: [] },
   drivers: { required: [], optional: [], manual: [] },
   devLog: true,
+  automodfw: true,
   logFiles: [],
   network: { mode: 'pool', interfaces },
   autoRecovery: undefined,

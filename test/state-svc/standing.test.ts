@@ -19,6 +19,7 @@ const plan: ContainerPlan = {
   storage: { squashfs: [], volumes: [{ name: 'lxc-overlay', persistence: 'boot' }], disks: [], exports: [] },
   hostname: 'web',
   devLog: true,
+  automodfw: true,
   drivers: { required: [], optional: [], manual: [] },
   network: { mode: 'none' },
   logFiles: [],
