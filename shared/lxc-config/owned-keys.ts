@@ -1,6 +1,7 @@
 // Keys of the LXC configuration that are Berth's, and what a container's own file may say about them all the same; with it, values that LXC
 // would refuse. Pure.
 import { isPantavisorKey, NAMESPACES } from './keys.ts';
+import { unsignedNumber } from './numbers.ts';
 import type { LxcEntry, LxcProblem } from './parse.ts';
 import { readRootPath } from './root-path.ts';
 import { wrongValue } from './values.ts';
@@ -32,7 +33,7 @@ interface Rule {
 
 const never = (): boolean => false;
 const always = (): boolean => true;
-const off = ({ value }: LxcEntry): boolean => value === '0';
+const off = ({ value }: LxcEntry): boolean => unsignedNumber(value) === 0;
 
 /** Every line with such a key is left out of what LXC is given; it is an error unless it agrees with what Berth does. */
 const RULES: readonly Rule[] = [

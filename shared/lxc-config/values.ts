@@ -32,7 +32,9 @@ const INHERITED = ['PATH', 'LC_ALL'];
 
 const AUTOMATIC =
   /^(?:proc(?::(?:mixed|rw))?|sys(?::(?:mixed|ro|rw))?|cgroup(?:-full)?(?::(?:mixed|ro|rw))?(?::force)?|cgroup2(?::ro)?(?::force)?|shmounts:.*)$/;
-const LIMIT = /^(?:unlimited|[-+\d: \t])+$/;
+const LIMIT = /^(?:unlimited|[-+\d \t])*(?::(?:unlimited|[-+\d \t])*)?$/;
+const NETWORKS = wordsOf('empty ipvlan macvlan none phys veth vlan');
+const OFFSET = /^[-+]?\d+\s*(?:h|m|s|ms|us|ns)$/;
 
 const MAX_SHOWN = 80;
 const quoted = (text: string): string => (text.length > MAX_SHOWN ? `'${text.slice(0, MAX_SHOWN)}…'` : `'${text}'`);
@@ -79,8 +81,32 @@ const RULES: readonly Rule[] = [
     wrong: (value) => (isNumber(value) ? undefined : `${quoted(value)} is no number`),
   },
   {
-    keys: /^lxc\.(?:autodev|no_new_privs)$/,
+    keys: /^lxc\.(?:autodev|no_new_privs|keyring\.session|sched\.core|rootfs\.managed|apparmor\.allow_(?:incomplete|nesting))$/,
     wrong: (value) => ((unsignedNumber(value) ?? 2) <= 1 ? undefined : `${quoted(value)} is neither 0 nor 1`),
+  },
+  {
+    // What is no number counts as 0 here.
+    keys: /^lxc\.(?:hook\.version|seccomp\.allow_nesting)$/,
+    wrong: (value) => ((unsignedNumber(value) ?? 0) <= 1 ? undefined : `${quoted(value)} is neither 0 nor 1`),
+  },
+  {
+    keys: /^lxc\.net\.\d+\.type$/,
+    wrong: (value) =>
+      NETWORKS.includes(value) ? undefined : `${quoted(value)} is no network; there are ${NETWORKS.join(', ')}`,
+  },
+  {
+    keys: /^lxc\.init\.groups$/,
+    wrong: (value) =>
+      value.split(',').every((group) => group.trim() === '' || isNumber(group.trim()))
+        ? undefined
+        : `${quoted(value)} is no list of groups; write their numbers, with commas between them`,
+  },
+  {
+    keys: /^lxc\.time\.offset\.(?:boot|monotonic)$/,
+    wrong: (value) =>
+      OFFSET.test(value)
+        ? undefined
+        : `${quoted(value)} is no time; write a whole number and its unit, h, m, s, ms, us or ns`,
   },
   {
     keys: /^lxc\.arch$/,

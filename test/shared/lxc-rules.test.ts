@@ -144,6 +144,7 @@ describe('lxcConfig.ownedConflicts', () => {
       'lxc.uts.name = app',
       'lxc.uts.name = app-host',
       'lxc.start.auto = 1',
+      'lxc.ephemeral = 00',
     ];
     for (const network of ['pool', 'host', 'none', 'legacy'] as const) {
       assert.deepEqual(conflicts(stock.join('\n'), { network }), []);

@@ -71,6 +71,23 @@ const VALUES: Readonly<Record<string, { readonly tried: readonly string[]; reado
   },
   'lxc.pty.max': { tried: ['0', '1024', '0x10', '+010'], refused: ['x', '-1', '08', '4294967296'] },
   'lxc.autodev': { tried: ['0', '1', '+1', '01', '0x1', '+0x1', '00'], refused: ['2', 'yes', '-1', '010', '08'] },
+  ...Object.fromEntries(
+    words('keyring.session sched.core rootfs.managed apparmor.allow_incomplete apparmor.allow_nesting').map((name) => [
+      `lxc.${name}`,
+      { tried: ['0', '1', '+1', '01', '00'], refused: ['2', 'x', '-1'] },
+    ]),
+  ),
+  'lxc.hook.version': { tried: ['0', '1', '01', 'x'], refused: ['2'] },
+  'lxc.seccomp.allow_nesting': { tried: ['0', '1', '01', 'x'], refused: ['2'] },
+  'lxc.net.0.type': {
+    tried: ['empty', 'ipvlan', 'macvlan', 'none', 'phys', 'veth', 'vlan'],
+    refused: ['foo', 'VETH', 'bridge'],
+  },
+  'lxc.init.groups': { tried: ['1', '1,2', '1, 2', '1,', ',1', '0x1'], refused: ['x', '1 2', '1,x', '-1'] },
+  'lxc.time.offset.boot': {
+    tried: ['10s', '10 s', '-5s', '+10s', '10h', '10m', '10ms', '10us', '10ns'],
+    refused: ['10', 'x', '10S', '1d', '1.5s', '0x10s', '10sx'],
+  },
   'lxc.no_new_privs': { tried: ['0', '1'], refused: ['2', 'x'] },
   'lxc.arch': {
     tried:
@@ -80,7 +97,7 @@ const VALUES: Readonly<Record<string, { readonly tried: readonly string[]; reado
   },
   'lxc.prlimit.nofile': {
     tried: ['1', '1:2', 'unlimited', '1:unlimited', 'unlimited:1', '1 : 2', '1:', ':1', '-1'],
-    refused: ['x', '1024k', 'inf', '0x10'],
+    refused: ['x', '1024k', 'inf', '0x10', '1:2:3'],
   },
 };
 const LIMITS = words(
