@@ -36,7 +36,7 @@ export async function adopt(core: ContainerCore, standing: Standing, actual: Act
       core.apply('crashed');
       return;
     case 'ended':
-      judge(core, exit?.status ?? { kind: 'unknown' });
+      judge(core, exit?.status ?? { kind: 'unknown' }, { pid: exit?.pid, isOld: !standing.sameLife });
       return;
   }
 }

@@ -36,6 +36,8 @@ export interface CoreContext extends StartContext {
   readonly requestRebootAtBoot: RequestReboot;
   /** Resolves when no earlier group lacks a goal, or that was waited for long enough. */
   mayStart(): Promise<void>;
+  /** False: who lacks its network is started when they do. */
+  poolsStand(): boolean;
   /** Its status or row changed. */
   changed(): void;
 }

@@ -2,9 +2,10 @@
 // machine, and what auto-recovery makes of them.
 import type { ExitStatus } from '../../shared/schema/exit.ts';
 import type { ContainerCore, ExitEvent } from './container-core.ts';
-import { exhaustedText, exitText } from './ending-text.ts';
+import { downText, exhaustedText, exitText } from './ending-text.ts';
 import type { Intent } from './intent-store.ts';
-import { recover } from './recovery.ts';
+import type { RequestReboot } from './reboot-request.ts';
+import { recover, recovers, SYSTEM_CONTAINER_DOWN } from './recovery.ts';
 import type { Run } from './standing.ts';
 import {
   addressRefusal,
@@ -109,7 +110,7 @@ async function settleFailed(
   failure: StartFailure,
   message: string,
 ): Promise<void> {
-  const { record } = core;
+  const { plan, record, context } = core;
   core.fault('CONTAINER_FAILED', message);
   // The stop that is under way has the last word.
   if (!record.wanted) return;
@@ -123,14 +124,17 @@ async function settleFailed(
   }
   const written = core.remember({ pendingStart: null, recoveryDelayMs: null });
   // A try of auto-recovery that failed is one more failure for its policy to judge.
-  if (cause === 'recovery') judge(core, { kind: 'unknown' }, message);
+  if (cause === 'recovery' && recovers(plan.autoRecovery)) judge(core, { kind: 'unknown' }, { what: message });
   else core.apply('ended');
   const isLeft = record.status === 'STOPPED' && record.problem?.code !== 'RECOVERY_EXHAUSTED';
   record.lacksNetwork = isLeft && isNetworkStep(failure.step);
   const refusal = addressRefusal(failure);
   // As for a revision that is refused for its addresses. A start by hand takes nobody down, and auto-recovery has its own last word.
   if (cause === 'boot' && refusal !== undefined) {
-    core.context.requestRebootAtBoot(refusal, `container ${core.plan.name} ${message}`);
+    context.requestRebootAtBoot(refusal, `container ${plan.name} ${message}`);
+  } else if (isLeft && plan.restartPolicy === 'system' && !(record.lacksNetwork && !context.poolsStand())) {
+    // Nobody else tries it again: auto-recovery is for what has run.
+    goneDown(core, message, context.requestRebootAtBoot);
   }
   await written;
 }
@@ -150,14 +154,24 @@ export function exited(core: ContainerCore, event: ExitEvent): void {
     return;
   }
   record.stable = false;
-  judge(core, event.status);
+  judge(core, event.status, { pid: event.pid });
 }
 
-/** What auto-recovery makes of an end, or of a start that failed; `what` happened, for people. */
-export function judge(core: ContainerCore, exit: ExitStatus, what = `its init ${exitText(exit)}`): void {
-  const { plan, record } = core;
-  const { retries, userStopped } = core.intent();
-  const verdict = recover(plan.autoRecovery, { exit, retries, userStopped });
+export interface Judged {
+  /** What happened, for people. */
+  readonly what?: string;
+  /** Of the run that ended. */
+  readonly pid?: number | undefined;
+  /** It ended beside an earlier tree: what that left running is not taken down for it. */
+  readonly isOld?: boolean;
+}
+
+/** What auto-recovery makes of an end, or of a start that failed. */
+export function judge(core: ContainerCore, exit: ExitStatus, judged: Judged = {}): void {
+  const { plan, record, context } = core;
+  const { what = `its init ${exitText(exit)}`, pid, isOld = false } = judged;
+  const { retries, userStopped, downPid } = core.intent();
+  const verdict = recover(plan, { exit, retries, userStopped });
   switch (verdict.kind) {
     case 'stay':
       if (exit.kind !== 'code' || exit.code !== 0) core.fault('CONTAINER_FAILED', what);
@@ -167,15 +181,26 @@ export function judge(core: ContainerCore, exit: ExitStatus, what = `its init ${
       tryAgain(core, what, verdict.delayMs, verdict.retries);
       return;
     case 'pause':
-      record.exhausted = { atMs: core.context.clock.elapsedMs(), message: `${what} after ${retries} retries` };
+      record.exhausted = { atMs: context.clock.elapsedMs(), message: `${what} after ${retries} retries` };
       tryAgain(core, record.exhausted.message, verdict.delayMs, 0);
       return;
     case 'exhausted':
       core.fault('RECOVERY_EXHAUSTED', exhaustedText(what, retries));
       core.apply('ended');
-      if (verdict.reboot) core.context.requestReboot('RECOVERY_EXHAUSTED', `container ${plan.name} does not stay up`);
+      if (verdict.reboot) context.requestReboot('RECOVERY_EXHAUSTED', `container ${plan.name} does not stay up`);
+      return;
+    case 'down':
+      goneDown(core, what, isOld || downPid === pid ? undefined : context.requestReboot);
+      void core.remember({ downPid: pid });
       return;
   }
+}
+
+/** `request` undefined: the reboot was asked for already, and did not come. */
+function goneDown(core: ContainerCore, what: string, request: RequestReboot | undefined): void {
+  core.fault(SYSTEM_CONTAINER_DOWN, downText(what));
+  core.apply('ended');
+  request?.(SYSTEM_CONTAINER_DOWN, `container ${core.plan.name}: ${what}`);
 }
 
 function tryAgain(core: ContainerCore, what: string, delayMs: number, retries: number): void {

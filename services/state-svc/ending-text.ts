@@ -15,3 +15,7 @@ export function exitText(exit: ExitStatus): string {
 export function exhaustedText(what: string, retries: number): string {
   return `${what} after ${retries} retries, no more are allowed; start it by hand when its cause is gone`;
 }
+
+export function downText(what: string): string {
+  return `${what}; with restart policy system nobody may start it, and only a reboot does`;
+}

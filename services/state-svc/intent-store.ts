@@ -20,6 +20,8 @@ const intent = z.strictObject({
   retries: count,
   /** Starts after the first. */
   restarts: count,
+  /** The run for whose end a reboot was asked, or is not to be. Hardly any has it, and a build that does not know it reads the others. */
+  downPid: z.optional(count),
 });
 export type Intent = z.output<typeof intent>;
 
@@ -32,6 +34,7 @@ export const NO_INTENT: Intent = {
   readyPid: null,
   retries: 0,
   restarts: 0,
+  downPid: undefined,
 };
 
 export interface IntentStore {
@@ -100,7 +103,8 @@ export async function openIntents(path: string, log: Logger, retryMs = RETRY_MS)
 async function load(path: string, log: Logger): Promise<readonly (readonly [string, Intent])[]> {
   try {
     const text = readIfPresent(path);
-    return text === undefined ? [] : Object.entries(document.parse(JSON.parse(text)));
+    const written = text === undefined ? {} : document.parse(JSON.parse(text));
+    return Object.entries(written).map(([name, each]) => [name, { ...NO_INTENT, ...each }]);
   } catch (error) {
     log.warn(`${path} is not readable and starts over empty: ${String(error)}`);
     return [];

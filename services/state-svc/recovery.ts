@@ -1,5 +1,5 @@
 // Auto-recovery as a table: what follows when a container's init ended. No clock, no randomness: the answer carries the delay.
-import type { AutoRecovery } from '../../shared/revision/revision.ts';
+import type { AutoRecovery, ContainerPlan } from '../../shared/revision/revision.ts';
 import type { ExitStatus } from '../../shared/schema/exit.ts';
 import { MAX_DELAY_MS } from './clock.ts';
 
@@ -11,7 +11,9 @@ export type Verdict =
   /** max_retries are used up; start it again after the delay, with the counter at 0. That start is not one of the retries. */
   | { readonly kind: 'pause'; readonly delayMs: number }
   /** The same, and it stays STOPPED. `reboot`: and its policy asks for one. */
-  | { readonly kind: 'exhausted'; readonly reboot: boolean };
+  | { readonly kind: 'exhausted'; readonly reboot: boolean }
+  /** Nothing allows it to end, and nobody may start it: it stays STOPPED until a reboot. */
+  | { readonly kind: 'down' };
 
 export interface Ending {
   readonly exit: ExitStatus;
@@ -20,9 +22,26 @@ export interface Ending {
   readonly userStopped: boolean;
 }
 
-/** `plan` undefined: as policy `no`. */
-export function recover(plan: AutoRecovery | undefined, ending: Ending): Verdict {
-  if (plan === undefined || ending.userStopped || !meant(plan.policy, ending.exit)) return { kind: 'stay' };
+/** Of health, and what reboots for it are counted by. */
+export const SYSTEM_CONTAINER_DOWN = 'SYSTEM_CONTAINER_DOWN';
+
+/** Policy `no` is as none: neither starts it again, nor allows it to end. */
+export function recovers(plan: AutoRecovery | undefined): plan is AutoRecovery {
+  return plan !== undefined && plan.policy !== 'no';
+}
+
+/**
+ * With restart policy `system` the user can neither stop nor start it, so that `userStopped` is of a revision in which that was
+ * otherwise; and how it ended says nothing, as for Pantavisor: without a recovery that allows it, it was to run.
+ */
+export function recover(
+  { autoRecovery: plan, restartPolicy }: Pick<ContainerPlan, 'autoRecovery' | 'restartPolicy'>,
+  ending: Ending,
+): Verdict {
+  const isSystem = restartPolicy === 'system';
+  if (!isSystem && ending.userStopped) return { kind: 'stay' };
+  if (!recovers(plan)) return { kind: isSystem ? 'down' : 'stay' };
+  if (!meant(plan.policy, ending.exit)) return { kind: 'stay' };
   if (plan.maxRetries === 0 || ending.retries < plan.maxRetries) {
     return { kind: 'retry', delayMs: retryDelayMs(plan, ending.retries), retries: ending.retries + 1 };
   }

@@ -30,6 +30,8 @@ export interface RunningRevision {
   readonly drivers: Drivers;
   /** Why nothing of it may be started; undefined: it may. */
   notYet(): string | undefined;
+  /** False: they are tried until they do, and who lacks its network for that is started then. */
+  poolsStand(): boolean;
   health(): readonly HealthReason[];
   /** Verifies all of it, makes its pools, takes from where it stands what runs. Answers what it is refused for, then nothing was started. */
   settle(carried: Carried, held: readonly Reservation[], gate: Gate): Promise<readonly Problem[]>;
@@ -209,6 +211,7 @@ export function createRunning(
     groups: () => announcer.groups(containers),
     status: () => announcer.status(containers),
     notYet,
+    poolsStand: () => unconfigured.length === 0,
     drivers,
     health: () => [
       ...bounded(problems),

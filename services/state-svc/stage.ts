@@ -54,6 +54,7 @@ export function createStage(first: Candidate, context: StageContext): Stage {
           await switching;
         }
       },
+      poolsStand: () => current.poolsStand(),
       notYet: () => current.notYet(),
       changed(container) {
         current.look(container);

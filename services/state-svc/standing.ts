@@ -30,8 +30,8 @@ export type Standing =
   | { readonly kind: 'userStopped'; readonly run: Run | undefined; readonly leftovers: boolean }
   /** Its end was counted already; auto-recovery waits anew. */
   | { readonly kind: 'recovering'; readonly delayMs: number }
-  /** Its end is to be judged now. */
-  | { readonly kind: 'ended' };
+  /** Its end is to be judged now; `sameLife`: it ended beside this tree, and not beside one before. */
+  | { readonly kind: 'ended'; readonly sameLife: boolean };
 
 /**
  * `actual` undefined: lxc-svc knows no such container. `attached`: net-svc holds a namespace for it. `sameLife`: the tree has not
@@ -62,7 +62,7 @@ export function standingOf(
   if (pendingStart === null && recoveryDelayMs !== null && (hasEnded || (sameLife && !mounted))) {
     return { kind: 'recovering', delayMs: recoveryDelayMs };
   }
-  if (pendingStart === null && hasEnded) return { kind: 'ended' };
+  if (pendingStart === null && hasEnded) return { kind: 'ended', sameLife };
   if (mounted && plan.statusGoal === 'MOUNTED') return { kind: 'mounted' };
   const firstOfThisBoot = !mounted && !sameLife;
   return { kind: 'fresh', firstOfThisBoot, ranBefore: !firstOfThisBoot && hasRun(intent, actual) };

@@ -2,6 +2,7 @@
 import type { Clock } from './clock.ts';
 import type { Container } from './container.ts';
 import { goalMet } from './group-status.ts';
+import { recovers } from './recovery.ts';
 import type { FailedStage } from './step-progress.ts';
 import { judgeTrial, type TrialContainer, type TrialLimits, type TrialVerdict } from './trial.ts';
 
@@ -78,16 +79,16 @@ export function watchTrial(context: TrialContext): TrialWatch {
 
 function trialContainer(container: Container, sinceMs: number): TrialContainer {
   const { plan, goal, ended, stable, userStopped, exhausted, problem } = container;
-  const recovers = plan.autoRecovery !== undefined && plan.autoRecovery.policy !== 'no';
+  const isRecovered = recovers(plan.autoRecovery);
   const hasEnded = ended && !userStopped;
   // A clean exit is what some policies let a container end with; without one nobody may.
-  const mayEnd = recovers && problem === undefined;
+  const mayEnd = isRecovered && problem === undefined;
   // One that stays, and had none left before, may have what it lacked of what is tried.
   const wornOut = exhausted !== undefined && exhausted.atMs >= sinceMs ? exhausted.message : undefined;
   return {
     name: plan.name,
     goalMet: goalMet(container),
-    stable: !recovers || goal === 'MOUNTED' || stable,
+    stable: !isRecovered || goal === 'MOUNTED' || stable,
     waived: userStopped || (hasEnded && mayEnd),
     failure: hasEnded && !mayEnd ? (problem?.message ?? 'its init ended') : wornOut,
   };

@@ -1,4 +1,5 @@
 // The way back from a revision that did not make it to the rollback point: live where that can be, otherwise by a reboot.
+import { SYSTEM_CONTAINER_DOWN } from './recovery.ts';
 import type { FailedStage } from './step-progress.ts';
 import type { Transition } from './transition.ts';
 import type { UpdateBooks, UpdateContext } from './update-books.ts';
@@ -29,9 +30,13 @@ export function createGoBack(context: UpdateContext, books: UpdateBooks, endTria
     const { revision: point } = bootLog.boot();
     const back = await readCandidate(store, point);
     log.warn(`revision ${revision} did not make it, going back to ${point}`);
-    const transition: Transition = stood
-      ? betweenCandidates(context.stage().current.candidate, back)
-      : { kind: 'reboot', reason: 'it was refused' };
+    const { candidate, containers } = context.stage().current;
+    const down = containers.find(({ problem }) => problem?.code === SYSTEM_CONTAINER_DOWN);
+    const transition: Transition = !stood
+      ? { kind: 'reboot', reason: 'it was refused' }
+      : down === undefined
+        ? betweenCandidates(candidate, back)
+        : { kind: 'reboot', reason: `nothing else starts ${down.plan.name} again` };
     const carried = books.carriedBy(transition);
     await bootLog.advanceAnyway({ kind: 'failed', carried, byReboot: transition.kind === 'reboot' });
     const isBack = transition.kind === 'live' && !books.isClosed && (await returnTo(back, transition));

@@ -34,23 +34,30 @@ file /init init 0755
 ${['dev', 'etc', 'proc', 'run', 'sys', 'tmp'].map((folder) => `dir /${folder}`).join('\n')}
 `;
 
-function writeSource(): string {
+/** Container → its arguments. */
+function writeSource(containers: Readonly<Record<string, object>>, init = INIT): string {
   const source = mkdtempSync(join(tmpdir(), 'berth-recovery-'));
   writeFileSync(join(source, 'device.json'), '{}');
-  for (const [name, recovery] of Object.entries(RECOVERIES)) {
+  for (const [name, args] of Object.entries(containers)) {
     const folder = join(source, 'containers', name);
     mkdirSync(folder, { recursive: true });
-    const args = { PV_GROUP: 'app', PV_AUTO_RECOVERY: recovery, PV_LXC_EXTRA_CONF: 'lxc.signal.halt = SIGTERM' };
-    writeFileSync(join(folder, 'args.json'), JSON.stringify(args));
+    writeFileSync(
+      join(folder, 'args.json'),
+      JSON.stringify({ ...args, PV_LXC_EXTRA_CONF: 'lxc.signal.halt = SIGTERM' }),
+    );
     writeFileSync(join(folder, 'rootfs.list'), ROOT);
-    writeFileSync(join(folder, 'init'), INIT);
+    writeFileSync(join(folder, 'init'), init);
     chmodSync(join(folder, 'init'), 0o755);
   }
   return source;
 }
 
 describe('integration.recovery', () => {
-  const source = writeSource();
+  const source = writeSource(
+    Object.fromEntries(
+      Object.entries(RECOVERIES).map(([name, recovery]) => [name, { PV_GROUP: 'app', PV_AUTO_RECOVERY: recovery }]),
+    ),
+  );
   let tree: Tree;
   before(async () => {
     tree = await openTree(packExample(source));
@@ -133,5 +140,22 @@ describe('integration.recovery', () => {
     const row = await untilRow(tree, 'rebooting', ({ status, restarts }) => status === 'STARTED' && restarts === 0);
     assert.equal(retriesOf(row), 0);
     await untilStatus(tree, 'with-no', 'STARTED');
+  });
+});
+
+describe('integration.recovery of a system container', () => {
+  it('without auto-recovery starts the tree over when it ends, three times for one cause, and then stays up', async () => {
+    const source = writeSource({ base: { PV_GROUP: 'root' } }, '#!/bin/sh\nexit 7\n');
+    const tree = await openTree(packExample(source));
+    try {
+      tree.start();
+      await unhealthy(tree, 'REBOOT_LOOP', /rebooted 3 times .* container base: its init exited with code 7/);
+      assert.equal(tree.output().match(/reboot for SYSTEM_CONTAINER_DOWN: container base/g)?.length, 3);
+      await unhealthy(tree, 'SYSTEM_CONTAINER_DOWN', /only a reboot does/);
+      await untilStatus(tree, 'base', 'STOPPED');
+    } finally {
+      await tree.close();
+      rmSync(source, { recursive: true });
+    }
   });
 });

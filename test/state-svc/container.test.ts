@@ -51,6 +51,7 @@ function open(changed: (container: Container) => void, lxcOver: object = {}, run
     requestReboot: () => undefined,
     requestRebootAtBoot: () => undefined,
     mayStart: async () => undefined,
+    poolsStand: () => true,
     notYet: () => undefined,
   };
   return { container: createContainer(plan, context), calls, intent: () => intent };

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import fc from 'fast-check';
-import { durationMs, recover, retryDelayMs } from '../../services/state-svc/recovery.ts';
+import { durationMs, recover as recoverPlan, retryDelayMs } from '../../services/state-svc/recovery.ts';
 import type { AutoRecovery } from '../../shared/revision/revision.ts';
 
 const plan = (over: Partial<AutoRecovery> = {}): AutoRecovery => ({
@@ -23,10 +23,27 @@ const ending = (exit: typeof clean | typeof failed | typeof killed, retries = 0,
   userStopped,
 });
 
+const recover = (autoRecovery: AutoRecovery | undefined, how: ReturnType<typeof ending>) =>
+  recoverPlan({ autoRecovery, restartPolicy: 'container' }, how);
+
 describe('recovery.recover', () => {
-  it('leaves policy no, and no policy, alone', () => {
+  it('leaves policy no, and no policy, alone, with restart policy container', () => {
     assert.deepEqual(recover(undefined, ending(failed)), { kind: 'stay' });
     assert.deepEqual(recover(plan({ policy: 'no' }), ending(failed)), { kind: 'stay' });
+  });
+
+  it('has a container of restart policy system down after any end that no recovery allows', () => {
+    const system = (autoRecovery: AutoRecovery | undefined, how: ReturnType<typeof ending>) =>
+      recoverPlan({ autoRecovery, restartPolicy: 'system' }, how).kind;
+    for (const exit of [clean, failed, killed]) {
+      assert.equal(system(undefined, ending(exit)), 'down');
+      assert.equal(system(plan({ policy: 'no' }), ending(exit)), 'down');
+      // The user can stop none: that was of a revision in which this one had another policy.
+      assert.equal(system(undefined, ending(exit, 0, true)), 'down');
+      assert.equal(system(plan({ policy: 'always' }), ending(exit, 0, true)), 'retry');
+    }
+    assert.equal(system(plan(), ending(clean)), 'stay');
+    assert.equal(system(plan(), ending(failed)), 'retry');
   });
 
   it('tells a clean exit from a failure only for on-failure', () => {

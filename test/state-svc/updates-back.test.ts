@@ -114,6 +114,21 @@ describe('an update that does not make it', () => {
     });
   }
 
+  it('because a system container ended that it has kept goes back by a reboot: nothing else starts that one', async () => {
+    const base = { group: 'root' };
+    const it = await open({ ...THREE, base });
+    await install(it, 'locals/x', { ...CHANGED_B, base });
+    assert.equal(await command(it, 'LOCAL_RUN', 'locals/x'), 'accepted');
+    await reaches(it, 'locals/x', TESTING_LIVE);
+    it.world.exit('base', { kind: 'code', code: 0 });
+    await it.until(() => it.reboots.length > 0);
+    assert.deepEqual(it.reboots, ['UPDATE_ROLLED_BACK']);
+    await reaches(it, 'locals/x', 'A container could not be started');
+    await it.boot({ cut: true });
+    await it.untilStatus('base', 'STARTED');
+    assert.equal(it.world.containers.get('base')?.revision, '0');
+  });
+
   it('because of a container that can have no address goes back, without a reboot', async () => {
     const pools = { network: { pools: { internal: POOL } } };
     const it = await open(THREE, pools);
