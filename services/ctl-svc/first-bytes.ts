@@ -1,4 +1,4 @@
-// Looks at what a connection sends first, and takes a header out of it that Node's parser refuses and Pantavisor's client sends.
+// Looks at what a connection sends first, and takes headers out of it that Node's parser refuses and Pantavisor's client sends.
 import { Buffer } from 'node:buffer';
 import type { Socket } from 'node:net';
 
@@ -7,17 +7,39 @@ const HEAD_END = '\r\n\r\n';
 const IDENTITY = /\r\nTransfer-Encoding:[ \t]*identity[ \t]*(?=\r\n)/i;
 const CONTENT_LENGTH = /\r\nContent-Length:[ \t]*\d+[ \t]*(?=\r\n)/i;
 
-/**
- * `identity` says that there is no transfer coding at all (RFC 2616, 3.6; gone since RFC 7230), so a head with a length means the same
- * without it. Only a whole first head is looked at: each request of that client is a connection of its own, sent at once.
- */
-export function withoutIdentity(first: Buffer): Buffer {
+/** All of one first head, or nothing: each request of that client is a connection of its own, sent at once. */
+export function asNodeReadsIt(first: Buffer): Buffer {
   const end = first.indexOf(HEAD_END);
   if (end === -1) return first;
   const head = first.toString('latin1', 0, end + 2);
-  if (!IDENTITY.test(head) || !CONTENT_LENGTH.test(head)) return first;
-  const shorter = head.replace(IDENTITY, '');
-  return Buffer.concat([Buffer.from(shorter, 'latin1'), first.subarray(end + 2)]);
+  const readable = withOneLength(withoutIdentity(head));
+  return readable === head ? first : Buffer.concat([Buffer.from(readable, 'latin1'), first.subarray(end + 2)]);
+}
+
+/** `identity` says that there is no transfer coding at all (RFC 2616, 3.6; gone since RFC 7230): a head with a length means the same without it. */
+function withoutIdentity(head: string): string {
+  return CONTENT_LENGTH.test(head) ? head.replace(IDENTITY, '') : head;
+}
+
+const FIRST_LINE_OF_1_0 = /^[A-Z]+ [^ \r\n]+ HTTP\/1\.0\r\n/;
+const OTHER_FRAMING = /\r\n(?:Transfer-Encoding|Connection)[ \t]*:/i;
+/** Blanks match in one way only: there may be 64 KiB of them. */
+const LENGTH_LINES = /\r\nContent-Length:[ \t]*(?:\d+[ \t]*)?(?=\r\n(?![ \t]))/gi;
+
+/**
+ * pvcurl, which stands in for curl, adds the size of standard input to the length that it was told: nothing, 0 or the same again. The first one holds,
+ * as for Pantavisor. Of HTTP/1.0 alone, where the connection ends with the request: whatever another reader takes for its length, no byte
+ * behind it becomes a request.
+ */
+function withOneLength(head: string): string {
+  if (!FIRST_LINE_OF_1_0.test(head) || OTHER_FRAMING.test(head)) return head;
+  let lengths = 0;
+  const rest = head.replace(LENGTH_LINES, (line) => {
+    lengths += 1;
+    return lengths > 1 ? '' : line;
+  });
+  // Where the first one says nothing, the head stays as wrong as it is.
+  return CONTENT_LENGTH.test(rest) ? rest : head;
 }
 
 /** `onFirst` is called once, with what the connection sends first; `onSilent` instead when that is nothing in `silentMs`. */
@@ -39,7 +61,7 @@ export function readFirstBytes(
     const first: Buffer | null = socket.read();
     if (first === null) return;
     leave();
-    onFirst(withoutIdentity(first));
+    onFirst(asNodeReadsIt(first));
   };
   const onEnd = (): void => {
     leave();

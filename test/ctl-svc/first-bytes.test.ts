@@ -2,10 +2,10 @@ import assert from 'node:assert/strict';
 import { Buffer } from 'node:buffer';
 import { describe, it } from 'node:test';
 import * as fc from 'fast-check';
-import { withoutIdentity } from '../../services/ctl-svc/first-bytes.ts';
-import { curl, startRig } from './rig.ts';
+import { asNodeReadsIt } from '../../services/ctl-svc/first-bytes.ts';
+import { curl, parseAnswer, sendRaw, startRig } from './rig.ts';
 
-const rewritten = (text: string): string => withoutIdentity(Buffer.from(text, 'latin1')).toString('latin1');
+const rewritten = (text: string): string => asNodeReadsIt(Buffer.from(text, 'latin1')).toString('latin1');
 
 describe('ctl-svc first bytes', () => {
   it('take the header out that says there is no coding, where a length says how much comes', () => {
@@ -25,12 +25,41 @@ describe('ctl-svc first bytes', () => {
     }
   });
 
+  it('keep the first of the lengths of a request of HTTP/1.0', () => {
+    for (const second of ['', ' ', ' 0', ' 5', ' 7 ', ' 5\r\nContent-length:']) {
+      const identity = 'Transfer-Encoding: identity\r\n';
+      for (const between of ['', 'A: b\r\n', identity]) {
+        const head = `PUT /objects/a HTTP/1.0\r\nHost: x\r\nContent-Length:5\r\n${between}`;
+        const rest = '\r\n\r\nbytes\r\nContent-Length: 3\r\n\r\n';
+        assert.equal(
+          rewritten(`${head}Content-Length:${second}${rest}`),
+          head.replace(identity, '').slice(0, -2) + rest,
+        );
+      }
+    }
+  });
+
+  it('keep all lengths where another request may follow, the first says nothing, or something else says where it ends', () => {
+    for (const text of [
+      'PUT / HTTP/1.1\r\nContent-Length: 5\r\nContent-Length: 0\r\n\r\nbytes',
+      'PUT / HTTP/1.1\r\nContent-Length: 5\r\nContent-Length: 5\r\n\r\nbytes',
+      'PUT / HTTP/1.0\r\nConnection: keep-alive\r\nContent-Length: 5\r\nContent-Length: 0\r\n\r\nbytes',
+      'PUT / HTTP/1.0\r\nTransfer-Encoding: chunked\r\nContent-Length: 5\r\nContent-Length: 0\r\n\r\nbytes',
+      'PUT / HTTP/1.0\r\nContent-Length:\r\nContent-Length: 5\r\n\r\nbytes',
+      'PUT / HTTP/1.0\r\nContent-Length: 5\r\nContent-Length: 5, 5\r\n\r\nbytes',
+      'PUT / HTTP/1.0\r\nContent-Length: 5\r\nContent-Length:\r\n 3\r\n\r\nbytes',
+      'GET /a HTTP/1.1\r\n\r\nPUT / HTTP/1.0\r\nContent-Length: 5\r\nContent-Length: 5\r\n\r\nbytes',
+    ]) {
+      assert.equal(rewritten(text), text);
+    }
+  });
+
   it('lose nothing but that header, whatever comes', () => {
-    fc.assert(fc.property(fc.uint8Array(), (bytes) => Buffer.from(bytes).equals(withoutIdentity(Buffer.from(bytes)))));
+    fc.assert(fc.property(fc.uint8Array(), (bytes) => Buffer.from(bytes).equals(asNodeReadsIt(Buffer.from(bytes)))));
     fc.assert(
       fc.property(fc.uint8Array({ maxLength: 64 }), (body) => {
         const head = 'PUT / HTTP/1.1\r\nContent-Length: 64\r\ntransfer-encoding:identity \r\n\r\n';
-        const after = withoutIdentity(Buffer.concat([Buffer.from(head), body]));
+        const after = asNodeReadsIt(Buffer.concat([Buffer.from(head), body]));
         return after.equals(Buffer.concat([Buffer.from('PUT / HTTP/1.1\r\nContent-Length: 64\r\n\r\n'), body]));
       }),
     );
@@ -49,6 +78,31 @@ describe('ctl-svc with the headers of the stock client', () => {
       ]) {
         const { status } = await curl(rig.host, '/containers/web', args, body);
         assert.equal(status, 200, args.join(' '));
+      }
+    } finally {
+      rig.stop();
+    }
+  });
+
+  it('takes what pvcurl sends in place of curl, and reads nothing behind it', async () => {
+    const rig = await startRig(['web']);
+    try {
+      const body = '{"action":"start"}';
+      const head = `PUT /containers/web HTTP/1.0\r\nHost: localhost\r\nContent-Length:${body.length}\r\n`;
+      const identity = 'Content-Type: application/octet-stream\r\nTransfer-Encoding: identity\r\n';
+      for (const socket of [rig.host, rig.socketOf('web')]) {
+        for (const second of ['', '0', body.length]) {
+          const request = `${head}${identity}Content-Length: ${second}\r\n\r\n${body}`;
+          const { status } = parseAnswer(await sendRaw(socket, request));
+          assert.equal(status, 200, `second length '${second}'`);
+        }
+        rig.world.asked.length = 0;
+        const answers = await sendRaw(
+          socket,
+          `${head}Content-Length: 0\r\n\r\n${body}${body}GET /containers HTTP/1.1\r\n\r\n`,
+        );
+        assert.ok(answers.split('HTTP/1.1 ').length <= 2, answers);
+        assert.ok(rig.world.asked.length <= 1);
       }
     } finally {
       rig.stop();
