@@ -13,8 +13,8 @@ const NEWLINE = 0x0a;
 const RETURN = 0x0d;
 
 /**
- * Bytes of the next piece. It ends with the first blank line, where a head ends, so that no piece completes more than one; a body with
- * blank lines only comes in more pieces. Lines are counted because chunks of a body are lines.
+ * Bytes of the next piece of heads and of bodies in chunks. It ends with the first blank line, where both end, so that no piece completes more than
+ * one. Lines are counted because chunks of a body are lines.
  */
 export function pieceLength(bytes: Buffer): number {
   const most = Math.min(bytes.length, MAX_PIECE_BYTES);
@@ -34,6 +34,10 @@ export interface Gate {
   readonly stream: Duplex;
   /** It may no longer be held: what waits is looked at again. */
   goOn(): void;
+  /** Of what has just been passed on: so many bytes follow that are no head, whatever they look like. */
+  expectBody(bytes: number): void;
+  /** Bytes that are still to come of it. */
+  bodyLeft(): number;
   /** There is more of what was read, and nothing to wait for before the parser gets it. */
   isPassingOn(): boolean;
 }
@@ -44,6 +48,7 @@ export interface Gate {
  */
 export function createGate(socket: Socket, first: Buffer, ask: AskForStep, isHeld: (stream: Duplex) => boolean): Gate {
   let pending = first;
+  let bodyLeft = 0;
   let hasEnded = false;
   /** The parser takes more. */
   let isWanted = false;
@@ -51,10 +56,12 @@ export function createGate(socket: Socket, first: Buffer, ask: AskForStep, isHel
   const passOn = (): void => {
     hasAsked = false;
     if (stream.destroyed || !isWanted || isHeld(stream)) return;
-    const length = pieceLength(pending);
+    const length = bodyLeft > 0 ? Math.min(bodyLeft, pending.length, MAX_PIECE_BYTES) : pieceLength(pending);
     const piece = pending.subarray(0, length);
     pending = pending.subarray(length);
+    bodyLeft = Math.max(0, bodyLeft - length);
     isWanted = false;
+    // The parser takes it at once: a head that ends here is a request when this returns.
     stream.push(piece);
     if (pending.length === 0) take();
   };
@@ -107,7 +114,15 @@ export function createGate(socket: Socket, first: Buffer, ask: AskForStep, isHel
   socket.on('timeout', () => stream.emit('timeout'));
   socket.on('error', (error) => stream.destroy(error));
   socket.on('close', () => stream.destroy());
-  return { stream, goOn, isPassingOn: () => pending.length > 0 && !isHeld(stream) };
+  return {
+    stream,
+    goOn,
+    expectBody(bytes) {
+      bodyLeft = bytes;
+    },
+    bodyLeft: () => bodyLeft,
+    isPassingOn: () => pending.length > 0 && !isHeld(stream),
+  };
 }
 
 /** Holds a connection while a whole request of it has no answer: what follows is not looked at before. */
@@ -118,7 +133,12 @@ export function createGates(): {
 } {
   const gates = new WeakMap<Duplex, Gate>();
   const unanswered = new WeakMap<Duplex, IncomingMessage>();
-  const isHeld = (stream: Duplex): boolean => unanswered.get(stream)?.complete ?? false;
+  const isHeld = (stream: Duplex): boolean => {
+    const request = unanswered.get(stream);
+    if (request === undefined) return false;
+    // Also where it is passed on and the parser, told to wait, has not taken it yet.
+    return request.complete || (lengthOf(request) !== undefined && gates.get(stream)?.bodyLeft() === 0);
+  };
   return {
     wrap(socket, first, ask) {
       const gate = createGate(socket, first, ask, isHeld);
@@ -128,6 +148,7 @@ export function createGates(): {
     holdUntilAnswered(request, response) {
       const stream: Duplex = request.socket;
       unanswered.set(stream, request);
+      gates.get(stream)?.expectBody(lengthOf(request) ?? 0);
       response.once('close', () => {
         unanswered.delete(stream);
         gates.get(stream)?.goOn();
@@ -135,4 +156,10 @@ export function createGates(): {
     },
     isPassingOn: (stream) => gates.get(stream)?.isPassingOn() ?? false,
   };
+}
+
+/** Bytes of its body; undefined where that comes in chunks, or where there is none. */
+function lengthOf({ headers }: IncomingMessage): number | undefined {
+  const length = headers['content-length'];
+  return length === undefined || headers['transfer-encoding'] !== undefined ? undefined : Number(length);
 }

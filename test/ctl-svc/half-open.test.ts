@@ -43,11 +43,17 @@ describe('ctl.half-open connections', () => {
     rig.world.hanging.add('state-svc');
     const ask = 'PUT /containers/web HTTP/1.1\r\nContent-Length: 17\r\n\r\n{"action":"stop"}';
     const waiting = exchange(ask);
-    const gone = [rig.host, rig.socketOf('web')].map((socket) => {
-      const client = connect(socket, () => client.write(ask));
+    // With nothing behind it, and with a request that nobody has looked at.
+    const sent = [
+      [rig.host, ask],
+      [rig.socketOf('web'), ask],
+      [rig.socketOf('web'), `${ask}${ask}`],
+    ] as const;
+    const gone = sent.map(([socket, bytes]) => {
+      const client = connect(socket, () => client.write(bytes));
       return client;
     });
-    await until(() => rig.bus.broker.queueDepth('state-svc') === 3);
+    await until(() => rig.bus.broker.queueDepth('state-svc') === 4);
     for (const client of gone) client.destroy();
     await until(() => rig.bus.broker.queueDepth('state-svc') === 1);
     rig.bus.kill('state-svc');

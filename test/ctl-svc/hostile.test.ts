@@ -173,8 +173,11 @@ describe('ctl.hostile clients', () => {
   it('lets a container have a few requests wait, and tells it to come back with more', async () => {
     rig.world.hanging.add('state-svc');
     const signal = 'POST /signal HTTP/1.1\r\nContent-Length: 16\r\n\r\n{"type":"ready"}';
-    const flood = connect(rig.socketOf('waits'), () => flood.write(signal.repeat(50)));
-    flood.on('error', () => undefined);
+    // One of each connection waits at a time.
+    const floods = Array.from({ length: CONTAINER_LIMITS.maxInFlight }, () => {
+      const flood = connect(rig.socketOf('waits'), () => flood.write(signal.repeat(50)));
+      return flood.on('error', () => undefined);
+    });
     try {
       await until(() => rig.bus.broker.queueDepth('state-svc') >= CONTAINER_LIMITS.maxInFlight);
       const { status, body } = await curl(rig.socketOf('waits'), '/signal', ['-d', '{"type":"ready"}']);
@@ -183,7 +186,7 @@ describe('ctl.hostile clients', () => {
       assert.equal(rig.bus.broker.queueDepth('state-svc'), CONTAINER_LIMITS.maxInFlight);
       assert.equal((await curl(rig.host, '/containers')).status, 200);
     } finally {
-      flood.destroy();
+      for (const flood of floods) flood.destroy();
       rig.world.hanging.clear();
     }
     await until(() => rig.bus.broker.queueDepth('state-svc') === 0);

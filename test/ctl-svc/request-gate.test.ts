@@ -6,7 +6,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, it } from 'node:test';
 import * as fc from 'fast-check';
-import { createFairTurns } from '../../services/ctl-svc/fair-turns.ts';
+import { type AskForStep, createFairTurns } from '../../services/ctl-svc/fair-turns.ts';
 import { createFigures } from '../../services/ctl-svc/figures.ts';
 import {
   CONTAINER_LIMITS,
@@ -75,14 +75,16 @@ describe('ctl-svc request gate', () => {
   });
 
   /** Answers each body with itself. */
-  const serve = async (onRequest: () => Promise<void> | void = () => undefined): Promise<string> => {
+  const serve = async (
+    onRequest: () => Promise<void> | void = () => undefined,
+    ask: AskForStep = createFairTurns({ perTurn: 4, perSecond: 1e6, burst: 1e6 }).party(),
+  ): Promise<string> => {
     const path = join(folder, 'socket');
     control = createControlServer(async (_, { target, readBody }) => {
       await onRequest();
       const body = await readBody();
       return json([target, Buffer.isBuffer(body) ? body.toString('latin1') : 'no body']);
     }, createFigures());
-    const ask = createFairTurns({ perTurn: 4, perSecond: 1e6, burst: 1e6 }).party();
     listening = control.open({ kind: 'container', container: 'web' }, CONTAINER_LIMITS, ask);
     await new Promise<void>((resolve) => listening?.server.listen({ path }, resolve));
     return path;
@@ -147,28 +149,57 @@ describe('ctl-svc request gate', () => {
     );
   });
 
-  it('looks at no request of a connection before the one in front of it is answered', async () => {
-    let atOnce = 0;
-    let most = 0;
-    let release: () => void = () => undefined;
-    const path = await serve(async () => {
-      atOnce += 1;
-      most = Math.max(most, atOnce);
-      await new Promise<void>((resolve) => {
-        release = resolve;
-      });
-      atOnce -= 1;
+  it('passes on a body of known length in pieces of bytes, whatever its lines, and one in chunks in pieces of lines', async () => {
+    const turns = createFairTurns({ perTurn: 4, perSecond: 1e6, burst: 1e6 }).party();
+    let steps = 0;
+    const path = await serve(undefined, (step) => {
+      steps += 1;
+      turns(step);
     });
-    const asked = 30;
-    const answers = exchange(path, [Buffer.from('GET /a HTTP/1.1\r\n\r\n'.repeat(asked))]);
-    for (let index = 0; index < asked; index += 1) {
-      await until(() => atOnce === 1);
-      release();
-      await until(() => atOnce === 0);
-    }
-    assert.equal(bodiesOf(await answers).length, asked);
-    assert.equal(most, 1);
+    const body = '\n'.repeat(30_000);
+    const next = 'GET /next HTTP/1.1\r\n\r\n';
+    const known = `PUT /a HTTP/1.1\r\nContent-Length: ${body.length}\r\n\r\n${body}${next}`;
+    const answers = [
+      ['/a', body],
+      ['/next', ''],
+    ];
+    assert.deepEqual(bodiesOf(await exchange(path, [Buffer.from(known)])), answers);
+    // Two heads, and what is read of a socket at a time.
+    assert.ok(steps <= 12, `${steps} steps`);
+    steps = 0;
+    const chunked = `PUT /a HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n${'1\r\n\n\r\n'.repeat(30_000)}0\r\n\r\n${next}`;
+    assert.deepEqual(bodiesOf(await exchange(path, [Buffer.from(chunked)])), answers);
+    assert.ok(steps >= (3 * 30_000) / MAX_PIECE_LINES, `${steps} steps`);
   });
+
+  for (const [what, request] of [
+    ['without a body', 'GET /a HTTP/1.1\r\n\r\n'],
+    ['with a body', 'PUT /a HTTP/1.1\r\nContent-Length: 2\r\n\r\nab'],
+    ['with a body in chunks', 'PUT /a HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nab\r\n0\r\n\r\n'],
+  ] as const) {
+    it(`looks at no request of a connection before the one in front of it is answered: ${what}`, async () => {
+      let atOnce = 0;
+      let most = 0;
+      let release: () => void = () => undefined;
+      const path = await serve(async () => {
+        atOnce += 1;
+        most = Math.max(most, atOnce);
+        await new Promise<void>((resolve) => {
+          release = resolve;
+        });
+        atOnce -= 1;
+      });
+      const asked = 30;
+      const answers = exchange(path, [Buffer.from(request.repeat(asked))]);
+      for (let index = 0; index < asked; index += 1) {
+        await until(() => atOnce === 1);
+        release();
+        await until(() => atOnce === 0);
+      }
+      assert.equal(bodiesOf(await answers).length, asked);
+      assert.equal(most, 1);
+    });
+  }
 
   it('stops to read of a client that does not read its answers, and of one that waits', async () => {
     let served = 0;
