@@ -38,6 +38,7 @@ export function logSettings(settings: Settings, onProblem: (message: string) => 
       factors: {
         hysteresis: settings.value('PV_LOG_HYSTERESIS_FACTOR'),
         rotate: settings.value('PV_LOG_ROTATE_FACTOR'),
+        fileBytes: settings.value('PV_LOG_MAXSIZE'),
       },
     },
     formats: {

@@ -30,6 +30,8 @@ export interface BudgetFactors {
   readonly hysteresis: number;
   /** That part is so many files (PV_LOG_ROTATE_FACTOR). */
   readonly rotate: number;
+  /** No file is larger (PV_LOG_MAXSIZE); 0, or nothing: as these say. */
+  readonly fileBytes?: number;
 }
 
 const AUTOMATIC_SHARE = 0.1;
@@ -39,14 +41,15 @@ const MIN_FILE_BYTES = 16 * 1024;
 const MAX_FILE_BYTES = 8 * 1024 * 1024;
 
 /** More than the disk has is what 0 gives, as in Pantavisor. */
-export function marksOf(size: BudgetSize, disk: Disk, { hysteresis, rotate }: BudgetFactors): Marks {
+export function marksOf(size: BudgetSize, disk: Disk, { hysteresis, rotate, fileBytes = 0 }: BudgetFactors): Marks {
   const automatic = disk.isTmpfs ? disk.bytes : disk.bytes * AUTOMATIC_SHARE;
   const asked = wantedBytes(size, disk);
   const budget = Math.floor(asked === undefined || asked > disk.bytes ? automatic : asked);
   const gap = budget / Math.max(2, hysteresis);
   const high = Math.floor(budget * HIGH_SHARE);
   const low = Math.min(high, Math.floor(budget - gap));
-  const file = Math.min(MAX_FILE_BYTES, Math.max(MIN_FILE_BYTES, Math.floor(gap / Math.max(1, rotate))));
+  const most = Math.min(MAX_FILE_BYTES, fileBytes === 0 ? MAX_FILE_BYTES : fileBytes);
+  const file = Math.max(MIN_FILE_BYTES, Math.min(most, Math.floor(gap / Math.max(1, rotate))));
   return { budget, high, low, file };
 }
 

@@ -154,6 +154,11 @@ export const KEYS = {
     job: 'the least that a message of Berth itself must be',
   }),
   PV_LOG_LOGGERS: key(flag, '1', { alias: 'log.loggers' }),
+  PV_LOG_MAXSIZE: key(count, '0', {
+    otherNames: ['log.maxsize'],
+    userMeta: true,
+    job: 'bytes at which a file is rotated, if that is earlier than by PV_LOG_ROTATE_FACTOR; 0: by that alone',
+  }),
   PV_LOG_PUSH: key(flag, '0', { alias: 'log.push', otherNames: ['pantahub.log.push'], userMeta: true }),
   PV_LOG_ROTATE_FACTOR: key(count, '5', { userMeta: true, job: 'a file is rotated at a part of so many of that part' }),
   PV_LOG_SERVER_OUTPUTS: key(wordSet(OUTPUTS, UPDATE_OUTPUT), 'filetree', {

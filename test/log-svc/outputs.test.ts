@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { existsSync, readFileSync } from 'node:fs';
+import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { afterEach, beforeEach, describe, it } from 'node:test';
 import { runInNewContext } from 'node:vm';
 import { createLineCutter } from '../../services/log-svc/line-cutter.ts';
@@ -65,6 +65,12 @@ describe('log-svc.outputs', () => {
   afterEach(() => {
     outputs.close();
     place.remove();
+  });
+
+  it('rotates a file at the bytes that are asked for', () => {
+    open({ PV_LOG_MAXSIZE: '20000' });
+    for (let line = 0; line < 3; line += 1) outputs.bytes(console_, Buffer.from(`${'x'.repeat(9_999)}\n`));
+    assert.deepEqual(readdirSync(place.log('0/web')).sort(), ['console.log', 'console.log.000001']);
   });
 
   it('has everything in pv.log with Pantavisor’s keys, a line of a console as a line', () => {

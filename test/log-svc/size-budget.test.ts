@@ -26,6 +26,12 @@ describe('log-svc.marksOf', () => {
     assert.deepEqual(marks, { budget: 100 * MIB, high: 90 * MIB, low: 75 * MIB, file: 5 * MIB });
   });
 
+  it('has files as small as is asked for, and none larger for it', () => {
+    const bytesOf = (fileBytes: number) =>
+      marksOf({ kind: 'bytes', bytes: 100 * MIB }, disk(1000), { ...FACTORS, fileBytes }).file;
+    assert.deepEqual([0, 1, 2 * MIB, 6 * MIB].map(bytesOf), [5 * MIB, 16 * 1024, 2 * MIB, 5 * MIB]);
+  });
+
   it('keeps its marks in order whatever is asked for', () => {
     const size = fc.oneof(
       fc.constant({ kind: 'automatic' } as const),

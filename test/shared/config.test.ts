@@ -188,6 +188,7 @@ describe('config.file', () => {
       'pantahub.log.push': 'PV_LOG_PUSH',
       'libthttp.certsdir': 'PV_LIBTHTTP_CERTSDIR',
       'storage.opts': 'PV_STORAGE_OPTS',
+      'log.maxsize': 'PV_LOG_MAXSIZE',
     };
     for (const [name, key] of Object.entries(names)) assert.equal(findKey(name), key);
   });
