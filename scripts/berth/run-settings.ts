@@ -3,6 +3,7 @@ import { readFileSync } from 'node:fs';
 import { resolve } from 'node:path';
 import { readConfigText, readEnvironment } from '../../shared/config/config-file.ts';
 import { createSettings, findKey, type Settings, type Written } from '../../shared/config/settings.ts';
+import type { WrittenSysctl } from '../../shared/config/sysctls.ts';
 
 /** Where Pantavisor has it; it need not exist. */
 export const DEFAULT_CONFIG = '/etc/pantavisor/pantavisor.config';
@@ -13,6 +14,7 @@ export interface RunSettings {
   readonly warnings: readonly string[];
   /** What the log alone is told. */
   readonly notes: readonly string[];
+  readonly sysctls: readonly WrittenSysctl[];
   /** The words of `berth run` with which a run inside a sandbox has the same configuration. */
   readonly words: readonly string[];
 }
@@ -49,7 +51,8 @@ export function readRunSettings(
   const warnings = [...problems, ...policyWarnings(settings)];
   // Inside, another folder is the current one.
   const words = [...(config === undefined ? [] : ['--config', resolve(config)]), ...said.flatMap(wordsOf)];
-  return { settings, warnings, notes: [...file.notes, ...variables.notes], words };
+  const notes = [...file.notes, ...variables.notes];
+  return { settings, warnings, notes, sysctls: [...file.sysctls, ...variables.sysctls], words };
 }
 
 /** Whoever names a policy relies on what its file sets, above all on what protects the device. */
@@ -70,7 +73,7 @@ function readConfigFile(named: string | undefined) {
   try {
     return readConfigText(readFileSync(path, 'utf8'), path);
   } catch (error) {
-    if (named === undefined) return { written: [], problems: [], notes: [] };
+    if (named === undefined) return { written: [], problems: [], notes: [], sysctls: [] };
     return { wrong: `--config ${path}: ${error instanceof Error ? error.message : String(error)}` };
   }
 }

@@ -79,9 +79,10 @@ async function runHere({ storage, rundir, mode, configuration }: RunOptions): Pr
     return 1;
   }
   const { runTree } = await import('./run-tree.ts');
-  const { settings, warnings, notes } = configuration;
+  const { settings, warnings, notes, sysctls } = configuration;
   const written = [...settings.written(), ...said(storage, rundir, mode)];
-  return await runTree(places, { mode, settings: [...createSettings(written).settings.written()], warnings, notes });
+  const effective = [...createSettings(written).settings.written()];
+  return await runTree(places, { mode, settings: effective, warnings, notes, sysctls });
 }
 
 /** Gives an empty storage its first revision; answers why that cannot be. */
@@ -156,6 +157,9 @@ async function runInSandbox({ storage, mode, configuration }: RunOptions): Promi
       '--set',
       'PV_SYSTEM_LIBDIR=',
       ...configuration.words,
+      // Most parameters of the kernel are the machine's, too.
+      '--set',
+      'BERTH_SYSCTLS=0',
       // Its root is the machine's: nothing is put there.
       '--set',
       'PV_DISK_EXPORTSDIR=',

@@ -3,6 +3,7 @@
 import { closeSync, readFileSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { settingsOf } from '../../shared/config/launched-settings.ts';
+import type { WrittenSysctl } from '../../shared/config/sysctls.ts';
 import type { ServiceName } from '../../shared/ipc/contract.ts';
 import { listenUnix, pipe2NonBlocking } from '../../shared/kernel/unix-sockets.ts';
 import { BROKER_FD, type Launch } from '../../shared/service/launch.ts';
@@ -38,6 +39,8 @@ export interface LaunchSettings {
   readonly warnings: readonly string[];
   /** What the log alone is told of the configuration. */
   readonly notes: readonly string[];
+  /** Parameters of the kernel that are to be set. */
+  readonly sysctls: readonly WrittenSysctl[];
 }
 
 /** Only root may connect; connections wait while ctl-svc restarts. */

@@ -26,6 +26,7 @@ import { type StartTurns, startInTurns } from './start-turns.ts';
 import { type Ending, stopContainers } from './stop-containers.ts';
 import { watchStops } from './stopped-children.ts';
 import { createSupervisedService, type SupervisedService } from './supervised-service.ts';
+import { writeSysctls } from './sysctls.ts';
 import { lockTree, PREDECESSOR_MS } from './tree-lock.ts';
 import { createWatchdog, type Watchdog } from './watchdog.ts';
 
@@ -75,10 +76,12 @@ export async function startSupervisor(options: SupervisorOptions): Promise<Super
   for (const contract of SERVICE_CONTRACTS) {
     services.set(contract.service, supervise(contract, { held, broker, log, options, announce: changed }));
   }
-  for (const warning of [...options.warnings, ...options.notes]) {
+  const warn = (warning: string): void => {
     options.say(warning);
     log.warn(warning);
-  }
+  };
+  for (const warning of [...options.warnings, ...options.notes]) warn(warning);
+  if (settingsOf(options).value('BERTH_SYSCTLS')) writeSysctls(options.sysctls, warn);
   const reboots = createReboots(join(options.storage, 'supervisor/reboots.json'), log);
   const watchdog = createWatchdog({
     settings: settingsOf(options),

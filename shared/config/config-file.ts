@@ -1,11 +1,13 @@
 // pantavisor.config and the environment as sources of configuration: `KEY=value` a line, and variables named like keys.
 import { createSettings, findKey, type SettingProblem, type Written } from './settings.ts';
+import { parseSysctlName, type WrittenSysctl } from './sysctls.ts';
 
 export interface ReadSource {
   readonly written: readonly Written[];
   readonly problems: readonly SettingProblem[];
   /** What is worth a line of the log, and no fault: a file of Pantavisor's may have keys of any of its releases. */
   readonly notes: readonly string[];
+  readonly sysctls: readonly WrittenSysctl[];
 }
 
 /** The names of Pantavisor's keys, in any case as it takes them, also of those that nobody here has heard of. */
@@ -19,6 +21,7 @@ export function readConfigText(text: string, path: string): ReadSource {
   const written: Written[] = [];
   const problems: SettingProblem[] = [];
   const notes: string[] = [];
+  const sysctls: WrittenSysctl[] = [];
   const origin = 'pv conf file';
   for (const [index, line] of text.split('\n').entries()) {
     const content = line.trim();
@@ -30,19 +33,24 @@ export function readConfigText(text: string, path: string): ReadSource {
       problems.push({ key: place, origin, message: `${place}: '${name.slice(0, 64)}' has no '='; write KEY=value` });
       continue;
     }
+    const value = unquoted(content.slice(equals + 1).trim());
     const key = findKey(name);
+    if (key === undefined && parseSysctlName(name) !== undefined) {
+      sysctls.push({ name, value });
+      continue;
+    }
     if (key === undefined) {
       const message = `${place}: there is no key '${name.slice(0, 64)}'; it is ignored`;
       if (LOOKS_LIKE_PANTAVISOR.test(name)) notes.push(message);
       else problems.push({ key: place, origin, message });
       continue;
     }
-    const one: Written = { key, value: unquoted(content.slice(equals + 1).trim()), origin };
+    const one: Written = { key, value, origin };
     const [problem] = createSettings([one]).problems;
     if (problem === undefined) written.push(one);
     else problems.push({ ...problem, message: `${place}: ${problem.message}` });
   }
-  return { written, problems, notes };
+  return { written, problems, notes, sysctls };
 }
 
 function unquoted(value: string): string {
@@ -61,5 +69,8 @@ export function readEnvironment(env: Readonly<Record<string, string | undefined>
     written: named.filter((one) => createSettings([one]).problems.length === 0),
     problems: problems.map((problem) => ({ ...problem, message: `the environment: ${problem.message}` })),
     notes: [],
+    sysctls: Object.entries(env).flatMap(([name, value]) =>
+      name.startsWith('PV_') && value !== undefined && parseSysctlName(name) !== undefined ? [{ name, value }] : [],
+    ),
   };
 }

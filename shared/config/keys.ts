@@ -301,6 +301,9 @@ export const KEYS = {
   BERTH_PROC: key(place, '/proc', {
     job: 'where loaded modules, the device tree and the kernel’s command line are read',
   }),
+  BERTH_SYSCTLS: key(flag, '1', {
+    job: '0, as with `--sandbox`: parameters of the kernel that the file and the environment name are not set',
+  }),
   BERTH_HOOK_TIMEOUT: key(duration, '60', { job: 'how long one hook may take before it is killed, and has failed' }),
   BERTH_CRYPTSETUP: key(program, 'cryptsetup', { job: 'the program that opens encrypted disks: a name, or a path' }),
   BERTH_CHECKSUM_CACHE: key(flag, '0', {

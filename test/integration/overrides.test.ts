@@ -14,7 +14,10 @@ describe('configuration from user-meta', () => {
   let tree: Tree;
   before(async () => {
     const storage = packExample('01-basic');
-    writeFileSync(join(storage, 'pantavisor.config'), 'PV_STORAGE_OPTS=\nwdt.enabled=0\n');
+    writeFileSync(
+      join(storage, 'pantavisor.config'),
+      'PV_STORAGE_OPTS=\nwdt.enabled=0\nsysctl.net.ipv4.ip_default_ttl=77\n',
+    );
     tree = await openTree(storage);
     tree.start(['--config', `${STORAGE_INSIDE}/pantavisor.config`]);
     await tree.up();
@@ -37,6 +40,10 @@ describe('configuration from user-meta', () => {
     assert.equal((await curl(tree.socket, '/health')).status, 200);
     await eventually('it is told', PATIENCE_MS, () => log().includes("there is no key 'wdt.enabled'; it is ignored"));
     assert.ok(!log().includes('PV_STORAGE_OPTS'));
+  });
+
+  it('sets the parameters of the kernel that the file names', () => {
+    assert.equal(tree.inside(['cat', '/proc/sys/net/ipv4/ip_default_ttl']).stdout, '77\n');
   });
 
   it('takes effect at once, and ends with its key', async () => {

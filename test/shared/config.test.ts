@@ -203,7 +203,7 @@ describe('config.environment', () => {
   it('takes variables that are keys and leaves all others', () => {
     const env = { PV_LOG_LEVEL: '1', PV_SOMETHING: 'x', BERTH_SEED: '7', HOME: '/', 'log.level': '2' };
     const written = [{ key: 'PV_LOG_LEVEL', value: '1', origin: 'env' }];
-    assert.deepEqual(readEnvironment(env), { written, problems: [], notes: [] });
+    assert.deepEqual(readEnvironment(env), { written, problems: [], notes: [], sysctls: [] });
   });
 
   it('is named where one of them cannot be used', () => {

@@ -31,6 +31,7 @@ describe('supervisor.stop', () => {
       settings: [],
       warnings: [],
       notes: [],
+      sysctls: [],
       say: (line) => lines.push(line),
     });
     let isAsked = false;

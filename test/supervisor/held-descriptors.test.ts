@@ -27,7 +27,7 @@ describe('supervisor.heldDescriptors', () => {
       lock,
       ['log-svc'],
       places,
-      { mode: 'appengine', settings: [], warnings: [], notes: [] },
+      { mode: 'appengine', settings: [], warnings: [], notes: [], sysctls: [] },
       () => undefined,
     );
     held.containerSockets.open('web');
