@@ -1,5 +1,7 @@
 // The device.json that a device has before anybody brought a revision: the groups that are the default anyway, so that people
 // see them, and the pool that every board has.
+import { DEFAULT_POOL, DEFAULT_POOL_NAME } from '../../shared/revision/default-pool.ts';
+
 export const DEFAULT_DEVICE = {
   groups: [
     {
@@ -41,7 +43,7 @@ export const DEFAULT_DEVICE = {
   ],
   network: {
     pools: {
-      pvcnet: { type: 'bridge', bridge: 'lxcbr0', subnet: '10.0.3.0/24', gateway: '10.0.3.1', nat: true },
+      [DEFAULT_POOL_NAME]: DEFAULT_POOL,
     },
   },
 } as const;

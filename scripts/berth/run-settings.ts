@@ -49,9 +49,9 @@ export function readRunSettings(
   const { settings } = createSettings([...file.written, ...variables.written, ...said]);
   const problems = [...file.problems, ...variables.problems].map(({ message }) => message);
   const warnings = [...problems, ...policyWarnings(settings)];
+  const notes = [...file.notes, ...variables.notes, ...bridgeNotes(settings)];
   // Inside, another folder is the current one.
   const words = [...(config === undefined ? [] : ['--config', resolve(config)]), ...said.flatMap(wordsOf)];
-  const notes = [...file.notes, ...variables.notes];
   return { settings, warnings, notes, sysctls: [...file.sysctls, ...variables.sysctls], words };
 }
 
@@ -62,6 +62,16 @@ function policyWarnings(settings: Settings): readonly string[] {
   return [
     `PV_POLICY is '${policy}', and Berth reads no policy files: PV_SECUREBOOT_MODE and whatever else that one sets stays as it is here; write its keys into pantavisor.config`,
   ];
+}
+
+const BRIDGE_KEYS: readonly string[] = ['PV_NET_BRDEV', 'PV_NET_BRADDRESS4', 'PV_NET_BRMASK4'];
+
+/** Whoever sets them expects a bridge on every start; a pool may have just that one, so that the device is no worse for it. */
+function bridgeNotes(settings: Settings): readonly string[] {
+  const set = settings.rows().filter(({ key, origin }) => BRIDGE_KEYS.includes(key) && origin !== 'default');
+  if (set.length === 0) return [];
+  const shown = set.map(({ key, text }) => `${key}=${text}`).join(' ');
+  return [`${shown} does nothing: Berth makes the bridges of pools alone; write one into network.pools of device.json`];
 }
 
 function wordsOf({ key, value }: Written): readonly string[] {

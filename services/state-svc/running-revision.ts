@@ -149,9 +149,13 @@ export function createRunning(
     boot = createBoot(revision, containers, { clock, log, limit, goalsTimeoutMs, onMissed });
   };
 
+  const warn = (): void => {
+    for (const { path, message } of candidate.warnings) log.warn(`${path}: ${message}`);
+  };
+
   const settle = async (carried: Carried, held: readonly Reservation[], gate: Gate): Promise<readonly Problem[]> => {
     openLog(context, candidate);
-    for (const { path, message } of candidate.warnings) log.warn(`${path}: ${message}`);
+    warn();
     for (const key of candidate.revision?.ignored ?? []) log.debug(`${key} is not known and was ignored`);
     const found = await verifyCandidate(store, candidate);
     const { revision } = candidate;
@@ -183,6 +187,7 @@ export function createRunning(
   ): Promise<readonly Problem[]> => {
     limit(context.trial.goalsTimeoutMs);
     openLog(context, candidate);
+    warn();
     const { revision } = candidate;
     if (revision === undefined) return refuse(candidate.problems);
     const barred = await persist(gate);

@@ -3,6 +3,7 @@
 
 import type { Problem, Revision } from '../../shared/revision/revision.ts';
 import { parseState } from '../../shared/revision/validate.ts';
+import { hasHostLink } from './host-links.ts';
 import { objectsOf, type RevisionStore } from './revision-store.ts';
 import type { Occasion } from './signature-check.ts';
 
@@ -22,7 +23,7 @@ export async function readCandidate(store: StateReader, name: string): Promise<C
   const state = await store.readState(name);
   if (!state.ok) return refused(name, state.problems);
   const candidate = { name, document: state.value };
-  const parsed = parseState(state.value, (_path, digest) => store.readObject(digest));
+  const parsed = parseState(state.value, (_path, digest) => store.readObject(digest), hasHostLink);
   return parsed.ok
     ? { ...candidate, revision: parsed.revision, problems: [], warnings: parsed.warnings }
     : { ...candidate, revision: undefined, problems: parsed.problems, warnings: [] };

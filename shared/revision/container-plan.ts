@@ -1,5 +1,6 @@
 // One container: its run.json, its files, its group, its network, with every default filled in.
 
+import { type BakedLink, bakedLinks } from '../lxc-config/baked-links.ts';
 import { initProblems } from '../lxc-config/init-command.ts';
 import { unknownKeys } from '../lxc-config/keys.ts';
 import { type LegacyAddress, legacyAddresses } from '../lxc-config/legacy-addresses.ts';
@@ -32,6 +33,8 @@ export interface ReadContainer {
   /** Where the interfaces of `network` are written, in the same order. */
   readonly places: readonly InterfacePlace[];
   readonly legacy: readonly LegacyInterface[];
+  /** Bridges that LXC puts it into by its own lines. */
+  readonly links: readonly BakedLink[];
   readonly problems: readonly Problem[];
   readonly warnings: readonly Problem[];
   readonly ignored: readonly string[];
@@ -75,7 +78,7 @@ export function planContainer(
 ): ReadContainer {
   if (run === undefined) {
     const network = { mode: 'legacy' } as const;
-    return { name, plan: undefined, network, places: [], legacy: [], problems, warnings: [], ignored };
+    return { name, plan: undefined, network, places: [], legacy: [], links: [], problems, warnings: [], ignored };
   }
   const root = run['root-volume'];
   const config = configOf(name, run, group, state);
@@ -92,6 +95,7 @@ export function planContainer(
     network,
     places,
     legacy: network.mode === 'legacy' ? legacyInterfaces(lxc.entries) : [],
+    links: network.mode === 'legacy' ? bakedLinks(lxc.entries) : [],
     problems: [
       ...problems,
       ...reservedName(name),

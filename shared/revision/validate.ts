@@ -6,6 +6,7 @@ import { type Device, readDevice } from './device-document.ts';
 import { readDocument } from './document.ts';
 import { driverNames } from './driver-modules.ts';
 import { readDrivers } from './drivers-document.ts';
+import { type HasLink, linkWarnings } from './link-warnings.ts';
 import type { Group, ParsedRevision, Problem } from './revision.ts';
 import { bspRunDocument, groupNamed } from './run-document.ts';
 import { printable, shown } from './schema-problems.ts';
@@ -13,9 +14,9 @@ import { readStateDocument, type StateDocument } from './state-document.ts';
 
 /**
  * `document`: the parsed state JSON, of any shape. `readObject` answers the text of LXC configurations; what it does not answer is
- * not scanned. Objects are not hashed here. Never throws.
+ * not scanned. Objects are not hashed here. Nothing is known of the machine where `hasLink` is left out. Never throws.
  */
-export function parseState(document: unknown, readObject: ReadObject): ParsedRevision {
+export function parseState(document: unknown, readObject: ReadObject, hasLink: HasLink = () => false): ParsedRevision {
   const state = readStateDocument(document);
   const device = readDevice(state.documents);
   const drivers = readDrivers(state.documents);
@@ -56,7 +57,12 @@ export function parseState(document: unknown, readObject: ReadObject): ParsedRev
       objects: state.objects,
       ignored,
     },
-    warnings: [...device.warnings, ...read.flatMap(({ warnings }) => warnings), ...claims.warnings].map(forOneLine),
+    warnings: [
+      ...device.warnings,
+      ...read.flatMap(({ warnings }) => warnings),
+      ...claims.warnings,
+      ...linkWarnings(read, device.pools, hasLink),
+    ].map(forOneLine),
   };
 }
 

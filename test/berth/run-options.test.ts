@@ -144,6 +144,17 @@ describe('berth run configuration', () => {
     assert.equal(parse(['--config', below], { PV_SYSTEM_RUNDIR: '' }).rundir, join(scratch.folder, 'below'));
   });
 
+  it('has the log warn of keys of a bridge, which nobody makes for them', () => {
+    const { warnings, notes } = parse([
+      '--config',
+      configFile('PV_NET_BRDEV=br9\nnet.brmask4=255.255.0.0\n'),
+    ]).configuration;
+    assert.deepEqual(warnings, []);
+    assert.match(notes.join('\n'), /^PV_NET_BRDEV=br9 PV_NET_BRMASK4=255\.255\.0\.0 does nothing: .* device\.json$/);
+    assert.match(parse(['--set', 'PV_NET_BRADDRESS4=10.9.0.1']).configuration.notes[0] ?? '', /^PV_NET_BRADDRESS4=/);
+    assert.deepEqual(parse(['--config', configFile('')]).configuration.notes, []);
+  });
+
   it('warns of a policy, whose file nobody reads', () => {
     const { warnings } = parse(['--config', configFile('PV_POLICY=secure\n')]).configuration;
     assert.equal(warnings.length, 1);

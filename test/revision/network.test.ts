@@ -2,7 +2,8 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import { lxcContract } from '../../services/lxc-svc/contract.ts';
-import { container, parse, problems, revisionOf, state, warnings } from './states.ts';
+import { parseState } from '../../shared/revision/validate.ts';
+import { container, POOL, parse, problems, revisionOf, state, warnings } from './states.ts';
 
 const net = (name: string, network: unknown) => container(name, { network });
 const one = (network: unknown) => problems(state(net('a', network)));
@@ -50,6 +51,34 @@ describe('revision.network', () => {
     for (const name of ['my_app', '_app', 'app_', 'a']) assert.deepEqual(start(name).error?.issues ?? [], []);
     const named = revisionOf(state(net('my_app', { pool: 'lab' }))).containers[0];
     assert.equal(named?.hostname, 'my-app', 'as far as it is Berth that names it');
+  });
+
+  it('warns of a baked bridge that no pool has, where the machine is not known to have it', () => {
+    const baked = (link: string, device: object = {}) => {
+      const files: Record<string, string> = {
+        'a/lxc.container.conf': `lxc.net.0.type = veth\nlxc.net.0.link = ${link}\n`,
+      };
+      return { document: state({ ...container('a'), 'device.json': device }), files };
+    };
+    const told = ({ document, files }: ReturnType<typeof baked>, hasLink?: (name: string) => boolean) => {
+      const parsed = parseState(document, (path) => files[path] ?? '', hasLink);
+      assert.ok(parsed.ok);
+      return parsed.warnings;
+    };
+    const [warning, ...others] = told(baked('lxcbr0'));
+    assert.deepEqual([warning?.path, warning?.code, others], ['a/lxc.container.conf:2', 'LINK_IN_NO_POOL', []]);
+    const pool = /add to network\.pools of device\.json "pvcnet": (\{.*\})$/.exec(warning?.message ?? '')?.[1] ?? '';
+    const pools = { pvcnet: JSON.parse(pool) };
+    assert.deepEqual(told(baked('lxcbr0', { network: { pools } })), []);
+    assert.match(told(baked('br0'))[0]?.message ?? '', /a pool with "bridge": "br0" and/);
+    assert.deepEqual(
+      told(baked('br0'), (name) => name === 'br0'),
+      [],
+    );
+    assert.equal(told(baked('br0'), (name) => name === 'br1').length, 1);
+    // It is a bridge of nobody's, whose name is a link of the device's.
+    const macvlan = { up: { type: 'macvlan', parent: 'br0', subnet: '10.0.5.0/24', gateway: '10.0.5.1' } };
+    assert.equal(told(baked('br0', { network: { pools: macvlan } })).length, 1);
   });
 
   it('offers only addresses that a container may have', () => {
@@ -209,7 +238,9 @@ describe('revision.legacy', () => {
       ['10.0.5.0', 'LEGACY_UNUSABLE'],
       ['10.0.5.255', 'LEGACY_UNUSABLE'],
     ] as const) {
-      assert.deepEqual(warnings(state(container('a')), { [CONF]: veth(`${address}/24`) }), [`${CONF}:3 ${code}`]);
+      assert.deepEqual(warnings(state(container('a')), { [CONF]: veth(`${address}/24`, POOL.bridge) }), [
+        `${CONF}:3 ${code}`,
+      ]);
       assert.deepEqual(legacyOf(veth(`${address}/24`)), []);
     }
   });

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import fc from 'fast-check';
+import { bakedLinks } from '../../shared/lxc-config/baked-links.ts';
 import { legacyAddresses } from '../../shared/lxc-config/legacy-addresses.ts';
 import { formatLxcConfig, parseLxcConfig } from '../../shared/lxc-config/parse.ts';
 
@@ -195,6 +196,29 @@ describe('lxcConfig.parse', () => {
 
   it('refuses to write a line break', () => {
     assert.throws(() => formatLxcConfig([{ key: 'lxc.a', value: 'x\nlxc.hook.start = /bad' }]));
+  });
+});
+
+describe('lxcConfig.bakedLinks', () => {
+  const links = (...lines: readonly string[]) =>
+    bakedLinks(parseLxcConfig(lines.join('\n'), 'conf').entries).map(({ link, line }) => `${line} ${link}`);
+  const VETH = 'lxc.net.0.type = veth';
+
+  it('are of veth interfaces, in whatever order their lines come', () => {
+    assert.deepEqual(links(VETH, 'lxc.net.0.link = br0', 'lxc.net.7.link = br7', 'lxc.net.7.type = veth'), [
+      '2 br0',
+      '3 br7',
+    ]);
+    for (const type of ['macvlan', 'phys', 'none', 'empty', ''])
+      assert.deepEqual(links(`lxc.net.0.type = ${type}`, 'lxc.net.0.link = eth0'), []);
+    assert.deepEqual(links(VETH, 'lxc.net.0.name = eth0', 'lxc.net.0.veth.pair = x'), []);
+  });
+
+  it('are those that hold at the end', () => {
+    assert.deepEqual(links(VETH, 'lxc.net.0.link = br0', 'lxc.net.0.link = br1'), ['3 br1']);
+    for (const clearing of ['lxc.net =', 'lxc.net.0 =', 'lxc.net.0.link =', 'lxc.net.0.type ='])
+      assert.deepEqual(links(VETH, 'lxc.net.0.link = br0', clearing), [], clearing);
+    assert.deepEqual(links('lxc.net.1.type = veth', 'lxc.net.1.link = br0', 'lxc.net.0 ='), ['2 br0']);
   });
 });
 
