@@ -1,5 +1,6 @@
 // Builds dist/: one CommonJS bundle per service and command, with the packages that cannot be bundled beside them.
 import { spawnSync } from 'node:child_process';
+import { createHash } from 'node:crypto';
 import {
   chmodSync,
   cpSync,
@@ -88,7 +89,7 @@ const filesOf = (folder: string): readonly string[] =>
   readdirSync(folder, { recursive: true, withFileTypes: true })
     .filter((entry) => entry.isFile())
     .map((entry) => relative(folder, join(entry.parentPath, entry.name)))
-    .filter((name) => !name.startsWith('cache/'))
+    .filter((name) => !name.startsWith('cache/') && name !== 'SOURCES')
     .sort();
 
 /** Trees that run from dist/ go on with it: taken away, it is taken from them. */
@@ -121,12 +122,23 @@ async function learn(folder: string): Promise<readonly string[]> {
   }
 }
 
+/** As sha256sum(1) writes and checks it: the installer compares it with the sources beside the build. */
+function sourceSums(names: readonly string[]): string {
+  const sum = (name: string): string =>
+    createHash('sha256')
+      .update(readFileSync(join(ROOT, name)))
+      .digest('hex');
+  return names.map((name) => `${sum(name)}  ${name}\n`).join('');
+}
+
+let sources: readonly string[] = [];
 mkdirSync(FRESH, { recursive: true });
 try {
   const { metafile } = await build({ ...(await bundleOptions()), outdir: FRESH, metafile: true });
   const seen = new Set<string>();
   for (const name of EXTERNAL) copyPackage(name, ROOT, seen);
   const bundled = Object.keys(metafile?.inputs ?? {});
+  sources = bundled.filter((name) => !name.startsWith('node_modules/') && existsSync(join(ROOT, name))).sort();
   writeFileSync(join(FRESH, 'LICENSE'), readFileSync(join(ROOT, 'LICENSE')));
   writeFileSync(
     join(FRESH, 'LICENSES.txt'),
@@ -148,4 +160,6 @@ try {
 } finally {
   for (const folder of [FRESH, OLD]) rmSync(folder, { recursive: true, force: true });
 }
+// Of no build's name: a comment changes it.
+writeFileSync(join(DIST, 'SOURCES'), sourceSums(sources));
 console.log(`dist/: ${readdirSync(DIST).filter((name) => name.endsWith('.js')).length} bundles`);

@@ -1,7 +1,10 @@
 #!/usr/bin/env node
 // berth: one program, four commands. Each is loaded when it is asked for.
+import { realpathSync } from 'node:fs';
+import { dirname } from 'node:path';
 import process from 'node:process';
 import manifest from '../../package.json' with { type: 'json' };
+import { buildName } from '../../shared/config/build-name.ts';
 import { failOnLostOutput } from '../lost-output.ts';
 
 const USAGE = `usage: berth COMMAND [ARGUMENT...]
@@ -33,12 +36,17 @@ async function main([command, ...args]: readonly string[]): Promise<number> {
       console.log(USAGE);
       return 0;
     case '--version':
-      console.log(manifest.version);
+      console.log(version());
       return 0;
     default:
       console.error(`berth: ${command === undefined ? 'no command' : `no command '${command}'`}\n\n${USAGE}`);
       return 2;
   }
+}
+
+function version(): string {
+  const build = buildName(dirname(realpathSync(process.argv[1] ?? '')), manifest.version);
+  return build === undefined ? manifest.version : `${manifest.version} (build ${build})`;
 }
 
 const words = process.argv.slice(2);

@@ -1,7 +1,9 @@
 // The endpoints about the device and Berth itself, as data.
+import { dirname } from 'node:path';
 import process from 'node:process';
 import * as z from 'zod/mini';
 import manifest from '../../package.json' with { type: 'json' };
+import { buildName } from '../../shared/config/build-name.ts';
 import { controlDaemon, daemonBody, daemonProblem, daemonRow, listDaemons } from './daemons.ts';
 import { type Endpoint, endpoint, endpointWithBody } from './endpoint.ts';
 import { json, type Reply, TEXT_TYPE } from './reply.ts';
@@ -9,7 +11,13 @@ import { json, type Reply, TEXT_TYPE } from './reply.ts';
 const mgmt = { access: 'mgmt' } as const;
 
 function buildInfo(): Reply {
-  return { kind: 'text', text: `berth ${manifest.version}\nnode ${process.version}\n` };
+  const build = buildName(dirname(process.argv[2] ?? ''), manifest.version);
+  const lines = [
+    `berth ${manifest.version}`,
+    ...(build === undefined ? [] : [`build ${build}`]),
+    `node ${process.version}`,
+  ];
+  return { kind: 'text', text: lines.map((line) => `${line}\n`).join('') };
 }
 
 export const DEVICE_ENDPOINTS: readonly Endpoint[] = [

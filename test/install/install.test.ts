@@ -280,7 +280,10 @@ describe('scripts/install on the machine itself', () => {
       const list = `find /etc /usr/local /var/pantavisor /usr/lib/systemd -xdev -not -name '*-' \\( -type d -printf '%p %m\\n' -o -type f -printf '%p %m %s\\n' -o -printf '%p %l\\n' \\) | LC_ALL=C sort || :`;
       const before = done(list);
       assert.match(done('scripts/install'), /is in \/usr\/local\/lib\/berth/);
-      assert.match(done('berth --version && id -u berth-net && pvcontrol --help'), /^\d+\.\d+\.\d+\n60803\nUsage/);
+      assert.match(
+        done('berth --version && id -u berth-net && pvcontrol --help'),
+        /^\d+\.\d+\.\d+ \(build \S+\)\n60803\nUsage/,
+      );
       done('scripts/install');
       const verified = machine.run('systemd-analyze verify /usr/local/lib/systemd/system/berth.service');
       if (verified.status === 127) test.diagnostic('there is no systemd-analyze here');
