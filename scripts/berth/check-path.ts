@@ -2,6 +2,7 @@
 import { readFileSync, statSync } from 'node:fs';
 import { basename, join } from 'node:path';
 import { readConfigObject } from '../../shared/revision/config-object.ts';
+import { currentFile } from '../../shared/revision/current-file.ts';
 import type { ParsedRevision, Problem } from '../../shared/revision/revision.ts';
 import { checkSignatures } from '../../shared/revision/signatures.ts';
 import { stockBoot } from '../../shared/revision/stock-boot.ts';
@@ -53,7 +54,7 @@ function isDevice(path: string, document: unknown): boolean {
   return DEVICE_KEYS.some((key) => Object.hasOwn(document, key));
 }
 
-/** The revision that would run: the one that boot/current.json names, or Pantavisor's, or 0. */
+/** The revision that would run: the one that boot/current.json, or what is there instead, names, or Pantavisor's, or 0. */
 async function checkStorage(storage: string): Promise<Checked> {
   const current = readCurrent(storage);
   if (typeof current !== 'string') return { summary: `storage ${storage}`, problems: [current], warnings: [] };
@@ -76,14 +77,15 @@ function signatureWarnings(state: unknown): readonly Problem[] {
 }
 
 function readCurrent(storage: string): string | Problem {
-  const path = join(storage, 'boot/current.json');
+  const file = currentFile(storage);
+  const path = join(storage, file);
   if (statSync(path, { throwIfNoEntry: false }) === undefined) return stockBoot(storage).revision ?? '0';
-  const read = readJson(path, 'boot/current.json');
+  const read = readJson(path, file);
   if (!read.ok) return read.problem;
   const parsed = currentDocument.safeParse(read.value);
   if (parsed.success) return parsed.data.revision;
   const message = 'names no revision; expected {"revision":"<name>"}';
-  return { path: 'boot/current.json', code: 'CURRENT_INVALID', message };
+  return { path: file, code: 'CURRENT_INVALID', message };
 }
 
 /** Codes: OBJECT_MISSING, OBJECT_UNREADABLE, OBJECT_CORRUPT. Hashes each object once, however many paths name it. */

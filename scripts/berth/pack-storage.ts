@@ -6,7 +6,8 @@
 //   <storage>/trails/<rev>/.pv/progress    revision 0 only: it came with the device, so nothing is left to be tried
 //   <storage>/trails/<rev>/.pv/commitmsg
 //   <storage>/boot/current.json            last, and only when no revision is named there that exists: {"revision":"<rev>"}; made beside it, as
-//                                          `boot` may be a mount of its own: .berth-pack.<random>
+//                                          `boot` may be a mount of its own: .berth-pack.<random>. Or the file that the device has instead
+//                                          (shared/revision/current-file.ts)
 // What names another is written when that is on disk, so that a cut of the power leaves nothing that names what is not there.
 // What root writes belongs to whom the folder belongs that it comes into: the services of a Berth that runs on it, which would else
 // neither be able to say how far the revision has come, nor to remove it.
@@ -16,6 +17,7 @@ import { chmod, copyFile, lchown, link, mkdir, open, readdir, rename, rm, writeF
 import { basename, dirname, join } from 'node:path';
 import process from 'node:process';
 import { makeFolders } from '../../shared/kernel/make-folders.ts';
+import { currentFile } from '../../shared/revision/current-file.ts';
 import { stockBoot } from '../../shared/revision/stock-boot.ts';
 import { currentDocument } from './current-revision.ts';
 import { PackFailure } from './pack-command.ts';
@@ -110,33 +112,35 @@ async function writeBy(
 
 /** Who has the folder can put links there, so the file has a name that nobody knows before, and is told by its descriptor until it is whole. */
 async function nameRevision(storage: string, revision: string): Promise<void> {
-  const boot = join(parentOf(storage, 'boot'), basename(realpathSync(join(storage, 'boot'))));
-  for (const name of readdirSync(boot)) {
-    const left = lstatSync(join(boot, name), { throwIfNoEntry: false });
-    if (NAME_BESIDE.test(name) && left?.isFile() === true && isStale(left.mtimeMs)) await rm(join(boot, name));
+  const file = currentFile(storage);
+  const name = dirname(file);
+  const folder = join(parentOf(storage, name), basename(realpathSync(join(storage, name))));
+  for (const entry of readdirSync(folder)) {
+    const left = lstatSync(join(folder, entry), { throwIfNoEntry: false });
+    if (NAME_BESIDE.test(entry) && left?.isFile() === true && isStale(left.mtimeMs)) await rm(join(folder, entry));
   }
-  const beside = join(boot, `.berth-pack.${randomBytes(16).toString('hex')}`);
+  const beside = join(folder, `.berth-pack.${randomBytes(16).toString('hex')}`);
   try {
-    const file = await open(beside, 'wx', 0o600);
+    const made = await open(beside, 'wx', 0o600);
     try {
-      await file.writeFile(`${JSON.stringify({ revision })}\n`);
-      const { uid, gid } = statSync(boot);
-      if (process.getuid?.() === 0) await file.chown(uid, gid);
-      await file.chmod(FILE_MODE);
-      await file.sync();
+      await made.writeFile(`${JSON.stringify({ revision })}\n`);
+      const { uid, gid } = statSync(folder);
+      if (process.getuid?.() === 0) await made.chown(uid, gid);
+      await made.chmod(FILE_MODE);
+      await made.sync();
     } finally {
-      await file.close();
+      await made.close();
     }
-    await rename(beside, join(boot, 'current.json'));
+    await rename(beside, join(folder, basename(file)));
   } finally {
     await rm(beside, { force: true });
   }
-  settleFolder(boot);
+  settleFolder(folder);
 }
 
-/** Whether boot/current.json, or what Pantavisor left there, names a revision that has a state. One that is damaged is for people to look at: it is not replaced. */
+/** Whether boot/current.json, what is there instead, or what Pantavisor left names a revision that has a state. One that is damaged is for people to look at: it is not replaced. */
 function namesRevision(storage: string): boolean {
-  const text = readIfPresent(join(storage, 'boot/current.json'));
+  const text = readIfPresent(join(storage, currentFile(storage)));
   if (text === undefined) {
     const { revision, startedLast } = stockBoot(storage);
     return (revision ?? startedLast) !== undefined;

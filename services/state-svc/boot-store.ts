@@ -1,10 +1,12 @@
 // Which revision runs, on disk:
-//   <storage>/boot/current.json    a BootState; {"revision":"0"} is one
+//   <storage>/boot/current.json    a BootState; {"revision":"0"} is one. Or a file beside it (shared/revision/current-file.ts)
 // Absent: what Pantavisor left (shared/revision/stock-boot.ts), or revision 0. Either is doubtful where that does not agree with itself, or
 // says nothing, and another one has been found good.
 import { join } from 'node:path';
+import type { Logger } from '../../shared/log/logger.ts';
+import { CURRENT, CURRENT_BESIDE, currentFile } from '../../shared/revision/current-file.ts';
 import { linkedRevision, stockBoot, stockRevisions } from '../../shared/revision/stock-boot.ts';
-import { readIfPresent, writeAtomically } from './atomic-file.ts';
+import { errorCode, readIfPresent, writeAtomically } from './atomic-file.ts';
 import { type BootState, bootState, MAX_NAMED } from './boot-state.ts';
 import type { Read } from './revision-store.ts';
 import { awaitsReboot } from './step-progress.ts';
@@ -23,16 +25,32 @@ type Steps = Pick<StepStore, 'list' | 'progress' | 'arrivedMs'>;
 
 const FACTORY = '0';
 
-export function openBootStore(storage: string, steps: Steps): BootStore {
-  const path = join(storage, 'boot/current.json');
+/** A boot partition without owners, or one that is mounted read-only. */
+const TAKES_NOTHING = new Set(['EACCES', 'EPERM', 'EROFS']);
+
+export function openBootStore(storage: string, steps: Steps, log: Logger): BootStore {
   let writing: Promise<void> = Promise.resolve();
-  const refused = (code: string, message: string): Read<BootState> => ({
-    ok: false,
-    problems: [{ path, code, message }],
-  });
+  const write = async (text: string): Promise<void> => {
+    const file = currentFile(storage);
+    try {
+      await writeAtomically(join(storage, file), text);
+    } catch (error) {
+      if (file === CURRENT_BESIDE || !TAKES_NOTHING.has(errorCode(error))) throw error;
+      await writeAtomically(join(storage, CURRENT_BESIDE), text);
+      log.info(
+        `which revision runs is written to ${CURRENT_BESIDE} from now on: ${CURRENT} cannot be (${errorCode(error)})`,
+      );
+    }
+  };
   return {
     async load() {
+      let path = join(storage, CURRENT);
+      const refused = (code: string, message: string): Read<BootState> => ({
+        ok: false,
+        problems: [{ path, code, message }],
+      });
       try {
+        path = join(storage, currentFile(storage));
         const text = readIfPresent(path);
         if (text === undefined) return { ok: true, value: await unnamed(storage, steps) };
         const value: unknown = JSON.parse(text);
@@ -45,7 +63,7 @@ export function openBootStore(storage: string, steps: Steps): BootStore {
       }
     },
     save(state) {
-      const written = writing.then(() => writeAtomically(path, `${JSON.stringify(state)}\n`));
+      const written = writing.then(() => write(`${JSON.stringify(state)}\n`));
       writing = written.catch(() => undefined);
       return written;
     },

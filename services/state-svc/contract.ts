@@ -35,6 +35,7 @@ export const stateContract = defineContract({
   },
   files: {
     owns: ['<storage>/boot', '<storage>/trails', '<storage>/objects', '<storage>/cache', '<rundir>/meta'],
+    ownsOrReads: ['<storage>/boot'],
     // For sysinfo and interfaces of device-meta, and bridges that a revision lacks; and whom to trust for signatures, which is no secret, so nobody needs to hand it over.
     reads: [
       '/proc/meminfo',

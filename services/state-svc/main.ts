@@ -75,7 +75,7 @@ void runService(stateContract, 'state', async ({ channel, launch, log }) => {
     views,
     leaseHoldMs: settings.value('BERTH_LEASE_HOLD') * 1000,
     startLimit: startLimit(availableParallelism()),
-    bootStore: openBootStore(launch.storage, steps),
+    bootStore: openBootStore(launch.storage, steps, log),
     steps,
     trial: {
       get commitDelayMs() {

@@ -45,6 +45,24 @@ function giveTree(path: string, uid: number, others: ReadonlySet<string>): void 
   }
 }
 
+/** Whether a file system refuses to give what is on it: it has no owners, or is read-only. */
+function isNobodys(error: unknown): boolean {
+  return error instanceof Error && 'code' in error && (error.code === 'EPERM' || error.code === 'EROFS');
+}
+
+const READ_BY_OTHERS = 0o005;
+
+/** Throws where the folder can be neither given nor read. */
+function giveOrLeave(path: string, uid: number, others: ReadonlySet<string>): void {
+  try {
+    giveTree(path, uid, others);
+  } catch (error) {
+    if (!isNobodys(error)) throw error;
+    if ((lstatSync(path).mode & READ_BY_OTHERS) !== READ_BY_OTHERS)
+      throw new Error(`${path} can be read by root alone, and not be given away: mount it with umask=022`);
+  }
+}
+
 /** Setgid: what is made in it belongs to the group that may write there. */
 const SHARED_MODE = 0o2770;
 
@@ -75,18 +93,22 @@ export function prepareFolders(
   const owned = contracts
     .flatMap((contract) => {
       const uid = uidOf(contract);
-      return contract.files.owns.map((path) => ({ path: expandPath(path, places), uid }));
+      const { owns, ownsOrReads = [] } = contract.files;
+      return owns.map((path) => {
+        const give = ownsOrReads.includes(path) ? giveOrLeave : giveTree;
+        return { path: expandPath(path, places), uid, give };
+      });
     })
     .sort((a, b) => a.path.length - b.path.length);
   const paths = new Set([...owned, ...shared].map(({ path }) => path));
-  for (const { path, uid } of owned) {
+  for (const { path, uid, give } of owned) {
     const [option, folder] = isBelow(path, places.rundir) ? ['--rundir', places.rundir] : ['--storage', places.storage];
     try {
       makeFolders(path, 0o755);
       // What is below was made since the boot by those who own it; and the roots of containers that run are there, and mounted
       // namespaces, which nobody can own. Only the folder itself is given, once: whom its owner lets in by its group stays let in.
       if (option === '--rundir' && lstatSync(path).uid !== uid) chownSync(path, uid, uid);
-      else if (option === '--storage') giveTree(path, uid, paths);
+      else if (option === '--storage') give(path, uid, paths);
       for (const each of shared.filter((one) => isBelow(one.path, path))) {
         shareFolder(each.path, uid, resolveUid(each.with));
       }

@@ -64,6 +64,8 @@ export interface Privileges {
 /** Paths with the placeholders <rundir> and <storage>. `owns`: created by the supervisor and given to the service's user. */
 export interface FileAccess {
   readonly owns: readonly string[];
+  /** Some of these, which may be the mount of a boot partition: where that has no owners (FAT), or is read-only, it is left as it is, and read. */
+  readonly ownsOrReads?: readonly string[];
   readonly reads: readonly string[];
   /** Written, but owned by somebody else. */
   readonly writes: readonly string[];

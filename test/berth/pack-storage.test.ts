@@ -244,6 +244,23 @@ describe('berth pack into a storage', () => {
     });
   });
 
+  it('goes by the file beside boot/ where the device does', async () => {
+    await write('0');
+    const beside = path('trails/.current.json');
+    writeFileSync(beside, '{"revision":"0"}');
+    writeFileSync(path('boot/current.json'), '{"revision":"9"}');
+    await write('3');
+    assert.deepEqual(JSON.parse(readFileSync(beside, 'utf8')), { revision: '0' });
+    writeFileSync(beside, '{"revision":"9"}');
+    await write('4');
+    assert.deepEqual(JSON.parse(readFileSync(beside, 'utf8')), { revision: '4' });
+    const checked = await checkPath(storage);
+    assert.ok(!('wrong' in checked));
+    assert.match(checked.summary, /^revision 4 of storage/);
+    assert.deepEqual(current(), { revision: '9' });
+    assert.deepEqual(readdirSync(path('trails')).sort(), ['.current.json', '0', '3', '4']);
+  });
+
   it('names none where Pantavisor has left one, which is the one that is checked', async () => {
     await write('0');
     await write('3');

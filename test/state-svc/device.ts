@@ -178,7 +178,7 @@ export async function createDevice(
         },
       };
       const steps = openStepStore(storage, log);
-      const bootStore = openBootStore(storage, steps);
+      const bootStore = openBootStore(storage, steps, log);
       const { save } = bootStore;
       const metadata = await openMetadata(
         join(storage, 'cache'),

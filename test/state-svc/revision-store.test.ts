@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
-import { execFile } from 'node:child_process';
-import { link, lstat, mkdir, mkdtemp, readFile, realpath, rm, symlink, writeFile } from 'node:fs/promises';
+import { execFile, execFileSync } from 'node:child_process';
+import { link, lstat, mkdir, mkdtemp, readdir, readFile, realpath, rm, symlink, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import process from 'node:process';
@@ -15,6 +15,7 @@ import { PERMISSION_FLAG } from '../../services/supervisor/spawn-service.ts';
 import { silentLogger } from '../../shared/log/logger.ts';
 import { MAX_CONFIG_BYTES } from '../../shared/lxc-config/parse.ts';
 import { asRun } from '../kit/as-run.ts';
+import { unmount } from '../kit/unmount.ts';
 import { sha256 } from './device.ts';
 
 const ROOT = join(import.meta.dirname, '../..');
@@ -123,7 +124,7 @@ describe('revision store', () => {
   });
 
   it('reads revision 0 where nothing says otherwise', async () => {
-    const boot = openBootStore(storage, openStepStore(storage, silentLogger));
+    const boot = openBootStore(storage, openStepStore(storage, silentLogger), silentLogger);
     assert.deepEqual(await boot.load(), { ok: true, value: { revision: '0' } });
     await mkdir(join(storage, 'boot'));
     await writeFile(join(storage, 'boot/current.json'), '{"revision":"locals/mine"}');
@@ -131,7 +132,7 @@ describe('revision store', () => {
   });
 
   it('reads the revision that a link leads to where a link was run as one', async () => {
-    const boot = openBootStore(storage, openStepStore(storage, silentLogger));
+    const boot = openBootStore(storage, openStepStore(storage, silentLogger), silentLogger);
     for (const folder of ['boot', 'trails']) await mkdir(join(storage, folder));
     for (const [link, target] of [
       ['current', '3'],
@@ -155,6 +156,36 @@ describe('revision store', () => {
       assumedBeside: ['3'],
     };
     assert.deepEqual(await boot.load(), { ok: true, value: read });
+  });
+
+  it('writes beside boot/ what that does not take, and goes by it from then on', async () => {
+    for (const folder of ['boot', 'trails']) await mkdir(join(storage, folder));
+    await writeFile(join(storage, 'boot/current.json'), '{"revision":"3"}');
+    const lines: string[] = [];
+    const log = { ...silentLogger, info: (message: string) => void lines.push(message) };
+    const boot = openBootStore(storage, openStepStore(storage, log), log);
+    // As a boot partition that is mounted there: nobody has it, and no user of ours may write into it.
+    execFileSync('mount', ['--bind', '-o', 'ro', join(storage, 'boot'), join(storage, 'boot')]);
+    try {
+      assert.deepEqual(await boot.load(), { ok: true, value: { revision: '3' } });
+      await boot.save({ revision: '4' });
+      await boot.save({ revision: '5' });
+    } finally {
+      await unmount(join(storage, 'boot'));
+    }
+    assert.equal(lines.length, 1);
+    assert.deepEqual(await boot.load(), { ok: true, value: { revision: '5' } });
+    await boot.save({ revision: '6' });
+    assert.deepEqual(await boot.load(), { ok: true, value: { revision: '6' } });
+    assert.equal(await readFile(join(storage, 'boot/current.json'), 'utf8'), '{"revision":"3"}');
+    assert.deepEqual(await openStepStore(storage, log).list(), []);
+  });
+
+  it('writes nothing beside a boot/ that is only full or damaged', async () => {
+    const boot = openBootStore(storage, openStepStore(storage, silentLogger), silentLogger);
+    for (const folder of ['boot/current.json.new', 'trails']) await mkdir(join(storage, folder), { recursive: true });
+    await assert.rejects(boot.save({ revision: '4' }), { code: 'EISDIR' });
+    assert.deepEqual(await readdir(join(storage, 'trails')), []);
   });
 
   it('reads objects by digest only', () => {

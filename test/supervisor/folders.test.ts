@@ -1,5 +1,6 @@
 // The folders that services own: made, given to their users, and nothing else touched.
 import assert from 'node:assert/strict';
+import { execFileSync } from 'node:child_process';
 import { chmodSync, chownSync, mkdirSync, mkdtempSync, rmSync, statSync, symlinkSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
@@ -73,6 +74,49 @@ describe('supervisor.folders', () => {
     const unwritable = { ...places(), storage: fileOf(0, 'plain') };
     const attempt = () => prepareFolders(ALL_CONTRACTS, () => 0, unwritable);
     assert.throws(attempt, /\/plain cannot be prepared \(ENOTDIR: .*--storage/);
+  });
+
+  /** Of the kernel's own, as those of a FAT partition: nobody can be given them. */
+  const withoutOwners = (place: string, act: () => void): void => {
+    mkdirSync(place, { recursive: true });
+    execFileSync('mount', ['--bind', '/proc/sys/abi', place]);
+    try {
+      assert.throws(() => chownSync(place, GUEST, GUEST), { code: 'EPERM' });
+      act();
+    } finally {
+      execFileSync('umount', [place]);
+    }
+  };
+
+  it('leaves a boot partition without owners as it is, or a read-only one', () => {
+    const boot = join(folder, 'storage/boot');
+    withoutOwners(boot, prepare);
+    assert.equal(statSync(join(folder, 'storage/trails')).uid, resolveUid('berth-state'));
+    rmSync(boot, { recursive: true, force: true });
+    const record = fileOf(0, 'storage/boot/uboot.txt');
+    execFileSync('mount', ['--bind', '-o', 'ro', boot, boot]);
+    try {
+      prepare();
+      assert.equal(statSync(record).uid, 0);
+    } finally {
+      execFileSync('umount', [boot]);
+    }
+    prepare();
+    assert.equal(statSync(record).uid, resolveUid('berth-state'));
+  });
+
+  it('says what to do about a boot partition that root alone can read, and about other folders that have no owners', () => {
+    const boot = join(folder, 'closed/boot');
+    mkdirSync(boot, { recursive: true, mode: 0o700 });
+    const closed = () =>
+      prepareFolders(ALL_CONTRACTS, () => resolveUid('berth-state'), { ...places(), storage: dirname(boot) });
+    execFileSync('mount', ['--bind', '-o', 'ro', boot, boot]);
+    try {
+      assert.throws(closed, /boot can be read by root alone.*umask=022/);
+    } finally {
+      execFileSync('umount', [boot]);
+    }
+    withoutOwners(join(folder, 'storage/cache'), () => assert.throws(prepare, /EPERM.*--storage/));
   });
 
   it('leaves alone what is in the rundir: roots of containers that run, files of services', () => {
