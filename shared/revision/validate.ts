@@ -8,6 +8,7 @@ import { driverNames } from './driver-modules.ts';
 import { readDrivers } from './drivers-document.ts';
 import { type HasLink, linkWarnings } from './link-warnings.ts';
 import type { Group, ParsedRevision, Problem } from './revision.ts';
+import { roleWarnings } from './role-warnings.ts';
 import { bspRunDocument, groupNamed } from './run-document.ts';
 import { printable, shown } from './schema-problems.ts';
 import { readStateDocument, type StateDocument } from './state-document.ts';
@@ -62,6 +63,7 @@ export function parseState(document: unknown, readObject: ReadObject, hasLink: H
       ...read.flatMap(({ warnings }) => warnings),
       ...claims.warnings,
       ...linkWarnings(read, device.pools, hasLink),
+      ...roleWarnings(state.documents, runs, read),
     ].map(forOneLine),
   };
 }

@@ -131,6 +131,25 @@ describe('revision.parseState', () => {
     assert.deepEqual(problems(state({ 'a/run.json': DIGEST })), ['a/run.json BAD_TYPE']);
   });
 
+  it('warns once of containers without roles in a revision of a Pantavisor device, where these would be mgmt', () => {
+    const containers = [
+      container('a', { roles: ['mgmt'] }),
+      container('b'),
+      container('c', { roles: [] }),
+      container('d'),
+      container('e', { status_goal: 'MOUNTED' }),
+    ];
+    assert.deepEqual(warnings(state(...containers)), []);
+    const device = state({ 'bsp/run.json': { linux: 'kernel.img' } }, ...containers);
+    assert.deepEqual(warnings(device), ['b/run.json.roles MISSING']);
+    const parsed = parse(device);
+    assert.match(parsed.ok ? (parsed.warnings[0]?.message ?? '') : '', /So for: b, d$/);
+    assert.deepEqual(
+      revisionOf(device).containers.map(({ roles }) => roles.join()),
+      ['mgmt', 'nobody', 'nobody', 'nobody', 'nobody'],
+    );
+  });
+
   it('refuses bsp documents of another shape', () => {
     const found = problems(state({ 'bsp/run.json': { linux: 3 }, 'bsp/drivers.json': { all: { wifi: 'ath9k' } } }));
     assert.deepEqual(found, ['bsp/run.json.linux BAD_TYPE', 'bsp/drivers.json.all.wifi BAD_TYPE']);
