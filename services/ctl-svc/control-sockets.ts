@@ -4,14 +4,12 @@ import { setTimeout as wait } from 'node:timers/promises';
 import type { Channel } from '../../shared/ipc/contract.ts';
 import type { Logger } from '../../shared/log/logger.ts';
 import { supervisorContract } from '../supervisor/contract.ts';
-import type { Dispatch } from './dispatch.ts';
 import { createFairTurns } from './fair-turns.ts';
-import type { Figures } from './figures.ts';
 import {
   CONTAINER_LIMITS,
   CONTAINER_TURNS,
+  type ControlServer,
   type ControlSocket,
-  createControlServer,
   HOST_LIMITS,
 } from './http-server.ts';
 
@@ -39,14 +37,12 @@ interface Slot {
 export async function serveControlSockets(
   channel: Channel,
   hostFd: number,
-  dispatch: Dispatch,
-  figures: Figures,
+  control: ControlServer,
   log: Logger,
 ): Promise<ControlSockets> {
   const supervisor = channel.client(supervisorContract);
   const stopped = new AbortController();
   const turns = createFairTurns(CONTAINER_TURNS);
-  const control = createControlServer(dispatch, figures);
   const slots = new Map<number, Slot>();
   /** Containers that an event spoke of while the list was on its way: the event is right about them. */
   let spokenOf = new Set<string>();

@@ -12,6 +12,7 @@ import { readFirstBytes } from './first-bytes.ts';
 import { dropReply, type Reply, rawReply, refuse, tryLater, writeReply } from './reply.ts';
 import { hasBody, readBody } from './request-body.ts';
 import { createGates } from './request-gate.ts';
+import { createUploadTurns, type UploadTurns } from './upload-turns.ts';
 
 /** Bytes of a JSON body: a state-changing request has some tens, the limit of a message between services is 64 KiB. */
 const MAX_BODY_BYTES = 64 * 1024;
@@ -36,15 +37,20 @@ export interface ServerLimits {
   readonly maxInFlight: number;
   /** Requests in one turn of the event loop, where no others share it. The same for those beyond. */
   readonly maxInTurn: number;
+  /** Uploads under way at a time, beside these; the next ones wait for their turn, as clients of Pantavisor's do not wait for an answer. */
+  readonly maxUploads: number;
   /** Milliseconds that an upload may stand still. */
   readonly stallMs: number;
 }
 
 const STALL_MS = 30_000;
+/** Milliseconds that an upload waits for its turn: those before it may be as long as they like, if they do not stand still. */
+const UPLOAD_PATIENCE_MS = 60_000;
 export const HOST_LIMITS: ServerLimits = {
   maxConnections: 1_024,
   maxInFlight: 128,
   maxInTurn: 1_024,
+  maxUploads: 32,
   stallMs: STALL_MS,
 };
 /** A container that floods its socket fills neither our tables nor the queue of the service behind us. */
@@ -52,6 +58,7 @@ export const CONTAINER_LIMITS: ServerLimits = {
   maxConnections: 64,
   maxInFlight: 8,
   maxInTurn: 64,
+  maxUploads: 4,
   stallMs: STALL_MS,
 };
 /**
@@ -63,6 +70,7 @@ export const CONTAINER_TURNS: TurnLimits = { perTurn: 4, perSecond: 2_000, burst
 const TOO_LARGE = refuse(413, `Request body is larger than ${MAX_BODY_BYTES} bytes`);
 const TOO_LATE = refuse(408, 'Request did not arrive in time');
 const TOO_MANY = tryLater('Too many requests of this socket are waiting for an answer; try again');
+const TOO_MANY_UPLOADS = tryLater('Too many uploads of this socket are under way; try again');
 const NOT_HTTP = 'Request is not valid HTTP/1.1';
 
 /** Codes of errors of connections that their client has ended. */
@@ -86,6 +94,8 @@ interface Connection {
 interface Party extends ControlSocket {
   readonly limits: ServerLimits;
   readonly ask: AskForStep | undefined;
+  /** Made with the first one. */
+  uploads: UploadTurns | undefined;
   inFlight: number;
   inTurn: number;
 }
@@ -98,10 +108,16 @@ export interface ControlServer {
   close(): void;
 }
 
+export interface ServerOptions {
+  readonly idleMs?: number;
+  /** Whether its body is taken as it comes. */
+  readonly isUpload?: (method: string, target: string) => boolean;
+}
+
 export function createControlServer(
   dispatch: Dispatch,
   figures: Figures,
-  idleMs: number = IDLE_TIMEOUT_MS,
+  { idleMs = IDLE_TIMEOUT_MS, isUpload = () => false }: ServerOptions = {},
 ): ControlServer {
   const http = createServer({
     maxHeaderSize: MAX_HEADER_BYTES,
@@ -143,6 +159,18 @@ export function createControlServer(
     }
     party.inTurn += 1;
     return party.inTurn > limits.maxInTurn || party.inFlight > limits.maxInFlight;
+  };
+
+  const uploadInTurn = async (party: Party, answer: () => Promise<Reply>, response: ServerResponse): Promise<Reply> => {
+    const { maxUploads, maxConnections } = party.limits;
+    party.uploads ??= createUploadTurns({
+      atATime: maxUploads,
+      waiting: maxConnections,
+      patienceMs: UPLOAD_PATIENCE_MS,
+    });
+    const reply = await party.uploads(answer, hangUpSignal(response));
+    if (reply === undefined) figures.countAnswer(undefined, TOO_MANY_UPLOADS.status);
+    return reply ?? TOO_MANY_UPLOADS;
   };
 
   const serve = async (
@@ -194,7 +222,8 @@ export function createControlServer(
         return bodyStream(request, { proceed, onWhole, stallMs: limits.stallMs });
       },
     };
-    party.inFlight++;
+    const isUploading = unread && isUpload(incoming.method, incoming.target);
+    if (!isUploading) party.inFlight++;
     // Until its reply, silence is ours; what is read meanwhile has limits of its own.
     waiting.add(socket, 1);
     socket.setTimeout(0);
@@ -204,12 +233,13 @@ export function createControlServer(
       lookForClient(socket);
     }
     const tooMany = isTooMany(party);
+    const answer = (): Promise<Reply> => dispatch(caller, incoming);
     if (tooMany) {
       ended.add(socket);
       figures.countAnswer(undefined, TOO_MANY.status);
     }
-    const reply = tooMany ? TOO_MANY : await dispatch(caller, incoming);
-    party.inFlight--;
+    const reply = tooMany ? TOO_MANY : isUploading ? await uploadInTurn(party, answer, response) : await answer();
+    if (!isUploading) party.inFlight--;
     // A client that is still sending when its connection ends may never read why.
     if (unread && isIgnored && !expectsContinue) {
       const rest = await readBody(request, { maxBytes: MAX_BODY_BYTES, timeoutMs: IGNORED_BODY_MS });
@@ -275,7 +305,7 @@ export function createControlServer(
     open(caller, limits, ask) {
       const server = createListener({ allowHalfOpen: true }, (socket) => begin(party, socket));
       server.maxConnections = limits.maxConnections;
-      const party: Party = { caller, server, isOpen: true, limits, ask, inFlight: 0, inTurn: 0 };
+      const party: Party = { caller, server, isOpen: true, limits, ask, uploads: undefined, inFlight: 0, inTurn: 0 };
       return party;
     },
     closeConnections,

@@ -8,6 +8,7 @@ import { createDispatch } from './dispatch.ts';
 import { ENDPOINTS } from './endpoints.ts';
 import { createEventFeed } from './event-feed.ts';
 import { createFigures } from './figures.ts';
+import { createControlServer } from './http-server.ts';
 import { connectPeers } from './peers.ts';
 import { createRouter } from './router.ts';
 import { createViewFeed } from './view-feed.ts';
@@ -30,10 +31,15 @@ export async function serveControl(
   const peers = connectPeers(channel);
   const figures = createFigures();
   const sources = { view, events, peers, figures, storage, settings };
-  const dispatch = createDispatch(createRouter(ENDPOINTS), sources, log);
+  const router = createRouter(ENDPOINTS);
+  const isUpload = (method: string, target: string): boolean => {
+    const route = router(method, target);
+    return route.kind === 'found' && route.endpoint.takes === 'stream';
+  };
+  const control = createControlServer(createDispatch(router, sources, log), figures, { isUpload });
   // Whoever was uploading to the ctl-svc before this one has to start over. state-svc may not be there yet, and forgets by itself then.
   peers.state.forgetUploads({}).catch((error: unknown) => log.debug(`uploads of before: ${String(error)}`));
-  const sockets = await serveControlSockets(channel, hostFd, dispatch, figures, log);
+  const sockets = await serveControlSockets(channel, hostFd, control, log);
   return () => {
     sockets.stop();
     events.stop();

@@ -3,6 +3,7 @@ import assert from 'node:assert/strict';
 import { createHash } from 'node:crypto';
 import { connect } from 'node:net';
 import { after, before, beforeEach, describe, it } from 'node:test';
+import { CONTAINER_LIMITS, HOST_LIMITS } from '../../services/ctl-svc/http-server.ts';
 import { type Rig, startRig, until } from './rig.ts';
 
 const sha256 = (content: string): string => createHash('sha256').update(content).digest('hex');
@@ -41,6 +42,19 @@ describe('ctl.uploads of clients that are gone', () => {
       assert.equal(store.uploads.size, 0);
     });
   }
+
+  it('are kept also where there are more than are taken at a time', async () => {
+    const { store } = rig.world;
+    for (const [socket, count] of [
+      [rig.host, 2 * HOST_LIMITS.maxInFlight],
+      [rig.socketOf('web'), CONTAINER_LIMITS.maxConnections / 2],
+    ] as const) {
+      store.objects.clear();
+      const many = Array.from({ length: count }, (_, index) => `object ${index}`);
+      await Promise.all(many.map((content) => sendAndLeave(socket, put(`/objects/${sha256(content)}`, content))));
+      await until(() => store.objects.size === count);
+    }
+  });
 
   it('are forgotten where their body is not whole', async () => {
     for (const socket of [rig.host, rig.socketOf('web')]) {

@@ -90,7 +90,7 @@ for (const [caller, ask] of callers) {
       path = join(folder, 'socket');
       waiting = [];
       const limits = caller.kind === 'host' ? HOST_LIMITS : CONTAINER_LIMITS;
-      control = createControlServer(dispatch, createFigures(), IDLE_MS);
+      control = createControlServer(dispatch, createFigures(), { idleMs: IDLE_MS });
       listening = control.open(caller, { ...limits, stallMs: 4 * IDLE_MS }, ask);
       await new Promise<void>((resolve) => listening.server.listen(path, resolve));
     });
