@@ -193,7 +193,10 @@ describe('hooks of an update', () => {
     await command(it, 'LOCAL_RUN', 'locals/x');
     await reaches(it, 'locals/x', 'Internal error');
     const { logs } = await progressOf(it, 'locals/x');
-    const lines = (logs ?? '').split('\n').map((line) => JSON.parse(line));
+    const lines = (logs ?? '')
+      .trimEnd()
+      .split('\n')
+      .map((line) => JSON.parse(line));
     assert.deepEqual(
       lines.map(({ lvl, src, msg }) => [lvl, src, msg]),
       [
