@@ -1,6 +1,7 @@
 // Wiring of net-svc.
 import { join } from 'node:path';
 import { settingsOf } from '../../shared/config/launched-settings.ts';
+import { watchFiles } from '../../shared/kernel/file-watch.ts';
 import { trimHeap } from '../../shared/kernel/libc.ts';
 import { createLogger } from '../../shared/log/logger.ts';
 import { runService, type ServiceContext } from '../../shared/service/run-service.ts';
@@ -8,7 +9,6 @@ import { netContract } from './contract.ts';
 import { openDesiredState } from './desired-state.ts';
 import { createDetachedSweep } from './detachments.ts';
 import { createDriftRepair } from './drift-repair.ts';
-import { watchFiles } from './file-watch.ts';
 import { createForwardPassage } from './forward-passage.ts';
 import { netHandlers } from './handlers.ts';
 import { createHostNetwork } from './host-network.ts';

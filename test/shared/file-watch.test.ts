@@ -3,7 +3,7 @@ import { mkdirSync, mkdtempSync, renameSync, rmSync, symlinkSync, writeFileSync 
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, it } from 'node:test';
-import { type FileWatch, watchFiles } from '../../services/net-svc/file-watch.ts';
+import { type FileWatch, watchFiles } from '../../shared/kernel/file-watch.ts';
 import { eventually, PATIENCE_MS } from '../kit/eventually.ts';
 
 let folder = '';
@@ -51,6 +51,26 @@ describe('watchFiles', () => {
     symlinkSync(at('run/two'), at('etc/new'));
     await tells(() => renameSync(at('etc/new'), at('etc/resolv.conf')));
     await tells(() => writeFileSync(at('run/two'), 'b'));
+  });
+
+  it('tells of a file in folders that come later, and that go and come again', async () => {
+    follow('run/systemd/resolve/resolv.conf');
+    for (let time = 0; time < 2; time += 1) {
+      await tells(() => mkdirSync(at('run/systemd')));
+      await tells(() => mkdirSync(at('run/systemd/resolve')));
+      await tells(() => writeFileSync(at('run/systemd/resolve/resolv.conf'), 'a'));
+      await tells(() => rmSync(at('run/systemd/resolve/resolv.conf')));
+      await tells(() => rmSync(at('run/systemd/resolve'), { recursive: true }));
+      await tells(() => rmSync(at('run/systemd'), { recursive: true }));
+    }
+  });
+
+  it('tells of what a link leads to that comes later', async () => {
+    symlinkSync('../run/systemd/stub.conf', at('etc/resolv.conf'));
+    follow('etc/resolv.conf');
+    await tells(() => mkdirSync(at('run/systemd')));
+    await tells(() => writeFileSync(at('run/systemd/stub.conf'), 'a'));
+    await tells(() => writeFileSync(at('run/systemd/stub.conf'), 'b'));
   });
 
   it('tells nothing of other files, and once of a burst', async () => {
