@@ -40,7 +40,7 @@ export interface LxcParts {
   /** Answers the command that it is started with. */
   readonly writeConfig: (
     mounted: MountRecord,
-    run: Omit<RunSettings, 'logUid' | 'host' | 'written' | 'tracesLxc'>,
+    run: Omit<RunSettings, 'logUid' | 'host' | 'written' | 'resolvConf' | 'tracesLxc'>,
   ) => readonly string[];
   /** Of a container that runs, for its signals. Never throws. */
   readonly ownEntries: (container: string) => readonly LxcEntry[];

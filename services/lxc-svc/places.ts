@@ -2,6 +2,7 @@
 //
 // <rundir>/lxc/                     LXC's own path (lxc-start -P)
 //   hooks.json                      which events have passed in this life of the tree, and the hook that runs
+//   .resolv.conf                    /etc/resolv.conf of containers of pools (resolv-conf.ts)
 //   .consoles/                      a tmpfs with a bound (console-folder.ts)
 //     <container>/console.log       LXC appends to it; the log service punches holes into what it has read
 //   <container>/mount.json          what is mounted, written before the first mount
@@ -72,6 +73,11 @@ export function lxcPath({ rundir }: Places): string {
 /** No container has this name: none begins with a dot. */
 export function consolesPath(places: Places): string {
   return join(lxcPath(places), '.consoles');
+}
+
+/** Nor this one. */
+export function resolvConfPath(places: Places): string {
+  return `${lxcPath(places)}/.resolv.conf`;
 }
 
 /** What LXC configurations call /volumes and /exports. */

@@ -7,6 +7,7 @@ import { formatLxcConfig } from '../../shared/lxc-config/parse.ts';
 import type { Role } from '../../shared/schema/api.ts';
 import type { ContainerNetwork } from '../../shared/schema/network.ts';
 import { type CgroupSupport, unlimited } from './cgroup-keys.ts';
+import type { ConfigDraft, ConfigLine } from './config-draft.ts';
 import { containerConfig } from './container-config.ts';
 import { volumeNames } from './container-volumes.ts';
 import { withHostSources, writtenFolders, writtenSources } from './host-sources.ts';
@@ -21,6 +22,7 @@ import { preparePantavisor } from './pantavisor-folders.ts';
 import { pantavisorSources } from './pantavisor-mounts.ts';
 import { containerPlaces, type Places, storageRoots, trailPath, writtenPlaces } from './places.ts';
 import type { MountRecord } from './record-store.ts';
+import { withResolvConf } from './resolv-mounts.ts';
 import type { RevisionSources } from './revision-sources.ts';
 import { failingStep, StepFailure } from './root-mounts.ts';
 import { withStorageSources } from './storage-sources.ts';
@@ -42,6 +44,8 @@ export interface RunSettings {
   readonly logUid: number | undefined;
   /** What containers of a revision write on the host. */
   readonly written: RevisionSources;
+  /** Answers where containers with a network of their own have their name servers. Throws what the system says. */
+  readonly resolvConf: () => string;
   /** Whether LXC's log has all that LXC can say. */
   readonly tracesLxc: boolean;
   /** Of this machine. */
@@ -74,12 +78,8 @@ export function writeRunConfig(places: Places, mounted: MountRecord, run: RunSet
   if (init !== undefined) throw new StepFailure('init', init);
   const pantavisor = pantavisorSources(places, { ...owner, roles: run.roles }, run.socketFolder);
   preparePantavisor(pantavisor, run.logUid);
-  const asked = withStorageSources(own.entries, places);
-  const lines = run.automodfw ? withKernelFolders(asked, its.rootfs) : asked;
-  // Its own ones, too, where the revision's state cannot be read.
-  const written = () => writtenFolders(writtenPlaces(places), [...run.written(revision), ...writtenSources(asked)]);
   const generated = failingStep('volumes', () =>
-    containerConfig(withHostSources(lines, written, its.sources), {
+    containerConfig(withHost(places, own.entries, revision, run), {
       ...run,
       pantavisor,
       rootfs: its.rootfs,
@@ -116,4 +116,15 @@ export function writeRunConfig(places: Places, mounted: MountRecord, run: RunSet
     writeFileSync(its.config, formatLxcConfig(entries), { mode: 0o600 });
   });
   return initCommand(own.entries);
+}
+
+/** The container's own lines, with what they bind from the host where it is, and what all have from there. */
+function withHost(places: Places, own: readonly ConfigLine[], revision: string, run: RunSettings): ConfigDraft {
+  const its = containerPlaces(places, run.container);
+  const asked = withStorageSources(own, places);
+  // Its own ones, too, where the revision's state cannot be read.
+  const written = () => writtenFolders(writtenPlaces(places), [...run.written(revision), ...writtenSources(asked)]);
+  const lines = run.automodfw ? withKernelFolders(asked, its.rootfs) : asked;
+  const draft = withHostSources(lines, written, its.sources);
+  return run.network.kind === 'netns' ? { ...draft, entries: withResolvConf(draft.entries, run.resolvConf) } : draft;
 }

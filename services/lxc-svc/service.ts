@@ -23,8 +23,9 @@ import { createMountRecords } from './mount-records.ts';
 import { dropSources } from './mount-sources.ts';
 import { readMountTable } from './mount-table.ts';
 import { readOwnConfig } from './own-config.ts';
-import { containerPlaces, lxcPath, type Places, trailPath } from './places.ts';
+import { containerPlaces, lxcPath, type Places, resolvConfPath, trailPath } from './places.ts';
 import { knownContainers } from './record-store.ts';
+import { createResolvConf } from './resolv-conf.ts';
 import { createRevisionSources } from './revision-sources.ts';
 import { writeRunConfig } from './run-config.ts';
 import { treeOf } from './tree-name.ts';
@@ -65,6 +66,7 @@ export function startLxcService(options: LxcServiceOptions): () => void {
   const hostCgroups = cgroupSupportOnce();
   const records = createMountRecords(places);
   const written = createRevisionSources(places);
+  const resolvConf = createResolvConf(resolvConfPath(places), log);
   const mounts = createContainerMounts({
     places,
     records,
@@ -131,7 +133,14 @@ export function startLxcService(options: LxcServiceOptions): () => void {
         writeRunConfig(
           places,
           mounted,
-          { ...run, logUid: readerGid, written, tracesLxc: options.tracesLxc, host: hostCgroups() },
+          {
+            ...run,
+            logUid: readerGid,
+            written,
+            resolvConf: () => resolvConf.place(),
+            tracesLxc: options.tracesLxc,
+            host: hostCgroups(),
+          },
           log,
         ),
       ownEntries,
@@ -152,6 +161,7 @@ export function startLxcService(options: LxcServiceOptions): () => void {
   // Containers outlive the service: nothing of theirs is stopped.
   return () => {
     hooks.close();
+    resolvConf.close();
     closeConsoleFolder(places, readMountTable());
   };
 
