@@ -10,6 +10,10 @@ export interface ConfigSettings {
   readonly container: string;
   readonly hostname: string;
   readonly network: ContainerNetwork;
+  /** The file that leads to the host's network from where LXC's monitors are. */
+  readonly hostNetwork: string;
+  /** Of the init of a container that runs; undefined: none of this name does. */
+  readonly pidOf: (container: string) => number | undefined;
   readonly rootfs: string;
   readonly pantavisor: PantavisorSources;
   /** Whether /dev/log leads to log-svc. */

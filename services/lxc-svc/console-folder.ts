@@ -1,8 +1,8 @@
 // The memory in which containers' consoles wait for the log service: one tmpfs with a bound, whatever nobody reads.
 import { mkdirSync } from 'node:fs';
 import { mount, unmount } from '../../shared/kernel/mount.ts';
-import { type Mount, mountsBelow } from './mount-table.ts';
-import { consolesPath, lxcPath, type Places } from './places.ts';
+import type { Mount } from './mount-table.ts';
+import { consolesPath, type Places } from './places.ts';
 
 /**
  * Four times what is kept of a flood (flood-limit.ts of the log service), so that one container that is ahead leaves room to others; a
@@ -18,8 +18,7 @@ export function openConsoleFolder(places: Places, table: readonly Mount[]): void
   mount('berth-consoles', path, 'tmpfs', 0, `mode=0755,size=${SIZE}`);
 }
 
-/** Where containers are mounted still, it stays: their consoles are written on. What the log service has open, it reads to its end. */
-export function closeConsoleFolder(places: Places, table: readonly Mount[]): void {
-  const path = consolesPath(places);
-  if (mountsBelow(table, lxcPath(places)).every(({ target }) => target === path)) unmount(path, true);
+/** What the log service has open, it reads to its end. */
+export function closeConsoleFolder(places: Places): void {
+  unmount(consolesPath(places), true);
 }

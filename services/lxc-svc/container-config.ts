@@ -3,7 +3,7 @@ import { cgroupLimits, cgroupPlaces } from './cgroup-keys.ts';
 import type { ConfigDraft, ConfigPart, ConfigSettings } from './config-draft.ts';
 import { logging, terminals } from './console-keys.ts';
 import { devLog } from './dev-log.ts';
-import { identity, network } from './network-keys.ts';
+import { identity, network, sharedNamespaces } from './network-keys.ts';
 import { withoutOwned } from './owned-keys.ts';
 import { pantavisorMounts } from './pantavisor-mounts.ts';
 import { volumeMounts } from './volume-mounts.ts';
@@ -15,6 +15,7 @@ const PARTS: readonly ConfigPart[] = [
   volumeMounts,
   pantavisorMounts,
   devLog,
+  sharedNamespaces,
   network,
   terminals,
   identity,

@@ -3,6 +3,7 @@
 import { readFileSync, statSync } from 'node:fs';
 import { setTimeout as delay } from 'node:timers/promises';
 import { runLight } from '../../shared/exec/run-light.ts';
+import { withinNamespace } from '../../shared/kernel/network-namespace.ts';
 import type { Logger } from '../../shared/log/logger.ts';
 import { keyTooNew } from '../../shared/lxc-config/keys.ts';
 import { cgroupRemover, processesIn } from './cgroup-tree.ts';
@@ -34,8 +35,11 @@ export interface Run {
 export interface ContainerRuns {
   /** The run under way, as far as it is watched. */
   running(container: string): Run | undefined;
-  /** Its configuration is written; `command` is its init with arguments, LXC's own without one. Not to be called while it runs. Throws StepFailure; then nothing of it is left. */
-  start(container: string, command: readonly string[]): Promise<Run>;
+  /**
+   * Its configuration is written; `command` is its init with arguments, LXC's own without one; `network` the namespace that LXC's monitor is
+   * to be in, ours without one. Not to be called while it runs. Throws StepFailure; then nothing of it is left.
+   */
+  start(container: string, command: readonly string[], network?: number): Promise<Run>;
   /** Goes on with a run of an earlier service: watches it, or records how it ended meanwhile. */
   adopt(container: string): Promise<void>;
   lastExit(container: string): ExitRecord | undefined;
@@ -166,7 +170,7 @@ export function createContainerRuns({ places, readerGid, log, exited }: RunConte
   return {
     running: (container) => runs.get(container),
     lastExit: (container) => readExitRecord(containerPlaces(places, container).exitRecord),
-    async start(container, command) {
+    async start(container, command, network) {
       const its = containerPlaces(places, container);
       const calledMs = Date.now();
       failingStep('folder', () => {
@@ -178,7 +182,9 @@ export function createContainerRuns({ places, readerGid, log, exited }: RunConte
         writeRunRecord(its.runRecord, { startedMs: calledMs });
       });
       const args = ['-d', '-n', container, '-P', path, '-f', its.config, '-p', its.monitorPid, '--', ...command];
-      const outcome = await runLight('lxc-start', args, START_TIMEOUT_MS).catch(String);
+      const begin = () => runLight('lxc-start', args, START_TIMEOUT_MS);
+      const begun = network === undefined ? begin() : withinNamespace(network, begin);
+      const outcome = await begun.catch(String);
       const isUp = typeof outcome !== 'string' && outcome.exitCode === 0;
       const run = isUp ? await foundOrGivenUp(container, calledMs) : undefined;
       if (run !== undefined) {

@@ -20,7 +20,7 @@ import { mountsBelow, readMountTable } from './mount-table.ts';
 import { containerPlaces, lxcPath, type Places } from './places.ts';
 import { type ExitRecord, knownContainers, type MountRecord } from './record-store.ts';
 import { StepFailure } from './root-mounts.ts';
-import type { RunSettings } from './run-config.ts';
+import type { RunPlan, RunSettings } from './run-config.ts';
 import { fileLogs } from './tailed-files.ts';
 
 export interface LxcParts {
@@ -37,11 +37,10 @@ export interface LxcParts {
   readonly sockets: ContainerSockets;
   readonly moves: CgroupMoves;
   readonly autoDevLog: boolean;
-  /** Answers the command that it is started with. */
   readonly writeConfig: (
     mounted: MountRecord,
-    run: Omit<RunSettings, 'logUid' | 'host' | 'written' | 'resolvConf' | 'tracesLxc'>,
-  ) => readonly string[];
+    run: Omit<RunSettings, 'logUid' | 'host' | 'written' | 'resolvConf' | 'tracesLxc' | 'networks' | 'pidOf'>,
+  ) => RunPlan;
   /** Of a container that runs, for its signals. Never throws. */
   readonly ownEntries: (container: string) => readonly LxcEntry[];
   /** What its configuration had bound for LXC; the container has it mounted by now. Never throws. */
@@ -104,9 +103,9 @@ export function lxcHandlers(parts: LxcParts): Handlers<typeof lxcContract> {
         void moves.expect();
         try {
           const socketFolder = await sockets.open(container);
-          const command = parts.writeConfig(mounted, { container, devLog, automodfw, ...run, socketFolder });
+          const plan = parts.writeConfig(mounted, { container, devLog, automodfw, ...run, socketFolder });
           parts.tails.prepare(container);
-          const started = await runs.start(container, command);
+          const started = await runs.start(container, plan.command, plan.network);
           parts.tails.follow(container, started);
           return ok({ pid: started.pid, startedMs: started.startedMs });
         } catch (error) {

@@ -3,11 +3,12 @@
 import { readFileSync } from 'node:fs';
 import { Socket } from 'node:net';
 import { setTimeout as delay } from 'node:timers/promises';
-import { runCommand } from '../../shared/exec/run-command.ts';
+import { runLight } from '../../shared/exec/run-light.ts';
 import { connectAbstract } from '../../shared/kernel/abstract-socket.ts';
 import { KernelError } from '../../shared/kernel/libc.ts';
 import { realPlace } from '../../shared/kernel/real-place.ts';
 import { commandSocketNames } from './command-socket.ts';
+import { withMonitor } from './monitor-networks.ts';
 import {
   childrenOf,
   commandLine,
@@ -56,8 +57,8 @@ export async function initOf(monitor: number, lxcPath: string, container: string
   if (init !== undefined || !isMonitor(monitor, lxcPath, container)) return init;
   // A container that keeps the host's pid namespace: LXC knows.
   const args = ['-P', lxcPath, '-n', container, '-p', '-H'];
-  const { stdout } = await runCommand('lxc-info', args, { timeoutMs: INFO_TIMEOUT_MS });
-  const pid = Number(stdout.trim());
+  const asked = withMonitor(monitor, () => runLight('lxc-info', args, INFO_TIMEOUT_MS, { keepsOutput: true }));
+  const pid = Number((await asked)?.stdout.trim());
   // It prints nothing for a container that does not run, and Number('') is 0.
   const startTicks = pid > 1 ? startTicksOf(pid) : undefined;
   return startTicks === undefined ? undefined : { pid, startTicks };
@@ -85,10 +86,11 @@ const TEARDOWN_MS = 5_000;
 /** Between looks when nobody answers on the socket of a living monitor. */
 const SLOW_LOOK_MS = 1_000;
 
-function connect(lxcPath: string, container: string): Socket | undefined {
+function connect(monitor: number, lxcPath: string, container: string): Socket | undefined {
   for (const name of commandSocketNames(lxcPath, container)) {
     try {
-      return new Socket({ fd: connectAbstract(name), readable: true, writable: true });
+      const fd = withMonitor(monitor, () => connectAbstract(name));
+      if (fd !== undefined) return new Socket({ fd, readable: true, writable: true });
     } catch (error) {
       if (!(error instanceof KernelError)) throw error;
     }
@@ -111,7 +113,7 @@ function untilClosed(socket: Socket): Promise<void> {
 export async function monitorEnd(monitor: number, init: number, lxcPath: string, container: string): Promise<void> {
   const lives = (): boolean => isMonitor(monitor, lxcPath, container);
   for (let tries = 0; ; tries += 1) {
-    const socket = connect(lxcPath, container);
+    const socket = connect(monitor, lxcPath, container);
     if (socket === undefined) {
       if (!lives()) return;
       await delay(tries < 10 ? CONNECT_RETRY_MS : SLOW_LOOK_MS);

@@ -5,6 +5,8 @@
 //   .resolv.conf                    /etc/resolv.conf of containers of pools (resolv-conf.ts)
 //   .consoles/                      a tmpfs with a bound (console-folder.ts)
 //     <container>/console.log       LXC appends to it; the log service punches holes into what it has read
+//   .networks/monitors              the network namespace of LXC's monitors (monitor-networks.ts)
+//             host                  the host's, which containers get to from there
 //   <container>/mount.json          what is mounted, written before the first mount
 //              /volumes/<file>/     a squashfs of the revision, its root among them
 //              /volumes/<volume>/   what it writes: a folder of a disk, or a tmpfs for persistence `boot`
@@ -78,6 +80,23 @@ export function consolesPath(places: Places): string {
 /** Nor this one. */
 export function resolvConfPath(places: Places): string {
   return `${lxcPath(places)}/.resolv.conf`;
+}
+
+/** Whether `path`, below `lxcPath`, is in a folder that is no container's. */
+export function isOwnFolder(places: Places, path: string): boolean {
+  return path.startsWith(`${lxcPath(places)}/.`);
+}
+
+export function networksPath(places: Places): string {
+  return join(lxcPath(places), '.networks');
+}
+
+export function monitorNetwork(places: Places): string {
+  return join(networksPath(places), 'monitors');
+}
+
+export function hostNetwork(places: Places): string {
+  return join(networksPath(places), 'host');
 }
 
 /** What LXC configurations call /volumes and /exports. */

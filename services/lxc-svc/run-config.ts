@@ -14,13 +14,15 @@ import { withHostSources, writtenFolders, writtenSources } from './host-sources.
 import { writeHostname } from './hostname-file.ts';
 import { initCommand, initProblem } from './init-program.ts';
 import { withKernelFolders } from './kernel-folders.ts';
+import type { MonitorNetworks } from './monitor-networks.ts';
 import { createSources, dropSources, type MountSource } from './mount-sources.ts';
 import { withMountPoints } from './mount-targets.ts';
+import { needsHost } from './network-needs.ts';
 import { readOwnConfig } from './own-config.ts';
 import { networkKind } from './owned-keys.ts';
 import { preparePantavisor } from './pantavisor-folders.ts';
 import { pantavisorSources } from './pantavisor-mounts.ts';
-import { containerPlaces, type Places, storageRoots, trailPath, writtenPlaces } from './places.ts';
+import { containerPlaces, hostNetwork, type Places, storageRoots, trailPath, writtenPlaces } from './places.ts';
 import type { MountRecord } from './record-store.ts';
 import { withResolvConf } from './resolv-mounts.ts';
 import type { RevisionSources } from './revision-sources.ts';
@@ -34,6 +36,9 @@ export interface RunSettings {
   readonly container: string;
   readonly hostname: string;
   readonly network: ContainerNetwork;
+  readonly networks: MonitorNetworks;
+  /** Of the init of a container that runs; undefined: none of this name does. */
+  readonly pidOf: (container: string) => number | undefined;
   readonly devLog: boolean;
   readonly roles: readonly Role[];
   /** Whether it has firmware and modules of the host's kernel. */
@@ -52,11 +57,16 @@ export interface RunSettings {
   readonly host: CgroupSupport;
 }
 
-/**
- * Answers the command that `lxc-start` is given: empty for its default. Throws StepFailure. However it ends, sources may be bound that the
- * caller drops when LXC has mounted them.
- */
-export function writeRunConfig(places: Places, mounted: MountRecord, run: RunSettings, log: Logger): readonly string[] {
+/** What else `lxc-start` is started with. */
+export interface RunPlan {
+  /** Empty for its default. */
+  readonly command: readonly string[];
+  /** The namespace that it is to be in; undefined: ours. */
+  readonly network: number | undefined;
+}
+
+/** Throws StepFailure. However it ends, sources may be bound that the caller drops when LXC has mounted them. */
+export function writeRunConfig(places: Places, mounted: MountRecord, run: RunSettings, log: Logger): RunPlan {
   const its = containerPlaces(places, run.container);
   const owner = { container: run.container, revision: mounted.revision };
   const { config, revision } = mounted;
@@ -89,6 +99,7 @@ export function writeRunConfig(places: Places, mounted: MountRecord, run: RunSet
       volumes: new Set(volumeNames(mounted)),
       storageRoots: storageRoots(places),
       sourcesFolder: its.sources,
+      hostNetwork: hostNetwork(places),
     }),
   );
   // One line, as few people read it and each is taken apart by the log service.
@@ -115,7 +126,12 @@ export function writeRunConfig(places: Places, mounted: MountRecord, run: RunSet
     const entries = withMountPoints(its.rootfs, generated.entries, bindNext);
     writeFileSync(its.config, formatLxcConfig(entries), { mode: 0o600 });
   });
-  return initCommand(own.entries);
+  const kind = networkKind(run.network);
+  const network = failingStep('network', () => {
+    run.networks.openHost();
+    return needsHost(own.entries, kind) ? undefined : run.networks.own();
+  });
+  return { command: initCommand(own.entries), network };
 }
 
 /** The container's own lines, with what they bind from the host where it is, and what all have from there. */

@@ -19,11 +19,12 @@ import { lxcHandlers } from './handlers.ts';
 import { createHooks } from './hooks.ts';
 import { createKernelModules, type ModuleContext } from './kernel-modules.ts';
 import { createKeyQueue } from './key-queue.ts';
+import { createMonitorNetworks } from './monitor-networks.ts';
 import { createMountRecords } from './mount-records.ts';
 import { dropSources } from './mount-sources.ts';
-import { readMountTable } from './mount-table.ts';
+import { mountsBelow, readMountTable } from './mount-table.ts';
 import { readOwnConfig } from './own-config.ts';
-import { containerPlaces, lxcPath, type Places, resolvConfPath, trailPath } from './places.ts';
+import { containerPlaces, isOwnFolder, lxcPath, type Places, resolvConfPath, trailPath } from './places.ts';
 import { knownContainers } from './record-store.ts';
 import { createResolvConf } from './resolv-conf.ts';
 import { createRevisionSources } from './revision-sources.ts';
@@ -64,6 +65,7 @@ export function startLxcService(options: LxcServiceOptions): () => void {
   const places: Places = { rundir, storage, exports, tree: treeOf(rundir) };
   const queue = createKeyQueue();
   const hostCgroups = cgroupSupportOnce();
+  const networks = createMonitorNetworks(places);
   const records = createMountRecords(places);
   const written = createRevisionSources(places);
   const resolvConf = createResolvConf(resolvConfPath(places), log);
@@ -112,6 +114,14 @@ export function startLxcService(options: LxcServiceOptions): () => void {
       log.warn(`${container}: what LXC has mounted stays bound until it is unmounted: ${String(error)}`);
     }
   };
+  const machine = {
+    logUid: readerGid,
+    written,
+    resolvConf: () => resolvConf.place(),
+    tracesLxc: options.tracesLxc,
+    networks,
+    pidOf: (container: string) => runs.running(container)?.pid,
+  };
   const sockets = createContainerSockets(channel.client(supervisorContract));
   const hooks = createHooks({ places, ...options.hooks, log, speak: createLogger });
   channel.serve(
@@ -129,20 +139,7 @@ export function startLxcService(options: LxcServiceOptions): () => void {
       sockets,
       moves: createCgroupMoves(),
       autoDevLog,
-      writeConfig: (mounted, run) =>
-        writeRunConfig(
-          places,
-          mounted,
-          {
-            ...run,
-            logUid: readerGid,
-            written,
-            resolvConf: () => resolvConf.place(),
-            tracesLxc: options.tracesLxc,
-            host: hostCgroups(),
-          },
-          log,
-        ),
+      writeConfig: (mounted, run) => writeRunConfig(places, mounted, { ...run, ...machine, host: hostCgroups() }, log),
       ownEntries,
       dropSources: drop,
     }),
@@ -150,6 +147,12 @@ export function startLxcService(options: LxcServiceOptions): () => void {
   closeLxcFolder(places, readerGid);
   const table = readMountTable();
   openConsoleFolder(places, table);
+  try {
+    networks.own();
+    networks.openHost();
+  } catch {
+    // A start makes them, too, and says why it cannot.
+  }
   const targets = mountedTargets(table);
   for (const container of knownContainers(lxcPath(places))) {
     mounts.resume(container, targets);
@@ -162,7 +165,10 @@ export function startLxcService(options: LxcServiceOptions): () => void {
   return () => {
     hooks.close();
     resolvConf.close();
-    closeConsoleFolder(places, readMountTable());
+    // Containers that are mounted still write on their consoles, and their monitors have a network.
+    if (mountsBelow(readMountTable(), lxcPath(places)).some(({ target }) => !isOwnFolder(places, target))) return;
+    closeConsoleFolder(places);
+    networks.close();
   };
 
   /** A supervisor that was started anew has bound none: the container finds them in the folder that it has mounted. */

@@ -1,6 +1,8 @@
 // A container's place on the network: its namespace and veth pairs, compared with what the kernel has and changed where
 // that differs. Nothing is remembered: whose a link is says its alias.
+
 import { closeSync, existsSync } from 'node:fs';
+import { withinNamespace } from '../../shared/kernel/network-namespace.ts';
 import type { Lease } from '../../shared/schema/network.ts';
 import { type HostView, linksWithin, listLinks, liveView, lookUp, ownLinks, withHost } from './host-links.ts';
 import {
@@ -16,7 +18,7 @@ import { findLostNamespace } from './lost-namespace.ts';
 import { deleteMacvlans, ensureMacvlan } from './macvlan.ts';
 import { attempt, NetFailure, type Undo, undoingOnFailure } from './net-failure.ts';
 import { type NetlinkSocket, openNetlink, recording } from './netlink-socket.ts';
-import { type Namespaces, withinNamespace } from './netns.ts';
+import type { Namespaces } from './netns.ts';
 import { decodeAddress, decodeDefaultRoute, dumpAddresses, dumpRoutes } from './rtnetlink-address.ts';
 import {
   bringUpByName,

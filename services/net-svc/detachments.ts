@@ -1,13 +1,15 @@
 // Taking containers off the network. A veth's end makes the kernel wait some 20 ms for its last users, and whoever asked with it. So its host
 // side is only taken down, out of its bridge, and given a name that nobody looks for; it ends with its namespace, for which the
 // kernel has a thread of its own. Where somebody else keeps the namespace, it is deleted a moment later.
+
 import { closeSync } from 'node:fs';
+import { withinNamespace } from '../../shared/kernel/network-namespace.ts';
 import { listLinks, type OwnLink, ownLinks, withHost } from './host-links.ts';
 import { DETACHED_ALIAS, detachedName } from './link-names.ts';
 import { deleteMacvlans } from './macvlan.ts';
 import { asNetFailure, attempt, NetFailure } from './net-failure.ts';
 import { type NetlinkSocket, openNetlink } from './netlink-socket.ts';
-import { type Namespaces, withinNamespace } from './netns.ts';
+import type { Namespaces } from './netns.ts';
 import { changeLink, deleteGroup, type Link } from './rtnetlink-link.ts';
 
 /**

@@ -1,8 +1,8 @@
 // The links on the host's side: looked up, listed, and told apart by whose they are.
+import { withinNamespace } from '../../shared/kernel/network-namespace.ts';
 import { parseAttachmentAlias } from './link-names.ts';
 import { attempt } from './net-failure.ts';
 import { type NetlinkSocket, openNetlink, recording } from './netlink-socket.ts';
-import { withinNamespace } from './netns.ts';
 import { decodeLink, dumpLinks, getLinkByIndex, getLinkByName, type Link } from './rtnetlink-link.ts';
 
 /** Runs `act` with a conversation in the namespace that the service itself is in. */

@@ -1,43 +1,9 @@
-// Named network namespaces: made, entered for the length of one call, removed. <dir>/<container> is a file with the
-// namespace bind-mounted on it, which keeps it alive without a process. setns(2) is per thread: everything is synchronous.
-import { closeSync, fstatSync, openSync, readdirSync, type Stats, statfsSync, statSync, unlinkSync } from 'node:fs';
+// Named network namespaces: made, held open, removed. <dir>/<container> is a file with the namespace bind-mounted on it, which keeps it
+// alive without a process.
+import { closeSync, fstatSync, openSync, readdirSync, type Stats, statSync } from 'node:fs';
 import { join } from 'node:path';
-import process from 'node:process';
-import { bindMount, detachMount, KernelError, setns, unshare } from '../../shared/kernel/libc.ts';
+import { bindNamespace, createNamespace, isNamespace, removeNamespace } from '../../shared/kernel/network-namespace.ts';
 import { containerName } from '../../shared/schema/names.ts';
-
-/** linux/sched.h */
-const CLONE_NEWNET = 0x40000000;
-/** linux/magic.h: the file system that namespace files are on. */
-const NSFS_MAGIC = 0x6e736673;
-const OWN = '/proc/thread-self/ns/net';
-
-/** The namespace of the service itself, kept open: to look it up in /proc takes longer than to enter another and return. */
-let home: number | undefined;
-
-/** Runs `act`, which may change the thread's network namespace, and returns to the service's own. */
-function returningHome<T>(act: () => T): T {
-  home ??= openSync(OWN, 'r');
-  try {
-    return act();
-  } finally {
-    try {
-      setns(home, CLONE_NEWNET);
-    } catch (error) {
-      // In a stranger's namespace every further request would do damage. The supervisor starts us anew, at home.
-      process.stderr.write(`cannot return to the own network namespace: ${String(error)}\n`);
-      process.kill(process.pid, 'SIGKILL');
-    }
-  }
-}
-
-/** Runs `act` in the namespace behind `fd`. It must not wait for anything. Needs CAP_SYS_ADMIN. */
-export function withinNamespace<T>(fd: number, act: () => T): T {
-  return returningHome(() => {
-    setns(fd, CLONE_NEWNET);
-    return act();
-  });
-}
 
 export interface Namespaces {
   pathOf(container: string): string;
@@ -90,28 +56,11 @@ export function openNamespaces(dir: string): Namespaces {
 
   const statOf = (container: string): Stats | undefined => statSync(pathOf(container), { throwIfNoEntry: false });
 
-  const exists = (container: string): boolean =>
-    statOf(container) !== undefined && statfsSync(pathOf(container)).type === NSFS_MAGIC;
+  const exists = (container: string): boolean => isNamespace(pathOf(container));
 
   const remove = (container: string): void => {
-    try {
-      detachMount(pathOf(container));
-    } catch (error) {
-      // EINVAL: a file without a mount; ENOENT: not even that.
-      if (!(error instanceof KernelError) || !['EINVAL', 'ENOENT'].includes(error.errno)) throw error;
-    }
-    removeFile(pathOf(container));
+    removeNamespace(pathOf(container));
     release(container);
-  };
-
-  const mountOnNewFile = (container: string, mount: () => void): void => {
-    createFile(pathOf(container));
-    try {
-      mount();
-    } catch (error) {
-      removeFile(pathOf(container));
-      throw error;
-    }
   };
 
   const isHeld = (container: string): boolean => {
@@ -131,23 +80,18 @@ export function openNamespaces(dir: string): Namespaces {
 
   const create = (container: string): void => {
     release(container);
-    mountOnNewFile(container, () =>
-      returningHome(() => {
-        unshare(CLONE_NEWNET);
-        bindMount(OWN, pathOf(container));
-      }),
-    );
+    createNamespace(pathOf(container));
     keep(container, open(container));
   };
 
   const bindAgain = (container: string): boolean => {
     if (!held.has(container)) return false;
-    mountOnNewFile(container, () => bindMount(`/proc/self/fd/${heldFd(container)}`, pathOf(container)));
+    bindNamespace(`/proc/self/fd/${heldFd(container)}`, pathOf(container));
     return true;
   };
 
   const bindLost = (container: string, fd: number): void => {
-    mountOnNewFile(container, () => bindMount(`/proc/self/fd/${fd}`, pathOf(container)));
+    bindNamespace(`/proc/self/fd/${fd}`, pathOf(container));
     release(container);
     keep(container, fd);
   };
@@ -160,29 +104,4 @@ export function openNamespaces(dir: string): Namespaces {
   };
 
   return { pathOf, exists, hold, isHeld, heldFd, bindAgain, bindLost, list, create, remove, open };
-}
-
-/** In the place of one that lost its mount, where there is one. */
-function createFile(path: string): void {
-  const create = (): void => closeSync(openSync(path, 'wx', 0o444));
-  try {
-    create();
-  } catch (error) {
-    if (!isCode(error, 'EEXIST')) throw error;
-    removeFile(path);
-    create();
-  }
-}
-
-/** Not there: a no-op. */
-function removeFile(path: string): void {
-  try {
-    unlinkSync(path);
-  } catch (error) {
-    if (!isCode(error, 'ENOENT')) throw error;
-  }
-}
-
-function isCode(error: unknown, code: string): boolean {
-  return error instanceof Error && 'code' in error && error.code === code;
 }

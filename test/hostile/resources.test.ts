@@ -7,7 +7,7 @@ import { after, before, describe, it } from 'node:test';
 import { ENDPOINTS } from '../../services/ctl-svc/endpoints.ts';
 import { ask, containerRows, get, serviceRows } from '../kit/api.ts';
 import { eventually } from '../kit/eventually.ts';
-import { PATIENCE_MS } from '../kit/tree.ts';
+import { attached, PATIENCE_MS } from '../kit/tree.ts';
 import { type HostileWorld, MAX_BYTES, MAX_PIDS, openHostileWorld } from './world.ts';
 
 const ROOT = join(import.meta.dirname, '../..');
@@ -73,11 +73,7 @@ describe('hostile.resources', () => {
     const flood = world.evilFor(6, 'while :; do yes flooded | head -n 100000; done >/dev/console');
     const syslog = world.evilFor(6, 'while :; do logger -t flood flooded; done');
     await eventually('the flood', PATIENCE_MS, () => world.tree.readLog('evil/console.log').length > 100_000);
-    world.tree.inside(
-      ['lxc-attach', '-P', `${world.tree.rundir}/lxc`, '-n', 'victim', '--', '/bin/sh', '-c'].concat(
-        'echo a word of the victim >/dev/console',
-      ),
-    );
+    world.tree.inside(attached(world.tree, 'victim', ['/bin/sh', '-c', 'echo a word of the victim >/dev/console']));
     await eventually('the victim’s word', PATIENCE_MS, () =>
       world.tree.readLog('victim/console.log').includes('a word of the victim'),
     );

@@ -4,7 +4,7 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { type SourceContainer, STAYS, writeSource } from '../kit/step.ts';
-import { openTree, packExample, type Tree } from '../kit/tree.ts';
+import { attached, openTree, packExample, type Tree } from '../kit/tree.ts';
 
 const POOL = { type: 'bridge', bridge: 'pvbr0', subnet: '10.0.5.0/24', gateway: '10.0.5.1', nat: true };
 export const GATEWAY = '10.0.5.1';
@@ -81,17 +81,8 @@ export async function openHostileWorld(): Promise<HostileWorld> {
     if (found === undefined) throw new Error(`${container} has no interface`);
     return found;
   };
-  const attach = (script: string): string[] => [
-    'lxc-attach',
-    '-P',
-    `${tree.rundir}/lxc`,
-    '-n',
-    'evil',
-    '--',
-    '/bin/sh',
-    '-c',
-    `PATH=/tmp/bin; ${script}`,
-  ];
+  const attach = (script: string): readonly string[] =>
+    attached(tree, 'evil', ['/bin/sh', '-c', `PATH=/tmp/bin; ${script}`]);
   const near = (container: string, command: readonly string[]): string => {
     const { status, stdout, stderr } = tree.inside(['nsenter', `--net=${tree.rundir}/netns/${container}`, ...command]);
     assert.equal(status, 0, `${command.join(' ')}: ${stderr}`);

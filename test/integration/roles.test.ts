@@ -7,7 +7,7 @@ import { after, before, describe, it } from 'node:test';
 import { curl } from '../ctl-svc/rig.ts';
 import { get, serviceRows } from '../kit/api.ts';
 import { eventually } from '../kit/eventually.ts';
-import { openTree, PATIENCE_MS, packExample, type Tree } from '../kit/tree.ts';
+import { attached, openTree, PATIENCE_MS, packExample, type Tree } from '../kit/tree.ts';
 
 /** `meek` gave up what no container needs; the others have LXC's default, everything that Berth itself may give. */
 const ARGUMENTS: Readonly<Record<string, object>> = {
@@ -65,7 +65,7 @@ describe('roles', () => {
   };
   /** As the container's root, with what capabilities it has. */
   const within = (container: string, script: string) =>
-    tree.inside(['lxc-attach', '-P', `${tree.rundir}/lxc`, '-n', container, '--', '/bin/sh', '-c', script]);
+    tree.inside(attached(tree, container, ['/bin/sh', '-c', script]));
   const filesIn = (container: string, folder: string): string[] =>
     within(container, `cd ${folder} && /bin/busybox find . ! -type d | /bin/busybox sort`)
       .stdout.trim()

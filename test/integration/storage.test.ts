@@ -9,7 +9,7 @@ import { after, before, describe, it } from 'node:test';
 import { ask, containerRows, get, healthAnswer } from '../kit/api.ts';
 import { eventually } from '../kit/eventually.ts';
 import { changeState, objectAt, textAt } from '../kit/packed-state.ts';
-import { openTree, PATIENCE_MS, packExample, type Tree } from '../kit/tree.ts';
+import { attached, openTree, PATIENCE_MS, packExample, type Tree } from '../kit/tree.ts';
 
 const CYCLES = 3;
 
@@ -96,8 +96,8 @@ describe('integration.storage', () => {
   after(() => tree.close());
 
   const inside = (command: string): string => {
-    const attach = ['lxc-attach', '-n', 'net-server', '-P', join(tree.rundir, 'lxc'), '--'];
-    const { status, stdout, stderr } = tree.inside([...attach, '/bin/busybox', 'sh', '-c', command]);
+    const shell = ['/bin/busybox', 'sh', '-c', command];
+    const { status, stdout, stderr } = tree.inside(attached(tree, 'net-server', shell));
     assert.equal(status, 0, `${command}: ${stderr}`);
     return stdout;
   };

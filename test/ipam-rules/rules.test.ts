@@ -350,6 +350,8 @@ describe('ipam rule 7: fail fast', () => {
       container: 'a',
       hostname: 'a',
       network: { kind: 'netns', path: '/run/netns/a' },
+      hostNetwork: '/run/berth/lxc/.networks/host',
+      pidOf: () => undefined,
       rootfs: '/r',
       devLog: true,
       consoleLog: '/c',

@@ -1,8 +1,8 @@
 // Ethernet frames as a hostile container makes them: sent from within a namespace, as bytes.
 import { Buffer } from 'node:buffer';
 import { closeSync, openSync } from 'node:fs';
-import { withinNamespace } from '../../services/net-svc/netns.ts';
 import { bind, send, socket } from '../../shared/kernel/libc.ts';
+import { withinNamespace } from '../../shared/kernel/network-namespace.ts';
 
 /** linux/socket.h, linux/if_ether.h */
 const AF_PACKET = 17;

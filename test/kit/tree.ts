@@ -80,6 +80,12 @@ export function packInto(storage: string, source: string, ...options: readonly s
   if (status !== 0) throw new Error(`berth pack ${source}: ${stderr}`);
 }
 
+/** `command` in a container, as its root and with its capabilities; LXC's tools find it from where its monitor is. */
+export function attached(tree: Pick<Tree, 'rundir'>, container: string, command: readonly string[]): readonly string[] {
+  const lxc = join(tree.rundir, 'lxc');
+  return ['nsenter', `--net=${lxc}/.networks/monitors`, 'lxc-attach', '-P', lxc, '-n', container, '--', ...command];
+}
+
 /** None of a process that has gone: services are ended while somebody looks. */
 function childrenOf(pid: number): readonly number[] {
   const text = readOrNothing(`/proc/${pid}/task/${pid}/children`).trim();

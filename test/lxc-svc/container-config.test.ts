@@ -3,6 +3,7 @@ import { describe, it } from 'node:test';
 import { unlimited } from '../../services/lxc-svc/cgroup-keys.ts';
 import type { ConfigSettings } from '../../services/lxc-svc/config-draft.ts';
 import { containerConfig } from '../../services/lxc-svc/container-config.ts';
+import { needsHost } from '../../services/lxc-svc/network-needs.ts';
 import { pantavisorSources } from '../../services/lxc-svc/pantavisor-mounts.ts';
 import { boundFolders } from '../../services/lxc-svc/volume-mounts.ts';
 import { parseLxcConfig } from '../../shared/lxc-config/parse.ts';
@@ -11,6 +12,8 @@ const SETTINGS: ConfigSettings = {
   container: 'app',
   hostname: 'app-host',
   network: { kind: 'netns', path: '/run/netns/app' },
+  hostNetwork: '/run/berth/lxc/.networks/host',
+  pidOf: () => undefined,
   rootfs: '/run/berth/lxc/app/rootfs',
   pantavisor: pantavisorSources(
     { rundir: '/run/berth', storage: '/storage' },
@@ -109,20 +112,71 @@ describe('lxc configuration', () => {
     ];
     assert.deepEqual(types({ kind: 'netns', path: '/n' }), [[], ['user'], ['/n']]);
     assert.deepEqual(types({ kind: 'none' }), [['empty'], ['user'], []]);
-    assert.deepEqual(types({ kind: 'host' }), [[], ['user net'], []]);
+    assert.deepEqual(types({ kind: 'host' }), [[], ['user'], [SETTINGS.hostNetwork]]);
     assert.deepEqual(types({ kind: 'legacy' }), [['veth'], ['user'], []]);
-    const keepsNet = { network: { kind: 'legacy' } } as const;
-    assert.deepEqual(valuesOf(STOCK, 'lxc.namespace.keep', keepsNet), ['user net ipc']);
   });
 
-  it('takes net out of the cloned namespaces for the host’s network, and puts it in for none', () => {
-    const clone = 'lxc.namespace.clone = mnt pid net';
-    assert.deepEqual(valuesOf(clone, 'lxc.namespace.clone', { network: { kind: 'host' } }), ['mnt pid']);
+  it('leads a container to the host’s network whose own lines mean that of LXC’s monitor', () => {
+    const legacy = { network: { kind: 'legacy' } } as const;
+    const shared = (text: string) => valuesOf(text, 'lxc.namespace.share.net', legacy);
+    for (const text of [
+      STOCK,
+      'lxc.namespace.clone = mnt',
+      'lxc.net.0.type = none',
+      'lxc.net.0.type = veth\nlxc.net =\nlxc.net.1.type = none',
+    ])
+      assert.deepEqual(shared(text), [SETTINGS.hostNetwork], text);
+    for (const text of [
+      '',
+      'lxc.net.0.type = empty',
+      'lxc.net.0.type = none\nlxc.net.1.type = veth',
+      'lxc.namespace.keep = user\nlxc.net.0.type = none',
+    ])
+      assert.deepEqual(shared(text), [], text);
+    assert.deepEqual(shared(`${STOCK}lxc.namespace.share.net = /run/netns/x`), ['/run/netns/x']);
+    assert.deepEqual(valuesOf(STOCK, 'lxc.namespace.keep', legacy), ['user net ipc']);
+  });
+
+  it('has LXC’s monitor on the host’s network where it needs that', () => {
+    const needs = (text: string, kind: 'legacy' | 'pool' = 'legacy') =>
+      needsHost(parseLxcConfig(text, 'conf').entries, kind);
+    for (const type of ['veth', 'phys', 'macvlan']) assert.ok(needs(`lxc.net.0.type = ${type}`), type);
+    assert.ok(needs('lxc.net.0.type = empty\nlxc.net.0.script.up = /x'));
+    for (const text of [
+      STOCK,
+      '',
+      'lxc.net.0.type = empty',
+      'lxc.net.0.type = veth\nlxc.net.0 =',
+      'lxc.hook.mount = /x',
+    ])
+      assert.ok(!needs(text), text);
+    assert.ok(!needs('lxc.net.0.type = veth', 'pool'));
+    for (const hook of ['pre-start', 'start-host', 'stop', 'post-stop'])
+      assert.ok(needs(`lxc.hook.${hook} = /x`, 'pool'), hook);
+  });
+
+  it('has the containers whose namespaces are shared by pid', () => {
+    const changes = { pidOf: (container: string) => (container === 'first' ? 7 : undefined) };
+    const shared = (value: string) =>
+      valuesOf(`lxc.namespace.share.ipc = ${value}`, 'lxc.namespace.share.ipc', changes);
+    assert.deepEqual(['first', 'other', '7', '/proc/1/ns/ipc'].flatMap(shared), [
+      '/proc/7/ns/ipc',
+      'other',
+      '7',
+      '/proc/1/ns/ipc',
+    ]);
+  });
+
+  it('puts net into the cloned namespaces, and knows no user namespaces', () => {
+    for (const kind of ['host', 'none'] as const) {
+      assert.deepEqual(valuesOf('lxc.namespace.clone = pid user', 'lxc.namespace.clone', { network: { kind } }), [
+        'pid net',
+      ]);
+    }
     const taken = 'lxc.namespace.clone = pid\nlxc.namespace.clone =\nlxc.namespace.keep = user net';
     assert.deepEqual(valuesOf(taken, 'lxc.namespace.keep'), ['user']);
-    assert.deepEqual(valuesOf('lxc.namespace.clone = pid', 'lxc.namespace.clone', { network: { kind: 'none' } }), [
-      'pid net',
-    ]);
+    for (const kind of ['none', 'legacy'] as const)
+      assert.deepEqual(valuesOf('lxc.namespace.keep = ipc', 'lxc.namespace.keep', { network: { kind } }), ['ipc user']);
   });
 
   it('binds its volumes from where they are kept, and /pantavisor read-only', () => {

@@ -16,6 +16,8 @@ function linesOf(roles: readonly Role[], own: readonly string[] = []): string[] 
     container: 'web',
     hostname: 'web',
     network: { kind: 'none' },
+    hostNetwork: '/run/berth/lxc/.networks/host',
+    pidOf: () => undefined,
     rootfs: '/r',
     consoleLog: '/c',
     lxcLog: '/l',
