@@ -31,6 +31,11 @@ export interface Uploads {
   finish(id: string): Promise<'done' | StoreFailure | undefined>;
   /** The text of an upload that was no object's; it is over with that, also when it was too long: then undefined. */
   takeText(id: string, maxBytes: number): Promise<{ readonly text: string | undefined } | undefined>;
+  /**
+   * Resolves when what `text` names and is on its way has come, or comes no more; after a minute in any case. A client may send a state
+   * without having waited to hear that its objects are here.
+   */
+  settled(text: string): Promise<void>;
   abandon(id: string): Promise<void>;
   abandonAll(): Promise<void>;
   /** Objects that are coming: not to be taken for garbage in the meantime. */
@@ -53,6 +58,9 @@ const UPLOAD_MODE = 0o660;
 /** Hashed before its upload is answered: a second's work on a slow disk. */
 const SMALL_BYTES = 16 * 1024 * 1024;
 
+/** Milliseconds: a slow disk has a large object by then. */
+const SETTLE_MS = 60_000;
+
 interface Upload {
   readonly sha256: string | undefined;
   /** Bytes that were announced; 0 when nobody said. */
@@ -65,9 +73,16 @@ export function createUploads({ storage, objects, store, room, log, makeRoom }: 
   const folder = join(storage, 'objects/incoming');
   const uploads = new Map<string, Upload>();
   const pathOf = (id: string): string => join(folder, id);
+  /** Called whenever an upload is over. */
+  const waiting = new Set<() => void>();
+
+  const forget = (id: string): void => {
+    uploads.delete(id);
+    for (const look of waiting) look();
+  };
 
   const drop = async (id: string): Promise<void> => {
-    uploads.delete(id);
+    forget(id);
     await rm(pathOf(id), { force: true }).catch((error: unknown) => log.warn(`upload ${id} stays: ${String(error)}`));
   };
 
@@ -127,7 +142,7 @@ export function createUploads({ storage, objects, store, room, log, makeRoom }: 
         uploads.set(id, { sha256, bytes: 0, replaces });
         const availableBytes = await roomFor(bytes);
         if (availableBytes < bytes || availableBytes === 0) {
-          uploads.delete(id);
+          forget(id);
           return refused({ code: 'NO_SPACE', requiredBytes: bytes, availableBytes });
         }
         uploads.set(id, { sha256, bytes, replaces });
@@ -167,6 +182,26 @@ export function createUploads({ storage, objects, store, room, log, makeRoom }: 
       } finally {
         await drop(id);
       }
+    },
+    async settled(text) {
+      const coming: string[] = [];
+      for (const [id, { sha256, replaces }] of uploads) {
+        if (sha256 === undefined || !text.includes(sha256)) continue;
+        if (replaces || (await objects.find(sha256)) === undefined) coming.push(id);
+      }
+      await new Promise<void>((resolve) => {
+        const end = (): void => {
+          waiting.delete(look);
+          clearTimeout(patience);
+          resolve();
+        };
+        const look = (): void => {
+          if (!coming.some((id) => uploads.has(id))) end();
+        };
+        const patience = setTimeout(end, SETTLE_MS);
+        waiting.add(look);
+        look();
+      });
     },
     abandon: async (id) => {
       if (uploads.has(id)) await drop(id);

@@ -3,6 +3,7 @@ import assert from 'node:assert/strict';
 import { existsSync, readdirSync, readFileSync, rmSync, statSync, symlinkSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterEach, describe, it } from 'node:test';
+import { eventually, PATIENCE_MS } from '../kit/eventually.ts';
 import { createDevice, type Device, sha256, stateOf, uploadId, writeRevision } from './device.ts';
 
 const APP = { group: 'app', auto_recovery: { policy: 'no' } };
@@ -182,6 +183,30 @@ describe('steps', () => {
       retries: 0,
     });
     assert.deepEqual(incoming(it), []);
+  });
+
+  it('wait for what they name that is on its way, and for nothing else', async () => {
+    const it = await open();
+    const [coming = '', ...others] = next.objects.filter((text) => text.includes('added'));
+    for (const text of others) await putObjectIfMissing(it, text);
+    const state = JSON.stringify(next.document);
+    await begin(it, { sha256: sha256('of another state') });
+    for (const [name, code] of [
+      ['locals/abandoned', 'STATE_INVALID'],
+      ['locals/finished', 'ok'],
+    ] as const) {
+      const { id, path } = await begin(it, { sha256: sha256(coming) });
+      writeFileSync(path, coming);
+      const step = await begin(it, {});
+      writeFileSync(step.path, state);
+      const put = codeOf(it.state.putStep({ name, id: step.id }));
+      await eventually('the state was taken', PATIENCE_MS, () => !existsSync(step.path));
+      await (code === 'ok' ? it.state.finishUpload({ id }) : it.state.abandonUpload({ id }));
+      assert.equal(await put, code, name);
+    }
+    const again = await begin(it, { sha256: sha256('of another state') });
+    assert.equal(await codeOf(putState(it, 'locals/beside', state)), 'ok');
+    await it.state.abandonUpload({ id: again.id });
   });
 
   it('are listed with date, message and progress; current is the one that runs', async () => {
