@@ -39,7 +39,7 @@ export interface StateSignature {
   readonly signature: Buffer;
   /** Paths whose values are signed. */
   readonly included: readonly string[];
-  /** Paths that it would include, had its signer not left them open on purpose. */
+  /** Paths that its signer left open on purpose, whether it would include them otherwise or not. */
   readonly leftOpen: readonly string[];
 }
 
@@ -91,8 +91,9 @@ export interface Selection {
 export function select(state: Readonly<Record<string, unknown>>, { include, exclude }: Selection) {
   const [included, leftOpen]: [string[], string[]] = [[], []];
   for (const path of Object.keys(state)) {
-    if (!include.some((pattern) => matchesPattern(pattern, path))) continue;
-    (exclude.some((pattern) => matchesPattern(pattern, path)) ? leftOpen : included).push(path);
+    const isOneOf = (patterns: readonly string[]): boolean => patterns.some((each) => matchesPattern(each, path));
+    if (isOneOf(exclude)) leftOpen.push(path);
+    else if (isOneOf(include)) included.push(path);
   }
   return { included, leftOpen };
 }

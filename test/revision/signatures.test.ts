@@ -96,10 +96,11 @@ describe('signatures of a state', () => {
   });
 
   it('cover what they include, and what they leave open on purpose, and nothing else', () => {
-    const web = { name: 'web', include: ['web/**', '_config/web/**'], exclude: ['web/src.json', 'db/**'] };
-    const state = signed(STATE, KEY, web);
+    const web = { name: 'web', include: ['web/**', '_config/web/**'], exclude: ['*/src.json'] };
+    const state = { ...signed(STATE, KEY, web), 'db/src.json': {} };
     assert.deepEqual(open(state), ['#spec', 'device.json', 'db/run.json']);
     assert.deepEqual(reasons({ ...state, 'web/src.json': { from: 'elsewhere' } }), []);
+    assert.deepEqual(reasons({ ...state, 'db/src.json': { from: 'elsewhere' } }), []);
     assert.match(reasons({ ...state, 'web/run.json': {} })[0] ?? '', CHANGED);
     const rest = { name: 'rest', include: ['db/**', '*'], exclude: [] };
     assert.deepEqual(open(signed(state, KEY, rest)), []);
