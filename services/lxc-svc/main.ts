@@ -6,6 +6,7 @@ import { runService, type ServiceContext } from '../../shared/service/run-servic
 import { lxcContract } from './contract.ts';
 import { exportsFolder } from './exports-folder.ts';
 import { hooksFolder, hookTimeoutMs } from './hook-files.ts';
+import { ignoredMountHooks } from './mount-hooks.ts';
 import { startLxcService } from './service.ts';
 
 const wire = ({ channel, launch, log }: ServiceContext) => {
@@ -24,6 +25,8 @@ const wire = ({ channel, launch, log }: ServiceContext) => {
   const tracesLxc = settings.value('PV_LXC_LOG_LEVEL') === 'trace';
   const own = { exports, cryptsetup, capture, autoDevLog, tracesLxc, modules };
   const hooks = { folder: hooksFolder(launch), timeoutMs: hookTimeoutMs(settings) };
+  for (const path of ignoredMountHooks(hooks.folder))
+    log.warn(`${path} is not run: Berth has no hooks in containers' mounts`);
   return startLxcService({ channel, rundir, storage, readerGid: logUid, ...own, hooks, log });
 };
 
