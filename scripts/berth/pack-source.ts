@@ -1,5 +1,5 @@
 // Reads the folders that people write: device.json, bsp/drivers.json and containers/<name>/{args.json, rootfs/, rootfs.list or
-// root.squashfs, config/, volumes/, src.json}.
+// root.squashfs, config/, volumes/, mdev.json, src.json}.
 import { accessSync, constants, type Dirent, readdirSync, readFileSync, statSync } from 'node:fs';
 import { basename, join, resolve } from 'node:path';
 import type { Problem } from '../../shared/revision/revision.ts';
@@ -31,6 +31,8 @@ export interface ContainerSource {
   readonly overlay: ReadonlyMap<string, string>;
   /** Squashfs beside its root, by the name that each has in the revision; in alphabetical order. */
   readonly volumes: ReadonlyMap<string, VolumeSource>;
+  /** mdev.json, carried along. */
+  readonly devices: unknown;
   /** src.json, carried along. */
   readonly origin: unknown;
 }
@@ -111,6 +113,7 @@ function readContainer(name: string, folder: string, { problems, warnings }: Fou
     rootfs: readRootfs(name, folder, problems),
     overlay: readOverlay(join(folder, 'config'), problems),
     volumes,
+    devices: readJson(join(folder, 'mdev.json'), `containers/${name}/mdev.json`, problems),
     origin: readJson(join(folder, 'src.json'), `containers/${name}/src.json`, problems),
   };
 }

@@ -77,10 +77,11 @@ function stateDocument(source: Source, addText: (text: string) => string): Recor
   const state: Record<string, unknown> = { '#spec': STATE_SPEC };
   if (source.device !== undefined) state['device.json'] = source.device;
   if (source.drivers !== undefined) state['bsp/drivers.json'] = source.drivers;
-  for (const { name, args, origin, volumes } of source.containers) {
+  for (const { name, args, devices, origin, volumes } of source.containers) {
     state[`${name}/run.json`] = runManifest(name, args, [...volumes.keys()]);
     state[`${name}/${CONFIG_FILE}`] = addText(lxcConfig(name, args));
     for (const path of squashfsOf(source, name)) state[path] = NOT_MADE;
+    if (devices !== undefined) state[`${name}/mdev.json`] = devices;
     if (origin !== undefined) state[`${name}/src.json`] = origin;
   }
   return state;

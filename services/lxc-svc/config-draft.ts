@@ -18,6 +18,8 @@ export interface ConfigSettings {
   readonly pantavisor: PantavisorSources;
   /** Whether /dev/log leads to log-svc. */
   readonly devLog: boolean;
+  /** What is to be its /dev; undefined: LXC makes it. */
+  readonly devices?: string | undefined;
   readonly consoleLog: string;
   readonly lxcLog: string;
   /** Whether that has all that LXC can say. */

@@ -3,6 +3,7 @@ import { cgroupLimits, cgroupPlaces } from './cgroup-keys.ts';
 import type { ConfigDraft, ConfigPart, ConfigSettings } from './config-draft.ts';
 import { logging, terminals } from './console-keys.ts';
 import { devLog } from './dev-log.ts';
+import { deviceMount } from './device-mount.ts';
 import { identity, network, sharedNamespaces } from './network-keys.ts';
 import { withoutOwned } from './owned-keys.ts';
 import { pantavisorMounts } from './pantavisor-mounts.ts';
@@ -11,6 +12,7 @@ import { volumeMounts } from './volume-mounts.ts';
 /** In the order in which they are applied: each sees what those before it left. */
 const PARTS: readonly ConfigPart[] = [
   withoutOwned,
+  deviceMount,
   cgroupLimits,
   volumeMounts,
   pantavisorMounts,

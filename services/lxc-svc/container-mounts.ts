@@ -13,6 +13,7 @@ import { ownedConflicts } from '../../shared/lxc-config/owned-keys.ts';
 import type { LxcEntry } from '../../shared/lxc-config/parse.ts';
 import { rootLayers } from '../../shared/lxc-config/root-path.ts';
 import { configFiles, prepareFiles } from './config-files.ts';
+import { removeDeviceFolder } from './container-devices.ts';
 import { mountTargets, mountVolumes, OVERLAY_VOLUME } from './container-volumes.ts';
 import type { Disks } from './disks.ts';
 import { mountExports, removeMountPoints } from './exports.ts';
@@ -79,9 +80,13 @@ interface Cleared {
   readonly isUnmounted: boolean;
 }
 
-/** Also after a way through JSON, where the order of keys is theirs who wrote it. Log files are read, not mounted. */
+/** Also after a way through JSON, where the order of keys is theirs who wrote it. Log files are read, not mounted, and devices are a start's. */
 function isSame(a: MountRecord, b: MountRecord): boolean {
-  return isDeepStrictEqual({ ...a, logFiles: [] }, { ...b, logFiles: [] });
+  return isDeepStrictEqual(mountedOf(a), mountedOf(b));
+}
+
+function mountedOf({ logFiles: _, deviceRules: __, ...mounted }: MountRecord): object {
+  return mounted;
 }
 
 export function createContainerMounts(context: MountContext): ContainerMounts {
@@ -129,7 +134,10 @@ export function createContainerMounts(context: MountContext): ContainerMounts {
     const after = readMountTable();
     for (const folder of [its.exports, its.rootfs, its.volumes]) removeMountPoints(folder, after);
     const isUnmounted = !isAnythingMounted(its, after);
-    if (isUnmounted) rmSync(its.files, { recursive: true, force: true });
+    if (isUnmounted) {
+      rmSync(its.files, { recursive: true, force: true });
+      removeDeviceFolder(its.devices);
+    }
     const open = await disks.release(container, used, () => othersDisks(container));
     return { detached, failures: [...failures, ...open], isUnmounted };
   };
@@ -174,6 +182,13 @@ export function createContainerMounts(context: MountContext): ContainerMounts {
     return present !== undefined && isSame(present, wanted);
   };
 
+  /** A build before this one has mounted it, and knew of none. */
+  const keepRules = (container: string, { deviceRules }: MountRecord): void => {
+    const present = records.read(container);
+    if (present === undefined || isDeepStrictEqual(present.deviceRules, deviceRules)) return;
+    failingStep('record', () => records.write(container, { ...present, deviceRules }));
+  };
+
   const mountAll = (
     container: string,
     its: ContainerPlaces,
@@ -207,7 +222,10 @@ export function createContainerMounts(context: MountContext): ContainerMounts {
       const its = containerPlaces(places, container);
       // Without the folders for it nothing is mounted; the table has several lines of every container.
       const table = [its.rootfs, its.volumes, its.exports].some((folder) => existsSync(folder)) ? readMountTable() : [];
-      if (isMountedAs(container, wanted, mountedTargets(table))) return its.rootfs;
+      if (isMountedAs(container, wanted, mountedTargets(table))) {
+        keepRules(container, wanted);
+        return its.rootfs;
+      }
       const { config, revision } = wanted;
       const path = config === undefined ? undefined : trailPath(places, revision, container, config);
       const entries = path === undefined ? [] : readEntries(path, container, wanted);

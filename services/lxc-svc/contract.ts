@@ -4,6 +4,7 @@ import { defineContract } from '../../shared/ipc/contract.ts';
 
 import { role } from '../../shared/schema/api.ts';
 
+import { deviceRules } from '../../shared/schema/device-rules.ts';
 import { board, kernelModule } from '../../shared/schema/drivers.ts';
 
 import { exitStatus } from '../../shared/schema/exit.ts';
@@ -136,6 +137,8 @@ export const lxcContract = defineContract({
         exports: z.array(insidePath),
         /** What of it goes to the log while it runs. */
         logFiles: z.array(containerLogFile).check(z.maxLength(32)),
+        /** By which devices of the host appear in its /dev, also while it runs; absent: none but LXC's own. */
+        deviceRules: z.optional(deviceRules),
       }),
       result: z.strictObject({ rootfs: z.string() }),
       errors: {

@@ -1,5 +1,5 @@
 // /dev/log of a container: a link to the log socket below /pantavisor. Pure.
-import { hasAutodev } from './autodev.ts';
+import { hasAutodev } from '../../shared/lxc-config/autodev.ts';
 import type { ConfigDraft, ConfigLine, ConfigSettings } from './config-draft.ts';
 
 const TARGET = '/pantavisor/dev-log';

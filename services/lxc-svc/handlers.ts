@@ -3,6 +3,7 @@ import { fail, type Handlers, ok } from '../../shared/ipc/contract.ts';
 import { pageFrom } from '../../shared/ipc/page.ts';
 import type { LxcEntry } from '../../shared/lxc-config/parse.ts';
 import type { CgroupMoves } from './cgroup-moves.ts';
+import type { ContainerDevices } from './container-devices.ts';
 import { ConfigInvalid, type ContainerMounts, mountedTargets } from './container-mounts.ts';
 import type { ContainerRuns, Run } from './container-runs.ts';
 import type { ContainerSockets } from './container-sockets.ts';
@@ -32,6 +33,7 @@ export interface LxcParts {
   readonly mounts: ContainerMounts;
   readonly runs: ContainerRuns;
   readonly tails: FileTails;
+  readonly devices: ContainerDevices;
   readonly modules: KernelModules;
   readonly hooks: Hooks;
   readonly sockets: ContainerSockets;
@@ -39,7 +41,10 @@ export interface LxcParts {
   readonly autoDevLog: boolean;
   readonly writeConfig: (
     mounted: MountRecord,
-    run: Omit<RunSettings, 'logUid' | 'host' | 'written' | 'resolvConf' | 'tracesLxc' | 'networks' | 'pidOf'>,
+    run: Omit<
+      RunSettings,
+      'logUid' | 'host' | 'written' | 'resolvConf' | 'prepareDevices' | 'tracesLxc' | 'networks' | 'pidOf'
+    >,
   ) => RunPlan;
   /** Of a container that runs, for its signals. Never throws. */
   readonly ownEntries: (container: string) => readonly LxcEntry[];
@@ -110,6 +115,7 @@ export function lxcHandlers(parts: LxcParts): Handlers<typeof lxcContract> {
           return ok({ pid: started.pid, startedMs: started.startedMs });
         } catch (error) {
           parts.tails.finish(container);
+          parts.devices.finish(container);
           return fail({ code: 'START_FAILED', ...stepOf(error) });
         } finally {
           parts.dropSources(container);

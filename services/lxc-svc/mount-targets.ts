@@ -3,8 +3,8 @@
 // LXC makes them only in a tmpfs of this start, where nobody can have put a link. In: the entries as LXC is given them, with what they name
 // in place. Out: those that LXC has something to mount for.
 import { statSync } from 'node:fs';
+import { hasAutodev } from '../../shared/lxc-config/autodev.ts';
 import { fieldsOf, withFields } from '../../shared/lxc-config/mount-entries.ts';
-import { hasAutodev } from './autodev.ts';
 import { type ConfigLine, placeOf } from './config-draft.ts';
 import { LinkFound, makingMountPoint, partsOf, usingInside } from './inside-path.ts';
 import { type MountSource, mountId } from './mount-sources.ts';

@@ -12,6 +12,8 @@
 //              /volumes/<volume>/   what it writes: a folder of a disk, or a tmpfs for persistence `boot`
 //              /files/              what _config/<container> of the state lays over its root
 //              /rootfs/             the overlay of root, files and volumes/lxc-overlay
+//              /devices/dev         a tmpfs with the nodes that rules of its revision ask for: its /dev
+//              /devices/made.json   which nodes these are
 //              /sources/<n>         what LXC mounts from inside volumes and exports, while the container is started
 //              /config              the generated LXC configuration
 //              /monitor.pid         LXC's: its monitor, removed by it at its end
@@ -56,6 +58,7 @@ export interface ContainerPlaces {
   readonly files: string;
   readonly rootfs: string;
   readonly sources: string;
+  readonly devices: string;
   readonly exports: string;
   readonly config: string;
   readonly monitorPid: string;
@@ -159,6 +162,7 @@ export function containerPlaces(places: Places, container: string): ContainerPla
     files: `${folder}/files`,
     rootfs: `${folder}/rootfs`,
     sources: `${folder}/sources`,
+    devices: `${folder}/devices`,
     exports: join(exportsPath(places), container),
     config: `${folder}/config`,
     monitorPid: `${folder}/monitor.pid`,

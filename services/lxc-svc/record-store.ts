@@ -11,6 +11,7 @@ import {
   writeFileSync,
 } from 'node:fs';
 import * as z from 'zod/mini';
+import { deviceRules } from '../../shared/schema/device-rules.ts';
 import { exitStatus } from '../../shared/schema/exit.ts';
 import { containerLogFile } from '../../shared/schema/logs.ts';
 import { containerName, epochMs, pid, revisionName } from '../../shared/schema/names.ts';
@@ -27,6 +28,7 @@ const mountRecord = z.object({
   disks: z._default(z.array(disk), []),
   exports: z._default(z.array(insidePath), []),
   logFiles: z._default(z.array(containerLogFile), []),
+  deviceRules: z.optional(deviceRules),
 });
 /** No `pid` yet: lxc-start was called and its word is not in. */
 const runRecord = z.strictObject({
@@ -48,9 +50,13 @@ const hookRecord = z.strictObject({
   running: z.optional(z.strictObject({ hook: z.string(), pid, startTicks: z.int() })),
 });
 
+/** What was made in a container's /dev, by device (`char/4:64`). `to`: of a link. */
+const nodesRecord = z.record(z.string(), z.array(z.strictObject({ path: z.string(), to: z.optional(z.string()) })));
+
 /** Part of a file's name. */
 const treeRecord = z.strictObject({ id: z.string().check(z.regex(/^[0-9a-f-]{36}$/)) });
 
+export type NodesRecord = z.output<typeof nodesRecord>;
 export type TreeRecord = z.output<typeof treeRecord>;
 export type HookRecord = z.output<typeof hookRecord>;
 export type TailRecord = z.output<typeof tailRecord>;
@@ -89,6 +95,8 @@ export const readExitRecord = (path: string): ExitRecord | undefined => readReco
 export const readTailRecord = (path: string): TailRecord => readRecord(path, tailRecord) ?? {};
 export const readHookRecord = (path: string): HookRecord | undefined => readRecord(path, hookRecord);
 export const readTreeRecord = (path: string): TreeRecord | undefined => readRecord(path, treeRecord);
+export const readNodesRecord = (path: string): NodesRecord => readRecord(path, nodesRecord) ?? {};
+export const writeNodesRecord = (path: string, record: NodesRecord): void => writeRecord(path, record);
 export const writeTreeRecord = (path: string, record: TreeRecord): void => writeRecord(path, record);
 export const writeHookRecord = (path: string, record: HookRecord): void => writeRecord(path, record);
 export const writeTailRecord = (path: string, record: TailRecord): void => writeRecord(path, record);

@@ -1,15 +1,18 @@
 // Writes the configuration of a run: reads the container's own, generates ours, makes the folders and the host name that it needs.
 import { writeFileSync } from 'node:fs';
 import { basename } from 'node:path';
+import { devFolderProblem } from '../../shared/devices/dev-folder.ts';
 import type { Logger } from '../../shared/log/logger.ts';
 import { ownedConflicts } from '../../shared/lxc-config/owned-keys.ts';
-import { formatLxcConfig } from '../../shared/lxc-config/parse.ts';
+import { formatLxcConfig, type LxcEntry } from '../../shared/lxc-config/parse.ts';
 import type { Role } from '../../shared/schema/api.ts';
 import type { ContainerNetwork } from '../../shared/schema/network.ts';
 import { type CgroupSupport, unlimited } from './cgroup-keys.ts';
 import type { ConfigDraft, ConfigLine } from './config-draft.ts';
 import { containerConfig } from './container-config.ts';
+import type { ContainerDevices } from './container-devices.ts';
 import { volumeNames } from './container-volumes.ts';
+import { devBytes } from './device-mount.ts';
 import { withHostSources, writtenFolders, writtenSources } from './host-sources.ts';
 import { writeHostname } from './hostname-file.ts';
 import { initCommand, initProblem } from './init-program.ts';
@@ -51,6 +54,8 @@ export interface RunSettings {
   readonly written: RevisionSources;
   /** Answers where containers with a network of their own have their name servers. Throws what the system says. */
   readonly resolvConf: () => string;
+  /** Answers the folder of its device nodes, which is there until the next start. */
+  readonly prepareDevices: ContainerDevices['prepare'];
   /** Whether LXC's log has all that LXC can say. */
   readonly tracesLxc: boolean;
   /** Of this machine. */
@@ -88,10 +93,12 @@ export function writeRunConfig(places: Places, mounted: MountRecord, run: RunSet
   if (init !== undefined) throw new StepFailure('init', init);
   const pantavisor = pantavisorSources(places, { ...owner, roles: run.roles }, run.socketFolder);
   preparePantavisor(pantavisor, run.logUid);
+  const devices = failingStep('devices', () => deviceFolder(mounted, own.entries, run, log));
   const generated = failingStep('volumes', () =>
     containerConfig(withHost(places, own.entries, revision, run), {
       ...run,
       pantavisor,
+      devices,
       rootfs: its.rootfs,
       consoleLog: its.consoleLog,
       lxcLog: its.lxcLog,
@@ -143,4 +150,18 @@ function withHost(places: Places, own: readonly ConfigLine[], revision: string, 
   const lines = run.automodfw ? withKernelFolders(asked, its.rootfs) : asked;
   const draft = withHostSources(lines, written, its.sources);
   return run.network.kind === 'netns' ? { ...draft, entries: withResolvConf(draft.entries, run.resolvConf) } : draft;
+}
+
+/** Undefined: the revision has no rules, or none that can be followed. */
+function deviceFolder(
+  { deviceRules }: MountRecord,
+  entries: readonly LxcEntry[],
+  { container, prepareDevices }: RunSettings,
+  log: Logger,
+): string | undefined {
+  if (deviceRules === undefined) return undefined;
+  const against = devFolderProblem(entries);
+  if (against === undefined) return prepareDevices(container, deviceRules, devBytes(entries));
+  log.warn(`${container}: mdev.json makes no device nodes: it ${against}`);
+  return undefined;
 }

@@ -8,6 +8,7 @@ import { createCgroupMoves } from './cgroup-moves.ts';
 import { cgroupSupportOnce } from './cgroup-tree.ts';
 import { closeLxcFolder } from './closed-folders.ts';
 import { closeConsoleFolder, openConsoleFolder } from './console-folder.ts';
+import { createContainerDevices } from './container-devices.ts';
 import { createContainerMounts, mountedTargets } from './container-mounts.ts';
 import { createContainerRuns } from './container-runs.ts';
 import { createContainerSockets } from './container-sockets.ts';
@@ -88,6 +89,7 @@ export function startLxcService(options: LxcServiceOptions): () => void {
     log,
     exited(container, exit) {
       tails.finish(container);
+      devices.finish(container);
       channel.publish(lxcContract, 'containerExited', { container, ...exit });
     },
   });
@@ -96,6 +98,11 @@ export function startLxcService(options: LxcServiceOptions): () => void {
     readerGid,
     log,
     filesOf: (container) => (capture ? (records.read(container)?.logFiles ?? []) : []),
+  });
+  const devices = createContainerDevices({
+    places,
+    log,
+    rulesOf: (container) => records.read(container)?.deviceRules,
   });
   const ownEntries = (container: string): readonly LxcEntry[] => {
     const mounted = records.read(container);
@@ -118,6 +125,7 @@ export function startLxcService(options: LxcServiceOptions): () => void {
     logUid: readerGid,
     written,
     resolvConf: () => resolvConf.place(),
+    prepareDevices: devices.prepare,
     tracesLxc: options.tracesLxc,
     networks,
     pidOf: (container: string) => runs.running(container)?.pid,
@@ -134,6 +142,7 @@ export function startLxcService(options: LxcServiceOptions): () => void {
       mounts,
       runs,
       tails,
+      devices,
       modules: createKernelModules(modules),
       hooks,
       sockets,
@@ -165,6 +174,7 @@ export function startLxcService(options: LxcServiceOptions): () => void {
   return () => {
     hooks.close();
     resolvConf.close();
+    devices.close();
     // Containers that are mounted still write on their consoles, and their monitors have a network.
     if (mountsBelow(readMountTable(), lxcPath(places)).some(({ target }) => !isOwnFolder(places, target))) return;
     closeConsoleFolder(places);
@@ -177,6 +187,14 @@ export function startLxcService(options: LxcServiceOptions): () => void {
       await sockets.open(container);
     } catch (error) {
       log.error(`${container} is served by nobody until it is started again: no sockets: ${String(error)}`);
+    }
+  }
+
+  function resumeDevices(container: string): void {
+    try {
+      devices.resume(container);
+    } catch (error) {
+      log.error(`${container} sees no devices come and go until it is started again: ${String(error)}`);
     }
   }
 
@@ -204,6 +222,7 @@ export function startLxcService(options: LxcServiceOptions): () => void {
     const running = runs.running(container);
     if (running !== undefined) {
       tails.follow(container, running);
+      resumeDevices(container);
       await openSockets(container);
     }
     const last = running === undefined ? runs.lastExit(container) : undefined;

@@ -235,6 +235,7 @@ function mountParams(plan: ContainerPlan, revision: string) {
     disks: [...plan.storage.disks],
     exports: [...plan.storage.exports],
     logFiles: [...plan.logFiles],
+    ...(plan.deviceRules === undefined ? {} : { deviceRules: [...plan.deviceRules] }),
   };
 }
 

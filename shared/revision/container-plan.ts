@@ -9,6 +9,7 @@ import { ownedConflicts } from '../lxc-config/owned-keys.ts';
 import { type LxcEntry, type LxcProblem, parseLxcConfig } from '../lxc-config/parse.ts';
 import type { ReadObject } from './config-budget.ts';
 import type { Device } from './device-document.ts';
+import { planDevices } from './device-plan.ts';
 import { missingKeys, readDocument } from './document.ts';
 import { planDrivers } from './driver-plan.ts';
 import { logWarnings, planLogFiles } from './log-plan.ts';
@@ -88,6 +89,7 @@ export function planContainer(
   const baked = lxc.entries.filter(({ key }) => key.startsWith('lxc.net.'));
   const { plan: network, places, problems: networkProblems } = planNetwork(name, run.network, device, baked);
   const drivers = planDrivers(name, run.drivers, known);
+  const devices = planDevices(name, state, lxc.entries);
   const hostname = run.network?.hostname ?? utsName(lxc.entries) ?? hostnameOf(name);
   const owner = { container: name, rootVolume: root && withoutVerity(root), volumes, network: network.mode, hostname };
   const read = {
@@ -105,7 +107,7 @@ export function planContainer(
       ...networkProblems,
       ...drivers.problems,
     ],
-    warnings: [...warningsOf(name, run), ...storage.warnings, ...drivers.warnings],
+    warnings: [...warningsOf(name, run), ...storage.warnings, ...drivers.warnings, ...devices.warnings],
     ignored,
   };
   if (group === undefined || root === undefined) return { ...read, plan: undefined };
@@ -120,6 +122,7 @@ export function planContainer(
     storage: storage.plan,
     hostname,
     drivers: drivers.plan,
+    deviceRules: devices.rules,
     devLog: run['dev-log'],
     automodfw: run.automodfw !== false && run.automodfw !== 'no',
     logFiles: planLogFiles(run.logs ?? []),
@@ -211,7 +214,12 @@ function configProblem({ code, source, line, reason }: ConfigProblem): Problem {
 function warningsOf(name: string, run: RunDocument): readonly Problem[] {
   const path = `${name}/run.json`;
   const recovery = recoveryWarnings(`${path}.auto_recovery`, run.auto_recovery);
-  const others = [...levelWarnings(path, run), ...recovery, ...logWarnings(path, run.logs ?? [])];
+  const others = [
+    ...levelWarnings(path, run),
+    ...remountWarnings(path, run),
+    ...recovery,
+    ...logWarnings(path, run.logs ?? []),
+  ];
   if (run.name === undefined || run.name === name) return others;
   const message = `is '${run.name}'; the container is named by its folder, '${name}'`;
   return [{ path: `${path}.name`, code: 'NAME_DIFFERS', message }, ...others];
@@ -221,4 +229,10 @@ function levelWarnings(path: string, { group, runlevel }: RunDocument): readonly
   if (group !== undefined || runlevel === undefined || isRunlevel(runlevel)) return [];
   const message = `is ${shown(runlevel)}, which is none and counts for nothing; write the container's group as 'group'`;
   return [{ path: `${path}.runlevel`, code: 'NOT_SUPPORTED', message }];
+}
+
+function remountWarnings(path: string, { remount }: RunDocument): readonly Problem[] {
+  if (remount === undefined) return [];
+  const message = 'is not followed; write the options into the lxc.mount.entry lines of its LXC configuration';
+  return [{ path: `${path}.remount`, code: 'NOT_SUPPORTED', message }];
 }

@@ -95,6 +95,8 @@ export interface ContainerPlan {
   readonly storage: StoragePlan;
   readonly hostname: string;
   readonly drivers: DriverNeeds;
+  /** By which it gets device nodes (device-rule.ts); undefined: LXC's few. */
+  readonly deviceRules: readonly string[] | undefined;
   /** Whether its /dev/log leads to the log service; undefined: as PV_LOG_AUTO_DEVLOG says. */
   readonly devLog: boolean | undefined;
   /** Whether it finds firmware and modules of the host's kernel in its /lib. */

@@ -3,6 +3,7 @@ import { collectClaims } from './address-claims.ts';
 import { configBudget, type ReadObject } from './config-budget.ts';
 import { type NamedRun, planContainer, readRun } from './container-plan.ts';
 import { type Device, readDevice } from './device-document.ts';
+import { MDEV_FILE } from './device-plan.ts';
 import { readDocument } from './document.ts';
 import { driverNames } from './driver-modules.ts';
 import { readDrivers } from './drivers-document.ts';
@@ -104,7 +105,7 @@ function uninterpreted({ documents, objects }: StateDocument, runs: readonly Nam
   const used = new Set(KNOWN_DOCUMENTS);
   for (const { name, run } of runs) {
     const files = [run?.config ?? 'lxc.container.conf', run?.['root-volume'] ?? '', ...(run?.volumes ?? [])];
-    for (const file of ['run.json', ...files]) used.add(`${name}/${file.replace(/^dm:/, '')}`);
+    for (const file of ['run.json', MDEV_FILE, ...files]) used.add(`${name}/${file.replace(/^dm:/, '')}`);
   }
   return [...objects.keys(), ...documents.keys()].filter(
     (path) => !used.has(path) && !/^(?:_config|_sigs|bsp)\//.test(path),

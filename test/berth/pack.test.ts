@@ -98,10 +98,11 @@ describe('berth pack into a storage', () => {
     assert.equal(sha256(join(source, 'containers/one/root.squashfs')), sha256(image));
   });
 
-  it('packs a rootfs/ folder, a configuration overlay and src.json as they are', async () => {
+  it('packs a rootfs/ folder, a configuration overlay, mdev.json and src.json as they are', async () => {
     const source = scratch.write('folder', {
       'containers/one/rootfs/etc/name': 'one\n',
       'containers/one/config/etc/name': 'other\n',
+      'containers/one/mdev.json': { rules: ['.* 0:0 666'] },
       'containers/one/src.json': { '#spec': 'service-manifest-src@1' },
     });
     const ran = await pack(source, '-o', out('folder-out'), '--revision', 'locals/mine');
@@ -110,6 +111,7 @@ describe('berth pack into a storage', () => {
     const root = join(trail, 'one/root.squashfs');
     assert.equal(execFileSync('unsquashfs', ['-cat', root, 'etc/name'], { encoding: 'utf8' }), 'one\n');
     assert.equal(readFileSync(join(trail, '_config/one/etc/name'), 'utf8'), 'other\n');
+    assert.deepEqual(json(join(trail, '.pvr/json'))['one/mdev.json'], { rules: ['.* 0:0 666'] });
     assert.deepEqual(json(join(trail, '.pvr/json'))['one/src.json'], { '#spec': 'service-manifest-src@1' });
     assert.deepEqual(json(join(out('folder-out'), 'boot/current.json')), { revision: 'locals/mine' });
     assert.equal(existsSync(join(trail, '.pv/progress')), false);

@@ -27,6 +27,7 @@ describe('revision.parseState', () => {
       },
       hostname: 'b',
       drivers: { required: [], optional: [], manual: [] },
+      deviceRules: undefined,
       devLog: undefined,
       automodfw: true,
       logFiles: [

@@ -52,6 +52,7 @@ const planOf = (name: string, interfaces: readonly PoolInterface[]): ContainerPl
   drivers: { required: [], optional: [], manual: [] },
   devLog: true,
   automodfw: true,
+  deviceRules: undefined,
   logFiles: [],
   network: { mode: 'pool', interfaces },
   autoRecovery: undefined,

@@ -22,6 +22,7 @@ const plan: ContainerPlan = {
   automodfw: true,
   drivers: { required: [], optional: [], manual: [] },
   network: { mode: 'none' },
+  deviceRules: undefined,
   logFiles: [],
   autoRecovery: undefined,
 };
