@@ -86,19 +86,27 @@ export function transition(state: Status, event: ContainerEvent): Transition | u
 
 export type ControlAction = 'start' | 'stop' | 'restart';
 
-/** Statuses from which a user may ask for the action; everything else is answered with NOT_ALLOWED. */
+/** Statuses that the action changes. */
 export const ALLOWED_FROM: Readonly<Record<ControlAction, readonly Status[]>> = {
   start: ['STOPPED', 'RECOVERING'],
   stop: ['INSTALLED', 'MOUNTED', 'BLOCKED', 'STARTING', 'STARTED', 'READY', 'RECOVERING'],
   restart: ['MOUNTED', 'BLOCKED', 'STARTING', 'STARTED', 'READY', 'RECOVERING', 'STOPPED'],
 };
 
+/**
+ * Statuses in which the container is, or comes to, what is asked for already: accepted as well, so that who asks need not look first.
+ * What neither these nor those have is answered with NOT_ALLOWED.
+ */
+export const FULFILLED_IN: Readonly<Record<ControlAction, readonly Status[]>> = {
+  start: ['STARTING', 'STARTED', 'READY'],
+  stop: ['STOPPING', 'STOPPED'],
+  restart: [],
+};
+
 /** Why an action is refused, for people. */
 export function refusal(action: ControlAction, status: Status): string {
   if (status === 'STOPPING') return `it is being stopped; ask again when it is STOPPED`;
-  if (action === 'start' && status === 'INSTALLED') return 'its start is under way or waits for its group’s turn';
-  if (action === 'start' && status === 'MOUNTED') return 'it is mounted already; ask for "restart" to mount it anew';
-  if (action === 'start') return 'it runs already; ask for "restart" to run it anew';
-  if (action === 'stop') return 'it is stopped already';
-  return 'it was not started yet; its group’s turn has not come';
+  if (action === 'restart') return 'it was not started yet; its group’s turn has not come';
+  if (status === 'MOUNTED') return 'it is mounted already; ask for "restart" to mount it anew';
+  return 'its start is under way or waits for its group’s turn';
 }

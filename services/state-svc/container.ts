@@ -5,8 +5,9 @@ import type { HealthReason } from '../../shared/schema/health.ts';
 import { adopt } from './container-adoption.ts';
 import { type ContainerCore, type CoreContext, createCore, type Exhausted, type ExitEvent } from './container-core.ts';
 import { begin, exited, stop } from './container-life.ts';
-import { ALLOWED_FROM, type ControlAction, refusal } from './container-status.ts';
+import { ALLOWED_FROM, type ControlAction, FULFILLED_IN, refusal } from './container-status.ts';
 import type { Member } from './group-status.ts';
+import type { Intent } from './intent-store.ts';
 import { containerRow } from './rows.ts';
 import type { Actual, Run, Standing } from './standing.ts';
 
@@ -193,15 +194,22 @@ async function control(core: ContainerCore, action: ControlAction, notYet: strin
   if (plan.restartPolicy === 'system') return { kind: 'system' };
   if (record.closing) return { kind: 'notAllowed', status, reason: 'everything is being stopped' };
   if (action !== 'stop' && notYet !== undefined) return { kind: 'notAllowed', status, reason: notYet };
-  if (!ALLOWED_FROM[action].includes(status)) return { kind: 'notAllowed', status, reason: refusal(action, status) };
-  core.context.log.info(`container ${plan.name}: the user asked for ${action}`);
+  const isFulfilled = FULFILLED_IN[action].includes(status);
+  if (!isFulfilled && !ALLOWED_FROM[action].includes(status)) {
+    return { kind: 'notAllowed', status, reason: refusal(action, status) };
+  }
+  core.context.log.info(`container ${plan.name}: the user asked for ${action}, in status ${status}`);
+  if (isFulfilled) {
+    if (action === 'stop') await staysStopped(core);
+    return { kind: 'accepted' };
+  }
   const replacesPid = action === 'restart' ? (record.run?.pid ?? 0) : 0;
   // The new status does not wait for the disk: a second request must meet it. A stop does: an init that was told to end looks, to a
   // state-svc that does not know of the order, as if it had ended by itself. A start waits before its init runs: what is mounted for a
   // container that the user stopped looks like the rest of that stop, and is taken away.
   const written =
     action === 'stop'
-      ? core.remember({ userStopped: true, pendingStart: null, recoveryDelayMs: null })
+      ? core.remember(USER_STOPPED)
       : core.remember({
           userStopped: false,
           pendingStart: { replacesPid },
@@ -213,10 +221,21 @@ async function control(core: ContainerCore, action: ControlAction, notYet: strin
     begin(core, 'user', written);
   } else {
     core.enqueue(() => written);
-    stop(core, () => (action === 'restart' ? begin(core, 'user') : undefined));
+    // A stop that came since the restart has the last word.
+    stop(core, () => (action === 'restart' && !core.intent().userStopped ? begin(core, 'user') : undefined));
   }
   await written;
   return { kind: 'accepted' };
+}
+
+const USER_STOPPED: Partial<Intent> = { userStopped: true, pendingStart: null, recoveryDelayMs: null };
+
+/** It is down, or on its way there, perhaps of itself or for a restart: from now on nobody but the user starts it. */
+async function staysStopped(core: ContainerCore): Promise<void> {
+  core.record.lacksNetwork = false;
+  const written = core.remember(USER_STOPPED);
+  core.context.changed();
+  await written;
 }
 
 const SIGNALS_FROM: readonly Status[] = ['STARTING', 'STARTED', 'READY'];

@@ -5,6 +5,8 @@ import {
   ALLOWED_FROM,
   CONTAINER_EVENTS,
   type ContainerEvent,
+  type ControlAction,
+  FULFILLED_IN,
   TRANSITIONS,
   transition,
 } from '../../services/state-svc/container-status.ts';
@@ -69,5 +71,13 @@ describe('container status', () => {
       assert.equal(ALLOWED_FROM.stop.includes(status), transition(status, 'stop') !== undefined, status);
       assert.equal(ALLOWED_FROM.start.includes(status), transition(status, 'begin') !== undefined, status);
     }
+  });
+
+  it('takes a stop in each status, and a start in each that one leads to or comes from', () => {
+    const taken = (action: ControlAction) =>
+      STATUSES.filter((status) => ALLOWED_FROM[action].includes(status) !== FULFILLED_IN[action].includes(status));
+    assert.deepEqual(taken('stop'), STATUSES);
+    const refused = STATUSES.filter((status) => !taken('start').includes(status));
+    assert.deepEqual(refused, ['INSTALLED', 'MOUNTED', 'BLOCKED', 'STOPPING']);
   });
 });

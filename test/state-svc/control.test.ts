@@ -69,7 +69,7 @@ describe('controlContainer', () => {
     assert.deepEqual(JSON.parse(written).web.pendingStart, { replacesPid: pid });
   });
 
-  it('refuses unknown containers, restart policy system, and states that do not allow it', async () => {
+  it('refuses unknown containers and restart policy system, and takes what is so already', async () => {
     const it = await open({ web: APP, base: { group: 'root' } });
     await it.boot();
     await it.untilStatus('web', 'STARTED');
@@ -79,12 +79,39 @@ describe('controlContainer', () => {
     };
     assert.equal(await code('nobody', 'start'), 'CONTAINER_NOT_FOUND');
     assert.equal(await code('base', 'stop'), 'POLICY_SYSTEM');
-    assert.equal(await code('web', 'start'), 'NOT_ALLOWED');
+    assert.equal(await code('web', 'start'), 'ok');
     await it.state.controlContainer({ container: 'web', action: 'stop' });
     await it.untilStatus('web', 'STOPPED');
-    assert.equal(await code('web', 'stop'), 'NOT_ALLOWED');
+    assert.equal(await code('web', 'stop'), 'ok');
     assert.equal(await code('web', 'restart'), 'ok');
     await it.untilStatus('web', 'STARTED');
+  });
+
+  it('keeps down what is stopped in the middle of its restart', async () => {
+    const it = await open({ web: APP });
+    await it.boot();
+    await it.untilStatus('web', 'STARTED');
+    const release = it.world.hold('lxc.stop');
+    await it.state.controlContainer({ container: 'web', action: 'restart' });
+    await it.until(() => it.world.calls.includes('lxc.stop web'));
+    assert.ok((await it.state.controlContainer({ container: 'web', action: 'stop' })).ok);
+    release();
+    assert.equal((await it.untilStatus('web', 'STOPPED')).user_stopped, 'true');
+    await (await it.boot()).settled;
+    assert.equal((await it.rows()).web?.status, 'STOPPED');
+    assert.deepEqual(callsOf(it, 'web').filter((call) => call === 'lxc.start').length, 1);
+  });
+
+  it('keeps down, over a reboot as well, what had ended of itself and is stopped then', async () => {
+    const it = await open({ web: { ...APP, auto_recovery: { policy: 'no' } } });
+    await it.boot();
+    await it.untilStatus('web', 'STARTED');
+    it.world.exit('web', { kind: 'code', code: 0 });
+    assert.equal((await it.untilStatus('web', 'STOPPED')).user_stopped, 'false');
+    assert.ok((await it.state.controlContainer({ container: 'web', action: 'stop' })).ok);
+    assert.equal((await it.rows()).web?.user_stopped, 'true');
+    await (await it.boot({ cut: true })).settled;
+    assert.equal((await it.rows()).web?.status, 'STOPPED');
   });
 
   it('does not let one container’s stop delay another request', async () => {

@@ -60,6 +60,21 @@ describe('pools that come late', () => {
     it.clock.advance(5_000);
     await it.untilStatus('web', 'STARTED');
   });
+
+  it('do not start a container that the user has stopped meanwhile', async () => {
+    const it = await open({ web: { ...APP, ...POOLED }, b: { ...APP, ...POOLED } });
+    it.world.troubles
+      .set('ipam.configure 1', 'refuse')
+      .set('ipam.allocate web', 'refuse')
+      .set('ipam.allocate b', 'refuse');
+    await it.boot();
+    for (const name of ['web', 'b']) await it.untilStatus(name, 'STOPPED');
+    assert.ok((await it.state.controlContainer({ container: 'web', action: 'stop' })).ok);
+    it.world.troubles.clear();
+    it.clock.advance(5_000);
+    await it.untilStatus('b', 'STARTED');
+    assert.deepEqual([(await it.rows()).web?.status, it.history.get('web')?.at(-1)], ['STOPPED', 'STOPPED']);
+  });
 });
 
 describe('pools that fit no message', () => {
