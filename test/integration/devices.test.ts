@@ -5,7 +5,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, describe, it } from 'node:test';
 import { eventually } from '../kit/eventually.ts';
-import { openTree, PATIENCE_MS, packExample, type Tree } from '../kit/tree.ts';
+import { attached, openTree, PATIENCE_MS, packExample, type Tree } from '../kit/tree.ts';
 
 const FIRST = "#!/bin/sh\ntrap 'exit 0' TERM PWR\n/bin/busybox stat -c '%n %F %a' /dev/loop-control >/seen\n";
 const STAY = 'while :; do /bin/busybox sleep 1; done\n';
@@ -37,8 +37,7 @@ describe('device nodes', () => {
 
   it('are there when the init of a container with rules begins; a rule that cannot be read is warned of', async () => {
     const said = await eventually('what it says', PATIENCE_MS, () => {
-      const seen = ['lxc-attach', '-P', `${tree.rundir}/lxc`, '-n', 'lab', '--', '/bin/busybox', 'cat', '/seen'];
-      const { stdout } = tree.inside(seen);
+      const { stdout } = tree.inside(attached(tree, 'lab', ['/bin/busybox', 'cat', '/seen']));
       return stdout.includes('\n') ? stdout : undefined;
     });
     assert.equal(said, '/dev/loop-control character special file 666\n');
