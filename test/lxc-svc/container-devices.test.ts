@@ -10,8 +10,10 @@ import {
   readdirSync,
   readFileSync,
   statSync,
+  writeFileSync,
 } from 'node:fs';
 import { join } from 'node:path';
+import process from 'node:process';
 import { after, afterEach, before, describe, it } from 'node:test';
 import koffi from 'koffi';
 import { readDevices } from '../../services/lxc-svc/device-table.ts';
@@ -31,6 +33,8 @@ const LOOP_CTL_ADD = 0x4c80;
 const LOOP_CTL_REMOVE = 0x4c81;
 /** linux/netlink.h, as /proc/net/netlink has it. */
 const UEVENTS = '15';
+/** Of some hundred bytes each, and the queue takes 2 MiB. */
+const FLOOD = 10_000;
 const HOST = '/run/berth-host-folder';
 
 let rig: Rig;
@@ -153,6 +157,25 @@ describe('device nodes of a container', () => {
       await goes(`${dev}/disks/${name}`);
     }
     await end(rig, 'plug');
+  });
+
+  it('are all there also where the kernel had more to say than there was room for', async () => {
+    makeContainer('flood', 'deaf');
+    const dev = await start('flood', ['.* 0:0 666']);
+    const gone = pluggedIn();
+    await comes(`${dev}/${gone.name}`);
+    process.kill(rig.pid(), 'SIGSTOP');
+    let device: Plug;
+    try {
+      for (let count = 0; count < FLOOD; count += 1) writeFileSync('/sys/dev/char/1:7/uevent', 'change');
+      gone.unplug();
+      device = pluggedIn();
+    } finally {
+      process.kill(rig.pid(), 'SIGCONT');
+    }
+    await comes(`${dev}/${device.name}`);
+    await goes(`${dev}/${gone.name}`);
+    await end(rig, 'flood');
   });
 
   it('lead nowhere else by links that it makes in its /dev', async () => {
