@@ -219,7 +219,7 @@ export const stateContract = defineContract({
       idempotent: false,
       deadlineMs: 10_000,
     },
-    /** Removes what neither runs, is tried, nor is needed for a rollback. */
+    /** Removes what neither runs, is tried, nor is needed for a rollback, and objects that no revision has, also those that came just now. */
     collectGarbage: {
       callers: ['ctl-svc'],
       params: z.strictObject({}),

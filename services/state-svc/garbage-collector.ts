@@ -27,8 +27,10 @@ export interface GarbageContext {
 }
 
 export interface GarbageCollector {
-  /** Answers the bytes that are free because of it. Rejects when the storage cannot be read. */
+  /** On command: whatever no revision has. Answers the bytes that are free because of it. Rejects when the storage cannot be read. */
   collect(): Promise<number>;
+  /** The same, and leaves objects that came lately: room is made for the others of the same revision, which is put after all of them. */
+  collectOld(): Promise<number>;
   /** From now on it looks by itself how much of the storage is free. */
   watch(): void;
   close(): void;
@@ -48,9 +50,10 @@ export function createGarbageCollector(context: GarbageContext): GarbageCollecto
       return 0;
     });
 
-  const collectNow = async (): Promise<number> => {
+  const collectNow = async (takesFreshObjects: boolean): Promise<number> => {
     const { keepFactory, deferMs } = context.settings();
-    const rules: GarbageRules = { needed: context.needed(), keepFactory, deferMs, nowMs: clock.nowMs() };
+    const needed = context.needed();
+    const rules: GarbageRules = { needed, keepFactory, deferMs, nowMs: clock.nowMs(), takesFreshObjects };
     let bytes = 0;
     for (const name of garbageSteps(await storedSteps(desk.steps), rules)) {
       // An update to it may have been asked for while the others were removed.
@@ -87,12 +90,12 @@ export function createGarbageCollector(context: GarbageContext): GarbageCollecto
     }
     return bytes;
   };
-  const collect = (): Promise<number> => desk.inTurn(collectNow);
+  const collectOld = (): Promise<number> => desk.inTurn(() => collectNow(false));
 
   const look = async (): Promise<void> => {
     const { thresholdPercent } = context.settings();
     try {
-      if (thresholdPercent > 0 && (await room.availablePercent()) < thresholdPercent) await collect();
+      if (thresholdPercent > 0 && (await room.availablePercent()) < thresholdPercent) await collectOld();
     } catch (error) {
       log.warn(`garbage cannot be collected: ${String(error)}`);
     }
@@ -100,7 +103,8 @@ export function createGarbageCollector(context: GarbageContext): GarbageCollecto
   };
 
   return {
-    collect,
+    collect: () => desk.inTurn(() => collectNow(true)),
+    collectOld,
     watch() {
       if (isClosed) return;
       cancel = clock.after(LOOK_MS, () => void look());

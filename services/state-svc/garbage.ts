@@ -18,9 +18,11 @@ export interface GarbageRules {
   /** That run, are tried, or are what to roll back to. */
   readonly needed: ReadonlySet<string>;
   readonly keepFactory: boolean;
-  /** What came within the last `deferMs` is for a revision that comes as well. */
+  /** A revision that came within the last `deferMs` is about to be run, an object for a revision that comes as well. */
   readonly deferMs: number;
   readonly nowMs: number;
+  /** Objects that no revision has go however lately they came. */
+  readonly takesFreshObjects: boolean;
 }
 
 const FACTORY = '0';
@@ -45,6 +47,7 @@ export function garbageObjects(
   rules: GarbageRules,
 ): readonly string[] {
   return objects
-    .filter(({ sha256, links, modifiedMs }) => links === 1 && !expected.has(sha256) && !isRecent(modifiedMs, rules))
+    .filter(({ sha256, links }) => links === 1 && !expected.has(sha256))
+    .filter(({ modifiedMs }) => rules.takesFreshObjects || !isRecent(modifiedMs, rules))
     .map(({ sha256 }) => sha256);
 }

@@ -20,7 +20,7 @@ export function openGarbage({ storage, reservedPercent, ...context }: OpenGarbag
   return {
     ...collector,
     makeRoom: () =>
-      collector.collect().then(
+      collector.collectOld().then(
         () => undefined,
         (error: unknown) => context.log.warn(`no room could be made: ${String(error)}`),
       ),

@@ -231,7 +231,7 @@ export const KEYS = {
   PV_STORAGE_GC_THRESHOLD_DEFERTIME: key(count, '600', {
     alias: 'storage.gc.threshold.defertime',
     userMeta: true,
-    job: 'seconds for which an object or a revision that has just come is no garbage',
+    job: 'seconds for which a revision that has just come is no garbage, and an object, unless garbage is collected on command',
   }),
   PV_STORAGE_GC_THRESHOLD: key(percent, '0', {
     alias: 'storage.gc.threshold',

@@ -1,6 +1,6 @@
 // Garbage that is collected by itself because too little of the storage is free: looked at by the clock, which the test holds.
 import assert from 'node:assert/strict';
-import { existsSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, mkdtempSync, rmSync, utimesSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, it } from 'node:test';
@@ -23,6 +23,7 @@ describe('the garbage threshold', () => {
   let collector: GarbageCollector;
   let availablePercent: () => Promise<number>;
   let thresholdPercent: number;
+  let deferMs: number;
   let looks: number;
   let warnings: string[];
   /** Revisions and objects that cannot be removed. */
@@ -36,7 +37,7 @@ describe('the garbage threshold', () => {
     for (const name of ['0', 'locals/left']) await writeRevision(storage, name, stateOf({ a: {} }, {}));
     writeFileSync(garbage(), 'nobody has it');
     clock = createTestClock();
-    [looks, warnings, thresholdPercent] = [0, [], 20];
+    [looks, warnings, thresholdPercent, deferMs] = [0, [], 20, 0];
     availablePercent = async () => 20;
     const log: Logger = { ...silentLogger, warn: (message) => void warnings.push(message) };
     stuck = new Set();
@@ -61,7 +62,7 @@ describe('the garbage threshold', () => {
       clock,
       log,
       needed: () => new Set(['0']),
-      settings: () => ({ keepFactory: false, deferMs: 0, thresholdPercent }),
+      settings: () => ({ keepFactory: false, deferMs, thresholdPercent }),
       room: {
         availableBytes: async () => 0,
         availablePercent: async () => {
@@ -100,6 +101,16 @@ describe('the garbage threshold', () => {
       existsSync(join(storage, 'objects', sha256('root of a'))),
       'an object of a revision that stays, and is not checked out, is gone',
     );
+  });
+
+  it('leaves what came lately, which a command does not', async () => {
+    [deferMs, availablePercent] = [600_000, async () => 0];
+    utimesSync(garbage(), clock.nowMs() / 1000, clock.nowMs() / 1000);
+    collector.watch();
+    await look();
+    assert.ok(existsSync(garbage()));
+    assert.ok(await collector.collect());
+    assert.ok(!existsSync(garbage()));
   });
 
   it('collects nothing at 0, and counts from the next look on when it is changed', async () => {

@@ -58,11 +58,37 @@ describe('garbage', () => {
     assert.equal(await reclaimed(it), 0);
   });
 
-  it('is no object that has just come: its revision is on its way', async () => {
+  it('is on command an object that has just come as well, unless a revision names it that came just now', async () => {
     const it = await open();
-    const path = join(it.storage, 'objects', sha256('fresh'));
-    writeFileSync(path, 'fresh');
-    age(it, path, GARBAGE_DEFER_MS - 1000);
+    await writeRevision(it.storage, 'locals/new', stateOf({ a: APP, b: APP }, {}));
+    const [fresh = '', named = ''] = ['fresh', 'root of b'].map((content) =>
+      join(it.storage, 'objects', sha256(content)),
+    );
+    writeFileSync(fresh, 'fresh');
+    // Of a clock that was set back since.
+    for (const path of [fresh, named]) age(it, path, -1000);
+    age(it, join(it.storage, 'trails/locals/new/.pvr/json'), 1000);
+    assert.equal(await reclaimed(it), 5);
+    assert.deepEqual([existsSync(fresh), existsSync(named)], [false, true]);
+  });
+
+  it('is no object that has just come, where room is made for an upload: it is of the same revision', async () => {
+    const it = await open();
+    const [fresh = '', old = ''] = ['fresh', 'old'].map((content) => join(it.storage, 'objects', sha256(content)));
+    for (const path of [fresh, old]) writeFileSync(path, path);
+    age(it, fresh, GARBAGE_DEFER_MS - 1000);
+    age(it, old, GARBAGE_DEFER_MS);
+    const began = await it.state.beginUpload({ id: uploadId(), sha256: sha256('huge'), bytes: 2 ** 50 });
+    assert.equal(!began.ok && began.error.code, 'NO_SPACE');
+    assert.deepEqual([existsSync(fresh), existsSync(old)], [true, false]);
+  });
+
+  it('is no object that an upload is to bring, whether it is there or not', async () => {
+    const it = await open();
+    const path = join(it.storage, 'objects', sha256('coming'));
+    const began = await it.state.beginUpload({ id: uploadId(), sha256: sha256('coming'), bytes: 6 });
+    assert.ok(began.ok);
+    writeFileSync(path, 'coming');
     assert.equal(await reclaimed(it), 0);
     assert.ok(existsSync(path));
   });
@@ -143,6 +169,7 @@ describe('garbage', () => {
       keepFactory: fc.boolean(),
       deferMs: fc.nat(1000),
       nowMs: fc.nat(2000),
+      takesFreshObjects: fc.boolean(),
     });
     fc.assert(
       fc.property(fc.uniqueArray(step, { selector: (each) => each.name }), rules, (steps, rule) => {
