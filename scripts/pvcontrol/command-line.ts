@@ -1,5 +1,6 @@
 // What was asked for, from the command line and the table of commands. Pure; says what it expected where it does not understand.
 import { parseArgs } from 'node:util';
+import { firstWordOf, secondWordOf } from './synonyms.ts';
 
 export type Format = 'json' | 'table' | 'auto';
 
@@ -31,6 +32,11 @@ export interface CommandLine<C extends CommandWords> {
   /** `auto`: a table on a terminal, the API's JSON elsewhere. */
   readonly format: Format;
   readonly follow: boolean;
+  /** The commit message of a revision that comes. */
+  readonly message: string | undefined;
+  /** The file that gets what is printed. */
+  readonly output: string | undefined;
+  readonly verbose: boolean;
 }
 
 /** `message` is for people and complete. */
@@ -39,13 +45,21 @@ export type ParsedCommandLine<C extends CommandWords> =
   | { readonly kind: 'help' }
   | { readonly kind: 'wrong'; readonly message: string };
 
-const OPTIONS = {
+const EVERYWHERE = {
   socket: { type: 'string', short: 's' },
+  message: { type: 'string', short: 'm' },
   json: { type: 'boolean' },
   table: { type: 'boolean' },
-  follow: { type: 'boolean', short: 'f' },
   help: { type: 'boolean', short: 'h' },
 } as const;
+/** Pantavisor's client has -f before the command only, where it takes a file. */
+const BEFORE = {
+  ...EVERYWHERE,
+  output: { type: 'string', short: 'f' },
+  verbose: { type: 'boolean', short: 'v' },
+  follow: { type: 'boolean' },
+} as const;
+const AFTER = { ...EVERYWHERE, follow: { type: 'boolean', short: 'f' } } as const;
 
 /** No option starts with a digit: such a word is a number, or so many bytes of standard input. */
 const NEGATIVE = /^-(?=\d)/;
@@ -67,7 +81,7 @@ export function parseCommandLine<C extends CommandWords>(
   const options = parseOptions(argv.map((word) => word.replace(NEGATIVE, `${MARK}-`)));
   if (typeof options === 'string') return { kind: 'wrong', message: options };
   const { values } = options;
-  const socket = values.socket?.replace(MARKED, '');
+  const [socket, message, output] = [values.socket, values.message, values.output].map(unmarked);
   const positionals = options.positionals.map((word) => word.replace(MARKED, ''));
   if (socket === '') return { kind: 'wrong', message: '-s takes the path of a socket, it got an empty one' };
   if (values.help === true || positionals[0] === 'help') return { kind: 'help' };
@@ -83,29 +97,49 @@ export function parseCommandLine<C extends CommandWords>(
   const args = found.args.map((_, index) => rest[index]);
   return {
     kind: 'command',
-    line: { command: found, args, socket, format, follow: values.follow === true },
+    line: {
+      command: found,
+      args,
+      socket,
+      format,
+      follow: values.follow === true,
+      // Scripts pass on what they have: an empty one is none.
+      message: message === '' ? undefined : message,
+      output: output === '' ? undefined : output,
+      verbose: values.verbose === true,
+    },
   };
 }
 
+function unmarked(word: string | undefined): string | undefined {
+  return word?.replace(MARKED, '');
+}
+
 function parseOptions(argv: readonly string[]) {
+  const args = [...argv];
   try {
-    return parseArgs({ args: [...argv], options: OPTIONS, allowPositionals: true });
+    const { tokens } = parseArgs({ args, options: BEFORE, allowPositionals: true, strict: false, tokens: true });
+    const command = tokens.find(({ kind }) => kind === 'positional')?.index ?? args.length;
+    const before = parseArgs({ args: args.slice(0, command), options: BEFORE });
+    const after = parseArgs({ args: args.slice(command), options: AFTER, allowPositionals: true });
+    return { values: { ...before.values, ...after.values }, positionals: after.positionals };
   } catch (error) {
     // parseArgs names the option and, after a full stop, gives advice for other cases than ours.
     const [message = ''] = (error instanceof Error ? error.message : String(error)).split('. ', 1);
-    return `${message}; options are -s PATH, --json, --table, -f and --help`;
+    return `${message}; options are -s PATH, -f FILE, -m MSG, -v, --json, --table, --follow and --help`;
   }
 }
 
 /** The command, or what is wrong. */
-function findCommand<C extends CommandWords>([first, second]: readonly string[], commands: readonly C[]): C | string {
+function findCommand<C extends CommandWords>([given, second]: readonly string[], commands: readonly C[]): C | string {
   const firstWords = [...new Set(commands.map(({ words }) => words.split(' ', 1)[0] ?? ''))];
-  if (first === undefined) return `a command is missing: expected one of ${firstWords.join(', ')}`;
+  if (given === undefined) return `a command is missing: expected one of ${firstWords.join(', ')}`;
+  const first = firstWordOf(given);
   const single = commands.find(({ words }) => words === first);
   if (single !== undefined) return single;
   const family = commands.filter(({ words }) => words.startsWith(`${first} `));
   if (family.length === 0) return `unknown command '${first}': expected one of ${firstWords.join(', ')}`;
-  const member = family.find(({ words }) => words === `${first} ${second}`);
+  const member = family.find(({ words }) => words === `${first} ${secondWordOf(first, second ?? '')}`);
   if (member !== undefined) return member;
   const forms = family.map((command) => formOf(command).slice(first.length + 1));
   return `${first}: expected ${alternatives(forms)}${second === undefined ? '' : `, not '${second}'`}`;

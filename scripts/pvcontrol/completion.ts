@@ -25,12 +25,14 @@ _pvcontrol() {
   for ((index = 1; index < COMP_CWORD; index++)); do
     case \${COMP_WORDS[index]} in
     -s | --socket) socket=(-s "\${COMP_WORDS[index + 1]}"); ((index++)) ;;
+    -m | --message | --output) ((index++)) ;;
+    -f) ((\${#said[@]})) || ((index++)) ;;
     -*) ;;
     *) said+=("\${COMP_WORDS[index]}") ;;
     esac
   done
   if [[ $word == -* ]]; then
-    COMPREPLY=($(compgen -W '-s --socket --json --table -f --follow -h --help' -- "$word"))
+    COMPREPLY=($(compgen -W '-s --socket -m --message -v --verbose --output --json --table -f --follow -h --help' -- "$word"))
     return
   fi
   case \${#said[@]} in

@@ -1,8 +1,8 @@
 // Commands that act on containers and Berth's services.
 import { setTimeout as delay } from 'node:timers/promises';
-import { type Arguments, type Command, type Context, complain, conclude, tell, whichExist } from './context.ts';
+import { type Arguments, type Command, type Context, complain, conclude, hintAt, tell } from './context.ts';
 import { ask } from './control-socket.ts';
-import { type ExitCode, failureOf, printable } from './failure.ts';
+import { type ExitCode, printable } from './failure.ts';
 
 const CONTAINER = { name: 'NAME', what: 'the NAME of a container', completes: 'containers' } as const;
 const SERVICE = { name: 'NAME', what: 'the NAME of a service', completes: 'services' } as const;
@@ -10,18 +10,16 @@ const SERVICE = { name: 'NAME', what: 'the NAME of a service', completes: 'servi
 type Action = 'start' | 'stop' | 'restart';
 
 function control(action: Action) {
-  return async ({ socket }: Context, [name = '']: Arguments): Promise<ExitCode> => {
-    const answer = await ask(socket, 'PUT', `/containers/${encodeURIComponent(name)}`, { action });
-    if (answer.status !== 404) return conclude(answer);
-    return complain(`${failureOf(answer).text}: '${printable(name)}'. ${await whichExist(socket, '/containers')}`);
-  };
+  return (context: Context, [name = '']: Arguments): Promise<ExitCode> => act(context, '/containers', name, action);
 }
 
-async function controlDaemon(context: Context, name: string, action: 'start' | 'stop'): Promise<ExitCode> {
-  const answer = await ask(context.socket, 'PUT', `/daemons/${encodeURIComponent(name)}`, { action });
-  if (answer.status !== 404) return conclude(answer);
-  const there = await whichExist(context.socket, '/daemons');
-  return complain(`${failureOf(answer).text}: '${printable(name)}'. ${there}`);
+function controlDaemon(context: Context, name: string, action: 'start' | 'stop'): Promise<ExitCode> {
+  return act(context, '/daemons', name, action);
+}
+
+async function act(context: Context, list: string, name: string, action: Action): Promise<ExitCode> {
+  const answer = await ask(context.socket, 'PUT', `${list}/${encodeURIComponent(name)}`, { action });
+  return conclude(context, answer, answer.status === 404 ? await hintAt(context.socket, list, name) : '');
 }
 
 const LOOK_AGAIN_MS = 100;

@@ -8,6 +8,7 @@ export interface Context {
   readonly socket: string;
   readonly format: Format;
   readonly follow: boolean;
+  readonly message: string | undefined;
 }
 
 export type Arguments = readonly (string | undefined)[];
@@ -28,19 +29,24 @@ export function asTable({ format }: Pick<Context, 'format'>): boolean {
 
 /** Sends a request whose success says nothing. */
 export async function tell(
-  { socket }: Context,
+  context: Context,
   method: string,
   path: string,
   body?: string | object,
   patience?: Patience,
 ): Promise<ExitCode> {
-  return conclude(await ask(socket, method, path, body, patience));
+  return conclude(context, await ask(context.socket, method, path, body, patience));
 }
 
-export function conclude(answer: Answer): ExitCode {
+/** `hint`: what more people should know of a failure. Programs get what the API says, as from Pantavisor's client. */
+export function conclude({ format }: Pick<Context, 'format'>, answer: Answer, hint = ''): ExitCode {
   if (answer.status === 200) return EXIT.ok;
-  const { text, exitCode } = failureOf(answer);
-  return complain([text, ...(answer.problems ?? []).map((problem) => `  ${printable(problem)}`)].join('\n'), exitCode);
+  const { text, isTold, exitCode } = failureOf(answer);
+  const problems = (answer.problems ?? []).map((problem) => `\n  ${printable(problem)}`).join('');
+  const forPeople = format === 'table' || (format === 'auto' && process.stderr.isTTY === true);
+  if (forPeople || !isTold) return complain(`${text}${hint}${problems}`, exitCode);
+  process.stderr.write(`${answer.body}${problems}\n`);
+  return exitCode;
 }
 
 export function complain(message: string, exitCode: ExitCode = EXIT.other): ExitCode {
@@ -60,8 +66,9 @@ function nameOf(row: unknown): string | undefined {
   return typeof row.name === 'string' ? row.name : undefined;
 }
 
-/** For a 404 of something that has a name. */
-export async function whichExist(socket: string, path: string): Promise<string> {
-  const names = await namesOf(socket, path);
-  return names.length === 0 ? 'There are none.' : `There are: ${names.map(printable).join(', ')}.`;
+/** For a 404: the name that nothing has, and those that there are. */
+export async function hintAt(socket: string, list: string, name: string): Promise<string> {
+  const names = await namesOf(socket, list);
+  const there = names.length === 0 ? 'There are none.' : `There are: ${names.map(printable).join(', ')}.`;
+  return `: '${printable(name)}'. ${there}`;
 }

@@ -24,15 +24,18 @@ export interface Answer {
 /** The request got no answer. `message` names the socket and the way out. */
 export class NoAnswer extends Error {}
 
+/** Nor can one come: there is no socket. */
+export class NoSocket extends NoAnswer {}
+
 /** `asked`: the path given with -s. Throws NoAnswer when there is none. */
 export function findSocket(asked: string | undefined): string {
   if (asked !== undefined) {
     if (Buffer.byteLength(asked) <= MAX_PATH_BYTES) return asked;
-    throw new NoAnswer(`${asked}: longer than the ${MAX_PATH_BYTES} bytes a socket's path may have`);
+    throw new NoSocket(`${asked}: longer than the ${MAX_PATH_BYTES} bytes a socket's path may have`);
   }
   const found = DEFAULT_SOCKETS.find(isSocket);
   if (found !== undefined) return found;
-  throw new NoAnswer(
+  throw new NoSocket(
     `no pv-ctrl socket: looked for ${DEFAULT_SOCKETS.join(', ')}. Is Berth running? Name its socket with -s PATH`,
   );
 }
@@ -79,12 +82,12 @@ export function explain(socket: string, error: NodeJS.ErrnoException): NoAnswer 
   if (error instanceof NoAnswer) return error;
   switch (error.code) {
     case 'ENOENT':
-      return new NoAnswer(`${socket}: no such socket. Is Berth running with this path as its pv-ctrl?`);
+      return new NoSocket(`${socket}: no such socket. Is Berth running with this path as its pv-ctrl?`);
     case 'ECONNREFUSED':
       // The kernel says the same of what is no socket at all.
       return isSocket(socket)
         ? new NoAnswer(`${socket}: nobody listens there. Is Berth running?`)
-        : new NoAnswer(`${socket}: not a socket. -s takes the path of pv-ctrl`);
+        : new NoSocket(`${socket}: not a socket. -s takes the path of pv-ctrl`);
     case 'EACCES':
     case 'EPERM':
       return new NoAnswer(`${socket}: not allowed to open it. Only root may use the host's socket`);

@@ -5,7 +5,7 @@ import { ask, type Patience } from './control-socket.ts';
 import { EXIT, type ExitCode } from './failure.ts';
 
 const REVISION = { name: 'REV', what: 'the REV, the name of a revision,', completes: 'steps' } as const;
-const MESSAGE = { name: 'MSG', what: 'the MSG', optional: true } as const;
+const MESSAGE = { name: 'MSG', what: 'the MSG', optional: true, mayBeEmpty: true } as const;
 
 const DEVICE = 'The device';
 const REVISIONS = 'Revisions';
@@ -36,7 +36,8 @@ export const COMMAND_COMMANDS: readonly Command[] = [
 ];
 
 const KEY = { name: 'KEY', what: 'the KEY' } as const;
-const VALUE = { name: 'VALUE', what: 'the VALUE', mayBeEmpty: true } as const;
+/** Without it, the key is there and empty. */
+const VALUE = { name: 'VALUE', what: 'the VALUE', optional: true, mayBeEmpty: true } as const;
 
 function metadata(words: 'usrmeta' | 'devmeta', path: string, help: readonly [string, string]): readonly Command[] {
   const of = (key: string | undefined): string => `${path}/${encodeURIComponent(key ?? '')}`;
@@ -82,7 +83,7 @@ function drivers(action: 'load' | 'unload', help: string): Command {
 
 async function print(context: Context, method: string, path: string, patience?: Patience): Promise<ExitCode> {
   const answer = await ask(context.socket, method, path, undefined, patience);
-  if (answer.status !== 200) return conclude(answer);
+  if (answer.status !== 200) return conclude(context, answer);
   process.stdout.write(answer.body.endsWith('\n') ? answer.body : `${answer.body}\n`);
   return EXIT.ok;
 }

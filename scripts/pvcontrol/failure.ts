@@ -2,7 +2,7 @@
 import type { Answer } from './control-socket.ts';
 
 /** The codes of the stock client. */
-export const EXIT = { ok: 0, diskFull: 48, badChecksum: 60, badState: 70, busy: 75, other: 255 } as const;
+export const EXIT = { ok: 0, usage: 1, diskFull: 48, badChecksum: 60, badState: 70, busy: 75, other: 255 } as const;
 export type ExitCode = (typeof EXIT)[keyof typeof EXIT];
 
 /** The three texts that clients compare literally. */
@@ -14,14 +14,17 @@ const EXIT_OF_TEXT: ReadonlyMap<string, ExitCode> = new Map([
 
 export interface Failure {
   readonly text: string;
+  /** By the API, in its JSON. */
+  readonly isTold: boolean;
   readonly exitCode: ExitCode;
 }
 
 export function failureOf({ status, body }: Answer): Failure {
-  const text = errorText(body);
-  if (status === 503) return { text: text ?? 'the device is busy; try again', exitCode: EXIT.busy };
-  if (text === undefined) return { text: `unexpected answer, HTTP status ${status}`, exitCode: EXIT.other };
-  return { text, exitCode: EXIT_OF_TEXT.get(text) ?? EXIT.other };
+  const told = errorText(body);
+  const isTold = told !== undefined;
+  if (status === 503) return { text: told ?? 'the device is busy; try again', isTold, exitCode: EXIT.busy };
+  const text = told ?? `unexpected answer, HTTP status ${status}`;
+  return { text, isTold, exitCode: EXIT_OF_TEXT.get(text) ?? EXIT.other };
 }
 
 function errorText(body: string): string | undefined {

@@ -27,9 +27,9 @@ async function logs(context: Context, [name]: Arguments): Promise<ExitCode> {
   return code === 0 ? EXIT.ok : EXIT.other;
 }
 
-async function onHost({ socket }: Context, name: string | undefined): Promise<LogFiles | ExitCode> {
-  const answer = await ask(socket, 'GET', '/config');
-  if (answer.status !== 200) return conclude(answer);
+async function onHost(context: Context, name: string | undefined): Promise<LogFiles | ExitCode> {
+  const answer = await ask(context.socket, 'GET', '/config');
+  if (answer.status !== 200) return conclude(context, answer);
   const parsed = config.safeParse(JSON.parse(answer.body));
   return parsed.success
     ? logFilesOf(parsed.data['log.dir'], name)

@@ -1,7 +1,7 @@
 // `show NAME`: everything about one container on one page.
 import process from 'node:process';
 import * as z from 'zod/mini';
-import { type Arguments, asTable, type Command, type Context, complain, conclude, whichExist } from './context.ts';
+import { type Arguments, asTable, type Command, type Context, conclude, hintAt } from './context.ts';
 import { ask } from './control-socket.ts';
 import { EXIT, type ExitCode, printable } from './failure.ts';
 import { elapsed } from './quantities.ts';
@@ -50,10 +50,10 @@ type Details = z.output<typeof details>;
 
 async function show(context: Context, [name = '']: Arguments): Promise<ExitCode> {
   const answer = await ask(context.socket, 'GET', `/containers/${encodeURIComponent(name)}`);
-  if (answer.status === 404) {
-    return complain(`Container not found: '${printable(name)}'. ${await whichExist(context.socket, '/containers')}`);
+  if (answer.status !== 200) {
+    const hint = answer.status === 404 ? await hintAt(context.socket, '/containers', name) : '';
+    return conclude(context, answer, hint);
   }
-  if (answer.status !== 200) return conclude(answer);
   const parsed = details.safeParse(JSON.parse(answer.body));
   if (!asTable(context) || !parsed.success) process.stdout.write(`${answer.body}\n`);
   else process.stdout.write(page(parsed.data, Date.now()));

@@ -8,10 +8,10 @@ import { createGunzip } from 'node:zlib';
 import { REVISION_NAME_RULE, revisionName } from '../../shared/schema/names.ts';
 import { createProgressBar } from '../berth/progress-bar.ts';
 import { stdinBytes } from './command-line.ts';
-import { type Arguments, type Command, type Context, complain, conclude } from './context.ts';
+import { type Arguments, asTable, type Command, type Context, complain, conclude, tell } from './context.ts';
 import type { Answer } from './control-socket.ts';
 import { stepPath } from './device-commands.ts';
-import { EXIT, type ExitCode, printable } from './failure.ts';
+import { type ExitCode, printable } from './failure.ts';
 import { BadArchive, tarEntries } from './tar-entries.ts';
 import { EndedEarly, receive, send } from './transfer.ts';
 
@@ -34,7 +34,8 @@ function source(path: string): { readonly stream: Readable; readonly bytes: numb
   return { stream: createReadStream(path), bytes: found.isFile() ? found.size : undefined };
 }
 
-async function putFile(context: Context, path: string, target: string, name: string): Promise<ExitCode> {
+/** Answers what the device says, or how it ends where nothing could be sent. */
+async function putFile({ socket }: Context, path: string, target: string, name: string): Promise<Answer | ExitCode> {
   const bar = createProgressBar(process.stderr, 1);
   try {
     const { stream, bytes } = source(path);
@@ -42,13 +43,29 @@ async function putFile(context: Context, path: string, target: string, name: str
       if (bytes !== undefined) bar.update(name, bytes === 0 ? 1 : sent / bytes);
     };
     // Whoever writes to standard input may go on, or wait; that ends with the answer.
-    const answer = await send(context.socket, target, { stream, bytes, onSent }).finally(() => stream.destroy());
+    const answer = await send(socket, target, { stream, bytes, onSent }).finally(() => stream.destroy());
     bar.clear();
-    return conclude(answer);
+    return answer;
   } catch (error) {
     bar.clear();
     return complainOf(stdinBytes(path) === undefined ? path : 'standard input', error);
   }
+}
+
+async function putObject(context: Context, [path = '', sha = '']: Arguments): Promise<ExitCode> {
+  const answer = await putFile(context, path, `/objects/${encodeURIComponent(sha)}`, sha.slice(0, 12));
+  return typeof answer === 'number' ? answer : conclude(context, answer);
+}
+
+async function putState(context: Context, [path = '', name = '']: Arguments): Promise<ExitCode> {
+  const answer = await putFile(context, path, `/steps/${stepPath(name)}`, name);
+  return typeof answer === 'number' ? answer : await concludeStep(context, name, answer);
+}
+
+/** `answer`: of the device, to the revision. One that it has taken gets its message. */
+async function concludeStep(context: Context, name: string, answer: Answer): Promise<ExitCode> {
+  if (answer.status !== 200 || context.message === undefined) return conclude(context, answer);
+  return await tell(context, 'PUT', `/steps/${stepPath(name)}/commitmsg`, context.message);
 }
 
 function complainOf(path: string, error: unknown): ExitCode {
@@ -62,9 +79,8 @@ function complainOf(path: string, error: unknown): ExitCode {
   throw error;
 }
 
-async function getObject({ socket }: Context, [sha = '']: Arguments): Promise<ExitCode> {
-  const answer = await receive(socket, `/objects/${encodeURIComponent(sha)}`, process.stdout);
-  return answer.status === 200 ? EXIT.ok : conclude(answer);
+async function getObject(context: Context, [sha = '']: Arguments): Promise<ExitCode> {
+  return conclude(context, await receive(context.socket, `/objects/${encodeURIComponent(sha)}`, process.stdout));
 }
 
 /** `locals/` and the file's name, as far as that can be a revision's. */
@@ -88,8 +104,10 @@ async function install(context: Context, [file = '', given]: Arguments): Promise
   try {
     const answer = await installArchive(context.socket, file, name, (what, fraction) => bar.update(what, fraction));
     bar.clear();
-    if (answer.status === 200) process.stdout.write(`${name}\n`);
-    return conclude(answer);
+    if (answer.status === 200) {
+      process.stdout.write(`${asTable(context) ? name : JSON.stringify({ revision: name })}\n`);
+    }
+    return await concludeStep(context, name, answer);
   } catch (error) {
     bar.clear();
     return complainOf(file, error);
@@ -138,15 +156,14 @@ export const STEP_COMMANDS: readonly Command[] = [
     words: 'steps put',
     args: [PATH, LOCAL],
     help: 'a state JSON, whose objects are here',
-    perform: (context, [path = '', name = '']) => putFile(context, path, `/steps/${stepPath(name)}`, name),
+    perform: putState,
   },
   {
     section: REVISIONS,
     words: 'objects put',
     args: [PATH, SHA],
     help: 'PATH -SIZE: so many bytes of standard input',
-    perform: (context, [path = '', sha = '']) =>
-      putFile(context, path, `/objects/${encodeURIComponent(sha)}`, sha.slice(0, 12)),
+    perform: putObject,
   },
   { section: REVISIONS, words: 'objects get', args: [SHA], help: 'to standard output', perform: getObject },
 ];

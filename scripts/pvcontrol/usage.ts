@@ -5,7 +5,7 @@ import type { Command } from './context.ts';
 const WIDTH = 80;
 const HELP_COLUMN = 32;
 
-const HEAD = `Usage: pvcontrol [-s PATH] [--json | --table] COMMAND
+const HEAD = `Usage: pvcontrol [-s PATH] [-f FILE] [-v] [--json | --table] COMMAND
 
 Looks at and controls the containers of this device over its pv-ctrl socket.
 `;
@@ -17,11 +17,16 @@ const TAIL = `Options
   --json                        the API's JSON instead of a table, which is
                                 also what a pipe or a file gets
   --table                       a table also into a pipe or a file
-  -f, --follow                  of logs: go on with what comes
+  -f FILE, --output FILE        before COMMAND: what is printed goes there
+  -f, --follow                  after logs: go on with what comes
+  -m MSG, --message MSG         of steps install and put: the commit message
+  -v, --verbose                 before COMMAND: tell each request and its
+                                status on standard error
   -h, --help                    this text
 
 Exit codes: 0 done, 75 busy or not answering now (try again), 48 disk full,
-60 bad checksum, 70 state verification failed, 255 anything else.
+60 bad checksum, 70 state verification failed, 1 not understood or no socket,
+255 anything else.
 `;
 
 /** Sections in the order in which the table names them first. */

@@ -47,7 +47,7 @@ function show(view: View) {
 async function present(view: View, answer: Answer, context: Context): Promise<ExitCode> {
   // 503 of /health with its reasons is an answer, and no success.
   const degraded = view === 'health' && answer.status === 503 && answer.body.startsWith('{"status"');
-  if (answer.status !== 200 && !degraded) return conclude(answer);
+  if (answer.status !== 200 && !degraded) return conclude(context, answer);
   process.stdout.write(asTable(context) ? await table(view, answer.body) : `${answer.body}\n`);
   return degraded ? EXIT.busy : EXIT.ok;
 }

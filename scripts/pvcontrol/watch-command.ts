@@ -38,9 +38,9 @@ async function* linesOf(events: Readable): AsyncIterable<readonly string[]> {
 }
 
 /** Answers why there is nothing to draw. */
-async function draw(socket: string): Promise<ExitCode | undefined> {
-  const answer = await ask(socket, 'GET', '/containers');
-  if (answer.status !== 200) return conclude(answer);
+async function draw(context: Context): Promise<ExitCode | undefined> {
+  const answer = await ask(context.socket, 'GET', '/containers');
+  if (answer.status !== 200) return conclude(context, answer);
   const table = renderView('containers', answer.body, terminalStyle(), Date.now());
   process.stdout.write(`${REDRAW}${table ?? `${printable(answer.body)}\n`}`);
   return undefined;
@@ -50,7 +50,7 @@ async function draw(socket: string): Promise<ExitCode | undefined> {
 async function follow(events: Readable, context: Context): Promise<ExitCode | undefined> {
   const isDrawn = asTable(context);
   // The events come first and wait meanwhile, so that no change falls between the list and them.
-  let failure = isDrawn ? await draw(context.socket) : undefined;
+  let failure = isDrawn ? await draw(context) : undefined;
   if (failure !== undefined) return failure;
   for await (const lines of linesOf(events)) {
     if (!isDrawn) {
@@ -58,7 +58,7 @@ async function follow(events: Readable, context: Context): Promise<ExitCode | un
       continue;
     }
     // Whatever they say, the list has it.
-    if (lines.some((line) => CHANGE.test(line))) failure = await draw(context.socket);
+    if (lines.some((line) => CHANGE.test(line))) failure = await draw(context);
     if (failure !== undefined) return failure;
   }
   return undefined;
@@ -73,7 +73,7 @@ async function watch(context: Context): Promise<ExitCode> {
       const ended = await Promise.race([follow(events, context), unread]);
       return ended ?? complain('the device ended the stream of events');
     }
-    return conclude({ status: events.statusCode ?? 0, body: await text(events).catch(() => '') });
+    return conclude(context, { status: events.statusCode ?? 0, body: await text(events).catch(() => '') });
   } finally {
     events.destroy();
   }

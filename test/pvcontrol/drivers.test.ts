@@ -45,7 +45,7 @@ describe('pvcontrol drivers', () => {
       [['ls', 'x'], /takes nothing more/],
     ] as const) {
       const { exitCode, stderr } = await run('drivers', ...args);
-      assert.equal(exitCode, 255);
+      assert.equal(exitCode, 1);
       assert.match(stderr, words);
     }
   });

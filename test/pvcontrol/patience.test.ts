@@ -23,7 +23,10 @@ describe('the patience of pvcontrol', () => {
     it(`lasts longer than ${words} may take`, async (t) => {
       const wait = t.mock.method(ClientRequest.prototype, 'setTimeout');
       const command = COMMANDS.find((each) => each.words === words);
-      assert.equal(await command?.perform({ socket: rig.host, format: 'json', follow: false }, []), 0);
+      assert.equal(
+        await command?.perform({ socket: rig.host, format: 'json', follow: false, message: undefined }, []),
+        0,
+      );
       const [call] = wait.mock.calls;
       assert.ok(Number(call?.arguments[0]) > deadlineMs);
     });

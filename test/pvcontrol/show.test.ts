@@ -56,7 +56,7 @@ describe('pvcontrol show', () => {
   });
 
   it('says which containers there are', async () => {
-    const { exitCode, stderr } = await program.run('-s', rig.host, 'show', 'wbe');
+    const { exitCode, stderr } = await program.run('-s', rig.host, '--table', 'show', 'wbe');
     assert.deepEqual(
       [exitCode, stderr],
       [255, "pvcontrol: Container not found: 'wbe'. There are: web, base, waits.\n"],

@@ -122,7 +122,7 @@ describe('pvcontrol objects', () => {
     mkdirSync(join(rig.folder, 'objects'), { recursive: true });
     writeFileSync(join(rig.folder, 'objects', SHA), CONTENT);
     assert.deepEqual(await run('objects', 'get', SHA), { exitCode: 0, stdout: CONTENT, stderr: '' });
-    assert.equal((await run('objects', 'get', 'f'.repeat(64))).stderr, 'pvcontrol: Object not found\n');
+    assert.equal((await run('objects', 'get', 'f'.repeat(64))).stderr, '{"Error":"Object not found"}\n');
   });
 
   it('ends with the code of what went wrong', async () => {
@@ -154,12 +154,13 @@ describe('pvcontrol steps', () => {
     const path = archive('my app.tgz', [CONTENT, 'another']);
     assert.deepEqual(await run('steps', 'install', path, 'locals/two'), {
       exitCode: 0,
-      stdout: 'locals/two\n',
+      stdout: '{"revision":"locals/two"}\n',
       stderr: '',
     });
     assert.deepEqual([...rig.world.store.objects.keys()].sort(), [SHA, digestOf('another')].sort());
     assert.ok(rig.world.store.steps.has('locals/two'));
-    assert.deepEqual(await run('steps', 'install', path), { exitCode: 0, stdout: 'locals/my-app\n', stderr: '' });
+    const named = await run('--table', 'steps', 'install', path);
+    assert.deepEqual(named, { exitCode: 0, stdout: 'locals/my-app\n', stderr: '' });
   });
 
   it('refuses a name that no revision can have before anything is sent', async () => {
@@ -172,7 +173,7 @@ describe('pvcontrol steps', () => {
       assert.deepEqual([exitCode, rig.world.store.objects.size], [255, 0]);
       assert.ok(stderr.startsWith(`pvcontrol: '${name}' cannot be the name of a revision: `), stderr);
     }
-    const long = await run('steps', 'install', archive(`${'x'.repeat(80)}.tgz`, [CONTENT]));
+    const long = await run('--table', 'steps', 'install', archive(`${'x'.repeat(80)}.tgz`, [CONTENT]));
     assert.equal(long.stdout, `locals/${'x'.repeat(64)}\n`);
     rig.world.store.steps.delete(long.stdout.trim());
   });
@@ -186,7 +187,7 @@ describe('pvcontrol steps', () => {
       { path: 'a/run.json', code: 'X', message: 'is wrong' },
       { path: '', code: 'Y', message: 'and so is this' },
     ];
-    assert.deepEqual(await run('steps', 'put', file('state', '{}'), 'locals/one'), {
+    assert.deepEqual(await run('--table', 'steps', 'put', file('state', '{}'), 'locals/one'), {
       exitCode: 70,
       stdout: '',
       stderr: 'pvcontrol: State verification has failed\n  a/run.json: is wrong\n  and so is this\n',
@@ -207,7 +208,7 @@ describe('pvcontrol steps', () => {
     assert.equal((await run('cmd', 'reboot', 'for a change')).exitCode, 0);
     assert.deepEqual(rig.world.store.commands.slice(-2), ['LOCAL_RUN 0', 'REBOOT_DEVICE for a change']);
     rig.world.store.busy = 'an update is in progress';
-    const busy = await run('cmd', 'run', '0');
+    const busy = await run('--table', 'cmd', 'run', '0');
     assert.deepEqual(
       [busy.exitCode, busy.stderr],
       [75, 'pvcontrol: LOCAL_RUN has to wait: an update is in progress\n'],
@@ -240,5 +241,7 @@ describe('pvcontrol completion', () => {
     assert.deepEqual(await offers('containers', 'st'), ['start', 'stop']);
     assert.deepEqual(await offers('-s', rig.host, 'containers', 'stop', ''), ['web', 'base', 'waits']);
     assert.deepEqual(await offers('ls', '--j'), ['--json']);
+    assert.deepEqual(await offers('-f', 'FILE', '-m', 'text', 'containers', 'st'), ['start', 'stop']);
+    assert.deepEqual(await offers('logs', '-f', 'w'), ['web', 'waits']);
   });
 });

@@ -25,12 +25,12 @@ describe('pvcontrol watch', () => {
   after(() => rig.stop());
 
   it('says that it has no rights, and shows nothing', async () => {
-    for (const args of [['watch'], ['--table', 'watch']]) {
-      assert.deepEqual(await program.run('-s', rig.socketOf('waits'), ...args), {
-        exitCode: 255,
-        stdout: '',
-        stderr: 'pvcontrol: Request not sent from a mgmt platform\n',
-      });
+    for (const [args, stderr] of [
+      [['watch'], '{"Error":"Request not sent from a mgmt platform"}\n'],
+      [['--table', 'watch'], 'pvcontrol: Request not sent from a mgmt platform\n'],
+    ] as const) {
+      const ended = await program.run('-s', rig.socketOf('waits'), ...args);
+      assert.deepEqual(ended, { exitCode: 255, stdout: '', stderr });
     }
   });
 });
