@@ -3,18 +3,27 @@ import * as z from 'zod/mini';
 import type { Problem } from '../../shared/revision/revision.ts';
 import { restartPolicy, statusGoal } from '../../shared/schema/api.ts';
 import { nearestName } from './nearest-name.ts';
+import {
+  ADDRESS,
+  address,
+  COUNT,
+  count,
+  FLAG,
+  flag,
+  LINES,
+  lines,
+  listOf,
+  WORD,
+  WORDS,
+  word,
+  words,
+} from './pack-argument-values.ts';
+import { MOUNTS_ALLOWED, mountArguments } from './pack-mounts.ts';
 import { exportsOf, storageOf, VOLUMES_ALLOWED, volumeArguments, volumeProblems } from './pack-volumes.ts';
-
-/** LXC's configuration and run.json are line by line or by word: a control character in a value would be another line. */
-const SINGLE_LINE = /^[^\p{Cc}]+$/u;
-const word = z.string().check(z.regex(SINGLE_LINE, 'a non-empty string without control characters'));
-const words = z.union([z.array(word), word]);
-const lines = z.union([z.array(word), z.string()]);
-const flag = z.union([z.boolean(), z.enum(['yes', 'no', 'true', 'false', '1', '0'])]);
-const address = z.string().check(z.regex(/^[0-9.]+(\/\d{1,2})?$/, 'an IPv4 address, a.b.c.d or a.b.c.d/prefix'));
 
 const argumentsDocument = z.object({
   PV_GROUP: z.optional(word),
+  PV_RUNLEVEL: z.optional(word),
   PV_STATUS_GOAL: z.optional(statusGoal),
   PV_RESTART_POLICY: z.optional(restartPolicy),
   PV_ROLES: z.optional(words),
@@ -31,23 +40,28 @@ const argumentsDocument = z.object({
   PV_LXC_NETWORK_IPV4_GATEWAY: z.optional(address),
   PV_LXC_EXTRA_CONF: z.optional(lines),
   PV_LXC_CAP_DROP: z.optional(words),
+  PV_LXC_CAP_KEEP: z.optional(words),
+  PV_LXC_NAMESPACE_KEEP: z.optional(words),
+  PVR_LXC_CGROUP_DEVICES_WHITE: z.optional(lines),
+  PVR_LXC_CGROUP_V1: z.optional(lines),
   PV_LXC_EXTRA_ENV: z.optional(lines),
-  PV_RUN_TMPFS_DISABLE: z.optional(flag),
-  PV_RESOLV_CONF_DISABLE: z.optional(flag),
+  PV_LXC_DISABLE_CONSOLE: z.optional(flag),
+  PV_DISABLE_AUTODEV: z.optional(flag),
+  LXC_MOUNT_AUTO_PROC: z.optional(word),
+  LXC_MOUNT_AUTO_SYS: z.optional(word),
+  LXC_MOUNT_AUTO_GROUP: z.optional(word),
+  LXC_TTY_MAX: z.optional(count),
+  LXC_PTY_MAX: z.optional(count),
+  ...mountArguments,
   ...volumeArguments,
 });
 export type ContainerArguments = z.output<typeof argumentsDocument>;
 const KNOWN: readonly string[] = Object.keys(argumentsDocument.shape);
 
-const WORD = 'a string of one line, not empty';
-const WORDS = 'a string or an array of strings';
-const LINES = 'a string or an array of strings, one line each';
-const FLAG = 'true or false, or "yes" or "no"';
-const ADDRESS = 'an IPv4 address, a.b.c.d or a.b.c.d/prefix';
-
 /** What is allowed, for people. What the values mean is judged with the whole revision. */
 const ALLOWED: Readonly<Record<keyof ContainerArguments, string>> = {
   PV_GROUP: WORD,
+  PV_RUNLEVEL: WORD,
   PV_STATUS_GOAL: statusGoal.options.join(', '),
   PV_RESTART_POLICY: restartPolicy.options.join(', '),
   PV_ROLES: WORDS,
@@ -64,9 +78,19 @@ const ALLOWED: Readonly<Record<keyof ContainerArguments, string>> = {
   PV_LXC_NETWORK_IPV4_GATEWAY: ADDRESS,
   PV_LXC_EXTRA_CONF: LINES,
   PV_LXC_CAP_DROP: WORDS,
+  PV_LXC_CAP_KEEP: WORDS,
+  PV_LXC_NAMESPACE_KEEP: WORDS,
+  PVR_LXC_CGROUP_DEVICES_WHITE: LINES,
+  PVR_LXC_CGROUP_V1: LINES,
   PV_LXC_EXTRA_ENV: LINES,
-  PV_RUN_TMPFS_DISABLE: FLAG,
-  PV_RESOLV_CONF_DISABLE: FLAG,
+  PV_LXC_DISABLE_CONSOLE: FLAG,
+  PV_DISABLE_AUTODEV: FLAG,
+  LXC_MOUNT_AUTO_PROC: WORD,
+  LXC_MOUNT_AUTO_SYS: WORD,
+  LXC_MOUNT_AUTO_GROUP: WORD,
+  LXC_TTY_MAX: COUNT,
+  LXC_PTY_MAX: COUNT,
+  ...MOUNTS_ALLOWED,
   ...VOLUMES_ALLOWED,
 };
 
@@ -78,7 +102,7 @@ export interface ReadArguments {
   readonly warnings: readonly Problem[];
 }
 
-/** `path` names the file in problems. Codes: BAD_TYPE, BAD_VALUE, ARGUMENT_ALONE, VOLUME_TWICE; warning UNKNOWN_ARGUMENT. */
+/** `path` names the file in problems. Codes: BAD_TYPE, BAD_VALUE, ARGUMENT_ALONE, ARGUMENTS_EXCLUDE, VOLUME_TWICE; UNKNOWN_ARGUMENT, a warning unless it may confine. */
 export function readArguments(document: unknown, path: string): ReadArguments {
   if (typeof document !== 'object' || document === null || Array.isArray(document)) {
     const message = `is ${shown(document)}; must be an object`;
@@ -90,7 +114,11 @@ export function readArguments(document: unknown, path: string): ReadArguments {
   for (const [name, value] of Object.entries(document)) {
     const at = `${path}.${name}`;
     if (!isArgument(name)) {
-      warnings.push({ path: at, code: 'UNKNOWN_ARGUMENT', message: unknownText(name) });
+      (CONFINING.test(name) ? problems : warnings).push({
+        path: at,
+        code: 'UNKNOWN_ARGUMENT',
+        message: unknownText(name),
+      });
     } else if (argumentsDocument.shape[name].safeParse(value).success) {
       sound.push([name, value]);
     } else {
@@ -102,10 +130,14 @@ export function readArguments(document: unknown, path: string): ReadArguments {
   return { args, problems: [...problems, ...together], warnings };
 }
 
+/** Names of those by which the stock packager confines a container, or opens it: without one it may run with more than was meant. */
+const CONFINING = /^(?:PV_SECURITY_|PV_LXC_|PVR_LXC_|LXC_)/;
+
 function unknownText(name: string): string {
   const nearest = nearestName(name, KNOWN);
   const meant = nearest === undefined ? '' : `; the nearest is ${nearest}`;
-  return `is no argument that berth pack knows, and is left out${meant}`;
+  if (!CONFINING.test(name)) return `is no argument that berth pack knows, and is left out${meant}`;
+  return `is no argument that berth pack knows, and may be one that confines the container${meant}; write lines for PV_LXC_EXTRA_CONF in its place, or remove it`;
 }
 
 function isArgument(name: string): name is keyof ContainerArguments {
@@ -116,7 +148,7 @@ function shown(value: unknown): string {
   return JSON.stringify(value)?.slice(0, 80) ?? String(value);
 }
 
-/** Arguments that mean nothing without another one. */
+/** Arguments that mean nothing without another one, or beside it. */
 function checkCompanions(written: object, path: string): Problem[] {
   const needs = [
     ['PV_NETWORK_HOSTNAME', 'PV_NETWORK_POOL'],
@@ -125,13 +157,16 @@ function checkCompanions(written: object, path: string): Problem[] {
     ['PV_LXC_NETWORK_IPV4_ADDRESS', 'PV_LXC_NETWORK_TYPE'],
     ['PV_LXC_NETWORK_IPV4_GATEWAY', 'PV_LXC_NETWORK_TYPE'],
   ] as const;
-  return needs
+  const alone = needs
     .filter(([name, companion]) => Object.hasOwn(written, name) && !Object.hasOwn(written, companion))
     .map(([name, companion]) => ({
       path: `${path}.${name}`,
       code: 'ARGUMENT_ALONE',
       message: `${name} means nothing without ${companion}; add that or remove this`,
     }));
+  if (!Object.hasOwn(written, 'PV_LXC_CAP_KEEP') || !Object.hasOwn(written, 'PV_LXC_CAP_DROP')) return alone;
+  const message = 'is there beside PV_LXC_CAP_DROP, and LXC heeds one of them; keep the one that is meant';
+  return [...alone, { path: `${path}.PV_LXC_CAP_KEEP`, code: 'ARGUMENTS_EXCLUDE', message }];
 }
 
 /** The manifest of a container packed by us. `volumes`: squashfs files beside its root. */
@@ -156,6 +191,7 @@ export function runManifest(
     volumes,
     exports: exported.length > 0 ? exported : undefined,
     group: args.PV_GROUP,
+    runlevel: args.PV_RUNLEVEL,
     status_goal: args.PV_STATUS_GOAL,
     restart_policy: args.PV_RESTART_POLICY,
     roles: listOf(args.PV_ROLES),
@@ -177,15 +213,6 @@ function networkOf(args: ContainerArguments): object | undefined {
     ip: args.PV_NETWORK_IP,
     mac: args.PV_NETWORK_MAC,
   });
-}
-
-/** A list as JSON writes it, or as command lines do: `a,b c`. */
-export function listOf(value: string | readonly string[] | undefined): readonly string[] | undefined {
-  return typeof value === 'string' ? value.split(/[\s,]+/).filter((part) => part !== '') : value;
-}
-
-export function isSet(value: ContainerArguments['PV_RUN_TMPFS_DISABLE']): boolean {
-  return value === true || value === 'yes' || value === 'true' || value === '1';
 }
 
 function present(object: Readonly<Record<string, unknown>>): Readonly<Record<string, unknown>> {

@@ -1,5 +1,7 @@
 // The lxc.container.conf of a container, line by line as the stock packager writes it (lxc.container.conf(5)). Pure.
-import { type ContainerArguments, isSet, listOf, ROOT_FILE } from './pack-arguments.ts';
+import { isSet, linesOf, listOf } from './pack-argument-values.ts';
+import { type ContainerArguments, ROOT_FILE } from './pack-arguments.ts';
+import { deviceMounts, importMounts } from './pack-mounts.ts';
 import { volumeMounts } from './pack-volumes.ts';
 
 /** What a packed container starts with; PV_LXC_EXTRA_CONF comes last and so may set another lxc.init.cmd. */
@@ -17,12 +19,16 @@ export function lxcConfig(name: string, args: ContainerArguments): string {
     `lxc.init.cmd = ${INIT}`,
     'lxc.init.cwd = /',
     ...[`PATH=${PATH}`, ...linesOf(args.PV_LXC_EXTRA_ENV)].map((variable) => `lxc.environment = ${variable}`),
-    'lxc.mount.auto = proc sys:rw cgroup',
+    ...(isSet(args.PV_LXC_DISABLE_CONSOLE) ? ['lxc.console.path = none'] : []),
+    `lxc.mount.auto = ${automaticMounts(args)}`,
+    ...(isSet(args.PV_DISABLE_AUTODEV) ? ['lxc.autodev = 0'] : []),
     ...mounts(name, args),
-    'lxc.tty.max = 8',
-    'lxc.pty.max = 1024',
-    'lxc.cgroup.devices.allow = a',
-    ...capabilities(args),
+    `lxc.tty.max = ${args.LXC_TTY_MAX ?? 8}`,
+    `lxc.pty.max = ${args.LXC_PTY_MAX ?? 1024}`,
+    ...devices(args),
+    ...linesOf(args.PVR_LXC_CGROUP_V1).map((limit) => `lxc.cgroup.${limit}`),
+    ...capabilities('drop', args.PV_LXC_CAP_DROP),
+    ...capabilities('keep', args.PV_LXC_CAP_KEEP),
     ...legacyNetwork(args),
     ...linesOf(args.PV_LXC_EXTRA_CONF),
   ];
@@ -30,26 +36,32 @@ export function lxcConfig(name: string, args: ContainerArguments): string {
 }
 
 /** `net` stays in the list for pools too, as in shipped revisions: whoever starts the container drops it. */
-function keptNamespaces({ PV_LXC_NETWORK_TYPE: type }: ContainerArguments): string {
+function keptNamespaces({ PV_LXC_NAMESPACE_KEEP: kept, PV_LXC_NETWORK_TYPE: type }: ContainerArguments): string {
+  const names = listOf(kept) ?? [];
+  if (names.length > 0) return names.join(' ');
   return type === undefined || type === 'host' ? 'user net ipc' : 'user ipc';
 }
 
+function automaticMounts(args: ContainerArguments): string {
+  const { LXC_MOUNT_AUTO_PROC: proc, LXC_MOUNT_AUTO_SYS: sys, LXC_MOUNT_AUTO_GROUP: group } = args;
+  return [proc ?? 'proc', sys ?? 'sys:rw', group ?? 'cgroup'].join(' ');
+}
+
 function mounts(name: string, args: ContainerArguments): readonly string[] {
-  const entries: string[] = [];
-  if (!isSet(args.PV_RESOLV_CONF_DISABLE)) {
-    // Optional: a device without one has no names to resolve either.
-    entries.push('/etc/resolv.conf etc/resolv.conf none bind,ro,optional,create=file 0 0');
-  }
-  if (!isSet(args.PV_RUN_TMPFS_DISABLE)) {
-    entries.push('tmpfs run tmpfs rw,nodev,relatime,mode=755,create=dir 0 0');
-  }
-  entries.push(...volumeMounts(name, args));
+  const entries = [...deviceMounts(args), ...volumeMounts(name, args), ...importMounts(name, args)];
   return entries.map((entry) => `lxc.mount.entry = ${entry}`);
 }
 
-function capabilities({ PV_LXC_CAP_DROP: dropped }: ContainerArguments): readonly string[] {
-  const names = listOf(dropped) ?? [];
-  return names.length === 0 ? [] : [`lxc.cap.drop = ${names.join(' ')}`];
+/** All devices, or those of a list and no other. */
+function devices({ PVR_LXC_CGROUP_DEVICES_WHITE: white }: ContainerArguments): readonly string[] {
+  const rules = linesOf(white).map((rule) => `lxc.cgroup.devices.allow = ${rule}`);
+  return rules.length === 0 ? ['lxc.cgroup.devices.allow = a'] : ['lxc.cgroup.devices.deny = a', ...rules];
+}
+
+/** LXC knows them in lower case. */
+function capabilities(what: 'drop' | 'keep', written: ContainerArguments['PV_LXC_CAP_DROP']): readonly string[] {
+  const names = listOf(written) ?? [];
+  return names.length === 0 ? [] : [`lxc.cap.${what} = ${names.join(' ').toLowerCase()}`];
 }
 
 /** The old way: addresses baked into the configuration. `phys` takes its link from PV_LXC_EXTRA_CONF. */
@@ -67,9 +79,4 @@ function legacyNetwork(args: ContainerArguments): readonly string[] {
     ...(address === undefined ? [] : [`lxc.net.0.ipv4.address = ${address}`]),
     ...(gateway === undefined ? [] : [`lxc.net.0.ipv4.gateway = ${gateway}`]),
   ];
-}
-
-function linesOf(value: string | readonly string[] | undefined): readonly string[] {
-  const lines = typeof value === 'string' ? value.split('\n') : (value ?? []);
-  return lines.map((line) => line.trim()).filter((line) => line !== '');
 }

@@ -8,7 +8,7 @@ import { artifactName } from '../../shared/schema/storage.ts';
 import { DEFAULT_DEVICE } from './default-device.ts';
 import { type ContainerArguments, ROOT_FILE, readArguments } from './pack-arguments.ts';
 import { parseRootfsList, type RootfsEntry } from './pack-rootfs-list.ts';
-import { volumeFile } from './pack-volumes.ts';
+import { placedVolumes, volumeFile } from './pack-volumes.ts';
 
 /** A file of the list whose source was found. */
 export type FoundEntry =
@@ -194,14 +194,14 @@ function readVolumes(folder: string, problems: Problem[]): ReadonlyMap<string, V
 
 function missingVolumes(
   name: string,
-  { PV_VOLUMES: wanted = {} }: ContainerArguments,
+  args: ContainerArguments,
   volumes: ReadonlyMap<string, VolumeSource>,
 ): readonly Problem[] {
-  return Object.entries(wanted).flatMap(([place, file]) => {
+  return placedVolumes(args).flatMap(({ at, file }) => {
     if (typeof file !== 'string' || volumes.has(volumeFile(file))) return [];
     const there = [...volumes.keys()].join(', ') || 'none';
     const message = `names '${file}', but containers/${name}/volumes/ has neither a folder nor a squashfs of that name; there are: ${there}`;
-    return [problem(`containers/${name}/args.json.PV_VOLUMES.${place}`, 'VOLUME_MISSING', message)];
+    return [problem(`containers/${name}/args.json.${at}`, 'VOLUME_MISSING', message)];
   });
 }
 

@@ -1,8 +1,9 @@
-// PV_PERSISTENCE, PV_VOLUMES and PV_EXPORTS of args.json: what a container keeps, brings along and shares, as keys of run.json and as
+// PV_PERSISTENCE, PV_VOLUMES (and PV_VOLUME_MOUNTS, the stock packager's) and PV_EXPORTS of args.json: what a container keeps, brings along and shares, as keys of run.json and as
 // lines of its LXC configuration. Pure.
 import * as z from 'zod/mini';
 import type { Problem } from '../../shared/revision/revision.ts';
 import { artifactName, diskName, insidePath, persistence, volumeName } from '../../shared/schema/storage.ts';
+import { PAIRS_TEXT, pairs, pairsOf } from './pack-argument-values.ts';
 
 const entries = z.record(z.string(), z.unknown());
 const kept = z.union([persistence, z.strictObject({ persistence, disk: z.optional(diskName) })]);
@@ -13,18 +14,21 @@ const target = z.string().check(z.regex(/^(?!.*\/\.{0,2}(?:\/|$))\/[A-Za-z0-9._+
 export const volumeArguments = {
   PV_PERSISTENCE: z.optional(entries),
   PV_VOLUMES: z.optional(entries),
+  PV_VOLUME_MOUNTS: z.optional(pairs),
   PV_EXPORTS: z.optional(z.union([z.array(z.string()), z.string()])),
 };
 export const VOLUMES_ALLOWED = {
   PV_PERSISTENCE:
     'an object: path in the container, or lxc-overlay → permanent, revision, boot, or { persistence, disk }',
   PV_VOLUMES: 'an object: path in the container → name of a folder or squashfs in volumes/',
+  PV_VOLUME_MOUNTS: PAIRS_TEXT,
   PV_EXPORTS: 'a string or an array of strings: paths in the container',
 };
 
 export interface VolumeArguments {
   readonly PV_PERSISTENCE?: Readonly<Record<string, unknown>> | undefined;
   readonly PV_VOLUMES?: Readonly<Record<string, unknown>> | undefined;
+  readonly PV_VOLUME_MOUNTS?: string | readonly string[] | undefined;
   readonly PV_EXPORTS?: string | readonly string[] | undefined;
 }
 
@@ -54,8 +58,8 @@ export function volumeProblems(args: VolumeArguments, path: string): readonly Pr
       add(at, 'VOLUME_TWICE', `is volume '${volume}', as '${other}' is; name one of them differently`);
     volumes.set(volume, name);
   }
-  for (const [place, file] of Object.entries(args.PV_VOLUMES ?? {})) {
-    const at = `PV_VOLUMES.${place}`;
+  const places = new Set<string>();
+  for (const { at, place, file } of placedVolumes(args)) {
     if (!target.safeParse(place).success) add(at, 'BAD_VALUE', `is mounted at '${place}', which must be ${PATH}`);
     if (!artifactName.safeParse(file).success) {
       add(
@@ -67,12 +71,28 @@ export function volumeProblems(args: VolumeArguments, path: string): readonly Pr
     if (args.PV_PERSISTENCE?.[place] !== undefined) {
       add(at, 'VOLUME_TWICE', `is mounted where PV_PERSISTENCE keeps a volume; one of them would hide the other`);
     }
+    if (places.has(place)) add(at, 'VOLUME_TWICE', `is mounted at '${place}', as another one is; keep one of them`);
+    places.add(place);
   }
   for (const each of exportsOf(args)) {
     if (insidePath.safeParse(each).success) continue;
     add('PV_EXPORTS', 'BAD_VALUE', `names '${each}'; must be paths in the container, without empty, "." or ".." parts`);
   }
   return problems;
+}
+
+/** `at`: where args.json says so. */
+export function placedVolumes(args: VolumeArguments) {
+  const ours = Object.entries(args.PV_VOLUMES ?? {}).map(([place, file]) => ({
+    at: `PV_VOLUMES.${place}`,
+    place,
+    file,
+  }));
+  const stock = pairsOf(args.PV_VOLUME_MOUNTS).map(([file, target]) => {
+    const place = `/${target.replace(/^\/+/, '')}`;
+    return { at: `PV_VOLUME_MOUNTS.${file}`, place, file };
+  });
+  return [...ours, ...stock];
 }
 
 /** The file in the revision that a name of PV_VOLUMES means. */
@@ -107,7 +127,7 @@ export function volumeMounts(container: string, args: VolumeArguments): readonly
   const writable = Object.keys(args.PV_PERSISTENCE ?? {}).flatMap((place) =>
     place.startsWith('/') ? [{ place, source: at(volumeOf(place)), options: 'bind,create=dir' }] : [],
   );
-  const brought = Object.entries(args.PV_VOLUMES ?? {}).map(([place, file]) => ({
+  const brought = placedVolumes(args).map(({ place, file }) => ({
     place,
     source: at(volumeFile(String(file))),
     options: 'bind,ro,create=dir',

@@ -31,6 +31,7 @@ describe('args.json to run.json', () => {
     [{ PV_RESTART_POLICY: 'container' }, { restart_policy: 'container' }],
     [{ PV_STATUS_GOAL: 'READY' }, { status_goal: 'READY' }],
     [{ PV_GROUP: 'app' }, { group: 'app' }],
+    [{ PV_RUNLEVEL: 'data' }, { runlevel: 'data' }],
     [{ PV_ROLES: ['mgmt'] }, { roles: ['mgmt'] }],
     [{ PV_ROLES: 'mgmt, nobody' }, { roles: ['mgmt', 'nobody'] }],
     [{ PV_AUTO_RECOVERY: { policy: 'always' } }, { auto_recovery: { policy: 'always' } }],
@@ -112,6 +113,82 @@ describe('args.json to lxc.container.conf', () => {
   });
 });
 
+describe('arguments of the stock packager that confine a container, or open it', () => {
+  /** With the lines that are there, and not without the argument. */
+  const table: readonly (readonly [object, readonly string[]])[] = [
+    [
+      { PV_LXC_CAP_KEEP: ['NET_ADMIN', 'net_raw net_bind_service'] },
+      ['lxc.cap.keep = net_admin net_raw net_bind_service'],
+    ],
+    [{ PV_LXC_CAP_DROP: ['SYS_ADMIN'] }, ['lxc.cap.drop = sys_admin']],
+    [
+      { PVR_LXC_CGROUP_DEVICES_WHITE: ['c 1:3 rwm', 'c 1:9 r'] },
+      ['lxc.cgroup.devices.deny = a', 'lxc.cgroup.devices.allow = c 1:3 rwm', 'lxc.cgroup.devices.allow = c 1:9 r'],
+    ],
+    [
+      { PVR_LXC_CGROUP_V1: ['memory.limit_in_bytes = 64M', 'cpu.shares = 100'] },
+      ['lxc.cgroup.memory.limit_in_bytes = 64M', 'lxc.cgroup.cpu.shares = 100'],
+    ],
+    [{ PV_LXC_NAMESPACE_KEEP: 'user net' }, ['lxc.namespace.keep = user net']],
+    [
+      { LXC_MOUNT_AUTO_PROC: 'proc:mixed', LXC_MOUNT_AUTO_SYS: 'sys:ro', LXC_MOUNT_AUTO_GROUP: 'cgroup:ro' },
+      ['lxc.mount.auto = proc:mixed sys:ro cgroup:ro'],
+    ],
+    [{ LXC_TTY_MAX: 1, LXC_PTY_MAX: '16' }, ['lxc.tty.max = 1', 'lxc.pty.max = 16']],
+    [{ PV_LXC_DISABLE_CONSOLE: 'yes' }, ['lxc.console.path = none']],
+    [{ PV_DISABLE_AUTODEV: true }, ['lxc.autodev = 0']],
+    [{ PV_SECURITY_FULLDEV: 'yes' }, ['lxc.mount.entry = /dev/ dev none bind,rw,create=dir 0 0']],
+    [{ PV_SECURITY_WITH_HOST: 'yes' }, ['lxc.mount.entry = / host none bind,rw,create=dir 0 0']],
+    [{ PV_SECURITY_WITH_HOSTPROC: 'yes' }, ['lxc.mount.entry = /proc/ host/proc none bind,rw,create=dir 0 0']],
+    [{ PV_SECURITY_WITH_STORAGE: 'yes' }, ['lxc.mount.entry = /storage storage none bind,rw,create=dir 0 0']],
+    [
+      { PV_FILEIMPORTS: 'two/etc/name:etc/two,/two/etc/hosts:/etc/more' },
+      [
+        'lxc.mount.entry = /exports/two/etc/name etc/two none bind,rw,create=file 0 0',
+        'lxc.mount.entry = /exports/two/etc/hosts etc/more none bind,rw,create=file 0 0',
+      ],
+    ],
+    [
+      { PV_IMPORT_CONFIGVOLUMES: 'two:etc/two' },
+      ['lxc.mount.entry = /volumes/two/one etc/two none bind,rw,create=dir,optional,noexec 0 0'],
+    ],
+    [
+      { PV_VOLUME_MOUNTS: ['models.squashfs:opt/models'] },
+      ['lxc.mount.entry = /volumes/one/models.squashfs opt/models none bind,ro,create=dir 0 0'],
+    ],
+    [
+      { PV_RESOLV_CONF_PATH: 'run/resolv.conf' },
+      ['lxc.mount.entry = /etc/resolv.conf run/resolv.conf none bind,ro,optional,create=file 0 0'],
+    ],
+    [
+      { PV_RUN_TMPFS_PATH: 'var/run' },
+      ['lxc.mount.entry = tmpfs var/run tmpfs rw,nodev,relatime,mode=755,create=dir 0 0'],
+    ],
+  ];
+  for (const [document, expected] of table) {
+    it(Object.keys(document).join(' '), () => {
+      const added = config(document).filter((line) => !config({}).includes(line));
+      assert.deepEqual(added, expected);
+    });
+  }
+
+  it('opens no device beside those of a list', () => {
+    const lines = config({ PVR_LXC_CGROUP_DEVICES_WHITE: 'c 1:3 rwm' });
+    assert.ok(!lines.includes('lxc.cgroup.devices.allow = a'));
+  });
+
+  for (const name of ['PV_LXC_CAP_DORP', 'PV_SECURITY_FLAVOUR', 'PVR_LXC_CGROUP_V2', 'LXC_MOUNT_AUTO']) {
+    it(`refuses ${name}, which it does not know`, () => {
+      const { problems, warnings } = readArguments({ [name]: ['x'] }, 'args.json');
+      assert.deepEqual(warnings, []);
+      assert.deepEqual(
+        problems.map(({ path, code }) => [path, code]),
+        [[`args.json.${name}`, 'UNKNOWN_ARGUMENT']],
+      );
+    });
+  }
+});
+
 describe('readArguments', () => {
   const wrong: readonly (readonly [unknown, string, string])[] = [
     [[], 'args.json', 'BAD_TYPE'],
@@ -119,6 +196,10 @@ describe('readArguments', () => {
     [{ PV_STATUS_GOAL: 'UP' }, 'args.json.PV_STATUS_GOAL', 'BAD_VALUE'],
     [{ PV_NETWORK_IP: '10.0.5.50' }, 'args.json.PV_NETWORK_IP', 'ARGUMENT_ALONE'],
     [{ PV_LXC_CAP_DROP: 'a\nlxc.init.cmd = /x' }, 'args.json.PV_LXC_CAP_DROP', 'BAD_VALUE'],
+    [{ PV_LXC_CAP_KEEP: 'kill', PV_LXC_CAP_DROP: 'mknod' }, 'args.json.PV_LXC_CAP_KEEP', 'ARGUMENTS_EXCLUDE'],
+    [{ PV_FILEIMPORTS: 'two/etc/name' }, 'args.json.PV_FILEIMPORTS', 'BAD_VALUE'],
+    [{ PV_RUN_TMPFS_PATH: 'run tmpfs' }, 'args.json.PV_RUN_TMPFS_PATH', 'BAD_VALUE'],
+    [{ LXC_TTY_MAX: 'many' }, 'args.json.LXC_TTY_MAX', 'BAD_VALUE'],
     [{ PV_LXC_EXTRA_ENV: ['A=1\nlxc.init.cmd = /x'] }, 'args.json.PV_LXC_EXTRA_ENV', 'BAD_VALUE'],
   ];
   for (const [document, path, code] of wrong) {
@@ -135,7 +216,7 @@ describe('readArguments', () => {
     ['PV_NETWROK_POOL', 'PV_NETWORK_POOL'],
     ['PV_POOL', 'PV_NETWORK_POOL'],
     ['pv_group', 'PV_GROUP'],
-    ['PV_SECURITY_FLAVOUR', undefined],
+    ['PV_DEBUG_MODE', undefined],
     ['PV_', undefined],
     ['constructor', undefined],
     ['', undefined],
