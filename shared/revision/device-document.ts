@@ -4,7 +4,8 @@ import * as z from 'zod/mini';
 import { restartPolicy, statusGoal } from '../schema/api.ts';
 import { containerName } from '../schema/names.ts';
 import type { Pool } from '../schema/network.ts';
-import { type DiskAt, diskDocument, readDisks } from './disk-rules.ts';
+import { diskList, disksAt, laterDiskList, withoutRepeated } from './disk-document.ts';
+import { readDisks } from './disk-rules.ts';
 import { missingKeys, readDocument } from './document.ts';
 import { checkPools, type PoolAt } from './pool-rules.ts';
 import { APP_RECOVERY, autoRecoveryDocument, recoveryOf, recoveryWarnings } from './recovery-document.ts';
@@ -33,12 +34,14 @@ const groupDocument = z.object({
 
 /** Both are held against each other and against every container. */
 const MAX_GROUPS = 1024;
-const MAX_DISKS = 256;
 const groups = z.optional(z.array(groupDocument).check(z.maxLength(MAX_GROUPS)));
-const disks = z.optional(z.array(diskDocument).check(z.maxLength(MAX_DISKS)));
 const deviceDocument = z.object({
   groups,
-  disks,
+  disks: diskList,
+  /** More of them. */
+  disks_v2: diskList,
+  /** More of them, and those of types that an older Pantavisor would refuse. */
+  disks_v3: laterDiskList,
   /** The runtime's own; Berth keeps what is its own in the storage folder. */
   volumes: z.optional(volumeDocuments),
   network: z.optional(z.object({ pools: z.optional(z.record(z.string(), poolDocument)) })),
@@ -54,8 +57,10 @@ export interface Device {
   /** Also those that broke a rule: who names one of these names no unknown pool. */
   readonly poolNames: ReadonlySet<string>;
   readonly disks: readonly PlacedDisk[];
-  /** Also those that broke a rule. */
-  readonly diskNames: ReadonlySet<string>;
+  /** Names and aliases, each with the name of its disk; also of those that broke a rule. */
+  readonly diskNames: ReadonlyMap<string, string>;
+  /** By name, what each volume on it has against it. */
+  readonly unsupportedDisks: ReadonlyMap<string, Problem>;
   /** Of volumes that name none; undefined: the storage folder itself. */
   readonly defaultDisk: string | undefined;
   readonly problems: readonly Problem[];
@@ -91,7 +96,7 @@ export function readDevice(documents: ReadonlyMap<string, unknown>): Device {
   // Bare lists; read as what device.json calls them, so that one schema serves both.
   const older = ['groups', 'disks'].map((name) => {
     const list = documents.get(`${name}.json`);
-    const read = readDocument(z.object({ groups, disks }), list === undefined ? {} : { [name]: list }, '');
+    const read = readDocument(z.object({ groups, disks: diskList }), list === undefined ? {} : { [name]: list }, '');
     const renamed = (path: string): string => path.replace(`.${name}`, `${name}.json`);
     const problems = read.problems.map((problem) => ({ ...problem, path: renamed(problem.path) }));
     return { value: read.value, problems, ignored: read.ignored.map(renamed) };
@@ -101,19 +106,14 @@ export function readDevice(documents: ReadonlyMap<string, unknown>): Device {
   const ownGroups = device.value.groups ?? [];
   const groupList =
     ownGroups.length > 0 ? readGroups(ownGroups, 'device.json.groups') : readGroups(olderGroups, 'groups.json');
-  const ownDisks = device.value.disks ?? [];
-  const ownNames = new Set(ownDisks.flatMap(({ name }) => name ?? []));
-  const olderDisks = older
-    .flatMap(({ value }) => value.disks ?? [])
-    .map((document, index) => ({ document, path: `disks.json.${index}` }));
-  // Packagers write one list to both homes; what device.json says of a disk counts.
-  const isRepeated = ({ document: { name } }: DiskAt): boolean => name !== undefined && ownNames.has(name);
-  const diskList = readDisks([
-    ...ownDisks.map((document, index) => ({ document, path: `device.json.disks.${index}` })),
-    ...olderDisks.filter((each) => !isRepeated(each)),
-  ]);
+  const lists = [
+    ...(['disks', 'disks_v2', 'disks_v3'] as const).map((key) => disksAt(device.value[key], `device.json.${key}`)),
+    ...older.map(({ value }) => disksAt(value.disks, 'disks.json')),
+  ];
+  const { first: disksOnce, repeated } = withoutRepeated(lists);
+  const disksRead = readDisks(disksOnce);
   const volumes = device.value.volumes ?? {};
-  const known = { disks: diskList.disks, diskNames: diskList.names };
+  const known = { disks: disksRead.disks, diskNames: disksRead.names };
   return {
     groups: groupList.groups,
     // By name: board supports bring the same four, without the timeout and the recovery that the defaults have here.
@@ -121,20 +121,21 @@ export function readDevice(documents: ReadonlyMap<string, unknown>): Device {
     pools: pools.pools,
     poolNames: new Set(namesOf(documents.get('device.json'))),
     ...known,
-    defaultDisk: diskList.defaultName,
+    unsupportedDisks: disksRead.unsupported,
+    defaultDisk: disksRead.defaultName,
     problems: [
       ...device.problems,
       ...older.flatMap(({ problems }) => problems),
       ...pools.problems,
       ...groupList.problems,
-      ...diskList.problems,
+      ...disksRead.problems,
       ...checkVolumes(volumes, 'device.json.volumes', 'of the device', known),
     ],
-    warnings: groupList.warnings,
+    warnings: [...groupList.warnings, ...disksRead.warnings],
     ignored: [
       ...device.ignored,
       ...older.flatMap(({ ignored }) => ignored),
-      ...olderDisks.filter(isRepeated).map(({ path }) => path),
+      ...repeated.map(({ path }) => path),
       ...Object.keys(volumes).map((name) => `device.json.volumes.${name}`),
     ],
   };

@@ -1,7 +1,7 @@
 // What a disk without a key is made of, from its `path`, `provision` and `provision_options`. Pure.
 import type { Backing } from '../schema/storage.ts';
+import type { DiskDocument } from './disk-document.ts';
 import { checkedPath, isBlockDevice, isImagePath } from './disk-paths.ts';
-import type { DiskDocument } from './disk-rules.ts';
 import { missingKeys } from './document.ts';
 import type { Problem } from './revision.ts';
 import { shown } from './schema-problems.ts';

@@ -1,50 +1,34 @@
 // What a disk of device.json or disks.json is: its document against the rules of its type. Pure.
-import * as z from 'zod/mini';
-import { artifactName, type Disk, diskName } from '../schema/storage.ts';
+import { artifactName, type Disk } from '../schema/storage.ts';
 import { backingOf, mebibytesOf } from './disk-backing.ts';
 import { checkApart } from './disk-claims.ts';
+import { type CRYPT_TYPES, DISK_TYPES, type DiskAt, type DiskDocument } from './disk-document.ts';
 import { checkedPath, isBlockDevice, isImagePath, isInStorage } from './disk-paths.ts';
 import { missingKeys } from './document.ts';
 import type { PlacedDisk, Problem } from './revision.ts';
 import { shown } from './schema-problems.ts';
 
-const CRYPT_TYPES = ['dm-crypt-versatile', 'dm-crypt-caam', 'dm-crypt-dcp'] as const;
-
-// Strings where the rules below say more than a schema can.
-export const diskDocument = z.object({
-  name: z.optional(diskName),
-  type: z.optional(z.enum(['volume-disk', 'directory', 'swap-disk', ...CRYPT_TYPES])),
-  path: z.optional(z.string()),
-  format: z.optional(z.string()),
-  mode: z.optional(z.enum(['mainline', 'nxp'])),
-  provision: z.optional(z.string()),
-  provision_options: z.optional(z.string()),
-  /** The older name of `provision_options`. */
-  provision_ops: z.optional(z.string()),
-  default: z.optional(z.enum(['yes', 'no'])),
-});
-export type DiskDocument = z.output<typeof diskDocument>;
-
-export interface DiskAt {
-  readonly document: DiskDocument;
-  /** JSON path of the document. */
-  readonly path: string;
-}
-
 export interface ReadDisks {
   /** Those that keep the rules. */
   readonly disks: readonly PlacedDisk[];
-  /** Also those that do not: who names one of these names no unknown disk. */
-  readonly names: ReadonlySet<string>;
+  /** Names and aliases, each with the name of its disk. Also of those that do not: who names one of these names no unknown disk. */
+  readonly names: ReadonlyMap<string, string>;
+  /** By name, why nothing can be kept on it here: a problem of the volumes on it, and of nobody else. Code DISK_UNSUPPORTED. */
+  readonly unsupported: ReadonlyMap<string, Problem>;
   /** Of volumes that name none. */
   readonly defaultName: string | undefined;
   readonly problems: readonly Problem[];
+  readonly warnings: readonly Problem[];
 }
 
-/** Codes: MISSING, DUPLICATE_DISK, TWO_DEFAULT_DISKS, DISK_PATH, DISK_FORMAT, DISK_OPTIONS, DISK_UNSUPPORTED, DISK_SHARED, SWAP_IS_DEFAULT. */
+/**
+ * Codes: MISSING, DUPLICATE_DISK, TWO_DEFAULT_DISKS, DISK_PATH, DISK_FORMAT, DISK_OPTIONS, DISK_SHARED, SWAP_IS_DEFAULT; warning
+ * NOT_SUPPORTED.
+ */
 export function readDisks(list: readonly DiskAt[]): ReadDisks {
   const problems: Problem[] = [];
   const disks: PlacedDisk[] = [];
+  const unsupported = new Map<string, Problem>();
   for (const [index, { document, path }] of list.entries()) {
     const wrong = missingKeys(document, ['name', 'type'], path);
     const { name } = document;
@@ -52,9 +36,11 @@ export function readDisks(list: readonly DiskAt[]): ReadDisks {
       wrong.push({ path: `${path}.name`, code: 'DUPLICATE_DISK', message: `disk '${name}' is there already` });
     }
     const read = wrong.length > 0 || name === undefined ? undefined : diskOf(name, document, path, wrong);
-    if (read !== undefined) disks.push({ disk: read, path });
+    if (read?.kind === 'unsupported') unsupported.set(read.name, read.problem);
+    else if (read !== undefined) disks.push({ disk: read, path });
     problems.push(...wrong);
   }
+  const names = namesOf(list, problems);
   problems.push(...checkApart(disks));
   const defaults = list.filter(({ document }) => document.default === 'yes');
   for (const { document, path } of defaults.slice(1)) {
@@ -66,11 +52,45 @@ export function readDisks(list: readonly DiskAt[]): ReadDisks {
     const message = `disk '${first.document.name ?? '?'}' is swap: no volume can live on it`;
     problems.push({ path: `${first.path}.default`, code: 'SWAP_IS_DEFAULT', message });
   }
-  const names = new Set(list.flatMap(({ document }) => document.name ?? []));
-  return { disks, names, defaultName: first?.document.name, problems };
+  const warnings = [...unsupported].map(([name, { path, message }]) => ({
+    path,
+    code: 'NOT_SUPPORTED',
+    message: `${message}; no volume can be on disk '${name}'`,
+  }));
+  return { disks, names, unsupported, defaultName: first?.document.name, problems, warnings };
 }
 
-function diskOf(name: string, document: DiskDocument, path: string, wrong: Problem[]): Disk | undefined {
+/** An alias that is a name of another disk is a problem; one that is its own name says nothing. */
+function namesOf(list: readonly DiskAt[], problems: Problem[]): ReadonlyMap<string, string> {
+  const named = list.flatMap(({ document: { name } }) => name ?? []);
+  const names = new Map(named.map((name): [string, string] => [name, name]));
+  for (const { document, path } of list) {
+    const { name, aliases = [] } = document;
+    if (name === undefined) continue;
+    for (const [index, alias] of aliases.entries()) {
+      const owner: string = names.get(alias) ?? name;
+      names.set(alias, owner);
+      if (owner === name) continue;
+      const message = `is ${shown(alias)}, which is a name of disk '${owner}' already`;
+      problems.push({ path: `${path}.aliases.${index}`, code: 'DUPLICATE_DISK', message });
+    }
+  }
+  return names;
+}
+
+interface UnsupportedDisk {
+  readonly kind: 'unsupported';
+  readonly name: string;
+  readonly problem: Problem;
+}
+
+function unsupportedDisk(name: string, path: string, message: string): UnsupportedDisk {
+  return { kind: 'unsupported', name, problem: { path, code: 'DISK_UNSUPPORTED', message } };
+}
+
+type ReadDisk = Disk | UnsupportedDisk | undefined;
+
+function diskOf(name: string, document: DiskDocument, path: string, wrong: Problem[]): ReadDisk {
   switch (document.type) {
     case 'volume-disk':
     case 'directory':
@@ -87,6 +107,12 @@ function diskOf(name: string, document: DiskDocument, path: string, wrong: Probl
       return cryptDisk(name, document.type, document, path, wrong);
     case undefined:
       return undefined;
+    default:
+      return unsupportedDisk(
+        name,
+        `${path}.type`,
+        `is ${shown(document.type)}; here there are ${DISK_TYPES.join(', ')}`,
+      );
   }
 }
 
@@ -131,7 +157,7 @@ function cryptDisk(
   document: DiskDocument,
   path: string,
   wrong: Problem[],
-): Disk | undefined {
+): ReadDisk {
   const at = `${path}.path`;
   const missing = missingKeys(document, ['path'], path);
   wrong.push(...missing);
@@ -144,22 +170,21 @@ function cryptDisk(
     return undefined;
   }
   const image = checkedPath(imagePath, at, wrong);
-  const keySource = keySourceOf(type, document.mode, path, wrong);
-  if (image === undefined || keySource === undefined || !isImagePath(image, at, wrong)) return undefined;
+  if (image === undefined || !isImagePath(image, at, wrong)) return undefined;
+  const keySource = keySourceOf(type, document.mode);
+  if (keySource === undefined) {
+    const found = document.mode === undefined ? 'is missing' : `is ${shown(document.mode)}`;
+    const message = `${found}; DCP keys are the kernel's trusted keys here, write "mainline"`;
+    return unsupportedDisk(name, `${path}.mode`, message);
+  }
   return { kind: 'crypt', name, keySource, image, mebibytes, key };
 }
 
 function keySourceOf(
   type: (typeof CRYPT_TYPES)[number],
   mode: DiskDocument['mode'],
-  path: string,
-  wrong: Problem[],
 ): Extract<Disk, { kind: 'crypt' }>['keySource'] | undefined {
   if (type === 'dm-crypt-versatile') return 'file';
   if (type === 'dm-crypt-caam') return mode === 'mainline' ? 'caam-trusted' : 'caam-tagged';
-  if (mode === 'mainline') return 'dcp-trusted';
-  const found = mode === undefined ? 'is missing' : `is ${shown(mode)}`;
-  const message = `${found}; DCP keys are the kernel's trusted keys here, write "mainline"`;
-  wrong.push({ path: `${path}.mode`, code: 'DISK_UNSUPPORTED', message });
-  return undefined;
+  return mode === 'mainline' ? 'dcp-trusted' : undefined;
 }

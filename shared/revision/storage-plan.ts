@@ -19,8 +19,8 @@ export interface PlannedStorage {
 }
 
 /**
- * `entries`: of its LXC configuration. Codes: BAD_VALUE, UNKNOWN_DISK, DISK_IS_SWAP, VOLUME_CONFLICT; warnings VOLUME_UNDECLARED,
- * VOLUME_UNMOUNTED, NOT_SUPPORTED.
+ * `entries`: of its LXC configuration. Codes: BAD_VALUE, UNKNOWN_DISK, DISK_IS_SWAP, DISK_UNSUPPORTED, VOLUME_CONFLICT; warnings
+ * VOLUME_UNDECLARED, VOLUME_UNMOUNTED, NOT_SUPPORTED.
  */
 export function planStorage(
   container: string,
@@ -31,7 +31,7 @@ export function planStorage(
   const path = `${container}/run.json`;
   const root = withoutVerity(run['root-volume'] ?? '');
   const squashfs = [...new Set((run.volumes ?? []).map(withoutVerity))].filter((file) => file !== root);
-  const problems = [
+  const broken = [
     ...checkVolumes(run.storage ?? {}, `${path}.storage`, `of '${container}'`, device),
     ...conflicts(path, run, [root, ...squashfs]),
     ...unlike(path, run, device),
@@ -45,6 +45,7 @@ export function planStorage(
     .map(([volume, entry]) => ({ volume, entry, isKept: volumeName.safeParse(volume).success }));
   for (const { volume, isKept } of undeclared) if (isKept) declared.set(volume, {});
   const volumes = [...declared].map(([name, written]) => namedVolume(name, written, device));
+  const problems = [...broken, ...onUnsupported(container, volumes, device)];
   const plan = { squashfs, volumes, disks: disksOf(volumes, device), exports: (run.exports ?? []).map(relative) };
   const unnamed = undeclared.map(({ volume, entry: { source, line }, isKept }) => ({
     path: `${source}:${line}`,
@@ -122,8 +123,18 @@ type Written = NonNullable<RunDocument['storage']>[string];
 /** What nobody says how to keep is kept, except the writable layer, which starts afresh as stock packagers have it. */
 function namedVolume(name: string, { persistence, disk }: Written, device: Device): NamedVolume {
   const kept = persistenceOf(persistence ?? (name === OVERLAY ? 'boot' : 'permanent'));
-  const on = kept === 'boot' ? undefined : (disk ?? device.defaultDisk);
+  const wanted = disk === undefined ? device.defaultDisk : device.diskNames.get(disk);
+  const on = kept === 'boot' ? undefined : wanted;
   return { name, persistence: kept, ...(on === undefined ? {} : { disk: on }) };
+}
+
+/** Told where the disk is written, which is where it is put right. */
+function onUnsupported(container: string, volumes: readonly NamedVolume[], device: Device): readonly Problem[] {
+  return volumes.flatMap(({ name, disk }): Problem[] => {
+    const problem = disk === undefined ? undefined : device.unsupportedDisks.get(disk);
+    if (problem === undefined) return [];
+    return [{ ...problem, message: `${problem.message}; volume '${name}' of '${container}' is on disk '${disk}'` }];
+  });
 }
 
 /** Swap is everybody's: it is on as long as anybody is mounted. */

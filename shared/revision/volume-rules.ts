@@ -27,9 +27,12 @@ type VolumeDocuments = z.output<typeof volumeDocuments>;
 
 export interface KnownDisks {
   readonly disks: readonly PlacedDisk[];
-  /** Also those that broke a rule. */
-  readonly diskNames: ReadonlySet<string>;
+  /** Names and aliases, each with the name of its disk; also of those that broke a rule. */
+  readonly diskNames: ReadonlyMap<string, string>;
 }
+
+/** What Pantavisor's examples call the storage folder itself, also where no disk has the name. */
+const BUILT_IN = 'built-in';
 
 /**
  * The volume that a name of the list is in: itself, or, as Pantavisor makes folders of what is written as a path, the first of these,
@@ -67,13 +70,14 @@ export function checkVolumes(
       const rule = 'a name, or a path, of printable ASCII characters, and no part is "." or ".."';
       return [{ path: `${path}.${name}`, code: 'BAD_VALUE', message: `volume ${shown(name)}: a volume has ${rule}` }];
     }
-    if (disk === undefined) return [];
+    const own = disk === undefined ? undefined : diskNames.get(disk);
+    if (disk === undefined || (own === undefined && disk === BUILT_IN)) return [];
     const what = `volume '${name}' ${whose} is on disk '${disk}'`;
-    if (!diskNames.has(disk)) {
-      const message = `${what}, which does not exist; there are: ${[...diskNames].join(', ') || 'none'}`;
+    if (own === undefined) {
+      const message = `${what}, which does not exist; there are: ${[...diskNames.keys()].join(', ') || 'none'}`;
       return [{ path: `${path}.${name}.disk`, code: 'UNKNOWN_DISK', message }];
     }
-    const isSwap = disks.some(({ disk: each }) => each.name === disk && each.kind === 'swap');
+    const isSwap = disks.some(({ disk: each }) => each.name === own && each.kind === 'swap');
     if (!isSwap) return [];
     const message = `${what}, which is swap: no volume can live on it`;
     return [{ path: `${path}.${name}.disk`, code: 'DISK_IS_SWAP', message }];

@@ -233,7 +233,6 @@ describe('disks of device.json', () => {
       assert.deepEqual(refused({ type: 'dm-crypt-versatile', path }), [`${at}.path DISK_PATH`], path);
     }
     assert.deepEqual(refused({ type: 'dm-crypt-versatile' }), [`${at}.path MISSING`]);
-    assert.deepEqual(refused({ type: 'dm-crypt-dcp', path: '/storage/a,8,k' }), [`${at}.mode DISK_UNSUPPORTED`]);
     assert.deepEqual(refused({ type: 'swap-disk', path: '/storage/swap' }), [`${at}.provision_options DISK_OPTIONS`]);
     assert.deepEqual(refused({ type: 'swap-disk', provision: 'zram' }), [`${at}.provision_options DISK_OPTIONS`]);
     const odd = { type: 'swap-disk', provision: 'zram', provision_ops: 'disksize=1M ../reset=1' };
