@@ -210,6 +210,14 @@ describe('device nodes of a container', () => {
     await end(rig, 'own');
   });
 
+  it('are those of the rules that it is mounted with last, also where a build without any mounted it', async () => {
+    makeContainer('older', 'deaf');
+    rig.value(await rig.lxc.mount(mountOf('older')));
+    const dev = await start('older', ['.* 0:0 666']);
+    assert.ok(existsSync(join(dev, 'loop-control')));
+    await end(rig, 'older');
+  });
+
   it('cost nothing where no container has rules', async () => {
     makeContainer('plain', 'deaf');
     makeContainer('ruled', 'deaf');
