@@ -226,7 +226,7 @@ async function isStarted(socketPath: string): Promise<boolean> {
   return false;
 }
 
-const logOf = ({ storage }: Places): string => join(storage, 'logs/0', REHEARSED_CONTAINER, 'lxc.log');
+const logOf = ({ storage }: Places): string => join(storage, 'logs/0', REHEARSED_CONTAINER, 'lxc/lxc.log');
 
 /** Or comes. */
 async function isThere(path: string): Promise<boolean> {

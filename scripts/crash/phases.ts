@@ -219,7 +219,7 @@ async function flood(world: World, id: string): Promise<Act> {
 function consoleOf({ tree }: World): string {
   const logs = join(tree.storage, 'logs');
   return readdirSync(logs, { recursive: true, encoding: 'utf8' })
-    .filter((name) => name.includes(`${TALKER}/console.log`))
+    .filter((name) => name.includes(`${TALKER}/lxc/console.log`))
     .map((name) => contentOf(join(logs, name)))
     .join('\n');
 }

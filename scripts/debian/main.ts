@@ -83,7 +83,7 @@ async function main(argv: readonly string[]): Promise<number> {
     return 0;
   } catch (error) {
     console.error(tree.output());
-    console.error(tree.readLog(`${MACHINE}/console.log`).slice(-4000));
+    console.error(tree.readLog(`${MACHINE}/lxc/console.log`).slice(-4000));
     throw error;
   } finally {
     await tree.close();

@@ -166,7 +166,7 @@ async function stop(demo: Demo): Promise<void> {
 
 /** Waits for both pages in the client's console; prints them and the address that the outside host saw. */
 async function checkTraffic(demo: Demo): Promise<void> {
-  const console_ = 'net-client/console.log';
+  const console_ = 'net-client/lxc/console.log';
   await until('net-client fetched both pages', FETCH_MS, () => {
     const text = readLog(demo, console_);
     return text.includes('server: ') && text.includes('outside: you are ');
@@ -239,7 +239,7 @@ async function show(example: Example): Promise<void> {
     showTable(demo);
     suggest(demo);
     say('the log follows; Ctrl-C ends the demo');
-    const consoles = demo.containers.map((container) => `${container}/console.log`);
+    const consoles = demo.containers.map((container) => `${container}/lxc/console.log`);
     const logs = ['pantavisor/pantavisor.log', ...(demo.refused ? [] : consoles)].map((log) => logFile(demo, log));
     const follow = spawn('tail', [`--pid=${process.pid}`, '-n', '+1', '-F', ...logs], {
       stdio: ['ignore', 'inherit', 'ignore'],

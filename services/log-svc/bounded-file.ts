@@ -149,7 +149,7 @@ export function createBoundedFile(
 }
 
 /** One more than the highest there is: while one of them is left, no number is given twice. */
-function nextNumber(path: string): number {
+export function nextNumber(path: string): number {
   const base = basename(path);
   const numbers = readdirSync(dirname(path)).map((name) => {
     const rotated = parseRotatedName(name);

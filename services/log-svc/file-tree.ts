@@ -2,8 +2,8 @@
 //
 // <storage>/logs/<rev>/pantavisor/pantavisor.log      messages of our own services, one a line
 // <storage>/logs/<rev>/<container>/messages.log       messages that the container sent to its sockets, one a line
-// <storage>/logs/<rev>/<container>/console.log        what the container wrote on its console, as it is
-// <storage>/logs/<rev>/<container>/lxc.log            what LXC says about the container, as it is
+// <storage>/logs/<rev>/<container>/lxc/console.log    what the container wrote on its console, as it is
+// <storage>/logs/<rev>/<container>/lxc/lxc.log        what LXC says about the container, as it is
 // <storage>/logs/<rev>/<container>/var/log/messages   a file of the container, as it is
 import { containerFile } from './container-file.ts';
 import { messagesFile, OWN_MESSAGES } from './line-files.ts';

@@ -1,5 +1,6 @@
 // Cuts what is carried along as bytes into messages, for outputs that are made of lines. What a line lacks its end yet is given out, so
 // that it can be kept where a kill does not reach it.
+import { sourceName } from './container-file.ts';
 import { createLineSplitter, type LineSplitter } from './line-splitter.ts';
 import type { ContainerLog, Level, LogMessage } from './log-flow.ts';
 
@@ -89,7 +90,7 @@ function lineMessage({ container, source }: ContainerLog, line: string, timeMs: 
     timeMs,
     level: said ?? 'INFO',
     origin: { kind: 'container', name: container },
-    src: source.replace(/^file:/, ''),
+    src: sourceName(source),
     // Looking behind keeps a run of them inside from being tried again at each.
     text: line.replace(/(?<!\r)\r+$/, ''),
     fields: {},

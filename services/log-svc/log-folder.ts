@@ -9,6 +9,7 @@ import type { HealthReason } from '../../shared/schema/health.ts';
 import { type BoundedFile, createBoundedFile, type Loss } from './bounded-file.ts';
 import type { WrittenPlace } from './carried-bytes.ts';
 import { CURRENT, writeCurrent } from './current-link.ts';
+import { moveFormer, placesNow } from './former-places.ts';
 import { holdsLines } from './line-files.ts';
 import type { Opened } from './log-flow.ts';
 import { createRetention, type RetentionSettings } from './retention.ts';
@@ -61,7 +62,9 @@ export function openLogFolder({
   const begin = join(root, '/');
   const nameOf = (path: string): string => path.slice(begin.length);
   /** Of files that are not in `files` yet. */
-  const left = new Map(Object.entries(written));
+  const left = placesNow(written);
+  // Before anything looks for rotated files.
+  moveFormer(root, listener.onNote);
   const retention = createRetention({
     root,
     settings,

@@ -17,7 +17,7 @@ export function messageLine(message: LogMessage, format: TimeFormat = isoTime): 
   return `${escapeControls(line)}\n`;
 }
 
-/** As messageLine, where lines of several containers are beside each other: `[2026-11-21T02:00:00.123Z] INFO  [web] [console] text`. */
+/** As messageLine, where lines of several containers are beside each other: `[2026-11-21T02:00:00.123Z] INFO  [web] [lxc/console.log] text`. */
 export function platformLine(message: LogMessage, format: TimeFormat = isoTime): string {
   return messageLine({ ...message, src: `${platformOf(message)}] [${message.src}` }, format);
 }

@@ -72,10 +72,10 @@ describe('hostile.resources', () => {
   it('goes on to take neighbours’ logs while the container floods its own', async () => {
     const flood = world.evilFor(6, 'while :; do yes flooded | head -n 100000; done >/dev/console');
     const syslog = world.evilFor(6, 'while :; do logger -t flood flooded; done');
-    await eventually('the flood', PATIENCE_MS, () => world.tree.readLog('evil/console.log').length > 100_000);
+    await eventually('the flood', PATIENCE_MS, () => world.tree.readLog('evil/lxc/console.log').length > 100_000);
     world.tree.inside(attached(world.tree, 'victim', ['/bin/sh', '-c', 'echo a word of the victim >/dev/console']));
     await eventually('the victim’s word', PATIENCE_MS, () =>
-      world.tree.readLog('victim/console.log').includes('a word of the victim'),
+      world.tree.readLog('victim/lxc/console.log').includes('a word of the victim'),
     );
     await Promise.all([flood, syslog]);
     await allIsWell();

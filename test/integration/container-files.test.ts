@@ -116,7 +116,7 @@ describe('integration.container-files', () => {
   });
 
   it('repeats nothing of the console or the files after a stop and a start', async () => {
-    const before = tree.readLog('logger/console.log');
+    const before = tree.readLog('logger/lxc/console.log');
     assert.equal(before.match(/console of a run/g)?.length, 1);
     for (const [action, status] of [
       ['stop', 'STOPPED'],
@@ -132,7 +132,7 @@ describe('integration.container-files', () => {
       const again = lines('run/app.log').filter((line) => line === 'app 20').length;
       return again === 2;
     });
-    assert.equal(tree.readLog('logger/console.log').match(/console of a run/g)?.length, 2);
+    assert.equal(tree.readLog('logger/lxc/console.log').match(/console of a run/g)?.length, 2);
     assert.equal(lines('var/log/messages').filter((line) => line === 'message 150').length, 1);
   });
 });

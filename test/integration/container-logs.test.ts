@@ -162,7 +162,7 @@ describe('integration.container-logs', () => {
     const burst = `awk -v from=$((b * ${lines})) 'BEGIN { for (i = from; i < from + ${lines}; i++) printf "line %06d ${'.'.repeat(51)}\\n", i }'`;
     const script = `b=0; while [ $b -lt ${bursts} ]; do /bin/busybox ${burst} >/dev/console; b=$((b + 1)); /bin/busybox sleep 0.1; done`;
     await say('mute', '/bin/busybox', 'sh', '-c', script);
-    const console = join(tree.storage, 'logs/current/mute/console.log');
+    const console = join(tree.storage, 'logs/current/mute/lxc/console.log');
     const last = `line ${String(bursts * lines - 1).padStart(6, '0')} `;
     await eventually('the last line', PATIENCE_MS, () => readGenerations(console).includes(last));
     const seen = readGenerations(console)

@@ -29,7 +29,7 @@ describe('integration.log-stdout', () => {
     tree.start([...TO_STDOUT, '--set', 'PV_LOG_CAPTURE_DMESG=1']);
     await tree.up();
     await eventually('a console’s line', PATIENCE_MS, () =>
-      /\] INFO {2}\[net-client\] \[console\] server: hello/.test(tree.output()),
+      /\] INFO {2}\[net-client\] \[lxc\/console\.log\] server: hello/.test(tree.output()),
     );
     await eventually('a service’s line', PATIENCE_MS, () =>
       /\] INFO {2}\[pantavisor\] \[state\] revision 0 is READY/.test(tree.output()),

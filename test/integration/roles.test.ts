@@ -53,7 +53,7 @@ describe('roles', () => {
     await tree.up();
     for (const [kind, key] of METADATA) await set(kind, key, secretOf(kind, key));
     for (const name of Object.keys(ARGUMENTS)) {
-      const log = `${name}/console.log`;
+      const log = `${name}/lxc/console.log`;
       await eventually(`the log of ${name}`, PATIENCE_MS, () => tree.readLog(log).includes(markerOf(name)));
     }
   });
@@ -217,7 +217,7 @@ describe('roles', () => {
     await eventually(
       'a second line',
       PATIENCE_MS,
-      () => tree.readLog('web/console.log').split(markerOf('web')).length === 3,
+      () => tree.readLog('web/lxc/console.log').split(markerOf('web')).length === 3,
     );
     await tree.up();
     expectations();

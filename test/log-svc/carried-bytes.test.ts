@@ -36,9 +36,9 @@ describe('log-svc.carriedBytes', () => {
     folder.openRevision('0');
     return folder;
   };
-  const path = (container: string): string => place.log('0', container, 'console.log');
+  const path = (container: string): string => place.log('0', container, 'lxc/console.log');
   const put = (folder: LogFolder, container: string, text: string): void =>
-    folder.append(`${container}/console.log`, Buffer.from(text));
+    folder.append(`${container}/lxc/console.log`, Buffer.from(text));
 
   beforeEach(() => {
     place = makePlace();
@@ -132,7 +132,7 @@ describe('log-svc.carriedBytes', () => {
       for (const { bytes, isSaved } of chunks) {
         before = sizeOf(path(container));
         readTo = offset;
-        folder.append(`${container}/console.log`, stream.subarray(offset, offset + bytes));
+        folder.append(`${container}/lxc/console.log`, stream.subarray(offset, offset + bytes));
         offset += bytes;
         if (isSaved) saved = { offset, written: folder.written() };
       }
@@ -143,7 +143,7 @@ describe('log-svc.carriedBytes', () => {
     }
     const last = open(fileBytes);
     readTo = saved.offset;
-    last.append(`${container}/console.log`, stream.subarray(saved.offset));
+    last.append(`${container}/lxc/console.log`, stream.subarray(saved.offset));
     return { text: readGenerations(path(container)), stream: stream.toString() };
   };
 

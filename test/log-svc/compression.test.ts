@@ -33,7 +33,7 @@ describe('log-svc.compression', () => {
   });
   /** A rotated file that does not compress well. */
   const rotated = (number: number): string => {
-    const path = rotatedName(place.log('0/web/console.log'), number);
+    const path = rotatedName(place.log('0/web/lxc/console.log'), number);
     mkdirSync(dirname(path), { recursive: true });
     writeFileSync(path, noise);
     for (const owned of [place.log('0'), dirname(path), path]) chownSync(owned, UID, UID);

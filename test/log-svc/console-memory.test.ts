@@ -25,7 +25,7 @@ describe('log-svc and the memory of consoles', () => {
   let written = 0;
   const folder = (): string => join(place.rundir, 'lxc/.consoles');
   const raw = (container: string): string => join(folder(), container, 'console.log');
-  const kept = (container: string): string => readGenerations(place.log('0', container, 'console.log'));
+  const kept = (container: string): string => readGenerations(place.log('0', container, 'lxc/console.log'));
   const idsOf = (text: string): number[] => [...text.matchAll(/^line (\d+)\.+$/gm)].map(([, id]) => Number(id));
   const blocks = (container: string): number => statSync(raw(container)).blocks * 512;
   const pantavisorLog = (): string => place.log('0/pantavisor/pantavisor.log');

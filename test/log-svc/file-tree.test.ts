@@ -73,9 +73,9 @@ describe('log-svc.fileTree', () => {
       readFileSync(place.log('current/web/messages.log'), 'utf8'),
       '[1970-01-01T00:00:00.000Z] INFO  [../sshd] hello\n',
     );
-    assert.equal(readFileSync(place.log('current/web/console.log'), 'utf8'), 'login: ');
-    assert.equal(readFileSync(place.log('current/web/lxc.log'), 'utf8'), 'lxc says\n');
-    assert.equal(statSync(place.log('current/web/lxc.log')).mode & 0o777, 0o640);
+    assert.equal(readFileSync(place.log('current/web/lxc/console.log'), 'utf8'), 'login: ');
+    assert.equal(readFileSync(place.log('current/web/lxc/lxc.log'), 'utf8'), 'lxc says\n');
+    assert.equal(statSync(place.log('current/web/lxc/lxc.log')).mode & 0o777, 0o640);
   });
 
   it('moves the link to the running revision, relative', () => {
@@ -107,7 +107,7 @@ describe('log-svc.fileTree', () => {
     folder.openRevision('0');
     const chunk = Buffer.from(`${'x'.repeat(64 * 1024 - 1)}\n`);
     for (let count = 0; count < 9; count++) tree.bytes(console_, chunk);
-    const path = place.log('0/web/console.log');
+    const path = place.log('0/web/lxc/console.log');
     assert.deepEqual(readdirSync(dirname(path)).sort(), ['console.log', 'console.log.000001', 'console.log.000002']);
     assert.equal(statSync(`${path}.000001`).size, FILE_BYTES);
     assert.equal(statSync(path).size, chunk.length);
@@ -120,9 +120,18 @@ describe('log-svc.fileTree', () => {
   it('keeps the path of a file of a container, and leaves neither the container’s folder nor our names to it', () => {
     folder.openRevision('0');
     const file = (path: string) => tree.bytes({ container: 'web', source: `file:/${path}` }, Buffer.from(`${path}\n`));
-    for (const path of ['var/log/messages', 'console.log', '../../../up', 'var/log/messages.000001', '//']) file(path);
+    for (const path of [
+      'var/log/messages',
+      'console.log',
+      'lxc/console.log',
+      '../../../up',
+      'var/log/messages.000001',
+      '//',
+    ])
+      file(path);
     assert.equal(readFileSync(place.log('0/web/var/log/messages'), 'utf8'), 'var/log/messages\n');
     assert.equal(readFileSync(place.log('0/web/syslog/console.log'), 'utf8'), 'console.log\n');
+    assert.equal(readFileSync(place.log('0/web/syslog/lxc/console.log'), 'utf8'), 'lxc/console.log\n');
     assert.equal(readFileSync(place.log('0/web/syslog/up'), 'utf8'), '../../../up\n');
     assert.ok(existsSync(place.log('0/web/var/log/messages.000001_')));
     assert.ok(existsSync(place.log('0/web/syslog/unknown-src')));
@@ -134,14 +143,14 @@ describe('log-svc.fileTree', () => {
     writeFileSync(place.log('0/web/var'), '');
     tree.bytes({ container: 'web', source: 'file:/var/log/a' }, Buffer.from('a\n'));
     tree.bytes(console_, Buffer.from('b\n'));
-    assert.equal(readFileSync(place.log('0/web/console.log'), 'utf8'), 'b\n');
+    assert.equal(readFileSync(place.log('0/web/lxc/console.log'), 'utf8'), 'b\n');
     assert.match(folder.troubles()[0]?.message ?? '', /var\/log\/a cannot be written: .*1 lines dropped/);
   });
 
   it('counts what a full disk does not take, says so once, and what is missing when it is back', () => {
     folder.openRevision('0');
-    const path = place.log('0/web/console.log');
-    mkdirSync(dirname(path));
+    const path = place.log('0/web/lxc/console.log');
+    mkdirSync(dirname(path), { recursive: true });
     symlinkSync('/dev/full', path);
     tree.bytes(console_, Buffer.from('a\n'));
     tree.bytes(console_, Buffer.from('b\nc\n'));
@@ -160,8 +169,8 @@ describe('log-svc.fileTree', () => {
 
   it('is well again once there is room, also when there is nothing more to say', () => {
     folder.openRevision('0');
-    const path = place.log('0/web/console.log');
-    mkdirSync(dirname(path));
+    const path = place.log('0/web/lxc/console.log');
+    mkdirSync(dirname(path), { recursive: true });
     symlinkSync('/dev/full', path);
     tree.bytes(console_, Buffer.from('a\n'));
     rmSync(path);
@@ -173,8 +182,8 @@ describe('log-svc.fileTree', () => {
 
   it('tries every file as soon as one can be written again, so that the line that says so is not dropped', () => {
     folder.openRevision('0');
-    const paths = [place.log('0/web/console.log'), place.log('0/pantavisor/pantavisor.log')];
-    mkdirSync(place.log('0/web'));
+    const paths = [place.log('0/web/lxc/console.log'), place.log('0/pantavisor/pantavisor.log')];
+    mkdirSync(place.log('0/web/lxc'), { recursive: true });
     for (const path of paths) symlinkSync('/dev/full', path);
     tree.bytes(console_, Buffer.from('a\n'));
     nowMs += 900;
@@ -193,6 +202,6 @@ describe('log-svc.fileTree', () => {
     rmSync(place.log('0'), { recursive: true });
     folder.refresh();
     tree.bytes(console_, Buffer.from('b\n'));
-    assert.equal(readFileSync(place.log('0/web/console.log'), 'utf8'), 'b\n');
+    assert.equal(readFileSync(place.log('0/web/lxc/console.log'), 'utf8'), 'b\n');
   });
 });

@@ -18,9 +18,9 @@ describe('log-svc.removeFile', () => {
   afterEach(() => rmSync(root, { recursive: true }));
 
   it('takes folders that are empty then, up to the first that is not', () => {
-    write('locals/old/web/console.log.000001');
+    write('locals/old/web/lxc/console.log.000001');
     write('locals/old/pantavisor/pantavisor.log');
-    removeFile(root, 'locals/old/web/console.log.000001', '1');
+    removeFile(root, 'locals/old/web/lxc/console.log.000001', '1');
     assert.ok(!existsSync(join(root, 'locals/old/web')));
     removeFile(root, 'locals/old/pantavisor/pantavisor.log', '1');
     assert.ok(!existsSync(join(root, 'locals')));
@@ -28,11 +28,11 @@ describe('log-svc.removeFile', () => {
   });
 
   it('keeps folders of the running revision, which containers have mounted', () => {
-    write('1/web/console.log.000001');
-    removeFile(root, '1/web/console.log.000001', '1');
+    write('1/web/lxc/console.log.000001');
+    removeFile(root, '1/web/lxc/console.log.000001', '1');
     assert.ok(existsSync(join(root, '1/web')));
-    write('11/web/console.log.000001');
-    removeFile(root, '11/web/console.log.000001', '1');
+    write('11/web/lxc/console.log.000001');
+    removeFile(root, '11/web/lxc/console.log.000001', '1');
     assert.ok(!existsSync(join(root, '11')));
   });
 });

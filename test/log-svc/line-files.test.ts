@@ -119,8 +119,8 @@ describe('log-svc.lineFiles', () => {
       createFileTree(folder).bytes({ container: 'web', source: 'console' }, Buffer.from(text));
       folder.refresh();
     }
-    assert.equal(readFileSync(place.log('0/web/console.log'), 'utf8'), 'login: root\n');
-    for (const file of ['web/lxc.log', 'web/syslog/messages.log', 'web/var/pv.log', 'web/var/log/messages']) {
+    assert.equal(readFileSync(place.log('0/web/lxc/console.log'), 'utf8'), 'login: root\n');
+    for (const file of ['web/lxc/lxc.log', 'web/syslog/messages.log', 'web/var/pv.log', 'web/var/log/messages']) {
       assert.equal(holdsLines(file), false, file);
     }
   });

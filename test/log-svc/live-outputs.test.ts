@@ -67,7 +67,7 @@ describe('log-svc.live outputs', () => {
     assert.deepEqual(subjects, ['stdout']);
     const lines = readFileSync(place.log('0/pantavisor/pantavisor.log'), 'utf8');
     assert.deepEqual(lines.match(/first|hidden|second|nowhere/g), ['first', 'second']);
-    assert.equal(readFileSync(place.log('0/web/console.log'), 'utf8'), 'half a line\n');
+    assert.equal(readFileSync(place.log('0/web/lxc/console.log'), 'utf8'), 'half a line\n');
     const single = readFileSync(place.log('0/pv.log'), 'utf8').trim().split('\n');
     assert.deepEqual(
       single.map((line) => JSON.parse(line).msg),

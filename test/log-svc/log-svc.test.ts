@@ -8,6 +8,8 @@ import {
   readFileSync,
   readlinkSync,
   renameSync,
+  rmdirSync,
+  writeFileSync,
 } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { afterEach, beforeEach, describe, it } from 'node:test';
@@ -101,9 +103,9 @@ describe('log-svc as a process', () => {
     await open('0');
     appendFileSync(consolePath, 'before\n');
     const lxc = serveLxc();
-    await when(place.log('0/web/console.log'), 'before\n');
+    await when(place.log('0/web/lxc/console.log'), 'before\n');
     appendFileSync(consolePath, 'after\n');
-    await when(place.log('0/web/console.log'), 'after\n');
+    await when(place.log('0/web/lxc/console.log'), 'after\n');
     const lxcLog = join(dirname(consolePath), 'log');
     appendFileSync(lxcLog, 'lxc web 20261121 INFO start\n');
     lxc.publish(lxcContract, 'containerMounted', {
@@ -111,8 +113,8 @@ describe('log-svc as a process', () => {
       revision: '0',
       logs: [{ source: 'lxc', path: lxcLog }],
     });
-    await when(place.log('0/web/lxc.log'), 'lxc web 20261121 INFO start\n');
-    assert.equal(read(place.log('0/web/console.log')), 'before\nafter\n');
+    await when(place.log('0/web/lxc/lxc.log'), 'lxc web 20261121 INFO start\n');
+    assert.equal(read(place.log('0/web/lxc/console.log')), 'before\nafter\n');
   });
 
   it('keeps of LXC’s own log what is asked for', async () => {
@@ -125,8 +127,8 @@ describe('log-svc as a process', () => {
     appendFileSync(lxcLog, lines.join(''));
     const logs = [{ source: 'lxc' as const, path: lxcLog }];
     serveLxc().publish(lxcContract, 'containerMounted', { container: 'web', revision: '0', logs });
-    await when(place.log('0/web/lxc.log'), 'ERROR');
-    assert.equal(read(place.log('0/web/lxc.log')), `${lines[1]}${lines[3]}`);
+    await when(place.log('0/web/lxc/lxc.log'), 'ERROR');
+    assert.equal(read(place.log('0/web/lxc/lxc.log')), `${lines[1]}${lines[3]}`);
   });
 
   it('reads no file outside of the folder of lxc-svc', async () => {
@@ -154,7 +156,7 @@ describe('log-svc as a process', () => {
     const log = await tree.start();
     await open('0');
     serveLxc();
-    const out = place.log('0/web/console.log');
+    const out = place.log('0/web/lxc/console.log');
     appendFileSync(consolePath, 'one\ntwo\n');
     await when(out, 'two\n');
     await whenFiles(place.rundir, () => read(join(place.rundir, 'log', 'cursors.json')).includes('"offset":8'));
@@ -171,7 +173,7 @@ describe('log-svc as a process', () => {
     await open('0');
     serveLxc();
     const ipam = createLogger('ipam', tree.writeFd('ipam-svc'));
-    const [out, single] = [place.log('0/web/console.log'), place.log('0/pv.log')];
+    const [out, single] = [place.log('0/web/lxc/console.log'), place.log('0/pv.log')];
     ipam.info('a message');
     appendFileSync(consolePath, 'one\ntw');
     await when(out, 'tw');
@@ -196,11 +198,32 @@ describe('log-svc as a process', () => {
     for (const line of read(pantavisorLog).trimEnd().split('\n')) assert.match(line, /^\[\S+Z\] [A-Z]+ +\[/);
   });
 
+  it('goes on with the logs of a build that had them elsewhere, with nothing lost or twice', async () => {
+    const log = await tree.start();
+    await open('0');
+    serveLxc();
+    const [out, former] = [place.log('0/web/lxc/console.log'), place.log('0/web/console.log')];
+    const cursors = join(place.rundir, 'log', 'cursors.json');
+    appendFileSync(consolePath, 'one\ntw');
+    await when(out, 'tw');
+    await whenFiles(place.rundir, () => read(cursors).includes('"offset":6'));
+    await log.kill();
+    appendFileSync(consolePath, 'o\nthree\n');
+    appendFileSync(out, 'o\nth');
+    renameSync(out, former);
+    rmdirSync(dirname(out));
+    writeFileSync(cursors, read(cursors).replace('0/web/lxc/console.log', '0/web/console.log'));
+    await tree.start();
+    await when(out, 'three\n');
+    assert.equal(read(out), 'one\ntwo\nthree\n');
+    assert.ok(!existsSync(former));
+  });
+
   it('loses no console line when it is killed under load, over rotations', async () => {
     let log = await tree.start();
     await open('0');
     serveLxc();
-    const out = place.log('0/web/console.log');
+    const out = place.log('0/web/lxc/console.log');
     let written = 0;
     const write = (lines: number): void => {
       for (let line = 0; line < lines; line++) appendFileSync(consolePath, `line ${++written} of the console\n`);

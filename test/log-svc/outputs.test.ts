@@ -70,7 +70,7 @@ describe('log-svc.outputs', () => {
   it('rotates a file at the bytes that are asked for', () => {
     open({ PV_LOG_MAXSIZE: '20000' });
     for (let line = 0; line < 3; line += 1) outputs.bytes(console_, Buffer.from(`${'x'.repeat(9_999)}\n`));
-    assert.deepEqual(readdirSync(place.log('0/web')).sort(), ['console.log', 'console.log.000001']);
+    assert.deepEqual(readdirSync(place.log('0/web/lxc')).sort(), ['console.log', 'console.log.000001']);
   });
 
   it('has everything in pv.log with Pantavisor’s keys, a line of a console as a line', () => {
@@ -92,8 +92,8 @@ describe('log-svc.outputs', () => {
     assert.deepEqual(
       lines.map(({ plat, src, msg }) => [plat, src, msg]),
       [
-        ['web', 'console', 'login: root'],
-        ['web', 'console', 'uname'],
+        ['web', 'lxc/console.log', 'login: root'],
+        ['web', 'lxc/console.log', 'uname'],
         ['web', '/var/log/messages', 'm'],
       ],
     );
@@ -103,7 +103,7 @@ describe('log-svc.outputs', () => {
   it('has both at once, and neither with nullsink alone', () => {
     open({ PV_LOG_SERVER_OUTPUTS: 'filetree, singlefile' });
     outputs.bytes(console_, Buffer.from('a\n'));
-    assert.equal(readFileSync(place.log('0/web/console.log'), 'utf8'), 'a\n');
+    assert.equal(readFileSync(place.log('0/web/lxc/console.log'), 'utf8'), 'a\n');
     assert.equal(objects()[0].msg, 'a');
     outputs.close();
     place.remove();
@@ -158,7 +158,7 @@ describe('log-svc.outputs', () => {
     const lxc =
       'lxc-start web 20261121142550.811 DEBUG    conf - a\nlxc-start web 20261121142550.811 ERROR    conf - b\n';
     outputs.bytes({ container: 'web', source: 'lxc' }, Buffer.from(lxc));
-    assert.equal(readFileSync(place.log('0/web/lxc.log'), 'utf8'), lxc);
+    assert.equal(readFileSync(place.log('0/web/lxc/lxc.log'), 'utf8'), lxc);
     assert.deepEqual(
       objects().map(({ lvl }) => lvl),
       ['DEBUG', 'ERROR'],

@@ -32,7 +32,7 @@ describe('log-svc.rotation', () => {
     folder.openRevision('1');
     return folder;
   };
-  const path = (): string => place.log('1/web/console.log');
+  const path = (): string => place.log('1/web/lxc/console.log');
   const compressed = (count: number) =>
     eventually(`${count} compressed files`, PATIENCE_MS, () => {
       const files = rotatedFiles(path());
@@ -43,7 +43,7 @@ describe('log-svc.rotation', () => {
     let all = '';
     for (let line = from; all.length < count * FILE_BYTES; line += 64) {
       const lines = Array.from({ length: 64 }, (_, at) => `line ${line + at} of a log that compresses well\n`).join('');
-      into.append('web/console.log', Buffer.from(lines));
+      into.append('web/lxc/console.log', Buffer.from(lines));
       all += lines;
     }
     return all;
@@ -130,20 +130,20 @@ describe('log-svc.rotation', () => {
   it('stays within the budget under a flood, at the cost of the flood, and says so', async () => {
     const budget = FILE_BYTES * 8;
     const log = open(budget);
-    mkdirSync(place.log('0/web'), { recursive: true });
-    writeFileSync(place.log('0/web/console.log'), 'of the revision before\n');
-    log.append('quiet/console.log', Buffer.from('quiet\n'));
+    mkdirSync(place.log('0/web/lxc'), { recursive: true });
+    writeFileSync(place.log('0/web/lxc/console.log'), 'of the revision before\n');
+    log.append('quiet/lxc/console.log', Buffer.from('quiet\n'));
     const noise = Buffer.alloc(FILE_BYTES / 2);
     for (let count = 0; count < 64; count++) {
       crypto.getRandomValues(noise);
-      log.append('web/console.log', noise);
+      log.append('web/lxc/console.log', noise);
       await turn();
       await turn();
     }
     const used = () =>
       Number(execFileSync('du', ['-sb', '--apparent-size', place.log('1')], { encoding: 'utf8' }).split('\t')[0]);
     await eventually('a folder within the budget', PATIENCE_MS, () => used() <= budget);
-    assert.equal(readFileSync(place.log('1/quiet/console.log'), 'utf8'), 'quiet\n');
+    assert.equal(readFileSync(place.log('1/quiet/lxc/console.log'), 'utf8'), 'quiet\n');
     assert.ok(!existsSync(place.log('0')), 'what other revisions left goes first, with its folders');
     assert.match(notes.join('\n'), /removed \d+ old log files, \d+ bytes, to stay within \d+/);
     assert.deepEqual(log.troubles(), []);
@@ -151,9 +151,10 @@ describe('log-svc.rotation', () => {
 
   it('rotates a file before its time when files that are being written are too much by themselves', async () => {
     const log = open(FILE_BYTES * 2);
-    for (const name of ['a', 'b', 'c', 'd']) log.append(`${name}/console.log`, Buffer.alloc(FILE_BYTES / 2 - 1, name));
+    for (const name of ['a', 'b', 'c', 'd'])
+      log.append(`${name}/lxc/console.log`, Buffer.alloc(FILE_BYTES / 2 - 1, name));
     log.refresh();
-    const rotated = () => ['a', 'b', 'c', 'd'].filter((name) => !existsSync(place.log('1', name, 'console.log')));
+    const rotated = () => ['a', 'b', 'c', 'd'].filter((name) => !existsSync(place.log('1', name, 'lxc/console.log')));
     await eventually('one of them rotated', PATIENCE_MS, () => rotated().length === 1);
     assert.deepEqual(log.troubles(), []);
   });

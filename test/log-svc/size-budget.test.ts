@@ -50,31 +50,41 @@ describe('log-svc.marksOf', () => {
 
 describe('log-svc.excessOf', () => {
   it('takes nothing below the high mark', () => {
-    const files = [file('0/web/console.log.000001.gz', 45), file('1/web/console.log', 45)];
+    const files = [file('0/web/lxc/console.log.000001.gz', 45), file('1/web/lxc/console.log', 45)];
     assert.deepEqual(excessOf(files, '1', marks), { remove: [], rotate: undefined });
   });
 
   it('takes what other revisions left first, the oldest first, down to the low mark', () => {
     const files = [
-      file('1/web/console.log.000001.gz', 40, 1),
-      file('locals/x/web/console.log', 10, 9),
+      file('1/web/lxc/console.log.000001.gz', 40, 1),
+      file('locals/x/web/lxc/console.log', 10, 9),
       file('0/pantavisor/pantavisor.log', 20, 5),
-      file('1/web/console.log', 30, 10),
+      file('1/web/lxc/console.log', 30, 10),
     ];
-    assert.deepEqual(excessOf(files, '1', marks).remove, ['0/pantavisor/pantavisor.log', 'locals/x/web/console.log']);
+    assert.deepEqual(excessOf(files, '1', marks).remove, [
+      '0/pantavisor/pantavisor.log',
+      'locals/x/web/lxc/console.log',
+    ]);
   });
 
   it('takes the past of whoever has the most, not that of the quiet', () => {
     const files = [
-      file('1/quiet/console.log.000001.gz', 1, 1),
-      ...[2, 3, 4, 5].map((at) => file(`1/flood/console.log.00000${at}.gz`, 24, at)),
+      file('1/quiet/lxc/console.log.000001.gz', 1, 1),
+      ...[2, 3, 4, 5].map((at) => file(`1/flood/lxc/console.log.00000${at}.gz`, 24, at)),
     ];
-    assert.deepEqual(excessOf(files, '1', marks).remove, ['1/flood/console.log.000002.gz']);
+    assert.deepEqual(excessOf(files, '1', marks).remove, ['1/flood/lxc/console.log.000002.gz']);
   });
 
   it('names the largest file that is being written when nothing else is left', () => {
-    const files = [file('1/a/console.log', 60), file('1/b/console.log', 35), file('1/b/console.log.000001.gz', 1)];
-    assert.deepEqual(excessOf(files, '1', marks), { remove: ['1/b/console.log.000001.gz'], rotate: '1/a/console.log' });
+    const files = [
+      file('1/a/lxc/console.log', 60),
+      file('1/b/lxc/console.log', 35),
+      file('1/b/lxc/console.log.000001.gz', 1),
+    ];
+    assert.deepEqual(excessOf(files, '1', marks), {
+      remove: ['1/b/lxc/console.log.000001.gz'],
+      rotate: '1/a/lxc/console.log',
+    });
   });
 
   it('never takes a file of the running revision that is being written, and enough otherwise', () => {

@@ -78,7 +78,9 @@ describe('log-svc under load', () => {
     await open();
     const memoryMiB = () => Number(/VmRSS:\s+(\d+)/.exec(readFileSync(`/proc/${log.pid}/status`, 'utf8'))?.[1]) / 1024;
     appendFileSync(raw('quiet'), 'before\n');
-    await eventually('a quiet line', PATIENCE_MS, () => read(place.log('0/quiet/console.log')).includes('before\n'));
+    await eventually('a quiet line', PATIENCE_MS, () =>
+      read(place.log('0/quiet/lxc/console.log')).includes('before\n'),
+    );
     const restMiB = memoryMiB();
     const line = `${'f'.repeat(1023)}\n`;
     const total = 64 * MIB;
@@ -88,10 +90,10 @@ describe('log-svc under load', () => {
       await turn();
     }
     await eventually('the quiet one heard', PATIENCE_MS, () =>
-      read(place.log('0/quiet/console.log')).includes('middle\n'),
+      read(place.log('0/quiet/lxc/console.log')).includes('middle\n'),
     );
     const NOTE = /\n\[\d+ bytes left out here: .*\]\n/g;
-    const kept = () => readGenerations(place.log('0/flood/console.log'));
+    const kept = () => readGenerations(place.log('0/flood/lxc/console.log'));
     const keptBytes = () => kept().replaceAll(NOTE, '').length;
     // It is said anew of each stretch: a machine that is busy elsewhere writes the flood with pauses.
     const LEFT_OUT = /WARN {2}\[log\] flood, console: (\d+) bytes left out here: it writes more than 256 KiB a second/g;
@@ -111,7 +113,7 @@ describe('log-svc under load', () => {
     let log = await tree.start(settings);
     await open();
     const ipam = createLogger('ipam', tree.writeFd('ipam-svc'));
-    const out = place.log('0/flood/console.log');
+    const out = place.log('0/flood/lxc/console.log');
     let written = 0;
     const write = (lines: number): void => {
       let text = '';
@@ -202,12 +204,12 @@ describe('log-svc under load', () => {
       rmSync(ballast, { recursive: true });
       await eventually('room again', PATIENCE_MS, async () => {
         appendFileSync(raw('quiet'), 'more\n');
-        return (await reasons()).length === 0 && read(place.log('0/quiet/console.log')).includes('more\n');
+        return (await reasons()).length === 0 && read(place.log('0/quiet/lxc/console.log')).includes('more\n');
       });
       await eventually('what is missing said', PATIENCE_MS, () =>
         /dropped \d+ lines .* of .*console\.log, which can be written again: ENOSPC/.test(read(pantavisorLog())),
       );
-      assert.ok(statSync(place.log('0/quiet/console.log')).size > 0);
+      assert.ok(statSync(place.log('0/quiet/lxc/console.log')).size > 0);
     } finally {
       // Lazily: the process that is killed next has files open there.
       execFileSync('umount', ['-l', place.storage]);

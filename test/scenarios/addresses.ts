@@ -84,7 +84,7 @@ export async function twoPools(stage: Stage): Promise<string> {
   await pings(tree, 'net-lab-server', '10.0.6.1');
   await doesNotReach(tree, 'net-lab-server', OUTSIDE_ADDRESS, OUTSIDE_PORT);
   await says(tree, 'net-lab-server', /outside: no answer/);
-  assert.doesNotMatch(tree.readLog('net-lab-server/console.log'), /outside: you are/);
+  assert.doesNotMatch(tree.readLog('net-lab-server/lxc/console.log'), /outside: you are/);
   return `1 masquerade rule, net-server leaves as ${UPLINK_ADDRESS}, lab stays inside and reaches 10.0.6.1`;
 }
 

@@ -94,7 +94,7 @@ export async function configOverlay(stage: Stage): Promise<string> {
     assert.equal(written, 'hello from the writable layer\n');
     if (cycle === 1) await act(tree, 'greeter', 'restart');
   }
-  assert.doesNotMatch(tree.readLog('greeter/console.log'), /hello from the image/);
+  assert.doesNotMatch(tree.readLog('greeter/lxc/console.log'), /hello from the image/);
   return 'the revision’s /etc/greeting lies over the image’s, again after a restart; what the container wrote is gone then';
 }
 

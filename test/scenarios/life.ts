@@ -107,7 +107,7 @@ export async function crashBackoff(stage: Stage): Promise<string> {
   assert.deepEqual([given.exit?.status, given.pid], [{ kind: 'code', code: 3 }, null]);
   await unhealthy(tree, 'RECOVERY_EXHAUSTED', /its init exited with code 3/);
   await says(tree, 'crashing', /(here I go again[\s\S]*){4}/);
-  assert.equal(tree.readLog('crashing/console.log').match(/here I go again/g)?.length, 4);
+  assert.equal(tree.readLog('crashing/lxc/console.log').match(/here I go again/g)?.length, 4);
   await act(tree, 'crashing', 'start');
   const fresh = await untilStatus(tree, 'crashing', 'STARTED');
   assert.equal(fresh.auto_recovery?.current_retries, 0);

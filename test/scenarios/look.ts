@@ -84,7 +84,7 @@ export function pings(tree: Tree, from: string, address: string): Promise<true> 
 
 /** Waits until a container printed a line that matches. */
 export function says(tree: Tree, container: string, pattern: RegExp): Promise<true> {
-  return logged(tree, `${container}/console.log`, pattern);
+  return logged(tree, `${container}/lxc/console.log`, pattern);
 }
 
 /** The outside host had requests, of this address only. Who asked may say so before the outside host's own line is read here. */
