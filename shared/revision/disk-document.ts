@@ -23,6 +23,13 @@ const laterDiskDocument = z.object({
   /** The older name of `provision_options`. */
   provision_ops: z.optional(z.string()),
   default: z.optional(z.enum(['yes', 'no'])),
+  // Of any type: none of these is read but to warn of it.
+  mount_target: z.optional(z.unknown()),
+  mount_options: z.optional(z.unknown()),
+  mount_ops: z.optional(z.unknown()),
+  options: z.optional(z.unknown()),
+  format_options: z.optional(z.unknown()),
+  format_ops: z.optional(z.unknown()),
 });
 const diskDocument = z.extend(laterDiskDocument, { type: z.optional(z.enum(DISK_TYPES)) });
 export type DiskDocument = z.output<typeof laterDiskDocument>;

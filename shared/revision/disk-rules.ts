@@ -4,6 +4,7 @@ import { backingOf, mebibytesOf } from './disk-backing.ts';
 import { checkApart } from './disk-claims.ts';
 import { type CRYPT_TYPES, DISK_TYPES, type DiskAt, type DiskDocument } from './disk-document.ts';
 import { checkedPath, isBlockDevice, isImagePath, isInStorage } from './disk-paths.ts';
+import { diskWarnings } from './disk-warnings.ts';
 import { missingKeys } from './document.ts';
 import type { PlacedDisk, Problem } from './revision.ts';
 import { shown } from './schema-problems.ts';
@@ -52,11 +53,12 @@ export function readDisks(list: readonly DiskAt[]): ReadDisks {
     const message = `disk '${first.document.name ?? '?'}' is swap: no volume can live on it`;
     problems.push({ path: `${first.path}.default`, code: 'SWAP_IS_DEFAULT', message });
   }
-  const warnings = [...unsupported].map(([name, { path, message }]) => ({
+  const lacking = [...unsupported].map(([name, { path, message }]) => ({
     path,
     code: 'NOT_SUPPORTED',
     message: `${message}; no volume can be on disk '${name}'`,
   }));
+  const warnings = [...lacking, ...diskWarnings(list)];
   return { disks, names, unsupported, defaultName: first?.document.name, problems, warnings };
 }
 

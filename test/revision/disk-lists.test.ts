@@ -90,6 +90,36 @@ describe('a disk that is not supported', () => {
   });
 });
 
+describe('what a disk says of its mount and its formatting', () => {
+  it('is warned of, key by key, since nothing of it is done here', () => {
+    const said = {
+      mount_target: '/data',
+      mount_options: 'MS_NOATIME',
+      format_options: '-O ^has_journal',
+      mount_ops: 7,
+    };
+    const silent = { format: 'ext4', path: '/dev/sda5', uuid: 'x', format_options: '', mount_target: null };
+    const disks = [
+      { name: 'a', type: 'volume-disk', path: '/dev/sda6', ...said },
+      { name: 'b', type: 'volume-disk', ...silent },
+      { name: 's', type: 'swap-disk', path: '/dev/sda2', format_ops: '-L s' },
+      folder('d', { options: 'noatime' }),
+    ];
+    assert.deepEqual(warnings(state(device({ disks }))), [
+      'device.json.disks.0.mount_target NOT_SUPPORTED',
+      'device.json.disks.0.mount_options NOT_SUPPORTED',
+      'device.json.disks.0.mount_ops NOT_SUPPORTED',
+      'device.json.disks.0.format_options NOT_SUPPORTED',
+      'device.json.disks.2.format_ops NOT_SUPPORTED',
+      'device.json.disks.3.options NOT_SUPPORTED',
+    ]);
+    const parsed = parse(state(device({ disks })));
+    const messages = parsed.ok ? parsed.warnings.map(({ message }) => message) : [];
+    assert.match(messages[0] ?? '', /^is "\/data", .*disk 'a'.*lxc\.mount\.entry/);
+    assert.match(messages[1] ?? '', /^is "MS_NOATIME", /);
+  });
+});
+
 describe('names of disks', () => {
   const volumesOf = (document: Keys) => revisionOf(document).containers[0]?.storage;
 
