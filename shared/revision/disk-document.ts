@@ -31,7 +31,7 @@ const laterDiskDocument = z.object({
   format_options: z.optional(z.unknown()),
   format_ops: z.optional(z.unknown()),
 });
-const diskDocument = z.extend(laterDiskDocument, { type: z.optional(z.enum(DISK_TYPES)) });
+const diskDocument = z.object({ ...laterDiskDocument.shape, type: z.optional(z.enum(DISK_TYPES)) });
 export type DiskDocument = z.output<typeof laterDiskDocument>;
 
 /** All are held against each other and against every container. */
