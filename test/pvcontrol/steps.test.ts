@@ -242,6 +242,6 @@ describe('pvcontrol completion', () => {
     assert.deepEqual(await offers('-s', rig.host, 'containers', 'stop', ''), ['web', 'base', 'waits']);
     assert.deepEqual(await offers('ls', '--j'), ['--json']);
     assert.deepEqual(await offers('-f', 'FILE', '-m', 'text', 'containers', 'st'), ['start', 'stop']);
-    assert.deepEqual(await offers('logs', '-f', 'w'), ['web', 'waits']);
+    assert.deepEqual(await offers('-s', rig.host, 'logs', '-f', 'w'), ['web', 'waits']);
   });
 });
