@@ -15,6 +15,8 @@ export interface Argument {
   readonly optional?: true;
   /** An empty text is one, too. */
   readonly mayBeEmpty?: true;
+  /** The last one only: all that follow are such, too. */
+  readonly repeats?: true;
   readonly completes?: Completes;
 }
 
@@ -22,11 +24,13 @@ export interface CommandWords {
   /** `containers stop`. */
   readonly words: string;
   readonly args: readonly Argument[];
+  /** What follows the first argument is not ours: no word of it is an option. */
+  readonly isVerbatim?: true;
 }
 
 export interface CommandLine<C extends CommandWords> {
   readonly command: C;
-  /** As many as its arguments; undefined for optional ones that are not there. */
+  /** As many as its arguments, or more where the last one repeats; undefined for optional ones that are not there. */
   readonly args: readonly (string | undefined)[];
   readonly socket: string | undefined;
   /** `auto`: a table on a terminal, the API's JSON elsewhere. */
@@ -78,7 +82,9 @@ export function parseCommandLine<C extends CommandWords>(
   argv: readonly string[],
   commands: readonly C[],
 ): ParsedCommandLine<C> {
-  const options = parseOptions(argv.map((word) => word.replace(NEGATIVE, `${MARK}-`)));
+  const verbatim = commands.filter(({ isVerbatim }) => isVerbatim).map(({ words }) => words);
+  const marked = argv.map((word) => word.replace(NEGATIVE, `${MARK}-`));
+  const options = parseOptions(marked, verbatim);
   if (typeof options === 'string') return { kind: 'wrong', message: options };
   const { values } = options;
   const [socket, message, output] = [values.socket, values.message, values.output].map(unmarked);
@@ -94,7 +100,7 @@ export function parseCommandLine<C extends CommandWords>(
   const problem = argumentProblem(found, rest);
   if (problem !== undefined) return { kind: 'wrong', message: problem };
   const format = values.json === true ? 'json' : values.table === true ? 'table' : 'auto';
-  const args = found.args.map((_, index) => rest[index]);
+  const args = [...found.args.map((_, index) => rest[index]), ...rest.slice(found.args.length)];
   return {
     kind: 'command',
     line: {
@@ -115,19 +121,27 @@ function unmarked(word: string | undefined): string | undefined {
   return word?.replace(MARKED, '');
 }
 
-function parseOptions(argv: readonly string[]) {
-  const args = [...argv];
+/** `verbatim`: commands whose first argument ends the options. */
+function parseOptions(argv: readonly string[], verbatim: readonly string[]) {
   try {
-    const { tokens } = parseArgs({ args, options: BEFORE, allowPositionals: true, strict: false, tokens: true });
-    const command = tokens.find(({ kind }) => kind === 'positional')?.index ?? args.length;
-    const before = parseArgs({ args: args.slice(0, command), options: BEFORE });
-    const after = parseArgs({ args: args.slice(command), options: AFTER, allowPositionals: true });
-    return { values: { ...before.values, ...after.values }, positionals: after.positionals };
+    const [command] = placesOf(argv, BEFORE);
+    const tail = argv.slice(command);
+    const own = verbatim.includes(tail[0] ?? '') ? (placesOf(tail, AFTER)[1] ?? tail.length) + 1 : tail.length;
+    const before = parseArgs({ args: argv.slice(0, command), options: BEFORE });
+    const after = parseArgs({ args: tail.slice(0, own), options: AFTER, allowPositionals: true });
+    const rest = tail.slice(tail[own] === '--' ? own + 1 : own);
+    return { values: { ...before.values, ...after.values }, positionals: [...after.positionals, ...rest] };
   } catch (error) {
     // parseArgs names the option and, after a full stop, gives advice for other cases than ours.
     const [message = ''] = (error instanceof Error ? error.message : String(error)).split('. ', 1);
     return `${message}; options are -s PATH, -f FILE, -m MSG, -v, --json, --table, --follow and --help`;
   }
+}
+
+/** Of words that are neither options nor values of options. */
+function placesOf(argv: readonly string[], options: typeof BEFORE | typeof AFTER): readonly number[] {
+  const { tokens } = parseArgs({ args: [...argv], options, allowPositionals: true, strict: false, tokens: true });
+  return tokens.flatMap((token) => (token.kind === 'positional' ? token.index : []));
 }
 
 /** The command, or what is wrong. */
@@ -152,13 +166,18 @@ function alternatives(forms: readonly string[]): string {
 
 /** `containers stop NAME`, `cmd reboot [MSG]`. */
 export function formOf({ words, args }: CommandWords): string {
-  return [words, ...args.map(({ name, optional }) => (optional ? `[${name}]` : name))].join(' ');
+  return [words, ...args.map(argumentForm)].join(' ');
+}
+
+function argumentForm({ name, optional, repeats }: Argument): string {
+  const form = repeats ? `${name}…` : name;
+  return optional ? `[${form}]` : form;
 }
 
 function argumentProblem({ words, args }: CommandWords, given: readonly string[]): string | undefined {
-  const surplus = given[args.length];
+  const surplus = args.at(-1)?.repeats ? undefined : given[args.length];
   if (surplus !== undefined) {
-    const names = args.map(({ name, optional }) => (optional ? `[${name}]` : name)).join(' ');
+    const names = args.map(argumentForm).join(' ');
     if (names === '') return `${words} takes nothing more, it got '${surplus}'`;
     return `${words} takes ${names} and nothing more, it got '${surplus}' as well; put quotes around what has blanks`;
   }

@@ -20,7 +20,8 @@ export interface Command extends CommandWords {
   readonly help: string;
   /** False: it asks nobody. */
   readonly needsSocket?: false;
-  readonly perform: (context: Context, args: Arguments) => Promise<ExitCode>;
+  /** Answers what the program ends with. */
+  readonly perform: (context: Context, args: Arguments) => Promise<number>;
 }
 
 export function asTable({ format }: Pick<Context, 'format'>): boolean {

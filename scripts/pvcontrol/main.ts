@@ -5,12 +5,12 @@ import { type CommandLine, parseCommandLine } from './command-line.ts';
 import { COMMANDS } from './commands.ts';
 import { type Command, complain } from './context.ts';
 import { findSocket, NoAnswer, NoSocket } from './control-socket.ts';
-import { EXIT, type ExitCode } from './failure.ts';
+import { EXIT } from './failure.ts';
 import { CannotPrint, printInto } from './output-file.ts';
 import { usage } from './usage.ts';
 import { tellRequests } from './verbose.ts';
 
-async function run(argv: readonly string[]): Promise<ExitCode> {
+async function run(argv: readonly string[]): Promise<number> {
   const parsed = parseCommandLine(argv, COMMANDS);
   switch (parsed.kind) {
     case 'wrong':
@@ -24,7 +24,7 @@ async function run(argv: readonly string[]): Promise<ExitCode> {
   }
 }
 
-async function perform({ command, args, output, verbose, ...line }: CommandLine<Command>): Promise<ExitCode> {
+async function perform({ command, args, output, verbose, ...line }: CommandLine<Command>): Promise<number> {
   try {
     const socket = command.needsSocket === false ? '' : findSocket(line.socket);
     if (output !== undefined) printInto(output);
