@@ -1,12 +1,13 @@
 // Reads the folders that people write: device.json, bsp/drivers.json and containers/<name>/{args.json, rootfs/, rootfs.list or
 // root.squashfs, config/, volumes/, mdev.json, src.json}.
 import { accessSync, constants, type Dirent, readdirSync, readFileSync, statSync } from 'node:fs';
-import { basename, join, resolve } from 'node:path';
+import { basename, join, relative, resolve } from 'node:path';
 import type { Problem } from '../../shared/revision/revision.ts';
 import { containerName } from '../../shared/schema/names.ts';
 import { artifactName } from '../../shared/schema/storage.ts';
 import { DEFAULT_DEVICE } from './default-device.ts';
 import { type ContainerArguments, ROOT_FILE, readArguments } from './pack-arguments.ts';
+import { lostOwners } from './pack-owners.ts';
 import { parseRootfsList, type RootfsEntry } from './pack-rootfs-list.ts';
 import { placedVolumes, volumeFile } from './pack-volumes.ts';
 
@@ -107,10 +108,17 @@ function readContainer(name: string, folder: string, { problems, warnings }: Fou
   warnings.push(...found.warnings);
   const volumes = readVolumes(join(folder, 'volumes'), problems);
   problems.push(...missingVolumes(name, args, volumes));
+  const rootfs = readRootfs(name, folder, problems);
+  for (const source of [rootfs, ...volumes.values()]) {
+    if (source.kind !== 'folder') continue;
+    const lost = lostOwners(source.folder, `containers/${name}/${relative(folder, source.folder)}`);
+    problems.push(...lost.problems);
+    warnings.push(...lost.warnings);
+  }
   return {
     name,
     args,
-    rootfs: readRootfs(name, folder, problems),
+    rootfs,
     overlay: readOverlay(join(folder, 'config'), problems),
     volumes,
     devices: readJson(join(folder, 'mdev.json'), `containers/${name}/mdev.json`, problems),

@@ -3,6 +3,8 @@ import assert from 'node:assert/strict';
 import { execFileSync } from 'node:child_process';
 import { createHash } from 'node:crypto';
 import {
+  chmodSync,
+  chownSync,
   cpSync,
   existsSync,
   mkdirSync,
@@ -192,6 +194,71 @@ describe('berth pack into a storage', () => {
     const digest = (revision: string) => json(join(storage, 'trails', revision, '.pvr/json'))['one/root.squashfs'];
     assert.equal(digest('0'), digest('1'));
     assert.deepEqual(json(join(storage, 'boot/current.json')), { revision: '0' });
+  });
+});
+
+describe('berth pack of files that are not root’s', () => {
+  /** A root filesystem that some root made: whoever runs the test, it is root. */
+  function folder(name: string): string {
+    const source = scratch.write(name, {
+      'containers/one/rootfs/init': '#!/bin/sh\n',
+      'containers/one/rootfs/bin/sh': 'a program\n',
+      'containers/one/rootfs/bin/tool': 'a program\n',
+      'containers/one/rootfs/var/mail/someone': 'a letter\n',
+      'containers/one/volumes/models/model': 'a model\n',
+    });
+    for (const program of ['init', 'bin/sh', 'bin/tool'])
+      chmodSync(join(source, 'containers/one/rootfs', program), 0o755);
+    return join(source, 'containers/one');
+  }
+
+  it('warns of owners and capabilities that are lost, and says how to keep them', async () => {
+    const container = folder('owners');
+    chownSync(join(container, 'rootfs/var/mail/someone'), 1000, 8);
+    chownSync(join(container, 'rootfs/var/mail'), 0, 8);
+    chownSync(join(container, 'volumes/models/model'), 1000, 1000);
+    execFileSync('setcap', ['cap_net_raw+ep', join(container, 'rootfs/bin/tool')]);
+    const ran = await pack(join(container, '../..'), '-o', out('owners-out'));
+    assert.equal(ran.exitCode, 0, ran.stderr);
+    const warnings = ran.stderr
+      .split('\n')
+      .filter((line) => line.includes('mksquashfs FOLDER FILE.squashfs -noappend'));
+    assert.equal(warnings.length, 2, ran.stderr);
+    assert.match(
+      warnings[0] ?? '',
+      /^warning: containers\/one\/rootfs: loses the owners of var\/mail and 1 more and the capabilities of bin\/tool: /,
+    );
+    assert.match(warnings[1] ?? '', /^warning: containers\/one\/volumes\/models: loses the owners of model: /);
+  });
+
+  for (const [what, uid, gid, mode] of [
+    ['setuid', 1000, 0, 0o4755],
+    ['setgid', 0, 5, 0o2755],
+  ] as const) {
+    it(`refuses what is ${what} for another than root, and would be for root`, async () => {
+      const container = folder(what);
+      chownSync(join(container, 'rootfs/bin/tool'), uid, gid);
+      chmodSync(join(container, 'rootfs/bin/tool'), mode);
+      for (const command of [['pack', '-o', out(`${what}-out`)], ['check']]) {
+        const ran = await berthWith(scratch.environment, ...command, join(container, '../..'));
+        assert.equal(ran.exitCode, 1);
+        assert.match(
+          ran.stdout + ran.stderr,
+          /^containers\/one\/rootfs\/bin\/tool: is setuid or setgid for another than root/m,
+        );
+      }
+      assert.equal(existsSync(out(`${what}-out`)), false);
+    });
+  }
+
+  it('takes root’s own setuid programs, and what somebody unpacked who is not root', async () => {
+    const container = folder('unpacked');
+    chmodSync(join(container, 'rootfs/bin/sh'), 0o4755);
+    assert.equal((await berth('check', join(container, '../..'))).stderr, '');
+    execFileSync('chown', ['-R', '1000:1000', container]);
+    chmodSync(join(container, 'rootfs/bin/sh'), 0o4755);
+    const ran = await pack(join(container, '../..'), '-o', out('unpacked-out'));
+    assert.deepEqual([ran.exitCode, ran.stderr], [0, '']);
   });
 });
 
