@@ -8,10 +8,13 @@ import {
   address,
   COUNT,
   count,
+  FIELD,
   FLAG,
+  field,
   flag,
   LINES,
   lines,
+  linesOf,
   listOf,
   WORD,
   WORDS,
@@ -36,6 +39,7 @@ const argumentsDocument = z.object({
   PV_DRIVERS_OPTIONAL: z.optional(words),
   PV_DRIVERS_MANUAL: z.optional(words),
   PV_LXC_NETWORK_TYPE: z.optional(z.enum(['veth', 'phys', 'empty', 'host'])),
+  PV_LXC_NETWORK_LINK: z.optional(field),
   PV_LXC_NETWORK_IPV4_ADDRESS: z.optional(address),
   PV_LXC_NETWORK_IPV4_GATEWAY: z.optional(address),
   PV_LXC_EXTRA_CONF: z.optional(lines),
@@ -74,6 +78,7 @@ const ALLOWED: Readonly<Record<keyof ContainerArguments, string>> = {
   PV_DRIVERS_OPTIONAL: WORDS,
   PV_DRIVERS_MANUAL: WORDS,
   PV_LXC_NETWORK_TYPE: 'veth, phys, empty, host',
+  PV_LXC_NETWORK_LINK: FIELD,
   PV_LXC_NETWORK_IPV4_ADDRESS: ADDRESS,
   PV_LXC_NETWORK_IPV4_GATEWAY: ADDRESS,
   PV_LXC_EXTRA_CONF: LINES,
@@ -102,7 +107,7 @@ export interface ReadArguments {
   readonly warnings: readonly Problem[];
 }
 
-/** `path` names the file in problems. Codes: BAD_TYPE, BAD_VALUE, ARGUMENT_ALONE, ARGUMENTS_EXCLUDE, VOLUME_TWICE; UNKNOWN_ARGUMENT, a warning unless it may confine. */
+/** `path` names the file in problems. Codes: BAD_TYPE, BAD_VALUE, ARGUMENT_ALONE, ARGUMENTS_EXCLUDE, VOLUME_TWICE; UNKNOWN_ARGUMENT, a warning unless it may confine; warning ARGUMENT_UNUSED. */
 export function readArguments(document: unknown, path: string): ReadArguments {
   if (typeof document !== 'object' || document === null || Array.isArray(document)) {
     const message = `is ${shown(document)}; must be an object`;
@@ -126,8 +131,29 @@ export function readArguments(document: unknown, path: string): ReadArguments {
     }
   }
   const args = argumentsDocument.parse(Object.fromEntries(sound));
-  const together = [...volumeProblems(args, path), ...checkCompanions(document, path)];
-  return { args, problems: [...problems, ...together], warnings };
+  const together = [...volumeProblems(args, path), ...checkCompanions(document, path), ...linkProblems(args, path)];
+  return { args, problems: [...problems, ...together], warnings: [...warnings, ...linkWarnings(args, path)] };
+}
+
+/** An interface that a container is given: without a name LXC does not start it. An included file may name it. */
+const NAMES_LINK = /^lxc\.(?:net\.0\.link|include)\s*=/;
+
+function linkProblems(args: ContainerArguments, path: string): Problem[] {
+  const isNamed =
+    args.PV_LXC_NETWORK_LINK !== undefined || linesOf(args.PV_LXC_EXTRA_CONF).some((line) => NAMES_LINK.test(line));
+  if (args.PV_LXC_NETWORK_TYPE !== 'phys' || isNamed) return [];
+  const message =
+    'is phys, and nothing names the interface; add PV_LXC_NETWORK_LINK, the interface of the device that the container gets';
+  return [{ path: `${path}.PV_LXC_NETWORK_TYPE`, code: 'ARGUMENT_ALONE', message }];
+}
+
+function linkWarnings(
+  { PV_LXC_NETWORK_TYPE: type, PV_LXC_NETWORK_LINK: link }: ContainerArguments,
+  path: string,
+): Problem[] {
+  if (link === undefined || type === undefined || type === 'phys') return [];
+  const message = `is '${link}', and means nothing for ${type}, as for the stock packager; remove it`;
+  return [{ path: `${path}.PV_LXC_NETWORK_LINK`, code: 'ARGUMENT_UNUSED', message }];
 }
 
 /** Names of those by which the stock packager confines a container, or opens it: without one it may run with more than was meant. */
@@ -154,6 +180,7 @@ function checkCompanions(written: object, path: string): Problem[] {
     ['PV_NETWORK_HOSTNAME', 'PV_NETWORK_POOL'],
     ['PV_NETWORK_IP', 'PV_NETWORK_POOL'],
     ['PV_NETWORK_MAC', 'PV_NETWORK_POOL'],
+    ['PV_LXC_NETWORK_LINK', 'PV_LXC_NETWORK_TYPE'],
     ['PV_LXC_NETWORK_IPV4_ADDRESS', 'PV_LXC_NETWORK_TYPE'],
     ['PV_LXC_NETWORK_IPV4_GATEWAY', 'PV_LXC_NETWORK_TYPE'],
   ] as const;

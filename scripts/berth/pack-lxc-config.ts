@@ -64,17 +64,19 @@ function capabilities(what: 'drop' | 'keep', written: ContainerArguments['PV_LXC
   return names.length === 0 ? [] : [`lxc.cap.${what} = ${names.join(' ').toLowerCase()}`];
 }
 
-/** The old way: addresses baked into the configuration. `phys` takes its link from PV_LXC_EXTRA_CONF. */
+/** The old way: addresses baked into the configuration. The gateway of `auto` is the bridge's own address. */
 function legacyNetwork(args: ContainerArguments): readonly string[] {
   const type = args.PV_LXC_NETWORK_TYPE;
   if (type === undefined) return [];
   if (type === 'host') return ['lxc.net.0.type = none'];
   if (type === 'empty') return ['lxc.net.0.type = empty'];
+  const link = type === 'veth' ? LEGACY_BRIDGE : args.PV_LXC_NETWORK_LINK;
   const address = args.PV_LXC_NETWORK_IPV4_ADDRESS;
-  const gateway = args.PV_LXC_NETWORK_IPV4_GATEWAY;
+  const gateway = args.PV_LXC_NETWORK_IPV4_GATEWAY ?? (type === 'veth' && address !== undefined ? 'auto' : undefined);
   return [
     `lxc.net.0.type = ${type}`,
-    ...(type === 'veth' ? [`lxc.net.0.link = ${LEGACY_BRIDGE}`, 'lxc.net.0.name = eth0'] : []),
+    ...(link === undefined ? [] : [`lxc.net.0.link = ${link}`]),
+    ...(type === 'veth' ? ['lxc.net.0.name = eth0'] : []),
     'lxc.net.0.flags = up',
     ...(address === undefined ? [] : [`lxc.net.0.ipv4.address = ${address}`]),
     ...(gateway === undefined ? [] : [`lxc.net.0.ipv4.gateway = ${gateway}`]),

@@ -101,6 +101,34 @@ describe('args.json to lxc.container.conf', () => {
     assert.ok(config({ PV_LXC_NETWORK_TYPE: 'empty' }).includes('lxc.net.0.type = empty'));
   });
 
+  it('takes the gateway from the bridge where an address comes without one, as the stock packager does', () => {
+    const networks = (args: object) =>
+      config({ PV_LXC_NETWORK_TYPE: 'veth', ...args }).filter((line) => line.includes('ipv4.gateway'));
+    assert.deepEqual(networks({ PV_LXC_NETWORK_IPV4_ADDRESS: '10.0.3.2/24' }), ['lxc.net.0.ipv4.gateway = auto']);
+    assert.deepEqual(networks({}), []);
+  });
+
+  it('gives a container the interface of the device that is named', () => {
+    const lines = config({ PV_LXC_NETWORK_TYPE: 'phys', PV_LXC_NETWORK_LINK: 'eth1' });
+    for (const line of ['lxc.net.0.type = phys', 'lxc.net.0.link = eth1']) assert.ok(lines.includes(line), line);
+    const extra = { PV_LXC_NETWORK_TYPE: 'phys', PV_LXC_EXTRA_CONF: 'lxc.net.0.link=wlan0' };
+    assert.ok(config(extra).includes('lxc.net.0.link=wlan0'));
+    // LXC knows no `auto` for it.
+    const addressed = config({ ...extra, PV_LXC_NETWORK_IPV4_ADDRESS: '10.0.3.2/24' });
+    assert.ok(!addressed.some((line) => line.includes('ipv4.gateway')));
+  });
+
+  it('warns of an interface that is named for another type than phys, which takes none', () => {
+    const written = { PV_LXC_NETWORK_TYPE: 'veth', PV_LXC_NETWORK_LINK: 'br0' };
+    const { problems, warnings } = readArguments(written, 'args.json');
+    assert.deepEqual(problems, []);
+    assert.deepEqual(
+      warnings.map(({ path, code }) => [path, code]),
+      [['args.json.PV_LXC_NETWORK_LINK', 'ARGUMENT_UNUSED']],
+    );
+    assert.ok(config(written).includes('lxc.net.0.link = lxcbr0'));
+  });
+
   it('takes extra lines, variables and capabilities, extra lines last', () => {
     const lines = config({
       PV_LXC_EXTRA_CONF: 'lxc.signal.halt = SIGTERM\nlxc.init.cmd = /sbin/init',
@@ -197,6 +225,8 @@ describe('readArguments', () => {
     [{ PV_NETWORK_IP: '10.0.5.50' }, 'args.json.PV_NETWORK_IP', 'ARGUMENT_ALONE'],
     [{ PV_LXC_CAP_DROP: 'a\nlxc.init.cmd = /x' }, 'args.json.PV_LXC_CAP_DROP', 'BAD_VALUE'],
     [{ PV_LXC_CAP_KEEP: 'kill', PV_LXC_CAP_DROP: 'mknod' }, 'args.json.PV_LXC_CAP_KEEP', 'ARGUMENTS_EXCLUDE'],
+    [{ PV_LXC_NETWORK_TYPE: 'phys' }, 'args.json.PV_LXC_NETWORK_TYPE', 'ARGUMENT_ALONE'],
+    [{ PV_LXC_NETWORK_LINK: 'eth1' }, 'args.json.PV_LXC_NETWORK_LINK', 'ARGUMENT_ALONE'],
     [{ PV_FILEIMPORTS: 'two/etc/name' }, 'args.json.PV_FILEIMPORTS', 'BAD_VALUE'],
     [{ PV_RUN_TMPFS_PATH: 'run tmpfs' }, 'args.json.PV_RUN_TMPFS_PATH', 'BAD_VALUE'],
     [{ LXC_TTY_MAX: 'many' }, 'args.json.LXC_TTY_MAX', 'BAD_VALUE'],
