@@ -164,6 +164,8 @@ describe('integration.storage without what a disk needs', () => {
       objectAt(state, 'device.json').disks = [
         { name: 'secret', type: 'dm-crypt-versatile', path: '/storage/crypt/x.img,8,key' },
       ];
+      const storage = { secrets: { persistence: 'permanent', disk: 'secret' } };
+      Object.assign(objectAt(state, 'net-client/run.json'), { storage });
     });
     const tree = await openTree(storage);
     try {
