@@ -14,12 +14,18 @@ export type LogFiles =
 /** `folder`: all logs, by revision and then by `name`. */
 export function logFilesOf(folder: string, name = OWN): LogFiles {
   const current = join(folder, 'current');
-  if (!existsSync(current)) return none(`${current}: not here; is the device another one, or a sandbox?`);
+  if (!existsSync(current)) return none(notHere(current, name));
   const names = readdirSync(current, { withFileTypes: true }).flatMap((entry) =>
     entry.isDirectory() ? entry.name : [],
   );
   if (names.includes(name)) return filesBelow(join(current, name), `'${printable(name)}'`);
   return none(`no log of '${printable(name)}'. There are: ${names.sort().join(', ')}.`);
+}
+
+/** A sandbox has its storage elsewhere than the host, and only whoever began it knows where. */
+function notHere(current: string, name: string): string {
+  const there = `<its --storage>/logs/current/${printable(name)}`;
+  return `${current}: not here, but where the device is; a sandbox has it in ${there}`;
 }
 
 /** `folder`: what a container finds, all logs with role mgmt, and else only its own, which it need not name. */

@@ -5,8 +5,9 @@ import { existsSync } from 'node:fs';
 import * as z from 'zod/mini';
 import { type Arguments, type Command, type Context, complain, conclude } from './context.ts';
 import { ask } from './control-socket.ts';
-import { EXIT, type ExitCode } from './failure.ts';
+import { EXIT, type ExitCode, printable } from './failure.ts';
 import { type LogFiles, logFilesInContainer, logFilesOf } from './log-files.ts';
+import { reasonsOf } from './reasons.ts';
 
 /** What every container has. */
 const IN_CONTAINER = '/pantavisor/logs';
@@ -17,7 +18,7 @@ const config = z.object({ 'log.dir': z.string() });
 async function logs(context: Context, [name]: Arguments): Promise<ExitCode> {
   const found = existsSync(IN_CONTAINER) ? logFilesInContainer(IN_CONTAINER, name) : await onHost(context, name);
   if (typeof found === 'number') return found;
-  if (found.kind === 'none') return complain(found.why);
+  if (found.kind === 'none') return complain([found.why, ...(await whyNothing(context, name))].join('\n  '));
   // It follows rotation, and prints whose line it is.
   const follow = context.follow ? ['-F'] : [];
   const tail = spawn('tail', ['-n', SHOWN_LINES, ...follow, '--', ...found.files], {
@@ -25,6 +26,11 @@ async function logs(context: Context, [name]: Arguments): Promise<ExitCode> {
   });
   const [code] = await once(tail, 'exit');
   return code === 0 ? EXIT.ok : EXIT.other;
+}
+
+/** One that could not start has no log, and that is what the question was about. */
+async function whyNothing({ socket }: Context, name: string | undefined): Promise<readonly string[]> {
+  return name === undefined ? [] : (await reasonsOf(socket, name)).map(printable);
 }
 
 async function onHost(context: Context, name: string | undefined): Promise<LogFiles | ExitCode> {

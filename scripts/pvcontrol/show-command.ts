@@ -5,6 +5,7 @@ import { type Arguments, asTable, type Command, type Context, conclude, hintAt }
 import { ask } from './control-socket.ts';
 import { EXIT, type ExitCode, printable } from './failure.ts';
 import { elapsed } from './quantities.ts';
+import { reasonsOf } from './reasons.ts';
 
 const details = z.object({
   name: z.string(),
@@ -56,15 +57,16 @@ async function show(context: Context, [name = '']: Arguments): Promise<ExitCode>
   }
   const parsed = details.safeParse(JSON.parse(answer.body));
   if (!asTable(context) || !parsed.success) process.stdout.write(`${answer.body}\n`);
-  else process.stdout.write(page(parsed.data, Date.now()));
+  else process.stdout.write(page(parsed.data, await reasonsOf(context.socket, name), Date.now()));
   return EXIT.ok;
 }
 
 /** Pairs of a word and what there is to say; nothing to say leaves the pair out. */
-function page(row: Details, nowMs: number): string {
+function page(row: Details, reasons: readonly string[], nowMs: number): string {
   const pairs: readonly (readonly [string, string | undefined])[] = [
     ['name', row.name],
     ['status', `${row.status} for ${elapsed(row.since, nowMs)}, goal ${row.status_goal}`],
+    ...reasons.map((reason) => ['why', reason] as const),
     ['group', row.group],
     ['roles', row.roles.join(', ')],
     ['restart', restartText(row)],
@@ -113,7 +115,7 @@ export const SHOW_COMMANDS: readonly Command[] = [
     section: 'Containers',
     words: 'show',
     args: [{ name: 'NAME', what: 'the NAME of a container', completes: 'containers' }],
-    help: 'everything about one: addresses, mounts, last exit',
+    help: 'everything about one: what is wrong with it, addresses, mounts, last exit',
     perform: show,
   },
 ];

@@ -67,7 +67,10 @@ describe('pvcontrol log files', () => {
   });
 
   it('are not looked for where the device is another one', () => {
-    assert.match(String(Object.values(logFilesOf(join(logs, 'nowhere')))), /current: not here; is the device another/);
+    assert.deepEqual(logFilesOf(join(logs, 'nowhere'), 'web'), {
+      kind: 'none',
+      why: `${join(logs, 'nowhere/current')}: not here, but where the device is; a sandbox has it in <its --storage>/logs/current/web`,
+    });
   });
 });
 
@@ -76,8 +79,12 @@ describe('pvcontrol logs', () => {
   let device: Server;
   before(async () => {
     program = await bundleProgram();
-    const answer = JSON.stringify({ 'log.dir': join(program.folder, 'logs') });
-    device = createServer((_request, response) => response.end(answer)).listen(join(program.folder, 'device'));
+    const answers = new Map<string | undefined, unknown>([
+      ['/config', { 'log.dir': join(program.folder, 'logs') }],
+      ['/health', { status: 'degraded', reasons: [{ code: 'X', subject: 'silent', message: 'it has no /init' }] }],
+    ]);
+    device = createServer(({ url }, response) => response.end(JSON.stringify(answers.get(url))));
+    device.listen(join(program.folder, 'device'));
     await once(device, 'listening');
   });
   after(() => {
@@ -98,6 +105,11 @@ describe('pvcontrol logs', () => {
       exitCode: 255,
       stdout: '',
       stderr: "pvcontrol: no log of 'wbe'. There are: pantavisor, silent, web.\n",
+    });
+    assert.deepEqual(await logs('silent'), {
+      exitCode: 255,
+      stdout: '',
+      stderr: "pvcontrol: 'silent' has logged nothing yet\n  it has no /init\n",
     });
   });
 });

@@ -34,6 +34,23 @@ describe('pvcontrol show', () => {
     }
   });
 
+  it('says what health says of it, and of it alone', async () => {
+    rig.world.reasons.set('state-svc', [
+      { code: 'CONTAINER_FAILED', subject: 'web', message: "/sbin/init: not in 'web'" },
+      { code: 'CONTAINER_FAILED', subject: 'waits', message: 'another one' },
+    ]);
+    rig.world.reasons.set('net-svc', [{ code: 'NETWORK_CONTESTED', subject: 'container web', message: 'undone' }]);
+    const { stdout } = await program.onTerminal(80, {}, '-s', rig.host, 'show', 'web');
+    rig.world.reasons.clear();
+    assert.deepEqual(
+      stdout
+        .match(/^why .*$/gm)
+        ?.map((line) => line.trim())
+        .sort(),
+      ["why         /sbin/init: not in 'web'", 'why         undone'],
+    );
+  });
+
   it('names mounts that were busy at the stop', async () => {
     const row = containerRow('busy', { status: 'STOPPED', pid: null, detached_mounts: ['/run/lxc/busy/rootfs'] });
     rig.world.containers.push(row);
