@@ -1,7 +1,8 @@
 // One datagram of a container as a message, whichever of its sockets it came through. Pure: what nothing understands is kept as text.
+import { parseBinary } from './binary-format.ts';
 import type { LogMessage } from './log-flow.ts';
 import { parseJsonMessage, parsePairs } from './plain-format.ts';
-import { parseSyslog, type Said } from './syslog-format.ts';
+import { parseSyslog, type Said, withoutEnd } from './syslog-format.ts';
 
 /** Longer ones are cut; JSON that does not fit is kept as text. */
 export const MAX_DATAGRAM_BYTES = 32 * 1024;
@@ -29,9 +30,7 @@ export interface Arrival {
  * the year nor the time zone, which is the container's, and no more than the second.
  */
 export function parseDatagram(bytes: Buffer, { container, nowMs, length }: Arrival): LogMessage {
-  // Looking behind keeps a run of them inside from being tried again at each: a datagram has room for thirty thousand.
-  const datagram = bytes.toString('utf8').replace(/(?<![\0\n\r])[\0\n\r]+$/, '');
-  const { level, src, text, timeMs, pid } = understand(datagram);
+  const { level, src, text, timeMs, pid } = parseBinary(bytes) ?? understand(withoutEnd(bytes.toString('utf8')));
   return {
     timeMs: timeMs !== undefined && isNear(timeMs, nowMs) ? timeMs : nowMs,
     level,

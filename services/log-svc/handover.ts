@@ -28,9 +28,15 @@ export function parseHandover(bytes: Buffer): Handover | undefined {
   const src = name.subarray(0, end === -1 ? NAME_BYTES : end).toString('utf8');
   const [level, action] = [intAt(bytes, 2 * NAME_BYTES), intAt(bytes, 2 * NAME_BYTES + 4)];
   if (action !== 0 && action !== 1) return undefined;
-  return { src: src === '' ? 'unknown-src' : src, level: LEVELS[level] ?? 'INFO', isWanted: action === 1 };
+  return { src: src === '' ? 'unknown-src' : src, level: levelOfNumber(level), isWanted: action === 1 };
 }
 
-function intAt(bytes: Buffer, offset: number): number {
+/** Of what nobody knows: `INFO`. */
+export function levelOfNumber(level: number): Level {
+  return LEVELS[level] ?? 'INFO';
+}
+
+/** Of this machine. */
+export function intAt(bytes: Buffer, offset: number): number {
   return endianness() === 'LE' ? bytes.readInt32LE(offset) : bytes.readInt32BE(offset);
 }

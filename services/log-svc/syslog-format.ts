@@ -11,6 +11,11 @@ export interface Said {
   readonly pid: number | undefined;
 }
 
+/** What senders put behind a message. Looking behind keeps a run of them inside from being tried again at each: a datagram has room for thirty thousand. */
+export function withoutEnd(text: string): string {
+  return text.replace(/(?<![\0\n\r])[\0\n\r]+$/, '');
+}
+
 /** RFC 3164, 4.1.1: facility (0–23) × 8 + severity. */
 const PRIORITY = /^<(\d{1,3})>/;
 const MAX_PRIORITY = 191;

@@ -108,6 +108,33 @@ describe('log-svc.parseDatagram', () => {
     }
   });
 
+  it('reads the binary form of Pantavisor, with and without its mark, and believes no platform in it', () => {
+    const int = (value: number): Buffer => Buffer.from(Int32Array.of(value).buffer);
+    const binary = (kind: number, fields: string, length = fields.length) =>
+      Buffer.concat([int(kind), int(length), Buffer.from(fields)]);
+    const mark = Buffer.from([0, ...Buffer.from('pvlogv2'), 0xab, 0xc8]);
+    const fields = '1\0other\0app/db\0it is late\n';
+    for (const datagram of [
+      binary(0, fields),
+      binary(0, `${fields}behind`, fields.length),
+      binary(0, fields, 5_000),
+      Buffer.concat([mark, binary(1, fields)]),
+      Buffer.concat([mark, binary(0, fields)]),
+    ]) {
+      assert.deepEqual(brief(datagram), ['ERROR', 'app/db', 'it is late', undefined]);
+      assert.deepEqual(parse(datagram).origin, { kind: 'container', name: 'web' });
+    }
+    assert.deepEqual(brief(binary(0, '77\0p\0\0two\nlines')), ['INFO', 'unknown-app', 'two\nlines', undefined]);
+    for (const other of [
+      binary(256, '{"code":1}'),
+      binary(1, fields),
+      binary(0, '3\0p\0torn'),
+      binary(0, fields, -1),
+    ]) {
+      assert.deepEqual(brief(other).slice(0, 2), ['INFO', 'unknown-app']);
+    }
+  });
+
   it('reads pairs, with quoted values and in any order', () => {
     assert.deepEqual(brief('level=DEBUG src=my-app message=hello'), ['DEBUG', 'my-app', 'hello', undefined]);
     assert.deepEqual(brief('message="a \\"b\\" \\\\c=d" level="error"\n'), [
