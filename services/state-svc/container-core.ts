@@ -94,6 +94,9 @@ export interface ContainerCore {
   disarm(): void;
 }
 
+/** Health: its init has ended again and again, and auto-recovery starts it once more. */
+export const CONTAINER_RECOVERING = 'CONTAINER_RECOVERING';
+
 /** `onRecoveryDue`: auto-recovery has waited long enough. */
 export function createCore(plan: ContainerPlan, context: CoreContext, onRecoveryDue: () => void): ContainerCore {
   const { log, intents } = context;
@@ -117,6 +120,7 @@ export function createCore(plan: ContainerPlan, context: CoreContext, onRecovery
     },
     onStable: () => {
       record.stable = true;
+      if (record.problem?.code === CONTAINER_RECOVERING) record.problem = undefined;
       context.changed();
     },
   });

@@ -1,7 +1,8 @@
 // How a container comes up, ends, comes up again and goes: the pipeline's outcomes, exits and stops as events of its status
 // machine, and what auto-recovery makes of them.
+import type { AutoRecovery } from '../../shared/revision/revision.ts';
 import type { ExitStatus } from '../../shared/schema/exit.ts';
-import type { ContainerCore, ExitEvent } from './container-core.ts';
+import { CONTAINER_RECOVERING, type ContainerCore, type ExitEvent } from './container-core.ts';
 import { downText, exhaustedText, exitText } from './ending-text.ts';
 import type { Intent } from './intent-store.ts';
 import type { RequestReboot } from './reboot-request.ts';
@@ -86,7 +87,8 @@ async function settleStart(core: ContainerCore, cause: StartCause, outcome: Star
 async function settleStarted(core: ContainerCore, run: Run): Promise<void> {
   const { record } = core;
   record.run = run;
-  record.problem = undefined;
+  // It has started before, too.
+  if (!(record.problem?.code === CONTAINER_RECOVERING && isRow(core.intent().retries))) record.problem = undefined;
   record.runs += 1;
   const early = core.intent().readyPid === 0;
   if (!core.apply('started')) return;
@@ -178,10 +180,15 @@ export function judge(core: ContainerCore, exit: ExitStatus, judged: Judged = {}
       core.apply('ended');
       return;
     case 'retry':
+      // What ends well and is started again may be meant so.
+      if (isRow(verdict.retries) && !(exit.kind === 'code' && exit.code === 0)) {
+        troubled(core, `${what}, retry ${verdict.retries}${ofAll(plan.autoRecovery)}`);
+      }
       tryAgain(core, what, verdict.delayMs, verdict.retries);
       return;
     case 'pause':
       record.exhausted = { atMs: context.clock.elapsedMs(), message: `${what} after ${retries} retries` };
+      troubled(core, record.exhausted.message);
       tryAgain(core, record.exhausted.message, verdict.delayMs, 0);
       return;
     case 'exhausted':
@@ -201,6 +208,17 @@ function goneDown(core: ContainerCore, what: string, request: RequestReboot | un
   core.fault(SYSTEM_CONTAINER_DOWN, downText(what));
   core.apply('ended');
   request?.(SYSTEM_CONTAINER_DOWN, `container ${core.plan.name}: ${what}`);
+}
+
+/** One end may happen, and is over when the next run has begun. */
+const isRow = (retries: number): boolean => retries > 1;
+
+const ofAll = (recovery: AutoRecovery | undefined): string =>
+  recovery === undefined || recovery.maxRetries === 0 ? '' : ` of ${recovery.maxRetries}`;
+
+/** For whoever asks how the device is; until it is stable. */
+function troubled({ plan, record }: ContainerCore, message: string): void {
+  record.problem = { code: CONTAINER_RECOVERING, subject: plan.name, message };
 }
 
 function tryAgain(core: ContainerCore, what: string, delayMs: number, retries: number): void {

@@ -43,6 +43,27 @@ describe('auto-recovery', () => {
     assert.deepEqual(await health(it), []);
   });
 
+  it('says in health that ends come in a row, until it is stable', async () => {
+    const it = await start({ ...RETRY, max_retries: 3, stable_timeout: 30 });
+    const codes = async () => (await health(it)).map(({ code, message }) => `${code}: ${message}`);
+    const crash = async (): Promise<void> => {
+      it.world.exit('web', FAILED);
+      await it.untilStatus('web', 'RECOVERING');
+    };
+    await crash();
+    assert.deepEqual(await codes(), [], 'once');
+    it.clock.advance(5000);
+    await it.untilStatus('web', 'STARTED');
+    await crash();
+    const told = ['CONTAINER_RECOVERING: its init exited with code 1, retry 2 of 3'];
+    assert.deepEqual(await codes(), told);
+    it.clock.advance(10_000);
+    await it.untilStatus('web', 'STARTED');
+    assert.deepEqual(await codes(), told, 'it has started before');
+    it.clock.advance(30_000);
+    assert.deepEqual(await codes(), []);
+  });
+
   it('waits its pause and starts the counter over', async () => {
     const it = await start({ ...RETRY, max_retries: 1, backoff_policy: '10min' });
     it.world.exit('web', FAILED);
