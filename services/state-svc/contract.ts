@@ -148,8 +148,8 @@ export const stateContract = defineContract({
       deadlineMs: 5_000,
     },
     /**
-     * The uploaded JSON becomes revision `name`, NEW. It is checked whole first, objects hashed, and those that it names and that are being uploaded
-     * waited for; nothing is kept of one that fails. The upload is gone in any case.
+     * The uploaded JSON becomes revision `name`, NEW. It is checked whole first, objects hashed that were not since this service began, and those
+     * that it names and that are being uploaded waited for; nothing is kept of one that fails. The upload is gone in any case.
      */
     putStep: {
       callers: ['ctl-svc'],

@@ -83,7 +83,8 @@ export function openKnownChecksums(path: string, checksums: Checksums, log: Logg
   };
 }
 
-function stampOf(path: string): string | undefined {
+/** Changes with whatever is written to the file by its path or put in its place; undefined when it is not there. */
+export function stampOf(path: string): string | undefined {
   try {
     const { ino, size, mtimeNs } = statSync(path, { bigint: true });
     return `${ino} ${size} ${mtimeNs}`;

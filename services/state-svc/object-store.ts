@@ -18,13 +18,13 @@ export interface ObjectStore {
   list(): Promise<readonly string[]>;
   /** Undefined when it is not here. */
   find(digest: string): Promise<StoredObject | undefined>;
-  /** The file becomes the object, on disk when it resolves; it keeps its own name too. One that is there already stays. */
-  adopt(file: string, digest: string): Promise<void>;
+  /** The file becomes the object, on disk when it resolves; it keeps its own name too. False: one is there already, and stays. */
+  adopt(file: string, digest: string): Promise<boolean>;
   /**
    * The file becomes the object instead of the one that is there, which revisions have until they are checked out again: it may be mounted.
-   * On disk when it resolves.
+   * On disk when it resolves: always true.
    */
-  replace(file: string, digest: string): Promise<void>;
+  replace(file: string, digest: string): Promise<true>;
   remove(digest: string): Promise<void>;
   /** As if it had come just now: somebody is about to use it. */
   touch(digest: string): Promise<void>;
@@ -59,15 +59,21 @@ export function openObjectStore(storage: string): ObjectStore {
     },
     async adopt(file, digest) {
       await seal(file);
-      await link(file, path(digest)).catch((error: unknown) => {
-        if (errorCode(error) !== 'EEXIST') throw error;
-      });
+      const isAdopted = await link(file, path(digest)).then(
+        () => true,
+        (error: unknown) => {
+          if (errorCode(error) === 'EEXIST') return false;
+          throw error;
+        },
+      );
       await syncPath(folder);
+      return isAdopted;
     },
     async replace(file, digest) {
       await seal(file);
       await rename(file, path(digest));
       await syncPath(folder);
+      return true;
     },
     remove: (digest) => unlink(path(digest)),
     touch: (digest) => utimes(path(digest), new Date(), new Date()),

@@ -12,6 +12,7 @@ import { sha256 } from '../../shared/schema/names.ts';
 import { errorCode, isFull, makeFolders } from './atomic-file.ts';
 import type { Checksums } from './checksum-pool.ts';
 import type { KnownChecksums } from './known-checksums.ts';
+import { createSeenObjects } from './seen-objects.ts';
 import { type Occasion, type SignatureCheck, UNCHECKED } from './signature-check.ts';
 
 export type Read<T> =
@@ -23,12 +24,17 @@ export interface RevisionStore {
   readState(revision: string): Promise<Read<unknown>>;
   /** An LXC configuration as parseState reads it: of a large object the beginning; undefined when it is missing. */
   readObject(digest: string): string | undefined;
-  /** Hashes every object once; a problem per path whose object is missing, unreadable or different. */
-  verifyObjects(objects: ReadonlyMap<string, string>, occasion?: Occasion): Promise<readonly Problem[]>;
+  /**
+   * Hashes every object once; a problem per path whose object is missing, unreadable or different. On `put` those are not hashed that this
+   * process has hashed, or had uploaded, and that look as they did: what is put is hashed again as `new` before it runs.
+   */
+  verifyObjects(objects: ReadonlyMap<string, string>, occasion?: Occasion | 'put'): Promise<readonly Problem[]>;
   /** Whether it was damaged, or could not be read, when this process hashed it last. */
   isSuspect(digest: string): boolean;
-  /** What came in its place has been hashed. */
-  onReplaced(digest: string): void;
+  /** Whether it is the object, as far as can be told without hashing it. */
+  isSeen(digest: string): boolean;
+  /** What is there now has been hashed. */
+  onHashed(digest: string): void;
   verifySignatures: SignatureCheck;
   /** Makes the hard links that are missing and replaces those that lead elsewhere; right ones stay untouched. */
   checkOut(revision: string, objects: ReadonlyMap<string, string>): Promise<readonly Problem[]>;
@@ -53,6 +59,7 @@ export function openRevisionStore(
   const objectPath = (digest: string): string => `${storage}/objects/${digest}`;
   const trail = (revision: string): string => join(storage, 'trails', revision);
   const suspects = new Set<string>();
+  const seen = createSeenObjects();
 
   return {
     async readState(revision) {
@@ -72,18 +79,26 @@ export function openRevisionStore(
       return readConfigObject(objectPath(digest));
     },
     isSuspect: (digest) => suspects.has(digest),
-    onReplaced: (digest) => void suspects.delete(digest),
+    isSeen: (digest) => seen.holds(objectPath(digest), digest),
+    onHashed(digest) {
+      suspects.delete(digest);
+      seen.note(objectPath(digest), digest);
+    },
     verifySignatures: signatures,
     async verifyObjects(objects, occasion = 'known') {
       // One that is missing is found when it is linked.
       if (occasion === 'known' && !rehash) return [];
-      const read = occasion === 'new' ? (known?.hash ?? checksums.checksum) : (known?.checksum ?? checksums.checksum);
+      const hash = seen.noting(known?.hash ?? checksums.checksum);
+      const read = occasion === 'new' || known === undefined ? hash : known.checksum;
       const verdicts = new Map<string, Promise<Verdict>>();
       for (const digest of objects.values()) {
-        if (!verdicts.has(digest)) verdicts.set(digest, verify(read, objectPath(digest), digest));
+        if (verdicts.has(digest)) continue;
+        const isKept = occasion === 'put' && seen.holds(objectPath(digest), digest);
+        verdicts.set(digest, isKept ? Promise.resolve(undefined) : verify(read, objectPath(digest), digest));
       }
       for (const [digest, pending] of verdicts) {
         const verdict = await pending;
+        if (verdict !== undefined) seen.forget(digest);
         if (verdict === undefined || verdict.code === 'OBJECT_MISSING') suspects.delete(digest);
         else suspects.add(digest);
       }

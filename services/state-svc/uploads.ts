@@ -45,7 +45,7 @@ export interface Uploads {
 export interface UploadContext {
   readonly storage: string;
   readonly objects: ObjectStore;
-  readonly store: Pick<RevisionStore, 'isSuspect' | 'onReplaced' | 'verifyObjects'>;
+  readonly store: Pick<RevisionStore, 'isSuspect' | 'isSeen' | 'onHashed' | 'verifyObjects'>;
   readonly room: Pick<StorageRoom, 'availableBytes'>;
   readonly log: Logger;
   /** Tries to. Never rejects. */
@@ -133,7 +133,10 @@ export function createUploads({ storage, objects, store, room, log, makeRoom }: 
         const present = sha256 === undefined ? undefined : await objects.find(sha256);
         const replaces = present !== undefined && (await mayBeDamaged(present, announced));
         if (present !== undefined && !replaces) {
+          const isSeen = store.isSeen(present.sha256);
           await objects.touch(present.sha256);
+          // The time of its change is no news of what it holds.
+          if (isSeen) store.onHashed(present.sha256);
           return { kind: 'present', bytes: present.bytes };
         }
         if (uploads.size >= MAX_UPLOADS) return refused({ code: 'TOO_MANY_UPLOADS', limit: MAX_UPLOADS });
@@ -164,8 +167,8 @@ export function createUploads({ storage, objects, store, room, log, makeRoom }: 
       const upload = uploads.get(id);
       if (upload?.sha256 === undefined) return undefined;
       try {
-        await (upload.replaces ? objects.replace : objects.adopt)(pathOf(id), upload.sha256);
-        if (upload.replaces) store.onReplaced(upload.sha256);
+        const isIt = await (upload.replaces ? objects.replace : objects.adopt)(pathOf(id), upload.sha256);
+        if (isIt) store.onHashed(upload.sha256);
         return 'done';
       } catch (error) {
         return failureOf(error);

@@ -1,10 +1,20 @@
 // Objects, uploads and steps as ctl-svc asks for them.
 import assert from 'node:assert/strict';
-import { existsSync, readdirSync, readFileSync, rmSync, statSync, symlinkSync, writeFileSync } from 'node:fs';
+import {
+  existsSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  statSync,
+  symlinkSync,
+  utimesSync,
+  writeFileSync,
+} from 'node:fs';
 import { join } from 'node:path';
 import { afterEach, describe, it } from 'node:test';
 import { eventually, PATIENCE_MS } from '../kit/eventually.ts';
 import { createDevice, type Device, sha256, stateOf, uploadId, writeRevision } from './device.ts';
+import { command, reaches } from './updates-kit.ts';
 
 const APP = { group: 'app', auto_recovery: { policy: 'no' } };
 
@@ -291,6 +301,29 @@ describe('steps', () => {
       answer.error.problems.map(({ code }) => code),
       ['OBJECT_CORRUPT'],
     );
+  });
+
+  it('whose object decayed unseen since it came is refused when it is to run, and repaired by sending both again', async () => {
+    const it = await open();
+    await it.untilStatus('web', 'STARTED');
+    for (const text of next.objects) await putObjectIfMissing(it, text);
+    const path = join(it.storage, 'objects', sha256('root of added'));
+    const { atimeMs, mtimeMs } = statSync(path);
+    // To a time that can be set again; whoever wants to upload it is told that it is there.
+    utimesSync(path, atimeMs / 1000, Math.floor(mtimeMs / 1000));
+    await (await it.boot()).settled;
+    const put = () => putState(it, 'locals/next', JSON.stringify(next.document));
+    assert.ok((await put()).ok);
+    writeFileSync(path, 'ROOT OF ADDED');
+    utimesSync(path, atimeMs / 1000, Math.floor(mtimeMs / 1000));
+    assert.ok((await put()).ok, 'its client had to wait until all was hashed');
+    assert.equal(await command(it, 'LOCAL_RUN', 'locals/next'), 'accepted');
+    await reaches(it, 'locals/next', 'Object validation went wrong');
+    assert.ok(it.lines.some((line) => line.includes(`added/root.squashfs: object ${sha256('root of added')}`)));
+    assert.ok((await putObject(it, 'root of added')).ok);
+    assert.ok((await put()).ok);
+    assert.equal(await command(it, 'LOCAL_RUN', 'locals/next'), 'accepted');
+    await it.untilStatus('added', 'STARTED');
   });
 
   it('whose object was found damaged are repaired by sending both again', async () => {

@@ -26,7 +26,8 @@ describe('state-svc.uploads', () => {
       makeRoom: async () => undefined,
       store: {
         isSuspect: (digest) => suspects.has(digest),
-        onReplaced: (digest) => void suspects.delete(digest),
+        isSeen: () => false,
+        onHashed: (digest) => void suspects.delete(digest),
         // For as long as nobody waits for.
         verifyObjects: () => new Promise(() => undefined),
       },
