@@ -52,8 +52,8 @@ async function check(tree: Tree): Promise<void> {
   say(`systemd in ${MACHINE}: ${state}${failed === '' ? '' : `, failed: ${failed.replaceAll(/\s+/g, ' ')}`}`);
   say(`page of ${WEB}, fetched in ${MACHINE}: ${inContainer(tree, machine, ['curl', '-s', 'http://10.0.6.10/'])}`);
   // nginx by its own syslog module, logger(1) of util-linux through glibc: both to the container's own /dev/log.
-  say(`log of ${WEB}: ${await lineOf(tree, `${WEB}/messages.log`, 'GET / ')}`);
-  say(`log of ${MACHINE}: ${await lineOf(tree, `${MACHINE}/messages.log`, 'a page of nginx')}`);
+  say(`log of ${WEB}: ${await lineOf(tree, `${WEB}/syslog/nginx`, 'GET / ')}`);
+  say(`log of ${MACHINE}: ${await lineOf(tree, `${MACHINE}/syslog/fetch`, 'a page of nginx')}`);
   const began = performance.now();
   const code = await tree.endSupervisor('SIGINT');
   say(`both stopped after ${Math.round(performance.now() - began)} ms, exit code ${code}`);

@@ -1,28 +1,34 @@
 // Output: files by revision and source.
 //
 // <storage>/logs/<rev>/pantavisor/pantavisor.log      messages of our own services, one a line
-// <storage>/logs/<rev>/<container>/messages.log       messages that the container sent to its sockets, one a line
+// <storage>/logs/<rev>/<container>/syslog/<src>       messages that the container sent to its sockets, one a line
 // <storage>/logs/<rev>/<container>/lxc/console.log    what the container wrote on its console, as it is
 // <storage>/logs/<rev>/<container>/lxc/lxc.log        what LXC says about the container, as it is
 // <storage>/logs/<rev>/<container>/var/log/messages   a file of the container, as it is
 import { containerFile } from './container-file.ts';
-import { messagesFile, OWN_MESSAGES } from './line-files.ts';
+import { OWN_MESSAGES } from './line-files.ts';
 import type { LogMessage, LogSink } from './log-flow.ts';
 import type { LogFolder } from './log-folder.ts';
+import { messageFiles, messageFolder } from './message-files.ts';
 import { messageLine } from './message-line.ts';
 import type { TimeFormat } from './time-format.ts';
 
 /** `format`: how a line of a message begins; the files of containers stay as they are. */
 export function createFileTree(folder: LogFolder, format?: TimeFormat): LogSink {
+  const write = (file: string, messages: readonly LogMessage[]): void =>
+    folder.append(file, Buffer.from(messages.map((message) => messageLine(message, format)).join('')));
   return {
     messages(batch) {
       for (const [container, ofOne] of byContainer(batch)) {
-        const file = container === undefined ? OWN_MESSAGES : messagesFile(container);
-        folder.append(file, Buffer.from(ofOne.map((message) => messageLine(message, format)).join('')));
+        if (container === undefined) write(OWN_MESSAGES, ofOne);
+        else {
+          const files = messageFiles(container, ofOne, folder.names(messageFolder(container)));
+          for (const [file, ofFile] of files) write(file, ofFile);
+        }
       }
     },
     bytes(log, bytes) {
-      folder.append(containerFile(log), bytes);
+      folder.carry(containerFile(log), bytes);
     },
   };
 }

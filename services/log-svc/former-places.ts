@@ -2,14 +2,17 @@
 //
 // <storage>/logs/<rev>/<container>/console.log         → <rev>/<container>/lxc/console.log
 // <storage>/logs/<rev>/<container>/lxc.log.000001.gz   → <rev>/<container>/lxc/lxc.log.000001.gz
-import { existsSync, lstatSync, mkdirSync, renameSync, rmSync } from 'node:fs';
+// <storage>/logs/<rev>/<container>/messages.log        → <rev>/<container>/messages.log.000001, as nobody writes there any more
+import { closeSync, existsSync, lstatSync, mkdirSync, renameSync, rmSync } from 'node:fs';
 import { basename, dirname, join } from 'node:path';
 import { nextNumber } from './bounded-file.ts';
 import type { WrittenPlace } from './carried-bytes.ts';
 import { scanFolder } from './folder-scan.ts';
+import { openLines } from './line-files.ts';
 import { parseRotatedName, rotatedName } from './rotated-name.ts';
 import type { StoredFile } from './size-budget.ts';
 
+const FORMER_MESSAGES = /^(?:locals\/[^/]+|(?!locals\/)[^/]+)\/[^/]+\/messages\.log$/;
 const FORMER = /^((?:locals\/[^/]+|(?!locals\/)[^/]+)\/[^/]+)\/((?:console|lxc)\.log(?:\.\d{6,}(?:\.gz)?)?)$/;
 
 /** Undefined: `path`, below the folder, is where it was. */
@@ -39,15 +42,27 @@ export function moveFormer(root: string, say: (line: string) => void): void {
     const log = parseRotatedName(now)?.base ?? now;
     logs.set(log, [...(logs.get(log) ?? []), file]);
   }
-  for (const [log, former] of logs) {
+  const attempt = (what: string, move: () => void): void => {
     try {
-      const there = files.find(({ path }) => path === log);
-      moveLog(root, join(root, log), former, there);
+      move();
     } catch (error) {
-      const reason = error instanceof Error ? error.message : String(error);
-      say(`what lies in ${join(root, log, '../..')} is not moved to ${join(root, log)}: ${reason}`);
+      say(`${what}: ${error instanceof Error ? error.message : String(error)}`);
     }
+  };
+  for (const { path } of files)
+    if (FORMER_MESSAGES.test(path)) attempt(`${path} stays as it is, not rotated`, () => rotateLines(join(root, path)));
+  for (const [log, former] of logs) {
+    const there = files.find(({ path }) => path === log);
+    attempt(`what lies in ${join(root, log, '../..')} is not moved to ${join(root, log)}`, () =>
+      moveLog(root, join(root, log), former, there),
+    );
   }
+}
+
+/** Of a file that nobody will write to: its last line is made whole, as in every rotated file of lines. */
+function rotateLines(path: string): void {
+  closeSync(openLines(path, false, 0).fd);
+  renameSync(path, rotatedName(path, nextNumber(path)));
 }
 
 /**

@@ -1,20 +1,15 @@
 // Which files of a revision hold whole lines, and how one whose last line is torn is made whole again.
 import { closeSync, fstatSync, ftruncateSync, openSync, readSync, writeSync } from 'node:fs';
 import type { AppendedFile } from './carried-bytes.ts';
+import { isMessageFile } from './message-files.ts';
 
 /** Below the revision's folder, as all names here. */
 export const SINGLE_FILE = 'pv.log';
 export const OWN_MESSAGES = 'pantavisor/pantavisor.log';
-const MESSAGES = 'messages.log';
 
-export function messagesFile(container: string): string {
-  return `${container}/${MESSAGES}`;
-}
-
-/** The others hold what containers wrote, as it is; none of those can have one of these names (container-file.ts). */
+/** The others hold what containers wrote, as it is. One at the root of a container can have such a name, too: log-folder.ts tells them apart. */
 export function holdsLines(file: string): boolean {
-  const [, name, ...deeper] = file.split('/');
-  return file === SINGLE_FILE || file === OWN_MESSAGES || (name === MESSAGES && deeper.length === 0);
+  return file === SINGLE_FILE || file === OWN_MESSAGES || isMessageFile(file);
 }
 
 const NEWLINE = 0x0a;

@@ -3,7 +3,7 @@
 // <storage>/logs/current              → <rev>
 // <storage>/logs/<rev>/…/<file>       being written
 // <storage>/logs/<rev>/…/<file>.000001.gz   rotated and compressed; without .gz until it is
-import { accessSync, constants, mkdirSync, statfsSync } from 'node:fs';
+import { accessSync, constants, mkdirSync, readdirSync, statfsSync } from 'node:fs';
 import { join } from 'node:path';
 import type { HealthReason } from '../../shared/schema/health.ts';
 import { type BoundedFile, createBoundedFile, type Loss } from './bounded-file.ts';
@@ -27,6 +27,10 @@ export interface LogFolder {
   openRevision(revision: string): Opened;
   /** Below the running revision's folder; dropped while none is known. Lines, where the file holds lines (line-files.ts). */
   append(file: string, bytes: Buffer): void;
+  /** As `append`, of what a container wrote, as it is. Lines that are for the same file go into one beside it from then on. */
+  carry(file: string, bytes: Buffer): void;
+  /** What lies in this folder, below the running revision's. */
+  names(folder: string): readonly string[];
   /** Up to where the files are what was appended, of those that hold bytes; by path below the folder. To be saved with what was read. */
   written(): Readonly<Record<string, WrittenPlace>>;
   refresh(): void;
@@ -63,6 +67,8 @@ export function openLogFolder({
   const nameOf = (path: string): string => path.slice(begin.length);
   /** Of files that are not in `files` yet. */
   const left = placesNow(written);
+  /** Those of `carry`, and of places that were saved, by path below the folder. */
+  let carried = new Set(left.keys());
   // Before anything looks for rotated files.
   moveFormer(root, listener.onNote);
   const retention = createRetention({
@@ -77,7 +83,7 @@ export function openLogFolder({
     const known = files.get(path);
     if (known !== undefined) return known;
     const name = nameOf(path);
-    const ofLines = holdsLines(name.slice(`${revision}/`.length));
+    const ofLines = holdsLines(name.slice(`${revision}/`.length)) && !carried.has(name);
     const content = ofLines ? ({ kind: 'lines' } as const) : ({ kind: 'bytes', place: left.get(name) } as const);
     left.delete(name);
     const file = createBoundedFile(path, content, retention.maxFileBytes, nowMs, {
@@ -118,7 +124,27 @@ export function openLogFolder({
     append(file, bytes) {
       if (revision === undefined) return;
       isChanged = true;
-      fileOf(join(root, revision, file)).append(bytes);
+      let path = join(root, revision, file);
+      while (holdsLines(file) && carried.has(nameOf(path))) path += '_';
+      fileOf(path).append(bytes);
+    },
+    carry(file, bytes) {
+      if (revision === undefined) return;
+      isChanged = true;
+      const path = join(root, revision, file);
+      if (holdsLines(file) && !carried.has(nameOf(path))) {
+        files.get(path)?.release();
+        files.delete(path);
+      }
+      carried.add(nameOf(path));
+      fileOf(path).append(bytes);
+    },
+    names(folder) {
+      try {
+        return revision === undefined ? [] : readdirSync(join(root, revision, folder));
+      } catch {
+        return [];
+      }
     },
     openRevision(next) {
       if (next !== revision) {
@@ -126,6 +152,7 @@ export function openLogFolder({
         files.clear();
         revision = next;
         for (const name of left.keys()) if (!name.startsWith(`${next}/`)) left.delete(name);
+        carried = new Set(left.keys());
         isChanged = true;
       }
       return link(next);

@@ -8,7 +8,7 @@ import { after, before, describe, it } from 'node:test';
 import { ask, containerRows, get, serviceRows } from '../kit/api.ts';
 import { eventually } from '../kit/eventually.ts';
 import { openTree, PATIENCE_MS, packExample, type Tree } from '../kit/tree.ts';
-import { readGenerations } from '../log-svc/log-rig.ts';
+import { readGenerations, readMessages } from '../log-svc/log-rig.ts';
 
 /** Both C libraries say it in their own way; a machine without that compiler tries the other one only. */
 const LIBRARIES = [
@@ -88,12 +88,9 @@ describe('integration.container-logs', () => {
     assert.equal(status, 0, stderr);
     return stdout;
   };
+  const said = (container: string): string => readMessages(join(tree.storage, 'logs/current', container));
   const found = (container: string, line: RegExp): Promise<RegExpMatchArray> =>
-    eventually(
-      `${line} of ${container}`,
-      PATIENCE_MS,
-      () => tree.readLog(`${container}/messages.log`).match(line) ?? undefined,
-    );
+    eventually(`${line} of ${container}`, PATIENCE_MS, () => said(container).match(line) ?? undefined);
   const [anyLibrary] = LIBRARIES;
 
   it('has what init says when it starts', async () => {
@@ -153,7 +150,7 @@ describe('integration.container-logs', () => {
     await say('mute', '/bin/busybox', 'test', '!', '-e', '/dev/log');
     await say('mute', `/bin/talk.${anyLibrary?.name}`, 'send', '/pantavisor/dev-log', '<13>quiet: but here');
     await found('mute', /INFO {2}\[quiet\] but here$/m);
-    assert.doesNotMatch(tree.readLog('mute/messages.log'), /process 1/);
+    assert.doesNotMatch(said('mute'), /process 1/);
   });
 
   it('keeps every line of a long console, once and whole, in order', async () => {
@@ -217,7 +214,7 @@ describe('integration.container-logs', () => {
     assert.equal((await act('start')).status, 200);
     assert.notEqual(await pidOf('talker'), before);
     await speaks('after its restart');
-    const starts = () => tree.readLog('talker/messages.log').match(/process 1 started/g)?.length;
+    const starts = () => said('talker').match(/process 1 started/g)?.length;
     await eventually('its init has said so again', PATIENCE_MS, () => starts() === 2);
   });
 

@@ -70,7 +70,7 @@ describe('log-svc.fileTree', () => {
       '[1970-01-01T00:00:00.000Z] INFO  [ipam] one\n[1970-01-01T00:00:00.000Z] INFO  [ipam] two\n',
     );
     assert.equal(
-      readFileSync(place.log('current/web/messages.log'), 'utf8'),
+      readFileSync(place.log('current/web/syslog/unknown-src'), 'utf8'),
       '[1970-01-01T00:00:00.000Z] INFO  [../sshd] hello\n',
     );
     assert.equal(readFileSync(place.log('current/web/lxc/console.log'), 'utf8'), 'login: ');

@@ -70,7 +70,7 @@ describe('log-svc.formerPlaces', () => {
     for (const container of ['0/web', 'locals/x/web', '3/db']) {
       for (const file of moved) put(`${container}/${file}`, `${container} ${file}\n`);
     }
-    const others = ['0/web/messages.log', '0/web/a/console.log', 'locals/x/web/a/lxc.log', '0/pv.log'];
+    const others = ['0/web/syslog/app', '0/web/a/console.log', 'locals/x/web/a/lxc.log', '0/pv.log'];
     for (const file of others) put(file, 'other\n');
     open();
     for (const container of ['0/web', 'locals/x/web', '3/db']) {
@@ -83,6 +83,26 @@ describe('log-svc.formerPlaces', () => {
     }
     for (const file of others) assert.equal(readFileSync(place.log(file), 'utf8'), 'other\n', file);
     assert.deepEqual(notes, []);
+  });
+
+  it('are left by messages that were in one file, whole and to be compressed: others are written now', () => {
+    put('0/web/messages.log.000004.gz', gzipSync('first\n'));
+    put('0/web/messages.log', 'second\nto');
+    put('0/web/a/messages.log', 'other\n');
+    open().messages([
+      {
+        timeMs: 0,
+        level: 'INFO',
+        origin: { kind: 'container', name: 'web' },
+        src: 'sshd',
+        text: 'third',
+        fields: {},
+      },
+    ]);
+    assert.ok(!existsSync(place.log('0/web/messages.log')));
+    assert.equal(readGenerations(place.log('0/web/messages.log')), 'first\nsecond\n');
+    assert.match(readFileSync(place.log('0/web/syslog/sshd'), 'utf8'), /third\n$/);
+    assert.equal(readFileSync(place.log('0/web/a/messages.log'), 'utf8'), 'other\n');
   });
 
   it('are left with the place that was saved: what a kill repeats is not there twice', () => {

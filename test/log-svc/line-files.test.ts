@@ -60,7 +60,7 @@ describe('log-svc.lineFiles', () => {
   });
 
   it('begins on a line of its own behind a torn one, which it cuts off', () => {
-    const files = [put('pv.log', '{"msg":"o'), put('pantavisor/pantavisor.log', 'a\nto'), put('web/messages.log', 'b')];
+    const files = [put('pv.log', '{"msg":"o'), put('pantavisor/pantavisor.log', 'a\nto'), put('web/syslog/ipam', 'b')];
     open();
     for (const batch of [[message('ours')], [message('theirs', 'web')]]) {
       createFileTree(folder).messages(batch);
@@ -86,8 +86,8 @@ describe('log-svc.lineFiles', () => {
       fc.property(lines, fc.integer({ min: 0, max: 20_000 }), (lengths, tornBytes) => {
         const whole = lengths.map((length) => `${'x'.repeat(length)}\n`).join('');
         const container = `c${++at}`;
-        const path = put(`${container}/messages.log`, `${whole}${'t'.repeat(tornBytes)}`);
-        folder.append(`${container}/messages.log`, Buffer.from('next\n'));
+        const path = put(`${container}/syslog/app`, `${whole}${'t'.repeat(tornBytes)}`);
+        folder.append(`${container}/syslog/app`, Buffer.from('next\n'));
         assert.equal(readFileSync(path, 'utf8'), `${whole}next\n`);
       }),
     );
@@ -102,7 +102,7 @@ describe('log-svc.lineFiles', () => {
   });
 
   it('rotates no torn line: what nobody mends any more is whole', async () => {
-    const path = put('web/messages.log', `${'x'.repeat(FILE_BYTES)}\nto`);
+    const path = put('web/syslog/app', `${'x'.repeat(FILE_BYTES)}\nto`);
     // Nobody has anything to say here: it is the budget that rotates it.
     open(FILE_BYTES);
     folder.refresh();
@@ -120,7 +120,7 @@ describe('log-svc.lineFiles', () => {
       folder.refresh();
     }
     assert.equal(readFileSync(place.log('0/web/lxc/console.log'), 'utf8'), 'login: root\n');
-    for (const file of ['web/lxc/lxc.log', 'web/syslog/messages.log', 'web/var/pv.log', 'web/var/log/messages']) {
+    for (const file of ['web/lxc/lxc.log', 'web/syslog/a/b', 'web/var/pv.log', 'web/var/log/messages']) {
       assert.equal(holdsLines(file), false, file);
     }
   });
@@ -129,14 +129,14 @@ describe('log-svc.lineFiles', () => {
     execFileSync('mount', ['-t', 'tmpfs', '-o', 'size=64K', 'tmpfs', place.storage]);
     try {
       open();
-      const path = put('web/messages.log', 'first\n');
+      const path = put('web/syslog/app', 'first\n');
       writeFileSync(place.log('0/ballast'), Buffer.alloc(15 * 4096));
       const lines = ['a', 'b', 'c'].map((letter) => `${letter.repeat(2_999)}\n`);
-      folder.append('web/messages.log', Buffer.from(lines.join('')));
+      folder.append('web/syslog/app', Buffer.from(lines.join('')));
       assert.match(folder.troubles()[0]?.message ?? '', /ENOSPC.*; 2 lines dropped so far/);
       rmSync(place.log('0/ballast'));
       folder.refresh();
-      folder.append('web/messages.log', Buffer.from('last\n'));
+      folder.append('web/syslog/app', Buffer.from('last\n'));
       assert.equal(readFileSync(path, 'utf8'), `first\n${lines[0]}last\n`);
     } finally {
       folder.close();

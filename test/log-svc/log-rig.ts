@@ -20,6 +20,7 @@ import { gunzipSync } from 'node:zlib';
 import { build } from 'esbuild';
 import { logContract } from '../../services/log-svc/contract.ts';
 import type { RetentionSettings } from '../../services/log-svc/retention.ts';
+import { parseRotatedName } from '../../services/log-svc/rotated-name.ts';
 import { lxcContract } from '../../services/lxc-svc/contract.ts';
 import { createContainerSockets } from '../../services/supervisor/container-sockets.ts';
 import { supervisorContract } from '../../services/supervisor/contract.ts';
@@ -100,6 +101,13 @@ export function readGenerations(path: string): string {
       if (!(error instanceof Error && 'code' in error && error.code === 'ENOENT')) throw error;
     }
   }
+}
+
+/** All that a container said to its sockets, by source. */
+export function readMessages(folder: string): string {
+  const names = existsSync(join(folder, 'syslog')) ? readdirSync(join(folder, 'syslog')) : [];
+  const sources = new Set(names.map((name) => parseRotatedName(name)?.base ?? name));
+  return [...sources].map((source) => readGenerations(join(folder, 'syslog', source))).join('');
 }
 
 /** Of a log folder that rotates at `fileBytes` and has room. */

@@ -11,7 +11,7 @@ import { resolveUid } from '../../shared/service/users.ts';
 import { handOver, handoverBytes } from '../kit/handover.ts';
 import { openLingering } from '../kit/lingering.ts';
 import { patient } from '../kit/patient.ts';
-import { type LogTree, makeLogTree, makePlace, type Place, readGenerations, whenFiles } from './log-rig.ts';
+import { type LogTree, makeLogTree, makePlace, type Place, readMessages, whenFiles } from './log-rig.ts';
 
 const LINGER_SECONDS = 15;
 
@@ -35,7 +35,7 @@ describe('log-svc and the sockets of containers', () => {
     state.ready();
     await state.client(patient(logContract)).openRevision({ revision: '0' });
   };
-  const logOf = (container: string): string => readGenerations(place.log('0', container, 'messages.log'));
+  const logOf = (container: string): string => readMessages(place.log('0', container));
   const when = (container: string, text: string): Promise<void> =>
     whenFiles(place.log(), () => logOf(container).includes(text));
   /** As many lines, from a real logger that waits while nobody reads. */

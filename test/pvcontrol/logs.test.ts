@@ -9,7 +9,7 @@ import { after, afterEach, before, beforeEach, describe, it } from 'node:test';
 import { logFilesInContainer, logFilesOf } from '../../scripts/pvcontrol/log-files.ts';
 import { bundleProgram, type Program } from './program.ts';
 
-const WRITTEN = ['lxc/console.log', 'messages.log', 'var/log/messages', 'var/log/syslog'];
+const WRITTEN = ['lxc/console.log', 'syslog/sshd', 'var/log/messages', 'var/log/syslog'];
 const OLD = ['lxc/console.log.000001', 'lxc/console.log.000002.gz', 'lxc/.console.log.000003.gz.part'];
 
 function fill(folder: string, files: readonly string[]): void {
