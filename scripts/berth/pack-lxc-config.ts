@@ -11,9 +11,8 @@ const PATH = '/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin';
 const LEGACY_BRIDGE = 'lxcbr0';
 
 export function lxcConfig(name: string, args: ContainerArguments): string {
-  const volume = `/volumes/${name}`;
   const lines = [
-    `lxc.rootfs.path = overlayfs:${volume}/${ROOT_FILE}:${volume}/lxc-overlay/upper`,
+    `lxc.rootfs.path = ${rootPath(name)}`,
     `lxc.uts.name = ${args.PV_NETWORK_HOSTNAME ?? name}`,
     `lxc.namespace.keep = ${keptNamespaces(args)}`,
     `lxc.init.cmd = ${INIT}`,
@@ -33,6 +32,10 @@ export function lxcConfig(name: string, args: ContainerArguments): string {
     ...linesOf(args.PV_LXC_EXTRA_CONF),
   ];
   return `${lines.join('\n')}\n`;
+}
+
+export function rootPath(name: string): string {
+  return `overlayfs:/volumes/${name}/${ROOT_FILE}:/volumes/${name}/lxc-overlay/upper`;
 }
 
 /** `net` stays in the list for pools too, as in shipped revisions: whoever starts the container drops it. */

@@ -121,7 +121,7 @@ describe('berth pack into a storage', () => {
 
   it('gives containers that name a pool the device.json of a new device, where no folder has one', async () => {
     const container = (args: object) => ({
-      'containers/one/rootfs/etc/name': 'one\n',
+      'containers/one/rootfs/init': 'a program\n',
       'containers/one/args.json': args,
     });
     const source = scratch.write('deviceless', container({ PV_NETWORK_POOL: 'pvcnet' }));
@@ -252,12 +252,12 @@ describe('berth pack of files that are not root’s', () => {
   }
 
   it('takes root’s own setuid programs, and what somebody unpacked who is not root', async () => {
-    const container = folder('unpacked');
+    const container = folder('not-by-root');
     chmodSync(join(container, 'rootfs/bin/sh'), 0o4755);
     assert.equal((await berth('check', join(container, '../..'))).stderr, '');
     execFileSync('chown', ['-R', '1000:1000', container]);
     chmodSync(join(container, 'rootfs/bin/sh'), 0o4755);
-    const ran = await pack(join(container, '../..'), '-o', out('unpacked-out'));
+    const ran = await pack(join(container, '../..'), '-o', out('not-by-root-out'));
     assert.deepEqual([ran.exitCode, ran.stderr], [0, '']);
   });
 });

@@ -56,7 +56,7 @@ async function collect(environment: Environment, [file = '', ...args]: readonly 
 
 export interface Scratch {
   readonly folder: string;
-  /** Writes files (path → text, or a value as JSON) below `folder/name`; answers that folder. */
+  /** Writes files (path → text, or a value as JSON) below `folder/name`, an init as a program; answers that folder. */
   write(name: string, files: Readonly<Record<string, unknown>>): string;
   /** Temporary folders of packing that are left; the processes of `berthWith(scratch.environment, …)` make theirs here. */
   temporaries(): readonly string[];
@@ -75,7 +75,7 @@ export function createScratch(): Scratch {
         const file = join(folder, name, path);
         mkdirSync(dirname(file), { recursive: true });
         writeFileSync(file, typeof content === 'string' ? content : JSON.stringify(content));
-        chmodSync(file, 0o644);
+        chmodSync(file, path.endsWith('/rootfs/init') ? 0o755 : 0o644);
       }
       return join(folder, name);
     },
@@ -92,7 +92,9 @@ export function soundSource(over: Readonly<Record<string, unknown>> = {}): Reado
   return {
     'device.json': { network: { pools: { internal: POOL } } },
     'containers/one/args.json': { PV_GROUP: 'app', PV_NETWORK_POOL: 'internal' },
-    'containers/one/rootfs.list': 'file /init init 0755\ndir /tmp 1777\nlink /bin/sh busybox\n',
+    'containers/one/rootfs.list':
+      'file /init init 0755\ndir /tmp 1777\nfile /bin/busybox busybox 0755\nlink /bin/sh busybox\n',
+    'containers/one/busybox': 'a program\n',
     'containers/one/init': '#!/bin/sh\n',
     ...over,
   };

@@ -39,7 +39,7 @@ describe('berth pack of volumes', () => {
     const source = scratch.write('all', {
       'device.json': DEVICE,
       'containers/one/args.json': ARGUMENTS,
-      'containers/one/rootfs/etc/name': 'one\n',
+      'containers/one/rootfs/init': 'a program\n',
       'containers/one/volumes/models/deep/model': 'a model\n',
       'containers/one/volumes/maps/map': 'a map\n',
     });

@@ -3,8 +3,8 @@ import { chmodSync, mkdirSync, mkdtempSync, readFileSync, rmSync, symlinkSync, w
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { afterEach, beforeEach, describe, it } from 'node:test';
-import { interpreterOf } from '../../services/lxc-svc/elf-interpreter.ts';
 import { initProblem } from '../../services/lxc-svc/init-program.ts';
+import { interpreterOf } from '../../shared/lxc-config/elf-interpreter.ts';
 import { parseLxcConfig } from '../../shared/lxc-config/parse.ts';
 
 let root = '';
