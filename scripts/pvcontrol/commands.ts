@@ -4,6 +4,7 @@ import { CONTAINER_COMMANDS } from './container-commands.ts';
 import type { Command } from './context.ts';
 import { COMMAND_COMMANDS, DEVICE_COMMANDS, METADATA_COMMANDS } from './device-commands.ts';
 import { LOGS_COMMANDS } from './logs-command.ts';
+import { PART_COMMANDS } from './part-commands.ts';
 import { SHELL_COMMANDS } from './shell-command.ts';
 import { SHOW_COMMANDS } from './show-command.ts';
 import { STEP_COMMANDS } from './step-commands.ts';
@@ -18,6 +19,7 @@ export const COMMANDS: readonly Command[] = [
   ...SHELL_COMMANDS,
   ...CONTAINER_COMMANDS,
   ...STEP_COMMANDS,
+  ...PART_COMMANDS,
   ...COMMAND_COMMANDS,
   ...DEVICE_COMMANDS,
   ...METADATA_COMMANDS,

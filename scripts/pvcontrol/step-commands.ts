@@ -1,29 +1,28 @@
 // Commands that bring objects and revisions onto the device.
 import { createReadStream, statSync } from 'node:fs';
-import { basename } from 'node:path';
 import process from 'node:process';
-import { Readable } from 'node:stream';
-import { text } from 'node:stream/consumers';
-import { createGunzip } from 'node:zlib';
-import { REVISION_NAME_RULE, revisionName } from '../../shared/schema/names.ts';
+import type { Readable } from 'node:stream';
 import { createProgressBar } from '../berth/progress-bar.ts';
+import { type OnProgress, sendObjects, sendState } from './archive.ts';
 import { stdinBytes } from './command-line.ts';
 import { type Arguments, asTable, type Command, type Context, complain, conclude, tell } from './context.ts';
 import type { Answer } from './control-socket.ts';
 import { stepPath } from './device-commands.ts';
-import { type ExitCode, printable } from './failure.ts';
-import { BadArchive, tarEntries } from './tar-entries.ts';
+import type { ExitCode } from './failure.ts';
+import { localNameOf, nameRefusal } from './local-name.ts';
+import { BadArchive } from './tar-entries.ts';
 import { EndedEarly, receive, send } from './transfer.ts';
 
 const SHA = { name: 'SHA', what: 'the SHA, the sha256 of the object,' } as const;
 const PATH = { name: 'PATH', what: 'the PATH of a file', completes: 'files' } as const;
 const LOCAL = { name: 'locals/NAME', what: 'the name of the revision, locals/NAME,' } as const;
-const ARCHIVE = { name: 'FILE.tgz', what: 'FILE.tgz, an archive of berth pack or pvr,', completes: 'files' } as const;
+export const ARCHIVE = {
+  name: 'FILE.tgz',
+  what: 'FILE.tgz, an archive of berth pack or pvr,',
+  completes: 'files',
+} as const;
 
-const REVISIONS = 'Revisions';
-/** Of a revision's name, after locals/. */
-const MAX_NAME = 64;
-const OBJECT_ENTRY = /^objects\/([0-9a-f]{64})$/;
+export const REVISIONS = 'Revisions';
 
 /** A file, or so many bytes of standard input. Of a pipe nobody knows how many there will be. */
 function source(path: string): { readonly stream: Readable; readonly bytes: number | undefined } {
@@ -36,19 +35,26 @@ function source(path: string): { readonly stream: Readable; readonly bytes: numb
 
 /** Answers what the device says, or how it ends where nothing could be sent. */
 async function putFile({ socket }: Context, path: string, target: string, name: string): Promise<Answer | ExitCode> {
-  const bar = createProgressBar(process.stderr, 1);
-  try {
+  return await whileSending(stdinBytes(path) === undefined ? path : 'standard input', async (onProgress) => {
     const { stream, bytes } = source(path);
     const onSent = (sent: number): void => {
-      if (bytes !== undefined) bar.update(name, bytes === 0 ? 1 : sent / bytes);
+      if (bytes !== undefined) onProgress(name, bytes === 0 ? 1 : sent / bytes);
     };
     // Whoever writes to standard input may go on, or wait; that ends with the answer.
-    const answer = await send(socket, target, { stream, bytes, onSent }).finally(() => stream.destroy());
-    bar.clear();
-    return answer;
+    return await send(socket, target, { stream, bytes, onSent }).finally(() => stream.destroy());
+  });
+}
+
+/** Shows how far it is. `path`: what is to blame where it cannot be read. */
+export async function whileSending<T>(
+  path: string,
+  work: (onProgress: OnProgress) => Promise<T>,
+): Promise<T | ExitCode> {
+  const bar = createProgressBar(process.stderr, 1);
+  try {
+    return await work((what, fraction) => bar.update(what, fraction)).finally(() => bar.clear());
   } catch (error) {
-    bar.clear();
-    return complainOf(stdinBytes(path) === undefined ? path : 'standard input', error);
+    return complainOf(path, error);
   }
 }
 
@@ -83,64 +89,22 @@ async function getObject(context: Context, [sha = '']: Arguments): Promise<ExitC
   return conclude(context, await receive(context.socket, `/objects/${encodeURIComponent(sha)}`, process.stdout));
 }
 
-/** `locals/` and the file's name, as far as that can be a revision's. */
-function defaultName(file: string): string {
-  const name = basename(file).replace(/\.(tgz|tar\.gz)$/, '');
-  const legal = name.replace(/[^A-Za-z0-9._-]+/g, '-').replace(/^[^A-Za-z0-9]+/, '');
-  return `locals/${legal.slice(0, MAX_NAME)}`;
-}
-
-/** What the device says of it too, but only once it has all objects. */
-function isLocalName(name: string): boolean {
-  return name.startsWith('locals/') && revisionName.safeParse(name).success;
-}
-
 async function install(context: Context, [file = '', given]: Arguments): Promise<ExitCode> {
-  const name = given ?? defaultName(file);
-  if (!isLocalName(name)) {
-    return complain(`'${printable(name)}' cannot be the name of a revision: write locals/ and ${REVISION_NAME_RULE}`);
-  }
-  const bar = createProgressBar(process.stderr, 1);
-  try {
-    const answer = await installArchive(context.socket, file, name, (what, fraction) => bar.update(what, fraction));
-    bar.clear();
-    if (answer.status === 200) {
-      process.stdout.write(`${asTable(context) ? name : JSON.stringify({ revision: name })}\n`);
-    }
-    return await concludeStep(context, name, answer);
-  } catch (error) {
-    bar.clear();
-    return complainOf(file, error);
-  }
+  const name = given ?? localNameOf(file);
+  const refusal = nameRefusal(name);
+  if (refusal !== undefined) return complain(refusal);
+  const sent = await whileSending(file, (onProgress) => sendObjects(context.socket, file, onProgress));
+  if (typeof sent === 'number') return sent;
+  return typeof sent === 'string' ? await bring(context, name, sent) : conclude(context, sent);
 }
 
-/** Objects as they come, the state last: it is verified with all of them there. Stops at the first that is refused. */
-async function installArchive(
-  socket: string,
-  file: string,
-  name: string,
-  onProgress: (what: string, fraction: number) => void,
-): Promise<Answer> {
-  const { size } = statSync(file);
-  const raw = createReadStream(file);
-  let read = 0;
-  raw.on('data', (chunk) => {
-    read += chunk.length;
-    onProgress(basename(file), read / size);
-  });
-  const unpacked = raw.pipe(createGunzip());
-  raw.on('error', (error) => unpacked.destroy(error));
-  let state: string | undefined;
-  for await (const entry of tarEntries(unpacked)) {
-    const [, sha] = OBJECT_ENTRY.exec(entry.name) ?? [];
-    if (entry.name === 'json') state = await text(entry.content);
-    if (sha === undefined) continue;
-    const answer = await send(socket, `/objects/${sha}`, { stream: entry.content, bytes: entry.bytes });
-    if (answer.status !== 200) return answer;
+/** The state of a revision whose objects are there. Says what it is called, since that may be by itself. */
+export async function bring(context: Context, name: string, state: string): Promise<ExitCode> {
+  const answer = await sendState(context.socket, name, state);
+  if (answer.status === 200) {
+    process.stdout.write(`${asTable(context) ? name : JSON.stringify({ revision: name })}\n`);
   }
-  if (state === undefined) throw new BadArchive('it holds no json, the state of the revision');
-  const stream = Readable.from([state], { objectMode: false });
-  return await send(socket, `/steps/${stepPath(name)}`, { stream, bytes: Buffer.byteLength(state) });
+  return await concludeStep(context, name, answer);
 }
 
 export const STEP_COMMANDS: readonly Command[] = [

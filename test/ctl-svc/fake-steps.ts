@@ -13,6 +13,8 @@ export interface FakeStore {
   /** sha256 → content. */
   readonly objects: Map<string, Buffer>;
   readonly steps: Map<string, StepRow>;
+  /** What was put, as it came. */
+  readonly states: Map<string, string>;
   /** Upload → the sha256 that it is to have; undefined for a step. */
   readonly uploads: Map<string, string | undefined>;
   /** What an upload may have at most. */
@@ -37,6 +39,7 @@ export function newStore(): FakeStore {
     },
     objects: new Map(),
     steps: new Map([['0', row('0', '')]]),
+    states: new Map(),
     uploads: new Map(),
     roomBytes: 1 << 30,
     answersNoBegin: false,
@@ -106,10 +109,11 @@ export function fakeSteps(store: FakeStore): Handlers<typeof part> {
     forgetUploads: () => ok({}),
     putStep({ name, id }) {
       if (!store.uploads.has(id)) return fail({ code: 'NO_SUCH_UPLOAD' });
-      take(id);
+      const state = take(id).toString();
       if (name.includes('/', 'locals/'.length)) return fail({ code: 'BAD_STEP_NAME', reason: 'no further /' });
       if (store.problems.length > 0) return fail({ code: 'STATE_INVALID', text: 'x', problems: [...store.problems] });
       store.steps.set(name, row(name, ''));
+      store.states.set(name, state);
       return ok({});
     },
     listSteps: () => ok({ steps: [...store.steps.values()], current: '0' }),
