@@ -1,4 +1,4 @@
-// Writes the tables of README.md that follow from the contracts, between their markers; `--check` only says whether they are stale.
+// Writes the tables of README.md that follow from the contracts, and that of arguments in test/examples/README.md, between their markers; `--check` only says whether they are stale.
 import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import process from 'node:process';
@@ -6,9 +6,11 @@ import { ENDPOINTS } from '../services/ctl-svc/endpoints.ts';
 import { ALL_CONTRACTS } from '../services/supervisor/contracts.ts';
 import { KEYS, type Key } from '../shared/config/keys.ts';
 import type { Contract } from '../shared/ipc/contract.ts';
+import { MEANINGS } from './berth/pack-argument-meanings.ts';
+import { ALLOWED } from './berth/pack-arguments.ts';
 import { answerHelp, refuse } from './tests/usage.ts';
 
-const README = join(import.meta.dirname, '../README.md');
+const ROOT = join(import.meta.dirname, '..');
 
 const code = (words: readonly string[]): string => words.map((word) => `\`${word}\``).join(' ');
 const orNone = (text: string): string => (text === '' ? 'none' : text);
@@ -74,21 +76,27 @@ function endpointsTable(): string {
   return ['| request | what it is for |', '|---|---|', ...rows].join('\n');
 }
 
-const TABLES: Readonly<Record<string, () => string>> = {
-  services: servicesTable,
-  privileges: privilegesTable,
-  keys: keysTable,
-  endpoints: endpointsTable,
+function argumentsTable(): string {
+  const meanings = new Map<string, string>(Object.entries(MEANINGS));
+  const rows = Object.entries(ALLOWED).map(([name, allowed]) => `| \`${name}\` | ${allowed} | ${meanings.get(name)} |`);
+  return ['| argument | value | what it does |', '|---|---|---|', ...rows].join('\n');
+}
+
+type Tables = Readonly<Record<string, () => string>>;
+
+const TABLES: Readonly<Record<string, Tables>> = {
+  'README.md': { services: servicesTable, privileges: privilegesTable, keys: keysTable, endpoints: endpointsTable },
+  'test/examples/README.md': { arguments: argumentsTable },
 };
 
 /** The text with every marked table made anew; throws when a marker is missing. */
-export function withTables(text: string): string {
-  return Object.entries(TABLES).reduce((current, [name, make]) => {
+function withTables(file: string, text: string, tables: Tables): string {
+  return Object.entries(tables).reduce((current, [name, make]) => {
     const begin = `<!-- table:${name} -->`;
     const end = `<!-- /table:${name} -->`;
     const from = current.indexOf(begin);
     const to = current.indexOf(end);
-    if (from === -1 || to < from) throw new Error(`README.md lacks ${begin} … ${end}`);
+    if (from === -1 || to < from) throw new Error(`${file} lacks ${begin} … ${end}`);
     return `${current.slice(0, from + begin.length)}\n${make()}\n${current.slice(to)}`;
   }, text);
 }
@@ -100,13 +108,13 @@ answerHelp(USAGE);
 const wrong = process.argv.slice(2).find((word) => word !== '--check');
 if (wrong !== undefined) refuse('readme', `no option '${wrong}'`, USAGE);
 
-const text = readFileSync(README, 'utf8');
-const fresh = withTables(text);
-if (process.argv.includes('--check')) {
-  if (fresh !== text) {
-    console.error('README.md: its tables do not match the contracts; run npm run readme');
+for (const [name, tables] of Object.entries(TABLES)) {
+  const file = join(ROOT, name);
+  const text = readFileSync(file, 'utf8');
+  const fresh = withTables(name, text, tables);
+  if (!process.argv.includes('--check')) writeFileSync(file, fresh);
+  else if (fresh !== text) {
+    console.error(`${name}: its tables are stale; run npm run readme`);
     process.exitCode = 1;
   }
-} else {
-  writeFileSync(README, fresh);
 }

@@ -1,13 +1,13 @@
 // The name that somebody may have meant with one that there is not. Pure.
 
-/** Below it, names share little more than a prefix. */
+/** Up to it, names share little more than a prefix. */
 const MIN_LIKENESS = 0.5;
 
 /** Upper and lower case are alike, and words may be missing: PV_POOL is nearest to PV_NETWORK_POOL. Undefined: none is near. */
 export function nearestName(name: string, known: readonly string[]): string | undefined {
   const likenesses = known.map((other): [string, number] => [other, likeness(name, other)]);
   const [best] = likenesses.sort(([, a], [, b]) => b - a);
-  return best !== undefined && best[1] >= MIN_LIKENESS ? best[0] : undefined;
+  return best !== undefined && best[1] > MIN_LIKENESS ? best[0] : undefined;
 }
 
 /** 0–1: of the pairs of neighbouring letters, those that both have (Dice's coefficient). */

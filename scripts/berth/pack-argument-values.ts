@@ -21,7 +21,7 @@ export const LINES = 'a string or an array of strings, one line each';
 export const FLAG = 'true or false, or "yes" or "no"';
 export const ADDRESS = 'an IPv4 address, a.b.c.d or a.b.c.d/prefix';
 export const COUNT = 'a number';
-export const FIELD = 'a path without blanks, commas and colons';
+export const FIELD = 'a name or path without blanks, commas and colons';
 export const PAIRS_TEXT = '"source:target", several with commas between them or in an array, no blanks';
 
 type Several = string | readonly string[] | undefined;

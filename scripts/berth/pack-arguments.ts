@@ -12,6 +12,7 @@ import {
   FLAG,
   field,
   flag,
+  isSet,
   LINES,
   lines,
   linesOf,
@@ -38,6 +39,8 @@ const argumentsDocument = z.object({
   PV_DRIVERS_REQUIRED: z.optional(words),
   PV_DRIVERS_OPTIONAL: z.optional(words),
   PV_DRIVERS_MANUAL: z.optional(words),
+  PV_LOGS: z.optional(z.array(z.record(z.string(), z.unknown()))),
+  PV_DEV_LOG: z.optional(flag),
   PV_LXC_NETWORK_TYPE: z.optional(z.enum(['veth', 'phys', 'empty', 'host'])),
   PV_LXC_NETWORK_LINK: z.optional(field),
   PV_LXC_NETWORK_IPV4_ADDRESS: z.optional(address),
@@ -63,7 +66,7 @@ export type ContainerArguments = z.output<typeof argumentsDocument>;
 const KNOWN: readonly string[] = Object.keys(argumentsDocument.shape);
 
 /** What is allowed, for people. What the values mean is judged with the whole revision. */
-const ALLOWED: Readonly<Record<keyof ContainerArguments, string>> = {
+export const ALLOWED: Readonly<Record<keyof ContainerArguments, string>> = {
   PV_GROUP: WORD,
   PV_RUNLEVEL: WORD,
   PV_STATUS_GOAL: statusGoal.options.join(', '),
@@ -77,6 +80,8 @@ const ALLOWED: Readonly<Record<keyof ContainerArguments, string>> = {
   PV_DRIVERS_REQUIRED: WORDS,
   PV_DRIVERS_OPTIONAL: WORDS,
   PV_DRIVERS_MANUAL: WORDS,
+  PV_LOGS: 'an array of objects: file, and maybe name, truncate, maxsize',
+  PV_DEV_LOG: FLAG,
   PV_LXC_NETWORK_TYPE: 'veth, phys, empty, host',
   PV_LXC_NETWORK_LINK: FIELD,
   PV_LXC_NETWORK_IPV4_ADDRESS: ADDRESS,
@@ -224,6 +229,8 @@ export function runManifest(
     roles: listOf(args.PV_ROLES),
     drivers: Object.keys(drivers).length > 0 ? drivers : undefined,
     auto_recovery: args.PV_AUTO_RECOVERY,
+    logs: args.PV_LOGS,
+    'dev-log': args.PV_DEV_LOG === undefined ? undefined : isSet(args.PV_DEV_LOG),
     network: networkOf(args),
   });
 }

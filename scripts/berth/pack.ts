@@ -21,7 +21,7 @@ export const PACK_USAGE = `usage: berth pack SRC... -o OUT [--revision REV] [--f
   SRC             a folder with device.json and containers/<name>/{args.json,
                   rootfs/ or rootfs.list or root.squashfs, config/, volumes/}. Where none has a device.json, and a
                   container names a pool, the revision gets that of a new device, with the pool pvcnet
-  -o OUT          a storage folder, made when it is not there, or an archive when it ends in .tgz
+  -o OUT          a storage folder, made when it is not there, or an archive when it ends in .tgz or .tar.gz
   --revision REV  the revision's name in the storage folder (0)
   --force         replace a revision or an archive of that name with other content
   --unchecked     write a revision that breaks the rules, with its errors as warnings: to test
@@ -85,22 +85,25 @@ function parseOptions(argv: readonly string[]): PackOptions | { readonly wrong: 
     const { output, revision, force, unchecked } = values;
     if (positionals.length === 0)
       return { wrong: 'SRC is missing: name a folder with containers/ and maybe a device.json' };
-    if (output === undefined) return { wrong: '-o is missing: name a storage folder, or an archive ending in .tgz' };
+    if (output === undefined)
+      return { wrong: '-o is missing: name a storage folder, or an archive ending in .tgz or .tar.gz' };
     if (!revisionName.safeParse(revision).success) {
       return { wrong: `--revision '${revision}': must be ${REVISION_NAME_RULE}, or locals/ and such a name` };
     }
     if (revision === 'current')
       return { wrong: "--revision 'current' is what the API calls the running one; name another" };
-    const missing = positionals.find((path) => statSync(path, { throwIfNoEntry: false })?.isDirectory() !== true);
+    const missing = positionals.find((path) => !isFolder(path));
     if (missing !== undefined) return { wrong: `${missing}: no such folder` };
     const out = resolve(output);
     if (!isArchive(out)) {
+      if (isOtherArchive(out))
+        return { wrong: `${out}: archives are .tgz or .tar.gz, both the same; name one of these` };
       const refusal = storageRefusal(out);
       if (refusal !== undefined) return { wrong: refusal };
     } else if (!existsSync(dirname(out))) {
       return { wrong: `${dirname(out)}: no such folder` };
-    } else if (statSync(out, { throwIfNoEntry: false })?.isDirectory() === true) {
-      return { wrong: `${out} is a folder; name an archive, or a storage folder that does not end in .tgz` };
+    } else if (isFolder(out)) {
+      return { wrong: `${out} is a folder; name an archive, or a storage folder that does not end so` };
     }
     const signer = readSigner(values.sign, values.x5c);
     if (signer !== undefined && 'wrong' in signer) return signer;
@@ -110,7 +113,10 @@ function parseOptions(argv: readonly string[]): PackOptions | { readonly wrong: 
   }
 }
 
-const isArchive = (out: string): boolean => out.endsWith('.tgz');
+const isArchive = (out: string): boolean => /\.(?:tgz|tar\.gz)$/.test(out);
+/** Named by who means a file, and would find a storage folder of that name. */
+const isOtherArchive = (out: string): boolean => /\.(?:tar(?:\.\w+)?|tbz2?|txz|zip)$/.test(out) && !isFolder(out);
+const isFolder = (path: string): boolean => statSync(path, { throwIfNoEntry: false })?.isDirectory() === true;
 
 function warn(warnings: readonly Problem[]): void {
   for (const { path, message } of warnings) console.error(`warning: ${path}: ${message}`);

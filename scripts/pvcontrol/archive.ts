@@ -23,6 +23,10 @@ export async function sendObjects(socket: string, file: string, onProgress: OnPr
     onProgress(basename(file), read / size);
   });
   const unpacked = raw.pipe(createGunzip());
+  // zlib would say "incorrect header check".
+  raw.once('data', (chunk) => {
+    if (!isGzip(chunk)) unpacked.destroy(new BadArchive('it is not compressed with gzip'));
+  });
   raw.on('error', (error) => unpacked.destroy(error));
   let state: string | undefined;
   for await (const entry of tarEntries(unpacked)) {
@@ -40,4 +44,10 @@ export async function sendObjects(socket: string, file: string, onProgress: OnPr
 export async function sendState(socket: string, name: string, state: string): Promise<Answer> {
   const stream = Readable.from([state], { objectMode: false });
   return await send(socket, `/steps/${stepPath(name)}`, { stream, bytes: Buffer.byteLength(state) });
+}
+
+/** RFC 1952, section 2.3.1. One byte alone ends early. */
+function isGzip(head: string | Buffer): boolean {
+  const [first, second = 0x8b] = Buffer.from(head);
+  return first === 0x1f && second === 0x8b;
 }

@@ -304,6 +304,15 @@ describe('berth pack into an archive', () => {
     );
     assert.deepEqual(readdirSync(join(out('unpacked'), 'objects')), digests.sort());
     for (const digest of digests) assert.equal(sha256(join(out('unpacked'), 'objects', String(digest))), digest);
+    const long = out('third.tar.gz');
+    assert.equal((await pack(source, '-o', long)).exitCode, 0);
+    assert.equal(sha256(long), sha256(first));
+    for (const other of ['third.tar', 'third.tar.bz2', 'third.zip']) {
+      const refused = await pack(source, '-o', out(other));
+      assert.equal(refused.exitCode, 2);
+      assert.match(refused.stderr, /: archives are \.tgz or \.tar\.gz/);
+      assert.equal(existsSync(out(other)), false);
+    }
     writeFileSync(first, 'something else');
     assert.equal((await pack(source, '-o', first)).exitCode, 1);
     assert.equal((await pack(source, '-o', first, '--force')).exitCode, 0);

@@ -197,7 +197,7 @@ describe('pvcontrol steps', () => {
   it('names an archive that is none', async () => {
     const { exitCode, stderr } = await run('steps', 'install', file('plain.tgz', 'no gzip at all'));
     assert.equal(exitCode, 255);
-    assert.match(stderr, /plain\.tgz: incorrect header check/);
+    assert.match(stderr, /plain\.tgz: it is not compressed with gzip; berth pack -o FILE\.tgz makes one/);
     const empty = join(program.folder, 'empty.tgz');
     execFileSync('tar', ['-czf', empty, '-T', '/dev/null']);
     assert.match((await run('steps', 'install', empty)).stderr, /holds no json, the state of the revision/);
