@@ -1,7 +1,7 @@
 // `shell NAME [COMMAND…]`: a shell, or another program, in a container, as its root and with its capabilities. On the host only.
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { realpathSync, statfsSync } from 'node:fs';
+import { readFileSync, realpathSync } from 'node:fs';
 import { constants } from 'node:os';
 import { dirname, join } from 'node:path';
 import process from 'node:process';
@@ -10,9 +10,6 @@ import { type Arguments, type Command, type Context, complain, conclude, hintAt 
 import { ask } from './control-socket.ts';
 import { printable } from './failure.ts';
 
-/** NSFS_MAGIC of linux/magic.h. */
-const NAMESPACE_FS = 0x6e736673;
-
 const container = z.object({ status: z.string(), pid: z.nullable(z.number()) });
 
 /** Where LXC keeps the containers of the tree whose socket that is. */
@@ -20,12 +17,15 @@ function lxcPathOf(socket: string): string {
   return join(dirname(realpathSync(socket)), 'lxc');
 }
 
-/** A mounted namespace; elsewhere the same path is no file, or an empty one. */
-function isNamespace(path: string): boolean {
+/** The pid of LXC's monitor of the container: lxc-attach finds that where it is on the network. Undefined: the pid is of another machine's, or sandbox's. */
+function monitorOf(lxc: string, name: string): number | undefined {
   try {
-    return statfsSync(path).type === NAMESPACE_FS;
+    const pid = Number(readFileSync(join(lxc, name, 'monitor.pid'), 'utf8'));
+    // `lxc-start -n NAME -P PATH`, or `[lxc monitor] PATH NAME`, which the kernel lets it say or not.
+    const words = readFileSync(`/proc/${pid}/cmdline`, 'utf8').split(/[\0 ]/);
+    return words.includes(lxc) && words.includes(name) ? pid : undefined;
   } catch {
-    return false;
+    return undefined;
   }
 }
 
@@ -38,11 +38,12 @@ async function shell(context: Context, [name = '', ...command]: Arguments): Prom
   const { status, pid } = container.parse(JSON.parse(answer.body));
   if (pid === null) return complain(`'${printable(name)}' is ${status}: pvcontrol containers start ${printable(name)}`);
   const lxc = lxcPathOf(context.socket);
-  const monitors = join(lxc, '.networks/monitors');
-  if (!isNamespace(monitors)) {
-    return complain(`${monitors}: not here; containers are entered on the host that runs them, outside of any sandbox`);
+  const monitor = monitorOf(lxc, name);
+  if (monitor === undefined) {
+    const where = 'containers are entered on the host that runs them, outside of any sandbox';
+    return complain(`'${printable(name)}' has no monitor here, by ${lxc}; ${where}`);
   }
-  return await run('nsenter', [`--net=${monitors}`, 'lxc-attach', ...attachArguments(lxc, name, command)]);
+  return await run('nsenter', [`--net=/proc/${monitor}/ns/net`, 'lxc-attach', ...attachArguments(lxc, name, command)]);
 }
 
 /** Nothing of the host's environment but what the terminal is: its paths are not the container's. */

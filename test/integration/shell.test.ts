@@ -52,6 +52,21 @@ describe('pvcontrol shell', () => {
     const words = [join(PROGRAM, 'pvcontrol.js'), '-s', tree.socket, 'shell', 'net-client', 'true'];
     const { status, stderr } = spawnSync(process.execPath, words, { encoding: 'utf8' });
     assert.equal(status, 255);
-    assert.match(stderr, /monitors: not here; containers are entered on the host that runs them/);
+    assert.match(stderr, /'net-client' has no monitor here, by \S+; containers are entered on the host that runs them/);
+  });
+});
+
+describe('pvcontrol shell, where LXC makes the links', () => {
+  it('finds the container by its monitor, which is on the host’s network', async () => {
+    const tree = await openTree(packExample('09-legacy-coexistence'));
+    try {
+      tree.start();
+      await tree.up();
+      const words = [NODE_INSIDE, join(PROGRAM_INSIDE, 'pvcontrol.js'), '-s', tree.socket];
+      const ran = tree.inside([...words, 'shell', 'ipam-static', 'sh', '-c', 'exit 3']);
+      assert.deepEqual([ran.status, ran.stderr], [3, '']);
+    } finally {
+      await tree.close();
+    }
   });
 });
