@@ -86,8 +86,7 @@ export function createStepDesk(context: DeskContext): StepDesk {
         const { text } = taken;
         if (text === undefined)
           return invalid([{ path: '', code: 'TOO_LONG', message: `is longer than ${MAX_STATE_BYTES} bytes` }]);
-        await uploads.settled(text);
-        return await inTurn(() => install(name, text));
+        return await uploads.whenSettled(text, () => inTurn(() => install(name, text)));
       } catch (error) {
         return { code: 'STORE_FAILED', reason: String(error).slice(0, MAX_TEXT) };
       }

@@ -32,13 +32,13 @@ export interface Uploads {
   /** The text of an upload that was no object's; it is over with that, also when it was too long: then undefined. */
   takeText(id: string, maxBytes: number): Promise<{ readonly text: string | undefined } | undefined>;
   /**
-   * Resolves when what `text` names and is on its way has come, or comes no more; after a minute in any case. A client may send a state
+   * Acts when what `text` names and is on its way has come, or comes no more; after a minute in any case. A client may send a state
    * without having waited to hear that its objects are here.
    */
-  settled(text: string): Promise<void>;
+  whenSettled<T>(text: string, act: () => Promise<T>): Promise<T>;
   abandon(id: string): Promise<void>;
   abandonAll(): Promise<void>;
-  /** Objects that are coming: not to be taken for garbage in the meantime. */
+  /** Objects that are coming, and those of states that are being looked at: not to be taken for garbage in the meantime. */
   expected(): ReadonlySet<string>;
 }
 
@@ -117,6 +117,29 @@ export function createUploads({ storage, objects, store, room, log, makeRoom }: 
     return problems.length > 0;
   };
 
+  /** What the states name that are being looked at. */
+  const checked = new Set<ReadonlySet<string>>();
+  const settled = async (text: string): Promise<void> => {
+    const coming: string[] = [];
+    for (const [id, { sha256, replaces }] of uploads) {
+      if (sha256 === undefined || !text.includes(sha256)) continue;
+      if (replaces || (await objects.find(sha256)) === undefined) coming.push(id);
+    }
+    await new Promise<void>((resolve) => {
+      const end = (): void => {
+        waiting.delete(look);
+        clearTimeout(patience);
+        resolve();
+      };
+      const look = (): void => {
+        if (!coming.some((id) => uploads.has(id))) end();
+      };
+      const patience = setTimeout(end, SETTLE_MS);
+      waiting.add(look);
+      look();
+    });
+  };
+
   return {
     async open() {
       try {
@@ -186,25 +209,15 @@ export function createUploads({ storage, objects, store, room, log, makeRoom }: 
         await drop(id);
       }
     },
-    async settled(text) {
-      const coming: string[] = [];
-      for (const [id, { sha256, replaces }] of uploads) {
-        if (sha256 === undefined || !text.includes(sha256)) continue;
-        if (replaces || (await objects.find(sha256)) === undefined) coming.push(id);
+    async whenSettled(text, act) {
+      const named: ReadonlySet<string> = new Set(text.match(/[0-9a-f]{64}/g));
+      checked.add(named);
+      try {
+        await settled(text);
+        return await act();
+      } finally {
+        checked.delete(named);
       }
-      await new Promise<void>((resolve) => {
-        const end = (): void => {
-          waiting.delete(look);
-          clearTimeout(patience);
-          resolve();
-        };
-        const look = (): void => {
-          if (!coming.some((id) => uploads.has(id))) end();
-        };
-        const patience = setTimeout(end, SETTLE_MS);
-        waiting.add(look);
-        look();
-      });
     },
     abandon: async (id) => {
       if (uploads.has(id)) await drop(id);
@@ -212,7 +225,11 @@ export function createUploads({ storage, objects, store, room, log, makeRoom }: 
     async abandonAll() {
       await Promise.all([...uploads.keys()].map(drop));
     },
-    expected: () => new Set([...uploads.values()].flatMap((upload) => upload.sha256 ?? [])),
+    expected: () =>
+      new Set([
+        ...[...uploads.values()].flatMap((upload) => upload.sha256 ?? []),
+        ...[...checked].flatMap((named) => [...named]),
+      ]),
   };
 }
 

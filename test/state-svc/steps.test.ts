@@ -211,6 +211,7 @@ describe('steps', () => {
       writeFileSync(step.path, state);
       const put = codeOf(it.state.putStep({ name, id: step.id }));
       await eventually('the state was taken', PATIENCE_MS, () => !existsSync(step.path));
+      assert.ok((await it.state.collectGarbage({})).ok, 'which takes nothing of what it names');
       await (code === 'ok' ? it.state.finishUpload({ id }) : it.state.abandonUpload({ id }));
       assert.equal(await put, code, name);
     }
