@@ -1,5 +1,8 @@
 // What must be known about containers after a restart and cannot be read from anywhere else:
-//   <storage>/cache/containers.json   {"<container>": <intent>, …}, one intent as declared below
+//   <storage>/cache/containers.json        {"<container>": <intent>, …}, one intent as declared below
+//   <storage>/cache/containers-down.json   {"<container>": <pid>, …}, `downPid` of those that have one; absent until one has
+// Earlier builds take a key that they do not know for damage, and forget every intent: what is new goes into a file that they do not read.
+import { dirname, join } from 'node:path';
 import * as z from 'zod/mini';
 import type { Logger } from '../../shared/log/logger.ts';
 import { containerName } from '../../shared/schema/names.ts';
@@ -7,7 +10,8 @@ import { readIfPresent, writeAtomically } from './atomic-file.ts';
 
 const count = z.int().check(z.minimum(0));
 
-const intent = z.strictObject({
+/** What a later build adds is left out. */
+const intent = z.object({
   /** Stopped by the user: stays so until the user starts it, also over a reboot. */
   userStopped: z.boolean(),
   /** A start was accepted and is not done: it goes on after a restart, whatever the last exit says. `replacesPid`: the run to stop first, 0 for none. */
@@ -20,12 +24,14 @@ const intent = z.strictObject({
   retries: count,
   /** Starts after the first. */
   restarts: count,
-  /** The run for whose end a reboot was asked, or is not to be. Hardly any has it, and a build that does not know it reads the others. */
-  downPid: z.optional(count),
 });
-export type Intent = z.output<typeof intent>;
+export interface Intent extends z.output<typeof intent> {
+  /** The run for whose end a reboot was asked, or is not to be. Hardly any has it. */
+  downPid?: number | undefined;
+}
 
-const document = z.record(containerName, intent);
+const intentsFile = z.record(containerName, intent);
+const downFile = z.record(containerName, count);
 
 export const NO_INTENT: Intent = {
   userStopped: false,
@@ -54,7 +60,12 @@ const RETRY_MS = 5000;
 
 /** A damaged file is told and then treated as empty: the worst that follows is a stopped container that starts again. */
 export async function openIntents(path: string, log: Logger, retryMs = RETRY_MS): Promise<IntentStore> {
-  const intents = new Map<string, Intent>(await load(path, log));
+  const downPath = join(dirname(path), 'containers-down.json');
+  const loadedDown = load(downPath, downFile, log);
+  const intents = new Map<string, Intent>(
+    Object.entries(load(path, intentsFile, log)).map(([name, each]) => [name, { ...each, downPid: loadedDown[name] }]),
+  );
+  let downOnDisk = downText(intents);
   let writing: Promise<void> = Promise.resolve();
   let next: Promise<void> | undefined;
   let unwritten: string | undefined;
@@ -64,7 +75,10 @@ export async function openIntents(path: string, log: Logger, retryMs = RETRY_MS)
     next ??= writing.then(async () => {
       next = undefined;
       clearTimeout(retry);
-      await writeAtomically(path, `${JSON.stringify(Object.fromEntries(intents))}\n`);
+      const down = downText(intents);
+      await writeAtomically(path, intentsText(intents));
+      if (down !== downOnDisk) await writeAtomically(downPath, down);
+      downOnDisk = down;
       unwritten = undefined;
     });
     // A failed write is its callers' to tell; the one after it must be tried all the same.
@@ -100,13 +114,25 @@ export async function openIntents(path: string, log: Logger, retryMs = RETRY_MS)
   };
 }
 
-async function load(path: string, log: Logger): Promise<readonly (readonly [string, Intent])[]> {
+const intentsText = (intents: ReadonlyMap<string, Intent>): string =>
+  textOf([...intents].map(([name, { downPid: _, ...each }]) => [name, each]));
+
+const downText = (intents: ReadonlyMap<string, Intent>): string =>
+  textOf([...intents].flatMap(([name, { downPid }]) => (downPid === undefined ? [] : [[name, downPid]])));
+
+const textOf = (entries: readonly (readonly [string, unknown])[]): string =>
+  `${JSON.stringify(Object.fromEntries(entries))}\n`;
+
+function load<Value>(
+  path: string,
+  file: z.ZodMiniType<Readonly<Record<string, Value>>>,
+  log: Logger,
+): Readonly<Record<string, Value>> {
   try {
     const text = readIfPresent(path);
-    const written = text === undefined ? {} : document.parse(JSON.parse(text));
-    return Object.entries(written).map(([name, each]) => [name, { ...NO_INTENT, ...each }]);
+    return text === undefined ? {} : file.parse(JSON.parse(text));
   } catch (error) {
     log.warn(`${path} is not readable and starts over empty: ${String(error)}`);
-    return [];
+    return {};
   }
 }

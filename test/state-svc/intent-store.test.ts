@@ -3,9 +3,23 @@ import { mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, it } from 'node:test';
+import * as z from 'zod/mini';
 import { NO_INTENT, openIntents } from '../../services/state-svc/intent-store.ts';
 import { silentLogger } from '../../shared/log/logger.ts';
 import { eventually, PATIENCE_MS } from '../kit/eventually.ts';
+
+/** As earlier builds read the file: what they do not know has them forget all of it. */
+const FROZEN = z.record(
+  z.string(),
+  z.strictObject({
+    userStopped: z.boolean(),
+    pendingStart: z.nullable(z.strictObject({ replacesPid: z.int() })),
+    recoveryDelayMs: z.nullable(z.int()),
+    readyPid: z.nullable(z.int()),
+    retries: z.int(),
+    restarts: z.int(),
+  }),
+);
 
 describe('intent store', () => {
   let folder: string;
@@ -39,6 +53,26 @@ describe('intent store', () => {
     assert.deepEqual(intents.get('gone'), NO_INTENT);
     const kept: unknown = JSON.parse(await readFile(path, 'utf8'));
     assert.deepEqual(Object.keys(Object(kept)), ['web']);
+  });
+
+  it('keeps what an earlier build does not know where that does not read it', async () => {
+    const intents = await openIntents(path, silentLogger);
+    await intents.set('web', { userStopped: true });
+    await intents.set('base', { downPid: 7 });
+    const kept = FROZEN.parse(JSON.parse(await readFile(path, 'utf8')));
+    assert.equal(kept.web?.userStopped, true);
+    const again = await openIntents(path, silentLogger);
+    assert.equal(again.get('base').downPid, 7);
+    await again.set('base', NO_INTENT);
+    assert.equal((await openIntents(path, silentLogger)).get('base').downPid, undefined);
+  });
+
+  it('reads what a later build has added to, and leaves that out', async () => {
+    const intents = await openIntents(path, silentLogger);
+    await intents.set('web', { userStopped: true });
+    const { web } = JSON.parse(await readFile(path, 'utf8'));
+    await writeFile(path, JSON.stringify({ web: { ...web, later: 1 } }));
+    assert.deepEqual((await openIntents(path, silentLogger)).get('web'), { ...NO_INTENT, userStopped: true });
   });
 
   it('answers a change at once, before it is on disk', async () => {
