@@ -27,6 +27,7 @@ import { networkKind } from './owned-keys.ts';
 import { preparePantavisor } from './pantavisor-folders.ts';
 import { pantavisorSources } from './pantavisor-mounts.ts';
 import { containerPlaces, hostNetwork, type Places, storageRoots, trailPath, writtenPlaces } from './places.ts';
+import { withReachedNetwork } from './reached-network.ts';
 import type { MountRecord } from './record-store.ts';
 import { withResolvConf } from './resolv-mounts.ts';
 import type { RevisionSources } from './revision-sources.ts';
@@ -110,6 +111,9 @@ export function writeRunConfig(places: Places, mounted: MountRecord, run: RunSet
       hostNetwork: hostNetwork(places),
     }),
   );
+  const reaching = failingStep('network', () =>
+    withReachedNetwork(generated.entries, run.networks, hostNetwork(places)),
+  );
   // One line, as few people read it and each is taken apart by the log service.
   if (generated.notes.length > 0) log.debug(`${run.container}: ${generated.notes.join('; ')}`);
   const missing = unlimited(own.entries, run.host);
@@ -131,7 +135,7 @@ export function writeRunConfig(places: Places, mounted: MountRecord, run: RunSet
   const unnamed = run.network.kind === 'legacy' ? undefined : writeHostname(its.rootfs, run.hostname);
   if (unnamed !== undefined) log.warn(`${run.container}: /etc/hostname is not ${run.hostname}: ${unnamed}`);
   failingStep('configuration', () => {
-    const entries = withMountPoints(its.rootfs, generated.entries, bindNext);
+    const entries = withMountPoints(its.rootfs, reaching, bindNext);
     writeFileSync(its.config, formatLxcConfig(entries), { mode: 0o600 });
   });
   const kind = networkKind(run.network);

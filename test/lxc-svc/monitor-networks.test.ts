@@ -79,6 +79,31 @@ describe('LXC’s monitors', () => {
     }
   });
 
+  it('have no container beside them by a path or a pid that leads there from where they are', async () => {
+    for (const path of ['/proc/self/ns/net', '/proc/thread-self/ns/net', '/proc/net/../ns/net', `${process.pid}`]) {
+      for (const hook of ['', 'lxc.hook.post-stop = /bin/true']) {
+        makeContainer('self', 'deaf', `lxc.namespace.share.net = ${path}\n${hook}`);
+        assert.equal(namespaceOf(await start('self', { kind: 'legacy' }), 'net'), host, path);
+        await end('self');
+      }
+    }
+    makeContainer('other', 'deaf');
+    const other = await start('other', { kind: 'none' });
+    const [monitor = ''] = readFileSync(join(RUNDIR, 'lxc/other/monitor.pid'), 'utf8').split('\n');
+    const beside = join(RUNDIR, 'lxc/.networks/monitors');
+    for (const path of [beside, `/run/../${beside}`, `/proc/${monitor}/ns/net`, monitor]) {
+      makeContainer('inside', 'deaf', `lxc.namespace.share.net = ${path}`);
+      rig.value(await rig.lxc.mount(mountOf('inside')));
+      const answer = await rig.lxc.start({ ...startOf('inside'), network: { kind: 'legacy' } });
+      assert.match(JSON.stringify(answer), /lxc\.container\.conf:\d+: .*leads to the network of LXC’s monitors/, path);
+      rig.value(await rig.lxc.unmount({ container: 'inside' }));
+    }
+    makeContainer('with', 'deaf', `lxc.namespace.share.net = /proc/${other}/ns/net`);
+    const withIt = await start('with', { kind: 'legacy' });
+    assert.equal(namespaceOf(withIt, 'net'), namespaceOf(other, 'net'));
+    for (const container of ['with', 'other']) await end(container);
+  });
+
   it('start and end where somebody has taken their names', async () => {
     makeContainer('taken', 'deaf');
     const fds = namesOf('taken').map((name) => {
