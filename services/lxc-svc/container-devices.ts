@@ -46,34 +46,59 @@ interface How {
 /** Closed to others: a rule may let everybody open a disk, and means everybody in the container. */
 const CLOSED = 0o700;
 
-export function createContainerDevices({ places, log, rulesOf }: DevicesContext): ContainerDevices {
+/** `watch`: how it hears of devices that come and go. */
+export function createContainerDevices(
+  { places, log, rulesOf }: DevicesContext,
+  watch: typeof watchUevents = watchUevents,
+): ContainerDevices {
   const followed = new Map<string, Followed>();
+  /** Undefined: nobody would tell of its changes. */
   let devices: Map<DeviceKey, Device> | undefined;
   let uevents: Uevents | undefined;
 
-  /** First the ears, then the eyes: what comes after the look is heard. */
+  /** First the ears, then the eyes: what comes after the look is heard. Where there are no ears each look is a new one. */
   const present = (): ReadonlyMap<DeviceKey, Device> => {
     if (devices !== undefined) return devices;
+    uevents ??= listen();
+    const table = readDevices();
+    if (uevents === undefined) return table;
+    devices = table;
+    // Some may have come and gone since uevents were lost.
+    bringAll(table, table.keys(), { make: makeNode, isTold: false });
+    return table;
+  };
+  const listen = (): Uevents | undefined => {
     try {
-      uevents = watchUevents(onDevices, (error) =>
-        log.error(`devices that come from now on are not seen: ${String(error)}`),
-      );
+      const its = watch(onDevices, (error) => {
+        if (uevents !== its) return;
+        uevents = undefined;
+        devices = undefined;
+        log.error(`devices are not seen until the next start of a container with rules for them: ${String(error)}`);
+      });
+      return its;
     } catch (error) {
       log.error(`devices that come later are not seen: ${String(error)}`);
+      return undefined;
     }
-    devices = readDevices();
-    return devices;
   };
   const onDevices = (keys: ReadonlySet<DeviceKey> | 'all'): void => {
     if (devices === undefined) return;
     if (keys === 'all') devices = readDevices();
     else for (const key of keys) lookAt(key, devices);
-    const how = { make: makeNode, isTold: keys !== 'all' };
-    for (const [container, its] of followed) bring(container, its, keys === 'all' ? devices.keys() : keys, how);
+    bringAll(devices, keys === 'all' ? devices.keys() : keys, { make: makeNode, isTold: keys !== 'all' });
+  };
+  const bringAll = (table: ReadonlyMap<DeviceKey, Device>, keys: Iterable<DeviceKey>, how: How): void => {
+    const all = [...keys];
+    for (const [container, its] of followed) bring(container, its, table, all, how);
   };
   /** Brings the nodes of these devices, and of those of its that are gone, to where they should be. */
-  const bring = (container: string, its: Followed, keys: Iterable<DeviceKey>, how: How): void => {
-    const table = present();
+  const bring = (
+    container: string,
+    its: Followed,
+    table: ReadonlyMap<DeviceKey, Device>,
+    keys: Iterable<DeviceKey>,
+    how: How,
+  ): void => {
     const gone = Object.keys(its.made).filter((key) => !table.has(key));
     const before = its.made;
     const made: Record<DeviceKey, MadeNode[]> = { ...before };
@@ -98,7 +123,7 @@ export function createContainerDevices({ places, log, rulesOf }: DevicesContext)
     const its: Followed = { rules: read, folder: folderOf(container), made };
     const table = present();
     followed.set(container, its);
-    bring(container, its, table.keys(), how);
+    bring(container, its, table, table.keys(), how);
   };
   const finish = (container: string): void => {
     if (followed.delete(container) && followed.size === 0) close();

@@ -1,5 +1,6 @@
 // Device nodes of real containers by the rules of their revision: at the start, as devices come and go, and over a death of the service.
 import assert from 'node:assert/strict';
+import { execFileSync } from 'node:child_process';
 import { randomInt } from 'node:crypto';
 import {
   appendFileSync,
@@ -16,7 +17,9 @@ import { join } from 'node:path';
 import process from 'node:process';
 import { after, afterEach, before, describe, it } from 'node:test';
 import koffi from 'koffi';
+import { createContainerDevices } from '../../services/lxc-svc/container-devices.ts';
 import { readDevices } from '../../services/lxc-svc/device-table.ts';
+import { silentLogger } from '../../shared/log/logger.ts';
 import { eventually, PATIENCE_MS } from '../kit/eventually.ts';
 import { reexecInNamespaces } from '../kit/namespaced.ts';
 import { makeContainer, mountOf, openRig, type Rig, RUNDIR, STORAGE, startOf, traces } from './rig.ts';
@@ -230,6 +233,55 @@ describe('device nodes of a container', () => {
     await end(rig, 'ruled');
     await eventually('it listens no more', PATIENCE_MS, () => ears() === 0);
     await end(rig, 'plain');
+  });
+});
+
+describe('device nodes where uevents are lost', () => {
+  const places = { rundir: '/run/berth-deaf', storage: STORAGE, tree: 'deaf' };
+  const context = { places, log: silentLogger, rulesOf: () => undefined };
+  /** Answers the names of the nodes that it has now. */
+  const prepare = (devices: ReturnType<typeof createContainerDevices>, container: string): (() => string[]) => {
+    const folder = devices.prepare(container, ['.* 0:0 666'], 65_536);
+    return () => readdirSync(folder);
+  };
+  after(() => {
+    for (const container of ['one', 'two'])
+      execFileSync('umount', [join(places.rundir, 'lxc', container, 'devices/dev')]);
+  });
+
+  it('are those of the devices at each start, where there was never anything to hear', () => {
+    const devices = createContainerDevices(context, () => {
+      throw new Error('no netlink');
+    });
+    const before = pluggedIn();
+    assert.ok(prepare(devices, 'one')().includes(before.name));
+    before.unplug();
+    const later = pluggedIn();
+    const nodes = prepare(devices, 'two')();
+    assert.deepEqual([nodes.includes(before.name), nodes.includes(later.name)], [false, true]);
+    devices.close();
+  });
+
+  it('are right again from the next start on, also of containers that were running', () => {
+    const lost: ((error: unknown) => void)[] = [];
+    let open = 0;
+    const devices = createContainerDevices(context, (_onDevices, onLost) => {
+      lost.push(onLost);
+      open += 1;
+      return { close: () => (open -= 1) };
+    });
+    const before = pluggedIn();
+    const one = prepare(devices, 'one');
+    lost[0]?.(new Error('ENOMEM'));
+    before.unplug();
+    const later = pluggedIn();
+    const two = prepare(devices, 'two');
+    for (const nodes of [one(), two()])
+      assert.deepEqual([nodes.includes(before.name), nodes.includes(later.name)], [false, true]);
+    assert.equal(lost.length, 2);
+    lost[0]?.(new Error('of the one before'));
+    devices.close();
+    assert.equal(open, 1, 'the one that was lost needs no closing, the other is closed');
   });
 });
 
