@@ -190,7 +190,7 @@ export const lxcContract = defineContract({
       idempotent: true,
       deadlineMs: 30_000,
     },
-    /** Why disks cannot be opened on this machine, whatever is on them; those that can are not in the answer. Changes nothing. */
+    /** Why disks cannot be opened on this machine, whatever is on them; those that can, and swap, are not in the answer. */
     checkDisks: {
       callers: ['state-svc'],
       params: z.strictObject({ disks: z.array(disk) }),

@@ -7,7 +7,6 @@ import { PROGRAM_FOLDERS } from './host-support.ts';
 export interface DiskSupport {
   readonly hasProgram: (name: string) => boolean;
   readonly hasDeviceMapper: boolean;
-  readonly hasSwap: boolean;
   readonly hasZram: boolean;
 }
 
@@ -25,7 +24,6 @@ export function diskSupport(cryptsetup: string, programFolders = PROGRAM_FOLDERS
   return {
     hasProgram: (name) => isThere(name === 'cryptsetup' ? cryptsetup : name),
     hasDeviceMapper: existsSync('/dev/mapper/control') || readText('/proc/misc').includes(' device-mapper\n'),
-    hasSwap: existsSync('/proc/swaps'),
     // A module that is not loaded yet is loaded when it is used.
     hasZram: existsSync('/sys/class/zram-control') || hasModule('zram'),
   };
@@ -40,19 +38,18 @@ export function unavailable(disk: Disk, host: DiskSupport): { readonly disk: str
 function lacking(disk: Disk, host: DiskSupport): string | undefined {
   switch (disk.kind) {
     case 'folder':
+    // Nothing is kept in it: containers go without, and the log says why.
+    case 'swap':
       return undefined;
     case 'fileSystem':
       return lackingBacking(disk, host) ?? lackingProgram(['blkid', `mkfs.${disk.format}`], host);
-    case 'swap':
-      if (!host.hasSwap) return 'the kernel has no swap (CONFIG_SWAP)';
-      return lackingBacking(disk, host) ?? lackingProgram(['blkid', 'mkswap', 'swapon', 'swapoff'], host);
     case 'crypt':
       if (!host.hasDeviceMapper) return 'the kernel has no device-mapper: load the module dm_mod (CONFIG_BLK_DEV_DM)';
       return lackingProgram([...PROGRAMS[disk.keySource], 'mkfs.ext4', 'fsck.ext4'], host);
   }
 }
 
-function lackingBacking({ backing }: Extract<Disk, { kind: 'swap' | 'fileSystem' }>, host: DiskSupport) {
+function lackingBacking({ backing }: Extract<Disk, { kind: 'fileSystem' }>, host: DiskSupport) {
   return backing.kind === 'zram' && !host.hasZram ? 'the kernel has no zram (CONFIG_ZRAM)' : undefined;
 }
 

@@ -2,6 +2,7 @@
 // What is open is read from mounts, mappings and /proc/swaps; kept in memory is only who is about to use a disk.
 import { existsSync, mkdirSync, readdirSync, rmdirSync, statSync } from 'node:fs';
 import { join } from 'node:path';
+import { isDeepStrictEqual } from 'node:util';
 import type { Logger } from '../../shared/log/logger.ts';
 import type { Disk } from '../../shared/schema/storage.ts';
 import type { BackingPlaces } from './backing.ts';
@@ -27,7 +28,10 @@ import { cgroupPrefix } from './tree-name.ts';
 import { withUndo } from './undo-stack.ts';
 
 export interface Disks {
-  /** Open already: untouched. Throws StepFailure that names the disk; what is open by then stays for `release`. */
+  /**
+   * Open already: untouched. Throws StepFailure that names the disk; what is open by then stays for `release`. Swap that cannot be had is
+   * told to the log alone: nothing is kept in it.
+   */
   open(container: string, disks: readonly Disk[]): Promise<void>;
   /** Closes what nobody else uses; never rejects, answers what did not work. `others`: disks of containers that are mounted. */
   release(container: string, disks: readonly Disk[], others: () => ReadonlySet<string>): Promise<readonly string[]>;
@@ -46,6 +50,8 @@ export function createDisks({ places, tools, log }: DisksContext): Disks {
   const queue = createKeyQueue();
   /** Container → disks that it has opened or is opening. */
   const users = new Map<string, ReadonlySet<string>>();
+  /** Swap that could not be turned on, by name: it is tried again once nobody uses it any more, or it is another. */
+  const missing = new Map<string, Disk>();
   const placesOf = (disk: Disk) => diskPlaces(places, disk);
 
   const rootOf = (disk: Disk | undefined): DiskRoot => {
@@ -126,7 +132,9 @@ export function createDisks({ places, tools, log }: DisksContext): Disks {
     const failures: string[] = [];
     for (const disk of disks) {
       await queue.run(disk.name, async () => {
-        if (disk.kind === 'folder' || isUsed(disk.name, others) || !isOpen(disk)) return;
+        if (disk.kind === 'folder' || isUsed(disk.name, others)) return;
+        missing.delete(disk.name);
+        if (!isOpen(disk)) return;
         try {
           if (await closeOne(disk)) log.info(`disk ${disk.name} is closed`);
           else log.warn(`disk ${disk.name} is in use still; it ends when a container is stopped after its last user`);
@@ -147,11 +155,15 @@ export function createDisks({ places, tools, log }: DisksContext): Disks {
       users.set(container, new Set(disks.map(({ name }) => name)));
       for (const disk of disks) {
         await queue.run(disk.name, async () => {
-          if (disk.kind !== 'crypt' && isOpen(disk)) return;
+          if (isDeepStrictEqual(missing.get(disk.name), disk) || (disk.kind !== 'crypt' && isOpen(disk))) return;
+          missing.delete(disk.name);
           try {
             await openOne(disk);
           } catch (error) {
-            throw new StepFailure(`disk ${disk.name}`, error instanceof Error ? error.message : String(error));
+            const reason = error instanceof Error ? error.message : String(error);
+            if (disk.kind !== 'swap') throw new StepFailure(`disk ${disk.name}`, reason);
+            missing.set(disk.name, disk);
+            log.error(`disk ${disk.name}: there is no swap on it: ${reason}`);
           }
         });
       }

@@ -54,6 +54,7 @@ export async function openSwap(
   undos: UndoStack,
 ): Promise<void> {
   if (isSwapOn(backing, at, tools)) return;
+  if (!existsSync(tools.swaps)) throw new Error('the kernel has no swap (CONFIG_SWAP)');
   undos.push(() => dropBacking(backing, at.zramRecord, tools));
   const path = await prepareBacking(backing, at, tools);
   await formatBacking(backing, path, { wanted: 'swap', command: ['mkswap'] }, at, tools);

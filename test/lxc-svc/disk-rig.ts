@@ -27,6 +27,7 @@ export interface DiskRig {
   askedInFull(): readonly string[];
   /** The next call of a program, as `asked` names it, fails. */
   failNext(call: string): void;
+  readonly errors: readonly string[];
   readonly warnings: readonly string[];
   readonly infos: readonly string[];
   /** `mounted one`, `unmounted one`, as log-svc is told. */
@@ -51,10 +52,12 @@ export function openDiskRig({ rundir, storage }: DiskRigPlaces = { rundir: RUNDI
   if (!existsSync(SWAPS)) writeFileSync(SWAPS, 'Filename Type Size Used Priority\n');
   const lines: string[] = [];
   const failing = new Set<string>();
+  const errors: string[] = [];
   const warnings: string[] = [];
   const infos: string[] = [];
   const log: Logger = {
     ...silentLogger,
+    error: (message) => errors.push(message),
     warn: (message) => warnings.push(message),
     info: (message) => infos.push(message),
   };
@@ -93,6 +96,7 @@ export function openDiskRig({ rundir, storage }: DiskRigPlaces = { rundir: RUNDI
     asked: () => lines.splice(0).map((line) => nameOf(...splitLine(line))),
     askedInFull: () => lines.splice(0),
     failNext: (call) => failing.add(call),
+    errors,
     warnings,
     infos,
     told,

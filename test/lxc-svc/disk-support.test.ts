@@ -3,19 +3,19 @@ import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import { type DiskSupport, unavailable } from '../../services/lxc-svc/disk-support.ts';
 import type { Disk } from '../../shared/schema/storage.ts';
-import { CRYPT, IMAGE, SWAP } from './sample-disks.ts';
+import { CRYPT, IMAGE, SWAP, ZRAM } from './sample-disks.ts';
 
 describe('what a machine lacks for a disk', () => {
-  const all: DiskSupport = { hasProgram: () => true, hasDeviceMapper: true, hasSwap: true, hasZram: true };
-  const zram: Disk = { kind: 'swap', name: 'z', backing: { kind: 'zram', settings: [['disksize', '4M']] } };
+  const all: DiskSupport = { hasProgram: () => true, hasDeviceMapper: true, hasZram: true };
 
   it('is named per disk', () => {
-    for (const disk of [CRYPT, SWAP, IMAGE, zram]) assert.deepEqual(unavailable(disk, all), []);
+    for (const disk of [CRYPT, SWAP, IMAGE, ZRAM]) assert.deepEqual(unavailable(disk, all), []);
     const reason = (disk: Disk, host: Partial<DiskSupport>) => unavailable(disk, { ...all, ...host })[0]?.reason;
     assert.match(reason(CRYPT, { hasDeviceMapper: false }) ?? '', /no device-mapper/);
     assert.equal(reason(CRYPT, { hasProgram: (name) => name !== 'cryptsetup' }), 'cryptsetup not installed');
-    assert.match(reason(SWAP, { hasSwap: false }) ?? '', /no swap/);
-    assert.match(reason(zram, { hasZram: false }) ?? '', /no zram/);
+    const zramSwap = { ...SWAP, backing: ZRAM.backing };
+    assert.equal(reason(zramSwap, { hasProgram: () => false, hasZram: false }), undefined);
+    assert.match(reason(ZRAM, { hasZram: false }) ?? '', /no zram/);
     assert.equal(
       reason({ ...CRYPT, keySource: 'caam-tagged' }, { hasProgram: () => false })?.includes('caam-keygen'),
       true,
