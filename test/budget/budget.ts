@@ -2,8 +2,8 @@
 
 /** Bundle → the most it may have: bytes, and files that are put together in it. */
 export const BUNDLES: Readonly<Record<string, { readonly bytes: number; readonly modules: number }>> = {
-  'berth-check': { bytes: 240_000, modules: 115 },
-  'berth-pack': { bytes: 230_000, modules: 122 },
+  'berth-check': { bytes: 250_000, modules: 120 },
+  'berth-pack': { bytes: 240_000, modules: 128 },
   'berth-run': { bytes: 280_000, modules: 165 },
   berth: { bytes: 10_000, modules: 12 },
   boot: { bytes: 10_000, modules: 5 },
@@ -11,11 +11,11 @@ export const BUNDLES: Readonly<Record<string, { readonly bytes: number; readonly
   'compress-worker': { bytes: 10_000, modules: 4 },
   'ctl-svc': { bytes: 285_000, modules: 150 },
   'ipam-svc': { bytes: 170_000, modules: 95 },
-  'log-svc': { bytes: 265_000, modules: 155 },
+  'log-svc': { bytes: 270_000, modules: 160 },
   'lxc-svc': { bytes: 375_000, modules: 220 },
   'net-svc': { bytes: 240_000, modules: 130 },
   'outside-host': { bytes: 10_000, modules: 3 },
-  pvcontrol: { bytes: 90_000, modules: 58 },
+  pvcontrol: { bytes: 100_000, modules: 66 },
   'state-svc': { bytes: 465_000, modules: 262 },
 };
 
