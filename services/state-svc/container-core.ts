@@ -20,6 +20,14 @@ export interface ExitEvent {
   readonly atMs: number;
 }
 
+/** A reboot that nothing can help but, and which what is tried makes superfluous if it is given up. */
+export interface HeldReboot {
+  readonly code: string;
+  readonly message: string;
+  /** Of the run that ended, if it is the only one for whose end it is asked. */
+  readonly downPid?: number | undefined;
+}
+
 /** Its retries are used up. */
 export interface Exhausted {
   /** Of the clock's elapsedMs. */
@@ -34,6 +42,8 @@ export interface CoreContext extends StartContext {
   readonly requestReboot: RequestReboot;
   /** For what a boot lacks; nothing comes of it where something ran already when this service started. */
   readonly requestRebootAtBoot: RequestReboot;
+  /** What runs is tried: who gives up makes it go back, which is more than a reboot would do. */
+  isTried(): boolean;
   /** Resolves when no earlier group lacks a goal, or that was waited for long enough. */
   mayStart(): Promise<void>;
   /** False: who lacks its network is started when they do. */
@@ -62,6 +72,8 @@ interface ContainerRecord {
   stable: boolean;
   /** While it waits for the pause after its last retry. */
   exhausted: Exhausted | undefined;
+  /** Asked for when the trial is over, if nothing has started it by then. */
+  heldReboot: HeldReboot | undefined;
   /** A start is under way. */
   starting: boolean;
   /** Its first start was tried, or is nobody's business any more. */
@@ -188,6 +200,7 @@ function newRecord(sinceMs: number): ContainerRecord {
     lacksNetwork: false,
     stable: false,
     exhausted: undefined,
+    heldReboot: undefined,
     starting: false,
     tried: false,
     wanted: false,

@@ -36,6 +36,7 @@ export function begin(core: ContainerCore, cause: StartCause, written: Promise<v
   Object.assign(record, { wanted: true, starting: true, tried: true, stable: false, earlyExit: undefined });
   record.lacksNetwork = false;
   record.exhausted = undefined;
+  record.heldReboot = undefined;
   record.detached = [];
   core.apply('begin');
   core.enqueue(() => runStart(core, cause, written));
@@ -194,13 +195,32 @@ export function judge(core: ContainerCore, exit: ExitStatus, judged: Judged = {}
     case 'exhausted':
       core.fault('RECOVERY_EXHAUSTED', exhaustedText(what, retries));
       core.apply('ended');
-      if (verdict.reboot) context.requestReboot('RECOVERY_EXHAUSTED', `container ${plan.name} does not stay up`);
+      if (verdict.reboot) needReboot(core, 'RECOVERY_EXHAUSTED', `container ${plan.name} does not stay up`);
       return;
     case 'down':
-      goneDown(core, what, isOld || downPid === pid ? undefined : context.requestReboot);
-      void core.remember({ downPid: pid });
+      if (isOld) void core.remember({ downPid: pid });
+      goneDown(core, what, isOld || downPid === pid ? undefined : (...why) => needReboot(core, ...why, pid));
       return;
   }
+}
+
+/** Held back while it is the trial's to judge: one that is found good already is not given up any more for an end that comes then. */
+function needReboot(core: ContainerCore, code: string, message: string, downPid?: number): void {
+  core.record.heldReboot = { code, message, downPid };
+  if (!core.context.isTried()) askHeldReboot(core);
+}
+
+/** What was tried is committed, or given up without a reboot. */
+export function askHeldReboot(core: ContainerCore): void {
+  const { plan, record, context } = core;
+  const { heldReboot } = record;
+  record.heldReboot = undefined;
+  const isMeant = plan.restartPolicy === 'container' && core.intent().userStopped;
+  if (heldReboot === undefined || record.status !== 'STOPPED' || isMeant) return;
+  const { code, message, downPid } = heldReboot;
+  context.requestReboot(code, message);
+  // Not before: a state-svc that dies over the trial asks for it at its next start.
+  if (downPid !== undefined) void core.remember({ downPid });
 }
 
 /** `request` undefined: the reboot was asked for already, and did not come. */

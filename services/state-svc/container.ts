@@ -4,7 +4,7 @@ import type { ContainerRow, Status } from '../../shared/schema/api.ts';
 import type { HealthReason } from '../../shared/schema/health.ts';
 import { adopt } from './container-adoption.ts';
 import { type ContainerCore, type CoreContext, createCore, type Exhausted, type ExitEvent } from './container-core.ts';
-import { begin, exited, stop } from './container-life.ts';
+import { askHeldReboot, begin, exited, stop } from './container-life.ts';
 import { ALLOWED_FROM, type ControlAction, FULFILLED_IN, refusal } from './container-status.ts';
 import type { Member } from './group-status.ts';
 import type { Intent } from './intent-store.ts';
@@ -55,6 +55,8 @@ export interface Container extends Member {
   /** False: it has no business to signal READY now. */
   signalReady(): Promise<boolean>;
   exited(event: ExitEvent): void;
+  /** What was tried is not any more: asks for the reboot that it needed meanwhile, if it still does. */
+  trialEnded(): void;
   /** It was given back. */
   forgetLease(pool: string, address: string): void;
   /** Once, before anything else: take it from where it stands, as lxc-svc found it. */
@@ -159,6 +161,10 @@ class PlannedContainer implements Container {
 
   exited(event: ExitEvent): void {
     exited(this.#core, event);
+  }
+
+  trialEnded(): void {
+    askHeldReboot(this.#core);
   }
 
   forgetLease(pool: string, address: string): void {

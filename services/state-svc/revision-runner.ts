@@ -155,8 +155,7 @@ export async function runRevision(given: RunnerContext): Promise<RevisionRunner>
     peers,
     ask: askInTurns(ask, ASKED_AT_A_TIME),
     sameLife: !isNewLife,
-    // While a revision is tried, who gives up makes it go back, which is more than a reboot would do.
-    requestReboot: (code, message) => (updates.trying ? undefined : reboots.request(code, message)),
+    requestReboot: reboots.request,
     // Others run on over a restart of this service, or of the tree beside them, and what was lacking at their boot had its reboots then.
     requestRebootAtBoot(code, message) {
       if (!updates.trying) void lives.then((some) => some || reboots.request(code, message));

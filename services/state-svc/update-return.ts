@@ -44,6 +44,8 @@ export function createGoBack(context: UpdateContext, books: UpdateBooks, endTria
     if (isBack) hooks.look();
     // It was installed: what it is refused for now is why its containers do not run.
     await progress.fail(revision, stage === 'badState' ? 'containerFailed' : stage);
+    // Those of both revisions were not started again.
+    if (isBack) for (const container of context.stage().current.containers) container.trialEnded();
     await books.tellKnown();
     if (!isBack && !books.isClosed) await books.leave('UPDATE_ROLLED_BACK', `back from revision ${revision}`);
   };

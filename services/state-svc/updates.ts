@@ -47,6 +47,7 @@ export function createUpdates(context: UpdateContext): Updates {
     async onCommitted(revision) {
       books.busy = undefined;
       await progress.reach(revision, boot().revision === revision ? 'done' : 'updated');
+      for (const container of context.stage().current.containers) container.trialEnded();
       await books.tellKnown();
     },
     onFailed: (revision, stage) => goBack(revision, stage),

@@ -50,6 +50,7 @@ function open(changed: (container: Container) => void, lxcOver: object = {}, run
     revision: () => '0',
     requestReboot: () => undefined,
     requestRebootAtBoot: () => undefined,
+    isTried: () => false,
     mayStart: async () => undefined,
     poolsStand: () => true,
     notYet: () => undefined,

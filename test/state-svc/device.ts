@@ -58,8 +58,8 @@ export interface Device {
   readonly reboots: readonly string[];
   /** Whether the supervisor says that it comes. */
   onReboot: (asked: { readonly code: string; readonly counted: boolean }) => boolean;
-  /** Called with what is about to be written of which revision runs. */
-  onBootWrite: (state: BootState) => void;
+  /** Called with what is about to be written of which revision runs, and waited for. */
+  onBootWrite: (state: BootState) => void | Promise<void>;
   /** Called with the name of the revision whose state is about to be read. */
   onRead: (revision: string) => void;
   /**
@@ -207,8 +207,8 @@ export async function createDevice(
         startLimit: 2,
         bootStore: {
           ...bootStore,
-          save(state) {
-            device.onBootWrite(state);
+          async save(state) {
+            await device.onBootWrite(state);
             return save(state);
           },
         },
