@@ -120,8 +120,9 @@ export const supervisorContract = defineContract({
       deadlineMs: 5_000,
     },
     /**
-     * Embedded: the machine reboots; appengine: the tree starts over. Bounded: three for the same code in ten minutes, of those that
-     * are `counted`. Not counted are the first ones of what somebody asked for, which cannot follow from each other for ever.
+     * Embedded: the machine reboots; appengine: the tree starts over. Bounded: three in a row for the same code, each within ten minutes
+     * of the one before (SYSTEM_CONTAINER_DOWN: a day), of those that are `counted`. Not counted are the first ones of what somebody
+     * asked for, which cannot follow from each other for ever.
      */
     reboot: {
       callers: ['state-svc'],

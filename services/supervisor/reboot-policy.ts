@@ -22,6 +22,15 @@ export interface RebootDecision {
 export const MAX_REBOOTS = 3;
 /** Between two reboots of a row. A device that takes long to boot is in the same row with each. */
 export const REBOOT_WINDOW_MS = 10 * 60_000;
+
+/**
+ * Where nobody but a reboot starts what ended, each end is followed by one, however long it ran before: what does not stay for a day is
+ * not mended by them. Other causes are there at a boot, or come of retries that whoever wrote the revision has set.
+ */
+const LONG_WINDOWS_MS: ReadonlyMap<string, number> = new Map([['SYSTEM_CONTAINER_DOWN', 24 * 60 * 60_000]]);
+
+export const windowOf = (code: string): number => LONG_WINDOWS_MS.get(code) ?? REBOOT_WINDOW_MS;
+
 /** Of all causes together; older ones are forgotten. */
 const MAX_REMEMBERED = 32;
 
@@ -30,7 +39,7 @@ function rowOf(code: string, past: readonly PastReboot[], nowMs: number): readon
   const same = past.filter((each) => each.code === code);
   let nextMs = nowMs;
   const before = same.findLastIndex(({ atMs }) => {
-    const isApart = nextMs - atMs >= REBOOT_WINDOW_MS;
+    const isApart = nextMs - atMs >= windowOf(code);
     nextMs = Math.min(nextMs, atMs);
     return isApart;
   });

@@ -1,4 +1,4 @@
-// The reboots of the last minutes, on disk, because memory does not survive them:
+// The reboots that a next one may be in a row with, on disk, because memory does not survive them:
 //   <storage>/supervisor/reboots.json   [{ "code", "message", "atMs" }]   written beside, synced, renamed, folder synced
 import { closeSync, fsyncSync, openSync, readFileSync, renameSync, writeFileSync } from 'node:fs';
 import { dirname } from 'node:path';

@@ -1,7 +1,7 @@
 // Reboots that services ask for: counted, bounded, told to whoever runs the supervisor.
 import type { Logger } from '../../shared/log/logger.ts';
 import type { HealthReason } from '../../shared/schema/health.ts';
-import { decideReboot, MAX_REBOOTS, REBOOT_WINDOW_MS, type RebootCause } from './reboot-policy.ts';
+import { decideReboot, MAX_REBOOTS, type RebootCause, windowOf } from './reboot-policy.ts';
 import { readReboots, writeReboots } from './reboot-store.ts';
 
 /** `off`: the machine, or the tree, is to be gone and not to come back by itself. */
@@ -81,7 +81,7 @@ export function createReboots(path: string, log: Logger, elapsedMs = (): number 
     },
     health() {
       // By then another reboot would be one of the first again.
-      if (refused === undefined || elapsedMs() - refused.atMs >= REBOOT_WINDOW_MS) return [];
+      if (refused === undefined || elapsedMs() - refused.atMs >= windowOf(refused.cause.code)) return [];
       const { cause, why } = refused;
       return [
         {

@@ -48,6 +48,18 @@ describe('supervisor.reboot-policy', () => {
     assert.deepEqual(allowed, [true, true, true, false, true], 'the last one comes after it has stayed up');
   });
 
+  it('counts reboots for a system container that lives for hours each time as one row', () => {
+    const down = { code: 'SYSTEM_CONTAINER_DOWN', message: 'container base: its init exited with code 1' };
+    let past: readonly PastReboot[] = [];
+    const allowed = [0, 1, 2, 3, 4].map((turn) => {
+      const decision = decideReboot(past, down, turn * (24 * 3_600_000 - 1));
+      past = decision.past;
+      return decision.allowed;
+    });
+    assert.deepEqual(allowed, [true, true, true, false, true], 'the last one comes after it has stayed down for a day');
+    assert.equal(decideReboot(past, cause, 0).past.length, past.length + 1, 'other causes forget none of them');
+  });
+
   it('counts a row over a clock that is set in the middle of it', () => {
     const past = [100, 9_000_000_000_000, 200].map((atMs) => ({ ...cause, atMs }));
     assert.equal(decideReboot(past, cause, 300).allowed, false);
@@ -123,15 +135,21 @@ describe('supervisor.reboots', () => {
     assert.doesNotMatch(reason.message, /rebooted/);
   });
 
-  it('says why it stays up for as long as it would, and then no more', () => {
-    const path = join(folder, 'past.json');
-    for (let count = 0; count < MAX_REBOOTS; count += 1) createReboots(path, silentLogger).ask(cause);
-    let nowMs = 0;
-    const reboots = createReboots(path, silentLogger, () => nowMs);
-    assert.equal(reboots.ask(cause), false);
-    nowMs = REBOOT_WINDOW_MS - 1;
-    assert.equal(reboots.health().length, 1);
-    nowMs = REBOOT_WINDOW_MS;
-    assert.deepEqual(reboots.health(), []);
-  });
+  for (const [code, windowMs] of [
+    ['REVISION_REFUSED', REBOOT_WINDOW_MS],
+    ['SYSTEM_CONTAINER_DOWN', 24 * 3_600_000],
+  ] as const) {
+    it(`says why it stays up for as long as it would, and then no more: ${code}`, () => {
+      const path = join(folder, `past-${code}.json`);
+      const asked = { ...cause, code };
+      for (let count = 0; count < MAX_REBOOTS; count += 1) createReboots(path, silentLogger).ask(asked);
+      let nowMs = 0;
+      const reboots = createReboots(path, silentLogger, () => nowMs);
+      assert.equal(reboots.ask(asked), false);
+      nowMs = windowMs - 1;
+      assert.equal(reboots.health().length, 1);
+      nowMs = windowMs;
+      assert.deepEqual(reboots.health(), []);
+    });
+  }
 });
