@@ -175,11 +175,11 @@ const WITH_NETWORK = [...AS_ROOT, '--net'];
 const asNobody = () => (process.getuid?.() === 0 ? { uid: NOBODY, gid: NOBODY } : {});
 
 function apart(service: ServiceName): readonly string[] {
-  if (service === 'lxc-svc') return AS_ROOT;
-  if (service !== 'net-svc') return [];
+  if (service !== 'lxc-svc' && service !== 'net-svc') return [];
   const [command = '', ...args] = WITH_NETWORK;
-  // Without one it gets ready all the same, and learns less.
-  return spawnSync(command, [...args, '--', 'true'], asNobody()).status === 0 ? WITH_NETWORK : [];
+  // Without one both get ready all the same, and learn less: nobody comes back to a network that is not their user namespace's.
+  if (spawnSync(command, [...args, '--', 'true'], asNobody()).status === 0) return WITH_NETWORK;
+  return service === 'lxc-svc' ? AS_ROOT : [];
 }
 
 function start(service: ServiceName, around: Rehearsal, broker: Broker): ChildProcess {
