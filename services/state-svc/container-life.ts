@@ -178,6 +178,7 @@ export function judge(core: ContainerCore, exit: ExitStatus, judged: Judged = {}
   switch (verdict.kind) {
     case 'stay':
       if (exit.kind !== 'code' || exit.code !== 0) core.fault('CONTAINER_FAILED', what);
+      else if (record.problem?.code === CONTAINER_RECOVERING) record.problem = undefined;
       core.apply('ended');
       return;
     case 'retry':

@@ -64,6 +64,25 @@ describe('auto-recovery', () => {
     assert.deepEqual(await codes(), []);
   });
 
+  for (const [what, endsIt] of [
+    ['it ends well', (it: Device) => it.world.exit('web', { kind: 'code', code: 0 })],
+    ['the user stops it', (it: Device) => it.state.controlContainer({ container: 'web', action: 'stop' })],
+  ] as const) {
+    it(`says no more in health of ends in a row when ${what}`, async () => {
+      const it = await start({ ...RETRY, policy: 'on-failure', max_retries: 3, stable_timeout: 30 });
+      for (const delayMs of [5000, 10_000]) {
+        it.world.exit('web', FAILED);
+        await it.untilStatus('web', 'RECOVERING');
+        it.clock.advance(delayMs);
+        await it.untilStatus('web', 'STARTED');
+      }
+      assert.equal((await health(it))[0]?.code, 'CONTAINER_RECOVERING');
+      await endsIt(it);
+      await it.untilStatus('web', 'STOPPED');
+      assert.deepEqual(await health(it), []);
+    });
+  }
+
   it('waits its pause and starts the counter over', async () => {
     const it = await start({ ...RETRY, max_retries: 1, backoff_policy: '10min' });
     it.world.exit('web', FAILED);

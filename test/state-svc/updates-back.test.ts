@@ -3,12 +3,12 @@ import assert from 'node:assert/strict';
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, it } from 'node:test';
-import { type ContainerSpec, type Device, POOL, sha256 } from './device.ts';
+import { eventually, PATIENCE_MS } from '../kit/eventually.ts';
+import { type ContainerSpec, type Device, POOL, sha256, TRIAL } from './device.ts';
 import { APP, FAILED, health, POOLED } from './kit.ts';
 import {
   CHANGED_B,
   command,
-  commits,
   deviceForEach,
   install,
   onDisk,
@@ -195,7 +195,12 @@ describe('a restart of the tree whose disk takes nothing', () => {
     await (await it.boot({ tree: true })).settled;
     assert.deepEqual(await pids(it), before);
     it.onBootWrite = () => undefined;
-    await commits(it, 'locals/x', UPDATED);
+    // Since when it holds may be what the disk did not take.
+    await eventually('it is committed', PATIENCE_MS, async () => {
+      if ((await progressOf(it, 'locals/x'))['status-msg'] === UPDATED) return true;
+      it.clock.advance(TRIAL.commitDelayMs);
+      return false;
+    });
   });
 
   it('runs what was committed before where nothing is left of what was tried', async () => {
