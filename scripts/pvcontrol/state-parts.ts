@@ -1,6 +1,7 @@
 // States with parts of others, or without some. In and out: paths, and the values as they are written, which are not ours to write anew. Pure.
-import { memberTexts } from '../../services/lxc-svc/member-texts.ts';
+
 import { canonicalJson } from '../../shared/revision/canonical-json.ts';
+import { memberTexts } from '../../shared/revision/member-texts.ts';
 
 export type Members = ReadonlyMap<string, string>;
 

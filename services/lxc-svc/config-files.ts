@@ -3,9 +3,9 @@
 // upper layer hide the modes of those below.
 import { chmodSync, chownSync, copyFileSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { basename, dirname, join } from 'node:path';
+import { memberTexts } from '../../shared/revision/member-texts.ts';
 import { readStateDocument } from '../../shared/revision/state-document.ts';
 import { findInside, resolveInside } from './inside-path.ts';
-import { memberTexts } from './member-texts.ts';
 import type { Places } from './places.ts';
 
 export interface ConfigFile {

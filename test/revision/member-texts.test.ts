@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import fc from 'fast-check';
-import { memberTexts } from '../../services/lxc-svc/member-texts.ts';
+import { memberTexts } from '../../shared/revision/member-texts.ts';
 
 const textsOf = (text: string): object => Object.fromEntries(memberTexts(text));
 
