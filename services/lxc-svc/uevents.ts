@@ -2,7 +2,7 @@
 // process with CAP_NET_ADMIN can send the like; what there is of them, /sys tells.
 import { closeSync } from 'node:fs';
 import { setTimeout as delay } from 'node:timers/promises';
-import { EPOLLIN, openPoller } from '../../shared/kernel/epoll.ts';
+import { EPOLLIN, openPoller, type Poller } from '../../shared/kernel/epoll.ts';
 import { bind, KernelError, recv, setsockopt, socket } from '../../shared/kernel/libc.ts';
 import { type DeviceKey, deviceKey } from './device-table.ts';
 
@@ -32,7 +32,7 @@ export function watchUevents(
   onLost: (error: unknown) => void,
 ): Uevents {
   const fd = listen();
-  const poller = openPoller([{ fd, events: EPOLLIN }]);
+  const poller = pollerOf(fd);
   const buffer = Buffer.allocUnsafeSlow(MESSAGE_BYTES);
   let isClosed = false;
   const hear = async (): Promise<void> => {
@@ -56,6 +56,15 @@ export function watchUevents(
       poller.close();
     },
   };
+}
+
+function pollerOf(fd: number): Poller {
+  try {
+    return openPoller([{ fd, events: EPOLLIN }]);
+  } catch (error) {
+    closeSync(fd);
+    throw error;
+  }
 }
 
 function listen(): number {
