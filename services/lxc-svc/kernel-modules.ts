@@ -1,7 +1,7 @@
 // Kernel modules: loaded and unloaded by modprobe, listed by the kernel; and what the board says about itself.
-import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { CommandError, type CommandResult, runCommand } from '../../shared/exec/run-command.ts';
+import { textIfThere } from '../../shared/kernel/text-if-there.ts';
 import type { Board, KernelModule } from '../../shared/schema/drivers.ts';
 
 /** For all modules of a request: a driver that waits for its firmware takes seconds. Below the deadline of the requests. */
@@ -67,11 +67,11 @@ export function createKernelModules({
     loaded: () => linesOf(join(proc, 'modules')).flatMap((line) => line.split(' ', 1).filter((name) => name !== '')),
     board() {
       const [tree, ...laid] = fitConfig.split('#');
-      const model = textOf(join(proc, 'device-tree/model')).replace(/\0.*$/s, '');
-      const compatible = textOf(join(proc, 'device-tree/compatible')).split('\0');
+      const model = textIfThere(join(proc, 'device-tree/model')).replace(/\0.*$/s, '');
+      const compatible = textIfThere(join(proc, 'device-tree/compatible')).split('\0');
       return {
         deviceTrees: [model, ...compatible, tree ?? ''].filter((name) => name !== ''),
-        overlays: [...laid, ...overlaysOf(textOf(join(proc, 'cmdline')))].filter((name) => name !== ''),
+        overlays: [...laid, ...overlaysOf(textIfThere(join(proc, 'cmdline')))].filter((name) => name !== ''),
       };
     },
   };
@@ -99,15 +99,6 @@ function failure(error: unknown): string {
   return error instanceof Error ? error.message : String(error);
 }
 
-function textOf(path: string): string {
-  try {
-    return readFileSync(path, 'utf8');
-  } catch {
-    // A board without a device tree, a kernel without modules.
-    return '';
-  }
-}
-
 function linesOf(path: string): readonly string[] {
-  return textOf(path).split('\n');
+  return textIfThere(path).split('\n');
 }

@@ -1,7 +1,8 @@
 // The resolv.conf of containers with a network of their own: what the host's says, with name servers that can be reached from there. One
 // file for all of them, which is never replaced: whoever has bound a file goes on with that one.
-import { existsSync, readFileSync, truncateSync, writeFileSync } from 'node:fs';
+import { existsSync, truncateSync, writeFileSync } from 'node:fs';
 import { type FileWatch, watchFiles } from '../../shared/kernel/file-watch.ts';
+import { textIfThere } from '../../shared/kernel/text-if-there.ts';
 import type { Logger } from '../../shared/log/logger.ts';
 
 /** The first is the host's. The others have the servers of its networks, where that has one on the host's loopback, which asks them. */
@@ -57,17 +58,8 @@ export function createResolvConf(path: string, log: Logger, sources: readonly st
 
 /** The first that names a server which containers reach; the host's own, where none does. */
 function reachable(sources: readonly string[]): string {
-  const texts = sources.map(textOf);
+  const texts = sources.map(textIfThere);
   return texts.find(isReachable) ?? texts[0] ?? '';
-}
-
-/** A machine without one has no name servers, and may get one. */
-function textOf(path: string): string {
-  try {
-    return readFileSync(path, 'utf8');
-  } catch {
-    return '';
-  }
 }
 
 /** resolv.conf(5) */
@@ -82,7 +74,7 @@ function isReachable(text: string): boolean {
 /** In place, and cut to its length last: a reader finds the lines of before or those of now. */
 function rewrite(path: string, text: string): void {
   const isThere = existsSync(path);
-  if (isThere && textOf(path) === text) return;
+  if (isThere && textIfThere(path) === text) return;
   const bytes = Buffer.from(text);
   writeFileSync(path, bytes, { flag: isThere ? 'r+' : 'w', mode: 0o644 });
   truncateSync(path, bytes.length);

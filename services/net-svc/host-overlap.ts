@@ -1,8 +1,9 @@
 // What the machine uses beside the pools, and which pools are in its way: refused when they are new, told in health when they
 // stand already, since an uplink may bring such a subnet any time (DHCP).
-import { readFileSync } from 'node:fs';
+
 import { formatIpv4, parseIpv4 } from '../../shared/ipv4/address.ts';
 import { mustParseSubnet } from '../../shared/ipv4/subnet.ts';
+import { textIfThere } from '../../shared/kernel/text-if-there.ts';
 import type { Logger } from '../../shared/log/logger.ts';
 import {
   type HostSubnet,
@@ -117,16 +118,7 @@ function readHost(resolvConfs: readonly string[]): Host {
     const indexes = new Set([...addresses, ...routes].map(({ linkIndex }) => linkIndex).filter((index) => index > 0));
     return { addresses, routes, links: [...indexes].flatMap((index) => lookUpIndex(host, index) ?? []) };
   });
-  return { ...kernel, nameServers: resolvConfs.flatMap((path) => nameServersOf(textOf(path))) };
-}
-
-/** A machine without one has no name servers. */
-function textOf(path: string): string {
-  try {
-    return readFileSync(path, 'utf8');
-  } catch {
-    return '';
-  }
+  return { ...kernel, nameServers: resolvConfs.flatMap((path) => nameServersOf(textIfThere(path))) };
 }
 
 function stands(pool: Pool, { links, addresses }: Host): boolean {

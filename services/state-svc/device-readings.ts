@@ -1,7 +1,8 @@
 // Asks the machine what device-meta says about it. Nothing here needs more than the files that the contract names.
-import { readdirSync, readFileSync, statfsSync } from 'node:fs';
+import { readdirSync, statfsSync } from 'node:fs';
 import { arch, cpus, endianness, hostname, machine, networkInterfaces, release, type, uptime, version } from 'node:os';
 import manifest from '../../package.json' with { type: 'json' };
+import { textIfThere } from '../../shared/kernel/text-if-there.ts';
 import { type DeviceReadings, deviceFacts, NO_MAC, OWN_KEYS } from './device-facts.ts';
 import { addressesIn, connectedNetworks } from './idle-addresses.ts';
 import type { OwnMetadata } from './metadata.ts';
@@ -22,7 +23,7 @@ export interface OwnMetadataContext {
 export function createOwnMetadata({ storage, reservedPercent, standing }: OwnMetadataContext): OwnMetadata {
   // None of these changes while the machine runs, and asking for the first costs a file of a few KiB for each core.
   const cpuModel = cpus()[0]?.model;
-  const deviceTreeModel = textOf('/proc/device-tree/model');
+  const deviceTreeModel = textIfThere('/proc/device-tree/model');
   const kernel = { name: type(), release: release(), version: version() };
   const bits = arch().includes('64') ? 64 : 32;
   const read = (): DeviceReadings => ({
@@ -41,8 +42,8 @@ export function createOwnMetadata({ storage, reservedPercent, standing }: OwnMet
     reservedPercent: reservedPercent(),
     nowMs: Date.now(),
     uptimeSeconds: uptime(),
-    meminfo: textOf('/proc/meminfo'),
-    loadavg: textOf('/proc/loadavg'),
+    meminfo: textIfThere('/proc/meminfo'),
+    loadavg: textIfThere('/proc/loadavg'),
   });
   return { keys: OWN_KEYS, entries: () => deviceFacts(read()) };
 }
@@ -59,10 +60,10 @@ function spaceOf(path: string): DeviceReadings['storage'] {
 /** Node leaves out those that carry nothing right now. */
 function interfaces(): DeviceReadings['interfaces'] {
   const carrying = networkInterfaces();
-  const networks = connectedNetworks(textOf('/proc/net/route'), endianness());
+  const networks = connectedNetworks(textIfThere('/proc/net/route'), endianness());
   // The other file is longer, and most of the time it has nothing to add.
   if (networks.every(({ link }) => carrying[link] !== undefined)) return carrying;
-  const idle = [...addressesIn(networks, textOf('/proc/net/fib_trie'))].map(([link, addresses]) => [
+  const idle = [...addressesIn(networks, textIfThere('/proc/net/fib_trie'))].map(([link, addresses]) => [
     link,
     [...addresses].map((address) => ({ ...UNTOLD, address })),
   ]);
@@ -76,7 +77,9 @@ const UNTOLD = { family: 'IPv4', netmask: '', mac: NO_MAC, internal: false, cidr
 function macsOf(folder: string): ReadonlyMap<string, string> {
   try {
     const names = readdirSync(folder);
-    return new Map(names.map((name) => [name, textOf(`${folder}/${name}/address`).trim()] as const).filter(isWhole));
+    return new Map(
+      names.map((name) => [name, textIfThere(`${folder}/${name}/address`).trim()] as const).filter(isWhole),
+    );
   } catch {
     return new Map();
   }
@@ -87,12 +90,4 @@ const MAC = /^[0-9a-f]{2}(:[0-9a-f]{2}){5}$/;
 /** Tunnels have addresses of other forms, and an interface may be gone by now. */
 function isWhole([, mac]: readonly [string, string]): boolean {
   return MAC.test(mac);
-}
-
-function textOf(path: string): string {
-  try {
-    return readFileSync(path, 'utf8');
-  } catch {
-    return '';
-  }
 }
