@@ -1,21 +1,11 @@
 // pvcontrol usrmeta, devmeta, config and conf against the real ctl-svc.
 import assert from 'node:assert/strict';
-import { after, before, describe, it } from 'node:test';
-import { type Rig, startRig } from '../ctl-svc/rig.ts';
-import { bundleProgram, type Program } from './program.ts';
+import { describe, it } from 'node:test';
+import { usePvcontrol } from './program.ts';
 
 describe('pvcontrol usrmeta, devmeta, config and conf', () => {
-  let program: Program;
-  let rig: Rig;
-  before(async () => {
-    program = await bundleProgram();
-    rig = await startRig();
-  });
-  after(() => {
-    rig.stop();
-    program.remove();
-  });
-  const run = (...args: string[]) => program.run('-s', rig.host, ...args);
+  const pv = usePvcontrol();
+  const { run } = pv;
 
   it('saves, lists and deletes', async () => {
     for (const word of ['usrmeta', 'devmeta']) {
@@ -40,17 +30,17 @@ describe('pvcontrol usrmeta, devmeta, config and conf', () => {
 
   it('takes a value that starts with a dash after --', async () => {
     assert.equal((await run('usrmeta', 'save', '--', 'dash', '-v')).exitCode, 0);
-    assert.equal(rig.world.metadata.user.get('dash'), '-v');
+    assert.equal(pv.rig.world.metadata.user.get('dash'), '-v');
   });
 
   it('saves numbers below zero, and words that look like its own', async () => {
     const values = [['-5'], ['-0.5'], ['--', '-7'], ['stdin:5']];
     for (const words of values) {
       assert.equal((await run('usrmeta', 'save', 'offset', ...words)).exitCode, 0);
-      assert.equal(rig.world.metadata.user.get('offset'), words.at(-1));
+      assert.equal(pv.rig.world.metadata.user.get('offset'), words.at(-1));
     }
     assert.equal((await run('usrmeta', 'save', '-12', 'under a number')).exitCode, 0);
-    assert.equal(rig.world.metadata.user.get('-12'), 'under a number');
+    assert.equal(pv.rig.world.metadata.user.get('-12'), 'under a number');
   });
 
   it('shows the configuration, by the older names or with who set it', async () => {

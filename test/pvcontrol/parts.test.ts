@@ -4,9 +4,8 @@ import { execFileSync } from 'node:child_process';
 import { createHash } from 'node:crypto';
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
-import { after, before, beforeEach, describe, it } from 'node:test';
-import { type Rig, startRig } from '../ctl-svc/rig.ts';
-import { bundleProgram, type Program } from './program.ts';
+import { before, beforeEach, describe, it } from 'node:test';
+import { usePvcontrol } from './program.ts';
 
 const SPEC = '"#spec":"pantavisor-service-system@1"';
 /** Values that JSON.parse does not keep as they are written. */
@@ -18,48 +17,41 @@ const CONTENT = 'an image';
 const SHA = createHash('sha256').update(CONTENT).digest('hex');
 
 describe('pvcontrol steps add and remove', () => {
-  let program: Program;
-  let rig: Rig;
-  before(async () => {
-    program = await bundleProgram();
-    rig = await startRig();
-    const state = join(rig.folder, 'trails/0/.pvr/json');
+  const pv = usePvcontrol();
+  before(() => {
+    const state = join(pv.rig.folder, 'trails/0/.pvr/json');
     mkdirSync(dirname(state), { recursive: true });
     writeFileSync(state, RUNNING);
   });
-  after(() => {
-    rig.stop();
-    program.remove();
-  });
   beforeEach(() => {
-    rig.world.store.states.clear();
-    rig.world.store.objects.clear();
+    pv.rig.world.store.states.clear();
+    pv.rig.world.store.objects.clear();
   });
-  const run = (...args: string[]) => program.run('-s', rig.host, ...args);
+  const { run } = pv;
   /** As berth pack makes them. */
   const archive = (name: string, state: string): string => {
-    const folder = join(program.folder, `${name}.d`);
+    const folder = join(pv.program.folder, `${name}.d`);
     mkdirSync(join(folder, 'objects'), { recursive: true });
     writeFileSync(join(folder, 'json'), state);
     writeFileSync(join(folder, 'objects', SHA), CONTENT);
-    const path = join(program.folder, `${name}.tgz`);
+    const path = join(pv.program.folder, `${name}.tgz`);
     execFileSync('tar', ['-czf', path, '-C', folder, 'json', 'objects']);
     return path;
   };
-  const brought = (name: string): Record<string, unknown> => JSON.parse(rig.world.store.states.get(name) ?? 'null');
+  const brought = (name: string): Record<string, unknown> => JSON.parse(pv.rig.world.store.states.get(name) ?? 'null');
 
   it('adds a container to those that are there, with its objects, and no value written otherwise', async () => {
     const file = archive('cache', `{${SPEC},"cache/run.json":${EXACT},"cache/root.squashfs":"${SHA}"}`);
     const added = await run('-m', 'a cache', 'steps', 'add', file, 'locals/more');
     assert.deepEqual(added, { exitCode: 0, stdout: '{"revision":"locals/more"}\n', stderr: '' });
-    assert.equal(rig.world.store.objects.get(SHA)?.toString(), CONTENT);
-    assert.equal(rig.world.store.steps.get('locals/more')?.commitmsg, 'a cache');
+    assert.equal(pv.rig.world.store.objects.get(SHA)?.toString(), CONTENT);
+    assert.equal(pv.rig.world.store.steps.get('locals/more')?.commitmsg, 'a cache');
     assert.deepEqual(brought('locals/more'), {
       ...JSON.parse(RUNNING),
       'cache/run.json': JSON.parse(EXACT),
       'cache/root.squashfs': SHA,
     });
-    assert.equal(rig.world.store.states.get('locals/more')?.split(EXACT).length, 3);
+    assert.equal(pv.rig.world.store.states.get('locals/more')?.split(EXACT).length, 3);
   });
 
   it('puts a part in the place of its like, with its signature and configuration, and keeps what is the device’s', async () => {
@@ -114,10 +106,10 @@ describe('pvcontrol steps add and remove', () => {
       assert.equal(exitCode, 255);
       assert.ok(stderr.includes(text), stderr);
     }
-    assert.equal(rig.world.store.states.size, 0);
+    assert.equal(pv.rig.world.store.states.size, 0);
     assert.equal((await run('steps', 'add')).exitCode, 1);
-    rig.world.store.problems = [{ path: 'web/run.json', code: 'X', message: 'is wrong' }];
+    pv.rig.world.store.problems = [{ path: 'web/run.json', code: 'X', message: 'is wrong' }];
     assert.equal((await run('steps', 'add', file)).exitCode, 70);
-    rig.world.store.problems = [];
+    pv.rig.world.store.problems = [];
   });
 });

@@ -5,7 +5,9 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import process from 'node:process';
 import { text } from 'node:stream/consumers';
+import { after, before } from 'node:test';
 import { build } from 'esbuild';
+import { type Rig, startRig } from '../ctl-svc/rig.ts';
 
 export interface Ran {
   readonly exitCode: number | null;
@@ -51,6 +53,29 @@ export async function bundleProgram(): Promise<Program> {
       return collect('script', ['-qefc', `stty cols ${columns}; exec ${words}`, '/dev/null'], environment);
     },
     remove: () => rmSync(folder, { recursive: true }),
+  };
+}
+
+/** For the tests of a file or a suite: the program, and a ctl-svc for it to talk to. */
+export function usePvcontrol() {
+  let program: Program;
+  let rig: Rig;
+  before(async () => {
+    program = await bundleProgram();
+    rig = await startRig();
+  });
+  after(() => {
+    rig.stop();
+    program.remove();
+  });
+  return {
+    get program() {
+      return program;
+    },
+    get rig() {
+      return rig;
+    },
+    run: (...args: string[]) => program.run('-s', rig.host, ...args),
   };
 }
 

@@ -4,27 +4,17 @@ import { execFileSync } from 'node:child_process';
 import { createHash } from 'node:crypto';
 import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { after, before, describe, it } from 'node:test';
-import { type Rig, startRig } from '../ctl-svc/rig.ts';
-import { bundleProgram, type Program } from './program.ts';
+import { describe, it } from 'node:test';
+import { usePvcontrol } from './program.ts';
 
 const CONTENT = 'an object';
 const SHA = createHash('sha256').update(CONTENT).digest('hex');
 const SILENT = { exitCode: 0, stdout: '', stderr: '' };
 
 describe('pvcontrol for scripts of Pantavisor', () => {
-  let program: Program;
-  let rig: Rig;
-  before(async () => {
-    program = await bundleProgram();
-    rig = await startRig();
-  });
-  after(() => {
-    rig.stop();
-    program.remove();
-  });
-  const run = (...args: string[]) => program.run('-s', rig.host, ...args);
-  const inFolder = (name: string): string => join(program.folder, name);
+  const pv = usePvcontrol();
+  const { run } = pv;
+  const inFolder = (name: string): string => join(pv.program.folder, name);
   const state = (): string => {
     writeFileSync(inFolder('state'), '{}');
     return inFolder('state');
@@ -40,32 +30,32 @@ describe('pvcontrol for scripts of Pantavisor', () => {
   });
 
   it('commands under all three', async () => {
-    rig.world.store.commands.length = 0;
+    pv.rig.world.store.commands.length = 0;
     for (const word of ['cmd', 'command', 'commands']) assert.deepEqual(await run(word, 'run', '0'), SILENT);
     assert.deepEqual(await run('commands', 'reboot', ''), SILENT);
-    assert.deepEqual(rig.world.store.commands, [...Array(3).fill('LOCAL_RUN 0'), 'REBOOT_DEVICE ']);
+    assert.deepEqual(pv.rig.world.store.commands, [...Array(3).fill('LOCAL_RUN 0'), 'REBOOT_DEVICE ']);
   });
 
   it('saves metadata without a value, and of the device by upload', async () => {
     assert.deepEqual(await run('usrmeta', 'save', 'bare'), SILENT);
-    assert.equal(rig.world.metadata.user.get('bare'), '');
+    assert.equal(pv.rig.world.metadata.user.get('bare'), '');
     assert.deepEqual(await run('devmeta', 'upload', 'serial', 'A1'), SILENT);
     assert.match((await run('devmeta', 'ls')).stdout, /"serial":"A1"/);
   });
 
   it('gives a revision that it puts or installs a commit message', async () => {
     assert.deepEqual(await run('-m', 'for a test', 'steps', 'put', state(), 'locals/said'), SILENT);
-    assert.equal(rig.world.store.steps.get('locals/said')?.commitmsg, 'for a test');
+    assert.equal(pv.rig.world.store.steps.get('locals/said')?.commitmsg, 'for a test');
     assert.deepEqual(await run('-m', '', 'steps', 'put', state(), 'locals/silent'), SILENT);
 
     mkdirSync(inFolder('objects'));
     writeFileSync(inFolder('json'), '{}');
     writeFileSync(inFolder(`objects/${SHA}`), CONTENT);
     const archive = inFolder('app.tgz');
-    execFileSync('tar', ['-czf', archive, '-C', program.folder, 'json', 'objects']);
+    execFileSync('tar', ['-czf', archive, '-C', pv.program.folder, 'json', 'objects']);
     const installed = await run('-m', 'both', 'steps', 'install', archive, 'locals/app');
     assert.deepEqual(installed, { ...SILENT, stdout: '{"revision":"locals/app"}\n' });
-    assert.equal(rig.world.store.steps.get('locals/app')?.commitmsg, 'both');
+    assert.equal(pv.rig.world.store.steps.get('locals/app')?.commitmsg, 'both');
     assert.equal((await run('--table', 'steps', 'install', archive)).stdout, 'locals/app\n');
   });
 
@@ -73,7 +63,7 @@ describe('pvcontrol for scripts of Pantavisor', () => {
     const long = await run('-m', 'x'.repeat(600), 'steps', 'put', state(), 'locals/wordy');
     assert.equal(long.exitCode, 255);
     assert.match(long.stderr, /^\{"Error":"/);
-    assert.ok(rig.world.store.steps.has('locals/wordy'));
+    assert.ok(pv.rig.world.store.steps.has('locals/wordy'));
   });
 
   it('prints into the file that -f names before the command', async () => {
@@ -89,15 +79,15 @@ describe('pvcontrol for scripts of Pantavisor', () => {
     assert.deepEqual(await run('-f', file, 'usrmeta', 'ls'), SILENT);
     assert.equal(readFileSync(file, 'utf8'), stdout);
     assert.equal((await run('-f', '', 'usrmeta', 'ls')).stdout, stdout);
-    const piped = await program.runShell(`pvcontrol -s ${rig.host} -f >(cat >&2) usrmeta ls; wait $!`);
+    const piped = await pv.program.runShell(`pvcontrol -s ${pv.rig.host} -f >(cat >&2) usrmeta ls; wait $!`);
     assert.deepEqual(piped, { ...SILENT, stderr: stdout });
     const refused = await run('-f', inFolder('no/such'), 'cmd', 'reboot');
     assert.deepEqual([refused.exitCode, /ENOENT/.test(refused.stderr)], [1, true]);
   });
 
   it('gets an object into a file', async () => {
-    mkdirSync(join(rig.folder, 'objects'), { recursive: true });
-    writeFileSync(join(rig.folder, 'objects', SHA), CONTENT);
+    mkdirSync(join(pv.rig.folder, 'objects'), { recursive: true });
+    writeFileSync(join(pv.rig.folder, 'objects', SHA), CONTENT);
     assert.deepEqual(await run('-f', inFolder('got'), 'objects', 'get', SHA), SILENT);
     assert.equal(readFileSync(inFolder('got'), 'utf8'), CONTENT);
   });
@@ -111,7 +101,7 @@ describe('pvcontrol for scripts of Pantavisor', () => {
   it('ends with 1 when it was not understood, or has no socket', async () => {
     assert.equal((await run('cmd')).exitCode, 1);
     assert.equal((await run('lss')).exitCode, 1);
-    assert.equal((await program.run('-s', inFolder('nowhere'), 'ls')).exitCode, 1);
+    assert.equal((await pv.program.run('-s', inFolder('nowhere'), 'ls')).exitCode, 1);
     assert.ok(!existsSync(inFolder('nowhere')));
   });
 
@@ -121,7 +111,7 @@ describe('pvcontrol for scripts of Pantavisor', () => {
       ...failed,
       stderr: '{"Error":"Container not found"}\n',
     });
-    const { stdout } = await program.onTerminal(80, {}, '-s', rig.host, 'containers', 'stop', 'wbe');
+    const { stdout } = await pv.program.onTerminal(80, {}, '-s', pv.rig.host, 'containers', 'stop', 'wbe');
     assert.match(stdout, /^pvcontrol: Container not found: 'wbe'\. There are: /);
   });
 });
