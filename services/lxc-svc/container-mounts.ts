@@ -26,7 +26,8 @@ import { isOtherFileSystem, isTarget, type Mount, mountsBelow, readMountInfo, re
 import { readOwnConfig } from './own-config.ts';
 import { type ContainerPlaces, containerPlaces, lxcPath, type Places, storageRoots, trailPath } from './places.ts';
 import { knownContainers, type MountRecord, removeRecord } from './record-store.ts';
-import { createTurns, failingStep, mountOverlay, StepFailure, unmountBelow } from './root-mounts.ts';
+import { mountOverlay, unmountBelow } from './root-mounts.ts';
+import { failingStep, StepFailure } from './step-failure.ts';
 import { type FileLog, fileLogs } from './tailed-files.ts';
 import { boundFolders } from './volume-mounts.ts';
 import type { WarmImages } from './warm-images.ts';
@@ -87,6 +88,15 @@ function isSame(a: MountRecord, b: MountRecord): boolean {
 
 function mountedOf({ logFiles: _, deviceRules: __, ...mounted }: MountRecord): object {
   return mounted;
+}
+
+/** Turns of the event loop, one for each who asks. */
+function createTurns(): () => Promise<void> {
+  let last: Promise<void> = Promise.resolve();
+  return () => {
+    last = last.then(() => new Promise((resolve) => setImmediate(resolve)));
+    return last;
+  };
 }
 
 export function createContainerMounts(context: MountContext): ContainerMounts {

@@ -21,7 +21,7 @@ import {
   writeExitRecord,
   writeRunRecord,
 } from './record-store.ts';
-import { failingStep, StepFailure } from './root-mounts.ts';
+import { failingStep, StepFailure } from './step-failure.ts';
 
 export interface Run {
   readonly pid: number;

@@ -1,7 +1,7 @@
 // The folders of containers' control sockets, which the supervisor binds: asked for once for each time that a container is mounted.
 import type { Client } from '../../shared/ipc/contract.ts';
 import type { supervisorContract } from '../supervisor/contract.ts';
-import { StepFailure } from './root-mounts.ts';
+import { StepFailure } from './step-failure.ts';
 
 export interface ContainerSockets {
   /** Its folder. Throws StepFailure, or the fault of a supervisor that does not answer. */

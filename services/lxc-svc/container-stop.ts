@@ -5,7 +5,7 @@ import type { Run } from './container-runs.ts';
 import { haltSignal } from './halt-signal.ts';
 import { blockedSignals, isAlive, kill } from './process-table.ts';
 import type { ExitRecord } from './record-store.ts';
-import { StepFailure } from './root-mounts.ts';
+import { StepFailure } from './step-failure.ts';
 
 /** After SIGKILL the kernel takes the processes away, then LXC its part. */
 const KILLED_WITHIN_MS = 10_000;

@@ -8,7 +8,8 @@ import { type DiskRoot, markRevision } from './gone-revisions.ts';
 import { makingFolders, usingInside } from './inside-path.ts';
 import { type ContainerPlaces, type Places, stockVolumePath, trailPath, volumePath } from './places.ts';
 import type { MountRecord } from './record-store.ts';
-import { bindMount, failingStep, mountSquashfs, mountTmpfs } from './root-mounts.ts';
+import { bindMount, mountSquashfs, mountTmpfs } from './root-mounts.ts';
+import { failingStep } from './step-failure.ts';
 import { type Tell, volumeFolder } from './stock-volumes.ts';
 
 /** The writable layer over the root filesystem. */

@@ -23,7 +23,8 @@ import {
   zramRecord,
 } from './places.ts';
 import { closeSwap, isSwapOn, openFileSystem, openSwap } from './plain-disk.ts';
-import { StepFailure, unmountOrDetach } from './root-mounts.ts';
+import { unmountOrDetach } from './root-mounts.ts';
+import { StepFailure } from './step-failure.ts';
 import { cgroupPrefix } from './tree-name.ts';
 import { withUndo } from './undo-stack.ts';
 

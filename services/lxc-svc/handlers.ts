@@ -20,8 +20,8 @@ import type { MountRecords } from './mount-records.ts';
 import { mountsBelow, readMountTable } from './mount-table.ts';
 import { containerPlaces, lxcPath, type Places } from './places.ts';
 import { type ExitRecord, knownContainers, type MountRecord } from './record-store.ts';
-import { StepFailure } from './root-mounts.ts';
 import type { RunPlan, RunSettings } from './run-config.ts';
+import { stepOf } from './step-failure.ts';
 import { fileLogs } from './tailed-files.ts';
 
 export interface LxcParts {
@@ -50,12 +50,6 @@ export interface LxcParts {
   readonly ownEntries: (container: string) => readonly LxcEntry[];
   /** What its configuration had bound for LXC; the container has it mounted by now. Never throws. */
   readonly dropSources: (container: string) => void;
-}
-
-/** The failure of a step as its error's data; anything else is a bug and goes on up. */
-function stepOf(error: unknown): { step: string; reason: string } {
-  if (!(error instanceof StepFailure)) throw error;
-  return { step: error.step, reason: error.reason };
 }
 
 interface Ending {

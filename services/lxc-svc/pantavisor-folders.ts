@@ -3,7 +3,7 @@
 import { closeSync, constants, existsSync, fchownSync, mkdirSync, openSync, readlinkSync } from 'node:fs';
 import { join } from 'node:path';
 import type { PantavisorSources, SourceFolder } from './pantavisor-mounts.ts';
-import { failingStep } from './root-mounts.ts';
+import { failingStep } from './step-failure.ts';
 
 /** `logUid`: who writes logs. Throws StepFailure when a source is missing, or is not the folder that it should be. */
 export function preparePantavisor({ sockets, shown }: PantavisorSources, logUid: number | undefined): void {

@@ -3,7 +3,7 @@
 import { basename } from 'node:path';
 import type { ConfigLine } from './config-draft.ts';
 import type { MonitorNetworks } from './monitor-networks.ts';
-import { StepFailure } from './root-mounts.ts';
+import { StepFailure } from './step-failure.ts';
 
 /** The lines that LXC is given, with `host` in place of what leads to our network. Throws StepFailure for what leads to the monitors'. */
 export function withReachedNetwork(

@@ -9,27 +9,6 @@ import { MS_BIND, MS_RDONLY, mount, unmount } from '../../shared/kernel/mount.ts
 import { makingFolders, usingInside } from './inside-path.ts';
 import { isTarget, type Mount, mountsBelow, readMountInfo } from './mount-table.ts';
 
-/** A step that did not work. `reason` is for people. */
-export class StepFailure extends Error {
-  readonly step: string;
-  readonly reason: string;
-
-  constructor(step: string, reason: string) {
-    super(`${step}: ${reason}`);
-    this.step = step;
-    this.reason = reason;
-  }
-}
-
-export function failingStep<T>(step: string, act: () => T): T {
-  try {
-    return act();
-  } catch (error) {
-    if (error instanceof StepFailure) throw error;
-    throw new StepFailure(step, error instanceof Error ? error.message : String(error));
-  }
-}
-
 /** `target` is made. Read-only; the loop device that `attach` makes of the file goes with its last user. */
 export function mountSquashfs(file: string, target: string, attach: (file: string) => LoopDevice): void {
   mkdirSync(target, { recursive: true });
@@ -90,15 +69,6 @@ export interface Unmounted {
   /** Was busy to the end: detached, and gone when its last user is. */
   readonly detached: readonly string[];
   readonly failures: readonly string[];
-}
-
-/** Turns of the event loop, one for each who asks. */
-export function createTurns(): () => Promise<void> {
-  let last: Promise<void> = Promise.resolve();
-  return () => {
-    last = last.then(() => new Promise((resolve) => setImmediate(resolve)));
-    return last;
-  };
 }
 
 /**

@@ -31,7 +31,7 @@ import { withReachedNetwork } from './reached-network.ts';
 import type { MountRecord } from './record-store.ts';
 import { withResolvConf } from './resolv-mounts.ts';
 import type { RevisionSources } from './revision-sources.ts';
-import { failingStep, StepFailure } from './root-mounts.ts';
+import { failingStep, StepFailure } from './step-failure.ts';
 import { withStorageSources } from './storage-sources.ts';
 
 const NOT_LIMITED =

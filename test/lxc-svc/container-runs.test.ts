@@ -9,7 +9,7 @@ import { isMonitor } from '../../services/lxc-svc/monitor.ts';
 import { containerPlaces } from '../../services/lxc-svc/places.ts';
 import { findProcesses } from '../../services/lxc-svc/process-table.ts';
 import type { ExitRecord } from '../../services/lxc-svc/record-store.ts';
-import { StepFailure } from '../../services/lxc-svc/root-mounts.ts';
+import { StepFailure } from '../../services/lxc-svc/step-failure.ts';
 import { silentLogger } from '../../shared/log/logger.ts';
 import { eventually, PATIENCE_MS } from '../kit/eventually.ts';
 import { reexecInNamespaces } from '../kit/namespaced.ts';

@@ -14,7 +14,7 @@ import {
 } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { afterEach, before, beforeEach, describe, it } from 'node:test';
-import { StepFailure } from '../../services/lxc-svc/root-mounts.ts';
+import { StepFailure } from '../../services/lxc-svc/step-failure.ts';
 import type { Disk } from '../../shared/schema/storage.ts';
 import { reexecInNamespaces } from '../kit/namespaced.ts';
 import { type DiskRig, openDiskRig } from './disk-rig.ts';

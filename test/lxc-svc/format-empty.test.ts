@@ -6,7 +6,7 @@ import { basename, join } from 'node:path';
 import { afterEach, before, beforeEach, describe, it } from 'node:test';
 import { type DiskTools, systemTools } from '../../services/lxc-svc/disk-tools.ts';
 import { formatEmpty } from '../../services/lxc-svc/format-empty.ts';
-import { StepFailure } from '../../services/lxc-svc/root-mounts.ts';
+import { StepFailure } from '../../services/lxc-svc/step-failure.ts';
 import type { Disk } from '../../shared/schema/storage.ts';
 import { reexecInNamespaces } from '../kit/namespaced.ts';
 import { type DiskRig, openDiskRig } from './disk-rig.ts';

@@ -5,7 +5,7 @@ import { closeSync, cpSync, existsSync, mkdirSync, openSync, readdirSync, readFi
 import { join } from 'node:path';
 import { after, before, describe, it } from 'node:test';
 import { isAlive } from '../../services/lxc-svc/process-table.ts';
-import { StepFailure } from '../../services/lxc-svc/root-mounts.ts';
+import { StepFailure } from '../../services/lxc-svc/step-failure.ts';
 import type { Disk } from '../../shared/schema/storage.ts';
 import { eventually, PATIENCE_MS } from '../kit/eventually.ts';
 import { reexecInNamespaces } from '../kit/namespaced.ts';
