@@ -3,7 +3,7 @@
 // 1. An address that was asked for, or that the revision reserves for this key.
 // 2. The one it has; or had before a revision moved it, or fixed it for another (an update that was rolled back).
 // 3. The lowest one never used; when there is none, the least recently released.
-// Never the network's, the broadcast's, the gateway's, one of the machine's own on a macvlan's parent, one reserved for somebody else, or one in quarantine (see ledger.ts).
+// Never the network's, the broadcast's, the gateway's, one of the machine's own on a macvlan's parent, one reserved for somebody else, or one in quarantine (see damage.ts).
 import { formatIpv4, type Ipv4, macOf } from '../../shared/ipv4/address.ts';
 import { subnetContains } from '../../shared/ipv4/subnet.ts';
 import type { Bitmap } from './bitmap.ts';

@@ -1,22 +1,4 @@
 // The life of one service as a table: (state, event) → (next state, what to do). No I/O, no clock.
-//
-//   state     | event        → next      | effects
-//   stopped   | start        → starting  | spawn
-//   starting  | ready        → ready     | announce
-//   starting  | late         → starting  | kill            (its end follows as `ended`)
-//   starting  | ended        → backoff   | scheduleRestart
-//   ready     | silent       → ready     | kill
-//   ready     | ended        → backoff   | scheduleRestart, announce
-//   backoff   | restartDue   → starting  | spawn
-//   starting, ready | stop   → stopping  | askToEnd
-//   backoff   | stop         → stopped   | cancelRestart, announce
-//   stopping  | late         → stopping  | kill
-//   stopping  | ended        → stopped   | announce
-//   stopping  | start        → renewing  |                 (it is to end first)
-//   renewing  | late         → renewing  | kill
-//   renewing  | ended        → starting  | spawn
-//   renewing  | stop         → stopping  |
-// Every other pair changes nothing.
 
 export type LifeState = 'stopped' | 'starting' | 'ready' | 'backoff' | 'stopping' | 'renewing';
 export type LifeEvent = 'start' | 'ready' | 'late' | 'silent' | 'ended' | 'restartDue' | 'stop';
@@ -27,10 +9,12 @@ interface Step {
   readonly effects: readonly LifeEffect[];
 }
 
+/** Every other pair changes nothing. */
 const TABLE: Readonly<Record<LifeState, Partial<Readonly<Record<LifeEvent, Step>>>>> = {
   stopped: { start: { state: 'starting', effects: ['spawn'] } },
   starting: {
     ready: { state: 'ready', effects: ['announce'] },
+    // Its end follows as `ended`.
     late: { state: 'starting', effects: ['kill'] },
     ended: { state: 'backoff', effects: ['scheduleRestart'] },
     stop: { state: 'stopping', effects: ['askToEnd'] },
@@ -47,6 +31,7 @@ const TABLE: Readonly<Record<LifeState, Partial<Readonly<Record<LifeEvent, Step>
   stopping: {
     late: { state: 'stopping', effects: ['kill'] },
     ended: { state: 'stopped', effects: ['announce'] },
+    // It is to end first.
     start: { state: 'renewing', effects: [] },
   },
   renewing: {
