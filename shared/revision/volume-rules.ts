@@ -5,10 +5,10 @@ import type { PlacedDisk, Problem } from './revision.ts';
 import { shown } from './schema-problems.ts';
 
 /**
- * What packagers write beside the three words: a path where they took `<name>:<path>:<persistence>` for a name and a persistence, and
- * `built-in` where nobody said one.
+ * What packagers write beside the three words: a path where they took `<name>:<path>:<persistence>` for a name and a persistence;
+ * `built-in`, nothing, or what a template makes of nothing, where nobody said one.
  */
-const STRAY = /^(?:\/.*|built-in)$/s;
+const STRAY = /^(?:\/.*|built-in|<no value>|)$/s;
 
 export const volumeDocuments = z.record(
   z.string(),

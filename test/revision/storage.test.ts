@@ -82,14 +82,14 @@ describe('storage of a container', () => {
     assert.deepEqual(warnings(document, files), places);
   });
 
-  it('keeps for the boot alone what a packager wrote a path for, warns of it, and refuses other words', () => {
+  it('keeps for the boot alone what a packager wrote a path or nothing for, warns of it, and refuses other words', () => {
     const kept = (persistence: unknown) => state(container('a', { storage: { 'docker-ovl': { persistence } } }));
-    for (const written of ['/var', '/', '/var/lib\n', 'built-in']) {
+    for (const written of ['/var', '/', '/var/lib\n', 'built-in', '<no value>', '']) {
       const [, volume] = revisionOf(kept(written)).containers[0]?.storage.volumes ?? [];
       assert.deepEqual(volume, { name: 'docker-ovl', persistence: 'boot' });
       assert.deepEqual(warnings(kept(written)), ['a/run.json.storage.docker-ovl.persistence NOT_SUPPORTED']);
     }
-    for (const wrong of ['permanently', 'BOOT', 'var', '', 3]) {
+    for (const wrong of ['permanently', 'BOOT', 'var', ' ', '<no value> ', 3]) {
       const parsed = parse(kept(wrong));
       const [problem] = parsed.ok ? [] : parsed.problems;
       assert.equal(problem?.path, 'a/run.json.storage.docker-ovl.persistence');
