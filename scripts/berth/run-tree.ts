@@ -34,9 +34,10 @@ export async function runTree(places: Places, settings: LaunchSettings): Promise
     for (;;) {
       const end = await runOnce(places, settings, signalled, notifier);
       if (end === 'refused' || end === 'incomplete') return 1;
-      if (end === 'off' && settings.mode === 'embedded') return await endMachine('poweroff', settingsOf(settings));
+      if (end === 'off' && settings.mode === 'embedded')
+        return await endMachine('poweroff', settingsOf(settings), notifier.extend);
       if (end !== 'reboot') return 0;
-      if (settings.mode === 'embedded') return await endMachine('reboot', settingsOf(settings));
+      if (settings.mode === 'embedded') return await endMachine('reboot', settingsOf(settings), notifier.extend);
       say('starting over');
     }
   } finally {

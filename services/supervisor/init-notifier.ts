@@ -4,6 +4,8 @@ import { sendDatagram } from '../../shared/kernel/send-datagram.ts';
 export interface InitNotifier {
   up(): void;
   stopping(): void;
+  /** Its end takes up to `ms` more, however long the init waits otherwise. */
+  extend(ms: number): void;
   close(): void;
 }
 
@@ -23,7 +25,8 @@ export function beatIntervalMs(
 export function createInitNotifier(env: Readonly<Record<string, string | undefined>>, pid: number): InitNotifier {
   const { NOTIFY_SOCKET: socket } = env;
   if (socket === undefined || socket === '') {
-    return { up: () => undefined, stopping: () => undefined, close: () => undefined };
+    const nothing = (): void => undefined;
+    return { up: nothing, stopping: nothing, extend: nothing, close: nothing };
   }
   const tell = (text: string): void => {
     try {
@@ -45,5 +48,10 @@ export function createInitNotifier(env: Readonly<Record<string, string | undefin
     clearInterval(beats);
     clearTimeout(latest);
   };
-  return { up, stopping: () => tell('STOPPING=1\nSTATUS=Ending'), close };
+  return {
+    up,
+    stopping: () => tell('STOPPING=1\nSTATUS=Ending'),
+    extend: (ms) => tell(`EXTEND_TIMEOUT_USEC=${ms * 1000}`),
+    close,
+  };
 }

@@ -32,15 +32,16 @@ describe('supervisor.initNotifier', () => {
     ...more,
   });
 
-  it('tells once that Berth is up, and that it ends', () => {
+  it('tells once that Berth is up, that it ends, and how long that may take', () => {
     notifier = createInitNotifier(environment(), 1);
     assert.equal(received(), undefined);
     notifier.up();
     notifier.up();
     notifier.stopping();
+    notifier.extend(7_000);
     assert.deepEqual(
-      [received(), received(), received()],
-      ['READY=1\nSTATUS=Up', 'STOPPING=1\nSTATUS=Ending', undefined],
+      [received(), received(), received(), received()],
+      ['READY=1\nSTATUS=Up', 'STOPPING=1\nSTATUS=Ending', 'EXTEND_TIMEOUT_USEC=7000000', undefined],
     );
   });
 
