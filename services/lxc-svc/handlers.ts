@@ -20,7 +20,7 @@ import type { MountRecords } from './mount-records.ts';
 import { mountsBelow, readMountTable } from './mount-table.ts';
 import { containerPlaces, lxcPath, type Places } from './places.ts';
 import { type ExitRecord, knownContainers, type MountRecord } from './record-store.ts';
-import type { RunPlan, RunSettings } from './run-config.ts';
+import type { RunPlan, RunRequest } from './run-config.ts';
 import { stepOf } from './step-failure.ts';
 import { fileLogs } from './tailed-files.ts';
 
@@ -39,13 +39,7 @@ export interface LxcParts {
   readonly sockets: ContainerSockets;
   readonly moves: CgroupMoves;
   readonly autoDevLog: boolean;
-  readonly writeConfig: (
-    mounted: MountRecord,
-    run: Omit<
-      RunSettings,
-      'logUid' | 'host' | 'written' | 'resolvConf' | 'prepareDevices' | 'tracesLxc' | 'networks' | 'pidOf'
-    >,
-  ) => RunPlan;
+  readonly writeConfig: (mounted: MountRecord, run: RunRequest) => RunPlan;
   /** Of a container that runs, for its signals. Never throws. */
   readonly ownEntries: (container: string) => readonly LxcEntry[];
   /** What its configuration had bound for LXC; the container has it mounted by now. Never throws. */

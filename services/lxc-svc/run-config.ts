@@ -37,19 +37,24 @@ import { withStorageSources } from './storage-sources.ts';
 const NOT_LIMITED =
   'the kernel has these controllers not at all (memory on a Raspberry Pi: cgroup_enable=memory), or for lines of the other version only (lxc.cgroup, lxc.cgroup2)';
 
-export interface RunSettings {
+/** What is asked for of a run. */
+export interface RunRequest {
   readonly container: string;
   readonly hostname: string;
   readonly network: ContainerNetwork;
-  readonly networks: MonitorNetworks;
-  /** Of the init of a container that runs; undefined: none of this name does. */
-  readonly pidOf: (container: string) => number | undefined;
   readonly devLog: boolean;
   readonly roles: readonly Role[];
   /** Whether it has firmware and modules of the host's kernel. */
   readonly automodfw: boolean;
   /** The folder of its control sockets. */
   readonly socketFolder: string;
+}
+
+/** What is the same for all runs. */
+export interface Machine {
+  readonly networks: MonitorNetworks;
+  /** Of the init of a container that runs; undefined: none of this name does. */
+  readonly pidOf: (container: string) => number | undefined;
   /** Who writes logs. */
   readonly logUid: number | undefined;
   /** What containers of a revision write on the host. */
@@ -60,9 +65,10 @@ export interface RunSettings {
   readonly prepareDevices: ContainerDevices['prepare'];
   /** Whether LXC's log has all that LXC can say. */
   readonly tracesLxc: boolean;
-  /** Of this machine. */
   readonly host: CgroupSupport;
 }
+
+type RunSettings = RunRequest & Machine;
 
 /** What else `lxc-start` is started with. */
 export interface RunPlan {

@@ -29,7 +29,7 @@ import { containerPlaces, isOwnFolder, lxcPath, type Places, resolvConfPath, tra
 import { knownContainers } from './record-store.ts';
 import { createResolvConf } from './resolv-conf.ts';
 import { createRevisionSources } from './revision-sources.ts';
-import { writeRunConfig } from './run-config.ts';
+import { type Machine, writeRunConfig } from './run-config.ts';
 import { treeOf } from './tree-name.ts';
 import { createWarmImages } from './warm-images.ts';
 
@@ -121,14 +121,14 @@ export function startLxcService(options: LxcServiceOptions): () => void {
       log.warn(`${container}: what LXC has mounted stays bound until it is unmounted: ${String(error)}`);
     }
   };
-  const machine = {
+  const machine: Omit<Machine, 'host'> = {
     logUid: readerGid,
     written,
     resolvConf: () => resolvConf.place(),
     prepareDevices: devices.prepare,
     tracesLxc: options.tracesLxc,
     networks,
-    pidOf: (container: string) => runs.running(container)?.pid,
+    pidOf: (container) => runs.running(container)?.pid,
   };
   const sockets = createContainerSockets(channel.client(supervisorContract));
   const hooks = createHooks({ places, ...options.hooks, log, speak: createLogger });
