@@ -136,7 +136,7 @@ export const KEYS = {
   PV_LOG_DIR: key(text, '/var/pantavisor/storage/logs', { alias: 'log.dir' }),
   PV_LOG_DIR_MAXSIZE: key(size, '0', {
     userMeta: true,
-    job: 'what the log folder may hold; 0 is a tenth of its disk, or all of a tmpfs',
+    job: 'the budget of the log folder; 0 is a tenth of its disk, or all of a tmpfs',
   }),
   PV_LOG_EVENTS: key(flag, '1'),
   PV_LOG_FILETREE_TIMESTAMP_FORMAT: key(text, '', {
@@ -146,7 +146,7 @@ export const KEYS = {
   }),
   PV_LOG_HYSTERESIS_FACTOR: key(count, '4', {
     userMeta: true,
-    job: 'above 90 % of that the oldest goes, down to one part of so many below it',
+    job: 'when the log folder exceeds 90 % of its budget, the oldest logs are deleted until it is 1/n of the budget below it (4: down to 75 %)',
   }),
   PV_LOG_LEVEL: key(choice(LEVELS), 'info', {
     alias: 'log.level',
@@ -160,7 +160,10 @@ export const KEYS = {
     job: 'bytes at which a file is rotated, if that is earlier than by PV_LOG_ROTATE_FACTOR; 0: by that alone',
   }),
   PV_LOG_PUSH: key(flag, '0', { alias: 'log.push', otherNames: ['pantahub.log.push'], userMeta: true }),
-  PV_LOG_ROTATE_FACTOR: key(count, '5', { userMeta: true, job: 'a file is rotated at a part of so many of that part' }),
+  PV_LOG_ROTATE_FACTOR: key(count, '5', {
+    userMeta: true,
+    job: 'a log file is rotated at 1/n of what PV_LOG_HYSTERESIS_FACTOR leaves below the budget, 16 KiB to 8 MiB',
+  }),
   PV_LOG_SERVER_OUTPUTS: key(wordSet(OUTPUTS, UPDATE_OUTPUT), 'filetree', {
     alias: 'log.server.outputs',
     userMeta: true,
@@ -226,17 +229,17 @@ export const KEYS = {
   PV_STORAGE_GC_RESERVED: key(percent, '5', {
     alias: 'storage.gc.reserved',
     userMeta: true,
-    job: 'of the storage, what uploads leave free',
+    job: 'percent of the storage that uploads leave free',
   }),
   PV_STORAGE_GC_THRESHOLD_DEFERTIME: key(count, '600', {
     alias: 'storage.gc.threshold.defertime',
     userMeta: true,
-    job: 'seconds for which a revision that has just come is no garbage, and an object, unless garbage is collected on command',
+    job: 'seconds for which a revision that was never run, or an object that no revision uses, is kept after it came; garbage collection on command takes such objects at once',
   }),
   PV_STORAGE_GC_THRESHOLD: key(percent, '0', {
     alias: 'storage.gc.threshold',
     userMeta: true,
-    job: 'of the storage, what must be free beyond the reserve, or garbage is collected by itself; 0: never',
+    job: 'percent of the storage that must be free beyond the reserve; with less, garbage is collected automatically; 0: never',
   }),
   PV_STORAGE_LOGTEMPSIZE: key(text, '', { alias: 'storage.logtempsize' }),
   PV_STORAGE_MNTPOINT: key(text, '', {
@@ -288,7 +291,7 @@ export const KEYS = {
   PV_VOLMOUNT_DM_EXTRA_ARGS: key(text, ''),
   PV_WDT_MODE: key(choice(['disabled', 'shutdown', 'startup', 'always']), 'disabled', {
     alias: 'wdt.mode',
-    job: 'when the hardware watchdog guards the machine, with `--mode embedded`: while it goes down; also until all services are up; always',
+    job: 'when the hardware watchdog guards the machine, with `--mode embedded`: `disabled`, `shutdown` (while it goes down), `startup` (also until all services are up) or `always`',
   }),
   PV_WDT_TIMEOUT: key(count, '15', {
     alias: 'wdt.timeout',
@@ -313,15 +316,17 @@ export const KEYS = {
   BERTH_POWEROFF: key(text, '', { job: 'the command that powers it off' }),
   BERTH_WATCHDOG: key(place, '/dev/watchdog', { job: 'the device of the hardware watchdog' }),
   BERTH_POOL_OVERLAP: key(word(['error', 'warning']), 'error', {
-    job: 'what a pool is that hides an address, route or name server of the machine; `--pool-overlap`',
+    job: 'a pool that overlaps an address, route or name server of the machine: `error` refuses the revision, `warning` only has the log and health tell of it; `--pool-overlap`',
   }),
   BERTH_LEASE_HOLD: key(duration, '86400', {
     job: 'how long a container may be in no revision before its addresses are given back; `--lease-hold`',
   }),
   BERTH_SENDERS: key(word(['checked', 'any']), 'checked', {
-    job: '`any`: containers of bridge pools may send from other MACs and addresses than their leases’, as routers of further subnets do',
+    job: '`checked`: containers of bridge pools may send only from the MAC and address of their lease; `any`: from others, too, as routers of further subnets do',
   }),
-  BERTH_NAT: key(word(['auto', 'nftables', 'iptables', 'none']), 'auto', { job: 'what may do NAT; `--nat`' }),
+  BERTH_NAT: key(word(['auto', 'nftables', 'iptables', 'none']), 'auto', {
+    job: 'what does NAT: `nftables`, `iptables`, `none` or `auto` (nftables where it works, otherwise iptables); `--nat`',
+  }),
 } as const satisfies Readonly<Record<string, Key<unknown>>>;
 
 export type KeyName = keyof typeof KEYS;
