@@ -1,6 +1,8 @@
 // What the endpoints do that tell the device to do something.
 import * as z from 'zod/mini';
+import type { Refusal } from '../../shared/ipc/contract.ts';
 import { COMMAND_OPS, type CommandOp, commandOp } from '../../shared/schema/steps.ts';
+import type { stateContract } from '../state-svc/contract.ts';
 import type { BodyProblem, Handler } from './endpoint.ts';
 import { DONE, json, type Reply, refuse, tryLater } from './reply.ts';
 import { storeRefusal } from './upload.ts';
@@ -43,18 +45,12 @@ export const runCommand: Handler<CommandBody> = async ({ body }, { peers }) => {
   return answer.ok ? DONE : commandRefused(body.op, payload, answer.error);
 };
 
-type CommandError =
-  | { readonly code: 'BUSY'; readonly doing: string; readonly retryAfterSeconds: number }
-  | { readonly code: 'NO_SUCH_STEP' }
-  | { readonly code: 'BAD_PAYLOAD' | 'UNSUPPORTED'; readonly reason: string }
-  | { readonly code: 'STORE_FAILED'; readonly reason: string };
-
 function textOf(payload: CommandBody['payload']): string {
   if (payload === undefined || payload === null) return '';
   return typeof payload === 'string' ? payload : JSON.stringify(payload);
 }
 
-function commandRefused(op: CommandOp, payload: string, error: CommandError): Reply {
+function commandRefused(op: CommandOp, payload: string, error: Refusal<typeof stateContract, 'runCommand'>): Reply {
   switch (error.code) {
     case 'BUSY':
       return { ...tryLater(`${op} has to wait: ${error.doing}`), retryAfterSeconds: error.retryAfterSeconds };

@@ -1,6 +1,6 @@
 // Every endpoint of the control sockets, as data.
 import * as z from 'zod/mini';
-import { containerRow, groupRow } from '../../shared/schema/api.ts';
+import { containerAction, containerRow, groupRow } from '../../shared/schema/api.ts';
 import { healthReason } from '../../shared/schema/health.ts';
 import { ipamContract } from '../ipam-svc/contract.ts';
 import { supervisorContract } from '../supervisor/contract.ts';
@@ -16,8 +16,7 @@ import { getMetrics } from './metrics.ts';
 import { METRICS_TYPE } from './metrics-text.ts';
 import { jsonBytes } from './reply.ts';
 
-const ACTIONS = ['start', 'stop', 'restart'] as const;
-const actionBody = z.object({ action: z.enum(ACTIONS) });
+const actionBody = z.object({ action: containerAction });
 const ACTION_EXPECTED = 'expected {"action":"start"}, "stop" or "restart"';
 
 function actionProblem(problem: BodyProblem): string {

@@ -1,6 +1,9 @@
 // What each endpoint does: one short function per request.
+import type { Refusal } from '../../shared/ipc/contract.ts';
 import { allPages } from '../../shared/ipc/page.ts';
+import type { ContainerAction } from '../../shared/schema/api.ts';
 import { containerName } from '../../shared/schema/names.ts';
+import type { stateContract } from '../state-svc/contract.ts';
 import type { Handler } from './endpoint.ts';
 import { sendEvents } from './event-stream.ts';
 import { collectReasons } from './health.ts';
@@ -10,8 +13,6 @@ import { DONE, json, jsonBytes, NO_VIEW, type Reply, refuse } from './reply.ts';
 
 const NOT_FOUND = refuse(404, 'Container not found');
 const UNEXPECTED_SIGNAL = refuse(500, 'Signal not expected from this platform');
-
-export type ContainerAction = 'start' | 'stop' | 'restart';
 
 export const listContainers: Handler<undefined> = async (_request, { view }) => {
   const bytes = await view.containersJson();
@@ -55,11 +56,9 @@ export const controlContainer: Handler<{ readonly action: ContainerAction }> = a
   return answer.ok ? DONE : controlRefused(name.data, action, answer.error);
 };
 
-type ControlError =
-  | { readonly code: 'CONTAINER_NOT_FOUND' | 'POLICY_SYSTEM' }
-  | { readonly code: 'NOT_ALLOWED'; readonly status: string; readonly reason: string };
+type ControlRefusal = Refusal<typeof stateContract, 'controlContainer'>;
 
-function controlRefused(name: string, action: ContainerAction, error: ControlError): Reply {
+function controlRefused(name: string, action: ContainerAction, error: ControlRefusal): Reply {
   switch (error.code) {
     case 'CONTAINER_NOT_FOUND':
       return NOT_FOUND;

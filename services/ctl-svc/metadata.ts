@@ -1,5 +1,7 @@
 // What the endpoints of metadata do: pages become one object, keys and values are checked before they travel.
+import type { Refusal } from '../../shared/ipc/contract.ts';
 import { keyProblem, type MetadataKind, valueProblem } from '../../shared/schema/metadata.ts';
+import type { stateContract } from '../state-svc/contract.ts';
 import type { Handler } from './endpoint.ts';
 import type { Peers } from './peers.ts';
 import { DONE, type Reply, refuse } from './reply.ts';
@@ -34,12 +36,7 @@ export function deleteMetadata(kind: MetadataKind): Handler<undefined> {
   };
 }
 
-type Refusal =
-  | { readonly code: 'KEPT_BY_BERTH' | 'KEY_NOT_FOUND' }
-  | { readonly code: 'LIMIT_REACHED'; readonly what: 'keys' | 'bytes'; readonly limit: number }
-  | { readonly code: 'WRITE_FAILED'; readonly full: boolean; readonly reason: string };
-
-function refused(key: string, error: Refusal): Reply {
+function refused(key: string, error: Refusal<typeof stateContract, 'setMetadata' | 'deleteMetadata'>): Reply {
   switch (error.code) {
     case 'KEPT_BY_BERTH':
       return refuse(409, `Metadata key '${key}' is kept by Berth itself; take another one`);

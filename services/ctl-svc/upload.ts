@@ -1,5 +1,7 @@
 // Takes a body to disk: state-svc says where to, the bytes are hashed as they pass. Memory stays flat however large it is.
 import type { FileHandle } from 'node:fs/promises';
+import type { Refusal } from '../../shared/ipc/contract.ts';
+import type { stateContract } from '../state-svc/contract.ts';
 import { type BodyStream, Stalled } from './body-stream.ts';
 import type { Sources } from './endpoint.ts';
 import type { Figures } from './figures.ts';
@@ -57,11 +59,7 @@ async function refused(body: BodyStream, reply: Reply): Promise<Received> {
   return { kind: 'refused', reply };
 }
 
-export type StoreRefusal =
-  | { readonly code: 'NO_SPACE' | 'NO_SUCH_UPLOAD' }
-  | { readonly code: 'STORE_FAILED'; readonly reason: string };
-
-export function storeRefusal(error: StoreRefusal): Reply {
+export function storeRefusal(error: Refusal<typeof stateContract, 'finishUpload'>): Reply {
   switch (error.code) {
     case 'NO_SPACE':
       return NO_SPACE;
@@ -72,11 +70,7 @@ export function storeRefusal(error: StoreRefusal): Reply {
   }
 }
 
-function beginRefusal(
-  error:
-    | Exclude<StoreRefusal, { code: 'NO_SUCH_UPLOAD' }>
-    | { readonly code: 'TOO_MANY_UPLOADS'; readonly limit: number },
-): Reply {
+function beginRefusal(error: Refusal<typeof stateContract, 'beginUpload'>): Reply {
   if (error.code !== 'TOO_MANY_UPLOADS') return storeRefusal(error);
   return tryLater(`There are ${error.limit} uploads under way, more are not taken at a time; try again`);
 }

@@ -1,19 +1,16 @@
 // The commands of the control API: what each means, and when it is refused. One that changes what runs has to wait for no other.
+import type { Refusal } from '../../shared/ipc/contract.ts';
 import type { Logger } from '../../shared/log/logger.ts';
 import { revisionName } from '../../shared/schema/names.ts';
 import type { CommandOp } from '../../shared/schema/steps.ts';
 import { type Clock, sleep } from './clock.ts';
+import type { stateContract } from './contract.ts';
 import type { Reboots } from './reboot-request.ts';
 import type { StepStore } from './step-store.ts';
 import type { RunHow } from './update-run.ts';
 import type { Updates } from './updates.ts';
 
-export type CommandFailure =
-  | { readonly code: 'BUSY'; readonly doing: string; readonly retryAfterSeconds: number }
-  | { readonly code: 'NO_SUCH_STEP'; readonly name: string }
-  | { readonly code: 'BAD_PAYLOAD'; readonly reason: string }
-  | { readonly code: 'UNSUPPORTED'; readonly reason: string }
-  | { readonly code: 'STORE_FAILED'; readonly reason: string };
+type CommandFailure = Refusal<typeof stateContract, 'runCommand'>;
 
 export interface Commands {
   /** Undefined: accepted, also for a service that comes after this one. What comes of it is told in the progress of the step. */

@@ -1,6 +1,6 @@
 // The life of one container as a table: which event leads from which status to which, and what has to be done then.
 // INSTALLED → MOUNTED → (BLOCKED) → STARTING → STARTED → READY; STOPPING → STOPPED; RECOVERING while auto-recovery waits.
-import type { Status } from '../../shared/schema/api.ts';
+import type { ContainerAction, Status } from '../../shared/schema/api.ts';
 
 export const CONTAINER_EVENTS = [
   /** Its root filesystem is in place. */
@@ -84,10 +84,8 @@ export function transition(state: Status, event: ContainerEvent): Transition | u
   return row === undefined ? undefined : { state: row[2], effects: row[3] };
 }
 
-export type ControlAction = 'start' | 'stop' | 'restart';
-
 /** Statuses that the action changes. */
-export const ALLOWED_FROM: Readonly<Record<ControlAction, readonly Status[]>> = {
+export const ALLOWED_FROM: Readonly<Record<ContainerAction, readonly Status[]>> = {
   start: ['STOPPED', 'RECOVERING'],
   stop: ['INSTALLED', 'MOUNTED', 'BLOCKED', 'STARTING', 'STARTED', 'READY', 'RECOVERING'],
   restart: ['MOUNTED', 'BLOCKED', 'STARTING', 'STARTED', 'READY', 'RECOVERING', 'STOPPED'],
@@ -97,14 +95,14 @@ export const ALLOWED_FROM: Readonly<Record<ControlAction, readonly Status[]>> = 
  * Statuses in which the container is, or comes to, what is asked for already: accepted as well, so that who asks need not look first.
  * What neither these nor those have is answered with NOT_ALLOWED.
  */
-export const FULFILLED_IN: Readonly<Record<ControlAction, readonly Status[]>> = {
+export const FULFILLED_IN: Readonly<Record<ContainerAction, readonly Status[]>> = {
   start: ['STARTING', 'STARTED', 'READY'],
   stop: ['STOPPING', 'STOPPED'],
   restart: [],
 };
 
 /** Why an action is refused, for people. */
-export function refusal(action: ControlAction, status: Status): string {
+export function refusal(action: ContainerAction, status: Status): string {
   if (status === 'STOPPING') return `it is being stopped; ask again when it is STOPPED`;
   if (action === 'restart') return 'it was not started yet; its group’s turn has not come';
   if (status === 'MOUNTED') return 'it is mounted already; ask for "restart" to mount it anew';

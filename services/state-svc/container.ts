@@ -1,11 +1,11 @@
 // One container of the revision as the rest of state-svc sees it: what it shows, and what may be asked of it.
 import type { ContainerPlan } from '../../shared/revision/revision.ts';
-import type { ContainerRow, Status } from '../../shared/schema/api.ts';
+import type { ContainerAction, ContainerRow, Status } from '../../shared/schema/api.ts';
 import type { HealthReason } from '../../shared/schema/health.ts';
 import { adopt } from './container-adoption.ts';
 import { type ContainerCore, type CoreContext, createCore, type Exhausted, type ExitEvent } from './container-core.ts';
 import { askHeldReboot, begin, exited, stop } from './container-life.ts';
-import { ALLOWED_FROM, type ControlAction, FULFILLED_IN, refusal } from './container-status.ts';
+import { ALLOWED_FROM, FULFILLED_IN, refusal } from './container-status.ts';
 import type { Member } from './group-status.ts';
 import type { Intent } from './intent-store.ts';
 import { containerRow } from './rows.ts';
@@ -51,7 +51,7 @@ export interface Container extends Member {
   /** MOUNTED → BLOCKED. */
   hold(): void;
   /** Answers as soon as it is accepted and written down. */
-  control(action: ControlAction): Promise<ControlAnswer>;
+  control(action: ContainerAction): Promise<ControlAnswer>;
   /** False: it has no business to signal READY now. */
   signalReady(): Promise<boolean>;
   exited(event: ExitEvent): void;
@@ -151,7 +151,7 @@ class PlannedContainer implements Container {
     this.#core.apply('held');
   }
 
-  control(action: ControlAction): Promise<ControlAnswer> {
+  control(action: ContainerAction): Promise<ControlAnswer> {
     return control(this.#core, action, this.#notYet());
   }
 
@@ -194,7 +194,11 @@ class PlannedContainer implements Container {
   }
 }
 
-async function control(core: ContainerCore, action: ControlAction, notYet: string | undefined): Promise<ControlAnswer> {
+async function control(
+  core: ContainerCore,
+  action: ContainerAction,
+  notYet: string | undefined,
+): Promise<ControlAnswer> {
   const { plan, record } = core;
   const { status } = record;
   if (plan.restartPolicy === 'system') return { kind: 'system' };

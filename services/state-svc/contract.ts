@@ -1,7 +1,7 @@
 // state-svc: the revision. Decides what should run and drives it there through ipam-svc, net-svc and lxc-svc.
 import * as z from 'zod/mini';
 import { defineContract } from '../../shared/ipc/contract.ts';
-import { containerRow, groupRow } from '../../shared/schema/api.ts';
+import { containerAction, containerRow, groupRow } from '../../shared/schema/api.ts';
 import { driverRow } from '../../shared/schema/drivers.ts';
 import { healthRequest } from '../../shared/schema/health.ts';
 import { metadataKey, metadataKind, metadataValue } from '../../shared/schema/metadata.ts';
@@ -74,7 +74,7 @@ export const stateContract = defineContract({
     /** Answers as soon as the action is accepted; what comes of it is told by events. */
     controlContainer: {
       callers: ['ctl-svc'],
-      params: z.strictObject({ container: z.string(), action: z.enum(['start', 'stop', 'restart']) }),
+      params: z.strictObject({ container: z.string(), action: containerAction }),
       result: z.strictObject({}),
       errors: {
         CONTAINER_NOT_FOUND: z.strictObject({}),
@@ -299,6 +299,7 @@ export const stateContract = defineContract({
       result: z.strictObject({}),
       errors: {
         DRIVER_NOT_FOUND: z.strictObject({}),
+        /** `reason`: modprobe's own words. */
         MODPROBE_FAILED: z.strictObject({ driver: z.string(), module: z.string(), reason: z.string() }),
         NOT_NOW: storeFailed,
       },

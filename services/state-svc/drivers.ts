@@ -1,9 +1,11 @@
 // Drivers of the revision: loaded for containers that start, listed and changed for whoever asks. What is loaded, the kernel knows.
+import type { Refusal } from '../../shared/ipc/contract.ts';
 import { Fault } from '../../shared/ipc/fault.ts';
 import type { Logger } from '../../shared/log/logger.ts';
 import { boardDrivers, driverLines, isLoaded, moduleOf, type ReadMeta } from '../../shared/revision/driver-modules.ts';
 import type { ContainerPlan, DriverNeeds, DriverSection } from '../../shared/revision/revision.ts';
 import { type Board, type DriverRow, kernelModule } from '../../shared/schema/drivers.ts';
+import type { stateContract } from './contract.ts';
 import { type Ask, isPassing, type Peers } from './peers.ts';
 import type { StartFailure } from './start-pipeline.ts';
 
@@ -18,16 +20,7 @@ export interface DriverContext {
   readonly log: Logger;
 }
 
-export type DriverRefusal =
-  | { readonly code: 'DRIVER_NOT_FOUND' }
-  | { readonly code: 'NOT_NOW'; readonly reason: string }
-  | {
-      readonly code: 'MODPROBE_FAILED';
-      readonly driver: string;
-      readonly module: string;
-      /** modprobe's own words. */
-      readonly reason: string;
-    };
+type DriverRefusal = Refusal<typeof stateContract, 'setDrivers'>;
 
 export interface Drivers {
   /** What a container that starts needs: undefined when it has it. Never rejects. */

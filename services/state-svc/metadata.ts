@@ -1,12 +1,12 @@
 // All metadata of the device: what users and containers stored, and under device-meta what Berth itself says.
 import { join } from 'node:path';
+import type { Refusal } from '../../shared/ipc/contract.ts';
 import type { Logger } from '../../shared/log/logger.ts';
 import type { MetadataKind } from '../../shared/schema/metadata.ts';
+import type { stateContract } from './contract.ts';
 import { OWN_FOLDERS } from './metadata-folders.ts';
 import type { ReadonlyEntries } from './metadata-limits.ts';
-import { type DeleteOutcome, type MetadataStore, openMetadataStore, type SetOutcome } from './metadata-store.ts';
-
-export type KeptByBerth = { readonly code: 'KEPT_BY_BERTH' };
+import { type MetadataStore, openMetadataStore } from './metadata-store.ts';
 
 export interface Metadata {
   /** A value of user-meta; undefined when there is none. */
@@ -15,8 +15,12 @@ export interface Metadata {
   /** Of Berth's own keys those that `entries` had to leave out. */
   untold(kind: MetadataKind, entries: ReadonlyEntries): readonly string[];
   /** Undefined: done, and on disk. */
-  set(kind: MetadataKind, key: string, value: string): Promise<SetOutcome | KeptByBerth>;
-  delete(kind: MetadataKind, key: string): Promise<DeleteOutcome | KeptByBerth>;
+  set(
+    kind: MetadataKind,
+    key: string,
+    value: string,
+  ): Promise<Refusal<typeof stateContract, 'setMetadata'> | undefined>;
+  delete(kind: MetadataKind, key: string): Promise<Refusal<typeof stateContract, 'deleteMetadata'> | undefined>;
   /** Told after every change of a stored key. */
   onChange(listener: (kind: MetadataKind, key: string) => void): void;
 }
@@ -42,7 +46,7 @@ export function openMetadata(cache: string, own: OwnMetadata, log: Logger, folde
   const isOwn = (kind: MetadataKind, key: string): boolean => kind === 'device' && own.keys.has(key);
   // The stock runtime stores what it says itself beside what others set.
   const storedByOthers = () => [...device.entries].filter(([key]) => !own.keys.has(key));
-  const keptByBerth: KeptByBerth = { code: 'KEPT_BY_BERTH' };
+  const keptByBerth = { code: 'KEPT_BY_BERTH' } as const;
   return {
     user: (key) => user.entries.get(key),
     entries: (kind) => (kind === 'user' ? user.entries : new Map([...storedByOthers(), ...own.entries()])),

@@ -1,21 +1,17 @@
 // Where revisions come in: an uploaded state is checked whole, as `berth check` does it, and becomes a revision or nothing at all.
+import type { Refusal } from '../../shared/ipc/contract.ts';
 import type { Problem, Revision } from '../../shared/revision/revision.ts';
 import { parseState } from '../../shared/revision/validate.ts';
 import { REVISION_NAME_RULE, revisionName } from '../../shared/schema/names.ts';
 import { isFull } from './atomic-file.ts';
+import type { stateContract } from './contract.ts';
 import type { ObjectStore } from './object-store.ts';
 import { objectsOf, type RevisionStore } from './revision-store.ts';
 import type { StepStore } from './step-store.ts';
 import type { StorageRoom } from './storage-room.ts';
 import type { Uploads } from './uploads.ts';
 
-export type PutFailure =
-  | { readonly code: 'NO_SUCH_UPLOAD' }
-  | { readonly code: 'BAD_STEP_NAME'; readonly reason: string }
-  | { readonly code: 'STATE_INVALID'; readonly text: string; readonly problems: Problem[] }
-  | { readonly code: 'STEP_IN_USE'; readonly reason: string }
-  | { readonly code: 'NO_SPACE'; readonly requiredBytes: number; readonly availableBytes: number }
-  | { readonly code: 'STORE_FAILED'; readonly reason: string };
+type PutFailure = Refusal<typeof stateContract, 'putStep'>;
 
 export interface StepDesk {
   readonly objects: ObjectStore;

@@ -46,9 +46,8 @@ export function createStepHandlers(desk: StepDesk, runner: Pick<RevisionRunner, 
       return began.kind === 'refused' ? fail(began.error) : ok(began);
     },
     async finishUpload({ id }) {
-      const finished = await uploads.finish(id);
-      if (finished === undefined) return fail({ code: 'NO_SUCH_UPLOAD' });
-      return finished === 'done' ? ok({}) : fail(finished);
+      const failure = await uploads.finish(id);
+      return failure === undefined ? ok({}) : fail(failure);
     },
     async abandonUpload({ id }) {
       await uploads.abandon(id);

@@ -3,21 +3,21 @@
 import { mkdirSync, readdirSync } from 'node:fs';
 import { chmod, open, readFile, rm, stat } from 'node:fs/promises';
 import { join } from 'node:path';
+import type { Refusal } from '../../shared/ipc/contract.ts';
 import type { Logger } from '../../shared/log/logger.ts';
 import { isFull } from './atomic-file.ts';
+import type { stateContract } from './contract.ts';
 import type { ObjectStore, StoredObject } from './object-store.ts';
 import type { RevisionStore } from './revision-store.ts';
 import type { StorageRoom } from './storage-room.ts';
 
-export type StoreFailure =
-  | { readonly code: 'NO_SPACE'; readonly requiredBytes: number; readonly availableBytes: number }
-  | { readonly code: 'STORE_FAILED'; readonly reason: string };
-type UploadFailure = StoreFailure | { readonly code: 'TOO_MANY_UPLOADS'; readonly limit: number };
+type BeginFailure = Refusal<typeof stateContract, 'beginUpload'>;
+type FinishFailure = Refusal<typeof stateContract, 'finishUpload'>;
 
-export type BeganUpload =
+type BeganUpload =
   | { readonly kind: 'present'; readonly bytes: number }
   | { readonly kind: 'upload'; readonly path: string; readonly roomBytes: number }
-  | { readonly kind: 'refused'; readonly error: UploadFailure };
+  | { readonly kind: 'refused'; readonly error: BeginFailure };
 
 export interface Uploads {
   /** What an earlier process left behind is removed. Never rejects. */
@@ -27,8 +27,8 @@ export interface Uploads {
     wanted: { readonly id: string; readonly sha256?: string | undefined; readonly bytes?: number | undefined },
     signal: AbortSignal,
   ): Promise<BeganUpload>;
-  /** Undefined: there is no such upload of an object. `'done'`: it is in the store. */
-  finish(id: string): Promise<'done' | StoreFailure | undefined>;
+  /** Undefined: it is in the store. */
+  finish(id: string): Promise<FinishFailure | undefined>;
   /** The text of an upload that was no object's; it is over with that, also when it was too long: then undefined. */
   takeText(id: string, maxBytes: number): Promise<{ readonly text: string | undefined } | undefined>;
   /**
@@ -151,7 +151,7 @@ export function createUploads({ storage, objects, store, room, log, makeRoom }: 
     },
     async begin({ id, sha256, bytes: announced }, signal) {
       const bytes = announced ?? 0;
-      const refused = (error: UploadFailure): BeganUpload => ({ kind: 'refused', error });
+      const refused = (error: BeginFailure): BeganUpload => ({ kind: 'refused', error });
       try {
         const present = sha256 === undefined ? undefined : await objects.find(sha256);
         const replaces = present !== undefined && (await mayBeDamaged(present, announced));
@@ -188,11 +188,11 @@ export function createUploads({ storage, objects, store, room, log, makeRoom }: 
     },
     async finish(id) {
       const upload = uploads.get(id);
-      if (upload?.sha256 === undefined) return undefined;
+      if (upload?.sha256 === undefined) return { code: 'NO_SUCH_UPLOAD' };
       try {
         const isIt = await (upload.replaces ? objects.replace : objects.adopt)(pathOf(id), upload.sha256);
         if (isIt) store.onHashed(upload.sha256);
-        return 'done';
+        return undefined;
       } catch (error) {
         return failureOf(error);
       } finally {
@@ -234,7 +234,7 @@ export function createUploads({ storage, objects, store, room, log, makeRoom }: 
 }
 
 /** A disk that is full at the very end is full all the same. */
-function failureOf(error: unknown): StoreFailure {
+function failureOf(error: unknown): BeginFailure & FinishFailure {
   if (isFull(error)) {
     return { code: 'NO_SPACE', requiredBytes: 0, availableBytes: 0 };
   }

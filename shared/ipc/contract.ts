@@ -109,9 +109,14 @@ export type ParsedParams<R extends RequestSpec> = z.output<R['params']>;
 export type Result<R extends RequestSpec> = z.output<R['result']>;
 /** zod's type of an empty object is Record<string, never>, beside which no `code` could stand. */
 type Fields<T> = string extends keyof T ? unknown : T;
-export type ErrorOf<R extends RequestSpec> = {
+type ErrorOf<R extends RequestSpec> = {
   [Code in keyof R['errors'] & string]: { code: Code } & Fields<z.output<R['errors'][Code]>>;
 }[keyof R['errors'] & string];
+
+/** What one of these requests may be refused with. */
+export type Refusal<C extends Contract, K extends keyof C['requests'] & string> = {
+  [Name in K]: ErrorOf<C['requests'][Name]>;
+}[K];
 
 /** What a request answers: its result or one of its declared errors. Faults (see fault.ts) are thrown instead. */
 export type Answer<R extends RequestSpec> =

@@ -25,6 +25,10 @@ export type RestartPolicy = z.output<typeof restartPolicy>;
 export const role = z.enum(['mgmt', 'nobody']);
 export type Role = z.output<typeof role>;
 
+/** What whoever may manage containers can ask of one. */
+export const containerAction = z.enum(['start', 'stop', 'restart']);
+export type ContainerAction = z.output<typeof containerAction>;
+
 /** Booleans that the stock runtime writes as strings. */
 const booleanString = z.enum(['true', 'false']);
 

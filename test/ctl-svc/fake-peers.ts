@@ -7,7 +7,7 @@ import { netContract } from '../../services/net-svc/contract.ts';
 import { stateContract } from '../../services/state-svc/contract.ts';
 import { pageOf } from '../../services/state-svc/metadata-limits.ts';
 import { supervisorContract } from '../../services/supervisor/contract.ts';
-import { type Channel, fail, ok, type Result, type ServiceName } from '../../shared/ipc/contract.ts';
+import { type Channel, fail, ok, type Refusal, type Result, type ServiceName } from '../../shared/ipc/contract.ts';
 import { pageFrom } from '../../shared/ipc/page.ts';
 import type { ContainerRow, GroupRow } from '../../shared/schema/api.ts';
 import type { DriverRow } from '../../shared/schema/drivers.ts';
@@ -19,15 +19,6 @@ import { containerRow, groupRow } from './rows.ts';
 type IpamLease = Result<(typeof ipamContract)['requests']['listLeases']>['leases'][number];
 type Pool = Result<(typeof ipamContract)['requests']['listPools']>['pools'][number];
 type Service = Result<(typeof supervisorContract)['requests']['listServices']>['services'][number];
-
-type DriverRefusal =
-  | { readonly code: 'DRIVER_NOT_FOUND' }
-  | { readonly code: 'NOT_NOW'; readonly reason: string }
-  | { readonly code: 'MODPROBE_FAILED'; readonly driver: string; readonly module: string; readonly reason: string };
-
-type MetadataRefusal =
-  | { readonly code: 'KEPT_BY_BERTH' }
-  | { readonly code: 'WRITE_FAILED'; readonly full: boolean; readonly reason: string };
 
 export interface World {
   containers: ContainerRow[];
@@ -42,10 +33,12 @@ export interface World {
   readonly metadata: Readonly<Record<MetadataKind, Map<string, string>>>;
   overrides: { key: string; value: string }[];
   /** What state-svc answers to the next changes of metadata. */
-  metadataRefusal: MetadataRefusal | undefined;
+  metadataRefusal:
+    | (Refusal<typeof stateContract, 'setMetadata'> & Refusal<typeof stateContract, 'deleteMetadata'>)
+    | undefined;
   /** By the container that names them; '' for the host. */
   readonly drivers: Map<string, DriverRow[]>;
-  driverRefusal: DriverRefusal | undefined;
+  driverRefusal: Refusal<typeof stateContract, 'setDrivers'> | undefined;
   /** `<container> <action>` and `<container> ready`, in the order they came. */
   readonly asked: string[];
   readonly store: FakeStore;

@@ -5,12 +5,11 @@ import {
   ALLOWED_FROM,
   CONTAINER_EVENTS,
   type ContainerEvent,
-  type ControlAction,
   FULFILLED_IN,
   TRANSITIONS,
   transition,
 } from '../../services/state-svc/container-status.ts';
-import { STATUSES, type Status } from '../../shared/schema/api.ts';
+import { type ContainerAction, STATUSES, type Status } from '../../shared/schema/api.ts';
 
 function walk(from: Status, events: readonly ContainerEvent[]): readonly Status[] {
   const seen: Status[] = [from];
@@ -74,7 +73,7 @@ describe('container status', () => {
   });
 
   it('takes a stop in each status, and a start in each that one leads to or comes from', () => {
-    const taken = (action: ControlAction) =>
+    const taken = (action: ContainerAction) =>
       STATUSES.filter((status) => ALLOWED_FROM[action].includes(status) !== FULFILLED_IN[action].includes(status));
     assert.deepEqual(taken('stop'), STATUSES);
     const refused = STATUSES.filter((status) => !taken('start').includes(status));

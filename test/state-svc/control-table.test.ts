@@ -1,8 +1,7 @@
 // Every action that may be asked of a container, from every status it can have: what is answered, and where it ends.
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
-import type { ControlAction } from '../../services/state-svc/container-status.ts';
-import type { Status } from '../../shared/schema/api.ts';
+import type { ContainerAction, Status } from '../../shared/schema/api.ts';
 import type { ContainerSpec, Device } from './device.ts';
 import { APP, FAILED, RETRY, useDevices } from './kit.ts';
 
@@ -101,7 +100,7 @@ const STAGES: Readonly<Record<Status, Stage>> = {
   },
 };
 
-type Ends = { readonly [K in ControlAction]: Status | 'refused' | 'as it is' };
+type Ends = { readonly [K in ContainerAction]: Status | 'refused' | 'as it is' };
 
 /** Where `web` is when all is over; `refused`: the status does not allow it; `as it is`: accepted, and nothing of it changes. */
 const TABLE: Readonly<Record<Status, Ends>> = {
@@ -116,7 +115,7 @@ const TABLE: Readonly<Record<Status, Ends>> = {
   STOPPED: { start: 'STARTED', stop: 'as it is', restart: 'STARTED' },
 };
 
-const ACTIONS: readonly ControlAction[] = ['start', 'stop', 'restart'];
+const ACTIONS: readonly ContainerAction[] = ['start', 'stop', 'restart'];
 
 describe('controlContainer', () => {
   for (const [status, stage] of Object.entries(STAGES)) {

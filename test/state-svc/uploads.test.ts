@@ -58,7 +58,7 @@ describe('state-svc.uploads', () => {
       const began = await uploads.begin({ id, sha256: DIGEST, bytes }, waits);
       assert.ok(began.kind === 'upload', began.kind);
       writeFileSync(began.path, 'whole');
-      assert.equal(await uploads.finish(id), 'done');
+      assert.equal(await uploads.finish(id), undefined);
       assert.equal(readFileSync(path, 'utf8'), 'whole');
       assert.equal((await uploads.begin({ id: uploadId(), sha256: DIGEST, bytes }, waits)).kind, 'present');
     });
@@ -99,7 +99,7 @@ describe('state-svc.uploads', () => {
     assert.ok(first.kind === 'upload');
     assert.equal((await uploads.begin({ id, sha256: DIGEST }, waits)).kind, 'refused');
     writeFileSync(first.path, 'whole');
-    assert.equal(await uploads.finish(id), 'done');
+    assert.equal(await uploads.finish(id), undefined);
   });
 
   it('take no place away that ctl-svc gave up', async () => {
