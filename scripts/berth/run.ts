@@ -180,9 +180,11 @@ async function runInSandbox({ storage, mode, configuration }: RunOptions): Promi
 
 /** Asked out here, too: in there the storage has another name. Once it has its revision: with the lock's file in it, none is empty. */
 async function isFree(storage: string): Promise<boolean> {
-  const { lockStorage, PREDECESSOR_MS } = await import('../../services/supervisor/tree-lock.ts');
+  const { lockStorage, PREDECESSOR_MS, refuseLeftRunning } = await import('../../services/supervisor/tree-lock.ts');
   try {
-    closeSync(await lockStorage(storage, PREDECESSOR_MS));
+    const lock = await lockStorage(storage, PREDECESSOR_MS);
+    refuseLeftRunning(storage);
+    closeSync(lock);
     return true;
   } catch (error) {
     console.error(`berth run: ${error instanceof Error ? error.message : String(error)}`);

@@ -1,19 +1,13 @@
 // What is mounted where, from /proc/self/mountinfo (proc(5)).
 import { readFileSync, statSync } from 'node:fs';
 import { dirname } from 'node:path';
+import { escapePath, unescapePath } from '../../shared/kernel/mount-words.ts';
 
 export interface Mount {
   readonly target: string;
   readonly type: string;
   readonly source: string;
   readonly superOptions: readonly string[];
-}
-
-/** `\040` is how a blank is written there. */
-export function unescapePath(text: string): string {
-  return !text.includes('\\')
-    ? text
-    : text.replace(/\\([0-7]{3})/g, (_, octal: string) => String.fromCharCode(Number.parseInt(octal, 8)));
 }
 
 /** In the order of mounting. Lines of another shape are passed over. */
@@ -31,11 +25,6 @@ export function parseMountTable(text: string): Mount[] {
 
 export function readMountTable(): Mount[] {
   return parseMountTable(readMountInfo());
-}
-
-/** A path as the kernel writes it in one word, there and in /proc/swaps (fs/seq_file.c, mangle_path). */
-export function escapePath(path: string): string {
-  return path.replace(/[ \t\n\\]/g, (character) => `\\${character.charCodeAt(0).toString(8).padStart(3, '0')}`);
 }
 
 /** For whoever asks for a few places only: see `isTarget`. */

@@ -1,6 +1,6 @@
 // Mounts with their numbers, of any process, from /proc/<pid>/mountinfo (proc(5)): what a place is in, and where the host has the same.
 import { readFileSync } from 'node:fs';
-import { unescapePath } from './mount-table.ts';
+import { unescapePath } from '../../shared/kernel/mount-words.ts';
 
 export interface NumberedMount {
   readonly id: number;

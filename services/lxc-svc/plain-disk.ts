@@ -2,6 +2,7 @@
 import { existsSync, promises, readFileSync } from 'node:fs';
 import { attachForWriting } from '../../shared/kernel/loop-device.ts';
 import { mount } from '../../shared/kernel/mount.ts';
+import { escapePath } from '../../shared/kernel/mount-words.ts';
 import { realPlace } from '../../shared/kernel/real-place.ts';
 import type { Disk } from '../../shared/schema/storage.ts';
 import {
@@ -14,7 +15,6 @@ import {
   zramDevice,
 } from './backing.ts';
 import type { DiskTools } from './disk-tools.ts';
-import { escapePath } from './mount-table.ts';
 import { unmountOrDetach } from './root-mounts.ts';
 import type { UndoStack } from './undo-stack.ts';
 

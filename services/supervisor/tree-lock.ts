@@ -8,6 +8,7 @@ import { dirname, join } from 'node:path';
 import { KernelError } from '../../shared/kernel/libc.ts';
 import { tryLock } from '../../shared/kernel/lock.ts';
 import { makeFolders } from '../../shared/kernel/make-folders.ts';
+import { hasMountsBelow, leftRunning, noteRundir } from './rundir-note.ts';
 import type { Places } from './spawn-arguments.ts';
 
 /** How long the processes of a tree that was killed may take to be gone. */
@@ -20,11 +21,14 @@ const UNWRITABLE = new Set(['EDQUOT', 'ENOSPC', 'EROFS']);
 export interface TreeLock {
   /** Hold it for as long as any process has them open. */
   readonly fds: readonly [rundir: number, storage: number];
-  /** No tree had this rundir before, so none has left anything that runs. */
+  /** No tree had this rundir before, and nothing of one is there, so none has left anything that runs. */
   readonly isFirst: boolean;
 }
 
-/** Rejects when another tree still lives on one of both after `patienceMs`, and when that cannot be found out. */
+/**
+ * Rejects when another tree still lives on one of both after `patienceMs`, when that cannot be found out, and when containers of the storage
+ * were left running in another rundir.
+ */
 export async function lockTree(
   { rundir, storage }: Pick<Places, 'rundir' | 'storage'>,
   patienceMs: number,
@@ -33,16 +37,40 @@ export async function lockTree(
   const until = performance.now() + patienceMs;
   const { fd: rundirFd, isFirst } = await telling(path, async () => {
     mkdirSync(rundir, { recursive: true, mode: 0o755 });
-    const isNew = !existsSync(path);
+    const isNew = !existsSync(path) && !hasMountsBelow(rundir);
     const fd = openSync(path, 'w', LOCK_MODE);
     if (await isLocked(fd, until)) return { fd, isFirst: isNew };
     throw new InUse(`${path} is held: another supervisor runs on ${rundir}; stop it, or give --rundir another folder`);
   });
+  const fds = [rundirFd];
   try {
-    return { fds: [rundirFd, await lockStorage(storage, until - performance.now())], isFirst };
+    const storageFd = await lockStorage(storage, until - performance.now());
+    fds.push(storageFd);
+    refuseLeftRunning(storage, rundir);
+    note(storage, rundir);
+    return { fds: [rundirFd, storageFd], isFirst };
   } catch (error) {
-    closeSync(rundirFd);
+    for (const fd of fds) closeSync(fd);
     throw error;
+  }
+}
+
+/** Throws when containers of the storage were left running, but not in `rundir`: without one, in any. */
+export function refuseLeftRunning(storage: string, rundir?: string): void {
+  const left = leftRunning(storage);
+  if (left === undefined || left === rundir) return;
+  throw new InUse(
+    `containers of ${storage} were left running in ${left}: start with --rundir '${left}' and end that with Ctrl-C (SIGINT), ` +
+      'or restart the machine',
+  );
+}
+
+function note(storage: string, rundir: string): void {
+  try {
+    noteRundir(storage, rundir);
+  } catch (error) {
+    // Better a storage of which nobody knows where its containers are than none.
+    if (!UNWRITABLE.has(codeOf(error))) throw error;
   }
 }
 

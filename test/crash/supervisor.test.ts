@@ -66,31 +66,34 @@ describe('crash.supervisor', () => {
 
   it('is taken over after SIGTERM without restarting anything', () => survives(() => tree.endSupervisor('SIGTERM')));
 
-  it('refuses a second supervisor on the same rundir', () => {
-    const second = tree.inside([
+  const startIn = (rundir: string) =>
+    tree.inside([
       '/run/berth/node',
       '/run/berth/program/berth.js',
       'run',
       '--storage',
       '/run/berth/storage',
       '--rundir',
-      tree.rundir,
+      rundir,
     ]);
+
+  it('does not start containers a second time in another rundir', () =>
+    survives(async () => {
+      await tree.endSupervisor('SIGTERM');
+      const second = startIn(`${tree.rundir}-2`);
+      assert.equal(second.status, 1, second.stdout);
+      assert.match(second.stderr, /containers of \/run\/berth\/storage were left running in .*\/run: start with/);
+    }));
+
+  it('refuses a second supervisor on the same rundir', () => {
+    const second = startIn(tree.rundir);
     assert.equal(second.status, 1);
     assert.match(second.stderr, /another supervisor/);
   });
 
   it('refuses a second supervisor on the same storage, also in a sandbox', async () => {
     const before = await snapshot();
-    const elsewhere = tree.inside([
-      '/run/berth/node',
-      '/run/berth/program/berth.js',
-      'run',
-      '--storage',
-      '/run/berth/storage',
-      '--rundir',
-      `${tree.rundir}-2`,
-    ]);
+    const elsewhere = startIn(`${tree.rundir}-2`);
     assert.equal(elsewhere.status, 1);
     assert.match(elsewhere.stderr, /\/run\/berth\/storage is in use by another Berth/);
     const sandboxed = spawnSync(

@@ -10,6 +10,7 @@ import {
   mkdtempSync,
   openSync,
   readdirSync,
+  readFileSync,
   rmSync,
   symlinkSync,
   writeFileSync,
@@ -17,6 +18,7 @@ import {
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, it } from 'node:test';
+import { leftRunning } from '../../services/supervisor/rundir-note.ts';
 import { lockStorage, lockTree, type TreeLock } from '../../services/supervisor/tree-lock.ts';
 import { tryLock } from '../../shared/kernel/lock.ts';
 import { bundled } from '../kit/bundled.ts';
@@ -182,6 +184,64 @@ describe('supervisor.treeLock', () => {
       for (const { stdin } of holders) stdin.end();
       await Promise.all(holders.map((holder) => holder.exitCode ?? once(holder, 'exit')));
     }
+  });
+
+  describe('of a storage whose containers were left running', () => {
+    const left = () => join(folder, 'run one/lxc');
+    let first: TreeLock;
+    beforeEach(async () => {
+      first = await take('run one', 'storage');
+      mkdirSync(left());
+      execFileSync('mount', ['-t', 'tmpfs', 'berth-lock-test', left()]);
+      give(first);
+    });
+    afterEach(() => {
+      spawnSync('umount', [left()], { stdio: 'ignore' });
+    });
+
+    it('is refused to another rundir, which names theirs, and not to theirs', async () => {
+      await assert.rejects(take('other', 'storage'), {
+        message:
+          `containers of ${folder}/storage were left running in ${folder}/run one: start with --rundir '${folder}/run one' and ` +
+          'end that with Ctrl-C (SIGINT), or restart the machine',
+      });
+      give(await take('run one', 'storage'));
+      assert.equal(leftRunning(join(folder, 'storage')), join(folder, 'run one'));
+    });
+
+    it('is had in another rundir once they are gone, and then no more of what was there before', async () => {
+      execFileSync('umount', [left()]);
+      assert.equal(leftRunning(join(folder, 'storage')), undefined);
+      give(await take('other', 'storage'));
+      execFileSync('mount', ['-t', 'tmpfs', 'berth-lock-test', left()]);
+      give(await take('third', 'storage'));
+    });
+
+    it('is not taken for its copy', async () => {
+      execFileSync('cp', ['-a', join(folder, 'storage'), join(folder, 'copy')]);
+      await take('other', 'copy');
+    });
+
+    it('is not taken for what another boot left, nor held up by a damaged note', async () => {
+      const note = join(folder, 'storage/supervisor/rundir.json');
+      const written = JSON.parse(readFileSync(note, 'utf8'));
+      for (const text of [JSON.stringify({ ...written, boot: 'another' }), '{"boot":', '']) {
+        writeFileSync(note, text);
+        give(await take('other', 'storage'));
+      }
+    });
+
+    it('is not the first tree of its rundir, when somebody removed what could be removed there', async () => {
+      rmSync(join(folder, 'run one/lock'));
+      assert.equal((await take('run one', 'storage')).isFirst, false);
+    });
+  });
+
+  it('is the first tree of a rundir once', async () => {
+    const first = await take('run', 'storage');
+    assert.equal(first.isFirst, true);
+    give(first);
+    assert.equal((await take('run', 'storage')).isFirst, false);
   });
 
   it('has nothing open when there is no storage', async () => {
