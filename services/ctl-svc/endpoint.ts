@@ -48,18 +48,17 @@ export interface JsonBody<S extends Schema> {
 }
 
 export type Method = 'GET' | 'PUT' | 'POST' | 'DELETE';
-/** `mgmt`: the host and containers of that role. `everyone`: also containers of no role. */
-export type Access = 'mgmt' | 'everyone';
 
 interface EndpointBase {
   readonly method: Method;
   /** `/containers/{name}`; a `{name}` stands for one whole part. */
   readonly path: string;
-  readonly access: Access;
+  /** Who may ask: the host and containers of role `mgmt`, unless it says that containers of no role may, too. */
+  readonly access?: 'everyone';
   /** What it does, as a phrase for people. */
   readonly summary: string;
-  /** Of the JSON that 200 carries; undefined where it carries none. */
-  readonly answer: Schema | undefined;
+  /** Of the JSON that 200 carries; missing where it carries none. */
+  readonly answer?: Schema;
   /** Of a 200 that carries something else than JSON. */
   readonly contentType?: string;
   /** The answer comes with this status, too. */
@@ -87,7 +86,7 @@ export type Endpoint = WholeEndpoint | StreamEndpoint;
 
 /** Every status but 200 that a request which reached the endpoint may get. */
 export function errorsOf({ access, takes, errors = [] }: Endpoint): readonly number[] {
-  const rights = access === 'mgmt' ? [403] : [];
+  const rights = access === 'everyone' ? [] : [403];
   const body = takes === 'none' ? [] : takes === 'whole' ? [400, 408, 413] : [408];
   return [...new Set([...errors, ...rights, ...body, 500, 503])].sort((a, b) => a - b);
 }

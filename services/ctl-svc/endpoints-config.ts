@@ -45,7 +45,6 @@ export const CONFIG_ENDPOINTS: readonly Endpoint[] = [
     {
       method: 'GET',
       path: '/config',
-      access: 'mgmt',
       answer: z.record(z.string(), shown),
       summary: 'the configuration that holds, by dotted names',
     },
@@ -55,7 +54,6 @@ export const CONFIG_ENDPOINTS: readonly Endpoint[] = [
     {
       method: 'GET',
       path: '/config2',
-      access: 'mgmt',
       answer: z.array(z.strictObject({ key: z.string(), value: shown, modified: z.string() })),
       summary: 'the same by key, with who said so',
     },

@@ -8,8 +8,6 @@ import { controlDaemon, daemonBody, daemonProblem, daemonRow, listDaemons } from
 import { type Endpoint, endpoint, endpointWithBody } from './endpoint.ts';
 import { json, type Reply, TEXT_TYPE } from './reply.ts';
 
-const mgmt = { access: 'mgmt' } as const;
-
 function buildInfo(): Reply {
   const build = buildName(dirname(process.argv[2] ?? ''), manifest.version);
   const lines = [
@@ -23,7 +21,6 @@ function buildInfo(): Reply {
 export const DEVICE_ENDPOINTS: readonly Endpoint[] = [
   endpoint(
     {
-      ...mgmt,
       method: 'GET',
       path: '/daemons',
       answer: z.array(daemonRow),
@@ -32,32 +29,17 @@ export const DEVICE_ENDPOINTS: readonly Endpoint[] = [
     listDaemons,
   ),
   endpointWithBody(
-    {
-      ...mgmt,
-      method: 'PUT',
-      path: '/daemons/{name}',
-      answer: undefined,
-      summary: 'starts or stops one of them',
-      errors: [404, 409],
-    },
+    { method: 'PUT', path: '/daemons/{name}', summary: 'starts or stops one of them', errors: [404, 409] },
     { schema: daemonBody, problemText: daemonProblem },
     controlDaemon,
   ),
   endpoint(
-    {
-      ...mgmt,
-      method: 'GET',
-      path: '/buildinfo',
-      answer: undefined,
-      contentType: TEXT_TYPE,
-      summary: 'versions of Berth and Node',
-    },
+    { method: 'GET', path: '/buildinfo', contentType: TEXT_TYPE, summary: 'versions of Berth and Node' },
     buildInfo,
   ),
   // Service links between containers: there are none in this build.
   endpoint(
     {
-      ...mgmt,
       method: 'GET',
       path: '/xconnect-graph',
       answer: z.array(z.unknown()),

@@ -9,20 +9,16 @@ export const DRIVER_ENDPOINTS: readonly Endpoint[] = [
     {
       method: 'GET',
       path: '/drivers',
-      access: 'mgmt',
       answer: z.union([z.array(driverRow), z.strictObject({})]),
       summary: 'drivers that the calling container names; for the host all',
     },
     listDrivers,
   ),
-  ...(['load', 'unload'] as const).flatMap((action) => {
-    const base = { method: 'PUT', access: 'mgmt', answer: undefined } as const;
-    return [
-      endpoint({ ...base, path: `/drivers/${action}`, summary: `${action}s all of them` }, setDrivers(action)),
-      endpoint(
-        { ...base, path: `/drivers/{name}/${action}`, summary: `${action}s one of them`, errors: [404] },
-        setDrivers(action),
-      ),
-    ];
-  }),
+  ...(['load', 'unload'] as const).flatMap((action) => [
+    endpoint({ method: 'PUT', path: `/drivers/${action}`, summary: `${action}s all of them` }, setDrivers(action)),
+    endpoint(
+      { method: 'PUT', path: `/drivers/{name}/${action}`, summary: `${action}s one of them`, errors: [404] },
+      setDrivers(action),
+    ),
+  ]),
 ];

@@ -8,7 +8,6 @@ export const METADATA_ENDPOINTS: readonly Endpoint[] = [
     {
       method: 'GET',
       path: '/user-meta',
-      access: 'mgmt',
       answer: z.record(z.string(), z.string()),
       summary: 'what the user set, by key',
     },
@@ -19,21 +18,20 @@ export const METADATA_ENDPOINTS: readonly Endpoint[] = [
     {
       method: 'GET',
       path: '/device-meta',
-      access: 'mgmt',
       answer: z.record(z.string(), z.unknown()),
       summary: 'what the device says of itself, by key',
     },
     listMetadata('device'),
   ),
   ...(['user', 'device'] as const).flatMap((kind) => {
-    const base = { path: `/${kind}-meta/{key}`, access: 'mgmt', answer: undefined } as const;
+    const path = `/${kind}-meta/{key}`;
     return [
       endpointWithText(
-        { ...base, method: 'PUT', summary: 'sets a key to the body', errors: [409, 507] },
+        { method: 'PUT', path, summary: 'sets a key to the body', errors: [409, 507] },
         setMetadata(kind),
       ),
       endpoint(
-        { ...base, method: 'DELETE', summary: 'removes a key', errors: [400, 404, 409, 507] },
+        { method: 'DELETE', path, summary: 'removes a key', errors: [400, 404, 409, 507] },
         deleteMetadata(kind),
       ),
     ];

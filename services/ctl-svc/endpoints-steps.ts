@@ -7,28 +7,29 @@ import { type Endpoint, endpoint, endpointWithBody, endpointWithStream, endpoint
 import { getObject, listObjects, putObject } from './objects.ts';
 import { getProgress, getStep, listSteps, putStep, refuseStepName, setCommitMessage } from './steps.ts';
 
-const mgmt = { access: 'mgmt' } as const;
 const objectShown = z.strictObject({ sha256, size: z.string() });
 /** Any JSON object: what was put, byte for byte. */
 const state = z.record(z.string(), z.unknown());
 
-const octets = { answer: undefined, contentType: 'application/octet-stream' } as const;
-
 export const STEP_ENDPOINTS: readonly Endpoint[] = [
   endpoint(
-    { ...mgmt, method: 'GET', path: '/objects', answer: z.array(objectShown), summary: 'objects in the store' },
+    { method: 'GET', path: '/objects', answer: z.array(objectShown), summary: 'objects in the store' },
     listObjects,
   ),
   endpoint(
-    { ...mgmt, method: 'GET', path: '/objects/{sha256}', ...octets, summary: 'its bytes', errors: [400, 404] },
+    {
+      method: 'GET',
+      path: '/objects/{sha256}',
+      contentType: 'application/octet-stream',
+      summary: 'its bytes',
+      errors: [400, 404],
+    },
     getObject,
   ),
   endpointWithStream(
     {
-      ...mgmt,
       method: 'PUT',
       path: '/objects/{sha256}',
-      answer: undefined,
       summary: 'stores the body, which must have that sha256',
       errors: [400, 422, 507],
     },
@@ -36,7 +37,6 @@ export const STEP_ENDPOINTS: readonly Endpoint[] = [
   ),
   endpoint(
     {
-      ...mgmt,
       method: 'GET',
       path: '/steps',
       answer: z.array(stepRow),
@@ -46,13 +46,9 @@ export const STEP_ENDPOINTS: readonly Endpoint[] = [
   ),
   // The paths below locals/ first: `locals` could be a revision's name as well.
   ...['/steps/locals/{name}', '/steps/{rev}'].flatMap((path) => [
-    endpoint(
-      { ...mgmt, method: 'GET', path, answer: state, summary: 'its state JSON; `current` runs', errors: [404] },
-      getStep,
-    ),
+    endpoint({ method: 'GET', path, answer: state, summary: 'its state JSON; `current` runs', errors: [404] }, getStep),
     endpoint(
       {
-        ...mgmt,
         method: 'GET',
         path: `${path}/progress`,
         answer: stepProgress,
@@ -62,49 +58,29 @@ export const STEP_ENDPOINTS: readonly Endpoint[] = [
       getProgress,
     ),
     endpointWithText(
-      {
-        ...mgmt,
-        method: 'PUT',
-        path: `${path}/commitmsg`,
-        answer: undefined,
-        summary: 'sets its commit message',
-        errors: [404, 507],
-      },
+      { method: 'PUT', path: `${path}/commitmsg`, summary: 'sets its commit message', errors: [404, 507] },
       setCommitMessage,
     ),
   ]),
   endpointWithStream(
     {
-      ...mgmt,
       method: 'PUT',
       path: '/steps/locals/{name}',
-      answer: undefined,
       summary: 'makes the state JSON of the body a revision',
       errors: [400, 409, 422, 507],
     },
     putStep,
   ),
   ...['/steps/{rev}', '/steps/locals/{name}/{rest}'].map((path) =>
-    endpointWithStream(
-      { ...mgmt, method: 'PUT', path, answer: undefined, summary: 'refused: no local revision', errors: [400] },
-      refuseStepName,
-    ),
+    endpointWithStream({ method: 'PUT', path, summary: 'refused: no local revision', errors: [400] }, refuseStepName),
   ),
   endpointWithBody(
-    {
-      ...mgmt,
-      method: 'POST',
-      path: '/commands',
-      answer: undefined,
-      summary: 'gives the device a command',
-      errors: [404, 409],
-    },
+    { method: 'POST', path: '/commands', summary: 'gives the device a command', errors: [404, 409] },
     { schema: commandBody, problemText: commandProblem },
     runCommand,
   ),
   endpoint(
     {
-      ...mgmt,
       method: 'POST',
       path: '/storage/gc',
       answer: z.strictObject({ reclaimed: z.int() }),

@@ -44,14 +44,12 @@ const shownContainer = z.strictObject({
 
 const signalBody = z.object({ type: z.string(), payload: z.optional(z.string()) });
 
-const mgmt = { access: 'mgmt' } as const;
 const { listServices } = supervisorContract.requests;
 const { listPools } = ipamContract.requests;
 
 export const ENDPOINTS: readonly Endpoint[] = [
   endpoint(
     {
-      ...mgmt,
       method: 'GET',
       path: '/containers',
       answer: z.array(containerRow),
@@ -61,7 +59,6 @@ export const ENDPOINTS: readonly Endpoint[] = [
   ),
   endpoint(
     {
-      ...mgmt,
       method: 'GET',
       path: '/containers/{name}',
       answer: shownContainer,
@@ -71,20 +68,12 @@ export const ENDPOINTS: readonly Endpoint[] = [
     handlers.showContainer,
   ),
   endpointWithBody(
-    {
-      ...mgmt,
-      method: 'PUT',
-      path: '/containers/{name}',
-      answer: undefined,
-      summary: 'starts, stops or restarts a container',
-      errors: [404],
-    },
+    { method: 'PUT', path: '/containers/{name}', summary: 'starts, stops or restarts a container', errors: [404] },
     { schema: actionBody, problemText: actionProblem },
     handlers.controlContainer,
   ),
   endpoint(
     {
-      ...mgmt,
       method: 'GET',
       path: '/groups',
       answer: z.array(groupRow),
@@ -93,19 +82,12 @@ export const ENDPOINTS: readonly Endpoint[] = [
     handlers.listGroups,
   ),
   endpointWithBody(
-    {
-      access: 'everyone',
-      method: 'POST',
-      path: '/signal',
-      answer: undefined,
-      summary: 'the calling container is ready',
-    },
+    { access: 'everyone', method: 'POST', path: '/signal', summary: 'the calling container is ready' },
     { schema: signalBody, problemText: () => 'Signal has bad format' },
     handlers.signal,
   ),
   endpoint(
     {
-      ...mgmt,
       method: 'GET',
       path: '/services',
       answer: listServices.result.shape.services,
@@ -115,10 +97,8 @@ export const ENDPOINTS: readonly Endpoint[] = [
   ),
   endpoint(
     {
-      ...mgmt,
       method: 'GET',
       path: '/events',
-      answer: undefined,
       contentType: 'text/event-stream',
       summary:
         'server-sent events: container, group, revision, update, lease, network, metadata, service; resumed with `Last-Event-ID`',
@@ -127,7 +107,6 @@ export const ENDPOINTS: readonly Endpoint[] = [
   ),
   endpoint(
     {
-      ...mgmt,
       method: 'GET',
       path: '/ipam/leases',
       answer: z.array(leaseRow),
@@ -137,10 +116,8 @@ export const ENDPOINTS: readonly Endpoint[] = [
   ),
   endpoint(
     {
-      ...mgmt,
       method: 'DELETE',
       path: '/ipam/leases/{pool}/{container}',
-      answer: undefined,
       summary: 'gives back what a stopped container has in a pool',
       errors: [404, 409],
     },
@@ -148,7 +125,6 @@ export const ENDPOINTS: readonly Endpoint[] = [
   ),
   endpoint(
     {
-      ...mgmt,
       method: 'GET',
       path: '/ipam/pools',
       answer: listPools.result.shape.pools,
@@ -158,7 +134,6 @@ export const ENDPOINTS: readonly Endpoint[] = [
   ),
   endpoint(
     {
-      ...mgmt,
       method: 'GET',
       path: '/health',
       answer: healthAnswer,
@@ -168,19 +143,11 @@ export const ENDPOINTS: readonly Endpoint[] = [
     handlers.health,
   ),
   endpoint(
-    {
-      ...mgmt,
-      method: 'GET',
-      path: '/metrics',
-      answer: undefined,
-      contentType: METRICS_TYPE,
-      summary: 'figures for Prometheus',
-    },
+    { method: 'GET', path: '/metrics', contentType: METRICS_TYPE, summary: 'figures for Prometheus' },
     getMetrics,
   ),
   endpoint(
     {
-      ...mgmt,
       method: 'GET',
       path: '/openapi.json',
       answer: z.record(z.string(), z.unknown()),

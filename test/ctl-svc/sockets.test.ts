@@ -3,6 +3,7 @@ import assert from 'node:assert/strict';
 import { once } from 'node:events';
 import { connect } from 'node:net';
 import { after, before, describe, it } from 'node:test';
+import { ENDPOINTS } from '../../services/ctl-svc/endpoints.ts';
 import { stateContract } from '../../services/state-svc/contract.ts';
 import { supervisorContract } from '../../services/supervisor/contract.ts';
 import { curl, parseAnswer, type Rig, sendRaw, startRig, until } from './rig.ts';
@@ -45,6 +46,16 @@ describe('ctl.roles', () => {
       assert.deepEqual(rig.world.asked, []);
     });
   }
+
+  it('answers 403 at every endpoint that does not say it is for everyone', async () => {
+    const open: string[] = [];
+    for (const { method, path } of ENDPOINTS) {
+      const asked = path.replaceAll(/\{\w+\}/g, 'web');
+      const answer = await curl(rig.socketOf('stranger'), asked, ['-X', method, '-d', '{}']);
+      if (answer.status !== 403 || answer.body !== FORBIDDEN) open.push(`${method} ${path}`);
+    }
+    assert.deepEqual(open, ['POST /signal']);
+  });
 
   it('believes the socket, not a header', async () => {
     const claims = [
