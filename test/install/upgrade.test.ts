@@ -1,8 +1,12 @@
 // An upgrade of the machine itself by scripts/install, over the machine's folders where nothing of it can change: systemd is a stand-in.
 import assert from 'node:assert/strict';
+import type { ChildProcess } from 'node:child_process';
+import { once } from 'node:events';
 import { afterEach, beforeEach, describe, it } from 'node:test';
 import { type CoveredMachine, coverMachine, type Ran } from '../kit/covered-machine.ts';
+import { eventually } from '../kit/eventually.ts';
 
+const PATIENCE_MS = 20_000;
 const LXC_NET = 'is-active --quiet lxc-net.service';
 const RESTART = 'restart berth.service';
 
@@ -44,6 +48,18 @@ describe('scripts/install, an upgrade under systemd', () => {
   };
   const asked = (): readonly string[] => done('grep -v -e reload -e is-active.*lxc /run/asked').trim().split('\n');
   const current = (): string => done('readlink /usr/local/lib/berth/current').trim();
+  /** Stands in for a service of that build. */
+  const runs = async (build: string): Promise<ChildProcess> => {
+    const program = `require('node:fs').writeFileSync('/run/runs', ''); setInterval(() => {}, 1e6)`;
+    const child = machine.start(`node -e "${program}" /usr/local/lib/berth/${build}/state-svc.js`);
+    await eventually('the stand-in', PATIENCE_MS, () => machine.run('rm /run/runs').status === 0);
+    return child;
+  };
+  const end = async (child: ChildProcess): Promise<void> => {
+    machine.signal(child, 'SIGTERM');
+    if (child.exitCode === null && child.signalCode === null) await once(child, 'exit');
+  };
+
   it('restarts it, and goes back to the build before when that fails', () => {
     const first = install('one', '', { fails: `is-active --quiet berth.service\n${LXC_NET}` });
     assert.equal(first.status, 0, first.stderr);
@@ -104,5 +120,27 @@ describe('scripts/install, an upgrade under systemd', () => {
     assert.equal(done('berth run'), `two ${done(`readlink -f ${own}`)}`);
     installed('one', '--without-node');
     assert.equal(done('berth run'), first);
+  });
+
+  it('restarts what still runs an earlier build, and says so where it was told not to', async () => {
+    installed('one');
+    const first = current();
+    const service = await runs(first);
+    assert.match(installed('two', '--no-start'), new RegExp(`${first} runs on until Berth is started anew`));
+    const second = current();
+    assert.notEqual(second, first);
+
+    // What fails then goes back to what ran.
+    assert.equal(install('two', '', { fail: RESTART }).status, 1);
+    assert.equal(current(), first);
+
+    installed('two', '--no-start');
+    installed('two');
+    assert.deepEqual(asked(), ['is-active --quiet berth.service', RESTART]);
+    assert.equal(current(), second);
+    await end(service);
+    installed('two');
+    assert.deepEqual(asked(), ['is-active --quiet berth.service']);
+    assert.equal(done('ls /usr/local/lib/berth').includes(first), false);
   });
 });
