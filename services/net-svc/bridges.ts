@@ -1,8 +1,10 @@
 // The bridges of pools: made, addressed and brought up where that is not so already; ours that no pool names are removed.
 // A bridge that somebody else made (its alias is not ours) is used and given the address, and never deleted; the address is taken back.
+import type { HealthReason } from '../../shared/schema/health.ts';
 import type { Pool } from '../../shared/schema/network.ts';
 import { listLinks, lookUp, lookUpIndex, withHost } from './host-links.ts';
 import { addressChanges } from './interface-plan.ts';
+import { refuseRouters } from './ipv6-routers.ts';
 import { isSameAddress, type LentAddresses, NONE_LENT } from './lent-addresses.ts';
 import { bridgeAlias, bridgeMac, isBridgeAlias } from './link-names.ts';
 import { collectFailures, NetFailure, type Undo } from './net-failure.ts';
@@ -31,6 +33,7 @@ import {
 export interface BridgeReport {
   /** Pools whose bridge did not exist before. */
   readonly created: readonly Pool[];
+  readonly reasons: readonly HealthReason[];
 }
 
 export const prefixLengthOf = (pool: Pool): number => Number(pool.subnet.split('/')[1]);
@@ -53,11 +56,12 @@ export function ensureBridges(
     const current = missing.length === 0 ? links : present();
     const addresses = host.dump('list addresses', dumpAddresses()).map(decodeAddress);
     for (const pool of pools) lendAddress(pool, current, addresses, undo, lent);
+    const reasons = refuseRouters(current, record);
     host.apply([
       ...noIpv6Addresses(host, current),
       ...pools.flatMap((pool) => bridgeChanges(pool, current, addresses)),
     ]);
-    return { created: missing };
+    return { created: missing, reasons };
   });
 }
 

@@ -35,7 +35,7 @@ export const netContract = defineContract({
     umask: 0o022,
     permissionModel: undefined,
   },
-  files: { owns: ['<rundir>/netns'], reads: [], writes: ['/proc/sys/net/ipv4/ip_forward'] },
+  files: { owns: ['<rundir>/netns'], reads: [], writes: ['/proc/sys/net/ipv4/ip_forward', '/proc/sys/net/ipv6/conf'] },
   watch: { readyMs: 10_000, beatMs: 1_000, missedBeats: 3 },
   requests: {
     /** Makes the host side equal to these pools: missing bridges, rules and forwarding are added, ours that no pool names are removed. No pools: nothing is touched. */

@@ -50,6 +50,7 @@ export function createHostNetwork(
   lent: LentAddresses = NONE_LENT,
 ): HostNetwork {
   let current: readonly Pool[] = [];
+  let bridgeHealth: readonly HealthReason[] = [];
   let natHealth: readonly HealthReason[] = [];
   let forwardingHealth: readonly HealthReason[] = [];
   let passageHealth: readonly HealthReason[] = [];
@@ -77,7 +78,9 @@ export function createHostNetwork(
   const configure = async (pools: readonly Pool[]): Promise<NatReport['used']> => {
     overlaps?.refuse(pools);
     checkParents(pools);
-    const { created } = undoingOnFailure((undo) => ensureBridges(pools, undo, undefined, lent));
+    const { created, reasons } = undoingOnFailure((undo) => ensureBridges(pools, undo, undefined, lent));
+    bridgeHealth = reasons;
+    for (const { message } of reasons) log.warn(message);
     for (const pool of created)
       log.info(`created bridge ${pool.bridge} with IP ${pool.gateway}/${prefixLengthOf(pool)}`);
     const report = await applyNat(pools);
@@ -95,7 +98,7 @@ export function createHostNetwork(
 
   const repairPools = async (areas: ReadonlySet<KernelArea>, record: (step: string) => void): Promise<void> => {
     if (areas.has('links')) {
-      undoingOnFailure((undo) => ensureBridges(current, undo, record, lent));
+      bridgeHealth = undoingOnFailure((undo) => ensureBridges(current, undo, record, lent)).reasons;
       overlaps?.look(current);
       const onSwitch = (): void => record('switch on net.ipv4.ip_forward');
       if (current.some((pool) => pool.nat)) forwardingHealth = forwardingReasons(onSwitch, log);
@@ -132,6 +135,7 @@ export function createHostNetwork(
     lookAround: () => inTurn(async () => overlaps?.look(current)),
     unheardTables: () => unheardTables,
     healthReasons: () => [
+      ...bridgeHealth,
       ...natHealth,
       ...forwardingHealth,
       ...passageHealth,

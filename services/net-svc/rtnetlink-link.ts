@@ -17,6 +17,7 @@ import {
 import {
   AF_INET,
   AF_INET6,
+  DEVCONF_ACCEPT_RA,
   IFF_RUNNING,
   IFF_UP,
   IFLA_ADDRESS,
@@ -27,6 +28,7 @@ import {
   IFLA_IFNAME,
   IFLA_INET_CONF,
   IFLA_INET6_ADDR_GEN_MODE,
+  IFLA_INET6_CONF,
   IFLA_INFO_DATA,
   IFLA_INFO_KIND,
   IFLA_LINK,
@@ -74,6 +76,8 @@ export interface Link {
   readonly peerNamespace: number | undefined;
   /** Of a bridge: the kernel makes it an IPv6 address by itself, as it does unless it is told not to. */
   readonly makesIpv6Address: boolean;
+  /** Of a bridge: the kernel takes routes and addresses of IPv6 from whoever offers himself as router there, as it does unless it is told not to. */
+  readonly acceptsRouters: boolean;
 }
 
 /** `index` 0: the link is named by an attribute. `up` undefined: as it is. */
@@ -270,13 +274,17 @@ export function decodeLink(payload: Buffer): Link {
     peerElsewhere: attributes.has(IFLA_LINK_NETNSID),
     peerNamespace: readNamespaceNumber(attributes.get(IFLA_LINK_NETNSID)),
     running: (payload.readUInt32LE(8) & IFF_RUNNING) !== 0,
-    makesIpv6Address: kind === 'bridge' && makesIpv6Address(attributes.get(IFLA_AF_SPEC)),
+    ...ipv6Habits(kind === 'bridge' ? attributes.get(IFLA_AF_SPEC) : undefined),
   };
 }
 
-/** False of a kernel without IPv6, and of a link with too small an MTU for it. */
-function makesIpv6Address(families: Buffer | undefined): boolean {
+/** None on a kernel without IPv6, and on a link with too small an MTU for it. */
+function ipv6Habits(families: Buffer | undefined): Pick<Link, 'makesIpv6Address' | 'acceptsRouters'> {
   const ipv6 = families === undefined ? undefined : decodeAttributes(families).get(AF_INET6);
-  const mode = ipv6 === undefined ? undefined : decodeAttributes(ipv6).get(IFLA_INET6_ADDR_GEN_MODE)?.[0];
-  return mode !== undefined && mode !== IN6_ADDR_GEN_MODE_NONE;
+  const attributes = ipv6 === undefined ? undefined : decodeAttributes(ipv6);
+  const mode = attributes?.get(IFLA_INET6_ADDR_GEN_MODE)?.[0];
+  return {
+    makesIpv6Address: mode !== undefined && mode !== IN6_ADDR_GEN_MODE_NONE,
+    acceptsRouters: (attributes?.get(IFLA_INET6_CONF)?.readInt32LE(DEVCONF_ACCEPT_RA * 4) ?? 0) !== 0,
+  };
 }

@@ -9,6 +9,7 @@ const AF_PACKET = 17;
 const SOCK_RAW = 3;
 const ETH_P_ARP = 0x0806;
 const ETH_P_IP = 0x0800;
+const ETH_P_IPV6 = 0x86dd;
 
 const macBytes = (mac: string): Buffer => Buffer.from(mac.replaceAll(':', ''), 'hex');
 const addressBytes = (address: string): Buffer => Buffer.from(address.split('.').map(Number));
@@ -43,14 +44,29 @@ export function udp(from: string, to: string, source: string, target: string, po
   header[9] = 17;
   addressBytes(source).copy(header, 12);
   addressBytes(target).copy(header, 16);
-  let sum = 0;
-  for (let at = 0; at < 20; at += 2) sum += header.readUInt16BE(at);
-  while (sum > 0xffff) sum = (sum & 0xffff) + (sum >> 16);
-  header.writeUInt16BE(~sum & 0xffff, 10);
+  header.writeUInt16BE(internetChecksum(header.subarray(0, 20)), 10);
   header.writeUInt16BE(port, 20);
   header.writeUInt16BE(port, 22);
   header.writeUInt16BE(8 + data.length, 24);
   return ethernet(to, from, ETH_P_IP, Buffer.concat([header, data]));
+}
+
+/** To all nodes: `router`, a link-local address, offers itself as default router for half an hour (RFC 4861, 4.2). */
+export function routerAdvertisement(from: string, router: Buffer): Buffer {
+  const allNodes = Buffer.from('ff020000000000000000000000000001', 'hex');
+  const message = Buffer.from('86000000400007080000000000000000', 'hex');
+  const pseudoHeader = Buffer.concat([router, allNodes, Buffer.from([0, 0, 0, message.length, 0, 0, 0, 58])]);
+  message.writeUInt16BE(internetChecksum(Buffer.concat([pseudoHeader, message])), 2);
+  const header = Buffer.from([0x60, 0, 0, 0, 0, message.length, 58, 255]);
+  return ethernet('33:33:00:00:00:01', from, ETH_P_IPV6, Buffer.concat([header, router, allNodes, message]));
+}
+
+/** RFC 1071. Of an even number of bytes. */
+function internetChecksum(bytes: Buffer): number {
+  let sum = 0;
+  for (let at = 0; at < bytes.length; at += 2) sum += bytes.readUInt16BE(at);
+  while (sum > 0xffff) sum = (sum & 0xffff) + (sum >> 16);
+  return ~sum & 0xffff;
 }
 
 /** Out of the interface of that index in the namespace, as they are. */

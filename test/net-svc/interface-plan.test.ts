@@ -19,6 +19,7 @@ const plain: Link = {
   running: true,
   peerNamespace: undefined,
   makesIpv6Address: false,
+  acceptsRouters: false,
 };
 const eth0: Link = {
   ...plain,
