@@ -7,6 +7,7 @@ import process from 'node:process';
 import { run } from 'node:test';
 import { spec } from 'node:test/reporters';
 import { parseArgs } from 'node:util';
+import { reasonOf } from '../shared/kernel/system-error.ts';
 import { KINDS } from './cut-kinds.ts';
 import { jsonLines } from './json-lines.ts';
 
@@ -122,7 +123,7 @@ main().then(
   },
   (error: unknown) => {
     // An option that there is not.
-    console.error(`hw: ${error instanceof Error ? error.message : String(error)}\n\n${USAGE}`);
+    console.error(`hw: ${reasonOf(error)}\n\n${USAGE}`);
     process.exitCode = 2;
   },
 );

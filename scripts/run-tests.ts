@@ -6,6 +6,7 @@ import { join, relative } from 'node:path';
 import process from 'node:process';
 import { run } from 'node:test';
 import { spec } from 'node:test/reporters';
+import { reasonOf } from '../shared/kernel/system-error.ts';
 import { compileAll, compiledOf, sourceOf } from './tests/compile.ts';
 import { processes, strangers, strayFiles } from './tests/leftovers.ts';
 import { answerHelp, refuse } from './tests/usage.ts';
@@ -72,7 +73,7 @@ async function runFiles(files: readonly string[], concurrency: number): Promise<
     if (todo !== undefined) return;
     passed = false;
     const { cause = details.error } = details.error;
-    const reason = cause instanceof Error ? cause.message : String(cause);
+    const reason = reasonOf(cause);
     failures.push(`${sourceOf(file ?? '')}: ${name}: ${reason.slice(0, 2_000)}`);
   });
   const report = tests.compose(new spec());

@@ -1,6 +1,7 @@
 // Runs the scenarios of test/examples on real containers, all of them or those that are named, and says of each what it showed.
 import process from 'node:process';
 import { parseArgs } from 'node:util';
+import { reasonOf } from '../shared/kernel/system-error.ts';
 import { SCENARIOS } from '../test/scenarios/all.ts';
 import { type Outcome, runScenario, type Scenario } from '../test/scenarios/scenario.ts';
 import { failOnLostOutput } from './lost-output.ts';
@@ -36,7 +37,7 @@ function parseOptions(argv: readonly string[]): Options | { readonly wrong: stri
       positionals.length === 0 || positionals.some((start) => name.startsWith(start));
     return { ...values, chosen: SCENARIOS.filter(isChosen) };
   } catch (error) {
-    return { wrong: error instanceof Error ? error.message : String(error) };
+    return { wrong: reasonOf(error) };
   }
 }
 

@@ -1,5 +1,6 @@
 // The arguments of `npm run bench`, checked before anything runs.
 import { parseArgs } from 'node:util';
+import { reasonOf } from '../../shared/kernel/system-error.ts';
 
 export interface BenchArguments {
   readonly names: readonly string[];
@@ -38,7 +39,7 @@ export function parseBenchArguments(
       allowPositionals: true,
     }));
   } catch (error) {
-    return { wrong: error instanceof Error ? error.message : String(error) };
+    return { wrong: reasonOf(error) };
   }
   const { rows = false, json = false, compare, out = STANDARD_OUT } = values;
   const unknown = positionals.filter((name) => !groups.includes(name));

@@ -7,6 +7,7 @@ import { createInterface } from 'node:readline';
 import { text } from 'node:stream/consumers';
 import { setTimeout as delay } from 'node:timers/promises';
 import * as z from 'zod/mini';
+import { errorCode } from '../../shared/kernel/system-error.ts';
 import { PATIENCE_MS } from '../../test/kit/tree.ts';
 
 /** Of a socket that is not there yet: finer than the figures. */
@@ -94,7 +95,7 @@ async function answer(socketPath: string, path: string, signal: AbortSignal): Pr
       const [response] = await once(outgoing, 'response');
       return response;
     } catch (error) {
-      if (!(error instanceof Error && 'code' in error && error.code === 'ECONNREFUSED')) throw error;
+      if (errorCode(error) !== 'ECONNREFUSED') throw error;
     }
     await delay(LOOK_MS, undefined, { signal });
   }

@@ -1,6 +1,7 @@
 // What a run of the bench found, as it is written to a file and read again to compare with.
 import { readFileSync } from 'node:fs';
 import * as z from 'zod/mini';
+import { reasonOf } from '../../shared/kernel/system-error.ts';
 
 const row = z.object({
   name: z.string(),
@@ -28,7 +29,7 @@ export function readReport(path: string): Report | { readonly wrong: string } {
   try {
     text = readFileSync(path, 'utf8');
   } catch (error) {
-    return { wrong: `${path} cannot be read: ${error instanceof Error ? error.message : String(error)}` };
+    return { wrong: `${path} cannot be read: ${reasonOf(error)}` };
   }
   return parseReport(text, path);
 }

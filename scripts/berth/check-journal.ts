@@ -3,8 +3,8 @@ import { readFileSync } from 'node:fs';
 import { UnknownJournalVersion } from '../../services/ipam-svc/journal-format.ts';
 import { type Scan, type ScanItem, scanJournal } from '../../services/ipam-svc/journal-scan.ts';
 import { createLedger, type Ledger } from '../../services/ipam-svc/ledger.ts';
+import { reasonOf } from '../../shared/kernel/system-error.ts';
 import type { Problem } from '../../shared/revision/revision.ts';
-import { reasonOf } from './pack-source.ts';
 
 export interface JournalCounts {
   readonly bytes: number;

@@ -1,6 +1,7 @@
 // What a path is, and what the rules of its kind say of it.
 import { readFileSync, statSync } from 'node:fs';
 import { basename, join } from 'node:path';
+import { reasonOf } from '../../shared/kernel/system-error.ts';
 import { readConfigObject } from '../../shared/revision/config-object.ts';
 import { currentFile } from '../../shared/revision/current-file.ts';
 import type { ParsedRevision, Problem } from '../../shared/revision/revision.ts';
@@ -9,7 +10,7 @@ import { stockBoot } from '../../shared/revision/stock-boot.ts';
 import { parseDevice, parseState } from '../../shared/revision/validate.ts';
 import { sha256 } from '../../shared/schema/names.ts';
 import { currentDocument } from './current-revision.ts';
-import { isSourceFolder, readSources, reasonOf } from './pack-source.ts';
+import { isSourceFolder, readSources } from './pack-source.ts';
 import { sha256OfFile, validateSource } from './pack-state.ts';
 
 export interface Checked {

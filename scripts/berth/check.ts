@@ -2,6 +2,7 @@
 import { statSync } from 'node:fs';
 import process from 'node:process';
 import { parseArgs } from 'node:util';
+import { reasonOf } from '../../shared/kernel/system-error.ts';
 import { checkJournal, type JournalCounts } from './check-journal.ts';
 import { type Checked as CheckedDocuments, checkPath } from './check-path.ts';
 
@@ -57,7 +58,7 @@ function parseOptions(argv: readonly string[]): Options | { readonly wrong: stri
     if (rest.length > 0) return { wrong: `one at a time: ${rest.join(' ')} is too much` };
     return { path, isJournal: values.journal !== undefined, json: values.json };
   } catch (error) {
-    return { wrong: error instanceof Error ? error.message : String(error) };
+    return { wrong: reasonOf(error) };
   }
 }
 

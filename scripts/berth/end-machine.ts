@@ -4,6 +4,7 @@ import process from 'node:process';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Settings } from '../../shared/config/settings.ts';
 import { type CommandResult, runCommand } from '../../shared/exec/run-command.ts';
+import { reasonOf } from '../../shared/kernel/system-error.ts';
 
 export type MachineEnd = 'reboot' | 'poweroff';
 
@@ -104,7 +105,7 @@ async function ask(command: readonly string[], { run }: Surroundings): Promise<s
     const { exitCode, stderr } = await run(command);
     return exitCode === 0 ? undefined : `${command.join(' ')} ended with ${exitCode}: ${stderr.trim()}`;
   } catch (error) {
-    return error instanceof Error ? error.message : String(error);
+    return reasonOf(error);
   }
 }
 

@@ -1,6 +1,6 @@
 // Programs that packing needs, run with argument arrays; a missing one is named with the package that has it.
 import { spawn } from 'node:child_process';
-import { reasonOf } from './pack-source.ts';
+import { errorCode, reasonOf } from '../../shared/kernel/system-error.ts';
 
 /** Program → Debian package. */
 const PACKAGES: Readonly<Record<string, string>> = { mksquashfs: 'squashfs-tools', tar: 'tar' };
@@ -34,7 +34,7 @@ export function runProgram(
 }
 
 function startFailure(file: string, error: Error): string {
-  const isMissing = 'code' in error && error.code === 'ENOENT';
+  const isMissing = errorCode(error) === 'ENOENT';
   if (!isMissing) return `${file} cannot be started: ${reasonOf(error)}`;
   return `${file} not found in PATH; on Debian: apt-get install ${PACKAGES[file] ?? file}`;
 }

@@ -2,8 +2,9 @@
 // ready image is taken as it is.
 import { chmodSync, copyFileSync, mkdirSync, symlinkSync } from 'node:fs';
 import { dirname, join } from 'node:path';
+import { reasonOf } from '../../shared/kernel/system-error.ts';
 import { PackFailure, runProgram } from './pack-command.ts';
-import { type ContainerSource, type FoundEntry, reasonOf, type VolumeSource } from './pack-source.ts';
+import type { ContainerSource, FoundEntry, VolumeSource } from './pack-source.ts';
 
 /** The same content gives the same bytes: no owners, times or attributes of this machine. */
 const REPRODUCIBLE = ['-all-root', '-no-xattrs', '-mkfs-time', '0', '-all-time', '0', '-noappend'];

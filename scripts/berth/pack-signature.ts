@@ -1,10 +1,10 @@
 // The signature of a packed revision: one over all of it, `_sigs/berth.json`.
 import { createPrivateKey, type KeyObject } from 'node:crypto';
 import { readFileSync } from 'node:fs';
+import { reasonOf } from '../../shared/kernel/system-error.ts';
 import { signState } from '../../shared/revision/sign-state.ts';
 import { algorithmFor } from '../../shared/revision/signatures.ts';
 import { readPem } from '../../shared/revision/trust-files.ts';
-import { reasonOf } from './pack-source.ts';
 import type { PackedRevision } from './pack-state.ts';
 
 export interface Signer {

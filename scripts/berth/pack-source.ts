@@ -2,6 +2,7 @@
 // root.squashfs, config/, volumes/, mdev.json, src.json}.
 import { accessSync, constants, type Dirent, readdirSync, readFileSync, statSync } from 'node:fs';
 import { basename, join, relative, resolve } from 'node:path';
+import { reasonOf } from '../../shared/kernel/system-error.ts';
 import type { Problem } from '../../shared/revision/revision.ts';
 import { containerName } from '../../shared/schema/names.ts';
 import { artifactName } from '../../shared/schema/storage.ts';
@@ -276,8 +277,4 @@ function exists(path: string): boolean {
 
 function problem(path: string, code: string, message: string): Problem {
   return { path, code, message };
-}
-
-export function reasonOf(error: unknown): string {
-  return error instanceof Error ? error.message : String(error);
 }

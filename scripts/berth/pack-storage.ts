@@ -17,6 +17,7 @@ import { chmod, copyFile, lchown, link, mkdir, open, readdir, rename, rm, writeF
 import { basename, dirname, join } from 'node:path';
 import process from 'node:process';
 import { makeFolders } from '../../shared/kernel/make-folders.ts';
+import { errorCode } from '../../shared/kernel/system-error.ts';
 import { currentFile } from '../../shared/revision/current-file.ts';
 import { stockBoot } from '../../shared/revision/stock-boot.ts';
 import { currentDocument } from './current-revision.ts';
@@ -73,7 +74,7 @@ async function workBesideObjects<T>(storage: string, doWork: (work: string) => P
   try {
     return await withWorkplace(parent, trails, doWork);
   } catch (error) {
-    if (!(error instanceof Error && 'code' in error && error.code === 'EXDEV')) throw error;
+    if (errorCode(error) !== 'EXDEV') throw error;
     throw new PackFailure(
       `${objects} and ${trails} are not in one mount, and a revision is made of hard links to its objects: ` +
         `mount a folder that has both, and put links to them into ${storage}`,

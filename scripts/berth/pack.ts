@@ -4,6 +4,7 @@ import { tmpdir } from 'node:os';
 import { dirname, join, resolve } from 'node:path';
 import process from 'node:process';
 import { parseArgs } from 'node:util';
+import { reasonOf } from '../../shared/kernel/system-error.ts';
 import type { Problem } from '../../shared/revision/revision.ts';
 import { REVISION_NAME_RULE, revisionName } from '../../shared/schema/names.ts';
 import { ROOT_FILE } from './pack-arguments.ts';
@@ -109,7 +110,7 @@ function parseOptions(argv: readonly string[]): PackOptions | { readonly wrong: 
     if (signer !== undefined && 'wrong' in signer) return signer;
     return { sources: positionals.map((path) => resolve(path)), out, revision, force, unchecked, signer };
   } catch (error) {
-    return { wrong: error instanceof Error ? error.message : String(error) };
+    return { wrong: reasonOf(error) };
   }
 }
 

@@ -4,6 +4,7 @@ import { resolve } from 'node:path';
 import { readConfigText, readEnvironment } from '../../shared/config/config-file.ts';
 import { createSettings, findKey, type Settings, type Written } from '../../shared/config/settings.ts';
 import type { WrittenSysctl } from '../../shared/config/sysctls.ts';
+import { reasonOf } from '../../shared/kernel/system-error.ts';
 
 /** Where Pantavisor has it; it need not exist. */
 export const DEFAULT_CONFIG = '/etc/pantavisor/pantavisor.config';
@@ -84,6 +85,6 @@ function readConfigFile(named: string | undefined) {
     return readConfigText(readFileSync(path, 'utf8'), path);
   } catch (error) {
     if (named === undefined) return { written: [], problems: [], notes: [], sysctls: [] };
-    return { wrong: `--config ${path}: ${error instanceof Error ? error.message : String(error)}` };
+    return { wrong: `--config ${path}: ${reasonOf(error)}` };
   }
 }

@@ -6,6 +6,7 @@ import process from 'node:process';
 import { isClosedFolder, unreachableFolder } from '../../services/supervisor/folders.ts';
 import type { Places } from '../../services/supervisor/spawn-arguments.ts';
 import { createSettings, findKey, type Written } from '../../shared/config/settings.ts';
+import { reasonOf } from '../../shared/kernel/system-error.ts';
 import { parseRunOptions, RUN_USAGE, type RunOptions } from './run-options.ts';
 import { seedStorage } from './seed-storage.ts';
 
@@ -92,7 +93,7 @@ function seedRefusal(storage: string): string | undefined {
       console.log(`berth: ${storage} was empty: made revision 0, without containers, with the pool pvcnet on lxcbr0`);
     }
   } catch (error) {
-    const reason = error instanceof Error ? error.message : String(error);
+    const reason = reasonOf(error);
     return `${storage} is empty and cannot be given a first revision (${reason}): remount it or make room`;
   }
   return undefined;
@@ -187,7 +188,7 @@ async function isFree(storage: string): Promise<boolean> {
     closeSync(lock);
     return true;
   } catch (error) {
-    console.error(`berth run: ${error instanceof Error ? error.message : String(error)}`);
+    console.error(`berth run: ${reasonOf(error)}`);
     return false;
   }
 }

@@ -3,6 +3,7 @@ import { Buffer } from 'node:buffer';
 import { request } from 'node:http';
 import { text } from 'node:stream/consumers';
 import { setTimeout as delay } from 'node:timers/promises';
+import { reasonOf } from '../../shared/kernel/system-error.ts';
 import { holdAgainstDocument } from '../../test/kit/declared.ts';
 
 /** Milliseconds; above every deadline that a request can have, so that no answer within it is a hang. */
@@ -124,7 +125,7 @@ function judged(
     holdAgainstDocument({ ...asked, ...answer });
     return answer;
   } catch (error) {
-    return { kind: 'wrong', what: error instanceof Error ? error.message : String(error) };
+    return { kind: 'wrong', what: reasonOf(error) };
   }
 }
 

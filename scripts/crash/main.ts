@@ -1,6 +1,7 @@
 // `npm run crash [-- --count N --seed S --from N --json]`: the crash matrix on a tree in a sandbox; exits 1 when something did not hold.
 import process from 'node:process';
 import { parseArgs } from 'node:util';
+import { reasonOf } from '../../shared/kernel/system-error.ts';
 import { failOnLostOutput } from '../lost-output.ts';
 import { answerHelp, refuse } from '../tests/usage.ts';
 import { titleOf } from './case.ts';
@@ -34,7 +35,7 @@ function parse() {
     };
     return { count: whole('count'), seed: whole('seed'), from: whole('from'), json: values.json };
   } catch (error) {
-    complain(error instanceof Error ? error.message : String(error));
+    complain(reasonOf(error));
   }
 }
 

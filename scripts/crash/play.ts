@@ -1,6 +1,7 @@
 // Plays one case: begins its phase, strikes, waits until the tree is well again, and holds everything that must be so against it.
 import assert from 'node:assert/strict';
 import { setTimeout as delay } from 'node:timers/promises';
+import { reasonOf } from '../../shared/kernel/system-error.ts';
 import { eventually } from '../../test/kit/eventually.ts';
 import { type Ping, startPing } from '../../test/kit/traffic.ts';
 import { descriptorsOf, differences, inventoryOf } from '../sandbox/inventory.ts';
@@ -27,7 +28,7 @@ export async function play(stage: Stage, crash: CrashCase, id: string): Promise<
     const figures = await attempt(stage, crash, id);
     return { crash, ...figures, tookMs: tookMs(), failure: undefined };
   } catch (error) {
-    const failure = `${error instanceof Error ? error.message : error}\n${await stage.world.evidence()}`;
+    const failure = `${reasonOf(error)}\n${await stage.world.evidence()}`;
     return { crash, ...none, tookMs: tookMs(), failure };
   }
 }

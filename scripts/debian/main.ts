@@ -2,6 +2,7 @@
 import { rmSync } from 'node:fs';
 import process from 'node:process';
 import { parseArgs } from 'node:util';
+import { reasonOf } from '../../shared/kernel/system-error.ts';
 import { eventually } from '../../test/kit/eventually.ts';
 import { openTree, packExample, type Tree } from '../../test/kit/tree.ts';
 import { debianImage } from './image.ts';
@@ -95,7 +96,7 @@ main(process.argv.slice(2)).then(
     process.exitCode = code;
   },
   (error: unknown) => {
-    console.error(`debian: ${error instanceof Error ? error.message : String(error)}`);
+    console.error(`debian: ${reasonOf(error)}`);
     process.exitCode = 1;
   },
 );

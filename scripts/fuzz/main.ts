@@ -1,6 +1,7 @@
 // `npm run fuzz [-- --seed N --requests N --from N --json]`: requests that nobody sane sends, and what came of them; exits 1 on any failure.
 import process from 'node:process';
 import { parseArgs } from 'node:util';
+import { reasonOf } from '../../shared/kernel/system-error.ts';
 import { failOnLostOutput } from '../lost-output.ts';
 import { answerHelp, refuse } from '../tests/usage.ts';
 import { type FuzzReport, fuzz } from './run.ts';
@@ -28,7 +29,7 @@ function parse() {
         : refuse('fuzz', `--${name} takes a whole number of at most nine digits, not '${values[name]}'`, USAGE);
     return { seed: whole('seed'), requests: whole('requests'), from: whole('from'), json: values.json };
   } catch (error) {
-    refuse('fuzz', error instanceof Error ? error.message : String(error), USAGE);
+    refuse('fuzz', reasonOf(error), USAGE);
   }
 }
 

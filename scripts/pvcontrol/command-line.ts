@@ -1,5 +1,6 @@
 // What was asked for, from the command line and the table of commands. Pure; says what it expected where it does not understand.
 import { parseArgs } from 'node:util';
+import { reasonOf } from '../../shared/kernel/system-error.ts';
 import { firstWordOf, secondWordOf } from './synonyms.ts';
 
 export type Format = 'json' | 'table' | 'auto';
@@ -133,7 +134,7 @@ function parseOptions(argv: readonly string[], verbatim: readonly string[]) {
     return { values: { ...before.values, ...after.values }, positionals: [...after.positionals, ...rest] };
   } catch (error) {
     // parseArgs names the option and, after a full stop, gives advice for other cases than ours.
-    const [message = ''] = (error instanceof Error ? error.message : String(error)).split('. ', 1);
+    const [message = ''] = reasonOf(error).split('. ', 1);
     return `${message}; options are -s PATH, -f FILE, -m MSG, -v, --json, --table, --follow and --help`;
   }
 }

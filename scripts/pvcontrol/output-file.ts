@@ -1,5 +1,6 @@
 // `-f FILE`: what is printed goes there. In: a path; out: descriptor 1 is that file, also for programs that are started.
 import { closeSync, openSync } from 'node:fs';
+import { reasonOf } from '../../shared/kernel/system-error.ts';
 
 const STDOUT = 1;
 
@@ -19,6 +20,6 @@ function open(path: string): number {
   try {
     return openSync(path, 'w');
   } catch (error) {
-    throw new CannotPrint(error instanceof Error ? error.message : String(error));
+    throw new CannotPrint(reasonOf(error));
   }
 }

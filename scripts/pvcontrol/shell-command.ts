@@ -6,6 +6,7 @@ import { constants } from 'node:os';
 import { dirname, join } from 'node:path';
 import process from 'node:process';
 import * as z from 'zod/mini';
+import { reasonOf } from '../../shared/kernel/system-error.ts';
 import { type Arguments, type Command, type Context, complain, conclude, hintAt } from './context.ts';
 import { ask } from './control-socket.ts';
 import { printable } from './failure.ts';
@@ -62,7 +63,7 @@ async function run(file: string, args: readonly string[]): Promise<number> {
     const [code, signal] = await once(child, 'exit');
     return code ?? 128 + constants.signals[signal as NodeJS.Signals];
   } catch (error) {
-    return complain(`${file}: ${error instanceof Error ? error.message : String(error)}`);
+    return complain(`${file}: ${reasonOf(error)}`);
   }
 }
 

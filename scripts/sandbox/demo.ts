@@ -7,6 +7,7 @@ import process from 'node:process';
 import { setTimeout as delay } from 'node:timers/promises';
 import { parseArgs } from 'node:util';
 import { ExecaError, execa } from 'execa';
+import { reasonOf } from '../../shared/kernel/system-error.ts';
 import { answerHelp, refuse } from '../tests/usage.ts';
 import { hidePrograms } from './hide.ts';
 import { type Footprint, footprintOf, leftovers, type MachineState, machineState } from './leftovers.ts';
@@ -275,11 +276,11 @@ function readOptions(): ReturnType<typeof parseOptions> {
   try {
     return parseOptions(process.argv.slice(2));
   } catch (error) {
-    return refuse('demo', error instanceof Error ? error.message : String(error), USAGE);
+    return refuse('demo', reasonOf(error), USAGE);
   }
 }
 
-const complain = (error: unknown): void => console.error(`demo: ${error instanceof Error ? error.message : error}`);
+const complain = (error: unknown): void => console.error(`demo: ${reasonOf(error)}`);
 
 // A terminal that was closed is no reason to leave things behind.
 for (const stream of [process.stdout, process.stderr]) stream.on('error', () => undefined);

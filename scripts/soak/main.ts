@@ -2,6 +2,7 @@
 import { writeFileSync } from 'node:fs';
 import process from 'node:process';
 import { parseArgs } from 'node:util';
+import { reasonOf } from '../../shared/kernel/system-error.ts';
 import { failOnLostOutput } from '../lost-output.ts';
 import { answerHelp, refuse } from '../tests/usage.ts';
 import { reportText, svgOfReport } from './report.ts';
@@ -36,7 +37,7 @@ function parse() {
     };
     return { cycles: whole('cycles'), seed: whole('seed'), json: values.json, report: values.report };
   } catch (error) {
-    complain(error instanceof Error ? error.message : String(error));
+    complain(reasonOf(error));
   }
 }
 
@@ -44,7 +45,7 @@ function write(path: string, text: string): void {
   try {
     writeFileSync(path, text);
   } catch (error) {
-    complain(`--report ${path}: ${error instanceof Error ? error.message : String(error)}`);
+    complain(`--report ${path}: ${reasonOf(error)}`);
   }
 }
 

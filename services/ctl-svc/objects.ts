@@ -1,6 +1,7 @@
 // What the endpoints of the object store do.
 import { join } from 'node:path';
 import { allPages } from '../../shared/ipc/page.ts';
+import { errorCode, reasonOf } from '../../shared/kernel/system-error.ts';
 import { sha256 } from '../../shared/schema/names.ts';
 import type { BodyStream } from './body-stream.ts';
 import type { Handler } from './endpoint.ts';
@@ -23,8 +24,8 @@ export const getObject: Handler<undefined> = async ({ params }, { storage }) => 
   try {
     return await fileReply(join(storage, 'objects', name.data), 'application/octet-stream');
   } catch (error) {
-    if (error instanceof Error && 'code' in error && error.code === 'ENOENT') return refuse(404, 'Object not found');
-    return refuse(500, `Object cannot be read: ${error instanceof Error ? error.message : String(error)}`);
+    if (errorCode(error) === 'ENOENT') return refuse(404, 'Object not found');
+    return refuse(500, `Object cannot be read: ${reasonOf(error)}`);
   }
 };
 

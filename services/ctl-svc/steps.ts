@@ -1,6 +1,7 @@
 // What the endpoints of revisions do: their states are files, everything else is asked of state-svc.
 import { join } from 'node:path';
 import { allPages } from '../../shared/ipc/page.ts';
+import { errorCode, reasonOf } from '../../shared/kernel/system-error.ts';
 import { revisionName } from '../../shared/schema/names.ts';
 import type { BodyStream } from './body-stream.ts';
 import type { EndpointRequest, Handler, Sources } from './endpoint.ts';
@@ -41,8 +42,8 @@ export const getStep: Handler<undefined> = async (request, { peers, storage }) =
   try {
     return await fileReply(join(storage, 'trails', name, '.pvr/json'), 'application/json');
   } catch (error) {
-    if (error instanceof Error && 'code' in error && error.code === 'ENOENT') return NO_STEP;
-    return refuse(500, `Step cannot be read: ${error instanceof Error ? error.message : String(error)}`);
+    if (errorCode(error) === 'ENOENT') return NO_STEP;
+    return refuse(500, `Step cannot be read: ${reasonOf(error)}`);
   }
 };
 

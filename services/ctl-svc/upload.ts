@@ -1,6 +1,7 @@
 // Takes a body to disk: state-svc says where to, the bytes are hashed as they pass. Memory stays flat however large it is.
 import type { FileHandle } from 'node:fs/promises';
 import type { Refusal } from '../../shared/ipc/contract.ts';
+import { isFull, reasonOf } from '../../shared/kernel/system-error.ts';
 import type { stateContract } from '../state-svc/contract.ts';
 import { type BodyStream, Stalled } from './body-stream.ts';
 import type { Sources } from './endpoint.ts';
@@ -50,7 +51,10 @@ export async function receive(
     abandon();
     // Nothing of it comes any more that could be thrown away.
     if (error instanceof Stalled) return { kind: 'refused', reply: STALLED };
-    return await refused(body, isFull(error) ? NO_SPACE : refuse(500, `Upload failed: ${reasonOf(error)}`));
+    return await refused(
+      body,
+      error instanceof Full || isFull(error) ? NO_SPACE : refuse(500, `Upload failed: ${reasonOf(error)}`),
+    );
   }
 }
 
@@ -106,13 +110,4 @@ async function writeTo(path: string, body: BodyStream, roomBytes: number, figure
 
 async function writeWhole(file: FileHandle, piece: Buffer): Promise<void> {
   for (let done = 0; done < piece.length; ) done += (await file.write(piece, done)).bytesWritten;
-}
-
-function isFull(error: unknown): boolean {
-  if (error instanceof Full) return true;
-  return error instanceof Error && 'code' in error && (error.code === 'ENOSPC' || error.code === 'EDQUOT');
-}
-
-function reasonOf(error: unknown): string {
-  return error instanceof Error ? error.message : String(error);
 }

@@ -6,6 +6,7 @@
 import { constants, write, writeSync } from 'node:fs';
 import { copyFile, type FileHandle, open, rename, unlink } from 'node:fs/promises';
 import { join } from 'node:path';
+import { errorCode } from '../../shared/kernel/system-error.ts';
 
 export interface JournalDisk {
   /** The whole journal; undefined when there is none. Opens it for appending, later where the storage is read-only now. */
@@ -63,7 +64,7 @@ export function createJournalDisk(folder: string): JournalDisk {
       try {
         journal = await open(path, APPENDING);
       } catch (error) {
-        const code = error instanceof Error && 'code' in error ? error.code : undefined;
+        const code = errorCode(error);
         if (code === 'ENOENT') return undefined;
         if (code !== 'EROFS') throw error;
         // Those who have a lease can have it all the same.

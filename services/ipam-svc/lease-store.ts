@@ -3,6 +3,7 @@
 // One synced write is under way at a time; what comes meanwhile waits and goes together in the next (group commit).
 // When there is no room the file is cut back to what was synced. After any other failure nobody knows what the disk has of the last pages (the
 // kernel drops dirty pages that it could not write), so the next change goes into a new file, as a snapshot.
+import { errorCode, isFull, reasonOf } from '../../shared/kernel/system-error.ts';
 import type { Logger } from '../../shared/log/logger.ts';
 import type { HealthReason } from '../../shared/schema/health.ts';
 import type { JournalDisk } from './journal-disk.ts';
@@ -33,8 +34,8 @@ interface Waiting {
 }
 
 /** The kernel refused to take the bytes, so that it has no dirty pages it cannot write. */
-function isFull(error: unknown): boolean {
-  return error instanceof Error && 'code' in error && ['ENOSPC', 'EDQUOT', 'EFBIG'].includes(String(error.code));
+function tookNothing(error: unknown): boolean {
+  return isFull(error) || errorCode(error) === 'EFBIG';
 }
 
 /** What must happen before lines can be appended. `cut`: take an unsynced tail away. `rewrite`: a new file. */
@@ -92,7 +93,7 @@ export async function openLeaseStore(disk: JournalDisk, log: Logger): Promise<Le
         unwritable = undefined;
         for (const { resolve } of batch) resolve({ ok: true });
       } catch (error) {
-        unwritable = error instanceof Error ? error.message : String(error);
+        unwritable = reasonOf(error);
         log.error(`cannot write the lease journal: ${unwritable}; no lease is given until this works again`);
         if (file.repair === 'cut') await cutTail(disk, file, log);
         rollBack([...batch, ...waiting], unwritable);
@@ -147,7 +148,7 @@ async function append(disk: JournalDisk, file: JournalFile, records: readonly En
   try {
     await disk.append(bytes, file.bytes);
   } catch (error) {
-    file.repair = isFull(error) ? 'cut' : 'rewrite';
+    file.repair = tookNothing(error) ? 'cut' : 'rewrite';
     throw error;
   }
   file.bytes += bytes.length;

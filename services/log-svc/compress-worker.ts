@@ -4,6 +4,7 @@ import { open } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
 import { pipeline } from 'node:stream/promises';
 import { createGzip } from 'node:zlib';
+import { reasonOf } from '../../shared/kernel/system-error.ts';
 import { partName } from './rotated-name.ts';
 
 /** Errors come back as values: what is thrown across threads loses its errno code. */
@@ -26,7 +27,7 @@ export async function compressFile(path: string): Promise<Compressed> {
     return { ok: true };
   } catch (error) {
     rmSync(part, { force: true });
-    return { ok: false, reason: error instanceof Error ? error.message : String(error) };
+    return { ok: false, reason: reasonOf(error) };
   }
 }
 

@@ -1,5 +1,6 @@
 // One raw log file of a container: what of it goes into the log, what is left out of a flood, and the memory that is given back behind it.
 import { dirname } from 'node:path';
+import { errorCode, reasonOf } from '../../shared/kernel/system-error.ts';
 import type { HealthReason } from '../../shared/schema/health.ts';
 import type { ConsoleMemory } from './console-memory.ts';
 import { type FileFollower, followFile } from './file-follower.ts';
@@ -102,7 +103,7 @@ class Tail implements ContainerTail {
       this.#tellGap(into, NO_MEMORY);
       return false;
     } catch (error) {
-      this.#unreadable = error instanceof Error ? error.message : String(error);
+      this.#unreadable = reasonOf(error);
       return false;
     }
   }
@@ -130,7 +131,7 @@ class Tail implements ContainerTail {
     } catch (error) {
       this.#keepsMemory = true;
       // Where LXC rotates it still (a container that a build before this one started), it is not ours to write.
-      if (!(error instanceof Error && 'code' in error && error.code === 'EACCES'))
+      if (errorCode(error) !== 'EACCES')
         say(`${this.log.container}: what is read of its console stays in memory: ${String(error)}`);
     }
   }

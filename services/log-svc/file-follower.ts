@@ -1,5 +1,6 @@
 // Reads one growing file from a place on, over rotation (renamed, a new one made) and truncation. Synchronous, in bounded turns.
 import { closeSync, fstatSync, openSync, readSync, statSync } from 'node:fs';
+import { errorCode } from '../../shared/kernel/system-error.ts';
 import { type FoundFile, HEAD_BYTES, planResume, type TailCursor } from './tail-cursor.ts';
 
 export interface FileFollower {
@@ -236,7 +237,7 @@ function tryOpen(path: string): OpenFile | undefined {
     const fd = openSync(path, 'r');
     return { fd, inode: fstatSync(fd).ino, offset: 0, head: NOTHING, freedTo: PAGE_BYTES, readUpToMs: undefined };
   } catch (error) {
-    if (error instanceof Error && 'code' in error && error.code === 'ENOENT') return undefined;
+    if (errorCode(error) === 'ENOENT') return undefined;
     throw error;
   }
 }

@@ -5,6 +5,7 @@
 // <storage>/logs/<rev>/<container>/messages.log        → <rev>/<container>/messages.log.000001, as nobody writes there any more
 import { closeSync, existsSync, lstatSync, mkdirSync, renameSync, rmSync } from 'node:fs';
 import { basename, dirname, join } from 'node:path';
+import { reasonOf } from '../../shared/kernel/system-error.ts';
 import { nextNumber } from './bounded-file.ts';
 import type { WrittenPlace } from './carried-bytes.ts';
 import { scanFolder } from './folder-scan.ts';
@@ -46,7 +47,7 @@ export function moveFormer(root: string, say: (line: string) => void): void {
     try {
       move();
     } catch (error) {
-      say(`${what}: ${error instanceof Error ? error.message : String(error)}`);
+      say(`${what}: ${reasonOf(error)}`);
     }
   };
   for (const { path } of files)

@@ -1,5 +1,6 @@
 // Source: the kernel's own log, read from /dev/kmsg, which the supervisor opens for us.
 import { readFileSync, readSync } from 'node:fs';
+import { errorCode } from '../../shared/kernel/system-error.ts';
 import type { Level, LogMessage, LogSink, LogSource } from './log-flow.ts';
 
 export interface KernelLogOptions {
@@ -52,7 +53,7 @@ export function createKernelLog({ fd, after = -1, onRead }: KernelLogOptions): L
     try {
       return buffer.toString('utf8', 0, readSync(fd, buffer));
     } catch (error) {
-      const code = error instanceof Error && 'code' in error ? error.code : undefined;
+      const code = errorCode(error);
       if (code === 'EPIPE') return '';
       trouble = code === 'EAGAIN' ? '' : String(error);
       return undefined;

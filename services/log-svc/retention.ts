@@ -1,6 +1,7 @@
 // Keeps the log folder within its budget: rotated files are compressed, and the oldest go when it is too much.
 import { existsSync, statfsSync } from 'node:fs';
 import { join } from 'node:path';
+import { reasonOf } from '../../shared/kernel/system-error.ts';
 import type { HealthReason } from '../../shared/schema/health.ts';
 import { createCompression } from './compression.ts';
 import { removeFile, scanFolder, tidyCompressions } from './folder-scan.ts';
@@ -79,7 +80,7 @@ export function createRetention({ root, settings, workerPath, revision, rotate, 
       for (const path of failed.keys()) compression?.add(path);
       failure = '';
     } catch (error) {
-      failure = error instanceof Error ? error.message : String(error);
+      failure = reasonOf(error);
     }
   }
   for (const path of tidyCompressions(root, scanFolder(root))) compression?.add(path);

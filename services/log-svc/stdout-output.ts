@@ -1,4 +1,6 @@
 // Output: the supervisor's own stdout, which whoever started Berth reads, or does not, or has closed: never waited for, bounded, counted.
+import { KernelError } from '../../shared/kernel/libc.ts';
+import { errorCode } from '../../shared/kernel/system-error.ts';
 import type { HealthReason } from '../../shared/schema/health.ts';
 import type { LogMessage } from './log-flow.ts';
 import { platformLine } from './message-line.ts';
@@ -82,7 +84,5 @@ const OWN = { origin: { kind: 'service', name: 'log-svc' }, src: 'log', fields: 
 
 /** Node's errors have a `code`, those of shared/kernel an `errno`. */
 function codeOf(error: unknown): string {
-  if (error instanceof Error && 'code' in error && typeof error.code === 'string') return error.code;
-  if (error instanceof Error && 'errno' in error && typeof error.errno === 'string') return error.errno;
-  return String(error);
+  return error instanceof KernelError ? error.errno : errorCode(error) || String(error);
 }

@@ -1,6 +1,7 @@
 // What a disk is made of: a block device, an image, or zram, ready to be formatted or used.
 import { existsSync, promises, readFileSync, statSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
+import { errorCode, reasonOf } from '../../shared/kernel/system-error.ts';
 import type { Backing } from '../../shared/schema/storage.ts';
 import { isThere, makeImage } from './disk-files.ts';
 import type { DiskTools } from './disk-tools.ts';
@@ -72,7 +73,7 @@ function setAttribute(path: string, value: string): void {
   try {
     writeFileSync(path, value);
   } catch (error) {
-    throw new Error(`${path} does not take '${value}': ${error instanceof Error ? error.message : String(error)}`);
+    throw new Error(`${path} does not take '${value}': ${reasonOf(error)}`);
   }
 }
 
@@ -95,7 +96,7 @@ function isReset(device: string): boolean {
     writeFileSync(join(device, 'reset'), '1');
     return true;
   } catch (error) {
-    if (error instanceof Error && 'code' in error && error.code === 'EBUSY') return false;
+    if (errorCode(error) === 'EBUSY') return false;
     throw error;
   }
 }

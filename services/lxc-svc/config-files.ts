@@ -3,6 +3,7 @@
 // upper layer hide the modes of those below.
 import { chmodSync, chownSync, copyFileSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { basename, dirname, join } from 'node:path';
+import { errorCode } from '../../shared/kernel/system-error.ts';
 import { memberTexts } from '../../shared/revision/member-texts.ts';
 import { readStateDocument } from '../../shared/revision/state-document.ts';
 import { findInside, resolveInside } from './inside-path.ts';
@@ -39,7 +40,7 @@ function readIfPresent(path: string): string | undefined {
   try {
     return readFileSync(path, 'utf8');
   } catch (error) {
-    if (error instanceof Error && 'code' in error && error.code === 'ENOENT') return undefined;
+    if (errorCode(error) === 'ENOENT') return undefined;
     throw error;
   }
 }

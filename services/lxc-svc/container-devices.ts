@@ -6,6 +6,7 @@ import { isDeepStrictEqual } from 'node:util';
 import { type DeviceRule, nodesOf, readDeviceRule, type WantedNode } from '../../shared/devices/device-rule.ts';
 import { KernelError } from '../../shared/kernel/libc.ts';
 import { mount, unmount } from '../../shared/kernel/mount.ts';
+import { reasonOf } from '../../shared/kernel/system-error.ts';
 import type { Logger } from '../../shared/log/logger.ts';
 import { isThere, type MadeNode, type MakeNode, makeFirstNode, makeNode, removeNode } from './device-nodes.ts';
 import { type Device, type DeviceKey, deviceNumberOf, readDevice, readDevices } from './device-table.ts';
@@ -186,7 +187,7 @@ function attempt<T>(complaints: string[], act: () => T): T | undefined {
   try {
     return act();
   } catch (error) {
-    complaints.push(error instanceof Error ? error.message : String(error));
+    complaints.push(reasonOf(error));
     return undefined;
   }
 }

@@ -1,6 +1,7 @@
 // Opens a file of a container to read it, as the container's own root finds it, and refuses what must not be read.
 import { closeSync, constants, fstatSync, type Stats, statfsSync } from 'node:fs';
 import { openFromPlace, openPlaceInside } from '../../shared/kernel/open-inside.ts';
+import { reasonOf } from '../../shared/kernel/system-error.ts';
 
 export type OpenedFile =
   | { readonly kind: 'file'; readonly fd: number; readonly stats: Stats }
@@ -86,7 +87,7 @@ export function statInside(root: ContainerRoot, path: string): Stats | undefined
 }
 
 function refusedBy(error: unknown): { readonly kind: 'refused'; readonly reason: string } {
-  return { kind: 'refused', reason: error instanceof Error ? error.message : String(error) };
+  return { kind: 'refused', reason: reasonOf(error) };
 }
 
 /** What cannot be asked is as good as refused: whoever asks closes it. */

@@ -4,6 +4,7 @@ import { readFileSync, statSync } from 'node:fs';
 import { setTimeout as delay } from 'node:timers/promises';
 import { runLight } from '../../shared/exec/run-light.ts';
 import { withinNamespace } from '../../shared/kernel/network-namespace.ts';
+import { reasonOf } from '../../shared/kernel/system-error.ts';
 import type { Logger } from '../../shared/log/logger.ts';
 import { keyTooNew } from '../../shared/lxc-config/keys.ts';
 import { cgroupRemover, processesIn } from './cgroup-tree.ts';
@@ -163,7 +164,7 @@ export function createContainerRuns({ places, readerGid, log, exited }: RunConte
       return await found(container, calledMs);
     } catch (error) {
       await giveUp(container);
-      throw new StepFailure('lxc-start', error instanceof Error ? error.message : String(error));
+      throw new StepFailure('lxc-start', reasonOf(error));
     }
   };
 

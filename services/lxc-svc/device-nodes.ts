@@ -5,6 +5,7 @@ import { basename, dirname, join, relative } from 'node:path';
 import type { WantedNode } from '../../shared/devices/device-rule.ts';
 import { type DeviceNumber, isDevice, makeDeviceNode } from '../../shared/kernel/device-node.ts';
 import { KernelError } from '../../shared/kernel/libc.ts';
+import { errorCode } from '../../shared/kernel/system-error.ts';
 import { makingFolders, usingInside } from './inside-path.ts';
 import type { NodesRecord } from './record-store.ts';
 
@@ -93,7 +94,7 @@ function ifFree(make: () => void): boolean {
     make();
     return true;
   } catch (error) {
-    const code = error instanceof KernelError ? error.errno : error instanceof Error && 'code' in error && error.code;
+    const code = error instanceof KernelError ? error.errno : errorCode(error);
     if (code === 'EEXIST') return false;
     throw error;
   }
@@ -103,8 +104,7 @@ function existing<T>(look: () => T): T | undefined {
   try {
     return look();
   } catch (error) {
-    if (error instanceof Error && 'code' in error && (error.code === 'ENOENT' || error.code === 'ENOTDIR'))
-      return undefined;
+    if (['ENOENT', 'ENOTDIR'].includes(errorCode(error))) return undefined;
     throw error;
   }
 }

@@ -3,6 +3,7 @@
 import { existsSync, mkdirSync, readdirSync, rmdirSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { isDeepStrictEqual } from 'node:util';
+import { reasonOf } from '../../shared/kernel/system-error.ts';
 import type { Logger } from '../../shared/log/logger.ts';
 import type { Disk } from '../../shared/schema/storage.ts';
 import type { BackingPlaces } from './backing.ts';
@@ -122,7 +123,7 @@ export function createDisks({ places, tools, log }: DisksContext): Disks {
         try {
           if (await dropBacking({ kind: 'zram' }, zramRecord(places, name), tools)) log.info(`disk ${name} is closed`);
         } catch (error) {
-          log.warn(`disk ${name}: ${error instanceof Error ? error.message : String(error)}`);
+          log.warn(`disk ${name}: ${reasonOf(error)}`);
         }
       });
     }
@@ -140,7 +141,7 @@ export function createDisks({ places, tools, log }: DisksContext): Disks {
           if (await closeOne(disk)) log.info(`disk ${disk.name} is closed`);
           else log.warn(`disk ${disk.name} is in use still; it ends when a container is stopped after its last user`);
         } catch (error) {
-          failures.push(`disk ${disk.name}: ${error instanceof Error ? error.message : String(error)}`);
+          failures.push(`disk ${disk.name}: ${reasonOf(error)}`);
         }
       });
     }
@@ -161,7 +162,7 @@ export function createDisks({ places, tools, log }: DisksContext): Disks {
           try {
             await openOne(disk);
           } catch (error) {
-            const reason = error instanceof Error ? error.message : String(error);
+            const reason = reasonOf(error);
             if (disk.kind !== 'swap') throw new StepFailure(`disk ${disk.name}`, reason);
             missing.set(disk.name, disk);
             log.error(`disk ${disk.name}: there is no swap on it: ${reason}`);

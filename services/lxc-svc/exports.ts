@@ -2,6 +2,7 @@
 // configurations of others call /exports/<container>/<path>.
 import { lstatSync, mkdirSync, readdirSync, rmdirSync, statSync, unlinkSync } from 'node:fs';
 import { basename, dirname, join } from 'node:path';
+import { errorCode, reasonOf } from '../../shared/kernel/system-error.ts';
 import { LinkFound, makingFolders, makingMountPoint, usingInside, usingResolved } from './inside-path.ts';
 import { type Mount, mountsBelow } from './mount-table.ts';
 import { bindMount } from './root-mounts.ts';
@@ -37,10 +38,10 @@ export function mountExports(
     } catch (error) {
       if (error instanceof LinkFound) return [`/${path} is not exported: ${error.message}`];
       // Read-only: a folder of an image can be made no more than it is there.
-      if (error instanceof Error && 'code' in error && /^(?:ENOENT|ENOTDIR|EROFS)$/.test(String(error.code))) {
+      if (['ENOENT', 'ENOTDIR', 'EROFS'].includes(errorCode(error))) {
         return [`/${path} is not exported: it has no such file or folder when it is mounted`];
       }
-      throw new Error(`/${path}: ${error instanceof Error ? error.message : String(error)}`);
+      throw new Error(`/${path}: ${reasonOf(error)}`);
     }
   });
 }

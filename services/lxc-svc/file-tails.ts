@@ -3,6 +3,7 @@
 import { closeSync, readlinkSync } from 'node:fs';
 import { alignedTimeout } from '../../shared/ipc/aligned-interval.ts';
 import { openRoot } from '../../shared/kernel/open-inside.ts';
+import { reasonOf } from '../../shared/kernel/system-error.ts';
 import type { Logger } from '../../shared/log/logger.ts';
 import type { ContainerLogFile } from '../../shared/schema/logs.ts';
 import { type ContainerRoot, outsideRoot, seeInside } from './container-file.ts';
@@ -92,7 +93,7 @@ export function createFileTails({ places, readerGid, log, filesOf }: FileTailsOp
       action();
       if (its !== undefined) its.trouble = '';
     } catch (error) {
-      const trouble = error instanceof Error ? error.message : String(error);
+      const trouble = reasonOf(error);
       if (its?.trouble !== trouble) log.error(`${container}: its log files are not followed: ${trouble}`);
       if (its !== undefined) its.trouble = trouble;
     }

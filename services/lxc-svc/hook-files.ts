@@ -3,6 +3,7 @@ import { lstatSync, readdirSync, realpathSync, type Stats } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { settingsOf } from '../../shared/config/launched-settings.ts';
 import type { Settings } from '../../shared/config/settings.ts';
+import { errorCode } from '../../shared/kernel/system-error.ts';
 import { absolutePath } from '../../shared/schema/names.ts';
 import type { Launch } from '../../shared/service/launch.ts';
 
@@ -54,7 +55,7 @@ export function findHooks(folder: string | undefined): FoundHooks {
       else hooks.push({ name, path });
     }
   } catch (error) {
-    const isAbsent = error instanceof Error && 'code' in error && error.code === 'ENOENT' && hooks.length === 0;
+    const isAbsent = errorCode(error) === 'ENOENT' && hooks.length === 0;
     if (!isAbsent)
       return { hooks: [], refused: [{ name: '', reason: `cannot be read: ${String(error)}`, unsafe: true }] };
   }

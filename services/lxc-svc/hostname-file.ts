@@ -1,6 +1,7 @@
 // /etc/hostname of a container, equal to its UTS name: init systems set the name from this file when they start.
 import { closeSync, constants, lstatSync, openSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { errorCode, reasonOf } from '../../shared/kernel/system-error.ts';
 
 const { O_CREAT, O_DIRECTORY, O_NOFOLLOW, O_NONBLOCK, O_RDONLY, O_TRUNC, O_WRONLY } = constants;
 /** A host name has 64 characters; what is longer is not read. */
@@ -21,8 +22,8 @@ export function writeHostname(rootfs: string, hostname: string): string | undefi
     }
   } catch (error) {
     // An image without /etc has nobody who would read it there.
-    if (error instanceof Error && 'code' in error && error.code === 'ENOENT') return undefined;
-    return error instanceof Error ? error.message : String(error);
+    if (errorCode(error) === 'ENOENT') return undefined;
+    return reasonOf(error);
   }
 }
 

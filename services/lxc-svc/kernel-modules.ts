@@ -1,6 +1,7 @@
 // Kernel modules: loaded and unloaded by modprobe, listed by the kernel; and what the board says about itself.
 import { join } from 'node:path';
 import { CommandError, type CommandResult, runCommand } from '../../shared/exec/run-command.ts';
+import { reasonOf } from '../../shared/kernel/system-error.ts';
 import { textIfThere } from '../../shared/kernel/text-if-there.ts';
 import type { Board, KernelModule } from '../../shared/schema/drivers.ts';
 
@@ -96,7 +97,7 @@ function complaint({ exitCode, signal, stderr, stdout }: CommandResult): string 
 
 function failure(error: unknown): string {
   if (error instanceof CommandError && error.code === 'NOT_FOUND') return `${error.message}: install kmod or busybox`;
-  return error instanceof Error ? error.message : String(error);
+  return reasonOf(error);
 }
 
 function linesOf(path: string): readonly string[] {

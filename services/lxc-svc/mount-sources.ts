@@ -14,6 +14,7 @@ import {
   mount,
   unmount,
 } from '../../shared/kernel/mount.ts';
+import { errorCode, reasonOf } from '../../shared/kernel/system-error.ts';
 import { makingFolders, usingInside, usingResolved } from './inside-path.ts';
 import { bindMount } from './root-mounts.ts';
 
@@ -48,11 +49,10 @@ export function createSources(folder: string): BindSource {
       bindSource(source);
     } catch (error) {
       // Read-only: a folder that is missing in an image cannot be made.
-      const isMissing =
-        error instanceof Error && 'code' in error && /^(?:ENOENT|ENOTDIR|EROFS)$/.test(String(error.code));
+      const isMissing = ['ENOENT', 'ENOTDIR', 'EROFS'].includes(errorCode(error));
       // LXC then finds nothing in its place.
       if (isMissing && source.isOptional) return;
-      const reason = error instanceof Error ? error.message : String(error);
+      const reason = reasonOf(error);
       throw new Error(isMissing ? `${source.name} is not there` : `${source.name}: ${reason}`);
     }
   };

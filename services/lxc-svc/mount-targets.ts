@@ -3,6 +3,7 @@
 // LXC makes them only in a tmpfs of this start, where nobody can have put a link. In: the entries as LXC is given them, with what they name
 // in place. Out: those that LXC has something to mount for.
 import { statSync } from 'node:fs';
+import { reasonOf } from '../../shared/kernel/system-error.ts';
 import { hasAutodev } from '../../shared/lxc-config/autodev.ts';
 import { fieldsOf, withFields } from '../../shared/lxc-config/mount-entries.ts';
 import { type ConfigLine, placeOf } from './config-draft.ts';
@@ -63,7 +64,7 @@ function prepared(start: Start, entry: ConfigLine): ConfigLine[] {
     return [{ ...entry, value: withFields(entry.value, { ...changed, target: target.join('/') || '.', options }) }];
   } catch (error) {
     if (written.options.has('optional')) return [];
-    const reason = error instanceof Error ? error.message : String(error);
+    const reason = reasonOf(error);
     throw new Error(`${placeOf(entry)} /${written.target} is no place to mount something: ${reason}`);
   }
 }

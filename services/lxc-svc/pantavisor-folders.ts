@@ -2,6 +2,7 @@
 // have fewer privileges than this service, so nothing that they put there is followed.
 import { closeSync, constants, existsSync, fchownSync, mkdirSync, openSync, readlinkSync } from 'node:fs';
 import { join } from 'node:path';
+import { errorCode } from '../../shared/kernel/system-error.ts';
 import type { PantavisorSources, SourceFolder } from './pantavisor-mounts.ts';
 import { failingStep } from './step-failure.ts';
 
@@ -27,7 +28,7 @@ function maker(uid: number | undefined): BeforeOpening {
     try {
       mkdirSync(path, { mode: 0o755 });
     } catch (error) {
-      if (error instanceof Error && 'code' in error && error.code === 'EEXIST') return;
+      if (errorCode(error) === 'EEXIST') return;
       throw error;
     }
     const made = openFolder(path);

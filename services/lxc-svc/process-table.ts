@@ -1,5 +1,6 @@
 // What /proc tells about processes: whether one lives, since when, whose child it is.
 import { readdirSync, readFileSync, readlinkSync } from 'node:fs';
+import { errorCode } from '../../shared/kernel/system-error.ts';
 
 /** USER_HZ is 100 on every architecture that Linux has kept (asm-generic/param.h). */
 const MS_PER_TICK = 10;
@@ -109,6 +110,6 @@ export function kill(pid: number, signal = 9): void {
   try {
     process.kill(pid, signal);
   } catch (error) {
-    if (!(error instanceof Error && 'code' in error && error.code === 'ESRCH')) throw error;
+    if (errorCode(error) !== 'ESRCH') throw error;
   }
 }

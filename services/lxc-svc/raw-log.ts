@@ -1,5 +1,6 @@
 // A raw log that lxc-svc itself writes for the log service: appended to, and renamed to `.1` at a size, when the next one, `.new`, is there.
 import { closeSync, fchmodSync, fchownSync, fstatSync, openSync, renameSync, statSync, writeSync } from 'node:fs';
+import { errorCode } from '../../shared/kernel/system-error.ts';
 
 /** Both generations of it lie in a tmpfs. */
 export const MAX_RAW_BYTES = 256 * 1024;
@@ -50,7 +51,7 @@ export function openRawLog(path: string, readerGid: number | undefined): RawWrit
       try {
         return writeSync(fd, bytes);
       } catch (error) {
-        if (error instanceof Error && 'code' in error && error.code === 'ENOSPC') return 0;
+        if (errorCode(error) === 'ENOSPC') return 0;
         throw error;
       }
     },

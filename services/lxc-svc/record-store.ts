@@ -11,6 +11,7 @@ import {
   writeFileSync,
 } from 'node:fs';
 import * as z from 'zod/mini';
+import { errorCode } from '../../shared/kernel/system-error.ts';
 import { deviceRules } from '../../shared/schema/device-rules.ts';
 import { exitStatus } from '../../shared/schema/exit.ts';
 import { containerLogFile } from '../../shared/schema/logs.ts';
@@ -110,7 +111,7 @@ export function removeRecord(path: string): void {
   try {
     unlinkSync(path);
   } catch (error) {
-    if (!(error instanceof Error && 'code' in error && error.code === 'ENOENT')) throw error;
+    if (errorCode(error) !== 'ENOENT') throw error;
   }
 }
 

@@ -2,6 +2,7 @@
 // link to one of the host by the time that its files are removed.
 import { constants, promises } from 'node:fs';
 import { join } from 'node:path';
+import { errorCode } from '../../shared/kernel/system-error.ts';
 
 const { O_DIRECTORY, O_NOFOLLOW, O_RDONLY } = constants;
 /** Each folder on the way down is an open descriptor. */
@@ -24,7 +25,7 @@ export async function removeTree(path: string): Promise<void> {
   // No more than one: there may be as many as files.
   let first: unknown;
   const failed = (error: unknown): void => {
-    if (!isGone(error)) first ??= error;
+    if (errorCode(error) !== 'ENOENT') first ??= error;
   };
   try {
     if (!(await promises.lstat(path)).isDirectory()) return await promises.unlink(path);
@@ -68,8 +69,4 @@ async function removeFolder(path: Buffer, depth: number, removal: Removal): Prom
   if (depth > MAX_DEPTH) return removal.lift(path);
   await emptyFolder(path, depth, removal);
   await promises.rmdir(path);
-}
-
-function isGone(error: unknown): boolean {
-  return error instanceof Error && 'code' in error && error.code === 'ENOENT';
 }

@@ -2,6 +2,7 @@
 // started yet may have left links there when it ran before.
 import { readFileSync, statSync } from 'node:fs';
 import { join } from 'node:path';
+import { errorCode } from '../../shared/kernel/system-error.ts';
 import { readStateDocument } from '../../shared/revision/state-document.ts';
 import { writtenSources } from './host-sources.ts';
 import { readOwnConfig } from './own-config.ts';
@@ -50,7 +51,7 @@ function readSources(places: Places, revision: string): ReadSources {
       read();
     } catch (error) {
       // Who mounts nothing has no configuration.
-      if (!(error instanceof Error && 'code' in error && error.code === 'ENOENT')) isWhole = false;
+      if (errorCode(error) !== 'ENOENT') isWhole = false;
     }
   };
   const readContainer = (container: string, config: string): void => {

@@ -1,6 +1,7 @@
 // Puts the parts of lxc-svc together and goes on where an earlier service stopped.
 import { setTimeout as delay } from 'node:timers/promises';
 import type { Channel } from '../../shared/ipc/contract.ts';
+import { reasonOf } from '../../shared/kernel/system-error.ts';
 import { createLogger, type Logger } from '../../shared/log/logger.ts';
 import type { LxcEntry } from '../../shared/lxc-config/parse.ts';
 import { supervisorContract } from '../supervisor/contract.ts';
@@ -205,7 +206,7 @@ export function startLxcService(options: LxcServiceOptions): () => void {
         await runs.adopt(container);
         return;
       } catch (error) {
-        const why = String(error instanceof Error ? error.message : error);
+        const why = reasonOf(error);
         if (why !== said) log.error(`${container} is not watched yet: ${why}`);
         said = why;
         await delay(ADOPT_AGAIN_MS, undefined, { ref: false });

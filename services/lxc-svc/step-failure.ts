@@ -1,4 +1,5 @@
 // A step of a mount, start, stop or unmount that did not work: which one, and why.
+import { reasonOf } from '../../shared/kernel/system-error.ts';
 
 /** `reason` is for people. */
 export class StepFailure extends Error {
@@ -17,7 +18,7 @@ export function failingStep<T>(step: string, act: () => T): T {
     return act();
   } catch (error) {
     if (error instanceof StepFailure) throw error;
-    throw new StepFailure(step, error instanceof Error ? error.message : String(error));
+    throw new StepFailure(step, reasonOf(error));
   }
 }
 

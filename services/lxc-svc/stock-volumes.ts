@@ -7,6 +7,7 @@
 import { lstatSync, readdirSync, readlinkSync, renameSync, rmdirSync, symlinkSync } from 'node:fs';
 import { basename, dirname, join, relative } from 'node:path';
 import { statIfThere } from '../../shared/kernel/stat-if-there.ts';
+import { errorCode } from '../../shared/kernel/system-error.ts';
 import { LinkFound, makingFolders, partsOf, usingInside } from './inside-path.ts';
 
 export interface VolumePlaces {
@@ -65,13 +66,9 @@ function inParent<T>(root: string, path: string, use: (place: string) => T): T |
   try {
     return usingInside(root, dirname(path), (parent) => use(`${parent}/${basename(path)}`));
   } catch (error) {
-    if (isOneOf(error, ['ENOENT', 'ENOTDIR'])) return undefined;
+    if (['ENOENT', 'ENOTDIR'].includes(errorCode(error))) return undefined;
     throw error;
   }
-}
-
-function isOneOf(error: unknown, codes: readonly string[]): boolean {
-  return error instanceof Error && 'code' in error && typeof error.code === 'string' && codes.includes(error.code);
 }
 
 function isFolder(root: string, path: string): boolean {
@@ -109,7 +106,7 @@ function isLink(place: string): boolean {
   try {
     return lstatSync(place).isSymbolicLink();
   } catch (error) {
-    if (isOneOf(error, ['ENOENT', 'ENOTDIR'])) return false;
+    if (['ENOENT', 'ENOTDIR'].includes(errorCode(error))) return false;
     throw error;
   }
 }
@@ -124,7 +121,7 @@ function isReached(path: string): boolean {
   try {
     return statIfThere(path) !== undefined;
   } catch (error) {
-    if (isOneOf(error, ['ENOTDIR', 'ELOOP'])) return false;
+    if (['ENOTDIR', 'ELOOP'].includes(errorCode(error))) return false;
     throw error;
   }
 }

@@ -2,6 +2,7 @@
 // namespaces, written beside and renamed. Of this boot only: after a reboot state-svc says everything anew.
 import { readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import * as z from 'zod/mini';
+import { errorCode, reasonOf } from '../../shared/kernel/system-error.ts';
 import { containerName } from '../../shared/schema/names.ts';
 import { bridgePool, type Lease, lease, type Pool } from '../../shared/schema/network.ts';
 import { attempt } from './net-failure.ts';
@@ -72,14 +73,14 @@ function read(path: string, boot: string, onDamage: (reason: string) => void) {
   try {
     text = readFileSync(path, 'utf8');
   } catch (error) {
-    if (error instanceof Error && 'code' in error && error.code === 'ENOENT') return undefined;
+    if (errorCode(error) === 'ENOENT') return undefined;
     throw error;
   }
   try {
     const found = document.parse(JSON.parse(text));
     return found.boot === boot ? found : undefined;
   } catch (error) {
-    onDamage(`${path} is damaged and not used: ${error instanceof Error ? error.message : String(error)}`);
+    onDamage(`${path} is damaged and not used: ${reasonOf(error)}`);
     return undefined;
   }
 }

@@ -3,6 +3,7 @@
 import { closeSync, openSync } from 'node:fs';
 import { EPOLLIN, EPOLLPRI, openPoller, type Watched } from '../../shared/kernel/epoll.ts';
 import { bind, KernelError, recv, setsockopt, socket } from '../../shared/kernel/libc.ts';
+import { reasonOf } from '../../shared/kernel/system-error.ts';
 import { legacyTablesState } from './legacy-tables.ts';
 import { isAllFrom } from './netlink-message.ts';
 import { OWN_NETLINK_PORT } from './nft-elements.ts';
@@ -76,7 +77,7 @@ export function watchKernel(settle: () => Promise<void>): KernelWatch {
     try {
       return [{ area, ...OPENERS[area]() }];
     } catch (error) {
-      deaf.push({ area, reason: error instanceof Error ? error.message : String(error) });
+      deaf.push({ area, reason: reasonOf(error) });
       return [];
     }
   });

@@ -5,6 +5,7 @@
 // namespace that the other end is in. A macvlan has no host side: its name, alias, MAC and parent inside must all be right, and in one
 // namespace only.
 import { closeSync, openSync, readdirSync } from 'node:fs';
+import { errorCode, reasonOf } from '../../shared/kernel/system-error.ts';
 import type { Lease } from '../../shared/schema/network.ts';
 import { type HostView, linksWithin } from './host-links.ts';
 import { isPair } from './interface-plan.ts';
@@ -92,8 +93,8 @@ function openOf(container: string, number: number, pid: number, host: NetlinkSoc
   try {
     fd = openSync(`/proc/${pid}/ns/net`, 'r');
   } catch (error) {
-    if (error instanceof Error && 'code' in error && ['ENOENT', 'ESRCH'].includes(String(error.code))) return undefined;
-    throw new NetFailure(stepOf({ container }), error instanceof Error ? error.message : String(error));
+    if (['ENOENT', 'ESRCH'].includes(errorCode(error))) return undefined;
+    throw new NetFailure(stepOf({ container }), reasonOf(error));
   }
   const answer = host.get(stepOf({ container }), getNumberByFd(fd));
   if (answer !== undefined && decodeNumber(answer) === number) return fd;

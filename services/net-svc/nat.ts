@@ -1,6 +1,7 @@
 // Which back end does NAT for which pools: the first that works. A note beside the namespaces says which one may hold rules
 // of ours, so that without pools no program is run at all and a switch of back ends leaves nothing of the other.
 import { readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { errorCode } from '../../shared/kernel/system-error.ts';
 import type { NatBackend, NatBackendName } from './nat-command.ts';
 import type { NatRule } from './nat-rules.ts';
 
@@ -54,7 +55,7 @@ function readNote(path: string): string[] {
   try {
     return readFileSync(path, 'utf8').split('\n').filter(Boolean);
   } catch (error) {
-    if (error instanceof Error && 'code' in error && error.code === 'ENOENT') return [];
+    if (errorCode(error) === 'ENOENT') return [];
     throw error;
   }
 }

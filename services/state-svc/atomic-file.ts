@@ -3,6 +3,7 @@
 import { constants, mkdirSync, readFileSync } from 'node:fs';
 import { type FileHandle, mkdir, open, rename, unlink } from 'node:fs/promises';
 import { dirname } from 'node:path';
+import { errorCode } from '../../shared/kernel/system-error.ts';
 
 /** Every write(2) is one and an fsync(2) (open(2)). */
 const WRITE_SYNCED = constants.O_WRONLY | constants.O_CREAT | constants.O_TRUNC | constants.O_SYNC;
@@ -89,14 +90,4 @@ export async function makeFolders(path: string): Promise<void> {
     if (errorCode(error) !== 'ENOENT') throw error;
     mkdirSync(path, { recursive: true });
   }
-}
-
-/** There is no room for it, or none for this user. */
-export function isFull(error: unknown): boolean {
-  return errorCode(error) === 'ENOSPC' || errorCode(error) === 'EDQUOT';
-}
-
-/** The errno name of a system error, `''` for any other. */
-export function errorCode(error: unknown): string {
-  return error instanceof Error && 'code' in error && typeof error.code === 'string' ? error.code : '';
 }

@@ -1,4 +1,5 @@
 // Which revision runs, as it stands: one event after the other, each on disk before anybody acts on it.
+import { reasonOf } from '../../shared/kernel/system-error.ts';
 import type { Logger } from '../../shared/log/logger.ts';
 import { type BootEvent, type BootState, type BootStep, bootStep } from './boot-state.ts';
 import type { BootStore } from './boot-store.ts';
@@ -30,7 +31,7 @@ export function createBootLog(store: BootStore, initial: BootState, log: Logger)
       await store.save(state);
       unwritten = undefined;
     } catch (error) {
-      unwritten = error instanceof Error ? error.message : String(error);
+      unwritten = reasonOf(error);
       throw error;
     }
   };

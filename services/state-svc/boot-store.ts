@@ -3,10 +3,11 @@
 // Absent: what Pantavisor left (shared/revision/stock-boot.ts), or revision 0. Either is doubtful where that does not agree with itself, or
 // says nothing, and another one has been found good.
 import { join } from 'node:path';
+import { errorCode, reasonOf } from '../../shared/kernel/system-error.ts';
 import type { Logger } from '../../shared/log/logger.ts';
 import { CURRENT, CURRENT_BESIDE, currentFile } from '../../shared/revision/current-file.ts';
 import { linkedRevision, stockBoot, stockRevisions } from '../../shared/revision/stock-boot.ts';
-import { errorCode, readIfPresent, writeAtomically } from './atomic-file.ts';
+import { readIfPresent, writeAtomically } from './atomic-file.ts';
 import { type BootState, bootState, MAX_NAMED } from './boot-state.ts';
 import type { Read } from './revision-store.ts';
 import { awaitsReboot } from './step-progress.ts';
@@ -59,7 +60,7 @@ export function openBootStore(storage: string, steps: Steps, log: Logger): BootS
         const found = JSON.stringify(value)?.slice(0, 100);
         return refused('CURRENT_INVALID', `holds ${found}, expected {"revision":"<name>"}`);
       } catch (error) {
-        return refused('NOT_JSON', `cannot be read as JSON: ${error instanceof Error ? error.message : String(error)}`);
+        return refused('NOT_JSON', `cannot be read as JSON: ${reasonOf(error)}`);
       }
     },
     save(state) {

@@ -6,8 +6,8 @@ import { availableParallelism } from 'node:os';
 import process from 'node:process';
 import { loadLater } from '../../shared/boot/load-later.ts';
 import { createThreads } from '../../shared/exec/threads.ts';
+import { errorCode } from '../../shared/kernel/system-error.ts';
 import type { Logger } from '../../shared/log/logger.ts';
-import { errorCode } from './atomic-file.ts';
 import type { FileChecksum } from './checksum-worker.ts';
 
 type Hasher = typeof createHash;

@@ -4,6 +4,7 @@
 // Earlier builds take a key that they do not know for damage, and forget every intent: what is new goes into a file that they do not read.
 import { dirname, join } from 'node:path';
 import * as z from 'zod/mini';
+import { reasonOf } from '../../shared/kernel/system-error.ts';
 import type { Logger } from '../../shared/log/logger.ts';
 import { containerName } from '../../shared/schema/names.ts';
 import { readIfPresent, writeAtomically } from './atomic-file.ts';
@@ -83,7 +84,7 @@ export async function openIntents(path: string, log: Logger, retryMs = RETRY_MS)
     });
     // A failed write is its callers' to tell; the one after it must be tried all the same.
     writing = next.catch((error: unknown) => {
-      unwritten = error instanceof Error ? error.message : String(error);
+      unwritten = reasonOf(error);
       retry = setTimeout(() => void write().catch(() => undefined), retryMs);
       retry.unref();
     });

@@ -5,9 +5,10 @@ import { chmodSync, closeSync, fstatSync, mkdirSync, openSync, readdirSync, read
 import { unlink } from 'node:fs/promises';
 import { join } from 'node:path';
 import { TextDecoder } from 'node:util';
+import { errorCode, isFull, reasonOf } from '../../shared/kernel/system-error.ts';
 import type { Logger } from '../../shared/log/logger.ts';
 import { keyProblem, valueProblem } from '../../shared/schema/metadata.ts';
-import { errorCode, syncPath, writeAtomically } from './atomic-file.ts';
+import { syncPath, writeAtomically } from './atomic-file.ts';
 import { type Entries, type LimitReached, limitReached } from './metadata-limits.ts';
 
 export type WriteFailed = { readonly code: 'WRITE_FAILED'; readonly full: boolean; readonly reason: string };
@@ -73,9 +74,7 @@ export function openMetadataStore(folder: string, log: Logger, changed: (key: st
 }
 
 function writeFailed(error: unknown): WriteFailed {
-  const code = errorCode(error);
-  const reason = error instanceof Error ? error.message : String(error);
-  return { code: 'WRITE_FAILED', full: code === 'ENOSPC' || code === 'EDQUOT', reason };
+  return { code: 'WRITE_FAILED', full: isFull(error), reason: reasonOf(error) };
 }
 
 function load(folder: string, log: Logger): Map<string, string> {
@@ -91,7 +90,7 @@ function load(folder: string, log: Logger): Map<string, string> {
       if (limit !== undefined) throw new Error(`more than ${limit.limit} ${limit.what}`);
       entries.set(key, value);
     } catch (error) {
-      log.warn(`metadata ${join(folder, key)} is left out: ${error instanceof Error ? error.message : String(error)}`);
+      log.warn(`metadata ${join(folder, key)} is left out: ${reasonOf(error)}`);
     }
   }
   return entries;

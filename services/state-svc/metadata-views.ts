@@ -6,10 +6,10 @@
 //   <rundir>/meta/.new                      a file that is being written
 import { chmodSync, mkdirSync, readdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { errorCode, reasonOf } from '../../shared/kernel/system-error.ts';
 import type { Logger } from '../../shared/log/logger.ts';
 import type { HealthReason } from '../../shared/schema/health.ts';
 import { METADATA_KINDS, type MetadataKind } from '../../shared/schema/metadata.ts';
-import { errorCode } from './atomic-file.ts';
 import type { Clock } from './clock.ts';
 import type { Metadata } from './metadata.ts';
 import type { ReadonlyEntries } from './metadata-limits.ts';
@@ -84,7 +84,7 @@ export function openMetadataViews({ folder, metadata, intervalMs, clock, log }: 
       try {
         fill(path, viewOf(entries, viewer, names), viewOf(untold, viewer, names));
       } catch (error) {
-        troubles.set(kind, error instanceof Error ? error.message : String(error));
+        troubles.set(kind, reasonOf(error));
       }
     }
     const trouble = troubles.get(kind);

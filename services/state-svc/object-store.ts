@@ -3,9 +3,10 @@
 //   <storage>/objects/incoming/<id>     an upload under way, see uploads.ts
 import { chmod, link, readdir, rename, stat, unlink, utimes } from 'node:fs/promises';
 import { join } from 'node:path';
+import { errorCode } from '../../shared/kernel/system-error.ts';
 import { sha256 } from '../../shared/schema/names.ts';
 import type { ObjectRow } from '../../shared/schema/steps.ts';
-import { errorCode, syncPath } from './atomic-file.ts';
+import { syncPath } from './atomic-file.ts';
 
 export interface StoredObject extends ObjectRow {
   /** Names that its content has on this file system, 1 when no revision has it. */

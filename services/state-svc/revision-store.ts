@@ -6,10 +6,11 @@ import { lstatSync, type Stats } from 'node:fs';
 import { link, readFile, rename, rm } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import * as z from 'zod/mini';
+import { errorCode, isFull, reasonOf } from '../../shared/kernel/system-error.ts';
 import { readConfigObject } from '../../shared/revision/config-object.ts';
 import type { Problem } from '../../shared/revision/revision.ts';
 import { sha256 } from '../../shared/schema/names.ts';
-import { errorCode, isFull, makeFolders } from './atomic-file.ts';
+import { makeFolders } from './atomic-file.ts';
 import type { Checksums } from './checksum-pool.ts';
 import type { KnownChecksums } from './known-checksums.ts';
 import { createSeenObjects } from './seen-objects.ts';
@@ -180,11 +181,7 @@ async function readJson(path: string): Promise<Read<unknown>> {
     return { ok: true, value: JSON.parse(await readFile(path, 'utf8')) };
   } catch (error) {
     if (errorCode(error) === 'ENOENT') return { ok: true, value: undefined };
-    return refused(
-      path,
-      'NOT_JSON',
-      `cannot be read as JSON: ${error instanceof Error ? error.message : String(error)}`,
-    );
+    return refused(path, 'NOT_JSON', `cannot be read as JSON: ${reasonOf(error)}`);
   }
 }
 

@@ -1,9 +1,9 @@
 // Where revisions come in: an uploaded state is checked whole, as `berth check` does it, and becomes a revision or nothing at all.
 import type { Refusal } from '../../shared/ipc/contract.ts';
+import { isFull, reasonOf } from '../../shared/kernel/system-error.ts';
 import type { Problem, Revision } from '../../shared/revision/revision.ts';
 import { parseState } from '../../shared/revision/validate.ts';
 import { REVISION_NAME_RULE, revisionName } from '../../shared/schema/names.ts';
-import { isFull } from './atomic-file.ts';
 import type { stateContract } from './contract.ts';
 import type { ObjectStore } from './object-store.ts';
 import { objectsOf, type RevisionStore } from './revision-store.ts';
@@ -106,7 +106,7 @@ async function checkState(store: RevisionStore, text: string): Promise<Revision 
   try {
     document = JSON.parse(text);
   } catch (error) {
-    return invalid([{ path: '', code: 'NOT_JSON', message: error instanceof Error ? error.message : String(error) }]);
+    return invalid([{ path: '', code: 'NOT_JSON', message: reasonOf(error) }]);
   }
   const parsed = parseState(document, (_path, digest) => store.readObject(digest));
   const unsigned = await store.verifySignatures(document, 'new');

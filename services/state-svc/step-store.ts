@@ -7,11 +7,12 @@
 import { lstatSync, readdirSync, renameSync, statSync } from 'node:fs';
 import { link, lstat, readdir, rename, rm, writeFile } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
+import { errorCode } from '../../shared/kernel/system-error.ts';
 import type { Logger } from '../../shared/log/logger.ts';
 import { revisionName } from '../../shared/schema/names.ts';
 import { MAX_COMMITMSG_BYTES, type StepProgress, type StepRow } from '../../shared/schema/steps.ts';
 import { isoTime } from '../../shared/time/iso-time.ts';
-import { errorCode, makeFolders, readIfPresent, syncPath, writeAtomically } from './atomic-file.ts';
+import { makeFolders, readIfPresent, syncPath, writeAtomically } from './atomic-file.ts';
 import { parseProgress, progressAt, withoutLogs } from './step-progress.ts';
 import { shortageOf } from './step-shortage.ts';
 

@@ -4,9 +4,9 @@
 // The name is PV_SECUREBOOT_TRUSTSTORE's; when that is an absolute path, it is the file or folder itself.
 import { readdir, readFile, stat } from 'node:fs/promises';
 import { join } from 'node:path';
+import { errorCode } from '../../shared/kernel/system-error.ts';
 import type { Pem } from '../../shared/revision/trust-files.ts';
 import type { TrustPlaces } from '../../shared/service/trust-places.ts';
-import { errorCode } from './atomic-file.ts';
 
 export interface TrustStore {
   /** Of the keys and certificates that are there now: who is no longer trusted need not wait for a restart. */

@@ -1,5 +1,5 @@
 // The way of one revision that was asked for: checked, written down, and put in the place of what runs, or refused with nothing touched.
-import { isFull } from './atomic-file.ts';
+import { isFull } from '../../shared/kernel/system-error.ts';
 import type { FailedStage } from './step-progress.ts';
 import type { Transition } from './transition.ts';
 import type { UpdateBooks, UpdateContext } from './update-books.ts';

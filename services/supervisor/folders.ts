@@ -3,6 +3,7 @@ import { chmodSync, chownSync, lchownSync, lstatSync, readdirSync, statSync } fr
 import { dirname, join } from 'node:path';
 import type { Contract } from '../../shared/ipc/contract.ts';
 import { makeFolders } from '../../shared/kernel/make-folders.ts';
+import { errorCode, reasonOf } from '../../shared/kernel/system-error.ts';
 import { resolveUid } from '../../shared/service/users.ts';
 import { expandPath, type Places } from './spawn-arguments.ts';
 
@@ -47,7 +48,7 @@ function giveTree(path: string, uid: number, others: ReadonlySet<string>): void 
 
 /** Whether a file system refuses to give what is on it: it has no owners, or is read-only. */
 function isNobodys(error: unknown): boolean {
-  return error instanceof Error && 'code' in error && (error.code === 'EPERM' || error.code === 'EROFS');
+  return ['EPERM', 'EROFS'].includes(errorCode(error));
 }
 
 const READ_BY_OTHERS = 0o005;
@@ -113,7 +114,7 @@ export function prepareFolders(
         shareFolder(each.path, uid, resolveUid(each.with));
       }
     } catch (error) {
-      const reason = error instanceof Error ? error.message : String(error);
+      const reason = reasonOf(error);
       throw new Error(
         `${folder} cannot be prepared (${reason}): Berth must be able to write there; ` +
           `remount it or make room, or name another folder with ${option}`,

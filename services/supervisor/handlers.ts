@@ -1,5 +1,6 @@
 // What services may ask of the supervisor.
 import { fail, type Handlers, ok } from '../../shared/ipc/contract.ts';
+import { reasonOf } from '../../shared/kernel/system-error.ts';
 import type { HealthReason } from '../../shared/schema/health.ts';
 import { isoTime } from '../../shared/time/iso-time.ts';
 import type { ContainerSockets } from './container-sockets.ts';
@@ -42,7 +43,7 @@ export function createHandlers(tree: Tree): Handlers<typeof supervisorContract> 
         tree.sockets.open(container);
         return ok({ folder: tree.sockets.folderOf(container) });
       } catch (error) {
-        return fail({ code: 'SOCKET_FAILED', reason: error instanceof Error ? error.message : String(error) });
+        return fail({ code: 'SOCKET_FAILED', reason: reasonOf(error) });
       }
     },
     closeSockets: ({ container }) => {

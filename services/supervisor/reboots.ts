@@ -1,4 +1,5 @@
 // Reboots that services ask for: counted, bounded, told to whoever runs the supervisor.
+import { reasonOf } from '../../shared/kernel/system-error.ts';
 import type { Logger } from '../../shared/log/logger.ts';
 import type { HealthReason } from '../../shared/schema/health.ts';
 import { decideReboot, MAX_REBOOTS, type RebootCause, windowOf } from './reboot-policy.ts';
@@ -52,10 +53,7 @@ export function createReboots(path: string, log: Logger, elapsedMs = (): number 
       writeReboots(path, past);
       return true;
     } catch (error) {
-      return refuse(
-        cause,
-        `a reboot for it cannot be counted: ${error instanceof Error ? error.message : String(error)}`,
-      );
+      return refuse(cause, `a reboot for it cannot be counted: ${reasonOf(error)}`);
     }
   };
 

@@ -2,6 +2,7 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import type { Channel } from '../../shared/ipc/contract.ts';
 import { Fault } from '../../shared/ipc/fault.ts';
+import { reasonOf } from '../../shared/kernel/system-error.ts';
 import { stateContract } from '../state-svc/contract.ts';
 import type { SupervisedService } from './supervised-service.ts';
 
@@ -36,7 +37,7 @@ export async function stopContainers(
         if (error.code === 'TIMEOUT') say('still stopping containers');
         continue;
       }
-      return refused(error instanceof Error ? error.message : String(error));
+      return refused(reasonOf(error));
     }
   }
 }

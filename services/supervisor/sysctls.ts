@@ -3,6 +3,7 @@ import { closeSync, constants, openSync, writeSync } from 'node:fs';
 import { join } from 'node:path';
 import { parseSysctlName, type SysctlName, type WrittenSysctl } from '../../shared/config/sysctls.ts';
 import { statIfThere } from '../../shared/kernel/stat-if-there.ts';
+import { reasonOf } from '../../shared/kernel/system-error.ts';
 
 /** In their order: of two for one parameter the last holds. */
 export function writeSysctls(
@@ -16,7 +17,7 @@ export function writeSysctls(
     try {
       writeNow(join(root, pathOf(root, parsed)), value);
     } catch (error) {
-      const reason = error instanceof Error ? error.message : String(error);
+      const reason = reasonOf(error);
       warn(`${name} cannot be set to '${value.slice(0, 100)}': ${reason}`);
     }
   }

@@ -8,6 +8,7 @@ import { dirname, join } from 'node:path';
 import { KernelError } from '../../shared/kernel/libc.ts';
 import { tryLock } from '../../shared/kernel/lock.ts';
 import { makeFolders } from '../../shared/kernel/make-folders.ts';
+import { errorCode, reasonOf } from '../../shared/kernel/system-error.ts';
 import { hasMountsBelow, leftRunning, noteRundir } from './rundir-note.ts';
 import type { Places } from './spawn-arguments.ts';
 
@@ -70,7 +71,7 @@ function note(storage: string, rundir: string): void {
     noteRundir(storage, rundir);
   } catch (error) {
     // Better a storage of which nobody knows where its containers are than none.
-    if (!UNWRITABLE.has(codeOf(error))) throw error;
+    if (!UNWRITABLE.has(errorCode(error))) throw error;
   }
 }
 
@@ -94,7 +95,7 @@ export async function lockStorage(storage: string, patienceMs: number): Promise<
       return made;
     } catch (error) {
       // Better a storage that others can keep from starting than two trees on one.
-      if (UNWRITABLE.has(codeOf(error))) return folder;
+      if (UNWRITABLE.has(errorCode(error))) return folder;
       closeSync(folder);
       throw error;
     }
@@ -107,8 +108,8 @@ function openLock(path: string): number | undefined {
     // To be written, as NFS locks nothing else exclusively.
     return openSync(path, constants.O_RDWR | constants.O_NOFOLLOW);
   } catch (error) {
-    if (codeOf(error) === 'ENOENT') return undefined;
-    if (codeOf(error) === 'EROFS') return openSync(path, constants.O_RDONLY | constants.O_NOFOLLOW);
+    if (errorCode(error) === 'ENOENT') return undefined;
+    if (errorCode(error) === 'EROFS') return openSync(path, constants.O_RDONLY | constants.O_NOFOLLOW);
     throw error;
   }
 }
@@ -131,13 +132,10 @@ async function telling<T>(path: string, take: () => Promise<T>): Promise<T> {
     return await take();
   } catch (error) {
     if (error instanceof InUse) throw error;
-    const reason = error instanceof Error ? error.message : String(error);
+    const reason = reasonOf(error);
     throw new Error(`${path} cannot be locked, so nobody knows whether another Berth runs there: ${reason}`);
   }
 }
-
-const codeOf = (error: unknown): string =>
-  error instanceof Error && 'code' in error && typeof error.code === 'string' ? error.code : '';
 
 /** False when somebody else had it until then: the descriptor is closed, as it is when this rejects. */
 async function isLocked(fd: number, untilMs: number): Promise<boolean> {

@@ -1,5 +1,6 @@
 // The hardware watchdog of the machine: opened, fed and closed as watchdog-plan.ts says, and tried again where it cannot be had.
 import type { Settings } from '../../shared/config/settings.ts';
+import { reasonOf } from '../../shared/kernel/system-error.ts';
 import { openWatchdog, type WatchdogDevice } from '../../shared/kernel/watchdog-device.ts';
 import type { Logger } from '../../shared/log/logger.ts';
 import type { HealthReason } from '../../shared/schema/health.ts';
@@ -54,7 +55,7 @@ export function createWatchdog({ settings, mode, log, vitals, countReset, nowMs 
   let mayReset = true;
 
   const lose = (error: unknown, what: string): void => {
-    const reason = error instanceof Error ? error.message : String(error);
+    const reason = reasonOf(error);
     const told = `${what} ${path} (${reason}): the machine is not guarded; is its driver loaded, does another program hold it?`;
     if (problem !== told) log.error(told);
     problem = told;

@@ -1,6 +1,7 @@
 // The rules by which a container gets its device nodes: lines of busybox's mdev.conf, `[-][NAME=regex;]…<what> <uid>:<gid> <mode>
 // [=path | >path | !] [command]`, where <what> is a regex of the device's name, `@<major>,<minor>[-<minor>]` or `$NAME=regex`. In: lines.
 // Out: which nodes they ask for of a device. Pure.
+import { reasonOf } from '../kernel/system-error.ts';
 import { type ExtendedRegex, parseExtendedRegex } from './extended-regex.ts';
 
 /** A device of the kernel. */
@@ -91,7 +92,7 @@ export function readDeviceRule(line: string): ReadRule {
       complaint: command === '' ? undefined : `has the command '${command}', which is not run; its nodes are made`,
     };
   } catch (error) {
-    return { rule: undefined, complaint: `${error instanceof Error ? error.message : String(error)}; it is left out` };
+    return { rule: undefined, complaint: `${reasonOf(error)}; it is left out` };
   }
 }
 

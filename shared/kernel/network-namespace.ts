@@ -3,6 +3,7 @@
 import { closeSync, openSync, statfsSync, statSync, unlinkSync } from 'node:fs';
 import process from 'node:process';
 import { bindMount, detachMount, KernelError, setns, unshare } from './libc.ts';
+import { errorCode } from './system-error.ts';
 
 /** linux/sched.h */
 const CLONE_NEWNET = 0x40000000;
@@ -85,7 +86,7 @@ function createFile(path: string): void {
   try {
     create();
   } catch (error) {
-    if (!isCode(error, 'EEXIST')) throw error;
+    if (errorCode(error) !== 'EEXIST') throw error;
     removeFile(path);
     create();
   }
@@ -96,10 +97,6 @@ function removeFile(path: string): void {
   try {
     unlinkSync(path);
   } catch (error) {
-    if (!isCode(error, 'ENOENT')) throw error;
+    if (errorCode(error) !== 'ENOENT') throw error;
   }
-}
-
-function isCode(error: unknown, code: string): boolean {
-  return error instanceof Error && 'code' in error && error.code === code;
 }

@@ -6,6 +6,7 @@
 // pv_rev is the last DONE revision, and absent before there is another one than 0; pv_try is one that the boot loader tries next, or tries now.
 import { readFileSync, readlinkSync, statSync } from 'node:fs';
 import { join } from 'node:path';
+import { errorCode } from '../kernel/system-error.ts';
 import { revisionName } from '../schema/names.ts';
 
 export interface StockBoot {
@@ -73,14 +74,14 @@ function hasState(storage: string, name: string | undefined): boolean {
 
 const nameOf = (value: string | undefined): string | undefined => revisionName.safeParse(value).data;
 
-const ABSENT = new Set<unknown>(['ENOENT', 'ENOTDIR', 'EINVAL']);
+const ABSENT = new Set(['ENOENT', 'ENOTDIR', 'EINVAL']);
 
 /** Undefined where it is not there, or is no link. */
 function unlessAbsent<T>(read: () => T): T | undefined {
   try {
     return read();
   } catch (error) {
-    if (error instanceof Error && 'code' in error && ABSENT.has(error.code)) return undefined;
+    if (ABSENT.has(errorCode(error))) return undefined;
     throw error;
   }
 }

@@ -10,6 +10,7 @@ import { Worker } from 'node:worker_threads';
 import { ALL_CONTRACTS, SERVICE_CONTRACTS } from '../../services/supervisor/contracts.ts';
 import type { Channel, Contract, Handlers } from '../../shared/ipc/contract.ts';
 import { Fault } from '../../shared/ipc/fault.ts';
+import { errorCode } from '../../shared/kernel/system-error.ts';
 import { LAUNCH_VARIABLE, launch } from '../../shared/service/launch.ts';
 import { runService } from '../../shared/service/run-service.ts';
 import { KNOWN_CONTAINER, OUTSIDE, REPORT_SOCKET, SUPERVISOR_LOG_SOCKET } from './taken-over.ts';
@@ -71,7 +72,7 @@ async function reach(to: NetConnectOpts): Promise<void> {
     await once(socket, 'connect');
   } catch (error) {
     // Whoever may not is told so before (unix(7)); nobody listens for a container now.
-    if (!(error instanceof Error && 'code' in error && error.code === 'ECONNREFUSED')) throw error;
+    if (errorCode(error) !== 'ECONNREFUSED') throw error;
   } finally {
     socket.destroy();
   }

@@ -32,6 +32,7 @@ import { createChannel } from '../../shared/ipc/channel.ts';
 import { type Channel, type Handlers, ok } from '../../shared/ipc/contract.ts';
 import { memoryPorts } from '../../shared/ipc/memory-port.ts';
 import { socketPort } from '../../shared/ipc/socket-port.ts';
+import { errorCode } from '../../shared/kernel/system-error.ts';
 import { pipe2NonBlocking } from '../../shared/kernel/unix-sockets.ts';
 import { silentLogger } from '../../shared/log/logger.ts';
 import { BROKER_FD, type Launch } from '../../shared/service/launch.ts';
@@ -98,7 +99,7 @@ export function readGenerations(path: string): string {
       });
       return [...older, existsSync(path) ? readFileSync(path, 'utf8') : ''].join('');
     } catch (error) {
-      if (!(error instanceof Error && 'code' in error && error.code === 'ENOENT')) throw error;
+      if (errorCode(error) !== 'ENOENT') throw error;
     }
   }
 }

@@ -3,6 +3,7 @@ import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync } from 'node
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { hidePrograms } from '../../scripts/sandbox/hide.ts';
+import { reasonOf } from '../../shared/kernel/system-error.ts';
 import { openTree, packExample, type Tree } from '../kit/tree.ts';
 
 /** Which program there is for NAT. */
@@ -84,7 +85,7 @@ export async function runScenario({ name, show }: Scenario, backend: Backend): P
   try {
     result = outcome(true, await show(stage), '');
   } catch (error) {
-    result = outcome(false, error instanceof Error ? error.message : String(error), wholeLog(storage));
+    result = outcome(false, reasonOf(error), wholeLog(storage));
   }
   for (const step of undo.reverse()) {
     try {
