@@ -78,7 +78,15 @@ function timed(act: () => void): number {
 mkdirSync(DIR);
 const namespaces = openNamespaces(DIR);
 const nat = createNat([nftables], [nftables], `${DIR}/.nat`);
-const host = createHostNetwork(nat, silentLogger, undefined, createForwardPassage(`${DIR}/.forward`));
+const nothing = (): void => undefined;
+const host = createHostNetwork({
+  nat,
+  log: silentLogger,
+  overlaps: { refuse: nothing, look: nothing, reasons: () => [] },
+  passage: createForwardPassage(`${DIR}/.forward`),
+  lent: { list: () => [], add: nothing, drop: nothing },
+});
+const senders = { ensure: async () => nothing(), admit: async () => nothing(), forget: async () => nothing() };
 const times = {
   attach: [] as number[],
   forked: [] as number[],
@@ -114,7 +122,7 @@ async function many(): Promise<void> {
   const desired = { isMacvlan: () => false, attachments: new Map(leases.map((lease) => [lease.container, [lease]])) };
   for (const lease of leases) times.attach200.push(timed(() => attach(namespaces, lease.container, [lease])));
   for (let pass = 0; pass < PASSES; pass++) {
-    const context = { namespaces, host, desired };
+    const context = { namespaces, host, desired, senders };
     times.reconcile200.push(await timedPass(() => repairOnce(context, new Set(ALL_AREAS))));
     times.reconcileLinks200.push(await timedPass(() => repairOnce(context, new Set(['links'] as const))));
   }

@@ -5,7 +5,7 @@ import type { Pool } from '../../shared/schema/network.ts';
 import { listLinks, lookUp, lookUpIndex, withHost } from './host-links.ts';
 import { addressChanges } from './interface-plan.ts';
 import { refuseRouters } from './ipv6-routers.ts';
-import { isSameAddress, type LentAddresses, NONE_LENT } from './lent-addresses.ts';
+import { isSameAddress, type LentAddresses } from './lent-addresses.ts';
 import { bridgeAlias, bridgeMac, isBridgeAlias } from './link-names.ts';
 import { collectFailures, NetFailure, type Undo } from './net-failure.ts';
 import type { Step } from './netlink-message.ts';
@@ -42,8 +42,8 @@ export const prefixLengthOf = (pool: Pool): number => Number(pool.subnet.split('
 export function ensureBridges(
   allPools: readonly Pool[],
   undo: Undo,
+  lent: LentAddresses,
   record: (step: string) => void = () => undefined,
-  lent: LentAddresses = NONE_LENT,
 ): BridgeReport {
   const pools = allPools.filter(({ type }) => type === 'bridge');
   return withHost((conversation) => {

@@ -131,8 +131,8 @@ function unusedGroup(links: readonly Link[]): number {
 /** Collects the calls of one turn of the event loop. `onDetached` is called after each turn. */
 export function createDetachQueue(
   namespaces: Namespaces,
-  mayHaveMacvlans: () => boolean = () => false,
-  onDetached: () => void = () => undefined,
+  mayHaveMacvlans: () => boolean,
+  onDetached: () => void,
 ): (container: string) => Promise<void> {
   let turn: { readonly containers: Set<string>; readonly done: Promise<Map<string, NetFailure>> } | undefined;
 

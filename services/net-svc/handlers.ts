@@ -28,8 +28,7 @@ export interface Domain {
   readonly desired: DesiredState;
   readonly drift: Pick<DriftRepair, 'healthReasons' | 'expectChanges'>;
   readonly sweep: DetachedSweep;
-  /** Without it containers may send from any address. */
-  readonly senders?: SenderGuard;
+  readonly senders: SenderGuard;
 }
 
 export function netHandlers({
@@ -51,7 +50,7 @@ export function netHandlers({
         // At the end of a tree this is the last that is asked.
         if (pools.length === 0) removeDetached();
         desired.setPools(pools);
-        await senders?.ensure();
+        await senders.ensure();
         return ok({ nat });
       } catch (error) {
         if (error instanceof PoolsOverlap) return fail({ code: 'POOL_OVERLAPS', overlaps: [...error.overlaps] });
@@ -64,7 +63,7 @@ export function netHandlers({
       try {
         drift.expectChanges();
         // First: an interface that comes up says so to its neighbours at once.
-        await senders?.admit(asked);
+        await senders.admit(asked);
         const { netns, interfaces: attached } = attach(namespaces, container, interfaces, {
           ...AS_ASKED,
           isMacvlan: desired.isMacvlan,
@@ -77,7 +76,7 @@ export function netHandlers({
         return netFailed(error);
       } finally {
         // Whichever it has now, also where that failed: nobody else would take the other one back.
-        await senders?.forget([...before, ...asked], bridged(desired.attachments.get(container) ?? []));
+        await senders.forget([...before, ...asked], bridged(desired.attachments.get(container) ?? []));
       }
     },
     detach: async ({ container }) => {
@@ -92,7 +91,7 @@ export function netHandlers({
         return netFailed(error);
       } finally {
         // Its leases may be others' by now, also where something of it stays.
-        await senders?.forget(gone, bridged(desired.attachments.get(container) ?? []));
+        await senders.forget(gone, bridged(desired.attachments.get(container) ?? []));
       }
     },
     listAttachments({ after }) {

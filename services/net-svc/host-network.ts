@@ -13,7 +13,7 @@ import type { DroppingChain, ForwardPassage, PassageReport } from './forward-pas
 import { ensureForwarding } from './forwarding.ts';
 import type { HostOverlaps } from './host-overlap.ts';
 import type { KernelArea } from './kernel-watch.ts';
-import { type LentAddresses, NONE_LENT } from './lent-addresses.ts';
+import type { LentAddresses } from './lent-addresses.ts';
 import { checkParents } from './macvlan-parents.ts';
 import type { Nat, NatReport } from './nat.ts';
 import { isLegacyIptables } from './nat-command.ts';
@@ -41,14 +41,16 @@ export interface HostNetwork {
 /** Of masquerading, and of what lets it through. */
 const LEGACY_TABLES = ['nat', 'filter'];
 
-/** `log`'s lines are the ones that people grep for as `[ipam] …`. */
-export function createHostNetwork(
-  nat: Nat,
-  log: Logger,
-  overlaps?: HostOverlaps,
-  passage?: ForwardPassage,
-  lent: LentAddresses = NONE_LENT,
-): HostNetwork {
+export interface HostParts {
+  readonly nat: Nat;
+  /** Its lines are the ones that people grep for as `[ipam] …`. */
+  readonly log: Logger;
+  readonly overlaps: HostOverlaps;
+  readonly passage: ForwardPassage;
+  readonly lent: LentAddresses;
+}
+
+export function createHostNetwork({ nat, log, overlaps, passage, lent }: HostParts): HostNetwork {
   let current: readonly Pool[] = [];
   let bridgeHealth: readonly HealthReason[] = [];
   let natHealth: readonly HealthReason[] = [];
@@ -60,10 +62,7 @@ export function createHostNetwork(
 
   const letPass = async (pools: readonly Pool[]): Promise<PassageReport> => {
     const bridged = pools.filter(({ type }) => type === 'bridge');
-    const report = (await passage?.apply(bridged)) ?? {
-      dropping: [],
-      changed: false,
-    };
+    const report = await passage.apply(bridged);
     passageHealth = report.dropping.map((dropped) => passageReason(dropped, bridged));
     return report;
   };
@@ -76,9 +75,9 @@ export function createHostNetwork(
   };
 
   const configure = async (pools: readonly Pool[]): Promise<NatReport['used']> => {
-    overlaps?.refuse(pools);
+    overlaps.refuse(pools);
     checkParents(pools);
-    const { created, reasons } = undoingOnFailure((undo) => ensureBridges(pools, undo, undefined, lent));
+    const { created, reasons } = undoingOnFailure((undo) => ensureBridges(pools, undo, lent));
     bridgeHealth = reasons;
     for (const { message } of reasons) log.warn(message);
     for (const pool of created)
@@ -92,14 +91,14 @@ export function createHostNetwork(
     removeStaleBridges(pools);
     stayingHealth = stayingReasons(takeBackAddresses(pools, lent));
     current = pools;
-    overlaps?.look(pools);
+    overlaps.look(pools);
     return report.used;
   };
 
   const repairPools = async (areas: ReadonlySet<KernelArea>, record: (step: string) => void): Promise<void> => {
     if (areas.has('links')) {
-      bridgeHealth = undoingOnFailure((undo) => ensureBridges(current, undo, record, lent)).reasons;
-      overlaps?.look(current);
+      bridgeHealth = undoingOnFailure((undo) => ensureBridges(current, undo, lent, record)).reasons;
+      overlaps.look(current);
       const onSwitch = (): void => record('switch on net.ipv4.ip_forward');
       if (current.some((pool) => pool.nat)) forwardingHealth = forwardingReasons(onSwitch, log);
     }
@@ -132,7 +131,7 @@ export function createHostNetwork(
       current = pools;
     },
     repair: (areas, record) => inTurn(() => repair(areas, record)),
-    lookAround: () => inTurn(async () => overlaps?.look(current)),
+    lookAround: () => inTurn(async () => overlaps.look(current)),
     unheardTables: () => unheardTables,
     healthReasons: () => [
       ...bridgeHealth,
@@ -140,7 +139,7 @@ export function createHostNetwork(
       ...forwardingHealth,
       ...passageHealth,
       ...stayingHealth,
-      ...(overlaps?.reasons() ?? []),
+      ...overlaps.reasons(),
     ],
   };
 }

@@ -15,7 +15,7 @@ import {
 import type { HealthReason } from '../../shared/schema/health.ts';
 import type { Pool } from '../../shared/schema/network.ts';
 import { lookUpIndex, withHost } from './host-links.ts';
-import { isSameAddress, type LentAddresses, NONE_LENT } from './lent-addresses.ts';
+import { isSameAddress, type LentAddresses } from './lent-addresses.ts';
 import { isBridgeAlias } from './link-names.ts';
 import {
   decodeAddress,
@@ -59,7 +59,7 @@ export interface OverlapContext {
   readonly announce: (overlaps: readonly Overlap[]) => void;
   readonly resolvConfs?: readonly string[];
   /** What bridges of others have from us: the machine's own it is not. */
-  readonly lent?: LentAddresses;
+  readonly lent: LentAddresses;
 }
 
 export function createHostOverlaps({
@@ -67,7 +67,7 @@ export function createHostOverlaps({
   severity,
   announce,
   resolvConfs = RESOLV_CONFS,
-  lent = NONE_LENT,
+  lent,
 }: OverlapContext): HostOverlaps {
   let present: readonly Overlap[] = [];
   return {

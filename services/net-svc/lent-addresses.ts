@@ -21,8 +21,6 @@ export interface LentAddresses {
   drop(address: InterfaceAddress): void;
 }
 
-export const NONE_LENT: LentAddresses = { list: () => [], add: () => undefined, drop: () => undefined };
-
 export const isSameAddress =
   (one: InterfaceAddress) =>
   (other: InterfaceAddress): boolean =>

@@ -37,7 +37,13 @@ const wire = ({ channel, launch, log }: ServiceContext) => {
     severity: settings.value('BERTH_POOL_OVERLAP'),
     announce: (found) => channel.publish(netContract, 'overlapsChanged', { overlaps: [...found], atMs: Date.now() }),
   });
-  const host = createHostNetwork(nat, ipamLog, overlaps, createForwardPassage(join(dir, '.forward')), lent);
+  const host = createHostNetwork({
+    nat,
+    log: ipamLog,
+    overlaps,
+    passage: createForwardPassage(join(dir, '.forward')),
+    lent,
+  });
   const desired = openDesiredState(join(dir, '.desired.json'), (reason) => log.error(reason));
   const announce = (what: readonly string[]): void =>
     channel.publish(netContract, 'networkRepaired', { what: [...what], atMs: Date.now() });

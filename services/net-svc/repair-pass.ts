@@ -14,7 +14,7 @@ export interface PassContext {
   readonly namespaces: Namespaces;
   readonly host: HostNetwork;
   readonly desired: Pick<DesiredState, 'attachments' | 'isMacvlan'>;
-  readonly senders?: SenderGuard;
+  readonly senders: SenderGuard;
 }
 
 export interface Finding<T> {
@@ -59,7 +59,7 @@ export async function repairOnce(
     fail(error);
   }
   await rules;
-  if (areas.has('rules')) await context.senders?.ensure(record);
+  if (areas.has('rules')) await context.senders.ensure(record);
   return { repaired, failures };
 }
 

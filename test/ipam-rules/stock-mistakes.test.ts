@@ -5,13 +5,12 @@ import { beforeEach, describe, it } from 'node:test';
 import { createJournalDisk } from '../../services/ipam-svc/journal-disk.ts';
 import { attach } from '../../services/net-svc/attachments.ts';
 import { detach } from '../../services/net-svc/detachments.ts';
-import { createHostNetwork } from '../../services/net-svc/host-network.ts';
 import { createNat } from '../../services/net-svc/nat.ts';
 import { iptables, nftables } from '../../services/net-svc/nat-command.ts';
 import { openNamespaces } from '../../services/net-svc/netns.ts';
-import { silentLogger } from '../../shared/log/logger.ts';
 import { ask, INTERNAL, reserve, SMALL, startIpam, withFolder, withIpam } from '../ipam-svc/kit.ts';
 import { reexecInNamespaces } from '../kit/namespaced.ts';
+import { bareHost } from '../net-svc/bare-host.ts';
 import { internal, lab, leaseOf, link, run } from '../net-svc/kernel.ts';
 import { container, LAB, POOL, problems, revisionOf, state } from '../revision/states.ts';
 import { createDevice, POOL as DEVICE_POOL, stateOf, writeRevision } from '../state-svc/device.ts';
@@ -21,8 +20,7 @@ reexecInNamespaces(import.meta.filename);
 const dir = '/run/berth/netns';
 mkdirSync(dir, { recursive: true });
 const namespaces = openNamespaces(dir);
-const startNet = () =>
-  createHostNetwork(createNat([nftables, iptables], [nftables, iptables], `${dir}/.nat`), silentLogger);
+const startNet = () => bareHost(createNat([nftables, iptables], [nftables, iptables], `${dir}/.nat`));
 const veth = (address: string) => `lxc.net.0.type = veth\nlxc.net.0.ipv4.address = ${address}\n`;
 
 beforeEach(async () => {

@@ -5,14 +5,13 @@ import { netContract } from '../../services/net-svc/contract.ts';
 import { openDesiredState } from '../../services/net-svc/desired-state.ts';
 import { createDetachedSweep } from '../../services/net-svc/detachments.ts';
 import { netHandlers } from '../../services/net-svc/handlers.ts';
-import { createHostNetwork } from '../../services/net-svc/host-network.ts';
 import { createNat } from '../../services/net-svc/nat.ts';
 import { nftables } from '../../services/net-svc/nat-command.ts';
 import { openNamespaces } from '../../services/net-svc/netns.ts';
 import { Fault } from '../../shared/ipc/fault.ts';
 import { createMemoryBus } from '../../shared/ipc/memory-bus.ts';
-import { silentLogger } from '../../shared/log/logger.ts';
 import { reexecInNamespaces } from '../kit/namespaced.ts';
+import { bareHost, NO_GUARD } from './bare-host.ts';
 import { internal, leaseOf, links } from './kernel.ts';
 
 reexecInNamespaces(import.meta.filename);
@@ -27,10 +26,11 @@ channel.serve(
   netContract,
   netHandlers({
     namespaces: openNamespaces(dir),
-    host: createHostNetwork(nat, silentLogger),
+    host: bareHost(nat),
     desired: openDesiredState(`${dir}/.desired.json`, assert.fail),
     drift: { healthReasons: () => [], expectChanges: () => undefined },
     sweep: createDetachedSweep(assert.fail),
+    senders: NO_GUARD,
   }),
 );
 channel.ready();

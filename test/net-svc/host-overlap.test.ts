@@ -2,11 +2,11 @@
 import assert from 'node:assert/strict';
 import { writeFileSync } from 'node:fs';
 import { beforeEach, describe, it } from 'node:test';
-import { createHostNetwork } from '../../services/net-svc/host-network.ts';
-import { createHostOverlaps, PoolsOverlap } from '../../services/net-svc/host-overlap.ts';
+import { createHostOverlaps, type HostOverlaps, PoolsOverlap } from '../../services/net-svc/host-overlap.ts';
 import { createNat } from '../../services/net-svc/nat.ts';
 import { silentLogger } from '../../shared/log/logger.ts';
 import { reexecInNamespaces } from '../kit/namespaced.ts';
+import { bareHost, NONE_LENT } from './bare-host.ts';
 import { internal, lab, link, links, run } from './kernel.ts';
 
 reexecInNamespaces(import.meta.filename);
@@ -14,7 +14,7 @@ reexecInNamespaces(import.meta.filename);
 const RESOLV_CONF = '/run/resolv.conf';
 const quiet = { ...internal, nat: false };
 
-const makeHost = () => createHostNetwork(createNat([], [], '/run/.nat'), silentLogger);
+const makeHost = (overlaps?: HostOverlaps) => bareHost(createNat([], [], '/run/.nat'), overlaps);
 
 function open(severity: 'error' | 'warning' = 'error') {
   const lines: string[] = [];
@@ -23,7 +23,7 @@ function open(severity: 'error' | 'warning' = 'error') {
   const announced: number[] = [];
   const announce = (overlaps: readonly object[]): void => void announced.push(overlaps.length);
   const resolvConfs = [RESOLV_CONF, '/run/no-such-file'];
-  return { lines, announced, ...createHostOverlaps({ log, severity, announce, resolvConfs }) };
+  return { lines, announced, ...createHostOverlaps({ log, severity, announce, resolvConfs, lent: NONE_LENT }) };
 }
 function refused(...pools: (typeof internal)[]): readonly string[] {
   try {
@@ -76,7 +76,7 @@ describe('a pool on a machine', () => {
   it('is refused before anything is touched', async () => {
     run(['ip', 'addr', 'add', '10.0.5.77/25', 'dev', 'uplink']);
     const before = run(['ip', 'addr']);
-    const host = createHostNetwork(createNat([], [], '/run/.nat'), silentLogger, open());
+    const host = makeHost(open());
     await assert.rejects(host.configure([lab, quiet]), PoolsOverlap);
     assert.equal(run(['ip', 'addr']), before);
   });

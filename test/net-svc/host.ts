@@ -29,7 +29,8 @@ export function restart(backends: readonly NatBackend[] = [nftables, iptables]) 
   const nat = createNat(backends, [nftables, iptables], `${dir}/.nat`);
   const lent = openLentAddresses(`${dir}/.lent`);
   const overlaps = createHostOverlaps({ log, lent, severity: 'error', announce: () => undefined, resolvConfs: [] });
-  return { lines, ...createHostNetwork(nat, log, overlaps, createForwardPassage(`${dir}/.forward`), lent) };
+  const passage = createForwardPassage(`${dir}/.forward`);
+  return { lines, ...createHostNetwork({ nat, log, overlaps, passage, lent }) };
 }
 
 /** A back end whose program is not there. */

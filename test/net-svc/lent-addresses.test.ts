@@ -62,7 +62,7 @@ describe('net-svc.lentAddresses', () => {
       { ...lab, bridge: 'theirs1' },
     ];
     try {
-      undoingOnFailure((undo) => ensureBridges(pools, undo, undefined, lent));
+      undoingOnFailure((undo) => ensureBridges(pools, undo, lent));
     } catch (error) {
       assert.ok(error instanceof NetFailure);
       return error;

@@ -2,17 +2,16 @@
 import { readFileSync, writeFileSync } from 'node:fs';
 import { attach, listAttachments } from '../../services/net-svc/attachments.ts';
 import { detach } from '../../services/net-svc/detachments.ts';
-import { createHostNetwork } from '../../services/net-svc/host-network.ts';
 import { createNat } from '../../services/net-svc/nat.ts';
 import { iptables, nftables } from '../../services/net-svc/nat-command.ts';
 import { openNamespaces } from '../../services/net-svc/netns.ts';
-import { silentLogger } from '../../shared/log/logger.ts';
+import { bareHost } from './bare-host.ts';
 import { internal, leaseOf } from './kernel.ts';
 
 async function work(dir: string) {
   const namespaces = openNamespaces(dir);
   const backends = process.argv[3] === 'iptables' ? [iptables] : [nftables];
-  const host = createHostNetwork(createNat(backends, [nftables, iptables], `${dir}/.nat`), silentLogger);
+  const host = bareHost(createNat(backends, [nftables, iptables], `${dir}/.nat`));
   const nat = await host.configure([internal]);
   attach(namespaces, 'stays', [leaseOf(internal, 'stays', 2)]);
   attach(namespaces, 'goes', [leaseOf(internal, 'goes', 3)]);

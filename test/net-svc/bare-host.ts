@@ -1,0 +1,27 @@
+// The host's side of net-svc where nobody else is: no pool is in the way of anything, no chain drops, nothing is lent.
+import { createHostNetwork, type HostNetwork, type HostParts } from '../../services/net-svc/host-network.ts';
+import type { LentAddresses } from '../../services/net-svc/lent-addresses.ts';
+import type { Nat } from '../../services/net-svc/nat.ts';
+import type { SenderGuard } from '../../services/net-svc/sender-guard.ts';
+import { silentLogger } from '../../shared/log/logger.ts';
+
+const nothing = (): void => undefined;
+
+export const NONE_LENT: LentAddresses = { list: () => [], add: nothing, drop: nothing };
+
+/** Containers may send from any address. */
+export const NO_GUARD: SenderGuard = {
+  ensure: async () => undefined,
+  admit: async () => undefined,
+  forget: async () => undefined,
+};
+
+export function bareHost(nat: Nat, overlaps?: HostParts['overlaps']): HostNetwork {
+  return createHostNetwork({
+    nat,
+    log: silentLogger,
+    overlaps: overlaps ?? { refuse: nothing, look: nothing, reasons: () => [] },
+    passage: { apply: async () => ({ dropping: [], changed: false }) },
+    lent: NONE_LENT,
+  });
+}
