@@ -143,6 +143,19 @@ describe('scripts/install', () => {
     assert.deepEqual(differences(before, image.list()), []);
   });
 
+  it('removes what is left of a build whose removal was cut short, and never takes it for whole', () => {
+    installed([], smallBuild());
+    const whole = image.list();
+    const old = readlinkSync(join(image.root, 'usr/lib/berth/current'));
+    installed([], smallBuild('two'));
+    image.write(`usr/lib/berth/${old}/pvcontrol.js`, '// one\n');
+    installed([], smallBuild('two'));
+    assert.equal(existsSync(join(image.root, 'usr/lib/berth', old)), false);
+    image.write(`usr/lib/berth/${old}/pvcontrol.js`, '// one\n');
+    installed([], smallBuild());
+    assert.deepEqual(differences(whole, image.list()), []);
+  });
+
   /** Runs an installer that is killed where it puts the `count`-th thing in its place, or sorts its manifest; false when it needs fewer. */
   const killedAt = (count: number, environment: Readonly<Record<string, string>>): boolean => {
     const temporary = mkdtempSync(join(tmpdir(), 'berth-install-'));

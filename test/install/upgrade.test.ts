@@ -143,4 +143,17 @@ describe('scripts/install, an upgrade under systemd', () => {
     assert.deepEqual(asked(), ['is-active --quiet berth.service']);
     assert.equal(done('ls /usr/local/lib/berth').includes(first), false);
   });
+
+  it('makes a build whole again that lost some of its content, and has Berth run that', () => {
+    installed('one');
+    const build = `/usr/local/lib/berth/${current()}`;
+    done(`: > ${build}/state-svc.js && rm ${build}/pvcontrol.js`);
+    assert.match(installed('one'), /was damaged, and is put there anew/);
+    assert.equal(done(`cat ${build}/state-svc.js`), done('cat /run/one/state-svc.js'));
+    assert.equal(done('pvcontrol run; ls -A /usr/local/lib/berth').includes('.new'), false);
+    assert.deepEqual(asked(), ['is-active --quiet berth.service', RESTART]);
+    // There is no other to go back to.
+    done(`: > ${build}/state-svc.js`);
+    assert.match(install('one', '', { fail: RESTART }).stderr, /Berth does not start: journalctl/);
+  });
 });
