@@ -1,5 +1,5 @@
 // What ctl-svc may ask: one short function per request.
-import { fail, type Handlers, ok } from '../../shared/ipc/contract.ts';
+import { type CallContext, fail, type Handlers, ok } from '../../shared/ipc/contract.ts';
 import { indexAfter, pageFrom } from '../../shared/ipc/page.ts';
 import { type Clock, sleep } from './clock.ts';
 import type { Commands } from './commands.ts';
@@ -15,39 +15,56 @@ import type { StepDesk } from './step-desk.ts';
 import { createStepHandlers } from './step-handlers.ts';
 
 /** Milliseconds that a request waits for the adoption of what runs already where it cannot be answered without; below its deadline (5 s). */
-const CONTROL_PATIENCE_MS = 4000;
+const PATIENCE_MS = 4000;
 
 const nameOf = ({ name }: { readonly name: string }): string => name;
 
-export function createHandlers(
-  runner: RevisionRunner,
-  desk: StepDesk,
-  metadata: Metadata,
-  settings: LiveSettings,
-  commands: Commands,
-  ipam: Peers['ipam'],
-  clock: Clock,
-): Handlers<typeof stateContract> {
-  const settledWithin = (patienceMs: number): Promise<void> => Promise.race([runner.settled, sleep(clock, patienceMs)]);
+export interface HandlersContext {
+  readonly runner: RevisionRunner;
+  readonly desk: StepDesk;
+  readonly metadata: Metadata;
+  readonly settings: LiveSettings;
+  readonly commands: Commands;
+  readonly ipam: Peers['ipam'];
+  readonly clock: Clock;
+}
+
+export function createHandlers({
+  runner,
+  desk,
+  metadata,
+  settings,
+  commands,
+  ipam,
+  clock,
+}: HandlersContext): Handlers<typeof stateContract> {
+  /** Until what is there can be told. */
+  const shown = async (context: CallContext): Promise<void> => {
+    await runner.decided.wait(context);
+    await runner.adopted.wait(context);
+  };
+  const adoption = (): Promise<void> => Promise.race([runner.settled, sleep(clock, PATIENCE_MS)]);
+  /** Until what is there can be changed. */
+  const settled = async (context: CallContext): Promise<void> => {
+    await runner.decided.wait(context);
+    await adoption();
+  };
   return {
     async listContainers({ after }, context) {
-      await runner.decided.wait(context);
-      await runner.adopted.wait(context);
+      await shown(context);
       const all = runner.containers();
       const { rows, next } = pageFrom(all, indexAfter(all, after, nameOf), nameOf);
       return ok({ containers: rows, ...(next === undefined ? {} : { next }) });
     },
     async listGroups({ after }, context) {
-      await runner.decided.wait(context);
-      await runner.adopted.wait(context);
+      await shown(context);
       const all = runner.groups();
       const { rows, next } = pageFrom(all, 1 + all.findIndex(({ name }) => name === after), nameOf);
       return ok({ groups: rows, ...(next === undefined ? {} : { next }) });
     },
     async controlContainer({ container, action }, context) {
-      await runner.decided.wait(context);
-      await runner.adopted.wait(context);
-      await settledWithin(CONTROL_PATIENCE_MS);
+      await shown(context);
+      await settled(context);
       const answer = await runner.find(container)?.control(action);
       switch (answer?.kind) {
         case undefined:
@@ -61,9 +78,8 @@ export function createHandlers(
       }
     },
     async signalReady({ container }, context) {
-      await runner.decided.wait(context);
-      await runner.adopted.wait(context);
-      await settledWithin(CONTROL_PATIENCE_MS);
+      await shown(context);
+      await settled(context);
       const expected = await runner.signalReady(container);
       return expected ? ok({}) : fail({ code: 'SIGNAL_UNEXPECTED' });
     },
@@ -75,7 +91,7 @@ export function createHandlers(
       return refused === undefined ? ok({}) : fail(refused);
     },
     async collectGarbage() {
-      await settledWithin(CONTROL_PATIENCE_MS);
+      await adoption();
       try {
         return ok({ reclaimedBytes: await commands.collectGarbage() });
       } catch (error) {
@@ -83,8 +99,7 @@ export function createHandlers(
       }
     },
     async stopAll(_params, context) {
-      await runner.decided.wait(context);
-      await settledWithin(CONTROL_PATIENCE_MS);
+      await settled(context);
       const reasons = await runner.stopAll();
       return reasons.length === 0 ? ok({}) : fail({ code: 'STOP_INCOMPLETE', reasons: [...reasons] });
     },
@@ -92,10 +107,7 @@ export function createHandlers(
     ...metadataHandlers(metadata, settings),
     ...leaseHandlers({
       ipam,
-      async settled(context) {
-        await runner.decided.wait(context);
-        await settledWithin(CONTROL_PATIENCE_MS);
-      },
+      settled,
       statusOf: (container) => runner.find(container)?.row().status,
       released: (container, pool, address) => runner.find(container)?.forgetLease(pool, address),
     }),

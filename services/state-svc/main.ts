@@ -124,7 +124,10 @@ void runService(stateContract, 'state', async ({ channel, launch, log }) => {
     collectGarbage: garbage.collect,
   });
   const ipam = channel.client(ipamContract);
-  channel.serve(stateContract, createHandlers(running, desk, metadata, settings, commands, ipam, systemClock));
+  channel.serve(
+    stateContract,
+    createHandlers({ runner: running, desk, metadata, settings, commands, ipam, clock: systemClock }),
+  );
   return async () => {
     views.close();
     garbage.close();

@@ -248,7 +248,10 @@ export async function createDevice(
       });
       const settings = createLiveSettings([], metadata, log);
       const ipam = channel.client(ipamContract);
-      channel.serve(stateContract, createHandlers(started, desk, metadata, settings, commands, ipam, clock));
+      channel.serve(
+        stateContract,
+        createHandlers({ runner: started, desk, metadata, settings, commands, ipam, clock }),
+      );
       channel.ready();
       return runner;
     },
