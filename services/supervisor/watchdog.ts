@@ -1,4 +1,5 @@
 // The hardware watchdog of the machine: opened, fed and closed as watchdog-plan.ts says, and tried again where it cannot be had.
+import { existsSync } from 'node:fs';
 import type { Settings } from '../../shared/config/settings.ts';
 import { reasonOf } from '../../shared/kernel/system-error.ts';
 import { openWatchdog, type WatchdogDevice } from '../../shared/kernel/watchdog-device.ts';
@@ -40,6 +41,14 @@ export interface WatchdogSurroundings {
 
 const RETRY_MS = 1_000;
 
+/** What to look at where the device cannot be had. Raspberry Pi OS, for one, has systemd take it. */
+export function wayOut(error: unknown, isSystemd: boolean): string {
+  const isHeld = error instanceof Error && 'code' in error && error.code === 'EBUSY';
+  if (!isHeld) return 'is its driver loaded?';
+  if (!isSystemd) return 'does another program hold it?';
+  return 'systemd holds it where it has RuntimeWatchdogSec: have it 0 by a file in /etc/systemd/system.conf.d, and systemctl daemon-reexec';
+}
+
 export function createWatchdog({ settings, mode, log, vitals, countReset, nowMs }: WatchdogSurroundings): Watchdog {
   const wanted = settings.value('PV_WDT_MODE');
   const path = settings.value('BERTH_WATCHDOG');
@@ -56,7 +65,8 @@ export function createWatchdog({ settings, mode, log, vitals, countReset, nowMs 
 
   const lose = (error: unknown, what: string): void => {
     const reason = reasonOf(error);
-    const told = `${what} ${path} (${reason}): the machine is not guarded; is its driver loaded, does another program hold it?`;
+    const way = wayOut(error, existsSync('/run/systemd/system'));
+    const told = `${what} ${path} (${reason}): the machine is not guarded; ${way}`;
     if (problem !== told) log.error(told);
     problem = told;
     device = undefined;

@@ -4,7 +4,7 @@ import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, it } from 'node:test';
-import { createWatchdog, type Watchdog } from '../../services/supervisor/watchdog.ts';
+import { createWatchdog, type Watchdog, wayOut } from '../../services/supervisor/watchdog.ts';
 import { PATIENCE_MS } from '../../services/supervisor/watchdog-plan.ts';
 import { createSettings, findKey } from '../../shared/config/settings.ts';
 import type { Logger } from '../../shared/log/logger.ts';
@@ -141,6 +141,13 @@ describe('supervisor.watchdog', () => {
     nowMs += 60_000;
     await fed(1);
     assert.deepEqual(opened.health(), []);
+  });
+
+  it('says who may hold it', () => {
+    const held = Object.assign(new Error('EBUSY'), { code: 'EBUSY' });
+    assert.match(wayOut(held, true), /RuntimeWatchdogSec/);
+    assert.match(wayOut(held, false), /another program/);
+    assert.match(wayOut(new Error('ENOENT'), true), /driver/);
   });
 
   it('leaves the device alone as a guest, and says so', () => {
