@@ -111,6 +111,6 @@ export function createHandlers({
       statusOf: (container) => runner.find(container)?.row().status,
       released: (container, pool, address) => runner.find(container)?.forgetLease(pool, address),
     }),
-    health: () => ok({ reasons: [...runner.health(), ...settings.health()] }),
+    health: () => ok({ reasons: [...runner.health(), ...metadata.health(), ...settings.health()] }),
   };
 }

@@ -63,8 +63,17 @@ function nameInCache(path: string, storages: readonly string[]): string | undefi
     .find((name) => FOLDER_NAME.test(name));
 }
 
+/** On a damaged disk what cannot be looked at is taken for what it was last: a folder, with keys in it. */
+function unlessUnseen(look: () => boolean): boolean {
+  try {
+    return look();
+  } catch {
+    return true;
+  }
+}
+
 function isFolder(path: string): boolean {
-  return lstatSync(path, { throwIfNoEntry: false })?.isDirectory() === true;
+  return unlessUnseen(() => lstatSync(path, { throwIfNoEntry: false })?.isDirectory() === true);
 }
 
 function isFolderOrFree(path: string): boolean {
@@ -73,5 +82,5 @@ function isFolderOrFree(path: string): boolean {
 
 /** Whatever is in it, but for a value that was being written. */
 function holdsKeys(folder: string): boolean {
-  return isFolder(folder) && readdirSync(folder).some((name) => name !== '.new');
+  return isFolder(folder) && unlessUnseen(() => readdirSync(folder).some((name) => name !== '.new'));
 }

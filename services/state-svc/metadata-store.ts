@@ -1,7 +1,17 @@
 // One kind of metadata on disk, and in memory what is on disk:
 //   <folder>/<key>   the value, as it was sent
 //   <folder>/.new    a value that is being written
-import { chmodSync, closeSync, fstatSync, mkdirSync, openSync, readdirSync, readFileSync, rmSync } from 'node:fs';
+import {
+  chmodSync,
+  closeSync,
+  fstatSync,
+  mkdirSync,
+  openSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  statSync,
+} from 'node:fs';
 import { unlink } from 'node:fs/promises';
 import { join } from 'node:path';
 import { TextDecoder } from 'node:util';
@@ -21,16 +31,30 @@ export interface MetadataStore {
   /** Undefined: it is on disk. Otherwise nothing changed. `key` and `value` are legal. */
   set(key: string, value: string): Promise<SetOutcome>;
   delete(key: string): Promise<DeleteOutcome>;
+  /** Why nothing of what may be in the folder is among the entries. */
+  readonly unread: string | undefined;
 }
+
+const HALF = '.new';
 
 const utf8 = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true });
 
-/** What is in the folder and no metadata is told, left alone and not shown. */
+/**
+ * What is in the folder and no metadata is told, left alone and not shown. Never throws: on a storage that is read-only or damaged containers
+ * run all the same.
+ */
 export function openMetadataStore(folder: string, log: Logger, changed: (key: string) => void): MetadataStore {
-  mkdirSync(folder, { recursive: true });
-  // Passwords of networks and keys of people are among the values: nobody else on the device reads them here.
-  chmodSync(folder, 0o700);
-  const entries = load(folder, log);
+  let isPrivate = false;
+  const ensurePrivate = (): void => {
+    if (!isPrivate) makePrivate(folder);
+    isPrivate = true;
+  };
+  try {
+    ensurePrivate();
+  } catch (error) {
+    log.warn(`metadata cannot be changed before ${folder} is a folder that nobody else can read: ${reasonOf(error)}`);
+  }
+  const { entries, unread } = load(folder, log);
   // One after the other: there is one `.new`, and limits hold over all keys.
   let turn: Promise<unknown> = Promise.resolve();
   const inTurn = <T>(act: () => Promise<T>): Promise<T> => {
@@ -40,13 +64,15 @@ export function openMetadataStore(folder: string, log: Logger, changed: (key: st
   };
   return {
     entries,
+    unread,
     set: (key, value) =>
       inTurn(async () => {
         if (entries.get(key) === value) return undefined;
         const limit = limitReached(entries, key, value);
         if (limit !== undefined) return limit;
         try {
-          await writeAtomically(join(folder, key), value, join(folder, '.new'));
+          ensurePrivate();
+          await writeAtomically(join(folder, key), value, join(folder, HALF));
         } catch (error) {
           return writeFailed(error);
         }
@@ -77,11 +103,31 @@ function writeFailed(error: unknown): WriteFailed {
   return { code: 'WRITE_FAILED', full: isFull(error), reason: reasonOf(error) };
 }
 
-function load(folder: string, log: Logger): Map<string, string> {
-  // Written by half when the power went.
-  rmSync(join(folder, '.new'), { force: true });
+const PRIVATE_MODE = 0o700;
+
+/** Passwords of networks and keys of people are among the values: nobody else on the device reads them here. */
+function makePrivate(folder: string): void {
+  mkdirSync(folder, { recursive: true, mode: PRIVATE_MODE });
+  // A read-only file system refuses also what changes nothing.
+  if ((statSync(folder).mode & 0o777) !== PRIVATE_MODE) chmodSync(folder, PRIVATE_MODE);
+}
+
+function load(folder: string, log: Logger): { readonly entries: Map<string, string>; readonly unread?: string } {
   const entries = new Map<string, string>();
-  for (const key of readdirSync(folder).sort()) {
+  let keys: readonly string[];
+  try {
+    keys = readdirSync(folder).sort();
+  } catch (error) {
+    // It could not be made, and nothing is missing.
+    if (errorCode(error) === 'ENOENT') return { entries };
+    log.warn(`no metadata in ${folder} can be read: ${reasonOf(error)}`);
+    return { entries, unread: reasonOf(error) };
+  }
+  for (const key of keys) {
+    if (key === HALF) {
+      removeHalf(join(folder, key), log);
+      continue;
+    }
     try {
       const problem = keyProblem(key);
       if (problem !== undefined) throw new Error(`the key is not valid: ${problem}`);
@@ -93,7 +139,16 @@ function load(folder: string, log: Logger): Map<string, string> {
       log.warn(`metadata ${join(folder, key)} is left out: ${reasonOf(error)}`);
     }
   }
-  return entries;
+  return { entries };
+}
+
+/** Written by half when the power went. */
+function removeHalf(path: string, log: Logger): void {
+  try {
+    rmSync(path, { force: true });
+  } catch (error) {
+    log.warn(`${path}, which was written by half, stays: ${reasonOf(error)}`);
+  }
 }
 
 function readValue(path: string): string {

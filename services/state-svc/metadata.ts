@@ -2,7 +2,8 @@
 import { join } from 'node:path';
 import type { Refusal } from '../../shared/ipc/contract.ts';
 import type { Logger } from '../../shared/log/logger.ts';
-import type { MetadataKind } from '../../shared/schema/metadata.ts';
+import type { HealthReason } from '../../shared/schema/health.ts';
+import { METADATA_KINDS, type MetadataKind } from '../../shared/schema/metadata.ts';
 import type { stateContract } from './contract.ts';
 import { OWN_FOLDERS } from './metadata-folders.ts';
 import type { ReadonlyEntries } from './metadata-limits.ts';
@@ -23,6 +24,7 @@ export interface Metadata {
   delete(kind: MetadataKind, key: string): Promise<Refusal<typeof stateContract, 'deleteMetadata'> | undefined>;
   /** Told after every change of a stored key. */
   onChange(listener: (kind: MetadataKind, key: string) => void): void;
+  health(): readonly HealthReason[];
 }
 
 /** What Berth says about the device: asked each time, because most of it changes by itself. */
@@ -54,5 +56,14 @@ export function openMetadata(cache: string, own: OwnMetadata, log: Logger, folde
     set: async (kind, key, value) => (isOwn(kind, key) ? keptByBerth : await stores[kind].set(key, value)),
     delete: async (kind, key) => (isOwn(kind, key) ? keptByBerth : await stores[kind].delete(key)),
     onChange: (listener) => void listeners.push(listener),
+    health: () =>
+      METADATA_KINDS.flatMap((kind) => {
+        const { unread } = stores[kind];
+        const subject = `cache/${folders[kind]}`;
+        const message =
+          `nothing of ${kind}-meta in ${join(cache, folders[kind])} could be read (${unread}), and what it sets does not hold: ` +
+          'check the file system of the storage, and restart Berth';
+        return unread === undefined ? [] : [{ code: 'METADATA_UNREADABLE', subject, message: message.slice(0, 500) }];
+      }),
   };
 }

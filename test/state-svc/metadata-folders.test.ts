@@ -1,5 +1,10 @@
 // Where metadata is that a device had under Pantavisor, or under an earlier build.
+import { reexecInNamespaces } from '../kit/namespaced.ts';
+
+reexecInNamespaces(import.meta.filename);
+
 import assert from 'node:assert/strict';
+import { execFileSync } from 'node:child_process';
 import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
@@ -9,6 +14,8 @@ import { metadataFolders } from '../../services/state-svc/metadata-folders.ts';
 import type { KeyName } from '../../shared/config/keys.ts';
 import { createSettings } from '../../shared/config/settings.ts';
 import { silentLogger } from '../../shared/log/logger.ts';
+import { CANNOT_DAMAGE, makeDamagedDisk, mountArguments } from '../kit/damaged-disk.ts';
+import { unmount } from '../kit/unmount.ts';
 
 type Configuration = readonly (readonly [KeyName, string])[];
 
@@ -114,5 +121,27 @@ describe('the folders of metadata', () => {
       ['PV_CACHE_DEVMETADIR', path],
     ]);
     assert.deepEqual(folders, { user: 'both', device: 'devmeta' });
+  });
+
+  it('stay in use where a damaged disk does not give them back, which health says', {
+    skip: CANNOT_DAMAGE,
+  }, async () => {
+    put('meta/k', 'v');
+    put('devmeta/k', 'v');
+    const cache = join(storage, 'cache');
+    makeDamagedDisk(join(storage, 'image'), cache, ['meta']);
+    execFileSync('mount', mountArguments(join(storage, 'image'), cache));
+    try {
+      const metadata = open();
+      assert.deepEqual([...metadata.entries('user')], []);
+      assert.deepEqual([...metadata.entries('device')], [['k', 'v']]);
+      assert.deepEqual(
+        metadata.health().map(({ code, subject }) => [code, subject]),
+        [['METADATA_UNREADABLE', 'cache/meta']],
+      );
+      assert.equal((await metadata.set('user', 'k', 'w'))?.code, 'WRITE_FAILED');
+    } finally {
+      await unmount(cache);
+    }
   });
 });

@@ -6,7 +6,7 @@ reexecInNamespaces(import.meta.filename);
 import assert from 'node:assert/strict';
 import { execFileSync, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { chmodSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import process from 'node:process';
@@ -15,6 +15,7 @@ import { type MetadataStore, openMetadataStore } from '../../services/state-svc/
 import type { Logger } from '../../shared/log/logger.ts';
 import { silentLogger } from '../../shared/log/logger.ts';
 import { bundled } from '../kit/bundled.ts';
+import { CANNOT_DAMAGE, makeDamagedDisk, mountArguments } from '../kit/damaged-disk.ts';
 import { unmount } from '../kit/unmount.ts';
 
 describe('metadata store', () => {
@@ -109,6 +110,70 @@ describe('metadata store', () => {
       assert.equal(await store.set('first', 'e'.repeat(20_000)), undefined);
     } finally {
       await unmount(folder);
+    }
+  });
+
+  it('tells on a read-only disk what is there, also where a cut left half a value', async () => {
+    await (await open()).set('k', 'v');
+    writeFileSync(join(folder, '.new'), 'half a va');
+    execFileSync('mount', ['--bind', '-o', 'ro', folder, folder]);
+    try {
+      const store = await open();
+      assert.deepEqual([...store.entries], [['k', 'v']]);
+      assert.equal(store.unread, undefined);
+      assert.match(warnings.join('\n'), /\.new, .* stays: EROFS/);
+      assert.equal((await store.set('k', 'w'))?.code, 'WRITE_FAILED');
+    } finally {
+      await unmount(folder);
+    }
+    assert.deepEqual([...(await open()).entries], [['k', 'v']]);
+    assert.deepEqual(readdirSync(folder), ['k']);
+  });
+
+  it('writes nothing into a folder that others can read', async () => {
+    await (await open()).set('k', 'v');
+    chmodSync(folder, 0o755);
+    execFileSync('mount', ['--bind', '-o', 'ro', folder, folder]);
+    const store = await open();
+    assert.deepEqual([...store.entries], [['k', 'v']]);
+    assert.match(warnings.join('\n'), /nobody else can read: EROFS/);
+    assert.equal((await store.set('k', 'w'))?.code, 'WRITE_FAILED');
+    await unmount(folder);
+    assert.equal(await store.set('k', 'w'), undefined);
+    assert.equal(statSync(folder).mode & 0o777, 0o700);
+  });
+
+  it('opens where it cannot even be made', async () => {
+    const above = join(folder, '..');
+    execFileSync('mount', ['--bind', '-o', 'ro', above, above]);
+    const store = await open();
+    assert.deepEqual([[...store.entries], store.unread], [[], undefined]);
+    assert.equal((await store.set('k', 'v'))?.code, 'WRITE_FAILED');
+    await unmount(above);
+    assert.equal(await store.set('k', 'v'), undefined);
+    assert.equal(statSync(folder).mode & 0o777, 0o700);
+  });
+
+  it('leaves out what a damaged disk does not give back, and says so of a whole folder', {
+    skip: CANNOT_DAMAGE,
+  }, async () => {
+    const image = join(folder, '../image');
+    const place = join(folder, '../disk');
+    for (const kind of ['some', 'none']) mkdirSync(join(folder, kind), { recursive: true });
+    for (const key of ['some/good', 'some/bad', 'none/k']) writeFileSync(join(folder, key), 'v');
+    makeDamagedDisk(image, folder, ['some/bad', 'none']);
+    mkdirSync(place);
+    execFileSync('mount', mountArguments(image, place));
+    try {
+      const [some, none] = ['some', 'none'].map((kind) =>
+        openMetadataStore(join(place, kind), log, (key) => changes.push(key)),
+      );
+      assert.deepEqual([...(some?.entries ?? [])], [['good', 'v']]);
+      assert.equal(some?.unread, undefined);
+      assert.deepEqual([...(none?.entries ?? [])], []);
+      assert.match(none?.unread ?? '', /-74|EBADMSG/);
+    } finally {
+      await unmount(place);
     }
   });
 

@@ -88,6 +88,7 @@ describe('live settings', () => {
     onChange: (listener) => {
       tell = listener;
     },
+    health: () => [],
   };
 
   it('follow user-meta, tell changes of overrides only, and keep what is wrong in health', () => {

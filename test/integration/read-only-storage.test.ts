@@ -1,0 +1,49 @@
+// A storage that has become read-only, as ext4 makes it on an error (errors=remount-ro): what is on it runs all the same.
+import assert from 'node:assert/strict';
+import { chownSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { afterEach, describe, it } from 'node:test';
+import * as z from 'zod/mini';
+import { STORAGE_INSIDE } from '../../scripts/sandbox/sandbox.ts';
+import { resolveUid } from '../../shared/service/users.ts';
+import { curl } from '../ctl-svc/rig.ts';
+import { ask, get, healthAnswer, serviceRows } from '../kit/api.ts';
+import { openTree, packExample, type Tree } from '../kit/tree.ts';
+
+describe('integration.read-only-storage', () => {
+  let tree: Tree | undefined;
+  afterEach(async () => {
+    await tree?.close();
+    tree = undefined;
+  });
+
+  it('boots what it has, tells its metadata, and says what cannot be written', async () => {
+    const it = await openTree(packExample('01-basic'));
+    tree = it;
+    it.start();
+    await it.up();
+    const put = (value: string) => curl(it.socket, '/user-meta/key', ['-X', 'PUT', '-d', value]);
+    assert.equal((await put('value')).status, 200);
+    assert.equal(await it.endSupervisor('SIGINT'), 0);
+    // What a cut left behind in the middle of a write cannot be tidied up either.
+    for (const kind of ['usrmeta', 'devmeta']) {
+      const half = join(it.storage, 'cache', kind, '.new');
+      writeFileSync(half, 'half a va');
+      chownSync(half, resolveUid('berth-state'), resolveUid('berth-state'));
+    }
+    assert.equal(it.inside(['mount', '-o', 'remount,bind,ro', STORAGE_INSIDE]).status, 0);
+    it.start();
+    await it.up();
+    const services = await get(it.socket, '/services', serviceRows);
+    assert.deepEqual(
+      services.filter(({ state }) => state !== 'ready'),
+      [],
+    );
+    assert.deepEqual(await get(it.socket, '/user-meta', z.looseObject({})), { key: 'value' });
+    assert.match((await put('other')).body, /EROFS/);
+    const health = await ask(it.socket, 'GET', '/health');
+    const codes = healthAnswer.parse(JSON.parse(health.body)).reasons.map(({ code }) => code);
+    assert.equal(health.status, 503);
+    assert.ok(codes.includes('BOOT_UNWRITABLE'), health.body);
+  });
+});
