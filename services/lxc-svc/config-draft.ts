@@ -2,7 +2,7 @@
 import type { LxcEntry } from '../../shared/lxc-config/parse.ts';
 import type { ContainerNetwork } from '../../shared/schema/network.ts';
 import type { CgroupSupport } from './cgroup-keys.ts';
-import type { MountSource } from './mount-sources.ts';
+import type { StartSource } from './mount-sources.ts';
 import type { PantavisorSources } from './pantavisor-mounts.ts';
 import type { StorageRoots } from './volume-mounts.ts';
 
@@ -41,7 +41,7 @@ export type ConfigLine = Pick<LxcEntry, 'key' | 'value'> & Partial<Pick<LxcEntry
 export interface ConfigDraft {
   readonly entries: readonly ConfigLine[];
   /** What must be bound while it is started. */
-  readonly sources: readonly MountSource[];
+  readonly sources: readonly StartSource[];
   /** What was left out or changed, for the debug log. */
   readonly notes: readonly string[];
 }

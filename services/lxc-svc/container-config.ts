@@ -5,6 +5,7 @@ import { logging, terminals } from './console-keys.ts';
 import { devLog } from './dev-log.ts';
 import { deviceMount } from './device-mount.ts';
 import { identity, network, sharedNamespaces } from './network-keys.ts';
+import { overlayMounts } from './overlay-mounts.ts';
 import { withoutOwned } from './owned-keys.ts';
 import { pantavisorMounts } from './pantavisor-mounts.ts';
 import { volumeMounts } from './volume-mounts.ts';
@@ -14,6 +15,7 @@ const PARTS: readonly ConfigPart[] = [
   withoutOwned,
   deviceMount,
   cgroupLimits,
+  overlayMounts,
   volumeMounts,
   pantavisorMounts,
   devLog,

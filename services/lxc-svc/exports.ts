@@ -8,7 +8,10 @@ import { type Mount, mountsBelow } from './mount-table.ts';
 import { bindMount } from './root-mounts.ts';
 
 /** What LXC will mount into the container: what is exported at or below `target` is found there. */
-export interface BoundFolder {
+export type BoundFolder = BoundVolume | BoundOverlay;
+
+interface BoundVolume {
+  readonly kind: 'volume';
   /** Inside the container, relative. */
   readonly target: string;
   /** Of the volume, and what in it, which is the volume itself where it is empty. */
@@ -17,6 +20,14 @@ export interface BoundFolder {
   /** Whether folders that are missing are made, as they are at the start, when LXC mounts it (mount-sources.ts). */
   readonly isMade: boolean;
 }
+
+/** Of volumes, which is mounted when the container starts, when its exports have been bound. */
+interface BoundOverlay {
+  readonly kind: 'overlay';
+  readonly target: string;
+}
+
+class NotYetThere extends Error {}
 
 /**
  * Answers why a path could not be exported, in words; throws what the system says. Its parents come first, whatever the order: what is
@@ -36,7 +47,8 @@ export function mountExports(
       });
       return [];
     } catch (error) {
-      if (error instanceof LinkFound) return [`/${path} is not exported: ${error.message}`];
+      if (error instanceof LinkFound || error instanceof NotYetThere)
+        return [`/${path} is not exported: ${error.message}`];
       // Read-only: a folder of an image can be made no more than it is there.
       if (['ENOENT', 'ENOTDIR', 'EROFS'].includes(errorCode(error))) {
         return [`/${path} is not exported: it has no such file or folder when it is mounted`];
@@ -55,6 +67,7 @@ function usingSource(path: string, rootfs: string, bound: readonly BoundFolder[]
     return;
   }
   const below = path.slice(nearest.target.length);
+  if (nearest.kind === 'overlay') throw new NotYetThere(`an overlay is mounted on /${nearest.target} when it starts`);
   const { root, inside, isMade } = nearest;
   // What is bound may be a file, which has nothing below it.
   const useBelow = (bound: string): void => (below === '' ? use(bound) : usingResolved(bound, below, use));

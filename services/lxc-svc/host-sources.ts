@@ -58,12 +58,16 @@ export function writtenFolders(own: readonly string[], sources: readonly string[
   return folders;
 }
 
+interface HostSources extends ConfigDraft {
+  readonly sources: readonly MountSource[];
+}
+
 /** `written` is asked where a line binds something of the host. `folder`: for the places. */
 export function withHostSources(
   entries: readonly ConfigLine[],
   written: () => WrittenFolders,
   folder: string,
-): ConfigDraft {
+): HostSources {
   if (!entries.some((entry) => hostSource(entry) !== undefined)) return { entries, sources: [], notes: [] };
   const folders = written();
   const sources: MountSource[] = [];

@@ -16,6 +16,7 @@ import {
 } from '../../shared/kernel/mount.ts';
 import { errorCode, reasonOf } from '../../shared/kernel/system-error.ts';
 import { makingFolders, usingInside, usingResolved } from './inside-path.ts';
+import { mountOverlaySource, type OverlaySource } from './overlay-sources.ts';
 import { bindMount } from './root-mounts.ts';
 
 export interface MountSource {
@@ -36,8 +37,11 @@ export interface MountSource {
   readonly isRecursive: boolean;
 }
 
+/** What is in its place before LXC mounts anything. */
+export type StartSource = MountSource | OverlaySource;
+
 /** Binds a source to its place. Throws an error that names it. */
-export type BindSource = (source: MountSource) => void;
+export type BindSource = (source: StartSource) => void;
 
 /** `folder` is to hold the places, and nothing is bound there yet. */
 export function createSources(folder: string): BindSource {
@@ -46,7 +50,8 @@ export function createSources(folder: string): BindSource {
     if (!isThere) makePlaces(folder);
     isThere = true;
     try {
-      bindSource(source);
+      if ('lowers' in source) mountOverlaySource(source);
+      else bindSource(source);
     } catch (error) {
       // Read-only: a folder that is missing in an image cannot be made.
       const isMissing = ['ENOENT', 'ENOTDIR', 'EROFS'].includes(errorCode(error));

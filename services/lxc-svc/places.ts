@@ -14,7 +14,7 @@
 //              /rootfs/             the overlay of root, files and volumes/lxc-overlay
 //              /devices/dev         a tmpfs with the nodes that rules of its revision ask for: its /dev
 //              /devices/made.json   which nodes these are
-//              /sources/<n>         what LXC mounts from inside volumes and exports, while the container is started
+//              /sources/<n>         what LXC mounts from inside volumes and exports, and overlays of these, while the container is started
 //              /config              the generated LXC configuration
 //              /monitor.pid         LXC's: its monitor, removed by it at its end
 //              /run.json            the run under way, or one whose end was not recorded yet

@@ -46,19 +46,36 @@ const MAX_OPTION_BYTES = 4095;
 export function mountOverlay(target: string, lowers: readonly string[], layer: string): void {
   const inLayer = (name: string, use: (folder: string) => void): void =>
     usingInside(layer, name, use, makingFolders(0o755));
-  inLayer('upper', (upper) => inLayer('work', (work) => mountLayers(target, lowers, upper, work)));
+  inLayer('upper', (upper) =>
+    inLayer('work', (work) => mountLayers({ device: 'berth-root', target, lowers, upper, work, layering: [] })),
+  );
 }
 
-function mountLayers(target: string, lowers: readonly string[], upper: string, work: string): void {
+export interface Layers {
+  /** What the mount table calls its source. */
+  readonly device: string;
+  readonly target: string;
+  /** The uppermost first. */
+  readonly lowers: readonly string[];
+  /** Both or neither. */
+  readonly upper: string | undefined;
+  readonly work: string | undefined;
+  /** More options of overlayfs. */
+  readonly layering: readonly string[];
+}
+
+/** `target` is made. */
+export function mountLayers({ device, target, lowers, upper, work, layering }: Layers): void {
   mkdirSync(target, { recursive: true });
-  const lowerdir = lowers.map(escapeLayer).join(':');
-  const options = `lowerdir=${lowerdir},upperdir=${upper},workdir=${work}`;
+  const lowerdir = `lowerdir=${lowers.map(escapeLayer).join(':')}`;
+  const writable = upper === undefined ? [] : [`upperdir=${upper}`, `workdir=${work}`];
+  const options = [lowerdir, ...writable, ...layering].join(',');
   const size = Buffer.byteLength(options);
   if (size > MAX_OPTION_BYTES) {
     const way = 'make it of fewer volumes, or give the tree a shorter --rundir';
     throw new Error(`${lowers.length} layers take ${size} bytes, the kernel ${MAX_OPTION_BYTES} at most: ${way}`);
   }
-  mount('berth-root', target, 'overlay', 0, options);
+  mount(device, target, 'overlay', 0, options);
 }
 
 /** Milliseconds between tries of a busy mount, and how many there are. */

@@ -1,7 +1,8 @@
 // Sources of mount entries that mean container storage: /volumes/<container>/<volume> and /exports/<container>/<path>, which are where
 // Berth has them. A volume itself is a mount in a folder of Berth's; what is deeper is found and bound when the container starts, as the
 // path to it is somebody's to change. Pure.
-import { fieldsOf, storageSource, withFields } from '../../shared/lxc-config/mount-entries.ts';
+import { fieldsOf, type StorageSource, storageSource, withFields } from '../../shared/lxc-config/mount-entries.ts';
+import { readOverlay } from '../../shared/lxc-config/overlay-entries.ts';
 import type { LxcEntry } from '../../shared/lxc-config/parse.ts';
 import { type ConfigLine, type ConfigPart, placeOf } from './config-draft.ts';
 import type { BoundFolder } from './exports.ts';
@@ -51,12 +52,14 @@ export const volumeMounts: ConfigPart = (draft, settings) => {
 export function boundFolders(entries: readonly LxcEntry[], container: string, roots: StorageRoots): BoundFolder[] {
   const lines = entries.filter(({ key }) => key === 'lxc.mount.entry');
   // A line without a value takes back all before it.
-  return lines.slice(lines.findLastIndex(({ value }) => value === '') + 1).flatMap(({ value }) => {
+  return lines.slice(lines.findLastIndex(({ value }) => value === '') + 1).flatMap(({ value }): BoundFolder[] => {
     const fields = fieldsOf(value);
-    const found = fields.isAbsolute ? undefined : hostSource(fields.source, roots);
+    if (fields.isAbsolute) return [];
+    if (readOverlay(fields, container) !== undefined) return [{ kind: 'overlay', target: fields.target }];
+    const found = hostSource(fields.source, roots);
     if (found?.container !== container || found.volume === undefined) return [];
     const isMade = !fields.options.has('create=file');
-    return [{ target: fields.target, root: found.root, inside: found.inside, isMade }];
+    return [{ kind: 'volume', target: fields.target, root: found.root, inside: found.inside, isMade }];
   });
 }
 
@@ -70,10 +73,12 @@ interface HostSource {
   readonly inside: string;
 }
 
-function hostSource(source: string, { lxc, exports }: StorageRoots): HostSource | undefined {
+function hostSource(source: string, roots: StorageRoots): HostSource | undefined {
   const found = storageSource(source);
-  if (found === undefined) return undefined;
-  const { kind, container, parts } = found;
+  return found === undefined ? undefined : placeIn(found, roots);
+}
+
+export function placeIn({ kind, container, parts }: StorageSource, { lxc, exports }: StorageRoots): HostSource {
   if (kind === 'exports') {
     return { container, volume: undefined, root: `${exports}/${container}`, inside: parts.join('/') };
   }

@@ -13,6 +13,8 @@ export function mountProblems(entries: readonly LxcEntry[]): readonly LxcProblem
     if (key !== 'lxc.mount.entry') continue;
     const fields = fieldsOf(value);
     parts += partsIn(fields.source) + partsIn(fields.target);
+    // Layers of an overlay.
+    for (const option of fields.options) if (option.includes('/')) parts += partsIn(option);
     if (parts <= MAX_PARTS) continue;
     const rule = `paths of all mounts of a container together have at most ${MAX_PARTS} parts`;
     return [{ line, source, reason: `${key}: one too many, as ${rule}; mount a folder that holds several of them` }];

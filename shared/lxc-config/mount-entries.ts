@@ -26,21 +26,26 @@ export function fieldsOf(value: string) {
     /** LXC passes over it, unless it begins with the path of the root filesystem. */
     isAbsolute: target.startsWith('/'),
     type,
-    options: new Set(options.split(',')),
+    options: new Set(unescapeBlanks(options).split(',')),
   };
 }
 
 /** The line with these instead of its own. */
 export function withFields(
   value: string,
-  changed: { readonly source?: string; readonly target?: string; readonly options?: Iterable<string> },
+  changed: {
+    readonly source?: string;
+    readonly target?: string;
+    readonly type?: string;
+    readonly options?: Iterable<string>;
+  },
 ): string {
   const [source = '', target = '', type = 'none', options = '', ...rest] = splitFields(value);
   return [
     changed.source === undefined ? source : escapeBlanks(changed.source),
     changed.target === undefined ? target : escapeBlanks(changed.target),
-    type,
-    (changed.options === undefined ? options : [...changed.options].join(',')) || 'defaults',
+    changed.type ?? type,
+    (changed.options === undefined ? options : escapeBlanks([...changed.options].join(','))) || 'defaults',
     ...rest,
   ].join(' ');
 }

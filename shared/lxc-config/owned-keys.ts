@@ -1,7 +1,9 @@
 // Keys of the LXC configuration that are Berth's, and what a container's own file may say about them all the same; with it, values that LXC
 // would refuse. Pure.
 import { isPantavisorKey, NAMESPACES } from './keys.ts';
+import { fieldsOf } from './mount-entries.ts';
 import { unsignedNumber } from './numbers.ts';
+import { readOverlay } from './overlay-entries.ts';
 import type { LxcEntry, LxcProblem } from './parse.ts';
 import { readRootPath } from './root-path.ts';
 import { wrongValue } from './values.ts';
@@ -115,7 +117,7 @@ export function ownedConflicts(entries: readonly LxcEntry[], owner: ConfigOwner)
     if (key === 'lxc.namespace.keep' || key === 'lxc.namespace.clone') return namespaceConflicts(entry, namespaces);
     const unshared = UNSHARED.get(key);
     if (unshared !== undefined) return [{ line, source, code: 'BAD_NAMESPACE', reason: `${key}: ${unshared}` }];
-    if (key === 'lxc.mount.entry') return mountConflicts(entry);
+    if (key === 'lxc.mount.entry') return mountConflicts(entry, owner);
     const rule = ruleOf(entry, owner.network);
     if (rule === undefined || rule.agrees(entry, owner)) return [];
     return [
@@ -183,11 +185,23 @@ export function namesOf(entries: readonly Pick<LxcEntry, 'key' | 'value'>[], key
   return lines.slice(lines.findLastIndex(({ value }) => value === '') + 1).flatMap(({ value }) => value.split(/\s+/));
 }
 
-function mountConflicts({ value, line, source }: LxcEntry): OwnedConflict[] {
+function mountConflicts({ key, value, line, source }: LxcEntry, { container, volumes }: ConfigOwner): OwnedConflict[] {
   const target = mountTarget(value);
-  if (target !== 'pantavisor' && !target.startsWith('pantavisor/')) return [];
-  const reason = `mounts something at /${target}, where Berth has the control sockets and logs; choose another place`;
-  return [{ line, source, code: 'OWNED_KEY', reason }];
+  if (target === 'pantavisor' || target.startsWith('pantavisor/')) {
+    const reason = `mounts something at /${target}, where Berth has the control sockets and logs; choose another place`;
+    return [{ line, source, code: 'OWNED_KEY', reason }];
+  }
+  const fields = fieldsOf(value);
+  const overlay = readOverlay(fields, container);
+  // What is optional is left out at a start.
+  if (overlay === undefined || fields.options.has('optional')) return [];
+  const refuse = (reason: string): OwnedConflict[] => [
+    { line, source, code: 'BAD_VALUE', reason: `${key}: ${reason}` },
+  ];
+  if (!overlay.ok) return refuse(overlay.reason);
+  const upper = overlay.writable?.volume;
+  if (upper === undefined || volumes?.includes(upper) !== true) return [];
+  return refuse(`upperdir is in ${upper}, which nobody can write to; write it in a volume of storage`);
 }
 
 /** The second field of an fstab line, without slashes at its ends. */

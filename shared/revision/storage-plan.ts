@@ -1,6 +1,7 @@
 // What a container keeps, mounts and shares: `volumes`, `storage` and `exports` of its run.json, with the disks under them. Pure.
 import { isDeepStrictEqual } from 'node:util';
 import { fieldsOf, storageSource } from '../lxc-config/mount-entries.ts';
+import { readOverlay, volumesOf } from '../lxc-config/overlay-entries.ts';
 import type { LxcEntry } from '../lxc-config/parse.ts';
 import { type Disk, insidePath, type NamedVolume, volumeName } from '../schema/storage.ts';
 import type { Device } from './device-document.ts';
@@ -106,10 +107,15 @@ function unmounted(container: string, { storage = {} }: RunDocument, mounted: Re
 function mountedVolumes(container: string, entries: readonly LxcEntry[]): ReadonlyMap<string, LxcEntry> {
   const found = new Map<string, LxcEntry>();
   for (const entry of entries) {
-    const source = entry.key === 'lxc.mount.entry' ? storageSource(fieldsOf(entry.value).source) : undefined;
-    if (source?.kind !== 'volumes' || source.container !== container) continue;
-    const [volume] = source.parts;
-    if (volume !== undefined && !found.has(volume)) found.set(volume, entry);
+    if (entry.key !== 'lxc.mount.entry') continue;
+    const fields = fieldsOf(entry.value);
+    const source = storageSource(fields.source);
+    const isOwn = source?.kind === 'volumes' && source.container === container;
+    const volumes = [
+      ...(isOwn ? source.parts.slice(0, 1) : []),
+      ...volumesOf(readOverlay(fields, container), container),
+    ];
+    for (const volume of volumes) if (!found.has(volume)) found.set(volume, entry);
   }
   return found;
 }

@@ -197,9 +197,58 @@ describe('lxc configuration', () => {
       ],
     );
     assert.deepEqual(
-      sources.map(({ root, inside, isBerths, isMade }) => ({ root, inside, isBerths, isMade })),
-      [{ root: '/run/berth/exports/data', inside: 'var/run/x y', isBerths: true, isMade: false }],
+      sources.flatMap((source) => ('root' in source ? [source] : [])),
+      [
+        {
+          name: '/exports/data/var/run/x y',
+          place: '/run/berth/lxc/app/sources/0',
+          root: '/run/berth/exports/data',
+          inside: 'var/run/x y',
+          isBerths: true,
+          isMade: false,
+          isOptional: false,
+          isRecursive: false,
+        },
+      ],
     );
+  });
+
+  it('binds an overlay of volumes from where it mounts it, beside other sources, with what else the line says', () => {
+    const lowers = ['/volumes/app/root.squashfs/x', '/volumes/o/v', '/usr/lib/lxc/rootfs/var/x', '/opt/y'];
+    const layers = [`lowerdir=${lowers.join(':')}`, 'upperdir=/volumes/app/v/upper'];
+    const options = ['rw', ...layers, 'workdir=/volumes/app//v/a/work', 'index=off', 'nodev', 'create=dir'];
+    const lines = ['/volumes/app/v/a a none bind', `/volumes/app/v var/x overlay ${options.join(',')}`];
+    const { entries, sources } = generate(lines.map((line) => `lxc.mount.entry = ${line} 0 0`).join('\n'));
+    const [bound, laid] = entries.map(({ value }) => value);
+    assert.deepEqual(
+      sources.map(({ place }) => place).sort(),
+      [0, 1].map((n) => `${SETTINGS.sourcesFolder}/${n}`),
+    );
+    const [overlay] = sources.flatMap((source) => ('lowers' in source ? [source] : []));
+    assert.equal(laid, `${overlay?.place} var/x none bind,rw,nodev,create=dir 0 0`);
+    assert.ok(bound?.startsWith(SETTINGS.sourcesFolder) && !bound.startsWith(overlay?.place ?? ''));
+    const volumes = '/run/berth/lxc/app/volumes';
+    assert.deepEqual(
+      overlay?.lowers.map(({ root, inside, isHosts }) => [root, inside, isHosts]),
+      [
+        [`${volumes}/root.squashfs`, 'x', false],
+        ['/run/berth/lxc/o/volumes/v', '', false],
+        [SETTINGS.rootfs, 'var/x', false],
+        ['/', 'opt/y', true],
+      ],
+    );
+    assert.deepEqual(overlay?.writable, { root: `${volumes}/v`, upper: 'upper', work: 'a/work' });
+    assert.deepEqual([overlay?.layering, overlay?.device], [['index=off'], '/volumes/app/v']);
+  });
+
+  it('mounts no overlay of a volume that is not there, and leaves one of the host to LXC', () => {
+    const line = (volume: string, more = '') =>
+      `lxc.mount.entry = overlay x overlay lowerdir=/volumes/app/v/l,upperdir=/volumes/app/${volume}/u,workdir=/volumes/app/${volume}/w${more} 0 0`;
+    assert.throws(() => generate(line('none')), /^Error: conf:1: app has no volume 'none'$/);
+    const { entries, sources } = generate(line('none', ',optional'));
+    assert.deepEqual([entries.some(({ value }) => value.includes(' x ')), sources], [false, []]);
+    const hosts = 'overlay x overlay lowerdir=/opt/a:/opt/b,create=dir 0 0';
+    assert.equal(generate(`lxc.mount.entry = ${hosts}`).entries[0]?.value, hosts);
   });
 
   it('exports out of the volumes that LXC mounts, and of no line that it passes over', () => {

@@ -64,6 +64,16 @@ describe('storage of a container', () => {
     ]);
   });
 
+  it('keeps a volume that is only a layer of an overlay, and plans none for layers of others', () => {
+    const layers =
+      'lowerdir=/volumes/a/root.squashfs/x:/volumes/b/y,upperdir=/volumes/a/ovl/upper,workdir=/volumes/a/ovl/work';
+    const files = { 'a/lxc.container.conf': `lxc.mount.entry = overlay x overlay rw,${layers},create=dir 0 0` };
+    const document = state(container('a'));
+    assert.deepEqual(warnings(document, files), ['a/lxc.container.conf:1 VOLUME_UNDECLARED']);
+    const names = revisionOf(document, files).containers[0]?.storage.volumes.map(({ name }) => name);
+    assert.deepEqual(names, ['lxc-overlay', 'ovl']);
+  });
+
   it('plans the volume that lxc-svc will look for, however the source is written', () => {
     const sources = [
       '/volumes/a//slashed',

@@ -183,6 +183,33 @@ describe('lxcConfig.ownedConflicts', () => {
     }
   });
 
+  it('are overlays of volumes that cannot be mounted, unless the line is optional', () => {
+    const line = (options: readonly string[]) => `lxc.mount.entry = overlay x overlay rw,${options.join(',')} 0 0`;
+    const [lower, upper, work] = ['root.squashfs/x', 'v/upper', 'v/work'].map((path) => `/volumes/app/${path}`);
+    const lowerdir = `lowerdir=${lower}`;
+    const all = [lowerdir, `upperdir=${upper}`, `workdir=${work}`];
+    assert.deepEqual(conflicts(line(all)), []);
+    assert.deepEqual(conflicts(line([`${lowerdir}:/volumes/o/v`])), []);
+    for (const [options, expected] of [
+      [[`upperdir=${upper}`, `workdir=${work}`], /has a lowerdir/],
+      [[lowerdir, `upperdir=${upper}`], /both upperdir and workdir, or neither/],
+      [[`lowerdir=${lower}/../..`, ...all.slice(1)], /\.\. is no path: write/],
+      [['lowerdir=/opt/../volumes/app/v', ...all.slice(1)], /\/v is no path/],
+      [['lowerdir=/volumes/.x/y', ...all.slice(1)], /lowerdir \/volumes\/\.x\/y is no path/],
+      [[lowerdir, 'upperdir=/volumes/o/v/upper', `workdir=${work}`], /upperdir .* no folder in a volume of 'app'/],
+      [[lowerdir, 'upperdir=/volumes/app/v', `workdir=${work}`], /write \/volumes\/app\/<volume>\/upper/],
+      [[lowerdir, `upperdir=${upper}`, 'workdir=/volumes/app/v/../w'], /workdir .* no folder/],
+      [[lowerdir, `upperdir=${upper}`, 'workdir=/volumes/app/w/work'], /two volumes/],
+      [[lowerdir, `upperdir=${upper}`, `workdir=${upper}/work`], /in the other/],
+      [[lowerdir, 'upperdir=/volumes/app/more.squashfs/u', 'workdir=/volumes/app/more.squashfs/w'], /nobody can write/],
+    ] as const) {
+      const [found, ...more] = conflicts(line(options));
+      assert.match(found ?? 'none', /^1 BAD_VALUE lxc\.mount\.entry: /, options.join());
+      assert.match(found ?? 'none', expected);
+      assert.deepEqual([more, conflicts(line([...options, 'optional']))], [[], []]);
+    }
+  });
+
   it('are two ways to choose namespaces, which LXC refuses together', () => {
     assert.match(conflicts('lxc.namespace.keep = user\nlxc.namespace.clone = mnt')[0] ?? '', /^2 .*not both/);
     assert.deepEqual(conflicts('lxc.namespace.keep = user\nlxc.namespace.keep =\nlxc.namespace.clone = mnt'), []);
