@@ -1,6 +1,7 @@
 // The control groups of containers on this host: what the kernel offers, and removal of what LXC left behind.
-import { existsSync, readdirSync, readFileSync, rmdirSync } from 'node:fs';
+import { existsSync, readdirSync, rmdirSync } from 'node:fs';
 import { join } from 'node:path';
+import { textIfThere } from '../../shared/kernel/text-if-there.ts';
 import type { CgroupSupport } from './cgroup-keys.ts';
 import { type Mount, readMountTable } from './mount-table.ts';
 
@@ -22,20 +23,12 @@ function hierarchies(mounts: readonly Mount[]): Hierarchy[] {
   });
 }
 
-function read(path: string): string {
-  try {
-    return readFileSync(path, 'utf8');
-  } catch {
-    return '';
-  }
-}
-
 export function cgroupSupport(mounts: readonly Mount[] = readMountTable()): CgroupSupport {
   const all = hierarchies(mounts);
   const v1 = all.filter(({ version }) => version === 1).flatMap(({ controllers }) => controllers);
   const v2 = all
     .filter(({ version }) => version === 2)
-    .flatMap(({ folder }) => ['cgroup', ...read(join(folder, 'cgroup.controllers')).trim().split(/\s+/)]);
+    .flatMap(({ folder }) => ['cgroup', ...textIfThere(join(folder, 'cgroup.controllers')).trim().split(/\s+/)]);
   // LXC attaches the program that filters devices only where nothing of version 1 is mounted (src/lxc/cgroups/cgfsng.c).
   if (all.every(({ version }) => version === 2) && v2.length > 0) v2.push('devices');
   return { v1: new Set(v1), v2: new Set(v2) };
@@ -56,7 +49,7 @@ interface Membership {
 }
 
 function membershipsOf(pids: readonly (number | 'self')[]): Membership[] {
-  const lines = pids.flatMap((pid) => read(`/proc/${pid}/cgroup`).split('\n'));
+  const lines = pids.flatMap((pid) => textIfThere(`/proc/${pid}/cgroup`).split('\n'));
   return lines.flatMap((line) => {
     const [, names, path] = /^\d+:([^:]*):(\/.*)$/.exec(line) ?? [];
     if (names === undefined || path === undefined || path.includes('/..')) return [];
@@ -107,7 +100,7 @@ export function cgroupRemover(mounts: () => readonly Mount[] = readMountTable): 
 
 /** Pids in groups that removeCgroups answered; those of other pid namespaces, which read as 0, are left out. */
 export function processesIn(folders: readonly string[]): number[] {
-  const pids = folders.flatMap((folder) => read(join(folder, 'cgroup.procs')).split('\n').map(Number));
+  const pids = folders.flatMap((folder) => textIfThere(join(folder, 'cgroup.procs')).split('\n').map(Number));
   return [...new Set(pids)].filter((pid) => pid > 1);
 }
 

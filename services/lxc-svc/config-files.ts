@@ -1,9 +1,9 @@
 // Files that the state lays over a container's root: _config/<container>/<path>. They become a layer of their own between the image and
 // the writable layer, prepared anew at each mount, because the revision's files belong to another user, and because folders of an
 // upper layer hide the modes of those below.
-import { chmodSync, chownSync, copyFileSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { chmodSync, chownSync, copyFileSync, mkdirSync, rmSync, writeFileSync } from 'node:fs';
 import { basename, dirname, join } from 'node:path';
-import { errorCode } from '../../shared/kernel/system-error.ts';
+import { readIfPresent } from '../../shared/kernel/text-if-there.ts';
 import { memberTexts } from '../../shared/revision/member-texts.ts';
 import { readStateDocument } from '../../shared/revision/state-document.ts';
 import { findInside, resolveInside } from './inside-path.ts';
@@ -36,15 +36,6 @@ export function configFiles({ storage }: Places, revision: string, container: st
   ];
 }
 
-function readIfPresent(path: string): string | undefined {
-  try {
-    return readFileSync(path, 'utf8');
-  } catch (error) {
-    if (errorCode(error) === 'ENOENT') return undefined;
-    throw error;
-  }
-}
-
 /**
  * Makes `folder` the layer, whatever it was. `lowers`: what it is laid over, the uppermost first. A file takes owner and mode of the one
  * that it replaces; a new one is root's and 0644. Folders are as in the image. Throws what the system says.
@@ -56,7 +47,7 @@ export function prepareFiles(files: readonly ConfigFile[], folder: string, lower
   for (const { path, content } of files) {
     // Where /lib is a link to usr/lib, a folder of that name would hide it.
     const parent = resolveInside(lowers, dirname(path));
-    makeFolders(parent, folder, lowers);
+    makeLayerFolders(parent, folder, lowers);
     const inside = join(parent, basename(path));
     const target = join(folder, inside);
     if ('file' in content) copyFileSync(content.file, target);
@@ -65,7 +56,7 @@ export function prepareFiles(files: readonly ConfigFile[], folder: string, lower
   }
 }
 
-function makeFolders(parent: string, folder: string, lowers: readonly string[]): void {
+function makeLayerFolders(parent: string, folder: string, lowers: readonly string[]): void {
   const parts = parent.split('/').filter((part) => part !== '');
   for (let depth = 1; depth <= parts.length; depth += 1) {
     const inside = parts.slice(0, depth).join('/');

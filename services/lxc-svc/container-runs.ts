@@ -1,10 +1,11 @@
 // Runs of containers: started detached, watched to their end, recorded, adopted from an earlier service. What a run is, and when it ends,
 // is read from LXC's monitor and the kernel; the only thing kept in memory is whom we are watching.
-import { readFileSync, statSync } from 'node:fs';
+import { statSync } from 'node:fs';
 import { setTimeout as delay } from 'node:timers/promises';
 import { runLight } from '../../shared/exec/run-light.ts';
 import { withinNamespace } from '../../shared/kernel/network-namespace.ts';
 import { reasonOf } from '../../shared/kernel/system-error.ts';
+import { textIfThere } from '../../shared/kernel/text-if-there.ts';
 import type { Logger } from '../../shared/log/logger.ts';
 import { keyTooNew } from '../../shared/lxc-config/keys.ts';
 import { cgroupRemover, processesIn } from './cgroup-tree.ts';
@@ -103,7 +104,7 @@ export function createContainerRuns({ places, readerGid, log, exited }: RunConte
 
   const finish = async (container: string, pid: number, record: RunRecord): Promise<ExitRecord> => {
     const its = containerPlaces(places, container);
-    const told = loggedExit(readText(its.lxcLog), pid, writtenMs(its.lxcLog));
+    const told = loggedExit(textIfThere(its.lxcLog), pid, writtenMs(its.lxcLog));
     const before = readExitRecord(its.exitRecord);
     // Recorded already by a service that was killed before it could say so.
     const known = before?.pid === pid && before.atMs >= record.startedMs ? before : undefined;
@@ -133,7 +134,7 @@ export function createContainerRuns({ places, readerGid, log, exited }: RunConte
     const its = containerPlaces(places, container);
     const monitor = monitorOf(its.monitorPid, path, container);
     const init = monitor === undefined ? undefined : await initOf(monitor, path, container);
-    const pid = init?.pid ?? loggedStart(readText(its.lxcLog));
+    const pid = init?.pid ?? loggedStart(textIfThere(its.lxcLog));
     if (pid === undefined) return undefined;
     const record: RunRecord = {
       pid,
@@ -193,7 +194,7 @@ export function createContainerRuns({ places, readerGid, log, exited }: RunConte
         return run;
       }
       const words = typeof outcome === 'string' ? outcome : outcome.stderr.trim().split('\n')[0];
-      const said = firstError(readText(its.lxcLog)) ?? words ?? '';
+      const said = firstError(textIfThere(its.lxcLog)) ?? words ?? '';
       const reason = keyTooNew(said) ?? said;
       await giveUp(container);
       throw new StepFailure('lxc-start', reason === '' ? 'it ended before its init ran' : reason);
@@ -236,12 +237,4 @@ function describe({ status }: ExitRecord): string {
 
 function writtenMs(path: string): number {
   return Math.floor(statSync(path, { throwIfNoEntry: false })?.mtimeMs ?? Date.now());
-}
-
-function readText(path: string): string {
-  try {
-    return readFileSync(path, 'utf8');
-  } catch {
-    return '';
-  }
 }

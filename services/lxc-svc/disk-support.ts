@@ -1,6 +1,7 @@
 // What this machine lacks for a disk, found out without touching it.
-import { accessSync, constants, existsSync, readFileSync } from 'node:fs';
+import { accessSync, constants, existsSync } from 'node:fs';
 import { join } from 'node:path';
+import { textIfThere } from '../../shared/kernel/text-if-there.ts';
 import type { Disk } from '../../shared/schema/storage.ts';
 import { PROGRAM_FOLDERS } from './host-support.ts';
 
@@ -23,7 +24,7 @@ export function diskSupport(cryptsetup: string, programFolders = PROGRAM_FOLDERS
     name.startsWith('/') ? isExecutable(name) : programFolders.some((folder) => isExecutable(join(folder, name)));
   return {
     hasProgram: (name) => isThere(name === 'cryptsetup' ? cryptsetup : name),
-    hasDeviceMapper: existsSync('/dev/mapper/control') || readText('/proc/misc').includes(' device-mapper\n'),
+    hasDeviceMapper: existsSync('/dev/mapper/control') || textIfThere('/proc/misc').includes(' device-mapper\n'),
     // A module that is not loaded yet is loaded when it is used.
     hasZram: existsSync('/sys/class/zram-control') || hasModule('zram'),
   };
@@ -59,8 +60,8 @@ function lackingProgram(names: readonly string[], { hasProgram }: DiskSupport): 
 }
 
 function hasModule(name: string): boolean {
-  const release = readText('/proc/sys/kernel/osrelease').trim();
-  return readText(join('/lib/modules', release, 'modules.dep')).includes(`/${name}.ko`);
+  const release = textIfThere('/proc/sys/kernel/osrelease').trim();
+  return textIfThere(join('/lib/modules', release, 'modules.dep')).includes(`/${name}.ko`);
 }
 
 function isExecutable(path: string): boolean {
@@ -69,13 +70,5 @@ function isExecutable(path: string): boolean {
     return true;
   } catch {
     return false;
-  }
-}
-
-function readText(path: string): string {
-  try {
-    return readFileSync(path, 'utf8');
-  } catch {
-    return '';
   }
 }

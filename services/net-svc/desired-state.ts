@@ -2,7 +2,8 @@
 // namespaces, written beside and renamed. Of this boot only: after a reboot state-svc says everything anew.
 import { readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import * as z from 'zod/mini';
-import { errorCode, reasonOf } from '../../shared/kernel/system-error.ts';
+import { reasonOf } from '../../shared/kernel/system-error.ts';
+import { readIfPresent } from '../../shared/kernel/text-if-there.ts';
 import { containerName } from '../../shared/schema/names.ts';
 import { bridgePool, type Lease, lease, type Pool } from '../../shared/schema/network.ts';
 import { attempt } from './net-failure.ts';
@@ -69,13 +70,8 @@ export function openDesiredState(path: string, onDamage: (reason: string) => voi
 }
 
 function read(path: string, boot: string, onDamage: (reason: string) => void) {
-  let text: string;
-  try {
-    text = readFileSync(path, 'utf8');
-  } catch (error) {
-    if (errorCode(error) === 'ENOENT') return undefined;
-    throw error;
-  }
+  const text = readIfPresent(path);
+  if (text === undefined) return undefined;
   try {
     const found = document.parse(JSON.parse(text));
     return found.boot === boot ? found : undefined;

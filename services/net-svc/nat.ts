@@ -1,7 +1,7 @@
 // Which back end does NAT for which pools: the first that works. A note beside the namespaces says which one may hold rules
 // of ours, so that without pools no program is run at all and a switch of back ends leaves nothing of the other.
-import { readFileSync, rmSync, writeFileSync } from 'node:fs';
-import { errorCode } from '../../shared/kernel/system-error.ts';
+import { rmSync, writeFileSync } from 'node:fs';
+import { readIfPresent } from '../../shared/kernel/text-if-there.ts';
 import type { NatBackend, NatBackendName } from './nat-command.ts';
 import type { NatRule } from './nat-rules.ts';
 
@@ -52,12 +52,7 @@ export function createNat(backends: readonly NatBackend[], all: readonly NatBack
 }
 
 function readNote(path: string): string[] {
-  try {
-    return readFileSync(path, 'utf8').split('\n').filter(Boolean);
-  } catch (error) {
-    if (errorCode(error) === 'ENOENT') return [];
-    throw error;
-  }
+  return (readIfPresent(path) ?? '').split('\n').filter(Boolean);
 }
 
 function writeNote(path: string, names: readonly string[]): void {

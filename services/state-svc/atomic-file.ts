@@ -1,6 +1,6 @@
 // Small files that survive a power cut whole: written beside, synced, renamed, the folder synced. Each of these steps waits for a thread of the pool,
-// since a disk may take seconds, so there are as few as can be. Reading one is done at once: in threads it takes four steps, 20 times the CPU.
-import { constants, mkdirSync, readFileSync } from 'node:fs';
+// since a disk may take seconds, so there are as few as can be.
+import { constants, mkdirSync } from 'node:fs';
 import { type FileHandle, mkdir, open, rename, unlink } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import { errorCode } from '../../shared/kernel/system-error.ts';
@@ -45,7 +45,7 @@ async function openBoth(path: string, beside: string): Promise<Opened> {
     return await openTogether(path, beside);
   } catch (error) {
     if (errorCode(error) !== 'ENOENT') throw error;
-    await makeFolders(dirname(path));
+    await ensureFolders(dirname(path));
     return await openTogether(path, beside);
   }
 }
@@ -72,18 +72,8 @@ export async function syncPath(path: string): Promise<void> {
   }
 }
 
-/** `undefined` when there is no such file; anything else that goes wrong is thrown. */
-export function readIfPresent(path: string): string | undefined {
-  try {
-    return readFileSync(path, 'utf8');
-  } catch (error) {
-    if (errorCode(error) === 'ENOENT') return undefined;
-    throw error;
-  }
-}
-
 /** With its parents. Node's own mkdir, in threads, says ENOENT of a full disk; done at once it says what is so. */
-export async function makeFolders(path: string): Promise<void> {
+export async function ensureFolders(path: string): Promise<void> {
   try {
     await mkdir(path, { recursive: true });
   } catch (error) {

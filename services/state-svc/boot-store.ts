@@ -4,10 +4,11 @@
 // says nothing, and another one has been found good.
 import { join } from 'node:path';
 import { errorCode, reasonOf } from '../../shared/kernel/system-error.ts';
+import { readIfPresent } from '../../shared/kernel/text-if-there.ts';
 import type { Logger } from '../../shared/log/logger.ts';
 import { CURRENT, CURRENT_BESIDE, currentFile } from '../../shared/revision/current-file.ts';
 import { linkedRevision, stockBoot, stockRevisions } from '../../shared/revision/stock-boot.ts';
-import { readIfPresent, writeAtomically } from './atomic-file.ts';
+import { writeAtomically } from './atomic-file.ts';
 import { type BootState, bootState, MAX_NAMED } from './boot-state.ts';
 import type { Read } from './revision-store.ts';
 import { awaitsReboot } from './step-progress.ts';

@@ -5,9 +5,10 @@
 import { dirname, join } from 'node:path';
 import * as z from 'zod/mini';
 import { reasonOf } from '../../shared/kernel/system-error.ts';
+import { readIfPresent } from '../../shared/kernel/text-if-there.ts';
 import type { Logger } from '../../shared/log/logger.ts';
 import { containerName } from '../../shared/schema/names.ts';
-import { readIfPresent, writeAtomically } from './atomic-file.ts';
+import { writeAtomically } from './atomic-file.ts';
 
 const count = z.int().check(z.minimum(0));
 

@@ -2,9 +2,10 @@
 //   <storage>/cache/checksums.json   {"<inode> <bytes> <nanoseconds of its last change>": "<sha256>", …}, used longest ago first
 import { statSync } from 'node:fs';
 import * as z from 'zod/mini';
+import { readIfPresent } from '../../shared/kernel/text-if-there.ts';
 import type { Logger } from '../../shared/log/logger.ts';
 import { sha256 } from '../../shared/schema/names.ts';
-import { readIfPresent, writeAtomically } from './atomic-file.ts';
+import { writeAtomically } from './atomic-file.ts';
 import type { Checksums } from './checksum-pool.ts';
 import type { FileChecksum } from './checksum-worker.ts';
 

@@ -2,8 +2,9 @@
 //   <storage>/cache/lease-holds.json   {"<container>/<pool>/<interface>": <milliseconds for which no revision wanted it>, …}; absent when there are none
 import { rm } from 'node:fs/promises';
 import * as z from 'zod/mini';
+import { readIfPresent } from '../../shared/kernel/text-if-there.ts';
 import type { Logger } from '../../shared/log/logger.ts';
-import { readIfPresent, writeAtomically } from './atomic-file.ts';
+import { writeAtomically } from './atomic-file.ts';
 import type { HoldTimes } from './lease-hold.ts';
 
 const document = z.record(z.string(), z.int().check(z.minimum(0)));

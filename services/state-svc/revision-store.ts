@@ -10,7 +10,7 @@ import { errorCode, isFull, reasonOf } from '../../shared/kernel/system-error.ts
 import { readConfigObject } from '../../shared/revision/config-object.ts';
 import type { Problem } from '../../shared/revision/revision.ts';
 import { sha256 } from '../../shared/schema/names.ts';
-import { makeFolders } from './atomic-file.ts';
+import { ensureFolders } from './atomic-file.ts';
 import type { Checksums } from './checksum-pool.ts';
 import type { KnownChecksums } from './known-checksums.ts';
 import { createSeenObjects } from './seen-objects.ts';
@@ -164,11 +164,11 @@ async function linkTo(object: string, path: string, own: string): Promise<void> 
   const wanted = lstatSync(object);
   const found = statOf(path);
   if (found !== undefined && found.ino === wanted.ino && found.dev === wanted.dev) return;
-  await makeFolders(dirname(path));
+  await ensureFolders(dirname(path));
   if (found?.isDirectory() === true) await rm(path, { recursive: true });
   // Made there and renamed, so that a wrong link never becomes a missing one for somebody who mounts it right now; a name beside it
   // may be another file of the revision, or too long.
-  await makeFolders(own);
+  await ensureFolders(own);
   const beside = `${own}/link.new`;
   await rm(beside, { force: true });
   await link(object, beside);

@@ -8,11 +8,12 @@ import { lstatSync, readdirSync, renameSync, statSync } from 'node:fs';
 import { link, lstat, readdir, rename, rm, writeFile } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
 import { errorCode } from '../../shared/kernel/system-error.ts';
+import { readIfPresent } from '../../shared/kernel/text-if-there.ts';
 import type { Logger } from '../../shared/log/logger.ts';
 import { revisionName } from '../../shared/schema/names.ts';
 import { MAX_COMMITMSG_BYTES, type StepProgress, type StepRow } from '../../shared/schema/steps.ts';
 import { isoTime } from '../../shared/time/iso-time.ts';
-import { makeFolders, readIfPresent, syncPath, writeAtomically } from './atomic-file.ts';
+import { ensureFolders, syncPath, writeAtomically } from './atomic-file.ts';
 import { parseProgress, progressAt, withoutLogs } from './step-progress.ts';
 import { shortageOf } from './step-shortage.ts';
 
@@ -215,7 +216,7 @@ async function makeCheckout(
   for (const path of objects.keys()) {
     for (let parent = dirname(path); parent !== '.'; parent = dirname(parent)) made.add(join(folder, parent));
   }
-  for (const each of [...made].sort()) await makeFolders(each);
+  for (const each of [...made].sort()) await ensureFolders(each);
   for (const [path, digest] of objects) await link(join(store, digest), join(folder, path));
   const files = [
     ['.pvr/json', text],

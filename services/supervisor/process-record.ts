@@ -1,24 +1,15 @@
 // What /proc tells of a service's process.
-import { readFileSync } from 'node:fs';
-
-function read(path: string): string {
-  try {
-    return readFileSync(path, 'utf8');
-  } catch {
-    // It ended meanwhile.
-    return '';
-  }
-}
+import { textIfThere } from '../../shared/kernel/text-if-there.ts';
 
 /** Whether job control or SIGSTOP holds the process: state `T` in the third field of /proc/<pid>/stat (proc(5)). */
 export function isStopped(pid: number): boolean {
-  const stat = read(`/proc/${pid}/stat`);
+  const stat = textIfThere(`/proc/${pid}/stat`);
   // The second field is the command in parentheses and may hold anything, so count from its end.
   return stat.slice(stat.lastIndexOf(')') + 2, stat.lastIndexOf(')') + 3) === 'T';
 }
 
 /** Proportional set size in bytes, 0 for a process that is gone. */
 export function proportionalMemory(pid: number): number {
-  const kib = /^Pss:\s+(\d+) kB$/m.exec(read(`/proc/${pid}/smaps_rollup`))?.[1];
+  const kib = /^Pss:\s+(\d+) kB$/m.exec(textIfThere(`/proc/${pid}/smaps_rollup`))?.[1];
   return kib === undefined ? 0 : Number(kib) * 1024;
 }
