@@ -29,11 +29,21 @@ export function isClosedFolder(path: string): boolean {
 const OWNER_ALL = 0o700;
 const OWNER_READS = 0o400;
 
+interface Giving {
+  readonly uid: number;
+  /** Folders that are prepared by themselves. */
+  readonly others: ReadonlySet<string>;
+  /** Hears what could not be looked at, or given. */
+  leave(path: string, error: unknown): void;
+}
+
 /**
  * Everything below `path` that belongs to somebody else becomes `uid`'s: a revision that root has just packed, a storage from another machine.
  * Root could do without modes, and Pantavisor made folders that only root gets into (1204); their new owner cannot.
+ * Throws where that cannot be done with `path` itself. What is below is left then, and told: one damaged file must not keep all from running.
  */
-function giveTree(path: string, uid: number, others: ReadonlySet<string>): void {
+function giveTree(path: string, giving: Giving): void {
+  const { uid, others, leave } = giving;
   const stat = lstatSync(path);
   if (stat.uid !== uid || stat.gid !== uid) lchownSync(path, uid, uid);
   const needed = stat.isDirectory() ? OWNER_ALL : stat.isFile() ? OWNER_READS : 0;
@@ -42,7 +52,12 @@ function giveTree(path: string, uid: number, others: ReadonlySet<string>): void 
   if (!stat.isDirectory()) return;
   for (const entry of readdirSync(path)) {
     const below = join(path, entry);
-    if (!others.has(below)) giveTree(below, uid, others);
+    if (others.has(below)) continue;
+    try {
+      giveTree(below, giving);
+    } catch (error) {
+      leave(below, error);
+    }
   }
 }
 
@@ -54,9 +69,12 @@ function isNobodys(error: unknown): boolean {
 const READ_BY_OTHERS = 0o005;
 
 /** Throws where the folder can be neither given nor read. */
-function giveOrLeave(path: string, uid: number, others: ReadonlySet<string>): void {
+function giveOrLeave(path: string, giving: Giving): void {
+  const leave: Giving['leave'] = (below, error) => {
+    if (!isNobodys(error)) giving.leave(below, error);
+  };
   try {
-    giveTree(path, uid, others);
+    giveTree(path, { ...giving, leave });
   } catch (error) {
     if (!isNobodys(error)) throw error;
     if ((lstatSync(path).mode & READ_BY_OTHERS) !== READ_BY_OTHERS)
@@ -81,12 +99,33 @@ function isBelow(path: string, folder: string): boolean {
   return path === folder || path.startsWith(`${folder}/`);
 }
 
-/** Throws, saying what to do, when a folder cannot be made or given. Writes nothing where all is as it should be. */
+/** A whole folder may be damaged. */
+const MAX_TOLD = 10;
+
+function createLeft() {
+  const lines: string[] = [];
+  let more = 0;
+  return {
+    leave(path: string, error: unknown): void {
+      // Containers that run over the start of Berth make and remove files meanwhile.
+      if (errorCode(error) === 'ENOENT') return;
+      if (lines.length < MAX_TOLD) lines.push(`${path} stays as it is: ${reasonOf(error)}`);
+      else more += 1;
+    },
+    lines: (): readonly string[] =>
+      more === 0 ? lines : [...lines, `and ${more} more files or folders stay as they are`],
+  };
+}
+
+/**
+ * Throws, saying what to do, when a folder cannot be made or given. Answers, in words, what below them could not be looked at or given. Writes
+ * nothing where all is as it should be.
+ */
 export function prepareFolders(
   contracts: readonly Contract[],
   uidOf: (contract: Contract) => number,
   places: Places,
-): void {
+): readonly string[] {
   const shared = contracts.flatMap((contract) =>
     (contract.files.shared ?? []).map((each) => ({ ...each, path: expandPath(each.path, places), contract })),
   );
@@ -102,6 +141,7 @@ export function prepareFolders(
     })
     .sort((a, b) => a.path.length - b.path.length);
   const paths = new Set([...owned, ...shared].map(({ path }) => path));
+  const left = createLeft();
   for (const { path, uid, give } of owned) {
     const [option, folder] = isBelow(path, places.rundir) ? ['--rundir', places.rundir] : ['--storage', places.storage];
     try {
@@ -109,16 +149,20 @@ export function prepareFolders(
       // What is below was made since the boot by those who own it; and the roots of containers that run are there, and mounted
       // namespaces, which nobody can own. Only the folder itself is given, once: whom its owner lets in by its group stays let in.
       if (option === '--rundir' && lstatSync(path).uid !== uid) chownSync(path, uid, uid);
-      else if (option === '--storage') give(path, uid, paths);
-      for (const each of shared.filter((one) => isBelow(one.path, path))) {
-        shareFolder(each.path, uid, resolveUid(each.with));
-      }
+      else if (option === '--storage') give(path, { uid, others: paths, leave: left.leave });
     } catch (error) {
-      const reason = reasonOf(error);
       throw new Error(
-        `${folder} cannot be prepared (${reason}): Berth must be able to write there; ` +
+        `${folder} cannot be prepared (${reasonOf(error)}): Berth must be able to write there; ` +
           `remount it or make room, or name another folder with ${option}`,
       );
     }
+    for (const each of shared.filter((one) => isBelow(one.path, path))) {
+      try {
+        shareFolder(each.path, uid, resolveUid(each.with));
+      } catch (error) {
+        left.leave(each.path, error);
+      }
+    }
   }
+  return left.lines();
 }

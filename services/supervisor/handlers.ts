@@ -19,6 +19,8 @@ export interface Tree {
   readonly turns: StartTurns;
   /** What was written as configuration and cannot be used. */
   readonly warnings: readonly string[];
+  /** What of the storage could not be looked at, or given to the service that it belongs to. */
+  readonly unprepared: readonly string[];
   uidOf(service: SupervisedService): number;
   queueDepth(service: SupervisedService): number;
 }
@@ -64,6 +66,7 @@ export function createHandlers(tree: Tree): Handlers<typeof supervisorContract> 
           ...tree.reboots.health(),
           ...tree.watchdog.health(),
           ...tree.warnings.map(configReason),
+          ...unpreparedReasons(tree.unprepared),
         ],
       }),
   };
@@ -98,6 +101,12 @@ function serviceRow(service: SupervisedService, tree: Tree) {
 
 function configReason(message: string): HealthReason {
   return { code: 'CONFIG_INVALID', subject: 'configuration', message: message.slice(0, 500) };
+}
+
+function unpreparedReasons(lines: readonly string[]): readonly HealthReason[] {
+  if (lines.length === 0) return [];
+  const message = `check its file system, and restart Berth: ${lines.join('; ')}`;
+  return [{ code: 'STORAGE_UNPREPARED', subject: 'storage', message: message.slice(0, 500) }];
 }
 
 function healthOf(service: SupervisedService, tree: Tree): HealthReason[] {

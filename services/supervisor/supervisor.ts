@@ -17,9 +17,9 @@ import { resolveUid } from '../../shared/service/users.ts';
 import { supervisorContract } from './contract.ts';
 import { ALL_CONTRACTS, SERVICE_CONTRACTS } from './contracts.ts';
 import { prepareFolders } from './folders.ts';
-import { createHandlers } from './handlers.ts';
+import { createHandlers, type Tree } from './handlers.ts';
 import { type HeldDescriptors, holdDescriptors, type LaunchSettings } from './held-descriptors.ts';
-import { type AskedEnd, createReboots, type Reboots } from './reboots.ts';
+import { type AskedEnd, createReboots } from './reboots.ts';
 import type { Places } from './spawn-arguments.ts';
 import { spawnService } from './spawn-service.ts';
 import { type StartTurns, startInTurns } from './start-turns.ts';
@@ -28,7 +28,7 @@ import { watchStops } from './stopped-children.ts';
 import { createSupervisedService, type SupervisedService } from './supervised-service.ts';
 import { writeSysctls } from './sysctls.ts';
 import { lockTree, PREDECESSOR_MS } from './tree-lock.ts';
-import { createWatchdog, type Watchdog } from './watchdog.ts';
+import { createWatchdog } from './watchdog.ts';
 
 export interface SupervisorOptions extends Places, LaunchSettings {
   /** For people at a terminal and for the init's journal: one line per thing worth knowing. */
@@ -60,7 +60,7 @@ const uidOf = (contract: Contract): number => resolveUid(contract.privileges.use
 /** Rejects when another tree runs on the same rundir or storage, or when a folder or socket cannot be made; nothing has been started then. */
 export async function startSupervisor(options: SupervisorOptions): Promise<Supervisor> {
   const lock = await lockTree(options, PREDECESSOR_MS);
-  prepareFolders(ALL_CONTRACTS, uidOf, options);
+  const unprepared = prepareFolders(ALL_CONTRACTS, uidOf, options);
   const names = ALL_CONTRACTS.map(({ service }) => service);
   const held = holdDescriptors(lock, names, options, options, options.say);
   const log = createLogger('supervisor', held.logFdOf('supervisor'));
@@ -80,7 +80,7 @@ export async function startSupervisor(options: SupervisorOptions): Promise<Super
     options.say(warning);
     log.warn(warning);
   };
-  for (const warning of [...options.warnings, ...options.notes]) warn(warning);
+  for (const warning of [...options.warnings, ...options.notes, ...unprepared]) warn(warning);
   if (settingsOf(options).value('BERTH_SYSCTLS')) writeSysctls(options.sysctls, warn);
   const reboots = createReboots(join(options.storage, 'supervisor/reboots.json'), log);
   const watchdog = createWatchdog({
@@ -94,7 +94,13 @@ export async function startSupervisor(options: SupervisorOptions): Promise<Super
   watchdog.started();
   void ready.then(watchdog.up);
   turns = startInTurns(services, Math.max(LEAST_AT_A_TIME, availableParallelism()));
-  serveRequests(channel, services, held, broker, { reboots, watchdog, turns }, options.warnings);
+  serveRequests(channel, services, held, broker, {
+    reboots,
+    watchdog,
+    turns,
+    warnings: options.warnings,
+    unprepared,
+  });
   const stopTicking = watchPulses(services);
   const stopWatchingStops = watchStops(() => {
     for (const service of services.values()) service.checkStopped();
@@ -196,8 +202,7 @@ function serveRequests(
   services: Services,
   held: HeldDescriptors,
   broker: Broker,
-  tree: { readonly reboots: Reboots; readonly watchdog: Watchdog; readonly turns: StartTurns },
-  warnings: readonly string[],
+  tree: Pick<Tree, 'reboots' | 'watchdog' | 'turns' | 'warnings' | 'unprepared'>,
 ): void {
   const { containerSockets } = held;
   containerSockets.listen({
@@ -213,7 +218,6 @@ function serveRequests(
     services: [...services.values()],
     sockets: containerSockets,
     ...tree,
-    warnings,
     uidOf: ({ contract }) => uidOf(contract),
     queueDepth: ({ contract }) => broker.queueDepth(contract.service),
   });

@@ -20,7 +20,10 @@ describe('supervisor.folders', () => {
   after(() => rmSync(folder, { recursive: true, force: true }));
 
   const places = () => ({ rundir: join(folder, 'run'), storage: join(folder, 'storage'), program: '/' });
-  const prepare = (): void => prepareFolders(ALL_CONTRACTS, ({ privileges }) => resolveUid(privileges.user), places());
+  const prepare = (): void => {
+    const left = prepareFolders(ALL_CONTRACTS, ({ privileges }) => resolveUid(privileges.user), places());
+    assert.deepEqual(left, []);
+  };
   const fileOf = (uid: number, ...path: readonly string[]): string => {
     const file = join(folder, ...path);
     mkdirSync(dirname(file), { recursive: true });
