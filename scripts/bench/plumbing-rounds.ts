@@ -84,7 +84,10 @@ const host = createHostNetwork({
   log: silentLogger,
   overlaps: { refuse: nothing, look: nothing, reasons: () => [] },
   passage: createForwardPassage(`${DIR}/.forward`),
-  lent: { list: () => [], add: nothing, drop: nothing },
+  notes: {
+    lent: { list: () => [], add: nothing, drop: nothing },
+    others: { has: () => false, add: nothing, keep: nothing },
+  },
 });
 const senders = { ensure: async () => nothing(), admit: async () => nothing(), forget: async () => nothing() };
 const times = {

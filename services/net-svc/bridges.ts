@@ -1,17 +1,19 @@
 // The bridges of pools: made, addressed and brought up where that is not so already; ours that no pool names are removed.
-// A bridge that somebody else made (its alias is not ours) is used and given the address, and never deleted; the address is taken back.
+// A bridge that somebody else made (its alias is not ours) is used and given the address, and never made in his place, nor deleted; the address
+// is taken back.
 import type { HealthReason } from '../../shared/schema/health.ts';
 import type { Pool } from '../../shared/schema/network.ts';
+import { hasUplink, isGivenTo, leaveToHost } from './bridge-owners.ts';
 import { listLinks, lookUp, lookUpIndex, withHost } from './host-links.ts';
-import { addressChanges } from './interface-plan.ts';
+import { addressChanges, isSameSubnet } from './interface-plan.ts';
 import { refuseRouters } from './ipv6-routers.ts';
 import { isSameAddress, type LentAddresses } from './lent-addresses.ts';
 import { bridgeAlias, bridgeMac, isBridgeAlias } from './link-names.ts';
 import { collectFailures, NetFailure, type Undo } from './net-failure.ts';
 import type { Step } from './netlink-message.ts';
 import { type NetlinkSocket, recording } from './netlink-socket.ts';
+import type { OthersBridges } from './others-bridges.ts';
 import {
-  broadcastOf,
   decodeAddress,
   decodeLinkLocal,
   deleteAddress,
@@ -33,52 +35,76 @@ import {
 export interface BridgeReport {
   /** Pools whose bridge did not exist before. */
   readonly created: readonly Pool[];
+  /** Bridges that we made and that are the host's now. */
+  readonly left: readonly string[];
   readonly reasons: readonly HealthReason[];
+}
+
+/** What is on file of bridges that somebody else made. */
+export interface BridgeNotes {
+  readonly lent: LentAddresses;
+  readonly others: OthersBridges;
 }
 
 export const prefixLengthOf = (pool: Pool): number => Number(pool.subnet.split('/')[1]);
 
-/** Adds what is missing. Throws NetFailure; what to undo then is in `undo`. `record` hears of every change, `lent` of addresses for others' bridges. */
+/** Adds what is missing. Throws NetFailure; what to undo then is in `undo`. `record` hears of every change. */
 export function ensureBridges(
   allPools: readonly Pool[],
   undo: Undo,
-  lent: LentAddresses,
+  { lent, others }: BridgeNotes,
   record: (step: string) => void = () => undefined,
 ): BridgeReport {
   const pools = allPools.filter(({ type }) => type === 'bridge');
   return withHost((conversation) => {
     const host = recording(conversation, record);
-    const present = (): Link[] => pools.flatMap(({ bridge }) => lookUp(host, bridge) ?? []);
-    const links = present();
+    const links = listLinks(host);
     for (const pool of pools) refuseForeignKind(pool, links);
-    const missing = pools.filter((pool) => !links.some((link) => link.name === pool.bridge));
-    for (const pool of missing) create(host, pool, undo);
-    const current = missing.length === 0 ? links : present();
     const addresses = host.dump('list addresses', dumpAddresses()).map(decodeAddress);
+    const left = pools.flatMap((pool) => leaveTaken(host, pool, links, addresses, lent));
+    const absent = pools.filter(({ bridge }) => !links.some(({ name }) => name === bridge));
+    const gone = absent.filter(({ bridge }) => others.has(bridge));
+    const missing = absent.filter((pool) => !gone.includes(pool));
+    for (const pool of missing) create(host, pool, undo);
+    const current = pools.flatMap(({ bridge }) => lookUp(host, bridge) ?? []);
+    others.add(current.filter(({ alias }) => !isBridgeAlias(alias)).map(({ name }) => name));
     for (const pool of pools) lendAddress(pool, current, addresses, undo, lent);
-    const reasons = refuseRouters(current, record);
+    const reasons = [...gone.map(goneReason), ...refuseRouters(current, record)];
     host.apply([
       ...noIpv6Addresses(host, current),
-      ...pools.flatMap((pool) => bridgeChanges(pool, current, addresses)),
+      ...pools.filter((pool) => !gone.includes(pool)).flatMap((pool) => bridgeChanges(pool, current, addresses)),
     ]);
-    return { created: missing, reasons };
+    return { created: missing, left, reasons };
   });
 }
 
-/** Deletes bridges that we made and that no pool names. Throws NetFailure for all that failed together. */
-export function removeStaleBridges(pools: readonly Pool[]): void {
-  withHost((host) => {
-    const stale = listLinks(host).filter(
+/** Deletes bridges that we made and that no pool names; answers those that the host uses, which stay. Throws NetFailure for all that failed together. */
+export function removeStaleBridges(pools: readonly Pool[], lent: LentAddresses): readonly string[] {
+  return withHost((host) => {
+    const links = listLinks(host);
+    const stale = links.filter(
       (link) => isBridgeAlias(link.alias) && link.kind === 'bridge' && !pools.some((pool) => pool.bridge === link.name),
     );
-    const failures = collectFailures(
-      stale.map(({ name, index }) => {
-        const step = `delete bridge ${name} that no pool uses`;
-        return { step, act: () => host.apply([{ step, message: deleteLink(index) }]) };
-      }),
-    );
+    if (stale.length === 0) return [];
+    const addresses = host.dump('list addresses', dumpAddresses()).map(decodeAddress);
+    const isTaken = (bridge: Link): boolean =>
+      hasUplink(bridge, links) ||
+      addresses.some((address) => address.linkIndex === bridge.index && !isGivenTo(bridge)(address));
+    const taken = stale.filter(isTaken);
+    const failures = collectFailures([
+      ...taken.map((bridge) => ({
+        step: `leave bridge ${bridge.name} to the host`,
+        act: () => leaveToHost(host, bridge, addresses.filter(isGivenTo(bridge)), lent),
+      })),
+      ...stale
+        .filter((bridge) => !taken.includes(bridge))
+        .map(({ name, index }) => {
+          const step = `delete bridge ${name} that no pool uses`;
+          return { step, act: () => host.apply([{ step, message: deleteLink(index) }]) };
+        }),
+    ]);
     const [first, ...others] = failures;
-    if (first === undefined) return;
+    if (first === undefined) return taken.map(({ name }) => name);
     throw new NetFailure(first.step, [first.reason, ...others.map(({ message }) => message)].join('; '));
   });
 }
@@ -88,6 +114,32 @@ function refuseForeignKind(pool: Pool, links: readonly Link[]): void {
   if (present === undefined || present.kind === 'bridge') return;
   const kind = present.kind === '' ? 'another kind of link' : `a ${present.kind}`;
   throw new NetFailure(`use bridge ${pool.bridge} for pool ${pool.name}`, `${pool.bridge} exists and is ${kind}`);
+}
+
+/** Answers the bridge of the pool where we made it and the host uses it as its own by now. */
+function leaveTaken(
+  host: NetlinkSocket,
+  pool: Pool,
+  links: readonly Link[],
+  addresses: readonly InterfaceAddress[],
+  lent: LentAddresses,
+): string[] {
+  const bridge = links.find(({ name }) => name === pool.bridge);
+  if (bridge === undefined || !isBridgeAlias(bridge.alias) || !hasUplink(bridge, links)) return [];
+  const isGiven = isGivenTo(bridge);
+  const wanted = { linkIndex: bridge.index, address: pool.gateway, prefixLength: prefixLengthOf(pool) };
+  // Its owner may have given it another MAC.
+  const given = addresses.filter((address) => isGiven(address) || isSameAddress(wanted)(address));
+  leaveToHost(host, bridge, given, lent);
+  return [bridge.name];
+}
+
+function goneReason({ name, bridge }: Pool): HealthReason {
+  return {
+    code: 'BRIDGE_GONE',
+    subject: `pool ${name}`,
+    message: `the bridge ${bridge} of pool '${name}', which Berth did not make, is gone; its containers have a network again when it is back`,
+  };
 }
 
 function create(host: NetlinkSocket, pool: Pool, undo: Undo): void {
@@ -197,15 +249,10 @@ const textOf = ({ address, prefixLength }: InterfaceAddress): string => `${addre
 function goingAlong(own: InterfaceAddress, present: readonly InterfaceAddress[]): readonly InterfaceAddress[] {
   return present
     .slice(present.findIndex(isSameAddress(own)) + 1)
-    .filter(
-      (other) =>
-        other.linkIndex === own.linkIndex &&
-        other.prefixLength === own.prefixLength &&
-        broadcastOf(other) === broadcastOf(own),
-    );
+    .filter((other) => other.linkIndex === own.linkIndex && isSameSubnet(own)(other));
 }
 
-/** What the bridge of a pool lacks. Of somebody else's bridge only address and up are ours to set. */
+/** What the bridge of a pool lacks. Of somebody else's bridge only address and up are ours to set, and of ours only the address that it had from us goes. */
 export function bridgeChanges(pool: Pool, links: readonly Link[], addresses: readonly InterfaceAddress[]): Step[] {
   const link = links.find((candidate) => candidate.name === pool.bridge);
   if (link === undefined) throw new NetFailure(`find bridge ${pool.bridge}`, 'it is gone right after it was made');
@@ -217,7 +264,7 @@ export function bridgeChanges(pool: Pool, links: readonly Link[], addresses: rea
   if (ours && link.alias !== bridgeAlias(pool.name)) change('mark', { alias: bridgeAlias(pool.name) });
   if (ours && link.mac !== bridgeMac(pool.gateway)) change('set the MAC of', { mac: bridgeMac(pool.gateway) });
   const wanted = { linkIndex: link.index, address: pool.gateway, prefixLength: prefixLengthOf(pool) };
-  changes.push(...addressChanges(wanted, addresses, `of bridge ${pool.bridge}`, ours));
+  changes.push(...addressChanges(wanted, addresses, `of bridge ${pool.bridge}`, ours ? isGivenTo(link) : undefined));
   if (!link.up) change('bring up', { up: true });
   return changes;
 }

@@ -3,6 +3,7 @@ import type { Logger } from '../../shared/log/logger.ts';
 import type { HealthReason } from '../../shared/schema/health.ts';
 import type { Pool } from '../../shared/schema/network.ts';
 import {
+  type BridgeNotes,
   ensureBridges,
   prefixLengthOf,
   removeStaleBridges,
@@ -13,7 +14,6 @@ import type { DroppingChain, ForwardPassage, PassageReport } from './forward-pas
 import { ensureForwarding } from './forwarding.ts';
 import type { HostOverlaps } from './host-overlap.ts';
 import type { KernelArea } from './kernel-watch.ts';
-import type { LentAddresses } from './lent-addresses.ts';
 import { checkParents } from './macvlan-parents.ts';
 import type { Nat, NatReport } from './nat.ts';
 import { isLegacyIptables } from './nat-command.ts';
@@ -47,10 +47,10 @@ export interface HostParts {
   readonly log: Logger;
   readonly overlaps: HostOverlaps;
   readonly passage: ForwardPassage;
-  readonly lent: LentAddresses;
+  readonly notes: BridgeNotes;
 }
 
-export function createHostNetwork({ nat, log, overlaps, passage, lent }: HostParts): HostNetwork {
+export function createHostNetwork({ nat, log, overlaps, passage, notes }: HostParts): HostNetwork {
   let current: readonly Pool[] = [];
   let bridgeHealth: readonly HealthReason[] = [];
   let natHealth: readonly HealthReason[] = [];
@@ -59,6 +59,12 @@ export function createHostNetwork({ nat, log, overlaps, passage, lent }: HostPar
   let stayingHealth: readonly HealthReason[] = [];
   let unheardTables: readonly string[] = [];
   let last: Promise<unknown> = Promise.resolve();
+
+  const tellOfBridges = (reasons: readonly HealthReason[]): void => {
+    const known = bridgeHealth.map(({ message }) => message);
+    for (const { message } of reasons) if (!known.includes(message)) log.warn(message);
+    bridgeHealth = reasons;
+  };
 
   const letPass = async (pools: readonly Pool[]): Promise<PassageReport> => {
     const bridged = pools.filter(({ type }) => type === 'bridge');
@@ -77,9 +83,8 @@ export function createHostNetwork({ nat, log, overlaps, passage, lent }: HostPar
   const configure = async (pools: readonly Pool[]): Promise<NatReport['used']> => {
     overlaps.refuse(pools);
     checkParents(pools);
-    const { created, reasons } = undoingOnFailure((undo) => ensureBridges(pools, undo, lent));
-    bridgeHealth = reasons;
-    for (const { message } of reasons) log.warn(message);
+    const { created, left, reasons } = undoingOnFailure((undo) => ensureBridges(pools, undo, notes));
+    tellOfBridges(reasons);
     for (const pool of created)
       log.info(`created bridge ${pool.bridge} with IP ${pool.gateway}/${prefixLengthOf(pool)}`);
     const report = await applyNat(pools);
@@ -88,8 +93,11 @@ export function createHostNetwork({ nat, log, overlaps, passage, lent }: HostPar
     natHealth = natReasons(report, pools);
     forwardingHealth = needsForwarding ? forwardingReasons(() => log.info('switched on net.ipv4.ip_forward'), log) : [];
     logPassage(await letPass(pools), log);
-    removeStaleBridges(pools);
-    stayingHealth = stayingReasons(takeBackAddresses(pools, lent));
+    for (const bridge of [...left, ...removeStaleBridges(pools, notes.lent)]) {
+      log.info(`left bridge ${bridge} to the host, which uses it`);
+    }
+    notes.others.keep(pools.map(({ bridge }) => bridge));
+    stayingHealth = stayingReasons(takeBackAddresses(pools, notes.lent));
     current = pools;
     overlaps.look(pools);
     return report.used;
@@ -97,7 +105,7 @@ export function createHostNetwork({ nat, log, overlaps, passage, lent }: HostPar
 
   const repairPools = async (areas: ReadonlySet<KernelArea>, record: (step: string) => void): Promise<void> => {
     if (areas.has('links')) {
-      bridgeHealth = undoingOnFailure((undo) => ensureBridges(current, undo, lent, record)).reasons;
+      tellOfBridges(undoingOnFailure((undo) => ensureBridges(current, undo, notes, record)).reasons);
       overlaps.look(current);
       const onSwitch = (): void => record('switch on net.ipv4.ip_forward');
       if (current.some((pool) => pool.nat)) forwardingHealth = forwardingReasons(onSwitch, log);
@@ -115,7 +123,7 @@ export function createHostNetwork({ nat, log, overlaps, passage, lent }: HostPar
     if (current.length > 0) await repairPools(areas, record);
     // Last, as no pool needs it. Without pools that are known here, what is lent may be that of pools that are still to come.
     if (areas.has('links') && (current.length > 0 || stayingHealth.length > 0)) {
-      stayingHealth = stayingReasons(takeBackAddresses(current, lent, record));
+      stayingHealth = stayingReasons(takeBackAddresses(current, notes.lent, record));
     }
   };
 

@@ -2,6 +2,7 @@
 import type { Lease } from '../../shared/schema/network.ts';
 import type { MessageBody, Step } from './netlink-message.ts';
 import {
+  broadcastOf,
   type DefaultRoute,
   deleteAddress,
   type InterfaceAddress,
@@ -40,17 +41,26 @@ export function changesOutside(host: Link, bridge: Link, alias: string): Step[] 
   return changes;
 }
 
-/** The address this link should have as its only one. Steps are worded `… <suffix>`. */
+/** Of one link: the kernel deletes the others of a subnet with the first of them. */
+export const isSameSubnet =
+  (one: InterfaceAddress) =>
+  (other: InterfaceAddress): boolean =>
+    one.prefixLength === other.prefixLength && broadcastOf(one) === broadcastOf(other);
+
+const ALL = (): boolean => true;
+const NONE = (): boolean => false;
+
+/** The address this link should have; of others those go that `isToGo`. Steps are worded `… <suffix>`. */
 export function addressChanges(
   wanted: InterfaceAddress,
   present: readonly InterfaceAddress[],
   suffix: string,
-  removeOthers: boolean,
+  isToGo: (address: InterfaceAddress) => boolean = NONE,
 ): Step[] {
   const here = present.filter((address) => address.linkIndex === wanted.linkIndex);
   const isWanted = (address: InterfaceAddress): boolean =>
     address.address === wanted.address && address.prefixLength === wanted.prefixLength;
-  const others = removeOthers ? here.filter((address) => !isWanted(address)) : [];
+  const others = here.filter((address) => !isWanted(address) && isToGo(address));
   if (others.length === 0 && here.some(isWanted)) return [];
   return [
     ...others.map((other) => ({
@@ -58,6 +68,12 @@ export function addressChanges(
       message: deleteAddress(other),
     })),
     { step: `add address ${wanted.address}/${wanted.prefixLength} ${suffix}`, message: setAddress(wanted) },
+    ...here
+      .filter((address) => !isWanted(address) && !isToGo(address) && others.some(isSameSubnet(address)))
+      .map((kept) => ({
+        step: `put back address ${kept.address}/${kept.prefixLength} ${suffix}`,
+        message: setAddress(kept),
+      })),
   ];
 }
 
@@ -107,7 +123,7 @@ function interfaceChanges(
   if (link.mac !== lease.mac) {
     changes.push({ step: `set MAC ${lease.mac} on ${name}`, message: changeLink(link.index, { mac: lease.mac }) });
   }
-  changes.push(...addressChanges(wanted, addresses, `of ${name}`, strictness === 'exact'));
+  changes.push(...addressChanges(wanted, addresses, `of ${name}`, strictness === 'exact' ? ALL : NONE));
   if (!link.up) {
     changes.push({ step: `have ${name} announced`, message: announceChanges(link.index) });
     changes.push({ step: `bring up ${name}`, message: changeLink(link.index, { up: true }) });

@@ -17,6 +17,7 @@ import { openLentAddresses } from './lent-addresses.ts';
 import { createNat } from './nat.ts';
 import { iptables, nftables } from './nat-command.ts';
 import { openNamespaces } from './netns.ts';
+import { openOthersBridges } from './others-bridges.ts';
 import { createSenderGuard } from './sender-guard.ts';
 
 const wire = ({ channel, launch, log }: ServiceContext) => {
@@ -42,7 +43,7 @@ const wire = ({ channel, launch, log }: ServiceContext) => {
     log: ipamLog,
     overlaps,
     passage: createForwardPassage(join(dir, '.forward')),
-    lent,
+    notes: { lent, others: openOthersBridges(join(dir, '.others')) },
   });
   const desired = openDesiredState(join(dir, '.desired.json'), (reason) => log.error(reason));
   const announce = (what: readonly string[]): void =>

@@ -86,7 +86,10 @@ describe('scripts/install', () => {
     assert.match(stdout, /--storage \/data\/other does not hold, \/data\/berth does/);
     assert.doesNotMatch(installed(['--mode', 'embedded', '--storage', '/data/berth/'], build).stdout, /does not hold/);
     assert.match(image.read(config), /^PV_SYSTEM_INIT_MODE=embedded\n(.*\n)*PV_STORAGE_MNTPOINT=\/data\/berth$/m);
-    assert.match(image.read('usr/lib/systemd/system/berth.service'), /^RequiresMountsFor=\/data\/berth$/m);
+    const unit = image.read('usr/lib/systemd/system/berth.service');
+    assert.match(unit, /^RequiresMountsFor=\/data\/berth$/m);
+    // A bridge of the host's own that a pool uses would be made by Berth.
+    assert.match(unit, /^After=.* network\.target /m);
     assert.match(gone().stdout, /pantavisor.config was changed and stays/);
     assert.match(image.read(config), /^PV_LOG_LEVEL=debug$/m);
   });

@@ -12,7 +12,7 @@ import { createUndo, NetFailure } from '../../services/net-svc/net-failure.ts';
 import { openNamespaces } from '../../services/net-svc/netns.ts';
 import { eventually } from '../kit/eventually.ts';
 import { reexecInNamespaces } from '../kit/namespaced.ts';
-import { NONE_LENT } from './bare-host.ts';
+import { NO_NOTES, NONE_LENT } from './bare-host.ts';
 import { addresses, defaultRoutes, internal, lab, leaseOf, link, links, pings, reaches, run } from './kernel.ts';
 import { quiet, watchNetwork } from './watchers.ts';
 
@@ -38,8 +38,8 @@ const hostState = () => ({ links: links().map(({ ifname }) => ifname), namespace
 
 beforeEach(() => {
   for (const container of readdirSync(dir)) detach(namespaces, container);
-  removeStaleBridges([]);
-  ensureBridges([internal, lab], createUndo(), NONE_LENT);
+  removeStaleBridges([], NONE_LENT);
+  ensureBridges([internal, lab], createUndo(), NO_NOTES);
 });
 
 describe('net.attach', () => {

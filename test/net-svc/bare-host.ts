@@ -1,4 +1,5 @@
 // The host's side of net-svc where nobody else is: no pool is in the way of anything, no chain drops, nothing is lent.
+import type { BridgeNotes } from '../../services/net-svc/bridges.ts';
 import { createHostNetwork, type HostNetwork, type HostParts } from '../../services/net-svc/host-network.ts';
 import type { LentAddresses } from '../../services/net-svc/lent-addresses.ts';
 import type { Nat } from '../../services/net-svc/nat.ts';
@@ -8,6 +9,7 @@ import { silentLogger } from '../../shared/log/logger.ts';
 const nothing = (): void => undefined;
 
 export const NONE_LENT: LentAddresses = { list: () => [], add: nothing, drop: nothing };
+export const NO_NOTES: BridgeNotes = { lent: NONE_LENT, others: { has: () => false, add: nothing, keep: nothing } };
 
 /** Containers may send from any address. */
 export const NO_GUARD: SenderGuard = {
@@ -22,6 +24,6 @@ export function bareHost(nat: Nat, overlaps?: HostParts['overlaps']): HostNetwor
     log: silentLogger,
     overlaps: overlaps ?? { refuse: nothing, look: nothing, reasons: () => [] },
     passage: { apply: async () => ({ dropping: [], changed: false }) },
-    lent: NONE_LENT,
+    notes: NO_NOTES,
   });
 }

@@ -9,6 +9,7 @@ import { openLentAddresses } from '../../services/net-svc/lent-addresses.ts';
 import { createNat } from '../../services/net-svc/nat.ts';
 import { iptables, type NatBackend, nftables } from '../../services/net-svc/nat-command.ts';
 import { openNamespaces } from '../../services/net-svc/netns.ts';
+import { openOthersBridges } from '../../services/net-svc/others-bridges.ts';
 import { type Logger, silentLogger } from '../../shared/log/logger.ts';
 import { eventually, PATIENCE_MS } from '../kit/eventually.ts';
 import { links, run } from './kernel.ts';
@@ -28,9 +29,10 @@ export function restart(backends: readonly NatBackend[] = [nftables, iptables]) 
   const log: Logger = { ...silentLogger, info: collect, warn: collect };
   const nat = createNat(backends, [nftables, iptables], `${dir}/.nat`);
   const lent = openLentAddresses(`${dir}/.lent`);
+  const others = openOthersBridges(`${dir}/.others`);
   const overlaps = createHostOverlaps({ log, lent, severity: 'error', announce: () => undefined, resolvConfs: [] });
   const passage = createForwardPassage(`${dir}/.forward`);
-  return { lines, ...createHostNetwork({ nat, log, overlaps, passage, lent }) };
+  return { lines, ...createHostNetwork({ nat, log, overlaps, passage, notes: { lent, others } }) };
 }
 
 /** A back end whose program is not there. */

@@ -8,6 +8,7 @@ import { ensureBridges } from '../../services/net-svc/bridges.ts';
 import { type LentAddresses, openLentAddresses } from '../../services/net-svc/lent-addresses.ts';
 import { NetFailure, undoingOnFailure } from '../../services/net-svc/net-failure.ts';
 import { reexecInNamespaces } from '../kit/namespaced.ts';
+import { NO_NOTES } from './bare-host.ts';
 import { addresses, internal, lab, link, run } from './kernel.ts';
 
 reexecInNamespaces(import.meta.filename);
@@ -62,7 +63,7 @@ describe('net-svc.lentAddresses', () => {
       { ...lab, bridge: 'theirs1' },
     ];
     try {
-      undoingOnFailure((undo) => ensureBridges(pools, undo, lent));
+      undoingOnFailure((undo) => ensureBridges(pools, undo, { ...NO_NOTES, lent }));
     } catch (error) {
       assert.ok(error instanceof NetFailure);
       return error;

@@ -8,7 +8,7 @@ import { createUndo } from '../../services/net-svc/net-failure.ts';
 import { openNamespaces } from '../../services/net-svc/netns.ts';
 import { eventually, PATIENCE_MS } from '../kit/eventually.ts';
 import { reexecInNamespaces } from '../kit/namespaced.ts';
-import { NONE_LENT } from './bare-host.ts';
+import { NO_NOTES } from './bare-host.ts';
 import { internal, leaseOf, link, reaches, run } from './kernel.ts';
 
 reexecInNamespaces(import.meta.filename);
@@ -16,7 +16,7 @@ reexecInNamespaces(import.meta.filename);
 const dir = '/run/berth/netns';
 mkdirSync(dir, { recursive: true });
 const namespaces = openNamespaces(dir);
-ensureBridges([internal], createUndo(), NONE_LENT);
+ensureBridges([internal], createUndo(), NO_NOTES);
 const neighbour = `${dir}/neighbour`;
 attach(namespaces, 'neighbour', [leaseOf(internal, 'neighbour', 9)]);
 
