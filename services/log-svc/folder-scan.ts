@@ -1,14 +1,19 @@
 // What lies below <storage>/logs, and tidying what a crash left there.
 import { readdirSync, rmdirSync, rmSync, statSync } from 'node:fs';
 import { dirname, join } from 'node:path';
+import { reasonOf } from '../../shared/kernel/system-error.ts';
 import { isPartName, parseRotatedName } from './rotated-name.ts';
 import type { StoredFile } from './size-budget.ts';
 
 /** All regular files, links not followed. What vanishes meanwhile, or cannot be read, is left out. */
 export function scanFolder(root: string): StoredFile[] {
   return filesBelow(root, '').flatMap((path) => {
-    const stat = statSync(join(root, path), { throwIfNoEntry: false });
-    return stat === undefined ? [] : [{ path, bytes: stat.size, changedMs: stat.mtimeMs }];
+    try {
+      const { size, mtimeMs } = statSync(join(root, path));
+      return [{ path, bytes: size, changedMs: mtimeMs }];
+    } catch {
+      return [];
+    }
   });
 }
 
@@ -31,18 +36,27 @@ function readFolder(path: string) {
 
 /**
  * After a crash in the middle of a compression: what is not whole goes, and where both the compressed file and its original are there, the
- * original goes, because the compressed one got its name when it was whole. Answers the rotated files that are not compressed.
+ * original goes, because the compressed one got its name when it was whole. Answers the rotated files that are not compressed. What cannot be
+ * removed stays until the next time, and `say` hears why.
  */
-export function tidyCompressions(root: string, files: readonly StoredFile[]): string[] {
+export function tidyCompressions(root: string, files: readonly StoredFile[], say: (line: string) => void): string[] {
   const names = new Set(files.map(({ path }) => path));
   const left: string[] = [];
   for (const { path } of files) {
     const name = path.slice(path.lastIndexOf('/') + 1);
     const isPlain = parseRotatedName(name)?.compressed === false;
-    if (isPartName(name) || (isPlain && names.has(`${path}.gz`))) rmSync(join(root, path), { force: true });
+    if (isPartName(name) || (isPlain && names.has(`${path}.gz`))) tidy(join(root, path), say);
     else if (isPlain) left.push(join(root, path));
   }
   return left;
+}
+
+function tidy(path: string, say: (line: string) => void): void {
+  try {
+    rmSync(path, { force: true });
+  } catch (error) {
+    say(`${path} stays, which a compression left behind: ${reasonOf(error)}`);
+  }
 }
 
 /**

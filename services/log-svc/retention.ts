@@ -83,7 +83,7 @@ export function createRetention({ root, settings, workerPath, revision, rotate, 
       failure = reasonOf(error);
     }
   }
-  for (const path of tidyCompressions(root, scanFolder(root))) compression?.add(path);
+  for (const path of tidyCompressions(root, scanFolder(root), say)) compression?.add(path);
   return {
     maxFileBytes: () => marks.file,
     onRotated(path) {
