@@ -1,6 +1,6 @@
-// A storage that has become read-only, as ext4 makes it on an error (errors=remount-ro): what is on it runs all the same.
+// A storage on a disk that fails: read-only, as ext4 makes it on an error (errors=remount-ro), or with damaged files. What can be read runs all the same.
 import assert from 'node:assert/strict';
-import { chownSync, writeFileSync } from 'node:fs';
+import { chownSync, existsSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterEach, describe, it } from 'node:test';
 import * as z from 'zod/mini';
@@ -8,9 +8,10 @@ import { STORAGE_INSIDE } from '../../scripts/sandbox/sandbox.ts';
 import { resolveUid } from '../../shared/service/users.ts';
 import { curl } from '../ctl-svc/rig.ts';
 import { ask, get, healthAnswer, serviceRows } from '../kit/api.ts';
+import { CANNOT_DAMAGE, makeDamagedDisk, mountArguments } from '../kit/damaged-disk.ts';
 import { openTree, packExample, type Tree } from '../kit/tree.ts';
 
-describe('integration.read-only-storage', () => {
+describe('integration.failing-storage', () => {
   let tree: Tree | undefined;
   afterEach(async () => {
     await tree?.close();
@@ -45,5 +46,29 @@ describe('integration.read-only-storage', () => {
     const codes = healthAnswer.parse(JSON.parse(health.body)).reasons.map(({ code }) => code);
     assert.equal(health.status, 503);
     assert.ok(codes.includes('BOOT_UNWRITABLE'), health.body);
+  });
+
+  it('starts beside damaged files, and says which', { skip: CANNOT_DAMAGE }, async () => {
+    const it = await openTree(packExample('01-basic'));
+    tree = it;
+    it.start();
+    await it.up();
+    assert.equal((await curl(it.socket, '/user-meta/bad', ['-X', 'PUT', '-d', 'value'])).status, 200);
+    assert.equal(await it.endSupervisor('SIGINT'), 0);
+    const damaged = ['logs/0/pantavisor/pantavisor.log', 'cache/usrmeta/bad', 'objects/incoming'];
+    for (const path of damaged) assert.ok(existsSync(join(it.storage, path)), path);
+    const image = join(it.sandbox.shared, 'image');
+    makeDamagedDisk(image, it.storage, damaged);
+    assert.equal(it.inside(['mount', ...mountArguments(image, STORAGE_INSIDE)]).status, 0);
+    it.start();
+    await it.up();
+    const services = await get(it.socket, '/services', serviceRows);
+    assert.deepEqual(
+      services.filter(({ state, restarts }) => state !== 'ready' || restarts > 0),
+      [],
+    );
+    const { body } = await ask(it.socket, 'GET', '/health');
+    const told = healthAnswer.parse(JSON.parse(body)).reasons.find(({ code }) => code === 'STORAGE_UNPREPARED');
+    for (const path of damaged) assert.ok(told?.message.includes(path), body);
   });
 });
