@@ -1,5 +1,4 @@
 // Output: the supervisor's own stdout, which whoever started Berth reads, or does not, or has closed: never waited for, bounded, counted.
-import { KernelError } from '../../shared/kernel/libc.ts';
 import { errorCode } from '../../shared/kernel/system-error.ts';
 import type { HealthReason } from '../../shared/schema/health.ts';
 import type { LogMessage } from './log-flow.ts';
@@ -82,7 +81,8 @@ export function createStdout(fd: number, write: Writer, format?: TimeFormat): St
 
 const OWN = { origin: { kind: 'service', name: 'log-svc' }, src: 'log', fields: {} } as const;
 
-/** Node's errors have a `code`, those of shared/kernel an `errno`. */
+/** Node's errors have a `code`, those of shared/kernel an `errno`. Their class is not asked for: it would bring the native code with it. */
 function codeOf(error: unknown): string {
-  return error instanceof KernelError ? error.errno : errorCode(error) || String(error);
+  if (error instanceof Error && 'errno' in error && typeof error.errno === 'string') return error.errno;
+  return errorCode(error) || String(error);
 }
