@@ -3,7 +3,6 @@ import type { Logger } from '../../shared/log/logger.ts';
 import { MAX_NAMED } from './boot-state.ts';
 import type { Clock } from './clock.ts';
 import { type GarbageRules, garbageObjects, garbageSteps, type StoredStep } from './garbage.ts';
-import type { StoredObject } from './object-store.ts';
 import { objectsOf } from './revision-store.ts';
 import type { StepDesk } from './step-desk.ts';
 import { isApplied } from './step-progress.ts';
@@ -79,10 +78,11 @@ export function createGarbageCollector(context: GarbageContext): GarbageCollecto
       );
       return 0;
     }
-    const objects = new Map((await storedObjects(desk)).map((object) => [object.sha256, object]));
+    const stored = await desk.objects.findAll(await desk.objects.list());
+    const objects = new Map(stored.map((object) => [object.sha256, object]));
     const expected = new Set([...desk.uploads.expected(), ...named]);
     let bytes = 0;
-    for (const digest of garbageObjects([...objects.values()], expected, rules)) {
+    for (const digest of garbageObjects(stored, expected, rules)) {
       bytes += await removed(`object ${digest}`, async () => {
         await desk.objects.remove(digest);
         return objects.get(digest)?.bytes ?? 0;
@@ -139,13 +139,4 @@ async function namedObjects(steps: StepStore): Promise<readonly string[]> {
     }
   }
   return named;
-}
-
-async function storedObjects({ objects }: Pick<StepDesk, 'objects'>): Promise<readonly StoredObject[]> {
-  const found: StoredObject[] = [];
-  for (const digest of await objects.list()) {
-    const object = await objects.find(digest);
-    if (object !== undefined) found.push(object);
-  }
-  return found;
 }

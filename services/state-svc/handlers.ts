@@ -111,6 +111,7 @@ export function createHandlers({
       statusOf: (container) => runner.find(container)?.row().status,
       released: (container, pool, address) => runner.find(container)?.forgetLease(pool, address),
     }),
-    health: () => ok({ reasons: [...runner.health(), ...metadata.health(), ...settings.health()] }),
+    health: () =>
+      ok({ reasons: [...runner.health(), ...metadata.health(), ...desk.objects.health(), ...settings.health()] }),
   };
 }

@@ -31,7 +31,7 @@ export async function openDesk({
   makeRoom,
 }: DeskSettings): Promise<StepDesk> {
   const room = createStorageRoom(join(storage, 'objects'), reservedPercent);
-  const objects = openObjectStore(storage);
+  const objects = openObjectStore(storage, log);
   const uploads = createUploads({ storage, objects, store, room, log, makeRoom });
   await uploads.open();
   return createStepDesk({ store, objects, uploads, steps, room, usedFor });

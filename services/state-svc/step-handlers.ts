@@ -35,9 +35,8 @@ export function createStepHandlers(desk: StepDesk, runner: Pick<RevisionRunner, 
       const names = await objects.list();
       const from = indexAfter(names, after, (name) => name);
       const page = names.slice(from, from + OBJECTS_A_PAGE);
-      const rows = (await Promise.all(page.map((name) => objects.find(name)))).flatMap((found) =>
-        found === undefined ? [] : { sha256: found.sha256, bytes: found.bytes },
-      );
+      const found = await objects.findAll(page);
+      const rows = found.map(({ sha256, bytes }) => ({ sha256, bytes }));
       const next = from + page.length < names.length ? page.at(-1) : undefined;
       return ok({ objects: rows, ...(next === undefined ? {} : { next }) });
     },

@@ -123,7 +123,7 @@ export function createUploads({ storage, objects, store, room, log, makeRoom }: 
     const coming: string[] = [];
     for (const [id, { sha256, replaces }] of uploads) {
       if (sha256 === undefined || !text.includes(sha256)) continue;
-      if (replaces || (await objects.find(sha256)) === undefined) coming.push(id);
+      if (replaces || (await objects.findAll([sha256])).length === 0) coming.push(id);
     }
     await new Promise<void>((resolve) => {
       const end = (): void => {

@@ -1,9 +1,10 @@
 // Uploads over state-svc's contract, and the objects that come by them.
 import assert from 'node:assert/strict';
-import { readFileSync, statSync, writeFileSync } from 'node:fs';
+import { readdirSync, readFileSync, rmSync, statSync, symlinkSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterEach, describe, it } from 'node:test';
 import { createDevice, type Device, sha256, uploadId } from './device.ts';
+import { health } from './kit.ts';
 import { begin, codeOf, incoming, putObject } from './uploading.ts';
 
 const APP = { group: 'app', auto_recovery: { policy: 'no' } };
@@ -130,5 +131,54 @@ describe('objects', () => {
     // And the two of the revision that runs.
     assert.deepEqual(seen, [...new Set(seen)].sort());
     assert.equal(seen.length, texts.length + 2);
+  });
+
+  /** A link to itself stands in for a damaged inode: whoever looks at it is told ELOOP. */
+  const damage = (it: Device, text: string): string => {
+    const path = join(it.storage, 'objects', sha256(text));
+    rmSync(path, { force: true });
+    symlinkSync(sha256(text), path);
+    return sha256(text);
+  };
+  const named = async (it: Device) => {
+    const reasons = (await health(it)).filter(({ code }) => code === 'OBJECTS_UNREADABLE');
+    return reasons.map(({ message }) => message);
+  };
+
+  it('are listed beside one that cannot be looked at, which is told once, and in health until it can', async () => {
+    const it = await open();
+    await putObject(it, 'sound');
+    const digest = damage(it, 'damaged');
+    for (const _ of [1, 2]) {
+      const listed = await it.state.listObjects({});
+      assert.ok(listed.ok);
+      const digests = listed.value.objects.map((object) => object.sha256);
+      assert.deepEqual([digests.includes(sha256('sound')), digests.includes(digest)], [true, false]);
+    }
+    assert.equal(it.lines.filter((line) => line.includes(digest)).length, 1);
+    const [message = ''] = await named(it);
+    assert.ok(message.includes(digest) && message.includes('ELOOP'), message);
+    rmSync(join(it.storage, 'objects', digest));
+    await it.state.listObjects({});
+    assert.deepEqual(await named(it), []);
+  });
+
+  it('are collected beside one that cannot be looked at', async () => {
+    const it = await open();
+    await putObject(it, 'nobody has it');
+    const digest = damage(it, 'damaged');
+    assert.deepEqual(await it.state.collectGarbage({}), { ok: true, value: { reclaimedBytes: 13 } });
+    assert.ok(readdirSync(join(it.storage, 'objects')).includes(digest));
+    assert.equal((await named(it)).length, 1);
+  });
+
+  it('are refused at once, with the way out, where one of that name is there and cannot be looked at', async () => {
+    const it = await open();
+    const digest = damage(it, 'damaged');
+    const answer = await it.state.beginUpload({ id: uploadId(), sha256: digest });
+    assert.ok(!answer.ok && answer.error.code === 'STORE_FAILED');
+    assert.match(answer.error.reason, new RegExp(`${digest}.*ELOOP.*file system`));
+    assert.deepEqual(incoming(it), []);
+    assert.equal((await named(it)).length, 1);
   });
 });

@@ -44,7 +44,7 @@ describe('objects of a state that is put', () => {
     };
     store = openRevisionStore(storage, { checksum, close: async () => undefined });
     const room = { availableBytes: async () => 1_000_000 };
-    const objects = openObjectStore(storage);
+    const objects = openObjectStore(storage, silentLogger);
     uploads = createUploads({ storage, objects, store, room, log: silentLogger, makeRoom: async () => undefined });
     await uploads.open();
   });

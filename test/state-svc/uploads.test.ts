@@ -21,7 +21,7 @@ describe('state-svc.uploads', () => {
   const uploadsWith = (parts: Partial<UploadContext> = {}) =>
     createUploads({
       storage,
-      objects: openObjectStore(storage),
+      objects: openObjectStore(storage, silentLogger),
       log: silentLogger,
       makeRoom: async () => undefined,
       store: {

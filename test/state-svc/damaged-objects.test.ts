@@ -1,0 +1,57 @@
+// Objects on a damaged disk: what the kernel does not let anybody look at, it does not let anybody replace or remove either.
+import { reexecInNamespaces } from '../kit/namespaced.ts';
+
+reexecInNamespaces(import.meta.filename);
+
+import assert from 'node:assert/strict';
+import { execFileSync } from 'node:child_process';
+import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { after, before, describe, it } from 'node:test';
+import { openObjectStore } from '../../services/state-svc/object-store.ts';
+import { silentLogger } from '../../shared/log/logger.ts';
+import { CANNOT_DAMAGE, makeDamagedDisk, mountArguments } from '../kit/damaged-disk.ts';
+import { unmount } from '../kit/unmount.ts';
+import { sha256 } from './device.ts';
+
+describe('the store of objects on a damaged disk', { skip: CANNOT_DAMAGE }, () => {
+  const [sound, damaged] = [sha256('sound'), sha256('damaged')];
+  let folder = '';
+  let storage = '';
+  before(() => {
+    folder = mkdtempSync(join(tmpdir(), 'berth-objects-'));
+    storage = join(folder, 'storage');
+    for (const path of ['storage', 'packed/objects/incoming']) mkdirSync(join(folder, path), { recursive: true });
+    for (const text of ['sound', 'damaged']) writeFileSync(join(folder, 'packed/objects', sha256(text)), text);
+    makeDamagedDisk(join(folder, 'image'), join(folder, 'packed'), [`objects/${damaged}`]);
+    execFileSync('mount', mountArguments(join(folder, 'image'), storage));
+  });
+  after(async () => {
+    await unmount(storage);
+    rmSync(folder, { recursive: true });
+  });
+
+  it('finds the others, and says which cannot be found', async () => {
+    const store = openObjectStore(storage, silentLogger);
+    const names = await store.list();
+    assert.deepEqual(names, [sound, damaged].sort());
+    assert.deepEqual(
+      (await store.findAll(names)).map((found) => found.sha256),
+      [sound],
+    );
+    assert.deepEqual(
+      store.health().map(({ code }) => code),
+      ['OBJECTS_UNREADABLE'],
+    );
+    await assert.rejects(store.find(damaged), /nor replaced .*check the file system/);
+  });
+
+  it('is right that nothing takes its place', async () => {
+    const store = openObjectStore(storage, silentLogger);
+    const file = join(storage, 'objects/incoming/whole');
+    writeFileSync(file, 'damaged');
+    await assert.rejects(store.replace(file, damaged), /-74|EBADMSG/);
+    await assert.rejects(store.remove(damaged), /-74|EBADMSG/);
+  });
+});
