@@ -69,9 +69,8 @@ export function refuseLeftRunning(storage: string, rundir?: string): void {
 function note(storage: string, rundir: string): void {
   try {
     noteRundir(storage, rundir);
-  } catch (error) {
-    // Better a storage of which nobody knows where its containers are than none.
-    if (!UNWRITABLE.has(errorCode(error))) throw error;
+  } catch {
+    // Full, read-only, or damaged right there: better a storage of which nobody knows where its containers are than none.
   }
 }
 

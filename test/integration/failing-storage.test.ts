@@ -32,6 +32,8 @@ describe('integration.failing-storage', () => {
       writeFileSync(half, 'half a va');
       chownSync(half, resolveUid('berth-state'), resolveUid('berth-state'));
     }
+    // As of another boot.
+    writeFileSync(join(it.storage, 'supervisor/rundir.json'), '{}');
     assert.equal(it.inside(['mount', '-o', 'remount,bind,ro', STORAGE_INSIDE]).status, 0);
     it.start();
     await it.up();

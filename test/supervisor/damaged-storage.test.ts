@@ -5,12 +5,13 @@ reexecInNamespaces(import.meta.filename);
 
 import assert from 'node:assert/strict';
 import { execFileSync } from 'node:child_process';
-import { chmodSync, mkdirSync, mkdtempSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { chmodSync, closeSync, mkdirSync, mkdtempSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { afterEach, beforeEach, describe, it } from 'node:test';
 import { ALL_CONTRACTS } from '../../services/supervisor/contracts.ts';
 import { prepareFolders } from '../../services/supervisor/folders.ts';
+import { lockTree } from '../../services/supervisor/tree-lock.ts';
 import { resolveUid } from '../../shared/service/users.ts';
 import { CANNOT_DAMAGE, makeDamagedDisk, mountArguments } from '../kit/damaged-disk.ts';
 import { unmount } from '../kit/unmount.ts';
@@ -78,5 +79,15 @@ describe('supervisor.folders on a damaged disk', { skip: CANNOT_DAMAGE }, () => 
   it('cannot do without a folder that a service owns', () => {
     mountWith(['logs/0/a', 'trails/0/b'], ['trails']);
     assert.throws(prepare, /storage cannot be prepared \(.*(-74|EBADMSG).*trails/);
+  });
+
+  it('is had by a tree also where the note of the rundir before is damaged', async () => {
+    mountWith(
+      ['supervisor/rundir.json', 'supervisor/reboots.json'],
+      ['supervisor/rundir.json', 'supervisor/reboots.json'],
+    );
+    const lock = await lockTree({ rundir: join(folder, 'run'), storage }, 0);
+    for (const fd of lock.fds) closeSync(fd);
+    assert.equal(prepare().length, 2);
   });
 });
