@@ -69,9 +69,9 @@ const BRIDGE_KEYS: readonly string[] = ['PV_NET_BRDEV', 'PV_NET_BRADDRESS4', 'PV
 
 /** Whoever sets them expects a bridge on every start; a pool may have just that one, so that the device is no worse for it. */
 function bridgeNotes(settings: Settings): readonly string[] {
-  const set = settings.rows().filter(({ key, origin }) => BRIDGE_KEYS.includes(key) && origin !== 'default');
+  const set = settings.written().filter(({ key }) => BRIDGE_KEYS.includes(key));
   if (set.length === 0) return [];
-  const shown = set.map(({ key, text }) => `${key}=${text}`).join(' ');
+  const shown = set.map(({ key, value }) => `${key}=${value}`).join(' ');
   return [`${shown} does nothing: Berth makes the bridges of pools alone; write one into network.pools of device.json`];
 }
 
