@@ -1,6 +1,7 @@
 // Source: the kernel's own log, read from /dev/kmsg, which the supervisor opens for us.
-import { readFileSync, readSync } from 'node:fs';
+import { readSync } from 'node:fs';
 import { errorCode } from '../../shared/kernel/system-error.ts';
+import { sinceBootMs } from '../../shared/time/boot-clock.ts';
 import type { Level, LogMessage, LogSink, LogSource } from './log-flow.ts';
 
 export interface KernelLogOptions {
@@ -62,7 +63,7 @@ export function createKernelLog({ fd, after = -1, onRead }: KernelLogOptions): L
   /** Answers whether there may be more. */
   const turn = (sink: LogSink): boolean => {
     const batch: LogMessage[] = [];
-    const bootMs = Date.now() - uptimeMs();
+    const bootMs = Date.now() - sinceBootMs();
     let records = 0;
     for (; records < MAX_TURN_RECORDS; records++) {
       const read = readOne();
@@ -90,10 +91,6 @@ export function createKernelLog({ fd, after = -1, onRead }: KernelLogOptions): L
       return [{ code: 'LOG_UNREADABLE', subject: '/dev/kmsg', message: `the kernel's log cannot be read: ${trouble}` }];
     },
   };
-}
-
-function uptimeMs(): number {
-  return Number(readFileSync('/proc/uptime', 'utf8').split(' ')[0]) * 1000;
 }
 
 const OWN = { origin: { kind: 'service', name: 'log-svc' }, src: 'dmesg', fields: {} } as const;

@@ -19,6 +19,13 @@ import { artifactName, disk, insidePath, namedVolume } from '../../shared/schema
 /** `reason`: modprobe's own words. */
 const modprobeFailed = z.strictObject({ module: z.string(), reason: z.string() });
 const stepFailed = z.strictObject({ step: z.string(), reason: z.string() });
+const runningInit = z.strictObject({
+  pid,
+  /** By the wall clock as it went then: for people. */
+  startedMs: epochMs,
+  /** How long it has run, by a clock that nobody sets. */
+  upMs: z.int().check(z.minimum(0)),
+});
 
 export const lxcContract = defineContract({
   service: 'lxc-svc',
@@ -163,7 +170,7 @@ export const lxcContract = defineContract({
         /** What it sees under /pantavisor follows from them. */
         roles: z.array(role),
       }),
-      result: z.strictObject({ pid, startedMs: epochMs }),
+      result: runningInit,
       errors: { NOT_MOUNTED: z.strictObject({}), START_FAILED: stepFailed },
       idempotent: true,
       deadlineMs: 30_000,
@@ -212,7 +219,7 @@ export const lxcContract = defineContract({
             container: containerName,
             revision: revisionName,
             mounted: z.boolean(),
-            running: z.optional(z.strictObject({ pid, startedMs: epochMs })),
+            running: z.optional(runningInit),
             /** Of the last run, when it is over. */
             exit: z.optional(z.strictObject({ pid, status: exitStatus, atMs: epochMs })),
             logs: z.array(z.strictObject({ source: containerLogSource, path: z.string() })),

@@ -19,6 +19,7 @@ import { logFiles } from './log-files.ts';
 import type { MountRecords } from './mount-records.ts';
 import { mountsBelow, readMountTable } from './mount-table.ts';
 import { containerPlaces, lxcPath, type Places } from './places.ts';
+import { upMs } from './process-table.ts';
 import { type ExitRecord, knownContainers, type MountRecord } from './record-store.ts';
 import type { RunPlan, RunRequest } from './run-config.ts';
 import { stepOf } from './step-failure.ts';
@@ -90,7 +91,7 @@ export function lxcHandlers(parts: LxcParts): Handlers<typeof lxcContract> {
         if (signal.aborted)
           return fail({ code: 'START_FAILED', step: 'stop', reason: 'the run before it does not end' });
         const present = runs.running(container);
-        if (present !== undefined) return ok({ pid: present.pid, startedMs: present.startedMs });
+        if (present !== undefined) return ok(toldRun(present));
         const mounted = mounts.mounted(container);
         if (mounted === undefined) return fail({ code: 'NOT_MOUNTED' });
         void moves.expect();
@@ -100,7 +101,7 @@ export function lxcHandlers(parts: LxcParts): Handlers<typeof lxcContract> {
           parts.tails.prepare(container);
           const started = await runs.start(container, plan.command, plan.network);
           parts.tails.follow(container, started);
-          return ok({ pid: started.pid, startedMs: started.startedMs });
+          return ok(toldRun(started));
         } catch (error) {
           parts.tails.finish(container);
           parts.devices.finish(container);
@@ -175,7 +176,7 @@ export function lxcHandlers(parts: LxcParts): Handlers<typeof lxcContract> {
           container,
           revision,
           mounted: isMounted,
-          ...(run === undefined ? {} : { running: { pid: run.pid, startedMs: run.startedMs } }),
+          ...(run === undefined ? {} : { running: toldRun(run) }),
           ...(exit === undefined ? {} : { exit }),
           logs: isMounted ? [...logFiles(its), ...fileLogs(its, record?.logFiles ?? [])] : [],
         };
@@ -215,6 +216,11 @@ export function lxcHandlers(parts: LxcParts): Handlers<typeof lxcContract> {
 
     health: () => ok({ reasons: [...hostReasons(), ...parts.hooks.health()] }),
   };
+}
+
+/** Of one whose init had ended before anybody looked the end is about to be told. */
+function toldRun({ pid, startedMs, startTicks }: Run) {
+  return { pid, startedMs, upMs: startTicks === undefined ? 0 : upMs(startTicks) };
 }
 
 /** Resolves when the caller does not wait any longer. */

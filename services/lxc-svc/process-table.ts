@@ -1,6 +1,7 @@
 // What /proc tells about processes: whether one lives, since when, whose child it is.
 import { readdirSync, readFileSync, readlinkSync } from 'node:fs';
 import { errorCode } from '../../shared/kernel/system-error.ts';
+import { sinceBootMs } from '../../shared/time/boot-clock.ts';
 
 /** USER_HZ is 100 on every architecture that Linux has kept (asm-generic/param.h). */
 const MS_PER_TICK = 10;
@@ -40,10 +41,14 @@ export function isAlive(pid: number, startTicks?: number): boolean {
   return stat !== undefined && stat.state !== 'Z' && (startTicks === undefined || stat.startTicks === startTicks);
 }
 
-/** Wall clock of that many ticks after boot, now and then off by one. */
+/** How long a process with these ticks has run, whatever the clock was set to meanwhile; now and then off by a tick. */
+export function upMs(startTicks: number): number {
+  return Math.max(0, Math.round(sinceBootMs() - startTicks * MS_PER_TICK));
+}
+
+/** Wall clock of that many ticks after boot, as the clock goes now. */
 export function startedMs(startTicks: number, nowMs: number): number {
-  const uptimeSeconds = Number(read('/proc/uptime')?.split(' ')[0]);
-  return Math.round(nowMs - uptimeSeconds * 1000 + startTicks * MS_PER_TICK);
+  return nowMs - upMs(startTicks);
 }
 
 /** One that will not be mistaken for a later one with its number. */

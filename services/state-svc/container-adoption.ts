@@ -1,5 +1,5 @@
 // Taking a container from where it stands when state-svc starts, without touching what is right.
-import type { ContainerCore } from './container-core.ts';
+import { type ContainerCore, setRun } from './container-core.ts';
 import { begin, judge, stop } from './container-life.ts';
 import { type Intent, NO_INTENT } from './intent-store.ts';
 import type { Actual, Run, Standing } from './standing.ts';
@@ -27,7 +27,7 @@ export async function adopt(core: ContainerCore, standing: Standing, actual: Act
       await adoptRun(core, standing.run, false);
       return stop(core, () => begin(core, 'user'));
     case 'userStopped':
-      record.run = standing.run;
+      if (standing.run !== undefined) setRun(core, standing.run);
       if (standing.leftovers) stop(core, () => undefined);
       else core.apply('ended');
       return;
@@ -44,7 +44,7 @@ export async function adopt(core: ContainerCore, standing: Standing, actual: Act
 /** Its status is true when this returns, before the first wait: a signal that comes now must meet it. `done`: what is not meant any more. */
 async function adoptRun(core: ContainerCore, run: Run, ready: boolean, done: Partial<Intent> = {}): Promise<void> {
   const { plan, record } = core;
-  record.run = run;
+  setRun(core, run);
   for (const event of ['mounted', 'starting', 'started'] as const) core.apply(event);
   if (ready) core.apply('signalled');
   // When it became what it is, as near as anybody knows: the events above only say when that was learnt. A clock may have been set back.

@@ -57,6 +57,8 @@ interface ContainerRecord {
   status: Status;
   sinceMs: number;
   run: Run | undefined;
+  /** Of the clock's elapsedMs: since when it runs, which the wall clock does not tell. */
+  runSinceMs: number;
   exit: { readonly status: ExitStatus; readonly atMs: number } | undefined;
   plumbing: Plumbing | undefined;
   /** Mounts that were busy when it was stopped. */
@@ -137,7 +139,7 @@ export function createCore(plan: ContainerPlan, context: CoreContext, onRecovery
     },
   });
   const effects: Readonly<Record<ContainerEffect, () => void>> = {
-    watch: () => watchUptime(plan, record, uptime, context.clock.nowMs()),
+    watch: () => watchUptime(plan, record, uptime, context.clock.elapsedMs()),
     unwatch: () => uptime.stop(),
     wait: () => {
       cancelRecovery = context.clock.after(record.recoveryDelayMs, onRecoveryDue);
@@ -177,9 +179,15 @@ export function createCore(plan: ContainerPlan, context: CoreContext, onRecovery
   };
 }
 
-function watchUptime(plan: ContainerPlan, record: ContainerRecord, uptime: Uptime, nowMs: number): void {
+/** `run`: as lxc-svc has just told it. */
+export function setRun({ record, context }: ContainerCore, run: Run): void {
+  record.run = run;
+  record.runSinceMs = context.clock.elapsedMs() - run.upMs;
+}
+
+function watchUptime(plan: ContainerPlan, record: ContainerRecord, uptime: Uptime, elapsedMs: number): void {
   if (record.status === 'MOUNTED' && plan.statusGoal !== 'MOUNTED') return;
-  const upMs = record.run === undefined ? 0 : Math.max(0, nowMs - record.run.startedMs);
+  const upMs = record.run === undefined ? 0 : elapsedMs - record.runSinceMs;
   uptime.started(upMs);
   if (!goalMet({ status: record.status, goal: plan.statusGoal })) return;
   // When READY was signalled is not written down: after an adoption it counts from there.
@@ -191,6 +199,7 @@ function newRecord(sinceMs: number): ContainerRecord {
     status: 'INSTALLED',
     sinceMs,
     run: undefined,
+    runSinceMs: 0,
     exit: undefined,
     plumbing: undefined,
     detached: [],

@@ -2,7 +2,7 @@
 // machine, and what auto-recovery makes of them.
 import type { AutoRecovery } from '../../shared/revision/revision.ts';
 import type { ExitStatus } from '../../shared/schema/exit.ts';
-import { CONTAINER_RECOVERING, type ContainerCore, type ExitEvent } from './container-core.ts';
+import { CONTAINER_RECOVERING, type ContainerCore, type ExitEvent, setRun } from './container-core.ts';
 import { downText, exhaustedText, exitText } from './ending-text.ts';
 import type { Intent } from './intent-store.ts';
 import type { RequestReboot } from './reboot-request.ts';
@@ -76,7 +76,7 @@ async function settleStart(core: ContainerCore, cause: StartCause, outcome: Star
       core.record.problem = undefined;
       return core.remember({ pendingStart: null, recoveryDelayMs: null });
     case 'started':
-      return settleStarted(core, { pid: outcome.pid, startedMs: outcome.startedMs });
+      return settleStarted(core, outcome.run);
     case 'failed': {
       const { failure, notUndone } = outcome;
       const left = notUndone.length === 0 ? '' : `; not undone: ${notUndone.join('; ')}`;
@@ -87,7 +87,7 @@ async function settleStart(core: ContainerCore, cause: StartCause, outcome: Star
 
 async function settleStarted(core: ContainerCore, run: Run): Promise<void> {
   const { record } = core;
-  record.run = run;
+  setRun(core, run);
   // It has started before, too.
   if (!(record.problem?.code === CONTAINER_RECOVERING && isRow(core.intent().retries))) record.problem = undefined;
   record.runs += 1;

@@ -6,6 +6,8 @@ import type { Intent } from './intent-store.ts';
 export interface Run {
   readonly pid: number;
   readonly startedMs: number;
+  /** How long it had run when lxc-svc told so, whatever the clock was set to meanwhile. */
+  readonly upMs: number;
 }
 
 /** lxc-svc's word on one container. */

@@ -6,6 +6,7 @@ import type { ContainerPlan, PoolInterface } from '../../shared/revision/revisio
 import type { ContainerNetwork, Lease } from '../../shared/schema/network.ts';
 import type { Drivers } from './drivers.ts';
 import { type Ask, isPassing, type Peers } from './peers.ts';
+import type { Run } from './standing.ts';
 
 export interface HostInterface {
   readonly interface: string;
@@ -30,7 +31,7 @@ export interface StartFailure {
 
 export type StartOutcome =
   | { readonly kind: 'mounted' }
-  | { readonly kind: 'started'; readonly pid: number; readonly startedMs: number }
+  | { readonly kind: 'started'; readonly run: Run }
   /** Somebody wanted a stop before it was done; everything done is left for the stop to take away. */
   | { readonly kind: 'abandoned' }
   | { readonly kind: 'failed'; readonly failure: StartFailure; readonly notUndone: readonly string[] };
@@ -144,7 +145,7 @@ async function startSteps(
       }),
     ['lxc.stop', () => lxc.stop({ container, graceMs: 0 })],
   );
-  return { kind: 'started', pid: started.pid, startedMs: started.startedMs };
+  return { kind: 'started', run: started };
 }
 
 function devLogOf({ devLog }: ContainerPlan) {

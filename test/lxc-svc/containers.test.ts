@@ -275,12 +275,17 @@ describe('lxc-svc killed', () => {
     for (const name of ['lives', 'ends']) makeContainer(name, 'deaf');
     const clean = traces();
     const [lives, ends] = [await run(rig, 'lives'), await run(rig, 'ends')];
+    const upMs = async (): Promise<number> => (await listed(rig, 'lives'))?.running?.upMs ?? Number.NaN;
+    const before = { upMs: await upMs(), atMs: performance.now() };
     await rig.kill();
     process.kill(ends, 'SIGKILL');
     await eventually('its monitor is gone', PATIENCE_MS, () => !existsSync(join(RUNDIR, 'lxc/ends/monitor.pid')));
     await rig.spawn();
     assert.deepEqual((await rig.exitOf('ends', ends)).status, KILLED);
     assert.equal((await listed(rig, 'lives'))?.running?.pid, lives);
+    const passedMs = performance.now() - before.atMs;
+    // Ticks of a hundredth of a second.
+    assert.ok((await upMs()) >= before.upMs + passedMs - 20, 'it has run all the while');
     assert.equal(rig.value(await rig.lxc.start(startOf('lives'))).pid, lives);
     process.kill(lives, 'SIGKILL');
     const exit = await rig.exitOf('lives', lives);

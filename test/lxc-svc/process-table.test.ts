@@ -2,7 +2,14 @@ import assert from 'node:assert/strict';
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { it } from 'node:test';
-import { childrenOf, commandLine, findProcesses, kill } from '../../services/lxc-svc/process-table.ts';
+import {
+  childrenOf,
+  commandLine,
+  findProcesses,
+  kill,
+  startTicksOf,
+  upMs,
+} from '../../services/lxc-svc/process-table.ts';
 import { eventually, PATIENCE_MS } from '../kit/eventually.ts';
 
 it('lxc-svc.processTable leaves the arguments of a container’s processes unread', async () => {
@@ -17,5 +24,21 @@ it('lxc-svc.processTable leaves the arguments of a container’s processes unrea
   } finally {
     for (const { pid } of [beside, keeper]) kill(pid ?? 0);
     await Promise.all([once(beside, 'exit'), once(keeper, 'exit')]);
+  }
+});
+
+it('lxc-svc.processTable tells how long a process has run, and that of none that it has not', async () => {
+  /** Both are counted in hundredths of a second. */
+  const roundingMs = 20;
+  const ofThis = performance.now();
+  assert.ok(upMs(startTicksOf(process.pid) ?? Number.NaN) >= ofThis - roundingMs);
+  const child = spawn('sleep', ['86399'], { stdio: 'ignore' });
+  try {
+    const up = upMs(startTicksOf(child.pid ?? 0) ?? Number.NaN);
+    assert.ok(up >= 0 && up <= performance.now() - ofThis + roundingMs, String(up));
+    assert.equal(upMs((startTicksOf(child.pid ?? 0) ?? 0) + 1_000_000), 0);
+  } finally {
+    kill(child.pid ?? 0);
+    await once(child, 'exit');
   }
 });

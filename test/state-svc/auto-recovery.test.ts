@@ -223,6 +223,26 @@ describe('auto-recovery', () => {
     assert.equal((await it.untilStatus('web', 'STARTED')).auto_recovery?.is_stable, 'true');
   });
 
+  it('counts the uptime of what it adopts by no clock that is set meanwhile', async () => {
+    for (const years of [56, -56]) {
+      const it = await start({ ...RETRY, reset_window: 60, stable_timeout: 30 });
+      it.world.exit('web', FAILED);
+      await it.untilStatus('web', 'RECOVERING');
+      it.clock.advance(5000);
+      await it.untilStatus('web', 'STARTED');
+      it.clock.advance(20_000);
+      it.clock.jump(years * 365 * 24 * 3_600_000);
+      await (await it.boot()).settled;
+      it.clock.advance(9_999);
+      const recovery = async () => (await it.untilStatus('web', 'STARTED')).auto_recovery;
+      assert.equal((await recovery())?.is_stable, 'false');
+      it.clock.advance(1);
+      assert.deepEqual([(await recovery())?.is_stable, (await recovery())?.current_retries], ['true', 1]);
+      it.clock.advance(30_000);
+      assert.equal((await recovery())?.current_retries, 0);
+    }
+  });
+
   it('meets an end that was told before the start was answered', async () => {
     const it = await open({ web: { ...APP, auto_recovery: RETRY } });
     it.world.diesAtOnce.add('web');

@@ -25,7 +25,7 @@ function open(changed: (container: Container) => void, lxcOver: object = {}, run
   };
   const lxc = {
     mount: asked('mount', { rootfs: '/' }),
-    start: asked('start', { pid: 100, startedMs: 0 }),
+    start: asked('start', { pid: 100, startedMs: 0, upMs: 0 }),
     stop: asked('stop', {}),
     unmount: asked('unmount', {}),
     ...lxcOver,
@@ -72,7 +72,7 @@ describe('a container', () => {
       ...rest
     }: Record<string, unknown>) => {
       asked.push(rest);
-      return ok({ pid: 100, startedMs: 0 });
+      return ok({ pid: 100, startedMs: 0, upMs: 0 });
     };
     for (const said of [{}, { automodfw: 'yes' }, { automodfw: 'no', 'dev-log': false }]) {
       const { container } = open(() => undefined, { start }, { ...APP, ...said });

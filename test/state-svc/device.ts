@@ -110,7 +110,7 @@ export async function createDevice(
   const wake = (): void => {
     for (const look of [...waiting]) look();
   };
-  const world = createWorld(clock.nowMs, wake);
+  const world = createWorld(clock, wake);
   const bus = createMemoryBus(CONTRACTS);
   world.connect(bus);
   const supervisor = bus.connect('supervisor');

@@ -6,6 +6,7 @@ import { createPreparedParts, joined } from '../../services/ipam-svc/prepared-pa
 import { logContract } from '../../services/log-svc/contract.ts';
 import { lxcContract } from '../../services/lxc-svc/contract.ts';
 import { netContract } from '../../services/net-svc/contract.ts';
+import type { Clock } from '../../services/state-svc/clock.ts';
 import { type Channel, fail, ok, type Params, type ServiceName } from '../../shared/ipc/contract.ts';
 import type { MemoryBus } from '../../shared/ipc/memory-bus.ts';
 import { indexAfter, pageFrom } from '../../shared/ipc/page.ts';
@@ -16,7 +17,8 @@ import type { InterfacesByPool, Pool, Reservation } from '../../shared/schema/ne
 interface Kept {
   revision: string;
   mounted: boolean;
-  running: { pid: number; startedMs: number } | undefined;
+  /** `sinceMs`: of the clock's elapsedMs. */
+  running: { pid: number; startedMs: number; sinceMs: number } | undefined;
   exit: { pid: number; status: ExitStatus; atMs: number } | undefined;
 }
 
@@ -84,7 +86,7 @@ const containerOf = ({ container }: { readonly container: string }): string => c
 const lxcFailed = { step: 'test', reason: 'told to fail' };
 
 /** `onCall` runs after every call was written down. */
-export function createWorld(nowMs: () => number, onCall: () => void): World {
+export function createWorld(clock: Pick<Clock, 'nowMs' | 'elapsedMs'>, onCall: () => void): World {
   const calls: string[] = [];
   const containers = new Map<string, Kept>();
   const leases = new Map<string, string>();
@@ -104,6 +106,11 @@ export function createWorld(nowMs: () => number, onCall: () => void): World {
     containers.set(name, fresh);
     return fresh;
   };
+  const toldRun = ({ pid, startedMs, sinceMs }: NonNullable<Kept['running']>) => ({
+    pid,
+    startedMs,
+    upMs: Math.floor(clock.elapsedMs() - sinceMs),
+  });
   const lastOf = new Map<string, Promise<unknown>>();
   /** As lxc-svc works: one thing after the other with each container, whoever asked for it. */
   const inTurn = async <T>(container: string, work: () => Promise<T>): Promise<T> => {
@@ -179,7 +186,7 @@ export function createWorld(nowMs: () => number, onCall: () => void): World {
             address,
             mac: '02:00:0a:00:05:02',
             state: 'leased' as const,
-            sinceMs: nowMs(),
+            sinceMs: clock.nowMs(),
           })),
         }),
       listPools: () => ok({ pools: [] }),
@@ -238,10 +245,10 @@ export function createWorld(nowMs: () => number, onCall: () => void): World {
           if (await enter('lxc-svc', 'lxc.start', container)) return fail({ code: 'START_FAILED', ...lxcFailed });
           const { mounted, running } = kept(container);
           if (!mounted) return fail({ code: 'NOT_MOUNTED' });
-          const run = running ?? { pid: nextPid++, startedMs: nowMs() };
+          const run = running ?? { pid: nextPid++, startedMs: clock.nowMs(), sinceMs: clock.elapsedMs() };
           Object.assign(kept(container), { running: run, exit: undefined });
           if (diesAtOnce.delete(container)) world.exit(container, { kind: 'code', code: 1 });
-          return ok(run);
+          return ok(toldRun(run));
         }),
       stop: ({ container, graceMs }) =>
         inTurn(container, async () => {
@@ -264,7 +271,10 @@ export function createWorld(nowMs: () => number, onCall: () => void): World {
         await holds.get('lxc.listContainers');
         if (world.listsNothing) throw new Error('a bug');
         const names = [...containers.keys()].sort();
-        const known = names.map((container) => ({ container, ...kept(container), logs: [] }));
+        const known = names.map((container) => {
+          const { running, ...its } = kept(container);
+          return { container, ...its, ...(running === undefined ? {} : { running: toldRun(running) }), logs: [] };
+        });
         const { rows, next } = pageFrom(known, indexAfter(known, after, containerOf), containerOf);
         return ok({ containers: rows, ...(next === undefined ? {} : { next }) });
       },
@@ -352,12 +362,12 @@ export function createWorld(nowMs: () => number, onCall: () => void): World {
     exit(container, status) {
       const found = containers.get(container);
       if (found?.running === undefined) return;
-      const exit = { pid: found.running.pid, status, atMs: nowMs() };
+      const exit = { pid: found.running.pid, status, atMs: clock.nowMs() };
       Object.assign(found, { running: undefined, exit });
       lxcChannel?.publish(lxcContract, 'containerExited', { container, ...exit });
     },
     tellExit(container, pid, status) {
-      lxcChannel?.publish(lxcContract, 'containerExited', { container, pid, status, atMs: nowMs() });
+      lxcChannel?.publish(lxcContract, 'containerExited', { container, pid, status, atMs: clock.nowMs() });
     },
     connect(newBus) {
       bus = newBus;

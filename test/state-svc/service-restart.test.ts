@@ -115,7 +115,12 @@ describe('a restart of state-svc', () => {
   }
 
   const runs = ({ world }: Device, name: string, pid: number) =>
-    world.containers.set(name, { revision: '0', mounted: true, running: { pid, startedMs: 1 }, exit: undefined });
+    world.containers.set(name, {
+      revision: '0',
+      mounted: true,
+      running: { pid, startedMs: 1, sinceMs: 0 },
+      exit: undefined,
+    });
 
   it('waits for the ends of all that the revision does not know at once', async () => {
     const it = await open({ web: APP });

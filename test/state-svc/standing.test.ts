@@ -26,7 +26,7 @@ const plan: ContainerPlan = {
   logFiles: [],
   autoRecovery: undefined,
 };
-const run = { pid: 10, startedMs: 1 };
+const run = { pid: 10, startedMs: 1, upMs: 1 };
 const exit = { pid: 10, status: { kind: 'code', code: 1 }, atMs: 2 } as const;
 
 const actual = fc.option(
@@ -115,7 +115,7 @@ describe('resync', () => {
     const told: [string, number, string][] = [];
     const believed = (name: string, pid: number | undefined) => ({
       plan: { ...plan, name },
-      run: pid === undefined ? undefined : { pid, startedMs: 1 },
+      run: pid === undefined ? undefined : { pid, startedMs: 1, upMs: 1 },
       exited: (event: { pid: number; status: { kind: string } }) => told.push([name, event.pid, event.status.kind]),
     });
     const known = (container: string, over: object) => ({
