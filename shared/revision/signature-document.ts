@@ -1,7 +1,7 @@
 // A signature as it stands in a state: `_sigs/<name>.json`, a JWS (RFC 7515) without its payload, whose protected header says which
 // parts of the state that payload is. Pure, and nothing is verified here.
 import * as z from 'zod/mini';
-import { canonicalJson } from './canonical-json.ts';
+import { canonicalJson, withSmallHex } from './canonical-json.ts';
 import { matchesPattern, patternProblem } from './path-pattern.ts';
 
 const ALGORITHMS = ['RS256', 'ES256', 'ES384', 'ES512'] as const;
@@ -34,8 +34,8 @@ export interface StateSignature {
   readonly certificates: readonly string[] | undefined;
   /** The signer's key as it says itself: worth nothing but to tell a changed state from a strange key. */
   readonly ownKey: Readonly<Record<string, unknown>> | undefined;
-  /** What was signed. */
-  readonly input: Buffer;
+  /** What was signed, in each form in which it may have been: one, but where its JSON has hex. */
+  readonly inputs: readonly Buffer[];
   readonly signature: Buffer;
   /** Paths whose values are signed. */
   readonly included: readonly string[];
@@ -43,8 +43,10 @@ export interface StateSignature {
   readonly leftOpen: readonly string[];
 }
 
+type State = Readonly<Record<string, unknown>>;
+
 /** Paths of what is, or claims to be, a signature. */
-export function signaturePaths(state: Readonly<Record<string, unknown>>): readonly string[] {
+export function signaturePaths(state: State): readonly string[] {
   return Object.keys(state).filter((path) => isSignaturePath(path) || hasSignatureSpec(state[path]));
 }
 
@@ -57,7 +59,7 @@ function hasSignatureSpec(value: unknown): boolean {
 }
 
 /** A string says what is wrong with it. */
-export function readSignature(state: Readonly<Record<string, unknown>>, path: string): StateSignature | string {
+export function readSignature(state: State, path: string): StateSignature | string {
   if (!hasSignatureSpec(state[path])) return `is no signature; expected a document with #spec ${SIGNATURE_SPEC}`;
   const outer = signatureDocument.safeParse(state[path]);
   if (!outer.success) return 'has no protected and signature in base64url';
@@ -70,15 +72,15 @@ export function readSignature(state: Readonly<Record<string, unknown>>, path: st
   }
   const { included, leftOpen } = select(state, pvs);
   if (included.length === 0) return `includes nothing of this state: ${pvs.include.join(', ').slice(0, 200)}`;
-  const input = inputOf(outer.data.protected, state, included);
-  if (input === undefined) return 'covers a document that is nested too deep';
+  const inputs = inputsOf(outer.data.protected, state, included);
+  if (inputs === undefined) return 'covers a document that is nested too deep';
   return {
     algorithm: alg,
     certificates: x5c,
     ownKey: jwk,
     included,
     leftOpen,
-    input,
+    inputs,
     signature: Buffer.from(outer.data.signature, 'base64url'),
   };
 }
@@ -88,7 +90,7 @@ export interface Selection {
   readonly exclude: readonly string[];
 }
 
-export function select(state: Readonly<Record<string, unknown>>, { include, exclude }: Selection) {
+export function select(state: State, { include, exclude }: Selection) {
   const [included, leftOpen]: [string[], string[]] = [[], []];
   for (const path of Object.keys(state)) {
     const isOneOf = (patterns: readonly string[]): boolean => patterns.some((each) => matchesPattern(each, path));
@@ -98,20 +100,20 @@ export function select(state: Readonly<Record<string, unknown>>, { include, excl
   return { included, leftOpen };
 }
 
+export function payloadOf(state: State, paths: readonly string[]): string {
+  return canonicalJson(Object.fromEntries(paths.map((path) => [path, state[path]])));
+}
+
 /** RFC 7515 5.1: header and payload, both in base64url, with a dot between them. */
-export function signedInput(
-  header: string,
-  state: Readonly<Record<string, unknown>>,
-  paths: readonly string[],
-): Buffer {
-  const payload = canonicalJson(Object.fromEntries(paths.map((path) => [path, state[path]])));
+export function signedInput(header: string, payload: string): Buffer {
   return Buffer.from(`${header}.${Buffer.from(payload).toString('base64url')}`);
 }
 
 /** JSON.parse takes any depth; who walks it does not. */
-function inputOf(...args: Parameters<typeof signedInput>): Buffer | undefined {
+function inputsOf(header: string, state: State, paths: readonly string[]): readonly Buffer[] | undefined {
   try {
-    return signedInput(...args);
+    const payload = payloadOf(state, paths);
+    return [...new Set([payload, withSmallHex(payload)])].map((each) => signedInput(header, each));
   } catch (error) {
     if (error instanceof RangeError) return undefined;
     throw error;

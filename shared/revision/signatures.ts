@@ -127,9 +127,10 @@ function keyProblem({ asymmetricKeyType: type, asymmetricKeyDetails: details }: 
   return bits >= MIN_RSA_BITS ? undefined : `its key of ${bits} bits is too short, ${MIN_RSA_BITS} are needed`;
 }
 
-function holds({ algorithm, input, signature }: StateSignature, key: KeyObject): boolean {
+function holds({ algorithm, inputs, signature }: StateSignature, key: KeyObject): boolean {
+  const how = { key, dsaEncoding: 'ieee-p1363' } as const;
   try {
-    return verify(DIGESTS[algorithm], input, { key, dsaEncoding: 'ieee-p1363' }, signature);
+    return inputs.some((input) => verify(DIGESTS[algorithm], input, how, signature));
   } catch {
     return false;
   }

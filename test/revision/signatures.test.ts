@@ -3,6 +3,7 @@ import assert from 'node:assert/strict';
 import { createPublicKey, generateKeyPairSync, type KeyObject, sign } from 'node:crypto';
 import { describe, it } from 'node:test';
 import fc from 'fast-check';
+import { canonicalJson } from '../../shared/revision/canonical-json.ts';
 import { checkSignatures, type Trust } from '../../shared/revision/signatures.ts';
 import { KEY_PAIRS, STATE, signed } from './signed.ts';
 
@@ -50,6 +51,21 @@ describe('signatures of a state', () => {
   it('do not hold with another key of the same kind', () => {
     const { publicKey } = generateKeyPairSync('ec', { namedCurve: 'P-256' });
     assert.match(reasons(signed(STATE, KEY), publicKey)[0] ?? '', CHANGED);
+  });
+
+  it('hold over control characters, in capital hex as pvr writes them and in the small one of earlier packs', () => {
+    const state = { ...STATE, 'web/src.json': { from: 'a\u001bb' } };
+    const withHex = (written: string): State => {
+      const document = JSON.parse(JSON.stringify(signed(state, KEY)['_sigs/all.json']));
+      const payload = canonicalJson(state).replace('\\u001B', written);
+      const input = `${document.protected}.${Buffer.from(payload).toString('base64url')}`;
+      const signature = sign('sha256', Buffer.from(input), { key: KEY, dsaEncoding: 'ieee-p1363' });
+      return { ...state, '_sigs/all.json': { ...document, signature: signature.toString('base64url') } };
+    };
+    assert.deepEqual(reasons(withHex('\\u001B')), []);
+    assert.deepEqual(reasons(withHex('\\u001b')), []);
+    assert.match(reasons(withHex('\\u001C'))[0] ?? '', CHANGED);
+    assert.deepEqual(reasons(signed(state, KEY)), []);
   });
 
   it('need a key', () => {
