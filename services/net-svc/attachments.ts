@@ -217,13 +217,17 @@ function insideLinks({ container, inside }: Session): Link[] {
   return inside.dump(`list links of ${container}`, dumpLinks()).map(decodeLink);
 }
 
-/** Removes pairs of this container's that no lease names any more. Veths that the container made itself stay. */
+/**
+ * Removes pairs of this container's that no lease names any more. Veths that the container made itself stay: the other end of one may be
+ * in a namespace of its own and have there the number that a link of ours has here.
+ */
 function removeStrays({ container, host }: Session, links: readonly Link[], leases: readonly Lease[]): void {
   for (const link of links) {
     if (!link.peerElsewhere || link.kind !== 'veth' || leases.some((lease) => lease.interface === link.name)) continue;
     const payload = host.get(`look up the peer of ${link.name} of ${container}`, getLinkByIndex(link.peer));
     const peer = payload === undefined ? undefined : decodeLink(payload);
-    if (peer === undefined || parseAttachmentAlias(peer.alias)?.container !== container) continue;
+    if (peer === undefined || !isPair(peer, link)) continue;
+    if (parseAttachmentAlias(peer.alias)?.container !== container) continue;
     host.apply([{ step: `delete ${peer.name}, former ${link.name} of ${container}`, message: deleteLink(peer.index) }]);
   }
 }

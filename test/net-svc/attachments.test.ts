@@ -155,6 +155,22 @@ describe('net.attach', () => {
     assert.equal(link(hostInterfaceName('less', 'eth1')), undefined);
   });
 
+  it('keeps its interface where a namespace within has a link of the same number as its host side', () => {
+    const leases = [leaseOf(internal, 'outer', 2)];
+    attach(namespaces, 'outer', leases);
+    const hostName = hostInterfaceName('outer', 'eth0');
+    const before = link(hostName)?.ifindex;
+    run(['ip', 'netns', 'add', 'nested']);
+    // The kernel takes a number for the far end only with one for the near end.
+    const far = ['name', 'eth0', 'index', String(before), 'netns', 'nested'];
+    run(['ip', 'link', 'add', 'inner0', 'index', '77', 'type', 'veth', 'peer', ...far], netnsOf('outer'));
+    assert.equal(link('eth0', '/run/netns/nested')?.ifindex, before);
+    attach(namespaces, 'outer', leases);
+    assert.equal(link(hostName)?.ifindex, before);
+    assert.ok(link('inner0', netnsOf('outer')));
+    run(['ip', 'netns', 'del', 'nested']);
+  });
+
   it('makes a pair again whose end was deleted, and a namespace again whose file lost its mount', () => {
     const leases = [leaseOf(internal, 'again', 2)];
     attach(namespaces, 'again', leases);
