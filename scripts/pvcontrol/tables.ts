@@ -225,10 +225,12 @@ function renderPairs(value: unknown, style: TableStyle, none: string): string | 
   return rows.length === 0 ? `${none}\n` : renderTable(pairColumns, rows, style);
 }
 
-const settings = z.array(z.object({ key: z.string(), value: z.unknown(), modified: z.string() }));
+const settings = z.array(z.object({ key: z.string(), value: z.string(), modified: z.string() }));
+/** The API's word for a key that is not set. */
+const UNSET = '(null)';
 const settingColumns: readonly Column<z.output<typeof settings>[number]>[] = [
   { title: 'KEY', cell: ({ key }) => key },
-  { title: 'VALUE', cell: ({ value }) => textOf(value) },
+  { title: 'VALUE', cell: ({ value }) => (value === UNSET ? '-' : value) },
   { title: 'FROM', cell: ({ modified }) => modified },
 ];
 

@@ -18,7 +18,7 @@ const showOrigins: Handler<undefined> = async (request, sources) => {
   return json(
     settings
       .rows()
-      .map(({ key, text, origin }) => ({ key, value: shownValue(settings.value(key), text), modified: origin })),
+      .map(({ key, text, origin }) => ({ key, value: textOf(settings.value(key), text), modified: origin })),
   );
 };
 
@@ -33,11 +33,15 @@ async function presentSettings({ settings, peers }: Sources, signal: AbortSignal
   return createSettings([...settings, ...written]).settings;
 }
 
-/** Words are shown as words, not as the numbers that stand for them. `text`: as it was written. */
-function shownValue(value: unknown, text: string): z.output<typeof shown> {
-  if (text === '') return null;
+/** Pantavisor's clients get a text for every key: the one for what is not set is printf(3)'s. */
+const UNSET = '(null)';
+
+/** Words are shown as words, not as the numbers that stand for them. `written`: as somebody wrote it. */
+function textOf(value: unknown, written: string): string {
+  if (written === '') return UNSET;
+  if (typeof value === 'boolean') return value ? '1' : '0';
   if (Array.isArray(value)) return value.join(',');
-  return typeof value === 'object' ? text : shown.parse(value);
+  return typeof value === 'object' ? written : String(value);
 }
 
 export const CONFIG_ENDPOINTS: readonly Endpoint[] = [
@@ -54,8 +58,8 @@ export const CONFIG_ENDPOINTS: readonly Endpoint[] = [
     {
       method: 'GET',
       path: '/config2',
-      answer: z.array(z.strictObject({ key: z.string(), value: shown, modified: z.string() })),
-      summary: 'the same by key, with who said so',
+      answer: z.array(z.strictObject({ key: z.string(), value: z.string(), modified: z.string() })),
+      summary: 'the same by key, as texts, with who said so',
     },
     showOrigins,
   ),

@@ -11,7 +11,7 @@ after(() => rig.stop());
 const value = z.union([z.string(), z.number(), z.boolean(), z.null()]);
 const config = async () => z.record(z.string(), value).parse(JSON.parse((await curl(rig.host, '/config')).body));
 const config2 = async () => {
-  const rows = z.array(z.strictObject({ key: z.string(), value, modified: z.string() }));
+  const rows = z.array(z.strictObject({ key: z.string(), value: z.string(), modified: z.string() }));
   return new Map(rows.parse(JSON.parse((await curl(rig.host, '/config2')).body)).map((row) => [row.key, row]));
 };
 
@@ -28,15 +28,16 @@ describe('ctl.config', () => {
     for (const key of Object.keys(shown)) assert.match(key, /^([a-z0-9_.]+|PV_SECUREBOOT_OEM_TRUSTORE)$/);
   });
 
-  it('shows every key with its value and who set it', async () => {
+  it('shows every key with its value, a text always, and who set it', async () => {
     const rows = await config2();
     assert.deepEqual([...rows.keys()], Object.keys(KEYS));
     assert.deepEqual(rows.get('PV_LOG_LEVEL'), { key: 'PV_LOG_LEVEL', value: 'warn', modified: 'pv conf file' });
     assert.deepEqual(rows.get('PV_LXC_LOG_LEVEL'), { key: 'PV_LXC_LOG_LEVEL', value: 'warn', modified: 'env' });
-    assert.deepEqual(rows.get('PV_LOG_CAPTURE'), { key: 'PV_LOG_CAPTURE', value: true, modified: 'default' });
-    assert.deepEqual(rows.get('PH_CREDS_ID'), { key: 'PH_CREDS_ID', value: null, modified: 'default' });
+    assert.deepEqual(rows.get('PV_LOG_CAPTURE'), { key: 'PV_LOG_CAPTURE', value: '1', modified: 'default' });
+    assert.deepEqual(rows.get('PH_CREDS_ID'), { key: 'PH_CREDS_ID', value: '(null)', modified: 'default' });
     assert.equal(rows.get('PV_LOG_SERVER_OUTPUTS')?.value, 'filetree');
-    assert.equal(rows.get('PV_UPDATER_COMMIT_DELAY')?.value, 25);
+    assert.equal(rows.get('PV_UPDATER_COMMIT_DELAY')?.value, '25');
+    assert.equal(rows.get('PV_LOG_CAPTURE_DMESG')?.value, '0');
     assert.equal(rows.get('PV_LOG_DIR_MAXSIZE')?.value, '0');
   });
 
@@ -47,7 +48,7 @@ describe('ctl.config', () => {
     ];
     const rows = await config2();
     assert.deepEqual(rows.get('PV_LOG_LEVEL'), { key: 'PV_LOG_LEVEL', value: 'debug', modified: 'user meta' });
-    assert.deepEqual(rows.get('PV_STORAGE_GC_RESERVED')?.value, 7);
+    assert.deepEqual(rows.get('PV_STORAGE_GC_RESERVED')?.value, '7');
     assert.equal((await config())['storage.gc.reserved'], 7);
   });
 

@@ -51,6 +51,7 @@ describe('pvcontrol usrmeta, devmeta, config and conf', () => {
       { key: 'PV_LOG_LEVEL', value: 'warn', modified: 'pv conf file' },
     );
     assert.match((await run('conf', 'ls', '--table')).stdout, /^PV_LOG_LEVEL +warn +pv conf file$/m);
+    assert.match((await run('conf', 'ls', '--table')).stdout, /^PH_CREDS_ID +- +default$/m);
     assert.match((await run('config', 'ls', '--table')).stdout, /^creds\.id +-$/m);
   });
 
