@@ -1,5 +1,6 @@
 // Collects what nobody needs any more: on command, before an upload that lacks room, and when too little of the storage is free.
 import type { Logger } from '../../shared/log/logger.ts';
+import type { Arrivals } from './arrivals.ts';
 import { MAX_NAMED } from './boot-state.ts';
 import type { Clock } from './clock.ts';
 import { type GarbageRules, garbageObjects, garbageSteps, type StoredStep } from './garbage.ts';
@@ -17,7 +18,7 @@ export interface GarbageSettings {
 }
 
 export interface GarbageContext {
-  readonly desk: Pick<StepDesk, 'objects' | 'uploads' | 'steps' | 'inTurn'>;
+  readonly desk: Pick<StepDesk, 'objects' | 'uploads' | 'steps' | 'arrivals' | 'inTurn'>;
   readonly room: StorageRoom;
   readonly clock: Clock;
   readonly log: Logger;
@@ -52,9 +53,9 @@ export function createGarbageCollector(context: GarbageContext): GarbageCollecto
   const collectNow = async (takesFreshObjects: boolean): Promise<number> => {
     const { keepFactory, deferMs } = context.settings();
     const needed = context.needed();
-    const rules: GarbageRules = { needed, keepFactory, deferMs, nowMs: clock.nowMs(), takesFreshObjects };
+    const rules: GarbageRules = { needed, keepFactory, deferMs, takesFreshObjects };
     let bytes = 0;
-    for (const name of garbageSteps(await storedSteps(desk.steps), rules)) {
+    for (const name of garbageSteps(await storedSteps(desk.steps, desk.arrivals), rules)) {
       // An update to it may have been asked for while the others were removed.
       if (context.needed().has(name)) continue;
       // Its volumes are root's: lxc-svc removes those of revisions that are gone.
@@ -78,7 +79,11 @@ export function createGarbageCollector(context: GarbageContext): GarbageCollecto
       );
       return 0;
     }
-    const stored = await desk.objects.findAll(await desk.objects.list());
+    const found = await desk.objects.findAll(await desk.objects.list());
+    const stored = found.map(({ modifiedMs, ...object }) => ({
+      ...object,
+      ageMs: desk.arrivals.ageMs(object.sha256, modifiedMs),
+    }));
     const objects = new Map(stored.map((object) => [object.sha256, object]));
     const expected = new Set([...desk.uploads.expected(), ...named]);
     let bytes = 0;
@@ -93,7 +98,8 @@ export function createGarbageCollector(context: GarbageContext): GarbageCollecto
   const collectOld = (): Promise<number> => desk.inTurn(() => collectNow(false));
 
   const look = async (): Promise<void> => {
-    const { thresholdPercent } = context.settings();
+    const { thresholdPercent, deferMs } = context.settings();
+    desk.arrivals.forget(deferMs);
     try {
       if (thresholdPercent > 0 && (await room.availablePercent()) < thresholdPercent) await collectOld();
     } catch (error) {
@@ -116,13 +122,13 @@ export function createGarbageCollector(context: GarbageContext): GarbageCollecto
   };
 }
 
-async function storedSteps(steps: StepStore): Promise<readonly StoredStep[]> {
+async function storedSteps(steps: StepStore, arrivals: Arrivals): Promise<readonly StoredStep[]> {
   const stored: StoredStep[] = [];
   for (const name of await steps.list()) {
     const arrivedMs = await steps.arrivedMs(name);
     const progress = await steps.progress(name);
     const isNew = progress.status === 'NEW' || isApplied(progress);
-    if (arrivedMs !== undefined) stored.push({ name, arrivedMs, isNew });
+    if (arrivedMs !== undefined) stored.push({ name, ageMs: arrivals.ageMs(name, arrivedMs), isNew });
   }
   return stored;
 }

@@ -2,7 +2,8 @@
 
 export interface StoredStep {
   readonly name: string;
-  readonly arrivedMs: number;
+  /** Since it came, milliseconds; less than none where the clock was set back. */
+  readonly ageMs: number;
   /** It was put, perhaps checked, and never run. */
   readonly isNew: boolean;
 }
@@ -11,7 +12,8 @@ export interface KeptObject {
   readonly sha256: string;
   /** Names of its content: one when no revision has it. */
   readonly links: number;
-  readonly modifiedMs: number;
+  /** As of a step. */
+  readonly ageMs: number;
 }
 
 export interface GarbageRules {
@@ -20,20 +22,16 @@ export interface GarbageRules {
   readonly keepFactory: boolean;
   /** A revision that came within the last `deferMs` is about to be run, an object for a revision that comes as well. */
   readonly deferMs: number;
-  readonly nowMs: number;
   /** Objects that no revision has go however lately they came. */
   readonly takesFreshObjects: boolean;
 }
 
 const FACTORY = '0';
 
-/** A clock that was set back makes nothing old. */
-const isRecent = (sinceMs: number, { nowMs, deferMs }: GarbageRules): boolean => nowMs - sinceMs < deferMs;
-
 export function garbageSteps(steps: readonly StoredStep[], rules: GarbageRules): readonly string[] {
   return steps
     .filter(({ name }) => !rules.needed.has(name) && !(rules.keepFactory && name === FACTORY))
-    .filter(({ isNew, arrivedMs }) => !(isNew && isRecent(arrivedMs, rules)))
+    .filter(({ isNew, ageMs }) => !(isNew && ageMs < rules.deferMs))
     .map(({ name }) => name);
 }
 
@@ -48,6 +46,6 @@ export function garbageObjects(
 ): readonly string[] {
   return objects
     .filter(({ sha256, links }) => links === 1 && !expected.has(sha256))
-    .filter(({ modifiedMs }) => rules.takesFreshObjects || !isRecent(modifiedMs, rules))
+    .filter(({ ageMs }) => rules.takesFreshObjects || ageMs >= rules.deferMs)
     .map(({ sha256 }) => sha256);
 }

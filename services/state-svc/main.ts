@@ -94,6 +94,7 @@ void runService(stateContract, 'state', async ({ channel, launch, log }) => {
     storage: launch.storage,
     store,
     steps,
+    clock: systemClock,
     log,
     reservedPercent,
     usedFor: (name) => running.updates.usedFor(name),

@@ -1,6 +1,8 @@
 // Puts the stores of objects, uploads and revisions together.
 import { join } from 'node:path';
 import type { Logger } from '../../shared/log/logger.ts';
+import { createArrivals } from './arrivals.ts';
+import type { Clock } from './clock.ts';
 import { openObjectStore } from './object-store.ts';
 import type { RevisionStore } from './revision-store.ts';
 import { createStepDesk, type StepDesk } from './step-desk.ts';
@@ -12,6 +14,7 @@ export interface DeskSettings {
   readonly storage: string;
   readonly store: RevisionStore;
   readonly steps: StepStore;
+  readonly clock: Clock;
   readonly log: Logger;
   /** Of the file system, kept free: storage.gc.reserved. */
   readonly reservedPercent: () => number;
@@ -25,6 +28,7 @@ export async function openDesk({
   storage,
   store,
   steps,
+  clock,
   log,
   reservedPercent,
   usedFor,
@@ -32,7 +36,8 @@ export async function openDesk({
 }: DeskSettings): Promise<StepDesk> {
   const room = createStorageRoom(join(storage, 'objects'), reservedPercent);
   const objects = openObjectStore(storage, log);
-  const uploads = createUploads({ storage, objects, store, room, log, makeRoom });
+  const arrivals = createArrivals(clock);
+  const uploads = createUploads({ storage, objects, store, room, arrivals, log, makeRoom });
   await uploads.open();
-  return createStepDesk({ store, objects, uploads, steps, room, usedFor });
+  return createStepDesk({ store, objects, uploads, steps, arrivals, room, usedFor });
 }

@@ -4,6 +4,7 @@ import { isFull, reasonOf } from '../../shared/kernel/system-error.ts';
 import type { Problem, Revision } from '../../shared/revision/revision.ts';
 import { parseState } from '../../shared/revision/validate.ts';
 import { REVISION_NAME_RULE, revisionName } from '../../shared/schema/names.ts';
+import type { Arrivals } from './arrivals.ts';
 import type { stateContract } from './contract.ts';
 import type { ObjectStore } from './object-store.ts';
 import { objectsOf, type RevisionStore } from './revision-store.ts';
@@ -17,6 +18,8 @@ export interface StepDesk {
   readonly objects: ObjectStore;
   readonly uploads: Uploads;
   readonly steps: StepStore;
+  /** Of objects and revisions. */
+  readonly arrivals: Arrivals;
   /** Undefined: it is a revision now. Never rejects. */
   put(name: string, uploadId: string): Promise<PutFailure | undefined>;
   /** Whatever is done to revisions' folders and objects happens one after the other. */
@@ -28,6 +31,7 @@ export interface DeskContext {
   readonly objects: ObjectStore;
   readonly uploads: Uploads;
   readonly steps: StepStore;
+  readonly arrivals: Arrivals;
   readonly room: StorageRoom;
   /** Why the revision must stay as it is; undefined: nobody needs it. */
   usedFor(name: string): string | undefined;
@@ -40,7 +44,7 @@ const MAX_PROBLEMS = 64;
 const MAX_TEXT = 400;
 
 export function createStepDesk(context: DeskContext): StepDesk {
-  const { store, objects, uploads, steps, room, usedFor } = context;
+  const { store, objects, uploads, steps, arrivals, room, usedFor } = context;
   let turn: Promise<unknown> = Promise.resolve();
   const inTurn = <T>(act: () => Promise<T>): Promise<T> => {
     const mine = turn.then(act);
@@ -58,6 +62,7 @@ export function createStepDesk(context: DeskContext): StepDesk {
     try {
       // It may be asked for while it is written, and would be tried under the other one's name.
       const isPut = await steps.put(name, text, checked.objects, () => usedFor(name) === undefined);
+      if (isPut) arrivals.came(name);
       return isPut ? undefined : inUse(name, usedFor(name) ?? 'was asked for meanwhile');
     } catch (error) {
       if (!isFull(error)) return { code: 'STORE_FAILED', reason: String(error).slice(0, MAX_TEXT) };
@@ -69,6 +74,7 @@ export function createStepDesk(context: DeskContext): StepDesk {
     objects,
     uploads,
     steps,
+    arrivals,
     inTurn,
     async put(name, uploadId) {
       try {

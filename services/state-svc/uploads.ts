@@ -6,6 +6,7 @@ import { join } from 'node:path';
 import type { Refusal } from '../../shared/ipc/contract.ts';
 import { isFull } from '../../shared/kernel/system-error.ts';
 import type { Logger } from '../../shared/log/logger.ts';
+import type { Arrivals } from './arrivals.ts';
 import type { stateContract } from './contract.ts';
 import type { ObjectStore, StoredObject } from './object-store.ts';
 import type { RevisionStore } from './revision-store.ts';
@@ -47,6 +48,8 @@ export interface UploadContext {
   readonly objects: ObjectStore;
   readonly store: Pick<RevisionStore, 'isSuspect' | 'isSeen' | 'onHashed' | 'verifyObjects'>;
   readonly room: Pick<StorageRoom, 'availableBytes'>;
+  /** Told of each object that has come, or that somebody was told to be here. */
+  readonly arrivals: Pick<Arrivals, 'came'>;
   readonly log: Logger;
   /** Tries to. Never rejects. */
   makeRoom(): Promise<void>;
@@ -69,7 +72,7 @@ interface Upload {
   readonly replaces: boolean;
 }
 
-export function createUploads({ storage, objects, store, room, log, makeRoom }: UploadContext): Uploads {
+export function createUploads({ storage, objects, store, room, arrivals, log, makeRoom }: UploadContext): Uploads {
   const folder = join(storage, 'objects/incoming');
   const uploads = new Map<string, Upload>();
   const pathOf = (id: string): string => join(folder, id);
@@ -158,6 +161,7 @@ export function createUploads({ storage, objects, store, room, log, makeRoom }: 
         if (present !== undefined && !replaces) {
           const isSeen = store.isSeen(present.sha256);
           await objects.touch(present.sha256);
+          arrivals.came(present.sha256);
           // The time of its change is no news of what it holds.
           if (isSeen) store.onHashed(present.sha256);
           return { kind: 'present', bytes: present.bytes };
@@ -191,6 +195,7 @@ export function createUploads({ storage, objects, store, room, log, makeRoom }: 
       if (upload?.sha256 === undefined) return { code: 'NO_SUCH_UPLOAD' };
       try {
         const isIt = await (upload.replaces ? objects.replace : objects.adopt)(pathOf(id), upload.sha256);
+        arrivals.came(upload.sha256);
         if (isIt) store.onHashed(upload.sha256);
         return undefined;
       } catch (error) {

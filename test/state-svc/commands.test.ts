@@ -4,6 +4,7 @@ import { mkdirSync, readdirSync, readFileSync, symlinkSync, writeFileSync } from
 import { join } from 'node:path';
 import { describe, it } from 'node:test';
 import { checksumFile } from '../../services/state-svc/checksum-worker.ts';
+import { systemClock } from '../../services/state-svc/clock.ts';
 import { openDesk } from '../../services/state-svc/open-desk.ts';
 import { openRevisionStore } from '../../services/state-svc/revision-store.ts';
 import { openStepStore } from '../../services/state-svc/step-store.ts';
@@ -263,6 +264,7 @@ describe('steps that are in use', () => {
     const desk = await openDesk({
       storage,
       store,
+      clock: systemClock,
       log: silentLogger,
       reservedPercent: () => 0,
       makeRoom: async () => undefined,

@@ -222,6 +222,7 @@ export async function createDevice(
         storage,
         store,
         steps,
+        clock,
         log,
         reservedPercent: () => 0,
         usedFor: (name) => started.updates.usedFor(name),

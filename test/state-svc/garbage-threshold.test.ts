@@ -52,6 +52,7 @@ describe('the garbage threshold', () => {
       storage,
       store,
       steps,
+      clock,
       log,
       reservedPercent: () => 0,
       usedFor: () => undefined,

@@ -7,6 +7,7 @@ import fc from 'fast-check';
 import { garbageSteps } from '../../services/state-svc/garbage.ts';
 import { eventually, PATIENCE_MS } from '../kit/eventually.ts';
 import { createDevice, type Device, GARBAGE_DEFER_MS, sha256, stateOf, uploadId, writeRevision } from './device.ts';
+import { putObject, putState } from './uploading.ts';
 
 const APP = { group: 'app', auto_recovery: { policy: 'no' } };
 
@@ -41,6 +42,12 @@ async function reclaimed({ state }: Device): Promise<number> {
   const answer = await state.collectGarbage({});
   assert.ok(answer.ok, JSON.stringify(answer));
   return answer.value.reclaimedBytes;
+}
+
+/** For an upload that finds none. */
+async function makeRoom({ state }: Device): Promise<void> {
+  const began = await state.beginUpload({ id: uploadId(), sha256: sha256('huge'), bytes: 2 ** 50 });
+  assert.equal(!began.ok && began.error.code, 'NO_SPACE');
 }
 
 const objects = ({ storage }: Device): readonly string[] =>
@@ -78,10 +85,42 @@ describe('garbage', () => {
     for (const path of [fresh, old]) writeFileSync(path, path);
     age(it, fresh, GARBAGE_DEFER_MS - 1000);
     age(it, old, GARBAGE_DEFER_MS);
-    const began = await it.state.beginUpload({ id: uploadId(), sha256: sha256('huge'), bytes: 2 ** 50 });
-    assert.equal(!began.ok && began.error.code, 'NO_SPACE');
+    await makeRoom(it);
     assert.deepEqual([existsSync(fresh), existsSync(old)], [true, false]);
   });
+
+  for (const [years, how] of [
+    [56, 'forward'],
+    [-56, 'back'],
+  ] as const) {
+    it(`is as old as it was where the clock is set ${how}`, async () => {
+      device = await createDevice({ a: APP }, {});
+      const it = device;
+      const [there = '', came = '', told = ''] = ['there', 'came', 'told'].map((content) =>
+        join(it.storage, 'objects', sha256(content)),
+      );
+      for (const path of [there, told]) writeFileSync(path, path);
+      for (const path of [there, told]) age(it, path, path === there ? 1000 : 10 * GARBAGE_DEFER_MS);
+      await (await it.boot()).settled;
+      await it.untilStatus('a', 'STARTED');
+      const { document, objects: contents } = stateOf({ b: APP }, {});
+      for (const content of ['came', ...contents.values()]) assert.ok((await putObject(it, content)).ok);
+      assert.ok((await putState(it, 'locals/new', JSON.stringify(document))).ok);
+      const began = await it.state.beginUpload({ id: uploadId(), sha256: sha256('told') });
+      assert.equal(began.ok && began.value.kind, 'present');
+      const all = [there, came, told, join(it.storage, 'trails/locals/new/.pvr/json')];
+      const left = () => all.map((path) => existsSync(path));
+      it.clock.jump(years * 365 * 24 * 3_600_000);
+      await makeRoom(it);
+      assert.deepEqual(left(), [true, true, true, true]);
+      it.clock.advance(GARBAGE_DEFER_MS - 1000);
+      await makeRoom(it);
+      assert.deepEqual(left(), [false, true, true, true]);
+      it.clock.advance(1000);
+      await makeRoom(it);
+      assert.deepEqual(left(), [false, false, false, false]);
+    });
+  }
 
   it('is no object that an upload is to bring, whether it is there or not', async () => {
     const it = await open();
@@ -163,12 +202,11 @@ describe('garbage', () => {
 
   it('is never what is needed, whatever else there is', () => {
     const name = fc.constantFrom('0', '1', 'locals/a', 'locals/b');
-    const step = fc.record({ name, arrivedMs: fc.nat(2000), isNew: fc.boolean() });
+    const step = fc.record({ name, ageMs: fc.integer({ min: -1000, max: 2000 }), isNew: fc.boolean() });
     const rules = fc.record({
       needed: fc.array(name).map((names) => new Set(names)),
       keepFactory: fc.boolean(),
       deferMs: fc.nat(1000),
-      nowMs: fc.nat(2000),
       takesFreshObjects: fc.boolean(),
     });
     fc.assert(
@@ -178,7 +216,7 @@ describe('garbage', () => {
           const isKept = !garbage.includes(each.name);
           if (rule.needed.has(each.name)) assert.ok(isKept);
           if (rule.keepFactory && each.name === '0') assert.ok(isKept);
-          const isFresh = each.isNew && rule.nowMs - each.arrivedMs < rule.deferMs;
+          const isFresh = each.isNew && each.ageMs < rule.deferMs;
           assert.equal(isKept, rule.needed.has(each.name) || (rule.keepFactory && each.name === '0') || isFresh);
         }
       }),

@@ -45,7 +45,15 @@ describe('objects of a state that is put', () => {
     store = openRevisionStore(storage, { checksum, close: async () => undefined });
     const room = { availableBytes: async () => 1_000_000 };
     const objects = openObjectStore(storage, silentLogger);
-    uploads = createUploads({ storage, objects, store, room, log: silentLogger, makeRoom: async () => undefined });
+    uploads = createUploads({
+      storage,
+      objects,
+      store,
+      room,
+      arrivals: { came: () => undefined },
+      log: silentLogger,
+      makeRoom: async () => undefined,
+    });
     await uploads.open();
   });
   afterEach(() => rmSync(storage, { recursive: true }));

@@ -6,6 +6,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, afterEach, before, beforeEach, describe, it } from 'node:test';
 import { type Checksums, createChecksums } from '../../services/state-svc/checksum-pool.ts';
+import { systemClock } from '../../services/state-svc/clock.ts';
 import { openDesk } from '../../services/state-svc/open-desk.ts';
 import { openRevisionStore, type RevisionStore } from '../../services/state-svc/revision-store.ts';
 import { createSignatureCheck, type SignatureMode } from '../../services/state-svc/signature-check.ts';
@@ -137,6 +138,7 @@ describe('an update to a state', () => {
       storage,
       store: open(),
       steps,
+      clock: systemClock,
       log,
       reservedPercent: () => 0,
       makeRoom: async () => undefined,

@@ -30,6 +30,7 @@ async function collects(thresholdPercent: number, reservedPercent: number): Prom
     storage,
     store: openRevisionStore(storage, { checksum: () => assert.fail(), close: async () => undefined }),
     steps: openStepStore(storage, log),
+    clock,
     log,
     reservedPercent: () => reservedPercent,
     usedFor: () => undefined,

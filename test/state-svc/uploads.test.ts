@@ -23,6 +23,7 @@ describe('state-svc.uploads', () => {
       storage,
       objects: openObjectStore(storage, silentLogger),
       log: silentLogger,
+      arrivals: { came: () => undefined },
       makeRoom: async () => undefined,
       store: {
         isSuspect: (digest) => suspects.has(digest),
