@@ -93,22 +93,14 @@ const DEFAULT_GROUPS: readonly Group[] = [
  */
 export function readDevice(documents: ReadonlyMap<string, unknown>): Device {
   const device = readDocument(deviceDocument, documents.get('device.json') ?? {}, 'device.json');
-  // Bare lists; read as what device.json calls them, so that one schema serves both.
-  const older = ['groups', 'disks'].map((name) => {
-    const list = documents.get(`${name}.json`);
-    const read = readDocument(z.object({ groups, disks: diskList }), list === undefined ? {} : { [name]: list }, '');
-    const renamed = (path: string): string => path.replace(`.${name}`, `${name}.json`);
-    const problems = read.problems.map((problem) => ({ ...problem, path: renamed(problem.path) }));
-    return { value: read.value, problems, ignored: read.ignored.map(renamed) };
-  });
+  const older = readOlder(documents, device.value);
   const pools = readPools(device.value.network?.pools ?? {});
-  const olderGroups = older.flatMap(({ value }) => value.groups ?? []);
   const ownGroups = device.value.groups ?? [];
   const groupList =
-    ownGroups.length > 0 ? readGroups(ownGroups, 'device.json.groups') : readGroups(olderGroups, 'groups.json');
+    ownGroups.length > 0 ? readGroups(ownGroups, 'device.json.groups') : readGroups(older.groups, 'groups.json');
   const lists = [
     ...(['disks', 'disks_v2', 'disks_v3'] as const).map((key) => disksAt(device.value[key], `device.json.${key}`)),
-    ...older.map(({ value }) => disksAt(value.disks, 'disks.json')),
+    disksAt(older.disks, 'disks.json'),
   ];
   const { first: disksOnce, repeated } = withoutRepeated(lists);
   const disksRead = readDisks(disksOnce);
@@ -125,19 +117,48 @@ export function readDevice(documents: ReadonlyMap<string, unknown>): Device {
     defaultDisk: disksRead.defaultName,
     problems: [
       ...device.problems,
-      ...older.flatMap(({ problems }) => problems),
+      ...older.problems,
       ...pools.problems,
       ...groupList.problems,
       ...disksRead.problems,
       ...checkVolumes(volumes, 'device.json.volumes', 'of the device', known),
     ],
-    warnings: [...groupList.warnings, ...disksRead.warnings],
+    warnings: [...older.warnings, ...groupList.warnings, ...disksRead.warnings],
     ignored: [
       ...device.ignored,
-      ...older.flatMap(({ ignored }) => ignored),
+      ...older.ignored,
       ...repeated.map(({ path }) => path),
       ...Object.keys(volumes).map((name) => `device.json.volumes.${name}`),
     ],
+  };
+}
+
+/**
+ * groups.json and disks.json: bare lists, read as what device.json calls them, so that one schema serves both. Pantavisor leaves both out
+ * beside any device.json: a default disk in a leftover one would take the volumes away that name none. Warning: LEFT_OUT.
+ */
+function readOlder(documents: ReadonlyMap<string, unknown>, device: DeviceDocument) {
+  const [lists, warnings]: [Record<string, unknown>, Problem[]] = [{}, []];
+  const take = (name: 'groups' | 'disks', isSaidAnew: boolean): void => {
+    const path = `${name}.json`;
+    const list = documents.get(path);
+    if (list === undefined) return;
+    if (!isSaidAnew) lists[name] = list;
+    else {
+      const message = `is left out: ${name} are those of device.json; move what is needed there, and remove this`;
+      warnings.push({ path, code: 'LEFT_OUT', message });
+    }
+  };
+  take('groups', (device.groups ?? []).length > 0);
+  take('disks', documents.has('device.json'));
+  const read = readDocument(z.object({ groups, disks: diskList }), lists, '');
+  const renamed = (path: string): string => path.replace(/^\.(groups|disks)/, '$1.json');
+  return {
+    groups: read.value.groups ?? [],
+    disks: read.value.disks,
+    problems: read.problems.map((problem) => ({ ...problem, path: renamed(problem.path) })),
+    warnings,
+    ignored: read.ignored.map(renamed),
   };
 }
 

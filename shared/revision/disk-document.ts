@@ -1,4 +1,4 @@
-// What is written of disks, and the lists that they stand in: `disks`, `disks_v2` and `disks_v3` of device.json, and disks.json. Pure.
+// What is written of disks, and the lists that they stand in: `disks`, `disks_v2` and `disks_v3` of device.json, or disks.json. Pure.
 import * as z from 'zod/mini';
 import { diskName } from '../schema/storage.ts';
 

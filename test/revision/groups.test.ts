@@ -7,6 +7,8 @@ import { container, DEVICE, parse, problems, revisionOf, short, state, warnings 
 const groupsOf = (document: unknown): object =>
   Object.fromEntries(revisionOf(document).containers.map(({ name, group }) => [name, group]));
 const named = (name: string, group: string) => container(name, { group });
+const withoutDevice = (document: object) =>
+  Object.fromEntries(Object.entries(document).filter(([key]) => key !== 'device.json'));
 const own = (groups: unknown) => ({ 'device.json': { ...DEVICE, groups } });
 
 describe('revision.groups', () => {
@@ -129,38 +131,48 @@ describe('revision.groups', () => {
     }
   });
 
-  it('reads groups.json, and device.json over it', () => {
+  it('reads groups.json, and leaves it out beside groups of device.json', () => {
     const older = { 'groups.json': [{ name: 'old' }] };
     assert.deepEqual(groupsOf(state(older, named('a', 'old'))), { a: 'old' });
-    assert.deepEqual(groupsOf(state(older, own([{ name: 'new' }]), named('a', 'new'))), { a: 'new' });
+    assert.deepEqual(warnings(state(older, named('a', 'old'))), []);
+    const both = state(older, own([{ name: 'new' }]), named('a', 'new'));
+    assert.deepEqual(groupsOf(both), { a: 'new' });
+    assert.deepEqual(warnings(both), ['groups.json LEFT_OUT']);
   });
 
-  it('reads disks.json, and device.json over it', () => {
+  it('reads disks.json, and leaves it out beside a device.json, whatever that has', () => {
     const disk = { name: 'd', type: 'volume-disk', path: '/storage/x', default: 'yes' };
-    const device = { 'device.json': { ...DEVICE, disks: [disk] } };
-    const disksOf = (list: object[]) => {
-      const { disks, ignored } = revisionOf(state(device, { 'disks.json': list }));
-      return [disks.map(({ disk: { name }, path }) => `${name} of ${path}`), ignored];
-    };
-    assert.deepEqual(disksOf([disk]), [['d of device.json.disks.0'], ['disks.json.0']]);
-    const more = { name: 'e', type: 'volume-disk' };
-    assert.deepEqual(disksOf([{ ...disk, path: '/storage/y' }, more]), [
-      ['d of device.json.disks.0', 'e of disks.json.1'],
-      ['disks.json.0'],
-    ]);
-    assert.deepEqual(problems(state(device, { 'disks.json': [more, more] })), ['disks.json.1.name DUPLICATE_DISK']);
+    const older = { 'disks.json': [disk, { name: 'e', type: 'volume-disk' }] };
+    const disksOf = (document: object) =>
+      revisionOf(document).disks.map(({ disk: { name }, path }) => `${name} ${path}`);
+    const volume = container('a', { storage: { var: { persistence: 'permanent' } } });
+    const alone = withoutDevice(state(older, volume));
+    assert.deepEqual(disksOf(alone), ['d disks.json.0', 'e disks.json.1']);
+    assert.equal(revisionOf(alone).containers[0]?.storage.volumes[1]?.disk, 'd');
+    assert.deepEqual(warnings(alone), []);
+    for (const [disks, found] of [
+      [undefined, []],
+      [[disk], ['d device.json.disks.0']],
+      [[{ ...disk, name: 'f' }], ['f device.json.disks.0']],
+    ] as const) {
+      const both = state({ 'device.json': { ...DEVICE, disks } }, older, volume);
+      assert.deepEqual(disksOf(both), found);
+      assert.equal(revisionOf(both).containers[0]?.storage.volumes[1]?.disk, disks?.[0].name);
+      assert.deepEqual(warnings(both), ['disks.json LEFT_OUT']);
+    }
+    // Nobody reads it: a mistake in it is nobody's problem.
+    assert.deepEqual(problems(state({ 'disks.json': { name: 7 } }, volume)), []);
   });
 
   it('names mistakes in groups and disks by their place', () => {
-    const disks = [{ name: 'd', type: 'volume-disk' }, { name: 'd', type: 'floppy' }, { default: true }];
-    const document = state(own([{ name: 'g' }, { name: 'g' }, { timeout: -1 }]), {
-      'groups.json': [{ name: 3 }],
-      'disks.json': disks,
-    });
-    assert.deepEqual([...problems(document)].sort(), [
+    assert.deepEqual(problems(state(own([{ name: 'g' }, { name: 'g' }, { timeout: -1 }]))).toSorted(), [
       'device.json.groups.1.name DUPLICATE_GROUP',
       'device.json.groups.2.name MISSING',
       'device.json.groups.2.timeout BAD_VALUE',
+    ]);
+    const disks = [{ name: 'd', type: 'volume-disk' }, { name: 'd', type: 'floppy' }, { default: true }];
+    const document = withoutDevice(state({ 'groups.json': [{ name: 3 }], 'disks.json': disks }));
+    assert.deepEqual(problems(document).toSorted(), [
       'disks.json.1.name DUPLICATE_DISK',
       'disks.json.1.type BAD_VALUE',
       'disks.json.2.default BAD_VALUE',

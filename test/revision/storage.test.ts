@@ -291,10 +291,10 @@ describe('disks of device.json', () => {
       );
       assert.match(found[0]?.message ?? '', new RegExp(`of disk '\\w' \\(device\\.json\\.disks\\.${place}\\.path\\)`));
     }
-    assert.deepEqual(
-      problems(state(withDisks([file('a', '/storage/x.img')]), { 'disks.json': [file('b', '/storage/x.img')] })),
-      ['disks.json.0.path DISK_SHARED'],
-    );
+    const lists = {
+      'device.json': { ...DEVICE, disks: [file('a', '/storage/x.img')], disks_v2: [file('b', '/storage/x.img')] },
+    };
+    assert.deepEqual(problems(state(lists)), ['device.json.disks_v2.0.path DISK_SHARED']);
   });
 
   it('may hold the runtime’s own volumes, which are kept and do nothing', () => {
@@ -312,8 +312,8 @@ describe('disks of device.json', () => {
     const sound = { ...DATA, default: 'yes' };
     const second = { name: 'b', type: 'directory', default: 'yes' };
     assert.deepEqual(problems(state(withDisks([sound, second]))), ['device.json.disks.1.default TWO_DEFAULT_DISKS']);
-    const older = { 'disks.json': [second] };
-    assert.deepEqual(problems(state(withDisks([sound]), older)), ['disks.json.0.default TWO_DEFAULT_DISKS']);
+    const lists = { 'device.json': { ...DEVICE, disks: [sound], disks_v2: [second] } };
+    assert.deepEqual(problems(state(lists)), ['device.json.disks_v2.0.default TWO_DEFAULT_DISKS']);
     const swap = { name: 's', type: 'swap-disk', path: '/dev/sda2', default: 'yes' };
     assert.deepEqual(problems(state(withDisks([swap]))), ['device.json.disks.0.default SWAP_IS_DEFAULT']);
   });
