@@ -15,7 +15,7 @@ export const DRIVER_ENDPOINTS: readonly Endpoint[] = [
     listDrivers,
   ),
   ...(['load', 'unload'] as const).flatMap((action) => [
-    endpoint({ method: 'PUT', path: `/drivers/${action}`, summary: `${action}s all of them` }, setDrivers(action)),
+    endpoint({ method: 'PUT', path: `/drivers/${action}`, summary: `${action}s the manual ones` }, setDrivers(action)),
     endpoint(
       { method: 'PUT', path: `/drivers/{name}/${action}`, summary: `${action}s one of them`, errors: [404] },
       setDrivers(action),
