@@ -40,7 +40,7 @@ export function netHandlers({
   senders,
 }: Domain): Handlers<typeof netContract> {
   const mayHaveMacvlans = (): boolean => desired.pools.some(({ type }) => type === 'macvlan');
-  const bridged = (leases: readonly Lease[]): readonly Lease[] => leases.filter(({ pool }) => !desired.isMacvlan(pool));
+  const leasesOf = (container: string): readonly Lease[] => desired.attachments.get(container) ?? [];
   const detach = createDetachQueue(namespaces, mayHaveMacvlans, sweep.later);
   return {
     configure: async ({ pools }) => {
@@ -58,12 +58,11 @@ export function netHandlers({
       }
     },
     attach: async ({ container, interfaces, pid }) => {
-      const asked = bridged(interfaces);
-      const before = bridged(desired.attachments.get(container) ?? []);
+      const before = leasesOf(container);
       try {
         drift.expectChanges();
         // First: an interface that comes up says so to its neighbours at once.
-        await senders.admit(asked);
+        await senders.admit(interfaces);
         const { netns, interfaces: attached } = attach(namespaces, container, interfaces, {
           ...AS_ASKED,
           isMacvlan: desired.isMacvlan,
@@ -76,11 +75,11 @@ export function netHandlers({
         return netFailed(error);
       } finally {
         // Whichever it has now, also where that failed: nobody else would take the other one back.
-        await senders.forget([...before, ...asked], bridged(desired.attachments.get(container) ?? []));
+        await senders.forget([before, interfaces], leasesOf(container));
       }
     },
     detach: async ({ container }) => {
-      const gone = bridged(desired.attachments.get(container) ?? []);
+      const gone = leasesOf(container);
       try {
         // Before anything is gone: what is not asked for is not repaired.
         desired.dropAttachment(container);
@@ -91,7 +90,7 @@ export function netHandlers({
         return netFailed(error);
       } finally {
         // Its leases may be others' by now, also where something of it stays.
-        await senders.forget(gone, bridged(desired.attachments.get(container) ?? []));
+        await senders.forget([gone], leasesOf(container));
       }
     },
     listAttachments({ after }) {

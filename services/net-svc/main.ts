@@ -54,7 +54,8 @@ const wire = ({ channel, launch, log }: ServiceContext) => {
     notePath: join(dir, '.senders'),
     isWanted: settings.value('BERTH_SENDERS') === 'checked',
     hasBridges: () => desired.pools.some(({ type }) => type === 'bridge'),
-    leases: () => [...desired.attachments.values()].flat().filter(({ pool }) => !desired.isMacvlan(pool)),
+    isMacvlan: desired.isMacvlan,
+    leases: () => [...desired.attachments.values()],
   });
   const drift = createDriftRepair({ namespaces, host, desired, senders, log, announce });
   const sweep = createDetachedSweep((reason) => log.warn(`interfaces of containers that are gone stay: ${reason}`));

@@ -19,12 +19,12 @@ export interface SenderGuard {
   /** Makes the table equal to what is attached, or takes it away where there is no pool. `record` hears of a change. Never rejects. */
   ensure(record?: (step: string) => void): Promise<void>;
   /**
-   * These interfaces may send from their leases, and from no others once they have been told. Never rejects: a pool that cannot be
+   * A container with these leases may send from them, and from no others once they have been told. Never rejects: a pool that cannot be
    * guarded is still a pool.
    */
   admit(leases: readonly Lease[]): Promise<void>;
-  /** They are gone, but for what belongs to `kept` as well. */
-  forget(leases: readonly Lease[], kept: readonly Lease[]): Promise<void>;
+  /** What it could send with each of these sets of leases is gone, but for what it can with `kept`. */
+  forget(sets: readonly (readonly Lease[])[], kept: readonly Lease[]): Promise<void>;
 }
 
 export interface SenderContext {
@@ -35,12 +35,18 @@ export interface SenderContext {
   readonly isWanted: boolean;
   /** Pools with bridges. */
   hasBridges(): boolean;
-  /** Of everything attached to a bridge. */
-  leases(): readonly Lease[];
+  /** By the pool's name. Interfaces of these are ports of no bridge. */
+  isMacvlan(pool: string): boolean;
+  /** Of each container that is attached. */
+  leases(): readonly (readonly Lease[])[];
 }
 
-export function createSenderGuard({ notePath, log, isWanted, hasBridges, leases }: SenderContext): SenderGuard {
+export function createSenderGuard(context: SenderContext): SenderGuard {
+  const { notePath, log, isWanted, hasBridges, isMacvlan, leases } = context;
   const changeElements = createElementChanges();
+  const elementsOf = (own: readonly Lease[]): readonly SenderElement[] =>
+    senderElements(own, ({ pool }) => !isMacvlan(pool));
+  const wanted = (): readonly SenderElement[] => leases().flatMap(elementsOf);
   /** Whether the kernel has our table, as far as we know. */
   let stands = false;
   let toldReason = '';
@@ -61,7 +67,7 @@ export function createSenderGuard({ notePath, log, isWanted, hasBridges, leases 
   const isRight = async (): Promise<boolean> => {
     if (!existsSync(notePath)) return false;
     const listing = await run('nft', ['-s', 'list', 'table', 'bridge', SENDERS_TABLE]);
-    return 'stdout' in listing && comparableTable(listing.stdout) === comparableTable(senderTable(leases()));
+    return 'stdout' in listing && comparableTable(listing.stdout) === comparableTable(senderTable(wanted()));
   };
 
   const ensure = async (record: (step: string) => void): Promise<void> => {
@@ -76,7 +82,7 @@ export function createSenderGuard({ notePath, log, isWanted, hasBridges, leases 
     }
     // Before the rules: a crash in between must not leave rules that nobody looks for.
     writeFileSync(notePath, '');
-    const outcome = await change('nft', ['-f', '-'], sendersReplace(leases()));
+    const outcome = await change('nft', ['-f', '-'], sendersReplace(wanted()));
     stands = outcome.kind !== 'failed';
     const reason = outcome.kind === 'failed' ? outcome.reason : '';
     if (reason !== '' && reason !== toldReason) {
@@ -101,15 +107,16 @@ export function createSenderGuard({ notePath, log, isWanted, hasBridges, leases 
     ensure: (record = () => undefined) => inTurn(() => ensure(record)),
     admit: (admitted) =>
       inTurn(async () => {
-        if (!stands || admitted.length === 0) return;
-        if (!byNetlink('add', admitted.flatMap(senderElements))) await ensure(() => undefined);
+        const coming = elementsOf(admitted);
+        if (!stands || coming.length === 0) return;
+        if (!byNetlink('add', coming)) await ensure(() => undefined);
       }),
-    forget: (gone, kept) =>
+    forget: (sets, kept) =>
       inTurn(async () => {
-        const staying = new Set(kept.flatMap(senderElements).map(elementText));
-        const leaving = gone.flatMap(senderElements).filter((element) => !staying.has(elementText(element)));
-        if (!stands || leaving.length === 0) return;
-        if (!byNetlink('delete', leaving)) await ensure(() => undefined);
+        const leaving = new Map(sets.flatMap(elementsOf).map((element) => [elementText(element), element]));
+        for (const element of elementsOf(kept)) leaving.delete(elementText(element));
+        if (!stands || leaving.size === 0) return;
+        if (!byNetlink('delete', [...leaving.values()])) await ensure(() => undefined);
       }),
   };
 }

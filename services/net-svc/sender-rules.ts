@@ -1,11 +1,12 @@
-// Who may send what on the ports of bridges, as an nft table: a container's port passes frames of its own MAC and address only. Pure.
+// Who may send what on the ports of bridges, as an nft table: a container's port passes frames of its own MAC and the container's
+// addresses only. Pure.
 import type { Lease } from '../../shared/schema/network.ts';
 import { hostInterfaceName } from './link-names.ts';
 
 /** The nft table that is ours as a whole, family bridge. */
 export const SENDERS_TABLE = 'berth';
 
-/** What one lease adds to the sets. */
+/** What a container adds to the sets. */
 export interface SenderElement {
   readonly set: 'ports' | 'links' | 'senders';
   readonly port: string;
@@ -23,14 +24,20 @@ const SET_NAMES = ['ports', 'links', 'senders'] as const;
 /** Who asks whether an address is free has none yet (RFC 5227, 2.1.1). */
 const NO_ADDRESS = '0.0.0.0';
 
-export function senderElements({ container, interface: name, mac, address }: Lease): readonly SenderElement[] {
-  const port = hostInterfaceName(container, name);
+/**
+ * `leases`: all of one container; `isPort`: its interface is a port of a bridge. Each port passes every address of the container: Linux
+ * answers from the one that it was asked at, by the interface of the way back, and tells at each interface that it has them all (ARP).
+ */
+export function senderElements(leases: readonly Lease[], isPort: (lease: Lease) => boolean): readonly SenderElement[] {
+  const addresses = new Set([...leases.map(({ address }) => address), NO_ADDRESS]);
+  const ports = leases
+    .filter(isPort)
+    .map(({ container, interface: name, mac }) => ({ port: hostInterfaceName(container, name), mac }));
   return [
-    { set: 'links', port, mac },
-    { set: 'senders', port, mac, address },
-    { set: 'senders', port, mac, address: NO_ADDRESS },
+    ...ports.map((link) => ({ set: 'links', ...link }) as const),
+    ...ports.flatMap((link) => [...addresses].map((address) => ({ set: 'senders', ...link, address }) as const)),
     // Last: from here on what is not in the others is dropped.
-    { set: 'ports', port },
+    ...ports.map(({ port }) => ({ set: 'ports', port }) as const),
   ];
 }
 
@@ -48,9 +55,8 @@ const RULES = [
   'counter drop',
 ];
 
-/** Ports of nobody's lease are not looked at: bridges may be shared. */
-export function senderTable(leases: readonly Lease[]): string {
-  const elements = leases.flatMap(senderElements);
+/** Of the elements of all containers. Ports of nobody's lease are not looked at: bridges may be shared. */
+export function senderTable(elements: readonly SenderElement[]): string {
   const sets = SET_NAMES.flatMap((set) => {
     const own = elements.filter((element) => element.set === set).map(textOf);
     const list = own.length === 0 ? [] : [`\t\telements = { ${own.join(', ')} }`];
@@ -69,8 +75,8 @@ export function senderTable(leases: readonly Lease[]): string {
 }
 
 /** One transaction: the first line makes the second one legal when there is no such table yet. */
-export function sendersReplace(leases: readonly Lease[]): string {
-  return `${sendersRemove()}${senderTable(leases)}`;
+export function sendersReplace(elements: readonly SenderElement[]): string {
+  return `${sendersRemove()}${senderTable(elements)}`;
 }
 
 export function sendersRemove(): string {

@@ -28,6 +28,9 @@ export const hostName = z
     ),
   );
 
+/** Each of them passes the addresses of all of them (net-svc): together as many rules as the square. */
+const MAX_INTERFACES = 32;
+
 const networkDocument = z.object({
   mode: z.optional(z.enum(['pool', 'host', 'none'])),
   pool: z.optional(z.string()),
@@ -35,14 +38,16 @@ const networkDocument = z.object({
   ip: z.optional(z.string()),
   mac: z.optional(z.string()),
   interfaces: z.optional(
-    z.array(
-      z.object({
-        name: z.optional(z.string()),
-        pool: z.optional(z.string()),
-        ipv4_address: z.optional(z.string()),
-        mac_address: z.optional(z.string()),
-      }),
-    ),
+    z
+      .array(
+        z.object({
+          name: z.optional(z.string()),
+          pool: z.optional(z.string()),
+          ipv4_address: z.optional(z.string()),
+          mac_address: z.optional(z.string()),
+        }),
+      )
+      .check(z.maxLength(MAX_INTERFACES)),
   ),
 });
 export type NetworkDocument = z.output<typeof networkDocument>;

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import * as fc from 'fast-check';
+import { hostInterfaceName } from '../../services/net-svc/link-names.ts';
 import { isAllFrom } from '../../services/net-svc/netlink-message.ts';
 import { elementKey } from '../../services/net-svc/nft-elements.ts';
 import { comparableTable, senderElements, senderTable } from '../../services/net-svc/sender-rules.ts';
@@ -17,27 +18,49 @@ const lease = (container: string, host: number, name = 'eth0'): Lease => ({
   mac: `02:00:0a:00:05:${host.toString(16).padStart(2, '0')}`,
 });
 
+const isPort = ({ pool }: Lease): boolean => pool !== 'lan';
+/** Of containers with one interface each. */
+const tableOf = (leases: readonly Lease[]): string =>
+  senderTable(leases.flatMap((each) => senderElements([each], isPort)));
+
 describe('net sender rules', () => {
   it('are the same table in whatever order and shape nft lists the elements, and another for any other lease', () => {
     const hosts = fc.uniqueArray(fc.integer({ min: 2, max: 40 }), { maxLength: 8 });
     fc.assert(
       fc.property(hosts, fc.nat(), (list, seed) => {
         const leases = list.map((host) => lease(`c${host}`, host));
-        const table = senderTable(leases);
-        const turned = senderTable([...leases.slice(seed % 8), ...leases.slice(0, seed % 8)]);
+        const table = tableOf(leases);
+        const turned = tableOf([...leases.slice(seed % 8), ...leases.slice(0, seed % 8)]);
         assert.equal(comparableTable(turned), comparableTable(table));
         assert.equal(
           comparableTable(table.replaceAll(', ', ',\n\t\t\t     ').replaceAll('\t}\n', '\t}\n\n')),
           comparableTable(table),
         );
-        assert.notEqual(comparableTable(senderTable([...leases, lease('other', 99)])), comparableTable(table));
+        assert.notEqual(comparableTable(tableOf([...leases, lease('other', 99)])), comparableTable(table));
         assert.notEqual(comparableTable(table.replace('counter drop', 'accept')), comparableTable(table));
       }),
     );
   });
 
+  it('let each port pass all addresses of its container with its own MAC, those of a macvlan too', () => {
+    const leases = [lease('web', 7), lease('web', 8, 'eth1'), { ...lease('web', 9, 'lan0'), pool: 'lan' }];
+    const elements = senderElements(leases, isPort);
+    const sendersOf = (host: number, name: string): string[] =>
+      elements.flatMap(({ set, port, mac, address = '' }) =>
+        set === 'senders' && port === hostInterfaceName('web', name) && mac === lease('web', host).mac ? [address] : [],
+      );
+    for (const senders of [sendersOf(7, 'eth0'), sendersOf(8, 'eth1')]) {
+      assert.deepEqual(senders, ['10.0.5.7', '10.0.5.8', '10.0.5.9', '0.0.0.0']);
+    }
+    assert.deepEqual(
+      elements.filter(({ set }) => set !== 'senders').map(({ set }) => set),
+      ['links', 'links', 'ports', 'ports'],
+    );
+    assert.deepEqual(senderElements(leases.slice(2), isPort), []);
+  });
+
   it('are keys of 16, 24 and 28 bytes, as the kernel pads them', () => {
-    const keys = senderElements(lease('web', 7)).map((element) => [
+    const keys = senderElements([lease('web', 7)], isPort).map((element) => [
       element.set,
       elementKey(element).toString('hex').slice(32),
     ]);

@@ -7,7 +7,7 @@ import { comparableTable } from '../../services/net-svc/sender-rules.ts';
 import { eventually, PATIENCE_MS } from '../kit/eventually.ts';
 import { arpReply, sendFrames, udp } from '../kit/frames.ts';
 import { reexecInNamespaces } from '../kit/namespaced.ts';
-import { internal, leaseOf, reaches, run } from './kernel.ts';
+import { internal, lab, leaseOf, makeUplink, reaches, run } from './kernel.ts';
 import { dir, kill, openService } from './service.ts';
 
 reexecInNamespaces(import.meta.filename);
@@ -116,6 +116,34 @@ describe('senders on a bridge', () => {
     assert.ok((await net.configure({ pools: [] })).ok);
     assert.doesNotMatch(run(['nft', 'list', 'tables']), /bridge/);
     assert.doesNotMatch(log.join('\n'), /can send from addresses/);
+  });
+
+  it('answer from each of their addresses by whichever of their interfaces the way back is', async () => {
+    const { net } = await openPair('checked');
+    makeUplink();
+    const beyond = '/run/netns/router';
+    run(['ip', 'addr', 'add', '192.0.2.2/24', 'dev', 'uplink']);
+    run(['ip', 'route', 'add', '10.0.0.0/16', 'via', '192.0.2.2'], beyond);
+    assert.ok((await net.configure({ pools: [internal, lab] })).ok);
+    const interfaces = [
+      leaseOf(internal, 'many', 30),
+      leaseOf(internal, 'many', 31, 'eth1'),
+      leaseOf(lab, 'many', 30, 'lab0'),
+    ];
+    assert.ok((await net.attach({ container: 'many', interfaces })).ok);
+    const before = dropped();
+    for (const { address } of interfaces) {
+      assert.ok(reaches(address, ''), `${address} from the host`);
+      assert.ok(reaches(address, beyond), `${address} from beyond it`);
+    }
+    assert.ok(reaches('10.0.5.31', netnsOf('good')), 'the second interface from a neighbour');
+    assert.equal(dropped(), before, 'what a container may send was dropped');
+    // What was admitted goes with it, to the last element.
+    for (const container of ['many', 'evil', 'good']) assert.ok((await net.detach({ container })).ok);
+    assert.doesNotMatch(run(['nft', 'list', 'table', 'bridge', 'berth']), /elements/);
+    assert.ok((await net.configure({ pools: [] })).ok);
+    run(['ip', 'link', 'del', 'uplink']);
+    run(['ip', 'netns', 'del', 'router']);
   });
 
   it('change with their lease: what was theirs before is nobody’s', async () => {
