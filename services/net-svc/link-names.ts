@@ -4,7 +4,8 @@ import { containerName, interfaceName } from '../../shared/schema/names.ts';
 
 /** RFC 4648's alphabet in lower case. */
 const BASE32 = 'abcdefghijklmnopqrstuvwxyz234567';
-const HOST_PREFIX = 'vb';
+/** As container programs name theirs: ConnMan leaves such links alone, and so does dhcpcd where it was told to for Docker's. */
+const HOST_PREFIX = 'veth';
 /** IFNAMSIZ without the NUL. */
 const MAX_NAME_CHARACTERS = 15;
 
@@ -12,7 +13,7 @@ const MAX_NAME_CHARACTERS = 15;
 const hostNames = new Map<string, string>();
 const MAX_REMEMBERED = 1024;
 
-/** 15 characters: `vb` and 65 bits of SHA-256 over container and interface. Two that collide are told apart by their alias. */
+/** 15 characters: `veth` and 55 bits of SHA-256 over container and interface. Two that collide are told apart by their alias. */
 export function hostInterfaceName(container: string, containerInterface: string): string {
   const key = `${container}/${containerInterface}`;
   const known = hostNames.get(key);

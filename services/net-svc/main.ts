@@ -9,8 +9,10 @@ import { netContract } from './contract.ts';
 import { openDesiredState } from './desired-state.ts';
 import { createDetachedSweep } from './detachments.ts';
 import { createDriftRepair } from './drift-repair.ts';
+import { renameFormer } from './former-names.ts';
 import { createForwardPassage } from './forward-passage.ts';
 import { netHandlers } from './handlers.ts';
+import { withHost } from './host-links.ts';
 import { createHostNetwork } from './host-network.ts';
 import { createHostOverlaps, RESOLV_CONFS } from './host-overlap.ts';
 import { openLentAddresses } from './lent-addresses.ts';
@@ -57,6 +59,8 @@ const wire = ({ channel, launch, log }: ServiceContext) => {
     isMacvlan: desired.isMacvlan,
     leases: () => [...desired.attachments.values()],
   });
+  // Before anybody looks for a link by its name.
+  withHost((netlink) => renameFormer(netlink, (reason) => log.warn(`an interface keeps its name: ${reason}`)));
   const drift = createDriftRepair({ namespaces, host, desired, senders, log, announce });
   const sweep = createDetachedSweep((reason) => log.warn(`interfaces of containers that are gone stay: ${reason}`));
   // Those that a predecessor left.

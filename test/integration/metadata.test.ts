@@ -39,7 +39,7 @@ describe('metadata on a device', () => {
     assert.ok(facts.sysinfo.totalram > 0 && facts.sysinfo.procs > 0);
     assert.deepEqual(facts.interfaces['pvbr0.ipv4'], ['10.0.5.1']);
     // The host's ends of the containers' interfaces, which have no address.
-    const ports = Object.keys(facts.interfaces).filter((key) => /^vb.*\.mac$/.test(key));
+    const ports = Object.keys(facts.interfaces).filter((key) => /^veth.*\.mac$/.test(key));
     assert.equal(ports.length, 2, Object.keys(facts.interfaces).join(' '));
   });
 

@@ -226,7 +226,7 @@ describe('net.attach that fails', () => {
     const bad = { ...leaseOf(lab, 'x', 3, 'eth1'), mac: '00:00:00:00:00:00' };
     undone(
       () => attach(namespaces, 'x', [leaseOf(internal, 'x', 2), bad]),
-      /^create veth vb\w+ for eth1 of x in pvbr1$/,
+      /^create veth veth\w+ for eth1 of x in pvbr1$/,
       /EADDRNOTAVAIL/,
     );
   });
@@ -242,7 +242,11 @@ describe('net.attach that fails', () => {
 
   it('refuses a host side name that somebody else has, and leaves that link alone', () => {
     run(['ip', 'link', 'add', hostInterfaceName('x', 'eth0'), 'type', 'bridge']);
-    undone(() => attach(namespaces, 'x', [leaseOf(internal, 'x', 2)]), /^create veth vb\w+ for eth0 of x$/, /not ours/);
+    undone(
+      () => attach(namespaces, 'x', [leaseOf(internal, 'x', 2)]),
+      /^create veth veth\w+ for eth0 of x$/,
+      /not ours/,
+    );
     run(['ip', 'link', 'set', hostInterfaceName('x', 'eth0'), 'alias', 'berth:other/eth0']);
     undone(() => attach(namespaces, 'x', [leaseOf(internal, 'x', 2)]), /^create veth/, /"berth:other\/eth0"/);
     run(['ip', 'link', 'del', hostInterfaceName('x', 'eth0')]);
@@ -274,7 +278,7 @@ describe('limits', () => {
     const before = links().length;
     assert.throws(
       () => attach(namespaces, 'over', [leaseOf(internal, 'over', 2)]),
-      failsAt(/^create veth vb\w+ for eth0 of over in pvbr0$/, /^bridge pvbr0 is full, all of its 1023 ports/),
+      failsAt(/^create veth veth\w+ for eth0 of over in pvbr0$/, /^bridge pvbr0 is full, all of its 1023 ports/),
     );
     assert.equal(links().length, before);
     assert.ok(!readdirSync(dir).includes('over'));
@@ -289,7 +293,7 @@ describe('limits', () => {
     for (let i = 0; i < 50_000; i++)
       for (const name of ['eth0', 'eth1']) names.add(hostInterfaceName(`container-${i}`, name));
     assert.equal(names.size, 100_000);
-    for (const name of names) assert.match(name, /^vb[a-z2-7]{13}$/);
+    for (const name of names) assert.match(name, /^veth[a-z2-7]{11}$/);
     assert.equal(hostInterfaceName('web', 'eth0'), hostInterfaceName('web', 'eth0'));
     // The slash between them is in neither name, so no two pairs are the same text.
     assert.notEqual(hostInterfaceName('a', 'beth0'), hostInterfaceName('ab', 'eth0'));

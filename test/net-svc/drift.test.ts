@@ -127,13 +127,13 @@ const DRIFTS: readonly Drift[] = [
     name: 'a deleted veth',
     harm: () => run(['ip', 'link', 'del', hostName]),
     back: inside,
-    told: /^create veth vb\w+ for eth0 of web in pvbr0$/,
+    told: /^create veth veth\w+ for eth0 of web in pvbr0$/,
   },
   {
     name: 'a veth taken out of its bridge',
     harm: () => run(['ip', 'link', 'set', hostName, 'nomaster']),
     back: inside,
-    told: /^put into pvbr0: vb/,
+    told: /^put into pvbr0: veth/,
   },
   {
     name: 'a flushed address inside',

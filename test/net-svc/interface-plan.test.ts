@@ -97,14 +97,14 @@ describe('changesInside', () => {
 
 describe('changesOutside', () => {
   const bridge: Link = { ...plain, index: 5, name: 'pvbr0', kind: 'bridge' };
-  const host: Link = { ...eth0, index: 7, name: 'vbx', alias: 'berth:c/eth0', master: 5, peer: 2 };
+  const host: Link = { ...eth0, index: 7, name: 'vethx', alias: 'berth:c/eth0', master: 5, peer: 2 };
 
   it('is empty for a marked port that is up, and names what else is missing', () => {
     assert.deepEqual(changesOutside(host, bridge, 'berth:c/eth0'), []);
     const bare = { ...host, alias: '', master: 0, up: false };
     assert.deepEqual(
       changesOutside(bare, bridge, 'berth:c/eth0').map(({ step }) => step),
-      ['mark vbx', 'put into pvbr0: vbx', 'bring up vbx'],
+      ['mark vethx', 'put into pvbr0: vethx', 'bring up vethx'],
     );
   });
 

@@ -110,7 +110,7 @@ describe('decodeOutcome', () => {
 describe('the mark of a port', () => {
   it('says nothing of IPv6 to a kernel without it, which would refuse the mark as well', () => {
     const typesOf = (hasIpv6: boolean) =>
-      [...decodeAttributes(markPortByName('vb', 'berth:web/eth0', hasIpv6).payload.subarray(16)).keys()].sort();
+      [...decodeAttributes(markPortByName('veth', 'berth:web/eth0', hasIpv6).payload.subarray(16)).keys()].sort();
     assert.deepEqual(typesOf(false), [IFLA_IFALIAS, IFLA_IFNAME].sort());
     assert.deepEqual(typesOf(true), [IFLA_AF_SPEC, IFLA_IFALIAS, IFLA_IFNAME].sort());
   });
