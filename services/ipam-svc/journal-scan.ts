@@ -61,7 +61,9 @@ export function scanJournal(
       corrected += 1;
       return;
     }
-    const records = next === undefined ? Math.ceil(size / SHORTEST_RECORD_BYTES) : next - expected;
+    // At the end no line that follows tells how many there were. All of their bytes are there: what is cut off was never acknowledged.
+    const most = Math.max(1, Math.floor(size / SHORTEST_RECORD_BYTES));
+    const records = next === undefined ? most : next - expected;
     items += 1;
     damages += 1;
     visit({ kind: 'damage', at: from < 0 ? end : from, records, bytes: size });
