@@ -23,7 +23,7 @@ export const ipamContract = defineContract({
     umask: 0o027,
     permissionModel: { workers: false },
   },
-  files: { owns: ['<storage>/ipam'], reads: [], writes: [] },
+  files: { owns: ['<storage>/ipam', '<rundir>/ipam'], reads: [], writes: [] },
   watch: { readyMs: 10_000, beatMs: 1_000, missedBeats: 3 },
   requests: {
     /**

@@ -3,14 +3,32 @@
 //   <storage>/ipam/leases.journal           the journal; only whole files ever get this name
 //   <storage>/ipam/leases.journal.new       a snapshot being written; of no meaning after a crash
 //   <storage>/ipam/leases.journal.damaged   the last damaged journal as it was found, for people
-import { constants, write, writeSync } from 'node:fs';
-import { copyFile, type FileHandle, open, rename, unlink } from 'node:fs/promises';
+//   <storage>/ipam/leases.journal.later     what was written since leases.journal could be neither read nor replaced: the kernel does not
+//                                           rename to, or remove, what it cannot look at. Once that can be read again this comes after it
+import { write, writeSync } from 'node:fs';
+import { copyFile, type FileHandle, link, open, rename, unlink } from 'node:fs/promises';
 import { join } from 'node:path';
-import { errorCode } from '../../shared/kernel/system-error.ts';
+import { errorCode, isDamaged } from '../../shared/kernel/system-error.ts';
+import { APPENDING, type JournalRead, readJournal } from './journal-read.ts';
+
+export interface Loaded {
+  /** One after the other they are the journal; none: there is none. What cannot be read of one is lines of nothing. */
+  readonly parts: readonly Buffer[];
+  /** The last part is what is appended to; otherwise a new file is to be made first. */
+  readonly goesOn: boolean;
+  /** Of leases.journal; undefined: it was read, or is not there. */
+  readonly unreadable?: Unreadable;
+}
+
+export interface Unreadable {
+  readonly reason: string;
+  /** What `parts` have of it: all, some, what came since it cannot be read, or nothing. */
+  readonly rest: 'all' | 'some' | 'later' | 'none';
+}
 
 export interface JournalDisk {
-  /** The whole journal; undefined when there is none. Opens it for appending, later where the storage is read-only now. */
-  load(): Promise<Buffer | undefined>;
+  /** Opens it for appending, later where the storage is read-only now. */
+  load(): Promise<Loaded>;
   /** All of the bytes, at this offset; on the disk, and the file's size with them, when this resolves. */
   append(bytes: Buffer, offset: number): Promise<void>;
   /** Cuts the journal, and syncs. */
@@ -19,14 +37,12 @@ export interface JournalDisk {
   prepare(bytes: Buffer): Promise<void>;
   /** Puts the prepared one in its place: after a crash it is one or the other, whole. When this fails, either may be in use. */
   adopt(): Promise<void>;
-  /** Copies the journal aside. */
+  /** Keeps the journal aside. */
   keepDamaged(): Promise<void>;
   close(): Promise<void>;
 }
 
 const FILE_MODE = 0o640;
-/** Every write is a write and fdatasync(2) in one call (open(2), O_DSYNC). */
-const APPENDING = constants.O_RDWR | constants.O_DSYNC;
 
 /**
  * Where a disk syncs in 0.15 ms, the way to a pool thread and back takes as long again; so while writes are this quick they are made
@@ -44,6 +60,8 @@ const QUICK_BYTES = 64 * 1024;
 export function createJournalDisk(folder: string): JournalDisk {
   const path = join(folder, 'leases.journal');
   const beside = `${path}.new`;
+  const later = `${path}.later`;
+  let inUse = path;
   let journal: FileHandle | undefined;
   let isReadOnly = false;
   let isQuick = false;
@@ -59,23 +77,50 @@ export function createJournalDisk(folder: string): JournalDisk {
     await previous?.close();
   }
 
+  function goOn({ handle, ...read }: Extract<JournalRead, { kind: 'read' }>, unreadable?: Unreadable): Loaded {
+    journal = handle;
+    isReadOnly = read.isReadOnly;
+    return { parts: [read.bytes], goesOn: true, ...(unreadable && { unreadable }) };
+  }
+
+  async function takePlace(): Promise<void> {
+    try {
+      await rename(beside, path);
+    } catch (error) {
+      if (!isDamaged(error)) throw error;
+      await rename(beside, later);
+      inUse = later;
+      return;
+    }
+    inUse = path;
+    // What it says is in the new one, and must not be said again after what follows there.
+    await unlink(later).catch((error: unknown) => {
+      if (errorCode(error) !== 'ENOENT' && !isDamaged(error)) throw error;
+    });
+  }
+
   return {
     async load() {
-      try {
-        journal = await open(path, APPENDING);
-      } catch (error) {
-        const code = errorCode(error);
-        if (code === 'ENOENT') return undefined;
-        if (code !== 'EROFS') throw error;
-        // Those who have a lease can have it all the same.
-        journal = await open(path, constants.O_RDONLY);
-        isReadOnly = true;
+      const [main, since] = [await readJournal(path), await readJournal(later)];
+      if (main.kind === 'unreadable' && since.kind === 'read') {
+        inUse = later;
+        return goOn(since, { reason: main.reason, rest: 'later' });
       }
-      return await journal.readFile();
+      if (main.kind === 'read' && since.kind === 'absent')
+        return goOn(main, main.holes === undefined ? undefined : { reason: main.holes, rest: 'some' });
+      const parts: Buffer[] = [];
+      for (const part of [main, since]) {
+        if (part.kind !== 'read') continue;
+        parts.push(part.bytes);
+        await part.handle.close();
+      }
+      const unreadable = [main, since].find((part) => part.kind === 'unreadable');
+      const rest = parts.length === 0 ? 'none' : 'some';
+      return { parts, goesOn: false, ...(unreadable && { unreadable: { reason: unreadable.reason, rest } }) };
     },
     async append(bytes, offset) {
       if (isReadOnly) {
-        await reopen(await open(path, APPENDING));
+        await reopen(await open(inUse, APPENDING));
         isReadOnly = false;
       }
       const { fd } = opened();
@@ -105,12 +150,14 @@ export function createJournalDisk(folder: string): JournalDisk {
       }
     },
     async adopt() {
-      await rename(beside, path);
-      await reopen(await open(path, APPENDING));
+      await takePlace();
+      await reopen(await open(inUse, APPENDING));
       isReadOnly = false;
       await syncFolder(folder);
     },
-    keepDamaged: () => copyFile(path, `${path}.damaged`),
+    async keepDamaged() {
+      for (const each of [path, later]) await keepAside(each);
+    },
     close: () => reopen(undefined),
   };
 }
@@ -129,8 +176,19 @@ function writeAll(fd: number, bytes: Buffer, offset: number): Promise<void> {
   });
 }
 
-function writeAllNow(fd: number, bytes: Buffer, offset: number): void {
+export function writeAllNow(fd: number, bytes: Buffer, offset: number): void {
   for (let done = 0; done < bytes.length; ) done += writeSync(fd, bytes, done, bytes.length - done, offset + done);
+}
+
+/** By a second name, which takes no reading and no room. What cannot be looked at stays where it is anyway. */
+async function keepAside(path: string): Promise<void> {
+  const aside = `${path}.damaged`;
+  try {
+    await unlink(aside).catch(() => undefined);
+    await link(path, aside).catch(() => copyFile(path, aside));
+  } catch (error) {
+    if (errorCode(error) !== 'ENOENT' && !isDamaged(error)) throw error;
+  }
 }
 
 /** A renamed file is found after a power cut only when its directory was synced (fsync(2), NOTES). */

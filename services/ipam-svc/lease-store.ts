@@ -6,7 +6,7 @@
 import { errorCode, isFull, reasonOf } from '../../shared/kernel/system-error.ts';
 import type { Logger } from '../../shared/log/logger.ts';
 import type { HealthReason } from '../../shared/schema/health.ts';
-import type { JournalDisk } from './journal-disk.ts';
+import type { JournalDisk, Unreadable } from './journal-disk.ts';
 import { type Entry, encodeLine } from './journal-format.ts';
 import { type Scan, type ScanItem, scanJournal } from './journal-scan.ts';
 import { type Change, createLedger, type Ledger } from './ledger.ts';
@@ -50,20 +50,22 @@ interface JournalFile {
   keepDamaged: boolean;
 }
 
-/** Throws when there is a journal that cannot be read: starting without the leases would give their addresses away. */
+/** Throws where a journal cannot be read for another reason than damage of the disk: what is known may be had in a moment. */
 export async function openLeaseStore(disk: JournalDisk, log: Logger): Promise<LeaseStore> {
   const ledger = createLedger();
-  const bytes = await disk.load();
+  const { parts, goesOn, unreadable } = await disk.load();
   const visit = (item: ScanItem): void => {
     if (item.kind === 'record') ledger.replay(item.entry);
     if (item.kind !== 'damage') return;
     log.error(`lease journal: ${item.bytes} bytes at ${item.at} are unreadable, ${item.records} records lost`);
     ledger.damage(item);
   };
-  const scan = scanJournal(bytes ?? Buffer.alloc(0), visit, ledger.applyFirst);
-  const file = fileAfter(scan, bytes);
-  const reasons = reportScan(scan, bytes?.length ?? 0, ledger, log);
+  const scans = parts.map((bytes) => ({ bytes, scan: scanJournal(bytes, visit, ledger.applyFirst) }));
+  const file = fileAfter(scans, goesOn, unreadable);
+  const reasons = [...unreadableReasons(unreadable, log), ...reportScans(scans, ledger, log)];
   if (file.repair === 'cut') await cutTail(disk, file, log);
+  // What was rescued is to be on disk before the next power cut, whether or not anybody asks for a lease until then.
+  if (unreadable !== undefined && !goesOn && parts.length > 0) await rescue(disk, file, ledger, log);
   let waiting: Waiting[] = [];
   let running: Promise<void> | undefined;
   let unwritable: string | undefined;
@@ -205,29 +207,64 @@ function encodeLines(firstSequence: number, entries: readonly Entry[]): string {
   return text;
 }
 
-function fileAfter(scan: Scan, bytes: Buffer | undefined): JournalFile {
-  const damaged = scan.corrected > 0 || scan.damages > 0;
-  const whole = scan.wholeBytes > 0 && bytes?.[scan.wholeBytes - 1] === 0x0a;
-  const torn = bytes !== undefined && scan.wholeBytes < bytes.length;
+interface ScannedPart {
+  readonly bytes: Buffer;
+  readonly scan: Scan;
+}
+
+function fileAfter(parts: readonly ScannedPart[], goesOn: boolean, unreadable: Unreadable | undefined): JournalFile {
+  const damaged = parts.some(({ scan }) => scan.corrected > 0 || scan.damages > 0);
+  const keepDamaged = damaged || (unreadable !== undefined && !goesOn);
+  const last = parts.at(-1);
+  if (!goesOn || last === undefined) return { repair: 'rewrite', nextSequence: 1, bytes: 0, lines: 0, keepDamaged };
+  const { bytes, scan } = last;
+  const whole = bytes[scan.wholeBytes - 1] === 0x0a;
+  const torn = scan.wholeBytes < bytes.length;
   return {
     repair: damaged || !whole ? 'rewrite' : torn ? 'cut' : 'none',
     nextSequence: scan.nextSequence,
     bytes: scan.wholeBytes,
     lines: scan.items,
-    keepDamaged: damaged,
+    keepDamaged,
   };
 }
 
-function reportScan(scan: Scan, bytes: number, ledger: Ledger, log: Logger): HealthReason[] {
-  if (scan.wholeBytes < bytes) {
-    log.warn(`lease journal: dropped ${bytes - scan.wholeBytes} bytes of a last line that a crash cut short`);
+async function rescue(disk: JournalDisk, file: JournalFile, ledger: Ledger, log: Logger): Promise<void> {
+  try {
+    const prepared = await prepareRewrite(disk, file, ledger.snapshot(), log);
+    if (!prepared.ok) throw prepared.error;
+    await adoptRewrite(disk, file, prepared);
+  } catch (error) {
+    log.error(`the rescued leases cannot be written: ${reasonOf(error)}`);
   }
+}
+
+function reportScans(parts: readonly ScannedPart[], ledger: Ledger, log: Logger): HealthReason[] {
+  const cut = parts.reduce((sum, { bytes, scan }) => sum + bytes.length - scan.wholeBytes, 0);
+  if (cut > 0) log.warn(`lease journal: dropped ${cut} bytes of a last line that a crash cut short`);
   const leases = [...ledger.histories().values()].reduce((sum, { table }) => sum + table.heldCount(), 0);
-  if (bytes > 0) log.info(`read ${leases} leases from the journal`);
-  if (scan.corrected === 0) return [];
-  const message = `${scan.corrected} flipped bit(s) in the lease journal were put right and no lease is lost; suspect the storage or its memory`;
+  if (parts.some(({ bytes }) => bytes.length > 0)) log.info(`read ${leases} leases from the journal`);
+  const corrected = parts.reduce((sum, { scan }) => sum + scan.corrected, 0);
+  if (corrected === 0) return [];
+  const message = `${corrected} flipped bit(s) in the lease journal were put right and no lease is lost; suspect the storage or its memory`;
   log.warn(message);
   return [{ code: 'JOURNAL_CORRECTED', subject: 'leases.journal', message }];
+}
+
+const LOSSES = {
+  all: 'no lease is lost, as what was written since the machine started is in memory as well',
+  some: 'leases that were in the unreadable part are lost',
+  later: 'leases are in leases.journal.later since, and those that it alone has are lost',
+  none: 'its leases are lost: containers get their fixed addresses, or new ones',
+} as const satisfies Readonly<Record<Unreadable['rest'], string>>;
+
+function unreadableReasons(unreadable: Unreadable | undefined, log: Logger): HealthReason[] {
+  if (unreadable === undefined) return [];
+  const message =
+    `ipam/leases.journal cannot be read (${unreadable.reason.slice(0, 120)}): ${LOSSES[unreadable.rest]}. It is kept, as it is or as ` +
+    'leases.journal.damaged. Stop Berth and check the file system of the storage (fsck): what leases.journal has then is taken up at the next start';
+  log.error(message);
+  return [{ code: 'JOURNAL_UNREADABLE', subject: 'leases.journal', message }];
 }
 
 function damageReasons(ledger: Ledger): HealthReason[] {

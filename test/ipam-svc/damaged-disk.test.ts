@@ -1,0 +1,143 @@
+// A journal that the disk does not give, on a real file system: what is known of leases is used, and nothing of it is overwritten.
+import { reexecInNamespaces } from '../kit/namespaced.ts';
+
+reexecInNamespaces(import.meta.filename);
+
+import assert from 'node:assert/strict';
+import { execFileSync } from 'node:child_process';
+import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, statSync } from 'node:fs';
+import { join } from 'node:path';
+import { afterEach, beforeEach, describe, it } from 'node:test';
+import { withCopy } from '../../services/ipam-svc/journal-copy.ts';
+import { createJournalDisk } from '../../services/ipam-svc/journal-disk.ts';
+import { parseIpv4 } from '../../shared/ipv4/address.ts';
+import { silentLogger } from '../../shared/log/logger.ts';
+import { CANNOT_DAMAGE, cutDisk, makeDamagedDisk, mountArguments, repairDisk } from '../kit/damaged-disk.ts';
+import { unmount } from '../kit/unmount.ts';
+import { ask, INTERNAL, type Running, reserve, startIpam } from './kit.ts';
+
+/** With room for what a few thousand lost bytes may have given away. */
+const POOL = { ...INTERNAL, subnet: '10.0.0.0/16', gateway: '10.0.0.1' };
+const JOURNAL = 'leases.journal';
+
+describe('ipam-svc on a damaged disk', { skip: CANNOT_DAMAGE }, () => {
+  let folder = '';
+  let before = '';
+  let disk = '';
+  let image = '';
+  let running: Running | undefined;
+  beforeEach(() => {
+    folder = mkdtempSync('/run/berth-ipam-');
+    [before = '', disk = '', image = ''] = ['before', 'disk', 'image'].map((name) => join(folder, name));
+    for (const each of [before, disk, join(folder, 'run')]) mkdirSync(each);
+  });
+  afterEach(async () => {
+    await running?.stop();
+    running = undefined;
+    await unmount(disk);
+    rmSync(folder, { recursive: true });
+  });
+
+  const start = async (place: string, fixed = 'fixed'): Promise<Running> => {
+    await running?.stop();
+    running = await startIpam(withCopy(createJournalDisk(place), join(folder, 'run'), silentLogger));
+    const reservations = [reserve(POOL, fixed, '10.0.0.3')];
+    assert.equal((await running.client.configure({ pools: [POOL], reservations })).ok, true);
+    return running;
+  };
+  /** As on the disk that gets damaged. */
+  const lease = async (...containers: readonly string[]): Promise<void> => {
+    const ipam = await start(before);
+    for (const container of containers) assert.match(await ask(ipam, POOL, container), /^10\./);
+    await ipam.stop();
+    running = undefined;
+  };
+  const damage = (...names: readonly string[]): void => {
+    makeDamagedDisk(image, before, names);
+    execFileSync('mount', mountArguments(image, disk));
+  };
+  const powerCut = (): void => rmSync(join(folder, 'run', JOURNAL));
+  const codes = async (ipam: Running) => (await ipam.health()).map(({ code }) => code);
+
+  it('gives running containers their addresses back, and new ones to nobody who has none', async () => {
+    await lease('one', 'two', 'three');
+    damage(JOURNAL);
+    const ipam = await start(disk);
+    assert.equal(await ask(ipam, POOL, 'new'), '10.0.0.6');
+    assert.equal(await ask(ipam, POOL, 'three'), '10.0.0.5');
+    assert.equal(await ask(ipam, POOL, 'one'), '10.0.0.2');
+    const [reason] = await ipam.health();
+    assert.equal(reason?.code, 'JOURNAL_UNREADABLE');
+    assert.match(reason.message, /leases\.journal cannot be read .*(-74|EBADMSG).*no lease is lost.*fsck/);
+
+    powerCut();
+    const again = await start(disk);
+    assert.equal(await ask(again, POOL, 'new'), '10.0.0.6');
+    assert.equal(await ask(again, POOL, 'two'), '10.0.0.4');
+    assert.deepEqual(await codes(again), ['JOURNAL_UNREADABLE']);
+  });
+
+  it('writes down at once what it rescued', async () => {
+    await lease('one', 'two');
+    damage(JOURNAL);
+    await start(disk);
+    powerCut();
+    assert.equal(await ask(await start(disk), POOL, 'two'), '10.0.0.4');
+  });
+
+  it('starts afresh after a power cut, but for what the revision fixes', async () => {
+    await lease('one', 'two');
+    powerCut();
+    damage(JOURNAL);
+    const ipam = await start(disk);
+    assert.equal(await ask(ipam, POOL, 'two'), '10.0.0.2');
+    assert.equal(await ask(ipam, POOL, 'one'), '10.0.0.4');
+    assert.equal(await ask(ipam, POOL, 'fixed', '10.0.0.3'), '10.0.0.3');
+    assert.match((await ipam.health())[0]?.message ?? '', /its leases are lost/);
+  });
+
+  it('takes up what a check of the file system gives back, below what was given since', async () => {
+    await lease('one', 'two', 'three');
+    powerCut();
+    damage(JOURNAL);
+    assert.equal(await ask(await start(disk), POOL, 'new'), '10.0.0.2');
+    await running?.stop();
+    await unmount(disk);
+    repairDisk(image);
+    execFileSync('mount', mountArguments(image, disk));
+    powerCut();
+    const ipam = await start(disk);
+    assert.equal(await ask(ipam, POOL, 'new'), '10.0.0.2');
+    assert.equal(await ask(ipam, POOL, 'three'), '10.0.0.5');
+    assert.equal(await ask(ipam, POOL, 'one'), '10.0.0.6');
+    assert.deepEqual(await codes(ipam), []);
+    assert.ok(!existsSync(join(disk, `${JOURNAL}.later`)));
+    assert.equal(await ask(await start(disk), POOL, 'one'), '10.0.0.6');
+  });
+
+  it('reads what it can of a journal with bad sectors, and keeps the file', async () => {
+    const many = Array.from({ length: 120 }, (_, at) => `app-${at}`);
+    await lease(...many);
+    powerCut();
+    damage();
+    const { size } = statSync(join(disk, JOURNAL));
+    assert.ok(size > 8192);
+    cutDisk(image, JOURNAL, 4);
+    const ipam = await start(disk);
+    assert.equal(await ask(ipam, POOL, 'app-0'), '10.0.0.2');
+    assert.deepEqual(await codes(ipam), ['JOURNAL_UNREADABLE', 'JOURNAL_DAMAGED']);
+    // The last one that was given out before is in the part that is lost.
+    const address = await ask(ipam, POOL, 'new');
+    assert.ok((parseIpv4(address) ?? 0) > (parseIpv4('10.0.0.122') ?? 0), address);
+    assert.equal(statSync(join(disk, `${JOURNAL}.damaged`)).size, size);
+  });
+
+  it('keeps its copy as the journal is', async () => {
+    await lease('one', 'two');
+    damage();
+    const ipam = await start(disk);
+    await ask(ipam, POOL, 'three');
+    await ipam.client.release({ pool: POOL.name, container: 'one', interface: 'eth0' });
+    assert.deepEqual(readFileSync(join(folder, 'run', JOURNAL)), readFileSync(join(disk, JOURNAL)));
+  });
+});
