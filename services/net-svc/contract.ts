@@ -38,7 +38,10 @@ export const netContract = defineContract({
   files: { owns: ['<rundir>/netns'], reads: [], writes: ['/proc/sys/net/ipv4/ip_forward', '/proc/sys/net/ipv6/conf'] },
   watch: { readyMs: 10_000, beatMs: 1_000, missedBeats: 3 },
   requests: {
-    /** Makes the host side equal to these pools: missing bridges, rules and forwarding are added, ours that no pool names are removed. No pools: nothing is touched. */
+    /**
+     * Makes the host side equal to these pools: missing bridges, rules and forwarding are added, ours that no pool names are removed. No pools: nothing
+     * is touched. A macvlan pool needs its parent for the attaching of its containers only.
+     */
     configure: {
       callers: ['state-svc'],
       params: z.strictObject({ pools: z.array(bridgePool) }),
@@ -86,11 +89,14 @@ export const netContract = defineContract({
       idempotent: true,
       deadlineMs: 2_000,
     },
-    /** What the machine itself has on these links; none for a link that is not there. */
+    /** What the machine itself has on these links, and which of them are not there. */
     listHostAddresses: {
       callers: ['state-svc'],
       params: z.strictObject({ links: z.array(interfaceName) }),
-      result: z.strictObject({ addresses: z.array(z.strictObject({ link: interfaceName, address: ipv4 })) }),
+      result: z.strictObject({
+        addresses: z.array(z.strictObject({ link: interfaceName, address: ipv4 })),
+        missing: z.array(interfaceName),
+      }),
       errors: { NET_FAILED: netFailed },
       idempotent: true,
       deadlineMs: 2_000,

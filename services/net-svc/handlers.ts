@@ -102,7 +102,7 @@ export function netHandlers({
     },
     listHostAddresses: ({ links }) => {
       try {
-        return ok({ addresses: hostAddresses(links) });
+        return ok(hostAddresses(links));
       } catch (error) {
         return netFailed(error);
       }

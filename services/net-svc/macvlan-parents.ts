@@ -17,14 +17,18 @@ export function findParent(find: HostView['find'], parent: string, pool: string)
 const missing = (parent: string): string =>
   `there is no link ${parent} on this machine; plug it in or name another parent`;
 
-/** As `findParent`, for all of them at once. A bridge of ours is none: what a revision no longer names goes, and its macvlans with it. */
+/**
+ * Throws NetFailure where one is a bridge of ours: what a revision no longer names goes, and its macvlans with it. One that is missing
+ * is the business of its own containers alone.
+ */
 export function checkParents(allPools: readonly Pool[]): void {
   const pools = macvlanPools(allPools);
   if (pools.length === 0) return;
   withHost((host) => {
     const { find } = liveView(host);
     for (const { bridge, name } of pools) {
-      if (!isBridgeAlias(findParent(find, bridge, name).alias)) continue;
+      const parent = find(bridge);
+      if (parent === undefined || !isBridgeAlias(parent.alias)) continue;
       const reason = `${bridge} is a bridge that Berth made for a pool; name a link of the machine's own`;
       throw new NetFailure(`use parent ${bridge} of pool ${name}`, reason);
     }
@@ -39,15 +43,16 @@ export interface HostAddress {
   readonly address: string;
 }
 
-/** Throws NetFailure. */
-export function hostAddresses(names: readonly string[]): HostAddress[] {
+/** What the machine has of these links. Throws NetFailure. */
+export function hostAddresses(names: readonly string[]): { addresses: HostAddress[]; missing: string[] } {
   return withHost((host) => {
     const links = listLinks(host).filter(({ name }) => names.includes(name));
-    const addresses = host.dump('list addresses', dumpAddresses()).map(decodeAddress);
-    return addresses.flatMap(({ linkIndex, address }) => {
+    const present = host.dump('list addresses', dumpAddresses()).map(decodeAddress);
+    const addresses = present.flatMap(({ linkIndex, address }) => {
       const link = links.find(({ index }) => index === linkIndex)?.name;
       return link === undefined ? [] : [{ link, address }];
     });
+    return { addresses, missing: names.filter((name) => !links.some((link) => link.name === name)) };
   });
 }
 
@@ -56,7 +61,8 @@ export function parentHealth(pools: readonly Pool[], leases: readonly Lease[]): 
   const parents = macvlanPools(pools);
   if (parents.length === 0) return [];
   try {
-    return parentReasons(parents, leases, withHost(listLinks), hostAddresses(parents.map(({ bridge }) => bridge)));
+    const { addresses } = hostAddresses(parents.map(({ bridge }) => bridge));
+    return parentReasons(parents, leases, withHost(listLinks), addresses);
   } catch (error) {
     const { step, message } = asNetFailure('look at parents', error);
     return [{ code: 'PARENT_UNKNOWN', subject: step, message }];

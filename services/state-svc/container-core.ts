@@ -46,7 +46,7 @@ export interface CoreContext extends StartContext {
   isTried(): boolean;
   /** Resolves when no earlier group lacks a goal, or that was waited for long enough. */
   mayStart(): Promise<void>;
-  /** False: who lacks its network is started when they do. */
+  /** Those that it needs. False: it is started when they do, if it lacks its network. */
   poolsStand(): boolean;
   /** Its status or row changed. */
   changed(): void;

@@ -1,7 +1,7 @@
 // The pools of the revision: told to ipam-svc and net-svc at the boot, and again until they stand where storage or network did not
-// let them, so that making room is all that somebody has to do.
+// let them, so that making room, or plugging in what is missing, is all that somebody has to do.
 import { type Overlap, overlapMessage } from '../../shared/revision/host-overlap.ts';
-import type { Problem, Revision } from '../../shared/revision/revision.ts';
+import type { ContainerPlan, Problem, Revision } from '../../shared/revision/revision.ts';
 import type { HealthReason } from '../../shared/schema/health.ts';
 import type { Pool } from '../../shared/schema/network.ts';
 import { type Clock, sleep } from './clock.ts';
@@ -11,15 +11,37 @@ import type { Ask, Peers } from './peers.ts';
 
 export interface Configured {
   readonly refused: readonly Problem[];
+  /** Why none of them stands. */
   readonly reasons: readonly HealthReason[];
+  /** macvlan pools whose parent the machine does not have, of which net-svc tells: it is missed by their containers alone. */
+  readonly parentless: readonly string[];
+}
+
+export const ALL_STAND: Configured = { refused: [], reasons: [], parentless: [] };
+
+/** Whether those of the container do. */
+export function standFor({ network }: ContainerPlan, { reasons, parentless }: Configured): boolean {
+  if (reasons.length > 0) return false;
+  return network.mode !== 'pool' || !network.interfaces.some(({ pool }) => parentless.includes(pool));
 }
 
 /**
  * `nothingRuns`: both services are asked at once, for there is no network yet that a revision which ipam-svc refuses must leave alone.
  */
 export async function configure(revision: Revision, peers: Peers, ask: Ask, nothingRuns = false): Promise<Configured> {
-  const pools = await withHostAddresses(revision.pools, peers, ask);
-  if ('reason' in pools) return { refused: [], reasons: [poolsReason(pools.reason)] };
+  const parents = await lookAtParents(revision.pools, peers, ask);
+  if ('reason' in parents) return { ...ALL_STAND, reasons: [poolsReason(parents.reason)] };
+  const made = await makePools(revision, parents.pools, peers, ask, nothingRuns);
+  return { ...made, parentless: parents.parentless };
+}
+
+async function makePools(
+  revision: Revision,
+  pools: Pool[],
+  peers: Peers,
+  ask: Ask,
+  nothingRuns: boolean,
+): Promise<Omit<Configured, 'parentless'>> {
   const makeLinks = () => ask(() => peers.net.configure({ pools }));
   const early = nothingRuns ? makeLinks() : undefined;
   const [leases] = await Promise.all([tellLeases(revision, pools, peers, ask), early]);
@@ -52,20 +74,29 @@ export async function configure(revision: Revision, peers: Peers, ask: Ask, noth
   }
 }
 
-/** What the machine has on a macvlan's parent is in the pool's subnet, and must be nobody's lease. */
-async function withHostAddresses(
+interface Parents {
+  /** All pools, with what the machine has on a macvlan's parent: that is in the pool's subnet, and must be nobody's lease. */
+  readonly pools: Pool[];
+  readonly parentless: readonly string[];
+}
+
+async function lookAtParents(
   pools: readonly Pool[],
   peers: Peers,
   ask: Ask,
-): Promise<Pool[] | { readonly reason: string }> {
-  const parents = pools.filter(({ type }) => type === 'macvlan').map(({ bridge }) => bridge);
-  if (parents.length === 0) return [...pools];
-  const answer = await ask(() => peers.net.listHostAddresses({ links: [...new Set(parents)] }));
+): Promise<Parents | { readonly reason: string }> {
+  const macvlans = pools.filter(({ type }) => type === 'macvlan');
+  if (macvlans.length === 0) return { pools: [...pools], parentless: [] };
+  const links = [...new Set(macvlans.map(({ bridge }) => bridge))];
+  const answer = await ask(() => peers.net.listHostAddresses({ links }));
   if (!answer.ok) return { reason: `${answer.error.step}: ${answer.error.reason}` };
-  return pools.map((pool) => {
-    const own = answer.value.addresses.filter(({ link }) => pool.type === 'macvlan' && link === pool.bridge);
+  const { addresses, missing } = answer.value;
+  const withHostAddresses = pools.map((pool) => {
+    const own = addresses.filter(({ link }) => pool.type === 'macvlan' && link === pool.bridge);
     return own.length === 0 ? pool : { ...pool, hostAddresses: own.map(({ address }) => address).sort() };
   });
+  const parentless = macvlans.filter(({ bridge }) => missing.includes(bridge)).map(({ name }) => name);
+  return { pools: withHostAddresses, parentless };
 }
 
 function overlapProblem(overlap: Overlap): Problem {
@@ -84,25 +115,32 @@ function poolsReason(reason: string): HealthReason {
 
 const AGAIN_MS = 5000;
 
-/** Resolves when there is nothing to try any more, or `isWanted` says no. `tell` hears the reasons of each try, none at the end. */
+/** `first`: how it went. Resolves when there is nothing to try any more, or `isWanted` says no. `tell` hears how it goes, all standing at the end. */
 export async function keepConfiguring(
   revision: Revision,
-  context: { readonly peers: Peers; readonly ask: Ask; readonly clock: Clock },
+  first: Configured,
+  { peers, ask, clock }: { readonly peers: Peers; readonly ask: Ask; readonly clock: Clock },
   isWanted: () => boolean,
-  tell: (reasons: readonly HealthReason[]) => void,
+  tell: (configured: Configured) => void,
 ): Promise<void> {
-  for (;;) {
-    await sleep(context.clock, AGAIN_MS);
+  for (let last = first; last.reasons.length + last.parentless.length > 0; ) {
+    await sleep(clock, AGAIN_MS);
     if (!isWanted()) return;
-    const { refused, reasons } = await configure(revision, context.peers, context.ask).catch((fault: unknown) => ({
-      refused: [],
+    // A parent may stay away for good: nothing is written and no program run for it.
+    if (last.reasons.length === 0 && (await lacksTheSame(last, revision, peers, ask))) continue;
+    const { refused, reasons, parentless } = await configure(revision, peers, ask).catch((fault: unknown) => ({
+      ...ALL_STAND,
       reasons: [poolsReason(String(fault))],
     }));
     // What the revision was refused for now would have been told at its boot; it is not taken back while it runs.
-    const left = [...reasons, ...refused.map(({ message }) => poolsReason(message))];
-    tell(left);
-    if (left.length === 0) return;
+    last = { refused: [], reasons: [...reasons, ...refused.map(({ message }) => poolsReason(message))], parentless };
+    tell(last);
   }
+}
+
+async function lacksTheSame(last: Configured, { pools }: Revision, peers: Peers, ask: Ask): Promise<boolean> {
+  const now = await lookAtParents(pools, peers, ask).catch(() => undefined);
+  return now !== undefined && 'parentless' in now && now.parentless.join() === last.parentless.join();
 }
 
 /** Those whose start failed for want of a pool; who ran and ended has no part in it. */

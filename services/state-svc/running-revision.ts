@@ -1,5 +1,5 @@
 // One revision while it runs: its containers, their order, what is told of them, and why it is not as it should be.
-import type { Problem, Revision } from '../../shared/revision/revision.ts';
+import type { ContainerPlan, Problem, Revision } from '../../shared/revision/revision.ts';
 import type { GroupRow, Status } from '../../shared/schema/api.ts';
 import type { HealthReason } from '../../shared/schema/health.ts';
 import type { Reservation } from '../../shared/schema/network.ts';
@@ -11,7 +11,7 @@ import { checkDisks } from './disk-check.ts';
 import { createDrivers, type Drivers } from './drivers.ts';
 import type { Ask, Peers } from './peers.ts';
 import { createPersistence } from './persistence.ts';
-import { configure, keepConfiguring, startWaiting } from './pool-setup.ts';
+import { ALL_STAND, type Configured, configure, keepConfiguring, standFor, startWaiting } from './pool-setup.ts';
 import { adoptAll, type ReconcileContext, resync } from './reconcile.ts';
 import type { RunnerContext } from './revision-runner.ts';
 import { standingOf } from './standing.ts';
@@ -30,8 +30,8 @@ export interface RunningRevision {
   readonly drivers: Drivers;
   /** Why nothing of it may be started; undefined: it may. */
   notYet(): string | undefined;
-  /** False: they are tried until they do, and who lacks its network for that is started then. */
-  poolsStand(): boolean;
+  /** Those of the container. False: they are tried until they do, and it is started then if it lacks its network for that. */
+  poolsStand(plan: ContainerPlan): boolean;
   health(): readonly HealthReason[];
   /** Verifies all of it, makes its pools, takes from where it stands what runs. Answers what it is refused for, then nothing was started. */
   settle(carried: Carried, held: readonly Reservation[], gate: Gate): Promise<readonly Problem[]>;
@@ -83,7 +83,7 @@ export function createRunning(
     context.views.refresh(),
   );
   let problems = candidate.problems;
-  let unconfigured: readonly HealthReason[] = [];
+  let pools: Configured = ALL_STAND;
   let boot: Boot | undefined;
   let isOver = false;
   const { persist, limit, met } = createPersistence(clock, log);
@@ -123,24 +123,22 @@ export function createRunning(
     const wanted = { ...revision, reservations: [...revision.reservations, ...held] };
     const configured = await configure(wanted, peers, persistently, nothingRuns);
     if (configured.refused.length > 0) return refuse(configured.refused);
-    unconfigured = configured.reasons;
-    for (const { message } of unconfigured) log.error(message);
-    if (unconfigured.length > 0) void repairPools(wanted);
+    pools = configured;
+    for (const { message } of pools.reasons) log.error(message);
+    for (const pool of pools.parentless) log.error(`the parent of pool ${pool} is missing, its containers wait for it`);
+    void repairPools(wanted);
     return [];
   };
 
   const repairPools = async (revision: Revision): Promise<void> => {
-    await keepConfiguring(
-      revision,
-      { peers, ask, clock },
-      () => !isOver,
-      (reasons) => {
-        unconfigured = reasons;
-      },
-    );
-    if (isOver) return;
-    log.info('the pools of the revision stand now, who waited for them is started');
-    startWaiting(containers);
+    const isWanted = (): boolean => !isOver;
+    await keepConfiguring(revision, pools, { peers, ask, clock }, isWanted, (configured) => {
+      const waited = containers.filter(({ plan }) => !standFor(plan, pools));
+      pools = configured;
+      if (isOver) return;
+      if (pools.reasons.length === 0) log.info('pools of the revision stand now, who waited for them is started');
+      startWaiting(waited.filter(({ plan }) => standFor(plan, pools)));
+    });
   };
 
   const order = (revision: Revision): void => {
@@ -202,7 +200,7 @@ export function createRunning(
     await catchUp(carried);
     order(revision);
     // Those of the revision before, whose pools did not stand.
-    if (unconfigured.length === 0 && !isOver) startWaiting(containers);
+    if (!isOver) startWaiting(containers.filter(({ plan }) => standFor(plan, pools)));
     return [];
   };
   const refuseFor = (error: unknown): readonly Problem[] =>
@@ -216,11 +214,11 @@ export function createRunning(
     groups: () => announcer.groups(containers),
     status: () => announcer.status(containers),
     notYet,
-    poolsStand: () => unconfigured.length === 0,
+    poolsStand: (plan) => standFor(plan, pools),
     drivers,
     health: () => [
       ...bounded(problems),
-      ...unconfigured,
+      ...pools.reasons,
       ...met().map((fault) => waitingReason(name, fault)),
       ...[...containers.flatMap(({ problem }) => problem ?? []), ...(boot?.reasons() ?? [])].slice(0, MAX_REASONS),
     ],

@@ -54,7 +54,7 @@ export function createStage(first: Candidate, context: StageContext): Stage {
           await switching;
         }
       },
-      poolsStand: () => current.poolsStand(),
+      poolsStand: () => current.poolsStand(plan),
       notYet: () => current.notYet(),
       changed(container) {
         current.look(container);

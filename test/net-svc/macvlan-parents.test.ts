@@ -4,7 +4,7 @@ import type { ChildProcess } from 'node:child_process';
 import { after, before, beforeEach, describe, it } from 'node:test';
 import { eventually, PATIENCE_MS } from '../kit/eventually.ts';
 import { reexecInNamespaces } from '../kit/namespaced.ts';
-import { addresses, internal, lan, leaseOf, makeUplink, reaches, run } from './kernel.ts';
+import { addresses, internal, lab, lan, leaseOf, makeUplink, reaches, run } from './kernel.ts';
 import { dir, kill, openService } from './service.ts';
 
 reexecInNamespaces(import.meta.filename);
@@ -59,11 +59,21 @@ describe('the parent of a macvlan pool', () => {
     assert.ok(reaches('192.0.2.1', `${dir}/mac`));
   });
 
+  it('is told in health where it was missing when its pool was to be made, and others were made', async () => {
+    const other = { ...lab, nat: false };
+    assert.ok((await service.net.configure({ pools: [internal, lan, { ...guests, bridge: 'eth9' }, other] })).ok);
+    await told(/^PARENT_GONE pool guests: pool 'guests': there is no link eth9 on this machine/);
+    assert.deepEqual(addresses(lab.bridge), ['10.0.6.1/24']);
+  });
+
   it('may gain an address that a container has, which is told in health', async () => {
     run(['ip', 'addr', 'add', '192.0.2.10/24', 'dev', 'uplink']);
     await told(/^ADDRESS_IN_USE container mac: 192\.0\.2\.10 of 'mac' in pool 'lan' is an address of this machine/);
     const own = await service.net.listHostAddresses({ links: ['uplink', 'eth9'] });
-    assert.deepEqual(own, { ok: true, value: { addresses: [{ link: 'uplink', address: '192.0.2.10' }] } });
+    assert.deepEqual(own, {
+      ok: true,
+      value: { addresses: [{ link: 'uplink', address: '192.0.2.10' }], missing: ['eth9'] },
+    });
     run(['ip', 'addr', 'del', '192.0.2.10/24', 'dev', 'uplink']);
     await well();
   });

@@ -74,7 +74,7 @@ describe('10,000 failed starts', () => {
         attach: () => fail({ code: 'NET_FAILED', ...FAILED }),
         detach: () => ok({}),
         listAttachments: () => ok({ attachments: [] }),
-        listHostAddresses: () => ok({ addresses: [] }),
+        listHostAddresses: () => ok({ addresses: [], missing: [] }),
         health: () => ok({ reasons: [] }),
       });
       net.ready();

@@ -54,6 +54,8 @@ export interface World {
   interfaces: InterfacesByPool | undefined;
   /** What the machine has on any link that is asked for. */
   hostAddresses: readonly string[];
+  /** Links that it does not have: no container gets an interface on one. */
+  missingLinks: readonly string[];
   /** lxc-svc cannot say what is there. */
   listsNothing: boolean;
   /** net-svc says that a pool is in the way of something of the machine. */
@@ -208,8 +210,12 @@ export function createWorld(clock: Pick<Clock, 'nowMs' | 'elapsedMs'>, onCall: (
         if (world.poolOverlaps) return fail(OVERLAPS);
         return refused ? fail({ code: 'NET_FAILED', ...lxcFailed }) : ok({ nat: 'unneeded' as const });
       },
-      attach: async ({ container }) => {
-        if (await enter('net-svc', 'net.attach', container)) return fail({ code: 'NET_FAILED', ...lxcFailed });
+      attach: async ({ container, interfaces }) => {
+        const isRefused = await enter('net-svc', 'net.attach', container);
+        const parents = interfaces.map((each) => world.pools.find(({ name }) => name === each.pool)?.bridge ?? '');
+        if (isRefused || parents.some((parent) => world.missingLinks.includes(parent))) {
+          return fail({ code: 'NET_FAILED', ...lxcFailed });
+        }
         attachments.add(container);
         return ok(attachmentOf(container));
       },
@@ -223,8 +229,11 @@ export function createWorld(clock: Pick<Clock, 'nowMs' | 'elapsedMs'>, onCall: (
         const { rows, next } = pageFrom(all, indexAfter(all, after, containerOf), containerOf);
         return ok({ attachments: rows, ...(next === undefined ? {} : { next }) });
       },
-      listHostAddresses: ({ links: [link = ''] }) =>
-        ok({ addresses: world.hostAddresses.map((address) => ({ link, address })) }),
+      listHostAddresses: ({ links }) => {
+        const [link = ''] = links;
+        const addresses = world.hostAddresses.map((address) => ({ link, address }));
+        return ok({ addresses, missing: links.filter((each) => world.missingLinks.includes(each)) });
+      },
       health: () => ok({ reasons: [] }),
     });
     channel?.ready();
@@ -341,6 +350,7 @@ export function createWorld(clock: Pick<Clock, 'nowMs' | 'elapsedMs'>, onCall: (
     pools: [],
     interfaces: undefined,
     hostAddresses: [],
+    missingLinks: [],
     troubles,
     diesAtOnce,
     addressTaken: false,

@@ -96,7 +96,7 @@ describe('a system container', () => {
     assert.deepEqual(it.reboots, []);
     it.world.troubles.delete('ipam.configure 1');
     it.clock.advance(5_000);
-    await it.until(() => it.lines.some((line) => line.includes('the pools of the revision stand now')));
+    await it.until(() => it.lines.some((line) => line.includes('pools of the revision stand now')));
     await it.until(async () => (await health(it))[0]?.code === 'SYSTEM_CONTAINER_DOWN');
     assert.deepEqual(it.reboots, ['SYSTEM_CONTAINER_DOWN']);
   });
