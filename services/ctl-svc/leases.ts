@@ -1,13 +1,12 @@
 // Leases in the API's words: all pages of ipam-svc's list as one, those that changed, and how they are given back.
 import * as z from 'zod/mini';
 import type { Client, Result } from '../../shared/ipc/contract.ts';
+import { allPages } from '../../shared/ipc/page.ts';
 import { containerName, poolName } from '../../shared/schema/names.ts';
 import { isoTime } from '../../shared/time/iso-time.ts';
-import type { ipamContract } from '../ipam-svc/contract.ts';
+import { type ipamContract, MAX_LEASES_A_PAGE } from '../ipam-svc/contract.ts';
 import type { Handler } from './endpoint.ts';
 import { DONE, type Reply, refuse } from './reply.ts';
-
-const PAGE_ROWS = 200;
 
 export const leaseRow = z.strictObject({
   /** The container. */
@@ -23,21 +22,17 @@ export const leaseRow = z.strictObject({
 type LeaseRow = z.output<typeof leaseRow>;
 type Lease = Result<(typeof ipamContract)['requests']['listLeases']>['leases'][number];
 
-/** A list that changes while it is read is as consistent as its pages. Faults are the caller's. */
+/** Rejects with a Fault when ipam-svc does not answer. */
 export async function listAllLeases(
   ipam: Client<typeof ipamContract>,
   signal: AbortSignal,
 ): Promise<readonly LeaseRow[]> {
-  const rows: LeaseRow[] = [];
-  let after: string | undefined;
-  do {
-    const page = await ipam.listLeases({ limit: PAGE_ROWS, ...(after === undefined ? {} : { after }) }, { signal });
-    if (!page.ok) return rows;
-    rows.push(...page.value.leases.map(toRow));
-    // A page without rows cannot be followed by another: no server of ours can keep this loop going for ever.
-    after = page.value.leases.length === 0 ? undefined : page.value.next;
-  } while (after !== undefined);
-  return rows;
+  const leases = await allPages(async (after) => {
+    const page = await ipam.listLeases({ limit: MAX_LEASES_A_PAGE, after }, { signal });
+    // It has no declared errors.
+    return page.ok ? { rows: page.value.leases, next: page.value.next } : { rows: [], next: undefined };
+  });
+  return leases.map(toRow);
 }
 
 /** A lease that changed, in the words of its row. */

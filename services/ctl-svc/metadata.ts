@@ -1,5 +1,6 @@
 // What the endpoints of metadata do: pages become one object, keys and values are checked before they travel.
 import type { Refusal } from '../../shared/ipc/contract.ts';
+import { allPages } from '../../shared/ipc/page.ts';
 import { keyProblem, type MetadataKind, valueProblem } from '../../shared/schema/metadata.ts';
 import type { stateContract } from '../state-svc/contract.ts';
 import type { Handler } from './endpoint.ts';
@@ -58,16 +59,12 @@ function badKey(key: string, problem: string): Reply {
   return refuse(400, `Metadata key '${key.slice(0, 64)}' is not valid: ${problem}`);
 }
 
-async function allEntries(kind: MetadataKind, { state }: Peers, signal: AbortSignal) {
-  const entries: { readonly key: string; readonly value: string }[] = [];
-  let after: string | undefined;
-  do {
-    const answer = await state.listMetadata({ kind, ...(after === undefined ? {} : { after }) }, { signal });
-    if (!answer.ok) break;
-    entries.push(...answer.value.entries);
-    after = answer.value.next;
-  } while (after !== undefined);
-  return entries;
+function allEntries(kind: MetadataKind, { state }: Peers, signal: AbortSignal) {
+  return allPages(async (after) => {
+    const answer = await state.listMetadata({ kind, after }, { signal });
+    // It has no declared errors.
+    return answer.ok ? { rows: answer.value.entries, next: answer.value.next } : { rows: [], next: undefined };
+  });
 }
 
 function shownValue(kind: MetadataKind, value: string): string {

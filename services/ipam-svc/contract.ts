@@ -12,6 +12,9 @@ const partSet = z.int().check(z.minimum(0));
 
 const leaseKey = { pool: poolName, container: containerName, interface: interfaceName };
 
+/** They fit a message. */
+export const MAX_LEASES_A_PAGE = 200;
+
 export const ipamContract = defineContract({
   service: 'ipam-svc',
   job: 'Gives every container interface of a pool its stable address.',
@@ -110,7 +113,10 @@ export const ipamContract = defineContract({
     /** A page of leases in the order (pool, address); `next` is the cursor of the following page. */
     listLeases: {
       callers: ['ctl-svc', 'state-svc'],
-      params: z.strictObject({ after: z.optional(z.string()), limit: z.int().check(z.minimum(1), z.maximum(200)) }),
+      params: z.strictObject({
+        after: z.optional(z.string()),
+        limit: z.int().check(z.minimum(1), z.maximum(MAX_LEASES_A_PAGE)),
+      }),
       result: z.strictObject({
         leases: z.array(
           z.strictObject({

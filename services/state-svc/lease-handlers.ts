@@ -1,11 +1,8 @@
 // Gives the leases of one container back when an operator says so: never those of one that runs or is about to.
 import { type CallContext, fail, type Handlers, ok } from '../../shared/ipc/contract.ts';
-import { allPages } from '../../shared/ipc/page.ts';
 import type { stateContract } from './contract.ts';
+import { heldLeases } from './held-leases.ts';
 import type { Peers } from './peers.ts';
-
-/** The largest page that ipam-svc gives. */
-const PAGE = 200;
 
 export interface LeaseHandlersContext {
   readonly ipam: Pick<Peers['ipam'], 'listLeases' | 'release'>;
@@ -26,14 +23,8 @@ export function leaseHandlers({
   return {
     async releaseLeases({ pool, container }, context) {
       await settled(context);
-      const leases = await allPages(async (after) => {
-        const page = await ipam.listLeases({ limit: PAGE, ...(after === undefined ? {} : { after }) });
-        // It has no declared errors.
-        return page.ok ? { rows: page.value.leases, next: page.value.next } : { rows: [], next: undefined };
-      });
-      const held = leases.filter(
-        (lease) => lease.state === 'leased' && lease.pool === pool && lease.container === container,
-      );
+      const leases = await heldLeases(ipam, (call) => call());
+      const held = leases.filter((lease) => lease.pool === pool && lease.container === container);
       if (held.length === 0) return fail({ code: 'NO_LEASE' });
       const status = statusOf(container);
       if (status !== undefined && status !== 'STOPPED') return fail({ code: 'NOT_STOPPED', status });

@@ -4,14 +4,13 @@
 import type { Logger } from '../../shared/log/logger.ts';
 import type { ContainerPlan } from '../../shared/revision/revision.ts';
 import type { Clock } from './clock.ts';
+import { heldLeases } from './held-leases.ts';
 import { countHolds, type Held, type HoldTimes, isWanted, leaseName, type Wanted } from './lease-hold.ts';
 import type { LeaseHoldStore } from './lease-hold-store.ts';
 import type { Ask, Peers } from './peers.ts';
 
 /** What a power cut can lose of the time counted; a write of a small file each, and only while a lease is waited for. */
 const LOOK_MS = 10 * 60 * 1000;
-/** The largest page that ipam-svc gives. */
-const PAGE = 200;
 
 export interface LeaseReturnContext {
   readonly peers: { readonly ipam: Pick<Peers['ipam'], 'listLeases' | 'release'> };
@@ -65,7 +64,7 @@ export function createLeaseReturn(context: LeaseReturnContext): LeaseReturn {
     if (isClosed) return;
     let nextMs: number | undefined = LOOK_MS;
     try {
-      const leases = await heldLeases(context);
+      const leases = await heldLeases(context.peers.ipam, context.ask);
       const now = clock.elapsedMs();
       const before = times ?? (await store.load());
       const step = countHolds(before, leases, wanted, times === undefined ? 0 : now - countedMs, holdMs);
@@ -105,31 +104,18 @@ export function createLeaseReturn(context: LeaseReturnContext): LeaseReturn {
   };
 }
 
-async function heldLeases({ peers, ask }: LeaseReturnContext): Promise<readonly Held[]> {
-  const held: Held[] = [];
-  for (let after: string | undefined; ; ) {
-    const from = after === undefined ? {} : { after };
-    const page = await ask(() => peers.ipam.listLeases({ ...from, limit: PAGE }));
-    if (!page.ok) return held;
-    for (const { pool, container, interface: name, state } of page.value.leases) {
-      if (state === 'leased') held.push({ pool, container, interface: name });
-    }
-    after = page.value.next;
-    if (after === undefined) return held;
-  }
-}
-
 const unwanted = (leases: readonly Held[], wanted: Wanted): Held[] =>
   leases.filter((lease) => !isWanted(lease, wanted));
 
 /** Answers the names of those that could not be given back now. */
 async function giveBack({ peers, ask, log }: LeaseReturnContext, due: readonly Held[]): Promise<ReadonlySet<string>> {
   const kept = new Set<string>();
-  for (const key of due) {
-    const answer = await ask(() => peers.ipam.release({ ...key }));
+  for (const lease of due) {
+    const { pool, container, interface: name } = lease;
+    const answer = await ask(() => peers.ipam.release({ pool, container, interface: name }));
     if (answer.ok) continue;
-    kept.add(leaseName(key));
-    log.warn(`the lease of ${key.container} in pool ${key.pool} could not be given back: ${answer.error.reason}`);
+    kept.add(leaseName(lease));
+    log.warn(`the lease of ${container} in pool ${pool} could not be given back: ${answer.error.reason}`);
   }
   return kept;
 }

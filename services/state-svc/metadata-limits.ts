@@ -1,5 +1,6 @@
 // How much metadata of one kind there may be, and how it is told in messages of a bounded size. Pure.
 import { Buffer } from 'node:buffer';
+import { indexAfter, pageFrom } from '../../shared/ipc/page.ts';
 
 export type Entries = Map<string, string>;
 export type ReadonlyEntries = ReadonlyMap<string, string>;
@@ -33,31 +34,16 @@ function bytesOf(key: string, value: string): number {
   return Buffer.byteLength(key) + Buffer.byteLength(value);
 }
 
-export interface Entry {
+interface Entry {
   readonly key: string;
   readonly value: string;
 }
 
-export interface Page {
-  readonly entries: readonly Entry[];
-  /** There is more: ask for what comes after this key. */
-  readonly next: string | undefined;
-}
+const keyOf = ({ key }: Entry): string => key;
 
-/** Below the 64 KiB of a message, with the largest value and what msgpack adds to each entry (some 20 bytes). */
-const PAGE_BYTES = 56 * 1024;
-const ENTRY_OVERHEAD_BYTES = 24;
-
-/** In the order of the keys, those after `after`; at least one entry while there is one. */
-export function pageOf(entries: ReadonlyEntries, after: string | undefined): Page {
-  const page: Entry[] = [];
-  let bytes = 0;
-  for (const key of [...entries.keys()].sort()) {
-    if (after !== undefined && key <= after) continue;
-    const value = entries.get(key) ?? '';
-    bytes += bytesOf(key, value) + ENTRY_OVERHEAD_BYTES;
-    if (bytes > PAGE_BYTES && page.length > 0) return { entries: page, next: page.at(-1)?.key };
-    page.push({ key, value });
-  }
-  return { entries: page, next: undefined };
+/** In the order of the keys, those after `after`. */
+export function pageOf(entries: ReadonlyEntries, after: string | undefined) {
+  const all = [...entries.keys()].sort().map((key): Entry => ({ key, value: entries.get(key) ?? '' }));
+  const { rows, next } = pageFrom(all, indexAfter(all, after, keyOf), keyOf);
+  return { entries: rows, next };
 }

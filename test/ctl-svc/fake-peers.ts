@@ -172,7 +172,7 @@ export function startState(world: World, channel: Channel): void {
     listMetadata: ({ kind, after }) =>
       here(() => {
         const { entries, next } = pageOf(world.metadata[kind], after);
-        return ok({ entries: [...entries], ...(next === undefined ? {} : { next }) });
+        return ok({ entries, ...(next === undefined ? {} : { next }) });
       }),
     setMetadata: ({ kind, key, value }) =>
       here(() => {
