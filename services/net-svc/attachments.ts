@@ -13,6 +13,7 @@ import {
   isPair,
   type Strictness,
 } from './interface-plan.ts';
+import { refuseRoutersAtPort } from './ipv6-routers.ts';
 import { attachmentAlias, hostInterfaceName, parseAttachmentAlias } from './link-names.ts';
 import { findLostNamespace } from './lost-namespace.ts';
 import { deleteMacvlans, ensureMacvlan } from './macvlan.ts';
@@ -71,6 +72,7 @@ interface Session {
   readonly namespaceFd: number;
   readonly undo: Undo;
   readonly strictness: Strictness;
+  readonly record: (step: string) => void;
   readonly isMacvlan: (pool: string) => boolean;
   /** Made a moment ago: nothing is in it but the loopback interface. Each question to the kernel may wait for its lock on all links. */
   readonly isFresh: boolean;
@@ -96,7 +98,7 @@ export function attach(
         const both = { host: recording(host, record), find, inside: recording(inside, record) };
         // Undone here already, while the sockets are open; the namespace goes after them.
         undoingOnFailure((inner) =>
-          plumb({ container, ...both, namespaceFd, undo: inner, strictness, isMacvlan, isFresh }, leases),
+          plumb({ container, ...both, namespaceFd, undo: inner, strictness, record, isMacvlan, isFresh }, leases),
         );
       });
     }),
@@ -234,7 +236,7 @@ function removeStrays({ container, host }: Session, links: readonly Link[], leas
 
 /** The veth pair of one lease, with its host side marked, up and in the bridge. Answers its end inside when it had to be made. */
 function ensureVeth(session: Session, links: readonly Link[], lease: Lease): InsideLink | undefined {
-  const { container, host, find } = session;
+  const { container, host, find, record } = session;
   const bridge = find(lease.bridge);
   if (bridge?.kind !== 'bridge') {
     const found = bridge === undefined ? 'there is no such link' : 'it is no bridge';
@@ -246,6 +248,7 @@ function ensureVeth(session: Session, links: readonly Link[], lease: Lease): Ins
   const occupant = links.find((link) => link.name === lease.interface);
   // Without a mark it is ours all the same when its other end is in our namespace: we were killed before marking it.
   if (present !== undefined && isPair(present, occupant) && ['', alias].includes(present.alias)) {
+    if (present.acceptsRouters) refuseRoutersAtPort(present.name, record);
     host.apply(changesOutside(present, bridge, alias));
     return undefined;
   }
@@ -280,7 +283,7 @@ function clearTheWay(
 const IPV6_ADDRESSES = '/proc/net/if_inet6';
 
 function createPair(
-  { container, host, find, inside, namespaceFd, undo }: Session,
+  { container, host, find, inside, namespaceFd, undo, record }: Session,
   bridge: Link,
   lease: Lease,
   hostName: string,
@@ -306,6 +309,7 @@ function createPair(
   });
   const alias = attachmentAlias(container, lease.interface);
   host.apply([{ step: `mark veth ${hostName}`, message: markPortByName(hostName, alias, existsSync(IPV6_ADDRESSES)) }]);
+  refuseRoutersAtPort(hostName, record);
   const name = `${lease.interface} of ${container}`;
   inside.apply([{ step: `bring up ${name}`, message: bringUpByName(lease.interface) }]);
   // To be asked about a link makes the kernel take note of its carrier, else done some time later: only then the bridge forwards what it

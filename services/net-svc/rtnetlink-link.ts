@@ -74,9 +74,9 @@ export interface Link {
   readonly peerElsewhere: boolean;
   /** The number of that namespace in ours; undefined where the peer lives in ours, or in one without a number. */
   readonly peerNamespace: number | undefined;
-  /** Of a bridge: the kernel makes it an IPv6 address by itself, as it does unless it is told not to. */
+  /** Of a bridge or a veth: the kernel makes it an IPv6 address by itself, as it does unless it is told not to. */
   readonly makesIpv6Address: boolean;
-  /** Of a bridge: the kernel takes routes and addresses of IPv6 from whoever offers himself as router there, as it does unless it is told not to. */
+  /** Of the same: the kernel takes routes and addresses of IPv6 from whoever offers himself as router there, as it does unless it is told not to. */
   readonly acceptsRouters: boolean;
 }
 
@@ -254,6 +254,8 @@ const OF_LINK = new Set([
   IFLA_LINK_NETNSID,
 ]);
 const OF_LINK_INFO = new Set([IFLA_INFO_KIND]);
+/** What the host has from us, whose habits are asked for. */
+const OF_OURS = new Set(['bridge', 'veth']);
 
 /** `payload` of an RTM_NEWLINK. Throws MalformedMessage. */
 export function decodeLink(payload: Buffer): Link {
@@ -274,7 +276,7 @@ export function decodeLink(payload: Buffer): Link {
     peerElsewhere: attributes.has(IFLA_LINK_NETNSID),
     peerNamespace: readNamespaceNumber(attributes.get(IFLA_LINK_NETNSID)),
     running: (payload.readUInt32LE(8) & IFF_RUNNING) !== 0,
-    ...ipv6Habits(kind === 'bridge' ? attributes.get(IFLA_AF_SPEC) : undefined),
+    ...ipv6Habits(OF_OURS.has(kind) ? attributes.get(IFLA_AF_SPEC) : undefined),
   };
 }
 

@@ -3,6 +3,9 @@ import assert from 'node:assert/strict';
 import { readFileSync, writeFileSync } from 'node:fs';
 import { beforeEach, describe, it } from 'node:test';
 import { attach } from '../../services/net-svc/attachments.ts';
+import { hostInterfaceName } from '../../services/net-svc/link-names.ts';
+import type { Lease } from '../../shared/schema/network.ts';
+import { eventually, PATIENCE_MS } from '../kit/eventually.ts';
 import { routerAdvertisement, sendFrames } from '../kit/frames.ts';
 import { reexecInNamespaces } from '../kit/namespaced.ts';
 import { clear, namespaces, restart } from './host.ts';
@@ -12,8 +15,8 @@ reexecInNamespaces(import.meta.filename);
 
 beforeEach(clear);
 
-const settingOf = (bridge: string): string => `/proc/sys/net/ipv6/conf/${bridge}/accept_ra`;
-const setting = (bridge: string): string => readFileSync(settingOf(bridge), 'utf8').trim();
+const settingOf = (name: string): string => `/proc/sys/net/ipv6/conf/${name}/accept_ra`;
+const setting = (name: string): string => readFileSync(settingOf(name), 'utf8').trim();
 
 /** The container's frame is behind the host when its ping is answered: both take the same way. */
 function advertise(): void {
@@ -21,9 +24,14 @@ function advertise(): void {
   attach(namespaces, 'evil', [lease]);
   const netns = namespaces.pathOf('evil');
   assert.ok(reaches(internal.gateway, netns));
-  const router = Buffer.from('fe80000000000000000000000000babe', 'hex');
-  sendFrames(netns, link('eth0', netns)?.ifindex ?? 0, [routerAdvertisement(lease.mac, router)]);
+  sendRouter(lease);
   assert.ok(reaches(internal.gateway, netns));
+}
+
+function sendRouter({ container, mac }: Lease): void {
+  const netns = namespaces.pathOf(container);
+  const router = Buffer.from('fe80000000000000000000000000babe', 'hex');
+  sendFrames(netns, link('eth0', netns)?.ifindex ?? 0, [routerAdvertisement(mac, router)]);
 }
 
 const ipv6Routes = (): string => run(['ip', '-6', 'route', 'show', 'default']);
@@ -33,6 +41,7 @@ describe('a container that offers the host an IPv6 router', () => {
     await restart().configure([internal]);
     advertise();
     assert.equal(ipv6Routes(), '');
+    assert.equal(setting(hostInterfaceName('evil', 'eth0')), '0', 'nor on its port');
   });
 
   it('is not heeded on one of a former build, nor after somebody had it heed them', async () => {
@@ -66,6 +75,28 @@ describe('a container that offers the host an IPv6 router', () => {
     }
     await net.repair(new Set(['links']), () => undefined);
     assert.deepEqual(net.healthReasons(), []);
+  });
+
+  it('is not heeded on its port while the bridge of somebody else is gone', async () => {
+    run(['ip', 'link', 'add', 'theirs0', 'type', 'bridge']);
+    await restart().configure([{ ...internal, bridge: 'theirs0' }]);
+    const lease = { ...leaseOf(internal, 'evil', 2), bridge: 'theirs0' };
+    attach(namespaces, 'evil', [lease]);
+    const port = hostInterfaceName('evil', 'eth0');
+    // As a former build left it.
+    writeFileSync(settingOf(port), '1');
+    attach(namespaces, 'evil', [lease]);
+    run(['ip', 'link', 'del', 'theirs0']);
+    const heard = (): number => {
+      const counters = readFileSync(`/proc/net/dev_snmp6/${port}`, 'utf8');
+      return Number(/^Icmp6InRouterAdvertisements\s+(\d+)$/m.exec(counters)?.[1]);
+    };
+    // Each is counted before it is heeded, and the second one after the first was.
+    await eventually('the port is heard', PATIENCE_MS, () => {
+      sendRouter(lease);
+      return heard() > 1;
+    });
+    assert.equal(ipv6Routes(), '');
   });
 
   it('is up to its owner on a bridge that somebody else made', async () => {
