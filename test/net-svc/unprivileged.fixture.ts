@@ -31,4 +31,7 @@ async function work(dir: string) {
   };
 }
 
-work(process.argv[2] ?? '').then((result) => process.stdout.write(JSON.stringify(result)));
+const dir = process.argv[2];
+// By itself it would make its pool on the machine that it is run on.
+if (dir === undefined) throw new Error('is run by a test, in namespaces of its own');
+work(dir).then((result) => process.stdout.write(JSON.stringify(result)));
