@@ -8,7 +8,7 @@ import { bridgePool, lease } from '../../shared/schema/network.ts';
 /** `step` names what was tried (e.g. `create bridge pvbr0`), `reason` what the kernel or tool said. Everything done before it is undone. */
 const netFailed = z.strictObject({ step: z.string(), reason: z.string() });
 
-/** A pool in the way of what the machine itself uses. `with` is for people: `route 10.0.0.0/8 by wg0`. */
+/** A pool in the way of what the machine itself uses. `with` is for people: `route 10.0.0.0/8 by wg0`; `server`: the name server that it is. */
 const overlap = z.strictObject({ pool: poolName, subnet: ipv4Cidr, with: z.string() });
 
 const attachment = z.strictObject({
@@ -44,12 +44,18 @@ export const netContract = defineContract({
      */
     configure: {
       callers: ['state-svc'],
-      params: z.strictObject({ pools: z.array(bridgePool) }),
+      params: z.strictObject({
+        pools: z.array(bridgePool),
+        /** Name servers of the machine that are containers of these pools: in nobody's way. */
+        servers: z.optional(z.array(ipv4)),
+      }),
       result: z.strictObject({ nat: z.enum(['nftables', 'iptables', 'unavailable', 'unneeded']) }),
       errors: {
         NET_FAILED: netFailed,
         /** Pools that the kernel does not have yet; nothing was touched. What comes later is told in `health` and by `overlapsChanged`. */
-        POOL_OVERLAPS: z.strictObject({ overlaps: z.array(overlap) }),
+        POOL_OVERLAPS: z.strictObject({
+          overlaps: z.array(z.strictObject({ ...overlap.shape, server: z.optional(ipv4) })),
+        }),
       },
       idempotent: true,
       deadlineMs: 10_000,

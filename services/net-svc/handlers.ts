@@ -43,10 +43,10 @@ export function netHandlers({
   const leasesOf = (container: string): readonly Lease[] => desired.attachments.get(container) ?? [];
   const detach = createDetachQueue(namespaces, mayHaveMacvlans, sweep.later);
   return {
-    configure: async ({ pools }) => {
+    configure: async ({ pools, servers }) => {
       try {
         drift.expectChanges();
-        const nat = await host.configure(pools);
+        const nat = await host.configure(pools, servers);
         // At the end of a tree this is the last that is asked.
         if (pools.length === 0) removeDetached();
         desired.setPools(pools);

@@ -23,9 +23,9 @@ import { NetFailure, undoingOnFailure } from './net-failure.ts';
 export interface HostNetwork {
   /**
    * Makes the host side equal to these pools. Rejects with NetFailure; then bridges that this call made are gone again. Rejects
-   * with PoolsOverlap before anything is touched.
+   * with PoolsOverlap before anything is touched. `servers`: name servers of the machine that are containers of these pools.
    */
-  configure(pools: readonly Pool[]): Promise<NatReport['used']>;
+  configure(pools: readonly Pool[], servers?: readonly string[]): Promise<NatReport['used']>;
   /** The pools of the last `configure` that succeeded; `pools` of a predecessor's before the first. */
   assume(pools: readonly Pool[]): void;
   /** Brings back what is gone of these areas; `record` hears what. Rejects with NetFailure. */
@@ -80,8 +80,8 @@ export function createHostNetwork({ nat, log, overlaps, passage, notes }: HostPa
     return report;
   };
 
-  const configure = async (pools: readonly Pool[]): Promise<NatReport['used']> => {
-    overlaps.refuse(pools);
+  const configure = async (pools: readonly Pool[], servers: readonly string[]): Promise<NatReport['used']> => {
+    overlaps.refuse(pools, servers);
     checkParents(pools);
     const { created, left, reasons } = undoingOnFailure((undo) => ensureBridges(pools, undo, notes));
     tellOfBridges(reasons);
@@ -134,7 +134,7 @@ export function createHostNetwork({ nat, log, overlaps, passage, notes }: HostPa
   };
 
   return {
-    configure: (pools) => inTurn(() => configure(pools)),
+    configure: (pools, servers = []) => inTurn(() => configure(pools, servers)),
     assume: (pools) => {
       current = pools;
     },

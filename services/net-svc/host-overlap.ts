@@ -13,7 +13,7 @@ import {
   overlapsWithHost,
 } from '../../shared/revision/host-overlap.ts';
 import type { HealthReason } from '../../shared/schema/health.ts';
-import type { Pool } from '../../shared/schema/network.ts';
+import type { Lease, Pool } from '../../shared/schema/network.ts';
 import { lookUpIndex, withHost } from './host-links.ts';
 import { isSameAddress, type LentAddresses } from './lent-addresses.ts';
 import { isBridgeAlias } from './link-names.ts';
@@ -33,9 +33,10 @@ export const RESOLV_CONFS = ['/etc/resolv.conf', '/run/systemd/resolve/resolv.co
 export interface HostOverlaps {
   /**
    * Of pools that the kernel does not have yet: these must not be made. A pool whose bridge has its gateway already is
-   * running; taking it from its containers would be worse than what it hides. Throws PoolsOverlap and NetFailure.
+   * running; taking it from its containers would be worse than what it hides. `servers`: name servers that are containers of these
+   * pools, and in nobody's way. Throws PoolsOverlap and NetFailure.
    */
-  refuse(pools: readonly Pool[]): void;
+  refuse(pools: readonly Pool[], servers: readonly string[]): void;
   /** Compares anew and says in the log what came and went since. What is there now is in `reasons`. Throws NetFailure. */
   look(pools: readonly Pool[]): void;
   reasons(): readonly HealthReason[];
@@ -60,6 +61,8 @@ export interface OverlapContext {
   readonly resolvConfs?: readonly string[];
   /** What bridges of others have from us: the machine's own it is not. */
   readonly lent: LentAddresses;
+  /** Of containers that are attached. */
+  readonly leases: () => readonly Pick<Lease, 'address'>[];
 }
 
 export function createHostOverlaps({
@@ -68,20 +71,32 @@ export function createHostOverlaps({
   announce,
   resolvConfs = RESOLV_CONFS,
   lent,
+  leases,
 }: OverlapContext): HostOverlaps {
   let present: readonly Overlap[] = [];
+  /** Name servers that containers are, also while one restarts. */
+  let own = new Set<string>();
+
+  const look = (): Host => {
+    const host = readHost(resolvConfs);
+    const held = new Set(leases().map(({ address }) => address));
+    for (const { server = '' } of host.nameServers) if (held.has(server)) own.add(server);
+    return { ...host, nameServers: host.nameServers.filter(({ server = '' }) => !own.has(server)) };
+  };
+
   return {
-    refuse(all) {
+    refuse(all, servers) {
+      own = new Set(servers);
       const pools = all.filter(isApart);
       if (pools.length === 0 || severity === 'warning') return;
-      const host = readHost(resolvConfs);
+      const host = look();
       const fresh = pools.filter((pool) => !stands(pool, host));
       const overlaps = overlapsWithHost(fresh, hostSubnets(pools, host, lent.list()));
       if (overlaps.length > 0) throw new PoolsOverlap(overlaps);
     },
     look(all) {
       const pools = all.filter(isApart);
-      const host = pools.length === 0 ? undefined : readHost(resolvConfs);
+      const host = pools.length === 0 ? undefined : look();
       const now = host === undefined ? [] : overlapsWithHost(pools, hostSubnets(pools, host, lent.list()));
       const came = without(now, present);
       const went = without(present, now);

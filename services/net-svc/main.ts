@@ -34,11 +34,16 @@ const wire = ({ channel, launch, log }: ServiceContext) => {
   const ipamLog = createLogger('ipam');
   const namespaces = openNamespaces(dir);
   const lent = openLentAddresses(join(dir, '.lent'));
+  const desired = openDesiredState(join(dir, '.desired.json'), (reason) => log.error(reason));
   const overlaps = createHostOverlaps({
     log: ipamLog,
     lent,
     severity: settings.value('BERTH_POOL_OVERLAP'),
-    announce: (found) => channel.publish(netContract, 'overlapsChanged', { overlaps: [...found], atMs: Date.now() }),
+    leases: () => [...desired.attachments.values()].flat(),
+    announce(found) {
+      const overlaps = found.map(({ pool, subnet, with: other }) => ({ pool, subnet, with: other }));
+      channel.publish(netContract, 'overlapsChanged', { overlaps, atMs: Date.now() });
+    },
   });
   const host = createHostNetwork({
     nat,
@@ -47,7 +52,6 @@ const wire = ({ channel, launch, log }: ServiceContext) => {
     passage: createForwardPassage(join(dir, '.forward')),
     notes: { lent, others: openOthersBridges(join(dir, '.others')) },
   });
-  const desired = openDesiredState(join(dir, '.desired.json'), (reason) => log.error(reason));
   const announce = (what: readonly string[]): void =>
     channel.publish(netContract, 'networkRepaired', { what: [...what], atMs: Date.now() });
   host.assume(desired.pools);

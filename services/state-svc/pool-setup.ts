@@ -7,6 +7,7 @@ import type { Pool } from '../../shared/schema/network.ts';
 import { type Clock, sleep } from './clock.ts';
 import type { Container } from './container.ts';
 import { tellLeases } from './lease-telling.ts';
+import { ownServers } from './own-servers.ts';
 import type { Ask, Peers } from './peers.ts';
 
 export interface Configured {
@@ -42,7 +43,7 @@ async function makePools(
   ask: Ask,
   nothingRuns: boolean,
 ): Promise<Omit<Configured, 'parentless'>> {
-  const makeLinks = () => ask(() => peers.net.configure({ pools }));
+  const makeLinks = (servers: string[] = []) => ask(() => peers.net.configure({ pools, servers }));
   const early = nothingRuns ? makeLinks() : undefined;
   const [leases] = await Promise.all([tellLeases(revision, pools, peers, ask), early]);
   if (leases === 'tooMuch') {
@@ -64,7 +65,11 @@ async function makePools(
         return { refused: [], reasons: [poolsReason(`leases cannot be written: ${leases.error.reason}`)] };
     }
   }
-  const links = await (early ?? makeLinks());
+  let links = await (early ?? makeLinks());
+  if (!links.ok && links.error.code === 'POOL_OVERLAPS') {
+    const servers = await ownServers(links.error.overlaps, revision, peers, ask);
+    if (servers.length > 0) links = await makeLinks(servers);
+  }
   if (links.ok) return { refused: [], reasons: [] };
   switch (links.error.code) {
     case 'POOL_OVERLAPS':
@@ -99,9 +104,20 @@ async function lookAtParents(
   return { pools: withHostAddresses, parentless };
 }
 
+const OVERLAPS = 'POOL_OVERLAPS';
+
+/** Of a revision that is not tried: what the machine has gained since refuses nothing of it, and is waited for, as it may go again. */
+export function waitingForOverlaps(configured: Configured): Configured {
+  const { refused, parentless } = configured;
+  const isWaited = refused.length > 0 && refused.every(({ code }) => code === OVERLAPS);
+  return isWaited ? { refused: [], reasons: asReasons(refused), parentless } : configured;
+}
+
+const asReasons = (refused: readonly Problem[]): HealthReason[] => refused.map(({ message }) => poolsReason(message));
+
 function overlapProblem(overlap: Overlap): Problem {
   const path = `device.json.network.pools.${overlap.pool}.subnet`;
-  return { path, code: 'POOL_OVERLAPS', message: overlapMessage(overlap) };
+  return { path, code: OVERLAPS, message: overlapMessage(overlap) };
 }
 
 /** Containers without a pool run all the same; those with one are refused by their own start. */
@@ -133,7 +149,7 @@ export async function keepConfiguring(
       reasons: [poolsReason(String(fault))],
     }));
     // What the revision was refused for now would have been told at its boot; it is not taken back while it runs.
-    last = { refused: [], reasons: [...reasons, ...refused.map(({ message }) => poolsReason(message))], parentless };
+    last = { refused: [], reasons: [...reasons, ...asReasons(refused)], parentless };
     tell(last);
   }
 }

@@ -11,7 +11,15 @@ import { checkDisks } from './disk-check.ts';
 import { createDrivers, type Drivers } from './drivers.ts';
 import type { Ask, Peers } from './peers.ts';
 import { createPersistence } from './persistence.ts';
-import { ALL_STAND, type Configured, configure, keepConfiguring, standFor, startWaiting } from './pool-setup.ts';
+import {
+  ALL_STAND,
+  type Configured,
+  configure,
+  keepConfiguring,
+  standFor,
+  startWaiting,
+  waitingForOverlaps,
+} from './pool-setup.ts';
 import { adoptAll, type ReconcileContext, resync } from './reconcile.ts';
 import type { RunnerContext } from './revision-runner.ts';
 import { standingOf } from './standing.ts';
@@ -121,7 +129,8 @@ export function createRunning(
     if (unavailable.length > 0) return refuse(unavailable);
     context.views.show(revision.containers);
     const wanted = { ...revision, reservations: [...revision.reservations, ...held] };
-    const configured = await configure(wanted, peers, persistently, nothingRuns);
+    const found = await configure(wanted, peers, persistently, nothingRuns);
+    const configured = context.isTried() ? found : waitingForOverlaps(found);
     if (configured.refused.length > 0) return refuse(configured.refused);
     pools = configured;
     for (const { message } of pools.reasons) log.error(message);
@@ -218,7 +227,7 @@ export function createRunning(
     drivers,
     health: () => [
       ...bounded(problems),
-      ...pools.reasons,
+      ...pools.reasons.slice(0, MAX_REASONS),
       ...met().map((fault) => waitingReason(name, fault)),
       ...[...containers.flatMap(({ problem }) => problem ?? []), ...(boot?.reasons() ?? [])].slice(0, MAX_REASONS),
     ],

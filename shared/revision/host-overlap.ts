@@ -9,6 +9,8 @@ export interface HostSubnet {
   /** For people: `route 10.0.0.0/8 by wg0`. */
   readonly name: string;
   readonly subnet: Subnet;
+  /** Its address, where it is a name server. */
+  readonly server?: string;
 }
 
 export interface Overlap {
@@ -16,14 +18,19 @@ export interface Overlap {
   readonly subnet: string;
   /** The `name` of what it overlaps. */
   readonly with: string;
+  /** The name server that it overlaps. */
+  readonly server?: string | undefined;
 }
 
 /** Overlaps that are told per pool; a machine in a large network has hundreds of routes. */
 const MAX_PER_POOL = 4;
 
+/** VPNs take everything by a route for each half, 0.0.0.0/1 and 128.0.0.0/1, and leave 0.0.0.0/0 as it was. */
+const DEFAULT_ROUTE_BITS = 1;
+
 /**
- * In the order of the pools. A default route, 0.0.0.0/0, overlaps nothing: it is for all that has no other. A name server at a
- * pool's own gateway is a server on this machine that listens on the bridge.
+ * In the order of the pools. A default route overlaps nothing: it is for all that has no other. A name server at a pool's own gateway
+ * is a server on this machine that listens on the bridge.
  */
 export function overlapsWithHost(
   pools: readonly Pick<Pool, 'name' | 'subnet' | 'gateway'>[],
@@ -33,10 +40,15 @@ export function overlapsWithHost(
     const subnet = mustParseSubnet(text);
     const own = mustParseIpv4(gateway);
     return host
-      .filter((other) => other.subnet.prefixLength > 0 && subnetsOverlap(subnet, other.subnet))
+      .filter((other) => other.subnet.prefixLength > DEFAULT_ROUTE_BITS && subnetsOverlap(subnet, other.subnet))
       .filter((other) => !isAddress(other.subnet, own))
       .slice(0, MAX_PER_POOL)
-      .map((other) => ({ pool: name, subnet: text, with: other.name }));
+      .map(({ name: other, server }) => ({
+        pool: name,
+        subnet: text,
+        with: other,
+        ...(server === undefined ? {} : { server }),
+      }));
   });
 }
 
@@ -54,6 +66,6 @@ export function nameServersOf(resolvConf: string): readonly HostSubnet[] {
   const found = resolvConf.matchAll(/^nameserver[ \t]+(\S+)[ \t]*$/gm);
   return [...found].flatMap(([, address = '']) => {
     const parsed = parseSubnet(`${address}/32`);
-    return parsed.ok ? [{ name: `name server ${address}`, subnet: parsed.subnet }] : [];
+    return parsed.ok ? [{ name: `name server ${address}`, subnet: parsed.subnet, server: address }] : [];
   });
 }

@@ -5,7 +5,7 @@ import { mkdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node
 import { after, before, describe, it } from 'node:test';
 import { netContract } from '../../services/net-svc/contract.ts';
 import { reexecInNamespaces } from '../kit/namespaced.ts';
-import { addresses, internal, run } from './kernel.ts';
+import { addresses, internal, leaseOf, run } from './kernel.ts';
 import { kill, openService } from './service.ts';
 
 reexecInNamespaces(import.meta.filename);
@@ -71,6 +71,25 @@ describe('an uplink that gains the subnet of a running pool', () => {
     writeFileSync('/etc/resolv.conf.new', before);
     renameSync('/etc/resolv.conf.new', '/etc/resolv.conf');
     assert.deepEqual(await went, []);
+  });
+
+  it('is none of it where the server is a container of the pool, as the service is told and as it sees', async () => {
+    const dns = { ...internal, nat: false, name: 'dns', bridge: 'pvbr8', subnet: '10.0.78.0/24', gateway: '10.0.78.1' };
+    const pools = [{ ...internal, nat: false }, dns];
+    const before = readFileSync('/etc/resolv.conf', 'utf8');
+    writeFileSync('/etc/resolv.conf', `${before}\nnameserver 10.0.78.53\n`);
+    const refused = await service.net.configure({ pools });
+    assert.deepEqual(!refused.ok && refused.error, {
+      code: 'POOL_OVERLAPS',
+      overlaps: [{ pool: 'dns', subnet: '10.0.78.0/24', with: 'name server 10.0.78.53', server: '10.0.78.53' }],
+    });
+    assert.ok((await service.net.configure({ pools, servers: ['10.0.78.53'] })).ok);
+    assert.ok((await service.net.attach({ container: 'dns', interfaces: [leaseOf(dns, 'dns', 53)] })).ok);
+    assert.deepEqual(await reasons(), []);
+    assert.ok((await service.net.configure({ pools })).ok);
+    assert.deepEqual(await reasons(), []);
+    assert.ok((await service.net.detach({ container: 'dns' })).ok);
+    writeFileSync('/etc/resolv.conf', before);
   });
 
   it('does not keep the pool from being configured again, while a new one is refused', async () => {

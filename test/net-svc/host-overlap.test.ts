@@ -5,14 +5,16 @@ import { beforeEach, describe, it } from 'node:test';
 import { createHostOverlaps, type HostOverlaps, PoolsOverlap } from '../../services/net-svc/host-overlap.ts';
 import { createNat } from '../../services/net-svc/nat.ts';
 import { silentLogger } from '../../shared/log/logger.ts';
+import type { Lease } from '../../shared/schema/network.ts';
 import { reexecInNamespaces } from '../kit/namespaced.ts';
 import { bareHost, NONE_LENT } from './bare-host.ts';
-import { internal, lab, link, links, run } from './kernel.ts';
+import { internal, lab, leaseOf, link, links, run } from './kernel.ts';
 
 reexecInNamespaces(import.meta.filename);
 
 const RESOLV_CONF = '/run/resolv.conf';
 const quiet = { ...internal, nat: false };
+let attached: readonly Lease[] = [];
 
 const makeHost = (overlaps?: HostOverlaps) => bareHost(createNat([], [], '/run/.nat'), overlaps);
 
@@ -23,11 +25,14 @@ function open(severity: 'error' | 'warning' = 'error') {
   const announced: number[] = [];
   const announce = (overlaps: readonly object[]): void => void announced.push(overlaps.length);
   const resolvConfs = [RESOLV_CONF, '/run/no-such-file'];
-  return { lines, announced, ...createHostOverlaps({ log, severity, announce, resolvConfs, lent: NONE_LENT }) };
+  const leases = () => attached;
+  return { lines, announced, ...createHostOverlaps({ log, severity, announce, resolvConfs, lent: NONE_LENT, leases }) };
 }
-function refused(...pools: (typeof internal)[]): readonly string[] {
+const refused = (...pools: (typeof internal)[]): readonly string[] => refusedBut([], ...pools);
+/** `servers`: what is told of containers. */
+function refusedBut(servers: readonly string[], ...pools: (typeof internal)[]): readonly string[] {
   try {
-    open().refuse(pools);
+    open().refuse(pools, servers);
     return [];
   } catch (error) {
     assert.ok(error instanceof PoolsOverlap);
@@ -40,6 +45,7 @@ beforeEach(async () => {
   // One end of a veth takes the other one along.
   for (const { ifname } of links()) if (ifname !== 'lo' && link(ifname)) run(['ip', 'link', 'del', ifname]);
   writeFileSync(RESOLV_CONF, '');
+  attached = [];
   run(['ip', 'link', 'add', 'uplink', 'type', 'veth', 'peer', 'name', 'outside']);
   run(['ip', 'link', 'set', 'outside', 'up']);
   run(['ip', 'link', 'set', 'uplink', 'up']);
@@ -61,7 +67,31 @@ describe('a pool on a machine', () => {
       'internal route 10.0.4.0/23 by uplink',
       'lab name server 10.0.6.53',
     ]);
-    open('warning').refuse([quiet, lab]);
+    open('warning').refuse([quiet, lab], []);
+  });
+
+  it('is fine beside a tunnel that takes everything by two routes, each for one half', () => {
+    for (const half of ['0.0.0.0/1', '128.0.0.0/1']) run(['ip', 'route', 'add', half, 'via', '192.0.2.9']);
+    assert.deepEqual(refused(quiet, lab), []);
+  });
+
+  it('is fine where a container of its own is the name server, and refused for another', () => {
+    writeFileSync(RESOLV_CONF, 'nameserver 10.0.5.53\nnameserver 10.0.6.53\n');
+    assert.deepEqual(refusedBut(['10.0.5.53'], quiet, lab), ['lab name server 10.0.6.53']);
+  });
+
+  it('is no matter to tell of while a container that is or was attached is the name server', async () => {
+    await makeHost().configure([quiet]);
+    writeFileSync(RESOLV_CONF, 'nameserver 10.0.5.53\n');
+    const overlaps = open();
+    attached = [leaseOf(quiet, 'dns', 53)];
+    overlaps.look([quiet]);
+    attached = [];
+    overlaps.look([quiet]);
+    assert.deepEqual(overlaps.reasons(), []);
+    writeFileSync(RESOLV_CONF, 'nameserver 10.0.5.54\n');
+    overlaps.look([quiet]);
+    assert.equal(overlaps.reasons().length, 1);
   });
 
   it('is refused for a route of another table and for one that goes nowhere', () => {
@@ -93,7 +123,7 @@ describe('a pool on a machine', () => {
     overlaps.look([quiet]);
     assert.deepEqual(overlaps.reasons(), []);
     run(['ip', 'addr', 'add', '10.0.5.200/24', 'dev', 'uplink']);
-    overlaps.refuse([quiet]);
+    overlaps.refuse([quiet], []);
     overlaps.look([quiet]);
     overlaps.look([quiet]);
     assert.deepEqual(

@@ -30,7 +30,14 @@ export function restart(backends: readonly NatBackend[] = [nftables, iptables]) 
   const nat = createNat(backends, [nftables, iptables], `${dir}/.nat`);
   const lent = openLentAddresses(`${dir}/.lent`);
   const others = openOthersBridges(`${dir}/.others`);
-  const overlaps = createHostOverlaps({ log, lent, severity: 'error', announce: () => undefined, resolvConfs: [] });
+  const overlaps = createHostOverlaps({
+    log,
+    lent,
+    severity: 'error',
+    announce: () => undefined,
+    resolvConfs: [],
+    leases: () => [],
+  });
   const passage = createForwardPassage(`${dir}/.forward`);
   return { lines, ...createHostNetwork({ nat, log, overlaps, passage, notes: { lent, others } }) };
 }

@@ -24,6 +24,10 @@ describe('overlapsWithHost', () => {
     assert.deepEqual(found('10.0.4.0/24', '10.0.6.0/23', '0.0.0.0/0', '10.0.5.1/32', '192.168.0.0/16'), []);
   });
 
+  it('takes the two halves of everything for the default route that they stand for', () => {
+    assert.deepEqual(found('0.0.0.0/1', '128.0.0.0/1', '0.0.0.0/2'), ['0.0.0.0/2']);
+  });
+
   it('names pool, subnet and what it overlaps in one sentence', () => {
     const [overlap] = overlapsWithHost([POOL], host('10.0.0.0/8'));
     assert.ok(overlap !== undefined);
@@ -60,8 +64,11 @@ describe('nameServersOf', () => {
     const text =
       '# nameserver 1.1.1.1\nnameserver 10.0.5.53\nnameserver\t192.0.2.1 \nnameserver fe80::1\nsearch lan\nnameserver 300.1.1.1\n';
     assert.deepEqual(
-      nameServersOf(text).map(({ name }) => name),
-      ['name server 10.0.5.53', 'name server 192.0.2.1'],
+      nameServersOf(text).map(({ name, server }) => [name, server]),
+      [
+        ['name server 10.0.5.53', '10.0.5.53'],
+        ['name server 192.0.2.1', '192.0.2.1'],
+      ],
     );
   });
 });

@@ -58,8 +58,8 @@ export interface World {
   missingLinks: readonly string[];
   /** lxc-svc cannot say what is there. */
   listsNothing: boolean;
-  /** net-svc says that a pool is in the way of something of the machine. */
-  poolOverlaps: boolean;
+  /** net-svc says that a pool is in the way of this. */
+  poolOverlap: { readonly with: string; readonly server?: string } | undefined;
   /** Starts and mounts wait here while they are held. */
   hold(step: string): () => void;
   exit(container: string, status: ExitStatus): void;
@@ -80,10 +80,7 @@ const TAKEN = {
   address: '10.0.5.9',
   holder: 'other',
 } as const;
-const OVERLAPS = {
-  code: 'POOL_OVERLAPS' as const,
-  overlaps: [{ pool: 'internal', subnet: '10.0.5.0/24', with: 'route 10.0.0.0/8 by wg0' }],
-};
+const OVERLAP = { pool: 'internal', subnet: '10.0.5.0/24' };
 const containerOf = ({ container }: { readonly container: string }): string => container;
 const lxcFailed = { step: 'test', reason: 'told to fail' };
 
@@ -205,9 +202,12 @@ export function createWorld(clock: Pick<Clock, 'nowMs' | 'elapsedMs'>, onCall: (
   const connectNet = (): void => {
     const channel = bus?.connect('net-svc');
     channel?.serve(netContract, {
-      configure: async ({ pools }) => {
+      configure: async ({ pools, servers = [] }) => {
         const refused = await enter('net-svc', 'net.configure', String(pools.length));
-        if (world.poolOverlaps) return fail(OVERLAPS);
+        const overlap = world.poolOverlap;
+        if (overlap !== undefined && !servers.includes(overlap.server ?? '')) {
+          return fail({ code: 'POOL_OVERLAPS', overlaps: [{ ...OVERLAP, ...overlap }] });
+        }
         return refused ? fail({ code: 'NET_FAILED', ...lxcFailed }) : ok({ nat: 'unneeded' as const });
       },
       attach: async ({ container, interfaces }) => {
@@ -354,7 +354,7 @@ export function createWorld(clock: Pick<Clock, 'nowMs' | 'elapsedMs'>, onCall: (
     troubles,
     diesAtOnce,
     addressTaken: false,
-    poolOverlaps: false,
+    poolOverlap: undefined,
     listsNothing: false,
     hold(step) {
       let release: () => void = () => undefined;

@@ -102,14 +102,4 @@ describe('a revision that is not whole', () => {
     assert.deepEqual(quiet(it), ['ipam.configure 1']);
     assert.match((await health(it))[0]?.message ?? '', /10.0.5.9 .* held by other/);
   });
-
-  it('is refused when a pool hides what the machine uses, and nobody is started', async () => {
-    const it = await open({ web: APP });
-    it.world.poolOverlaps = true;
-    await (await it.boot()).settled;
-    assert.deepEqual(quiet(it), ['ipam.configure 1', 'net.configure 1']);
-    const [reason] = await health(it);
-    assert.equal(reason?.subject, 'device.json.network.pools.internal.subnet');
-    assert.match(reason?.message ?? '', /10.0.5.0.24, which overlaps this machine's route 10.0.0.0.8 by wg0/);
-  });
 });

@@ -164,9 +164,9 @@ describe('hooks of a start that an update follows', () => {
   it('do not come again where the revision was refused after them', async () => {
     const it = await openDevice(THREE);
     it.onReboot = () => false;
-    it.world.poolOverlaps = true;
+    it.world.addressTaken = true;
     await (await it.boot()).settled;
-    it.world.poolOverlaps = false;
+    it.world.addressTaken = false;
     await install(it, 'locals/x', CHANGED_B, { network: { pools: { internal: POOL } } });
     await updateLive(it, 'locals/x');
     assert.deepEqual(started(it), ['system-start 0']);
