@@ -2,13 +2,13 @@
 // the last process of the previous tree is gone, however that one ended. Both files are for root alone: whoever can open a file, if only
 // to read it, can hold its lock for good.
 //   <rundir>/lock
-//   <storage>/supervisor/lock   empty; made by who holds the lock of <storage> itself, which stands for it where it cannot be made
+//   <storage>/supervisor/lock   empty; made by who holds the lock of <storage> itself, which stands for it where it can be neither made nor read
 import { closeSync, constants, existsSync, mkdirSync, openSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { KernelError } from '../../shared/kernel/libc.ts';
 import { tryLock } from '../../shared/kernel/lock.ts';
 import { makeFolders } from '../../shared/kernel/make-folders.ts';
-import { errorCode, reasonOf } from '../../shared/kernel/system-error.ts';
+import { errorCode, isDamaged, reasonOf } from '../../shared/kernel/system-error.ts';
 import { hasMountsBelow, leftRunning, noteRundir } from './rundir-note.ts';
 import type { Places } from './spawn-arguments.ts';
 
@@ -94,20 +94,23 @@ export async function lockStorage(storage: string, patienceMs: number): Promise<
       return made;
     } catch (error) {
       // Better a storage that others can keep from starting than two trees on one.
-      if (UNWRITABLE.has(errorCode(error))) return folder;
+      if (UNWRITABLE.has(errorCode(error)) || isDamaged(error)) return folder;
       closeSync(folder);
       throw error;
     }
   });
 }
 
-/** The file is the same one in every sandbox and behind every mount. Undefined: there is none. */
+/**
+ * The file is the same one in every sandbox and behind every mount. Undefined: there is none; or the disk does not give it, so that nobody
+ * holds it, as what is open is in memory.
+ */
 function openLock(path: string): number | undefined {
   try {
     // To be written, as NFS locks nothing else exclusively.
     return openSync(path, constants.O_RDWR | constants.O_NOFOLLOW);
   } catch (error) {
-    if (errorCode(error) === 'ENOENT') return undefined;
+    if (errorCode(error) === 'ENOENT' || isDamaged(error)) return undefined;
     if (errorCode(error) === 'EROFS') return openSync(path, constants.O_RDONLY | constants.O_NOFOLLOW);
     throw error;
   }
@@ -125,7 +128,7 @@ function unlockable(error: unknown): undefined {
 
 class InUse extends Error {}
 
-/** What the system refuses (EACCES, EIO, EMFILE, …) is no reason to go on without. */
+/** What the system refuses (EACCES, EMFILE, ENOLCK, …) is no reason to go on without. */
 async function telling<T>(path: string, take: () => Promise<T>): Promise<T> {
   try {
     return await take();

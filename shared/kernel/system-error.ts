@@ -10,8 +10,13 @@ export function isFull(error: unknown): boolean {
   return errorCode(error) === 'ENOSPC' || errorCode(error) === 'EDQUOT';
 }
 
-/** EIO, EBADMSG and EUCLEAN (asm-generic/errno.h); Node has no names for the last two. */
-const DAMAGES: ReadonlySet<unknown> = new Set([-5, -74, -117]);
+/** Of a disk (asm-generic/errno.h). Node has no names for them, and says "Unknown system error -74" twice. */
+const NAMELESS: ReadonlyMap<string, string> = new Map([
+  ['-74', 'EBADMSG'],
+  ['-117', 'EUCLEAN'],
+]);
+const EIO = -5;
+const DAMAGES: ReadonlySet<unknown> = new Set([EIO, ...[...NAMELESS.keys()].map(Number)]);
 
 /** The disk does not give what is there, or does not find it whole: the sector, the file's inode, its folder. It answers the same the next time. */
 export function isDamaged(error: unknown): boolean {
@@ -20,5 +25,9 @@ export function isDamaged(error: unknown): boolean {
 
 /** For people, without a stack. */
 export function reasonOf(error: unknown): string {
-  return error instanceof Error ? error.message : String(error);
+  const text = error instanceof Error ? error.message : String(error);
+  return text.replace(/Unknown system error (-\d+): Unknown system error \1/, (unknown, number: string) => {
+    const name = NAMELESS.get(number);
+    return name === undefined ? unknown : `${name}: damaged on the disk`;
+  });
 }

@@ -11,7 +11,7 @@ import { dirname, join } from 'node:path';
 import { afterEach, beforeEach, describe, it } from 'node:test';
 import { ALL_CONTRACTS } from '../../services/supervisor/contracts.ts';
 import { prepareFolders } from '../../services/supervisor/folders.ts';
-import { lockTree } from '../../services/supervisor/tree-lock.ts';
+import { lockStorage, lockTree } from '../../services/supervisor/tree-lock.ts';
 import { resolveUid } from '../../shared/service/users.ts';
 import { CANNOT_DAMAGE, makeDamagedDisk, mountArguments } from '../kit/damaged-disk.ts';
 import { unmount } from '../kit/unmount.ts';
@@ -89,5 +89,13 @@ describe('supervisor.folders on a damaged disk', { skip: CANNOT_DAMAGE }, () => 
     const lock = await lockTree({ rundir: join(folder, 'run'), storage }, 0);
     for (const fd of lock.fds) closeSync(fd);
     assert.equal(prepare().length, 2);
+  });
+
+  it('is had by one tree at a time where its lock is damaged', async () => {
+    mountWith(['supervisor/lock'], ['supervisor/lock']);
+    const first = await lockStorage(storage, 0);
+    await assert.rejects(lockStorage(storage, 0), /is in use by another Berth/);
+    closeSync(first);
+    closeSync(await lockStorage(storage, 0));
   });
 });
