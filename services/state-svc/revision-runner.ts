@@ -234,6 +234,7 @@ export async function runRevision(given: RunnerContext): Promise<RevisionRunner>
       status: adopted.isKnown ? current().status() : undefined,
     }),
     health: () => [
+      ...context.bootStore.health(),
       ...assumedReasons(updates.assumed),
       ...current().health(),
       ...context.views.health(),
@@ -284,7 +285,7 @@ function assumedReasons(assumed: Updates['assumed']): readonly HealthReason[] {
   if (assumed === undefined || latest === undefined) return [];
   const { revision, beside } = assumed;
   const message =
-    `it is not certain which revision ran here: ${revision} was taken by what boot/ says, but ${beside.slice(-5).join(', ')} had been found good, ` +
+    `it is not certain which revision ran here: ${revision} was taken by what is left in the storage, but ${beside.slice(-5).join(', ')} had been found good, ` +
     `or ran last; run the one that is meant, also if it is ${revision} (pvcontrol cmd run ${latest}). Until it is committed no garbage is collected`;
   return [{ code: 'REVISION_ASSUMED', subject: 'boot/current.json', message }];
 }

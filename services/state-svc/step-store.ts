@@ -39,6 +39,8 @@ export interface StepStore {
   stateText(name: string): Promise<string | undefined>;
   /** Epoch milliseconds of its arrival; undefined when it is gone. */
   arrivedMs(name: string): Promise<number | undefined>;
+  /** Epoch milliseconds of when how far it has come was written last; undefined: never, or that cannot be seen. Never rejects. */
+  toldMs(name: string): Promise<number | undefined>;
   /**
    * All or nothing: a revision of that name is replaced. One at a time. Rejects with the system's error. `isFree` is asked when all of it is
    * written: false, and that is the answer, leaves what was there.
@@ -150,6 +152,13 @@ export function openStepStore(storage: string, log: Logger): StepStore {
       } catch (error) {
         if (errorCode(error) === 'ENOTDIR') return undefined;
         throw error;
+      }
+    },
+    async toldMs(name) {
+      try {
+        return statSync(join(trail(name), '.pv/progress')).mtimeMs;
+      } catch {
+        return undefined;
       }
     },
     async put(name, text, objects, isFree = () => true) {

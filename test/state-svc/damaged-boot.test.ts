@@ -1,0 +1,104 @@
+// Which revision runs, on a disk that does not give the file that says so.
+import { reexecInNamespaces } from '../kit/namespaced.ts';
+
+reexecInNamespaces(import.meta.filename);
+
+import assert from 'node:assert/strict';
+import { execFileSync } from 'node:child_process';
+import { mkdirSync, mkdtempSync, rmSync, utimesSync, writeFileSync } from 'node:fs';
+import { dirname, join } from 'node:path';
+import { afterEach, beforeEach, describe, it } from 'node:test';
+import { type BootStore, openBootStore } from '../../services/state-svc/boot-store.ts';
+import { openStepStore } from '../../services/state-svc/step-store.ts';
+import { silentLogger } from '../../shared/log/logger.ts';
+import { CURRENT, CURRENT_BESIDE } from '../../shared/revision/current-file.ts';
+import { CANNOT_DAMAGE, makeDamagedDisk, mountArguments } from '../kit/damaged-disk.ts';
+import { unmount } from '../kit/unmount.ts';
+
+describe('the boot store on a damaged disk', { skip: CANNOT_DAMAGE }, () => {
+  let folder = '';
+  let storage = '';
+  beforeEach(() => {
+    folder = mkdtempSync('/run/berth-boot-');
+    storage = join(folder, 'storage');
+    mkdirSync(storage);
+  });
+  afterEach(async () => {
+    await unmount(storage);
+    rmSync(folder, { recursive: true });
+  });
+
+  const pack = (path: string, text: string, seconds = 1000): void => {
+    const packed = join(folder, 'packed', path);
+    mkdirSync(dirname(packed), { recursive: true });
+    writeFileSync(packed, text);
+    utimesSync(packed, seconds, seconds);
+  };
+  /** `toldSeconds`: when it came that far. They have all come at once. */
+  const step = (name: string, status: string, toldSeconds: number): void => {
+    pack(`trails/${name}/.pvr/json`, '{}');
+    pack(`trails/${name}/.pv/progress`, JSON.stringify({ status }), toldSeconds);
+  };
+  const open = (...damaged: readonly string[]): BootStore => {
+    makeDamagedDisk(join(folder, 'image'), join(folder, 'packed'), damaged);
+    execFileSync('mount', mountArguments(join(folder, 'image'), storage));
+    return reopen();
+  };
+  const reopen = (): BootStore => openBootStore(storage, openStepStore(storage, silentLogger), silentLogger);
+
+  it('takes the revision that was found good last, and says that others were', async () => {
+    pack(CURRENT, '{"revision":"locals/new"}');
+    step('0', 'DONE', 1000);
+    step('locals/new', 'DONE', 3000);
+    step('locals/old', 'DONE', 2000);
+    step('locals/bad', 'ERROR', 4000);
+    const boot = open(CURRENT);
+    const value = { revision: 'locals/new', assumedBeside: ['locals/old'] };
+    assert.deepEqual(await boot.load(), { ok: true, value });
+    const [reason] = boot.health();
+    assert.equal(reason?.code, 'BOOT_UNREADABLE');
+    assert.match(reason.message, /boot\/current\.json cannot be read .*(-74|EBADMSG).*locals\/new is taken.*fsck/);
+
+    await boot.save({ revision: 'locals/new' });
+    const again = reopen();
+    assert.deepEqual(await again.load(), { ok: true, value: { revision: 'locals/new' } });
+    assert.deepEqual(again.health(), []);
+  });
+
+  it('takes none whose state cannot be read', async () => {
+    pack(CURRENT, '{"revision":"locals/new"}');
+    step('0', 'DONE', 1000);
+    step('locals/new', 'UPDATED', 3000);
+    step('locals/old', 'DONE', 2000);
+    const boot = open(CURRENT, 'trails/locals/new/.pvr/json');
+    assert.deepEqual(await boot.load(), { ok: true, value: { revision: 'locals/old' } });
+  });
+
+  it('does not take what Pantavisor left for what ran since', async () => {
+    pack(CURRENT, '{"revision":"locals/new"}');
+    pack('boot/uboot.txt', 'pv_rev=3\0');
+    step('3', 'DONE', 1000);
+    step('locals/new', 'DONE', 3000);
+    const boot = open(CURRENT);
+    const value = { revision: 'locals/new', assumedBeside: ['3'] };
+    assert.deepEqual(await boot.load(), { ok: true, value });
+  });
+
+  it('takes that of the factory where nothing else is known', async () => {
+    pack(CURRENT, '{"revision":"0"}');
+    pack('boot/uboot.txt', 'pv_rev=0\0');
+    pack('trails/0/.pvr/json', '{}');
+    const boot = open(CURRENT, 'boot/uboot.txt');
+    assert.deepEqual(await boot.load(), { ok: true, value: { revision: '0' } });
+  });
+
+  it('goes by the others, too, where the file beside boot/ is damaged, and writes nothing that would not be read', async () => {
+    pack(CURRENT, '{"revision":"locals/old"}');
+    pack(CURRENT_BESIDE, '{"revision":"locals/new"}');
+    step('locals/new', 'DONE', 3000);
+    const boot = open(CURRENT_BESIDE);
+    assert.deepEqual(await boot.load(), { ok: true, value: { revision: 'locals/new' } });
+    assert.equal(boot.health()[0]?.code, 'BOOT_UNREADABLE');
+    await assert.rejects(boot.save({ revision: 'locals/new' }));
+  });
+});
