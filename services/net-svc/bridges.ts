@@ -78,6 +78,13 @@ export function ensureBridges(
   });
 }
 
+/** Pools whose bridge somebody else made and took away: until it is back nothing of theirs is made. Throws NetFailure. */
+export function poolsWithoutBridge(pools: readonly Pool[], { others }: BridgeNotes): readonly Pool[] {
+  const theirs = pools.filter(({ type, bridge }) => type === 'bridge' && others.has(bridge));
+  if (theirs.length === 0) return [];
+  return withHost((host) => theirs.filter(({ bridge }) => lookUp(host, bridge) === undefined));
+}
+
 /** Deletes bridges that we made and that no pool names; answers those that the host uses, which stay. Throws NetFailure for all that failed together. */
 export function removeStaleBridges(pools: readonly Pool[], lent: LentAddresses): readonly string[] {
   return withHost((host) => {

@@ -5,6 +5,7 @@ import type { Pool } from '../../shared/schema/network.ts';
 import {
   type BridgeNotes,
   ensureBridges,
+  poolsWithoutBridge,
   prefixLengthOf,
   removeStaleBridges,
   type StayingAddress,
@@ -81,7 +82,12 @@ export function createHostNetwork({ nat, log, overlaps, passage, notes }: HostPa
   };
 
   const configure = async (pools: readonly Pool[], servers: readonly string[]): Promise<NatReport['used']> => {
-    overlaps.refuse(pools, servers);
+    // What its bridge had may be another link's while it is gone, and is hidden from nobody.
+    const waiting = poolsWithoutBridge(pools, notes);
+    overlaps.refuse(
+      pools.filter((pool) => !waiting.includes(pool)),
+      servers,
+    );
     checkParents(pools);
     const { created, left, reasons } = undoingOnFailure((undo) => ensureBridges(pools, undo, notes));
     tellOfBridges(reasons);

@@ -2,6 +2,7 @@
 import assert from 'node:assert/strict';
 import { beforeEach, describe, it } from 'node:test';
 import { attach } from '../../services/net-svc/attachments.ts';
+import { PoolsOverlap } from '../../services/net-svc/host-overlap.ts';
 import { reexecInNamespaces } from '../kit/namespaced.ts';
 import { clear, namespaces, restart } from './host.ts';
 import { addresses, internal, lab, leaseOf, link, reaches, run } from './kernel.ts';
@@ -50,6 +51,24 @@ describe('a bridge of the host that a pool uses', () => {
     await net.repair(LINKS, () => undefined);
     assert.deepEqual(addresses('br0'), [UPLINK, '10.0.5.1/24']);
     assert.deepEqual(net.healthReasons(), []);
+  });
+
+  it('has its pool refused for nothing while it is gone: what was its may be another link’s meanwhile', async () => {
+    makeTheirs();
+    await restart().configure([pool]);
+    run(['ip', 'link', 'del', 'br0']);
+    run(['ip', 'addr', 'add', '10.0.5.77/24', 'dev', 'eth0']);
+    const net = restart();
+    await net.configure([pool, lab]);
+    assert.ok(link('pvbr1'));
+    assert.deepEqual(
+      net.healthReasons().map(({ code, subject }) => [code, subject]),
+      [
+        ['BRIDGE_GONE', 'pool internal'],
+        ['POOL_OVERLAPS', 'pool internal'],
+      ],
+    );
+    await assert.rejects(restart().configure([{ ...pool, bridge: 'pvbr0' }]), PoolsOverlap);
   });
 
   it('is known as theirs after a restart, too, until no pool names it', async () => {
