@@ -15,12 +15,12 @@ export interface PastReboot extends RebootCause {
 
 export interface RebootDecision {
   readonly allowed: boolean;
-  /** To be remembered before the reboot. */
+  /** To be remembered before the reboot; of other causes as it was. */
   readonly past: readonly PastReboot[];
 }
 
 export const MAX_REBOOTS = 3;
-/** Between two reboots of a row. A device that takes long to boot is in the same row with each. */
+/** Between two reboots of a row, at most. A device that takes long to boot is in the same row with each. */
 export const REBOOT_WINDOW_MS = 10 * 60_000;
 
 /**
@@ -34,21 +34,33 @@ export const windowOf = (code: string): number => LONG_WINDOWS_MS.get(code) ?? R
 /** Of all causes together; older ones are forgotten. */
 const MAX_REMEMBERED = 32;
 
-/** Those of one cause that followed each other until now. Boards without a clock start in the past: a reboot in the future is one of the row, too. */
-function rowOf(code: string, past: readonly PastReboot[], nowMs: number): readonly PastReboot[] {
-  const same = past.filter((each) => each.code === code);
-  let nextMs = nowMs;
-  const before = same.findLastIndex(({ atMs }) => {
-    const isApart = nextMs - atMs >= windowOf(code);
-    nextMs = Math.min(nextMs, atMs);
-    return isApart;
-  });
-  return same.slice(before + 1);
+/** The wall clock of many boards starts in the past at each boot, and is set some time later, or never. */
+export interface RebootTimes {
+  readonly nowMs: number;
+  /** For how long there was none for this cause for certain, by a clock that nobody sets: no longer than this tree has lived. */
+  readonly quietMs: number;
 }
 
-export function decideReboot(past: readonly PastReboot[], cause: RebootCause, nowMs: number): RebootDecision {
-  const rows = new Map([cause, ...past].map(({ code }) => [code, rowOf(code, past, nowMs)]));
-  const recent = past.filter((each) => rows.get(each.code)?.includes(each));
-  if ((rows.get(cause.code) ?? []).length >= MAX_REBOOTS) return { allowed: false, past: recent };
-  return { allowed: true, past: [...recent, { ...cause, atMs: nowMs }].slice(-MAX_REMEMBERED) };
+/**
+ * Those of one cause that followed each other until now. Of their times only the latest can be relied on: others may be of a clock that had not
+ * been set yet. If more has passed since then than a row with that many pauses may take, one of these was too long for it.
+ */
+function rowOf(same: readonly PastReboot[], windowMs: number, { nowMs, quietMs }: RebootTimes): readonly PastReboot[] {
+  if (quietMs >= windowMs) return [];
+  const latestMs = Math.max(...same.map(({ atMs }) => atMs));
+  const latest = same.findLastIndex(({ atMs }) => atMs === latestMs);
+  const pauses = same.length - latest;
+  return nowMs - latestMs >= pauses * windowMs ? same.slice(latest + 1) : same;
+}
+
+export function decideReboot(past: readonly PastReboot[], cause: RebootCause, times: RebootTimes): RebootDecision {
+  const { code } = cause;
+  const row = rowOf(
+    past.filter((each) => each.code === code),
+    windowOf(code),
+    times,
+  );
+  if (row.length >= MAX_REBOOTS) return { allowed: false, past };
+  const kept = past.filter((each) => each.code !== code || row.includes(each));
+  return { allowed: true, past: [...kept, { ...cause, atMs: times.nowMs }].slice(-MAX_REMEMBERED) };
 }

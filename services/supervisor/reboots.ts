@@ -1,9 +1,8 @@
 // Reboots that services ask for: counted, bounded, told to whoever runs the supervisor.
-import { reasonOf } from '../../shared/kernel/system-error.ts';
 import type { Logger } from '../../shared/log/logger.ts';
 import type { HealthReason } from '../../shared/schema/health.ts';
-import { decideReboot, MAX_REBOOTS, type RebootCause, windowOf } from './reboot-policy.ts';
-import { readReboots, writeReboots } from './reboot-store.ts';
+import { createRebootCount, ownClock, type RebootClock } from './reboot-count.ts';
+import { MAX_REBOOTS, type RebootCause, windowOf } from './reboot-policy.ts';
 
 /** `off`: the machine, or the tree, is to be gone and not to come back by itself. */
 export interface AskedEnd extends RebootCause {
@@ -26,8 +25,9 @@ export interface Reboots {
   health(): readonly HealthReason[];
 }
 
-/** `elapsedMs`: of a clock that is never set. */
-export function createReboots(path: string, log: Logger, elapsedMs = (): number => performance.now()): Reboots {
+/** Made when the tree comes up. */
+export function createReboots(path: string, log: Logger, clock: RebootClock = ownClock): Reboots {
+  const counter = createRebootCount(path, log, clock);
   let onAsked: (end: AskedEnd) => void = () => undefined;
   const asked = new Promise<AskedEnd>((resolve) => {
     onAsked = resolve;
@@ -35,25 +35,31 @@ export function createReboots(path: string, log: Logger, elapsedMs = (): number 
   let isEnding = false;
   let refused: { readonly cause: RebootCause; readonly why: string; readonly atMs: number } | undefined;
 
-  const end = (asked: AskedEnd): void => {
+  const treeEnds = (): void => {
     isEnding = true;
+    counter.close();
+  };
+
+  const end = (asked: AskedEnd): void => {
+    treeEnds();
     onAsked(asked);
   };
 
   const refuse = (cause: RebootCause, why: string): false => {
-    refused = { cause, why, atMs: elapsedMs() };
+    refused = { cause, why, atMs: clock.elapsedMs() };
     log.error(`not rebooting for ${cause.code}: ${why}`);
     return false;
   };
 
   const count = (cause: RebootCause): boolean => {
-    const { allowed, past } = decideReboot(readReboots(path), cause, Date.now());
-    if (!allowed) return refuse(cause, `rebooted ${MAX_REBOOTS} times and it did not help`);
-    try {
-      writeReboots(path, past);
-      return true;
-    } catch (error) {
-      return refuse(cause, `a reboot for it cannot be counted: ${reasonOf(error)}`);
+    const counted = counter.add(cause);
+    switch (counted.kind) {
+      case 'counted':
+        return true;
+      case 'looped':
+        return refuse(cause, `rebooted ${MAX_REBOOTS} times and it did not help`);
+      case 'uncounted':
+        return refuse(cause, `a reboot for it cannot be counted: ${counted.reason}`);
     }
   };
 
@@ -74,12 +80,10 @@ export function createReboots(path: string, log: Logger, elapsedMs = (): number 
       log.warn(`powering off: ${message}`);
       end({ code: 'POWEROFF', message, off: true });
     },
-    treeEnds() {
-      isEnding = true;
-    },
+    treeEnds,
     health() {
       // By then another reboot would be one of the first again.
-      if (refused === undefined || elapsedMs() - refused.atMs >= windowOf(refused.cause.code)) return [];
+      if (refused === undefined || clock.elapsedMs() - refused.atMs >= windowOf(refused.cause.code)) return [];
       const { cause, why } = refused;
       return [
         {

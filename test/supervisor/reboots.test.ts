@@ -1,20 +1,28 @@
 // A reboot is carried out a few times for the same cause, and then no more, also when the count has to survive the reboots.
 import assert from 'node:assert/strict';
-import { existsSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmdirSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
-import { join } from 'node:path';
-import { after, before, describe, it } from 'node:test';
+import { dirname, join } from 'node:path';
+import { after, before, beforeEach, describe, it } from 'node:test';
 import fc from 'fast-check';
 import {
   decideReboot,
   MAX_REBOOTS,
   type PastReboot,
   REBOOT_WINDOW_MS,
+  type RebootCause,
+  type RebootTimes,
 } from '../../services/supervisor/reboot-policy.ts';
 import { createReboots } from '../../services/supervisor/reboots.ts';
 import { silentLogger } from '../../shared/log/logger.ts';
+import { createTestClock, type TestClock } from '../state-svc/test-clock.ts';
 
 const cause = { code: 'REVISION_REFUSED', message: 'unknown pool' };
+const down = { code: 'SYSTEM_CONTAINER_DOWN', message: 'container base: its init exited with code 1' };
+const MINUTE_MS = 60_000;
+const DAY_MS = 24 * 60 * MINUTE_MS;
+/** The tree has just come up. */
+const at = (nowMs: number): RebootTimes => ({ nowMs, quietMs: 0 });
 
 describe('supervisor.reboot-policy', () => {
   it('allows no more than its maximum for one code in any window', () => {
@@ -27,7 +35,7 @@ describe('supervisor.reboot-policy', () => {
           const allowed: { code: string; atMs: number }[] = [];
           for (const [gap, code] of asks) {
             now += gap;
-            const decision = decideReboot(past, { code, message: '' }, now);
+            const decision = decideReboot(past, { code, message: '' }, at(now));
             past = decision.past;
             if (decision.allowed) allowed.push({ code, atMs: now });
             const recent = allowed.filter((each) => each.code === code && now - each.atMs < REBOOT_WINDOW_MS);
@@ -41,7 +49,7 @@ describe('supervisor.reboot-policy', () => {
   it('counts reboots of a device that takes minutes for each as one row', () => {
     let past: readonly PastReboot[] = [];
     const allowed = [0, 1, 2, 3, 4].map((turn) => {
-      const decision = decideReboot(past, cause, turn * (REBOOT_WINDOW_MS - 1));
+      const decision = decideReboot(past, cause, at(turn * (REBOOT_WINDOW_MS - 1)));
       past = decision.past;
       return decision.allowed;
     });
@@ -49,25 +57,24 @@ describe('supervisor.reboot-policy', () => {
   });
 
   it('counts reboots for a system container that lives for hours each time as one row', () => {
-    const down = { code: 'SYSTEM_CONTAINER_DOWN', message: 'container base: its init exited with code 1' };
     let past: readonly PastReboot[] = [];
     const allowed = [0, 1, 2, 3, 4].map((turn) => {
-      const decision = decideReboot(past, down, turn * (24 * 3_600_000 - 1));
+      const decision = decideReboot(past, down, at(turn * (DAY_MS - 1)));
       past = decision.past;
       return decision.allowed;
     });
     assert.deepEqual(allowed, [true, true, true, false, true], 'the last one comes after it has stayed down for a day');
-    assert.equal(decideReboot(past, cause, 0).past.length, past.length + 1, 'other causes forget none of them');
+    assert.equal(decideReboot(past, cause, at(0)).past.length, past.length + 1, 'other causes forget none of them');
   });
 
   it('counts a row over a clock that is set in the middle of it', () => {
     const past = [100, 9_000_000_000_000, 200].map((atMs) => ({ ...cause, atMs }));
-    assert.equal(decideReboot(past, cause, 300).allowed, false);
+    assert.equal(decideReboot(past, cause, at(300)).allowed, false);
   });
 
   it('counts a reboot from a clock that was ahead', () => {
     const ahead = Array.from({ length: MAX_REBOOTS }, () => ({ ...cause, atMs: 9_000_000_000_000 }));
-    assert.equal(decideReboot(ahead, cause, 0).allowed, false);
+    assert.equal(decideReboot(ahead, cause, at(0)).allowed, false);
   });
 });
 
@@ -137,19 +144,115 @@ describe('supervisor.reboots', () => {
 
   for (const [code, windowMs] of [
     ['REVISION_REFUSED', REBOOT_WINDOW_MS],
-    ['SYSTEM_CONTAINER_DOWN', 24 * 3_600_000],
+    ['SYSTEM_CONTAINER_DOWN', DAY_MS],
   ] as const) {
     it(`says why it stays up for as long as it would, and then no more: ${code}`, () => {
       const path = join(folder, `past-${code}.json`);
       const asked = { ...cause, code };
       for (let count = 0; count < MAX_REBOOTS; count += 1) createReboots(path, silentLogger).ask(asked);
-      let nowMs = 0;
-      const reboots = createReboots(path, silentLogger, () => nowMs);
+      const clock = createTestClock(Date.now());
+      const reboots = createReboots(path, silentLogger, clock);
       assert.equal(reboots.ask(asked), false);
-      nowMs = windowMs - 1;
+      clock.advance(windowMs - 1);
       assert.equal(reboots.health().length, 1);
-      nowMs = windowMs;
+      clock.advance(1);
       assert.deepEqual(reboots.health(), []);
     });
   }
+});
+
+describe('supervisor.reboots on a board whose clock starts in the past at each boot', () => {
+  const TODAY_MS = 1_800_000_000_000;
+  let path = '';
+  before(() => {
+    path = join(mkdtempSync(join(tmpdir(), 'berth-reboots-')), 'reboots.json');
+  });
+  beforeEach(() => rmSync(path, { force: true }));
+  after(() => rmSync(dirname(path), { recursive: true, force: true }));
+
+  /** A boot: as long as `live` says, and then, or in the middle of it, whatever it does. */
+  const boot = (live: (clock: TestClock, ask: (cause: RebootCause) => boolean) => void, startMs = 0): void => {
+    const clock = createTestClock(startMs);
+    const reboots = createReboots(path, silentLogger, clock);
+    live(clock, (cause) => reboots.ask(cause));
+    reboots.treeEnds();
+  };
+
+  it('never stops to reboot for what comes months apart, right after the boot', () => {
+    const answers: boolean[] = [];
+    for (let time = 0; time < 8; time += 1) {
+      boot((clock, ask) => {
+        clock.advance(5 * MINUTE_MS);
+        answers.push(ask(cause));
+      });
+      // Somebody switches it off in the end.
+      boot((clock) => clock.advance(60 * DAY_MS));
+    }
+    assert.deepEqual(answers, Array(8).fill(true));
+  });
+
+  it('never stops to reboot for a system container that lives for a month each time', () => {
+    const answers: boolean[] = [];
+    for (let time = 0; time < 8; time += 1) {
+      boot((clock, ask) => {
+        clock.advance((29.5 + (time % 2) / 2) * DAY_MS);
+        answers.push(ask(down));
+      });
+    }
+    assert.deepEqual(answers, Array(8).fill(true));
+  });
+
+  for (const [startMs, what] of [
+    [0, '1970'],
+    [TODAY_MS - 400 * DAY_MS, 'the year of its system'],
+  ] as const) {
+    it(`stops to reboot in a row where the clock is set now before and now after the cause, from ${what}`, () => {
+      const answers: boolean[] = [];
+      let passedMs = 0;
+      for (let time = 0; time < 12; time += 1) {
+        boot((clock, ask) => {
+          clock.advance(9 * MINUTE_MS);
+          passedMs += 9 * MINUTE_MS;
+          if (time % 2 === 1) clock.jump(TODAY_MS + passedMs - clock.nowMs());
+          answers.push(ask(cause));
+        }, startMs);
+      }
+      // Once, at the first time that is right, it looks as if there had been none for long.
+      const refused = answers.indexOf(false);
+      assert.ok(refused > 0 && refused <= MAX_REBOOTS + 1, answers.join());
+    });
+  }
+
+  it('remembers the row for the next boot where it had not been up for long enough', () => {
+    for (let count = 0; count < MAX_REBOOTS; count += 1) boot((_clock, ask) => assert.ok(ask(cause)));
+    boot((clock) => clock.advance(REBOOT_WINDOW_MS - 1));
+    boot((_clock, ask) => assert.equal(ask(cause), false));
+    boot((clock) => clock.advance(REBOOT_WINDOW_MS));
+    boot((_clock, ask) => assert.ok(ask(cause)));
+  });
+
+  it('counts one that did not come from when it was asked for', () => {
+    const clock = createTestClock(0);
+    const reboots = createReboots(path, silentLogger, clock);
+    const counts: boolean[] = [];
+    for (let count = 0; count <= MAX_REBOOTS; count += 1) {
+      clock.advance(REBOOT_WINDOW_MS - 1);
+      counts.push(reboots.count(cause));
+    }
+    assert.deepEqual(counts, [true, true, true, false]);
+    clock.advance(1);
+    assert.equal(reboots.count(cause), true);
+  });
+
+  it('has them forgotten once the disk takes that', () => {
+    writeFileSync(path, JSON.stringify(Array(MAX_REBOOTS).fill({ ...cause, atMs: 0 })));
+    boot((clock) => {
+      // In the way of what is written beside it.
+      mkdirSync(`${path}.new`);
+      clock.advance(REBOOT_WINDOW_MS);
+      rmdirSync(`${path}.new`);
+      clock.advance(REBOOT_WINDOW_MS);
+    });
+    assert.deepEqual(JSON.parse(readFileSync(path, 'utf8')), []);
+  });
 });
