@@ -49,17 +49,7 @@ const cRecv: (fd: number, bytes: Uint8Array, length: number, flags: number) => n
 );
 const cUnshare: (flags: number) => number = libc.func('int unshare(int flags)');
 const cSetns: (fd: number, type: number) => number = libc.func('int setns(int fd, int type)');
-const cMount: (
-  source: string | null,
-  target: string,
-  type: string | null,
-  flags: number,
-  options: string | null,
-) => number = libc.func(
-  'int mount(const char *source, const char *target, const char *type, unsigned long flags, const char *options)',
-);
 const cExit: (code: number) => void = libc.func('void _exit(int code)');
-const cUmount2: (target: string, flags: number) => number = libc.func('int umount2(const char *target, int flags)');
 
 /** Of glibc alone: others have no such heap. */
 const cMallocTrim = optional(() => libc.func('int malloc_trim(size_t pad)'));
@@ -72,7 +62,8 @@ function optional<T>(bind: () => T): T | undefined {
   }
 }
 
-function checked(result: number, call: string): number {
+/** The result of a call that has just been made; below 0: throws what errno says. */
+export function checked(result: number, call: string): number {
   if (result < 0) throw kernelError(koffi.errno(), call);
   return result;
 }
@@ -136,16 +127,6 @@ export function unshare(flags: number): void {
 
 export function setns(fd: number, type: number): void {
   checked(cSetns(fd, type), 'setns');
-}
-
-/** Mounts `source` on `target` as well (MS_BIND, 4096 in linux/mount.h). */
-export function bindMount(source: string, target: string): void {
-  checked(cMount(source, target, null, 4096, null), `mount ${source} on ${target}`);
-}
-
-/** Detaches at once, busy or not (MNT_DETACH, 2 in linux/fs.h). */
-export function detachMount(target: string): void {
-  checked(cUmount2(target, 2), `umount ${target}`);
 }
 
 /** Gives back what is free in the heap of malloc(3), also between what is not (malloc_trim(3)). */

@@ -1,7 +1,7 @@
 // Loop devices (linux/loop.h): a file as a block device that detaches itself with its last user.
 import { closeSync, openSync, readFileSync, statSync } from 'node:fs';
 import koffi from 'koffi';
-import { KernelError, kernelError } from './libc.ts';
+import { checked, KernelError } from './libc.ts';
 
 const cIoctl: (fd: number, request: number, ...value: unknown[]) => number = koffi
   .load(null)
@@ -34,11 +34,6 @@ export interface LoopDevice {
   readonly path: string;
   /** Lets go of our own descriptor; without a mount by then, the device is free again. */
   close(): void;
-}
-
-function checked(result: number, call: string): number {
-  if (result < 0) throw kernelError(koffi.errno(), call);
-  return result;
 }
 
 function writeU32(buffer: Buffer, value: number, offset: number): void {

@@ -1,6 +1,6 @@
 // mount(2) and umount2(2), bound once; each throws a KernelError that names the call and the errno.
 import koffi from 'koffi';
-import { kernelError } from './libc.ts';
+import { checked } from './libc.ts';
 
 const libc = koffi.load(null);
 const cMount: (source: string, target: string, type: string, flags: number, options: string | null) => number =
@@ -33,14 +33,12 @@ const OPEN_TREE_CLOEXEC = 0o2000000;
 
 /** `options`: what only the file system understands, comma separated. */
 export function mount(source: string, target: string, type: string, flags: number, options?: string): void {
-  const result = cMount(source, target, type, flags, options ?? null);
-  if (result < 0) throw kernelError(koffi.errno(), `mount ${type} on ${target}`);
+  checked(cMount(source, target, type, flags, options ?? null), `mount ${type} on ${target}`);
 }
 
 /** `target`: no link. `detach`: at once even when busy; the file system itself ends with its last user. */
 export function unmount(target: string, detach = false): void {
-  const result = cUmount2(target, (detach ? MNT_DETACH : 0) | UMOUNT_NOFOLLOW);
-  if (result < 0) throw kernelError(koffi.errno(), `umount ${target}`);
+  checked(cUmount2(target, (detach ? MNT_DETACH : 0) | UMOUNT_NOFOLLOW), `umount ${target}`);
 }
 
 /**
@@ -48,7 +46,6 @@ export function unmount(target: string, detach = false): void {
  * the descriptor is in no table of mounts. Throws KernelError, ENOSYS before Linux 5.2.
  */
 export function holdMounted(target: string): number {
-  const fd = cSyscall(SYS_OPEN_TREE, AT_FDCWD, target, OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC);
-  if (fd < 0) throw kernelError(koffi.errno(), `open_tree ${target}`);
-  return fd;
+  const flags = OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC;
+  return checked(cSyscall(SYS_OPEN_TREE, AT_FDCWD, target, flags), `open_tree ${target}`);
 }

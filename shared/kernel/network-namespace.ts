@@ -2,7 +2,8 @@
 // is synchronous.
 import { closeSync, openSync, statfsSync, statSync, unlinkSync } from 'node:fs';
 import process from 'node:process';
-import { bindMount, detachMount, KernelError, setns, unshare } from './libc.ts';
+import { KernelError, setns, unshare } from './libc.ts';
+import { MS_BIND, mount, unmount } from './mount.ts';
 import { errorCode } from './system-error.ts';
 
 /** linux/sched.h */
@@ -49,20 +50,20 @@ export function createNamespace(path: string): void {
   mountOnNewFile(path, () =>
     returningHome(() => {
       unshare(CLONE_NEWNET);
-      bindMount(OWN_NETWORK, path);
+      mount(OWN_NETWORK, path, 'none', MS_BIND);
     }),
   );
 }
 
 /** That of the file `from`, and otherwise as `createNamespace`. */
 export function bindNamespace(from: string, path: string): void {
-  mountOnNewFile(path, () => bindMount(from, path));
+  mountOnNewFile(path, () => mount(from, path, 'none', MS_BIND));
 }
 
 /** The namespace itself ends when its last process and socket are gone. Nothing there: a no-op. */
 export function removeNamespace(path: string): void {
   try {
-    detachMount(path);
+    unmount(path, true);
   } catch (error) {
     // EINVAL: a file without a mount; ENOENT: not even that.
     if (!(error instanceof KernelError) || !['EINVAL', 'ENOENT'].includes(error.errno)) throw error;
@@ -70,10 +71,10 @@ export function removeNamespace(path: string): void {
   removeFile(path);
 }
 
-function mountOnNewFile(path: string, mount: () => void): void {
+function mountOnNewFile(path: string, mountThere: () => void): void {
   createFile(path);
   try {
-    mount();
+    mountThere();
   } catch (error) {
     removeFile(path);
     throw error;
