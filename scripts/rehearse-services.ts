@@ -143,6 +143,7 @@ function connectSupervisor(broker: Broker, hash: string, { rundir }: Places): vo
     listControlSockets: () => ok({ sockets: [] }),
     listLogSockets: () => ok({ sockets: [] }),
     reboot: () => ok({}),
+    giveStorage: () => ok({}),
     powerOff: () => ok({}),
     health: () => ok({ reasons: [] }),
   });

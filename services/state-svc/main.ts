@@ -1,10 +1,12 @@
 // state-svc as a process: wiring only.
 import { availableParallelism } from 'node:os';
 import { join } from 'node:path';
+import process from 'node:process';
 import { settingsOf, writtenOf } from '../../shared/config/launched-settings.ts';
 import { runService } from '../../shared/service/run-service.ts';
 import { trustPlaces } from '../../shared/service/trust-places.ts';
 import { ipamContract } from '../ipam-svc/contract.ts';
+import { supervisorContract } from '../supervisor/contract.ts';
 import { openBootStore } from './boot-store.ts';
 import { createChecksums } from './checksum-pool.ts';
 import { systemClock } from './clock.ts';
@@ -23,6 +25,7 @@ import { openMetadataViews } from './metadata-views.ts';
 import { openDesk } from './open-desk.ts';
 import { openGarbage } from './open-garbage.ts';
 import { startLimit } from './order.ts';
+import { createOwnership } from './ownership.ts';
 import { type RevisionRunner, runRevision } from './revision-runner.ts';
 import { openRevisionStore } from './revision-store.ts';
 import { createSignatureCheck } from './signature-check.ts';
@@ -34,10 +37,13 @@ void runService(stateContract, 'state', async ({ channel, launch, log }) => {
   const checksums = createChecksums(join(__dirname, 'checksum-worker.js'), log);
   const configured = settingsOf(launch);
   const cache = join(launch.storage, 'cache');
+  const supervisor = channel.client(supervisorContract);
+  const ownership = createOwnership({ uid: process.getuid?.() ?? 0, give: () => supervisor.giveStorage({}), log });
   const remembers = configured.value('BERTH_CHECKSUM_CACHE');
   const store = openRevisionStore(launch.storage, checksums, {
     known: remembers ? openKnownChecksums(join(cache, 'checksums.json'), checksums, log) : undefined,
     rehash: configured.value('PV_SECUREBOOT_CHECKSUM'),
+    ownership,
     signatures: createSignatureCheck({
       mode: configured.value('PV_SECUREBOOT_MODE'),
       log,
@@ -45,7 +51,7 @@ void runService(stateContract, 'state', async ({ channel, launch, log }) => {
       trust: openTrustStore(trustPlaces(configured)),
     }),
   });
-  const steps = openStepStore(launch.storage, log);
+  const steps = openStepStore(launch.storage, log, ownership);
   await steps.open();
   let runner: RevisionRunner | undefined;
   const own = createOwnMetadata({
@@ -94,6 +100,7 @@ void runService(stateContract, 'state', async ({ channel, launch, log }) => {
     storage: launch.storage,
     store,
     steps,
+    ownership,
     clock: systemClock,
     log,
     reservedPercent,

@@ -9,6 +9,7 @@ import type { HealthReason } from '../../shared/schema/health.ts';
 import { sha256 } from '../../shared/schema/names.ts';
 import type { ObjectRow } from '../../shared/schema/steps.ts';
 import { syncPath } from './atomic-file.ts';
+import { AS_IT_IS, type Ownership } from './ownership.ts';
 
 export interface StoredObject extends ObjectRow {
   /** Names that its content has on this file system, 1 when no revision has it. */
@@ -39,7 +40,7 @@ export interface ObjectStore {
 
 const OBJECT_MODE = 0o444;
 
-export function openObjectStore(storage: string, log: Logger): ObjectStore {
+export function openObjectStore(storage: string, log: Logger, ownership: Ownership = AS_IT_IS): ObjectStore {
   const folder = join(storage, 'objects');
   const path = (digest: string): string => join(folder, digest);
   /** Digest → why it cannot be looked at. */
@@ -48,6 +49,7 @@ export function openObjectStore(storage: string, log: Logger): ObjectStore {
     try {
       const found = await stat(path(digest));
       unseen.delete(digest);
+      await ownership.take(path(digest), found);
       return { sha256: digest, bytes: found.size, links: found.nlink, modifiedMs: found.mtimeMs };
     } catch (error) {
       const known = unseen.get(digest);

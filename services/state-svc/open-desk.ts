@@ -4,6 +4,7 @@ import type { Logger } from '../../shared/log/logger.ts';
 import { createArrivals } from './arrivals.ts';
 import type { Clock } from './clock.ts';
 import { openObjectStore } from './object-store.ts';
+import type { Ownership } from './ownership.ts';
 import type { RevisionStore } from './revision-store.ts';
 import { createStepDesk, type StepDesk } from './step-desk.ts';
 import type { StepStore } from './step-store.ts';
@@ -14,6 +15,7 @@ export interface DeskSettings {
   readonly storage: string;
   readonly store: RevisionStore;
   readonly steps: StepStore;
+  readonly ownership?: Ownership | undefined;
   readonly clock: Clock;
   readonly log: Logger;
   /** Of the file system, kept free: storage.gc.reserved. */
@@ -28,6 +30,7 @@ export async function openDesk({
   storage,
   store,
   steps,
+  ownership,
   clock,
   log,
   reservedPercent,
@@ -35,7 +38,7 @@ export async function openDesk({
   makeRoom,
 }: DeskSettings): Promise<StepDesk> {
   const room = createStorageRoom(join(storage, 'objects'), reservedPercent);
-  const objects = openObjectStore(storage, log);
+  const objects = openObjectStore(storage, log, ownership);
   const arrivals = createArrivals(clock);
   const uploads = createUploads({ storage, objects, store, room, arrivals, log, makeRoom });
   await uploads.open();

@@ -13,6 +13,7 @@ import { sha256 } from '../../shared/schema/names.ts';
 import { ensureFolders } from './atomic-file.ts';
 import type { Checksums } from './checksum-pool.ts';
 import type { KnownChecksums } from './known-checksums.ts';
+import { AS_IT_IS, type Ownership } from './ownership.ts';
 import { createSeenObjects } from './seen-objects.ts';
 import { type Occasion, type SignatureCheck, UNCHECKED } from './signature-check.ts';
 
@@ -30,6 +31,8 @@ export interface RevisionStore {
    * process has hashed, or had uploaded, and that look as they did: what is put is hashed again as `new` before it runs.
    */
   verifyObjects(objects: ReadonlyMap<string, string>, occasion?: Occasion | 'put'): Promise<readonly Problem[]>;
+  /** Of the objects that a state names those that somebody else has put into the store become ours, before they are read. Never rejects. */
+  claim(document: unknown): Promise<void>;
   /** Whether it was damaged, or could not be read, when this process hashed it last. */
   isSuspect(digest: string): boolean;
   /** Whether it is the object, as far as can be told without hashing it. */
@@ -49,12 +52,13 @@ export interface Verification {
   readonly rehash: boolean;
   /** What is known of them; undefined: nothing is taken for true but what was read. */
   readonly known?: KnownChecksums | undefined;
+  readonly ownership?: Ownership | undefined;
 }
 
 export function openRevisionStore(
   storage: string,
   checksums: Checksums,
-  { signatures, rehash, known }: Verification = { signatures: UNCHECKED, rehash: true },
+  { signatures, rehash, known, ownership = AS_IT_IS }: Verification = { signatures: UNCHECKED, rehash: true },
 ): RevisionStore {
   // Not joined: a revision has hundreds of paths, and each join goes through all of it, letter by letter.
   const objectPath = (digest: string): string => `${storage}/objects/${digest}`;
@@ -78,6 +82,12 @@ export function openRevisionStore(
     readObject(digest) {
       if (!sha256.safeParse(digest).success) return undefined;
       return readConfigObject(objectPath(digest));
+    },
+    async claim(document) {
+      for (const digest of new Set(objectsOf(document).values())) {
+        const found = statOf(objectPath(digest));
+        if (found !== undefined) await ownership.take(objectPath(digest), found);
+      }
     },
     isSuspect: (digest) => suspects.has(digest),
     isSeen: (digest) => seen.holds(objectPath(digest), digest),

@@ -114,6 +114,7 @@ async function checkState(store: RevisionStore, text: string): Promise<Revision 
   } catch (error) {
     return invalid([{ path: '', code: 'NOT_JSON', message: reasonOf(error) }]);
   }
+  await store.claim(document);
   const parsed = parseState(document, (_path, digest) => store.readObject(digest));
   const unsigned = await store.verifySignatures(document, 'new');
   // Stock's clients wait for 5 to 10 seconds. Whatever is damaged unseen is found when the revision is to run.

@@ -4,7 +4,7 @@
 //   <storage>/trails/<rev>/.pv/commitmsg
 //   <storage>/trails/<rev>/<path>          hard link to objects/<sha256>
 // <rev> is a name or locals/<name>, and a folder: Pantavisor has a link to the one that runs beside them, trails/current. What is called .<name>.making is being made, .<name>.replaced has to make way for it.
-import { lstatSync, readdirSync, renameSync, statSync } from 'node:fs';
+import { lstatSync, readdirSync, renameSync, type Stats, statSync } from 'node:fs';
 import { link, lstat, readdir, rename, rm, writeFile } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
 import { errorCode } from '../../shared/kernel/system-error.ts';
@@ -14,6 +14,7 @@ import { revisionName } from '../../shared/schema/names.ts';
 import { MAX_COMMITMSG_BYTES, type StepProgress, type StepRow } from '../../shared/schema/steps.ts';
 import { isoTime } from '../../shared/time/iso-time.ts';
 import { ensureFolders, syncPath, writeAtomically } from './atomic-file.ts';
+import { AS_IT_IS, type Ownership } from './ownership.ts';
 import { parseProgress, progressAt, withoutLogs } from './step-progress.ts';
 import { shortageOf } from './step-shortage.ts';
 
@@ -58,7 +59,7 @@ const REPLACED = 'replaced';
 /** The name that every revision without a folder of its own is below. */
 const LOCALS = 'locals';
 
-export function openStepStore(storage: string, log: Logger): StepStore {
+export function openStepStore(storage: string, log: Logger, ownership: Ownership = AS_IT_IS): StepStore {
   const trails = join(storage, 'trails');
   const trail = (name: string): string => join(trails, name);
   const beside = (name: string, suffix: string): string => join(dirname(trail(name)), `.${basename(name)}.${suffix}`);
@@ -93,13 +94,24 @@ export function openStepStore(storage: string, log: Logger): StepStore {
   /** Progress that a full or broken disk did not take: whoever asks is told it as long as this service lives. */
   const unwritten = new Map<string, StepProgress>();
 
+  /** What is there, which is ours from then on. */
+  const taken = async (path: string): Promise<Stats | undefined> => {
+    const found = lstatSync(path, { throwIfNoEntry: false });
+    if (found !== undefined) await ownership.take(path, found);
+    return found;
+  };
+
   const store: StepStore = {
     async open() {
       for (const folder of folders) await takeBack(folder, log);
     },
     async list() {
       const found = new Map<string, string>();
-      const locals = await lookAt(LOCALS, () => entries(join(trails, LOCALS)), [], found);
+      const listLocals = async () => {
+        await taken(join(trails, LOCALS));
+        return entries(join(trails, LOCALS));
+      };
+      const locals = await lookAt(LOCALS, listLocals, [], found);
       const names = [
         ...entries(trails).filter((name) => name !== LOCALS),
         ...locals.map((each) => `${LOCALS}/${each}`),
@@ -147,8 +159,9 @@ export function openStepStore(storage: string, log: Logger): StepStore {
     stateText: async (name) => readIfPresent(join(trail(name), '.pvr/json')),
     async arrivedMs(name) {
       try {
-        const arrivedMs = statSync(join(trail(name), '.pvr/json'), { throwIfNoEntry: false })?.mtimeMs;
-        return lstatSync(trail(name), { throwIfNoEntry: false })?.isDirectory() === true ? arrivedMs : undefined;
+        await taken(dirname(trail(name)));
+        if ((await taken(trail(name)))?.isDirectory() !== true) return undefined;
+        return statSync(join(trail(name), '.pvr/json'), { throwIfNoEntry: false })?.mtimeMs;
       } catch (error) {
         if (errorCode(error) === 'ENOTDIR') return undefined;
         throw error;
@@ -165,6 +178,8 @@ export function openStepStore(storage: string, log: Logger): StepStore {
       const fresh = beside(name, MAKING);
       const old = beside(name, REPLACED);
       try {
+        // One of root's could be moved out of the way, and not be removed after that.
+        await store.arrivedMs(name);
         await rm(fresh, { recursive: true, force: true });
         await makeCheckout(fresh, text, objects, join(storage, 'objects'));
         if (!isFree()) return false;

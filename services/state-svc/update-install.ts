@@ -10,7 +10,7 @@ export type Installed =
 
 /** Everything is verified and linked when it resolves. */
 export async function installRevision(store: RevisionStore, name: string): Promise<Installed> {
-  const candidate = await readCandidate(store, name);
+  const candidate = await readCandidate(store, name, store.claim);
   const problems = await verifyCandidate(store, candidate, 'new');
   if (problems.length === 0) return { ok: true, candidate };
   return { ok: false, stage: stageOf(problems), problems };

@@ -18,10 +18,15 @@ export interface Candidate {
 
 export type StateReader = Pick<RevisionStore, 'readState' | 'readObject'>;
 
-/** The quick part: names, documents, rules. Nothing is hashed or written. */
-export async function readCandidate(store: StateReader, name: string): Promise<Candidate> {
+/** The quick part: names, documents, rules. Nothing is hashed or written. `claim`: is given the state before the objects that it names are read. */
+export async function readCandidate(
+  store: StateReader,
+  name: string,
+  claim?: RevisionStore['claim'],
+): Promise<Candidate> {
   const state = await store.readState(name);
   if (!state.ok) return refused(name, state.problems);
+  await claim?.(state.value);
   const candidate = { name, document: state.value };
   const parsed = parseState(state.value, (_path, digest) => store.readObject(digest), hasHostLink);
   return parsed.ok

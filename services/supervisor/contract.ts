@@ -132,6 +132,18 @@ export const supervisorContract = defineContract({
       idempotent: false,
       deadlineMs: 5_000,
     },
+    /**
+     * What root, by hand or by a tool of Pantavisor's, has put into the folders of the storage that the caller owns becomes the caller's, as at
+     * the start of the tree. What cannot be given stays, and is told in the log.
+     */
+    giveStorage: {
+      callers: ['state-svc'],
+      params: z.strictObject({}),
+      result: z.strictObject({}),
+      errors: {},
+      idempotent: true,
+      deadlineMs: 10_000,
+    },
     /** Embedded: the machine powers off; appengine: the tree ends, containers first. */
     powerOff: {
       callers: ['state-svc'],

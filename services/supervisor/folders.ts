@@ -1,10 +1,11 @@
 // Makes the folders that contracts say a service owns, gives them to its user, and checks that it can get there at all.
-import { chmodSync, chownSync, lchownSync, lstatSync, readdirSync, statSync } from 'node:fs';
-import { dirname, join } from 'node:path';
-import type { Contract } from '../../shared/ipc/contract.ts';
+import { chmodSync, chownSync, lchownSync, lstatSync, statSync } from 'node:fs';
+import { dirname } from 'node:path';
+import type { Contract, ServiceName } from '../../shared/ipc/contract.ts';
 import { makeFolders } from '../../shared/kernel/make-folders.ts';
 import { errorCode, reasonOf } from '../../shared/kernel/system-error.ts';
 import { resolveUid } from '../../shared/service/users.ts';
+import { type Giving, giveTree } from './give-tree.ts';
 import { expandPath, type Places } from './spawn-arguments.ts';
 
 const SEARCH_BY_OTHERS = 0o001;
@@ -24,41 +25,6 @@ export function unreachableFolder(path: string): string | undefined {
 export function isClosedFolder(path: string): boolean {
   const stat = statSync(path, { throwIfNoEntry: false });
   return stat?.isDirectory() === true && (stat.mode & SEARCH_BY_OTHERS) === 0;
-}
-
-const OWNER_ALL = 0o700;
-const OWNER_READS = 0o400;
-
-interface Giving {
-  readonly uid: number;
-  /** Folders that are prepared by themselves. */
-  readonly others: ReadonlySet<string>;
-  /** Hears what could not be looked at, or given. */
-  leave(path: string, error: unknown): void;
-}
-
-/**
- * Everything below `path` that belongs to somebody else becomes `uid`'s: a revision that root has just packed, a storage from another machine.
- * Root could do without modes, and Pantavisor made folders that only root gets into (1204); their new owner cannot.
- * Throws where that cannot be done with `path` itself. What is below is left then, and told: one damaged file must not keep all from running.
- */
-function giveTree(path: string, giving: Giving): void {
-  const { uid, others, leave } = giving;
-  const stat = lstatSync(path);
-  if (stat.uid !== uid || stat.gid !== uid) lchownSync(path, uid, uid);
-  const needed = stat.isDirectory() ? OWNER_ALL : stat.isFile() ? OWNER_READS : 0;
-  // Without setuid and setgid, which the change of owner has cleared.
-  if ((stat.mode & needed) !== needed) chmodSync(path, (stat.mode & 0o1777) | needed);
-  if (!stat.isDirectory()) return;
-  for (const entry of readdirSync(path)) {
-    const below = join(path, entry);
-    if (others.has(below)) continue;
-    try {
-      giveTree(below, giving);
-    } catch (error) {
-      leave(below, error);
-    }
-  }
 }
 
 /** Whether a file system refuses to give what is on it: it has no owners, or is read-only. */
@@ -99,6 +65,11 @@ function isBelow(path: string, folder: string): boolean {
   return path === folder || path.startsWith(`${folder}/`);
 }
 
+/** The number of a descriptor tells people nothing. */
+function withoutPlace(reason: string): string {
+  return reason.replace(/,? \w+ '\/proc\/self\/fd\/.*'$/, '');
+}
+
 /** A whole folder may be damaged. */
 const MAX_TOLD = 10;
 
@@ -109,12 +80,53 @@ function createLeft() {
     leave(path: string, error: unknown): void {
       // Containers that run over the start of Berth make and remove files meanwhile.
       if (errorCode(error) === 'ENOENT') return;
-      if (lines.length < MAX_TOLD) lines.push(`${path} stays as it is: ${reasonOf(error)}`);
+      if (lines.length < MAX_TOLD) lines.push(`${path} stays as it is: ${withoutPlace(reasonOf(error))}`);
       else more += 1;
     },
     lines: (): readonly string[] =>
       more === 0 ? lines : [...lines, `and ${more} more files or folders stay as they are`],
   };
+}
+
+interface Owned {
+  readonly path: string;
+  readonly service: ServiceName;
+  readonly uid: number;
+  readonly isStorage: boolean;
+  give(leave: Giving['leave']): void;
+}
+
+interface Planned {
+  /** Outer folders first. */
+  readonly owned: readonly Owned[];
+  readonly shared: readonly { readonly path: string; readonly uid: number; readonly gid: number }[];
+}
+
+function plan(contracts: readonly Contract[], uidOf: (contract: Contract) => number, places: Places): Planned {
+  const shared = contracts.flatMap((contract) =>
+    (contract.files.shared ?? []).map((each) => ({
+      path: expandPath(each.path, places),
+      uid: uidOf(contract),
+      gid: resolveUid(each.with),
+    })),
+  );
+  const named = contracts.flatMap((contract) => contract.files.owns.map((name) => ({ contract, name })));
+  const pathOf = ({ name }: { readonly name: string }): string => expandPath(name, places);
+  const others = new Set([...named.map(pathOf), ...shared.map(({ path }) => path)]);
+  const owned = named.map((each): Owned => {
+    const { contract, name } = each;
+    const path = pathOf(each);
+    const isRead = contracts.some(({ files }) => files.reads.includes(name));
+    const give = contract.files.ownsOrReads?.includes(name) === true ? giveOrLeave : giveTree;
+    return {
+      path,
+      service: contract.service,
+      uid: uidOf(contract),
+      isStorage: !isBelow(path, places.rundir),
+      give: (leave) => give(path, { uid: uidOf(contract), isRead, others, leave }),
+    };
+  });
+  return { owned: owned.sort((a, b) => a.path.length - b.path.length), shared };
 }
 
 /**
@@ -126,30 +138,16 @@ export function prepareFolders(
   uidOf: (contract: Contract) => number,
   places: Places,
 ): readonly string[] {
-  const shared = contracts.flatMap((contract) =>
-    (contract.files.shared ?? []).map((each) => ({ ...each, path: expandPath(each.path, places), contract })),
-  );
-  // Outer folders first.
-  const owned = contracts
-    .flatMap((contract) => {
-      const uid = uidOf(contract);
-      const { owns, ownsOrReads = [] } = contract.files;
-      return owns.map((path) => {
-        const give = ownsOrReads.includes(path) ? giveOrLeave : giveTree;
-        return { path: expandPath(path, places), uid, give };
-      });
-    })
-    .sort((a, b) => a.path.length - b.path.length);
-  const paths = new Set([...owned, ...shared].map(({ path }) => path));
+  const { owned, shared } = plan(contracts, uidOf, places);
   const left = createLeft();
-  for (const { path, uid, give } of owned) {
-    const [option, folder] = isBelow(path, places.rundir) ? ['--rundir', places.rundir] : ['--storage', places.storage];
+  for (const { path, uid, isStorage, give } of owned) {
+    const [option, folder] = isStorage ? ['--storage', places.storage] : ['--rundir', places.rundir];
     try {
       makeFolders(path, 0o755);
       // What is below was made since the boot by those who own it; and the roots of containers that run are there, and mounted
       // namespaces, which nobody can own. Only the folder itself is given, once: whom its owner lets in by its group stays let in.
-      if (option === '--rundir' && lstatSync(path).uid !== uid) chownSync(path, uid, uid);
-      else if (option === '--storage') give(path, { uid, others: paths, leave: left.leave });
+      if (isStorage) give(left.leave);
+      else if (lstatSync(path).uid !== uid) chownSync(path, uid, uid);
     } catch (error) {
       throw new Error(
         `${folder} cannot be prepared (${reasonOf(error)}): Berth must be able to write there; ` +
@@ -158,10 +156,29 @@ export function prepareFolders(
     }
     for (const each of shared.filter((one) => isBelow(one.path, path))) {
       try {
-        shareFolder(each.path, uid, resolveUid(each.with));
+        shareFolder(each.path, each.uid, each.gid);
       } catch (error) {
         left.leave(each.path, error);
       }
+    }
+  }
+  return left.lines();
+}
+
+/** What somebody else has put into the folders of the storage that a service owns becomes that service's, which may run. Answers as prepareFolders. */
+export function giveStorage(
+  service: ServiceName,
+  contracts: readonly Contract[],
+  uidOf: (contract: Contract) => number,
+  places: Places,
+): readonly string[] {
+  const left = createLeft();
+  for (const each of plan(contracts, uidOf, places).owned) {
+    if (each.service !== service || !each.isStorage) continue;
+    try {
+      each.give(left.leave);
+    } catch (error) {
+      left.leave(each.path, error);
     }
   }
   return left.lines();

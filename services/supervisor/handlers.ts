@@ -1,5 +1,5 @@
 // What services may ask of the supervisor.
-import { fail, type Handlers, ok } from '../../shared/ipc/contract.ts';
+import { fail, type Handlers, ok, type ServiceName } from '../../shared/ipc/contract.ts';
 import { reasonOf } from '../../shared/kernel/system-error.ts';
 import type { HealthReason } from '../../shared/schema/health.ts';
 import { isoTime } from '../../shared/time/iso-time.ts';
@@ -21,6 +21,8 @@ export interface Tree {
   readonly warnings: readonly string[];
   /** What of the storage could not be looked at, or given to the service that it belongs to. */
   readonly unprepared: readonly string[];
+  /** Tells what it could not. */
+  giveStorage(service: ServiceName): void;
   uidOf(service: SupervisedService): number;
   queueDepth(service: SupervisedService): number;
 }
@@ -55,6 +57,10 @@ export function createHandlers(tree: Tree): Handlers<typeof supervisorContract> 
     listControlSockets: () => ok({ sockets: [...tree.sockets.controlSockets()] }),
     listLogSockets: () => ok({ sockets: [...tree.sockets.logSockets()] }),
     reboot: ({ counted, ...cause }) => (tree.reboots.ask(cause, counted) ? ok({}) : fail({ code: 'REBOOT_LOOP' })),
+    giveStorage: (_params, { caller }) => {
+      tree.giveStorage(caller);
+      return ok({});
+    },
     powerOff: ({ message }) => {
       tree.reboots.powerOff(message);
       return ok({});

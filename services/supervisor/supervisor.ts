@@ -16,7 +16,7 @@ import { trustPlaces } from '../../shared/service/trust-places.ts';
 import { resolveUid } from '../../shared/service/users.ts';
 import { supervisorContract } from './contract.ts';
 import { ALL_CONTRACTS, SERVICE_CONTRACTS } from './contracts.ts';
-import { prepareFolders } from './folders.ts';
+import { giveStorage, prepareFolders } from './folders.ts';
 import { createHandlers, type Tree } from './handlers.ts';
 import { type HeldDescriptors, holdDescriptors, type LaunchSettings } from './held-descriptors.ts';
 import { type AskedEnd, createReboots } from './reboots.ts';
@@ -100,6 +100,9 @@ export async function startSupervisor(options: SupervisorOptions): Promise<Super
     turns,
     warnings: options.warnings,
     unprepared,
+    giveStorage(service) {
+      for (const line of giveStorage(service, ALL_CONTRACTS, uidOf, options)) log.warn(line);
+    },
   });
   const stopTicking = watchPulses(services);
   const stopWatchingStops = watchStops(() => {
@@ -202,7 +205,7 @@ function serveRequests(
   services: Services,
   held: HeldDescriptors,
   broker: Broker,
-  tree: Pick<Tree, 'reboots' | 'watchdog' | 'turns' | 'warnings' | 'unprepared'>,
+  tree: Pick<Tree, 'reboots' | 'watchdog' | 'turns' | 'warnings' | 'unprepared' | 'giveStorage'>,
 ): void {
   const { containerSockets } = held;
   containerSockets.listen({

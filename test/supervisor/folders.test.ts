@@ -6,7 +6,7 @@ import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { after, before, describe, it } from 'node:test';
 import { ALL_CONTRACTS } from '../../services/supervisor/contracts.ts';
-import { prepareFolders } from '../../services/supervisor/folders.ts';
+import { giveStorage, prepareFolders } from '../../services/supervisor/folders.ts';
 import { resolveUid } from '../../shared/service/users.ts';
 
 /** A user inside a container. */
@@ -49,20 +49,20 @@ describe('supervisor.folders', () => {
     assert.equal(statSync(join(folder, 'storage/objects/incoming')).ctimeMs, incoming.ctimeMs);
   });
 
-  it('opens to its owner what Pantavisor closed to all but root', () => {
+  it('opens to its owner, and to services that read it, what Pantavisor closed to all but root', () => {
     const progress = fileOf(0, 'storage/trails/3/.pv/progress');
-    const [closed, readOnly] = [fileOf(0, 'storage/cache/usrmeta/key'), fileOf(0, 'storage/objects/ef')];
+    const [closed, object] = [fileOf(0, 'storage/cache/usrmeta/key'), fileOf(0, 'storage/objects/ef')];
     // 644 as a decimal number, where there was no such folder before.
     chmodSync(dirname(progress), 0o1204);
     chmodSync(closed, 0);
-    chmodSync(readOnly, 0o444);
+    chmodSync(object, 0o600);
     const outside = fileOf(0, 'outside');
     chmodSync(outside, 0);
     symlinkSync(outside, join(folder, 'storage/trails/3/link'));
     prepare();
     const modeOf = (path: string): number => statSync(path).mode & 0o7777;
-    assert.equal(modeOf(dirname(progress)), 0o1704);
-    assert.deepEqual([closed, readOnly, outside].map(modeOf), [0o400, 0o444, 0]);
+    assert.equal(modeOf(dirname(progress)), 0o1705);
+    assert.deepEqual([closed, object, outside].map(modeOf), [0o400, 0o604, 0]);
   });
 
   it('lets the group of another service write into a folder that is shared with it, also one that this service owned before', () => {
@@ -120,6 +120,32 @@ describe('supervisor.folders', () => {
       execFileSync('umount', [boot]);
     }
     withoutOwners(join(folder, 'storage/cache'), () => assert.throws(prepare, /EPERM.*--storage/));
+  });
+
+  it('gives a service that runs what has come into its storage, and nobody else anything', () => {
+    prepare();
+    const mine = [
+      fileOf(0, 'storage/trails/locals/x/.pvr/json'),
+      fileOf(0, 'storage/objects/12'),
+      fileOf(0, 'storage/cache/k'),
+    ];
+    const notMine = [
+      fileOf(0, 'storage/logs/0/x'),
+      fileOf(0, 'storage/objects/incoming/half'),
+      fileOf(0, 'run/meta/web/k'),
+    ];
+    const outside = fileOf(0, 'elsewhere/secret');
+    symlinkSync(dirname(outside), join(folder, 'storage/trails/locals/link'));
+    const left = giveStorage('state-svc', ALL_CONTRACTS, ({ privileges }) => resolveUid(privileges.user), places());
+    assert.deepEqual(left, []);
+    assert.deepEqual(
+      mine.map((path) => statSync(path).uid),
+      mine.map(() => resolveUid('berth-state')),
+    );
+    assert.deepEqual(
+      [...notMine, outside].map((path) => statSync(path).uid),
+      [0, 0, 0, 0],
+    );
   });
 
   it('leaves alone what is in the rundir: roots of containers that run, files of services', () => {
