@@ -1,12 +1,12 @@
 // The bridges of pools: made, addressed and brought up where that is not so already; ours that no pool names are removed.
-// A bridge that somebody else made (its alias is not ours) is used and given the address, and never made in his place, nor deleted; the address
-// is taken back.
+// A bridge that somebody else made (its alias is not ours) is used and lent the address (lending.ts), and never made in his place, nor deleted.
 import type { HealthReason } from '../../shared/schema/health.ts';
 import type { Pool } from '../../shared/schema/network.ts';
 import { hasUplink, isGivenTo, leaveToHost } from './bridge-owners.ts';
-import { listLinks, lookUp, lookUpIndex, withHost } from './host-links.ts';
-import { addressChanges, isSameSubnet } from './interface-plan.ts';
+import { listLinks, lookUp, withHost } from './host-links.ts';
+import { addressChanges } from './interface-plan.ts';
 import { refuseRouters } from './ipv6-routers.ts';
+import { gatewayOf, lendAddress } from './lending.ts';
 import { isSameAddress, type LentAddresses } from './lent-addresses.ts';
 import { bridgeAlias, bridgeMac, isBridgeAlias } from './link-names.ts';
 import { collectFailures, NetFailure, type Undo } from './net-failure.ts';
@@ -16,12 +16,10 @@ import type { OthersBridges } from './others-bridges.ts';
 import {
   decodeAddress,
   decodeLinkLocal,
-  deleteAddress,
   deleteLinkLocal,
   dumpAddresses,
   dumpIpv6Addresses,
   type InterfaceAddress,
-  setAddress,
 } from './rtnetlink-address.ts';
 import {
   changeLink,
@@ -45,8 +43,6 @@ export interface BridgeNotes {
   readonly lent: LentAddresses;
   readonly others: OthersBridges;
 }
-
-export const prefixLengthOf = (pool: Pool): number => Number(pool.subnet.split('/')[1]);
 
 /** Adds what is missing. Throws NetFailure; what to undo then is in `undo`. `record` hears of every change. */
 export function ensureBridges(
@@ -134,7 +130,7 @@ function leaveTaken(
   const bridge = links.find(({ name }) => name === pool.bridge);
   if (bridge === undefined || !isBridgeAlias(bridge.alias) || !hasUplink(bridge, links)) return [];
   const isGiven = isGivenTo(bridge);
-  const wanted = { linkIndex: bridge.index, address: pool.gateway, prefixLength: prefixLengthOf(pool) };
+  const wanted = gatewayOf(pool, bridge);
   // Its owner may have given it another MAC.
   const given = addresses.filter((address) => isGiven(address) || isSameAddress(wanted)(address));
   leaveToHost(host, bridge, given, lent);
@@ -178,87 +174,6 @@ function noIpv6Addresses(host: NetlinkSocket, links: readonly Link[]): Step[] {
   ]);
 }
 
-/** Notes an address that is about to be added to a bridge that we did not make, and registers its removal. */
-function lendAddress(
-  pool: Pool,
-  links: readonly Link[],
-  addresses: readonly InterfaceAddress[],
-  undo: Undo,
-  lent: LentAddresses,
-): void {
-  const link = links.find((candidate) => candidate.name === pool.bridge);
-  if (link === undefined || isBridgeAlias(link.alias)) return;
-  const wanted = { linkIndex: link.index, address: pool.gateway, prefixLength: prefixLengthOf(pool) };
-  if (addresses.some(isSameAddress(wanted))) return;
-  // Before it is there: a crash in between must not leave an address that nobody looks for.
-  lent.add(wanted);
-  const step = `remove address ${pool.gateway} of bridge ${pool.bridge}`;
-  undo.add(step, () => {
-    withHost((host) => {
-      // What failed may have come before it was added.
-      const isThere = host.dump('list addresses', dumpAddresses()).map(decodeAddress).some(isSameAddress(wanted));
-      if (isThere) host.apply([{ step, message: deleteAddress(wanted) }]);
-    });
-    lent.drop(wanted);
-  });
-}
-
-/** An address of ours that no pool names and that has to stay, each as `a.b.c.d/prefix`. */
-export interface StayingAddress {
-  readonly bridge: string;
-  readonly address: string;
-  /** Of others, and gone with it. */
-  readonly holders: readonly string[];
-}
-
-/** Takes addresses that no pool names back from bridges of others; answers those that it cannot. Throws NetFailure. */
-export function takeBackAddresses(
-  pools: readonly Pool[],
-  lent: LentAddresses,
-  record: (step: string) => void = () => undefined,
-): readonly StayingAddress[] {
-  if (lent.list().length === 0) return [];
-  return withHost((conversation) => {
-    const host = recording(conversation, record);
-    const staying: StayingAddress[] = [];
-    const named = pools.flatMap((pool) => {
-      const linkIndex = lookUp(host, pool.bridge)?.index;
-      return linkIndex === undefined ? [] : [{ linkIndex, address: pool.gateway, prefixLength: prefixLengthOf(pool) }];
-    });
-    const present = host.dump('list addresses', dumpAddresses()).map(decodeAddress);
-    const ours = lent.list();
-    const stale = ours.filter((address) => !named.some(isSameAddress(address)));
-    for (const own of stale.filter((address) => !present.some(isSameAddress(address)))) lent.drop(own);
-    // The last first: each may go with one before it.
-    for (const own of present.filter((address) => stale.some(isSameAddress(address))).reverse()) {
-      const along = goingAlong(own, present);
-      const others = along.filter((address) => !ours.some(isSameAddress(address)));
-      if (others.length > 0) {
-        const bridge = lookUpIndex(host, own.linkIndex)?.name ?? 'a bridge';
-        staying.push({ bridge, address: textOf(own), holders: others.map(textOf) });
-        continue;
-      }
-      host.apply([
-        { step: `remove address ${textOf(own)} that no pool uses`, message: deleteAddress(own) },
-        ...along
-          .filter((address) => named.some(isSameAddress(address)))
-          .map((kept) => ({ step: `put back address ${textOf(kept)} that went with it`, message: setAddress(kept) })),
-      ]);
-      lent.drop(own);
-    }
-    return staying;
-  });
-}
-
-const textOf = ({ address, prefixLength }: InterfaceAddress): string => `${address}/${prefixLength}`;
-
-/** The kernel deletes addresses of the same subnet with the first of them. `present` in the kernel's order. */
-function goingAlong(own: InterfaceAddress, present: readonly InterfaceAddress[]): readonly InterfaceAddress[] {
-  return present
-    .slice(present.findIndex(isSameAddress(own)) + 1)
-    .filter((other) => other.linkIndex === own.linkIndex && isSameSubnet(own)(other));
-}
-
 /** What the bridge of a pool lacks. Of somebody else's bridge only address and up are ours to set, and of ours only the address that it had from us goes. */
 export function bridgeChanges(pool: Pool, links: readonly Link[], addresses: readonly InterfaceAddress[]): Step[] {
   const link = links.find((candidate) => candidate.name === pool.bridge);
@@ -270,7 +185,7 @@ export function bridgeChanges(pool: Pool, links: readonly Link[], addresses: rea
   };
   if (ours && link.alias !== bridgeAlias(pool.name)) change('mark', { alias: bridgeAlias(pool.name) });
   if (ours && link.mac !== bridgeMac(pool.gateway)) change('set the MAC of', { mac: bridgeMac(pool.gateway) });
-  const wanted = { linkIndex: link.index, address: pool.gateway, prefixLength: prefixLengthOf(pool) };
+  const wanted = gatewayOf(pool, link);
   changes.push(...addressChanges(wanted, addresses, `of bridge ${pool.bridge}`, ours ? isGivenTo(link) : undefined));
   if (!link.up) change('bring up', { up: true });
   return changes;

@@ -2,19 +2,12 @@
 import type { Logger } from '../../shared/log/logger.ts';
 import type { HealthReason } from '../../shared/schema/health.ts';
 import type { Pool } from '../../shared/schema/network.ts';
-import {
-  type BridgeNotes,
-  ensureBridges,
-  poolsWithoutBridge,
-  prefixLengthOf,
-  removeStaleBridges,
-  type StayingAddress,
-  takeBackAddresses,
-} from './bridges.ts';
+import { type BridgeNotes, ensureBridges, poolsWithoutBridge, removeStaleBridges } from './bridges.ts';
 import type { DroppingChain, ForwardPassage, PassageReport } from './forward-passage.ts';
 import { ensureForwarding } from './forwarding.ts';
 import type { HostOverlaps } from './host-overlap.ts';
 import type { KernelArea } from './kernel-watch.ts';
+import { prefixLengthOf, type StayingAddress, takeBackAddresses } from './lending.ts';
 import { checkParents } from './macvlan-parents.ts';
 import type { Nat, NatReport } from './nat.ts';
 import { isLegacyIptables } from './nat-command.ts';
