@@ -8,7 +8,7 @@ import type { ParsedRevision, Problem } from '../../shared/revision/revision.ts'
 import { checkSignatures } from '../../shared/revision/signatures.ts';
 import { stockBoot } from '../../shared/revision/stock-boot.ts';
 import { parseDevice, parseState } from '../../shared/revision/validate.ts';
-import { sha256 } from '../../shared/schema/names.ts';
+import { FACTORY, sha256 } from '../../shared/schema/names.ts';
 import { currentDocument } from './current-revision.ts';
 import { isSourceFolder, readSources } from './pack-source.ts';
 import { sha256OfFile, validateSource } from './pack-state.ts';
@@ -80,7 +80,7 @@ function signatureWarnings(state: unknown): readonly Problem[] {
 function readCurrent(storage: string): string | Problem {
   const file = currentFile(storage);
   const path = join(storage, file);
-  if (statSync(path, { throwIfNoEntry: false }) === undefined) return stockBoot(storage).revision ?? '0';
+  if (statSync(path, { throwIfNoEntry: false }) === undefined) return stockBoot(storage).revision ?? FACTORY;
   const read = readJson(path, file);
   if (!read.ok) return read.problem;
   const parsed = currentDocument.safeParse(read.value);

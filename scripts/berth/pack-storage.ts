@@ -20,6 +20,7 @@ import { makeFolders } from '../../shared/kernel/make-folders.ts';
 import { errorCode } from '../../shared/kernel/system-error.ts';
 import { currentFile } from '../../shared/revision/current-file.ts';
 import { stockBoot } from '../../shared/revision/stock-boot.ts';
+import { FACTORY } from '../../shared/schema/names.ts';
 import { currentDocument } from './current-revision.ts';
 import { PackFailure } from './pack-command.ts';
 import { type ObjectContent, type PackedRevision, sha256OfFile } from './pack-state.ts';
@@ -185,7 +186,7 @@ async function replaceTrail(
     await writeText(join(made, '.pvr/json'), text);
     await makeFolder(join(made, '.pv'), work);
     await writeText(join(made, '.pv/commitmsg'), 'Packed by berth\n');
-    if (revision === '0') await writeText(join(made, '.pv/progress'), JSON.stringify(FACTORY_PROGRESS));
+    if (revision === FACTORY) await writeText(join(made, '.pv/progress'), JSON.stringify(FACTORY_PROGRESS));
     settleTree(made);
     if (!existsSync(dirname(trail))) {
       await makeFolder(join(work, 'parent'), work);

@@ -3,6 +3,7 @@ import { readSync } from 'node:fs';
 import { errorCode } from '../../shared/kernel/system-error.ts';
 import { sinceBootMs } from '../../shared/time/boot-clock.ts';
 import type { Level, LogMessage, LogSink, LogSource } from './log-flow.ts';
+import { SEVERITY_LEVELS } from './syslog-format.ts';
 
 export interface KernelLogOptions {
   /** Does not block. At the oldest record that the kernel has: what a killed predecessor read and did not hand on comes again. */
@@ -19,9 +20,6 @@ const MAX_RECORD_BYTES = 8192;
 /** Others are heard in between. */
 const MAX_TURN_RECORDS = 256;
 
-/** syslog(3), lowest three bits of the priority. */
-const LEVELS: readonly Level[] = ['FATAL', 'FATAL', 'ERROR', 'ERROR', 'WARN', 'INFO', 'INFO', 'DEBUG'];
-
 export interface KernelRecord {
   readonly sequence: number;
   readonly level: Level;
@@ -34,7 +32,8 @@ export interface KernelRecord {
 export function parseKernelRecord(record: string): KernelRecord | undefined {
   const [, priority, sequence, microseconds, text] = /^(\d+),(\d+),(\d+)[^;\n]*;([^\n]*)/.exec(record) ?? [];
   if (text === undefined) return undefined;
-  const level = LEVELS[Number(priority) & 7] ?? 'INFO';
+  // syslog(3): the severity is the lowest three bits.
+  const level = SEVERITY_LEVELS[Number(priority) & 7] ?? 'INFO';
   return { sequence: Number(sequence), level, microseconds: Number(microseconds), text: unescaped(text) };
 }
 

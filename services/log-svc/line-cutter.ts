@@ -3,6 +3,7 @@
 import { sourceName } from './container-file.ts';
 import { createLineSplitter, type LineSplitter } from './line-splitter.ts';
 import type { ContainerLog, Level, LogMessage } from './log-flow.ts';
+import { LXC_LINE } from './lxc-level.ts';
 
 /** A longer one is cut there. */
 const MAX_LINE_BYTES = 16 * 1024;
@@ -71,8 +72,6 @@ export function createLineCutter(
   };
 }
 
-/** `lxc-start web 20261121142550.811 DEBUG    conf - …` */
-const LXC_LINE = /^\S+ \S+ \d{14}\.\d{3} ([A-Z]+) /;
 const LXC_LEVELS: Readonly<Record<string, Level>> = {
   TRACE: 'TRACE',
   DEBUG: 'DEBUG',

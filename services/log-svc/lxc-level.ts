@@ -6,7 +6,7 @@ export type LxcLevel = (typeof LXC_LEVELS)[number];
 
 const NEWLINE = 0x0a;
 /** `lxc-start web 20261121142550.811 DEBUG    conf - …` */
-const LINE = /^\S+ \S+ \d{14}\.\d{3} ([A-Z]+) /;
+export const LXC_LINE = /^\S+ \S+ \d{14}\.\d{3} ([A-Z]+) /;
 /** What that takes at most: a container's name has 63. */
 const MAX_HEAD_BYTES = 160;
 
@@ -17,7 +17,7 @@ export function createLevelFilter(least: LxcLevel): (bytes: Buffer) => Buffer {
   /** What comes next goes on with a line. */
   let isInLine = false;
   const decide = (line: Buffer, isWhole: boolean): void => {
-    const level = LINE.exec(line.toString('latin1', 0, MAX_HEAD_BYTES))?.[1];
+    const level = LXC_LINE.exec(line.toString('latin1', 0, MAX_HEAD_BYTES))?.[1];
     if (level !== undefined) isKept = !below.has(level);
     else if (!isWhole) isKept = true;
   };

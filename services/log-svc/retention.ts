@@ -1,14 +1,15 @@
 // Keeps the log folder within its budget: rotated files are compressed, and the oldest go when it is too much.
 import { existsSync, statfsSync } from 'node:fs';
 import { join } from 'node:path';
+import type { Size } from '../../shared/config/kinds.ts';
 import { reasonOf } from '../../shared/kernel/system-error.ts';
 import type { HealthReason } from '../../shared/schema/health.ts';
 import { createCompression } from './compression.ts';
 import { removeFile, scanFolder, tidyCompressions } from './folder-scan.ts';
-import { type BudgetFactors, type BudgetSize, type Disk, excessOf, type Marks, marksOf } from './size-budget.ts';
+import { type BudgetFactors, type Disk, excessOf, type Marks, marksOf } from './size-budget.ts';
 
 export interface RetentionSettings {
-  readonly maxSize: BudgetSize;
+  readonly maxSize: Size;
   readonly factors: BudgetFactors;
 }
 

@@ -1,12 +1,6 @@
 // How much the log folder may hold, and what goes when it holds too much. Pure.
+import type { Size } from '../../shared/config/kinds.ts';
 import { parseRotatedName } from './rotated-name.ts';
-
-/** As PV_LOG_DIR_MAXSIZE is written. Bytes are bytes. */
-export type BudgetSize =
-  | { readonly kind: 'automatic' }
-  | { readonly kind: 'bytes'; readonly bytes: number }
-  /** Of the file system that the folder is on. */
-  | { readonly kind: 'percent'; readonly percent: number };
 
 export interface Disk {
   readonly bytes: number;
@@ -41,7 +35,7 @@ const MIN_FILE_BYTES = 16 * 1024;
 const MAX_FILE_BYTES = 8 * 1024 * 1024;
 
 /** More than the disk has is what 0 gives, as in Pantavisor. */
-export function marksOf(size: BudgetSize, disk: Disk, { hysteresis, rotate, fileBytes = 0 }: BudgetFactors): Marks {
+export function marksOf(size: Size, disk: Disk, { hysteresis, rotate, fileBytes = 0 }: BudgetFactors): Marks {
   const automatic = disk.isTmpfs ? disk.bytes : disk.bytes * AUTOMATIC_SHARE;
   const asked = wantedBytes(size, disk);
   const budget = Math.floor(asked === undefined || asked > disk.bytes ? automatic : asked);
@@ -53,7 +47,7 @@ export function marksOf(size: BudgetSize, disk: Disk, { hysteresis, rotate, file
   return { budget, high, low, file };
 }
 
-function wantedBytes(size: BudgetSize, disk: Disk): number | undefined {
+function wantedBytes(size: Size, disk: Disk): number | undefined {
   switch (size.kind) {
     case 'automatic':
       return undefined;

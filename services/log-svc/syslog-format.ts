@@ -20,7 +20,7 @@ export function withoutEnd(text: string): string {
 const PRIORITY = /^<(\d{1,3})>/;
 const MAX_PRIORITY = 191;
 /** By severity, RFC 5424, 6.2.1: emergency, alert, critical, error, warning, notice, informational, debug. */
-const LEVELS: readonly Level[] = ['FATAL', 'FATAL', 'ERROR', 'ERROR', 'WARN', 'INFO', 'INFO', 'DEBUG'];
+export const SEVERITY_LEVELS: readonly Level[] = ['FATAL', 'FATAL', 'ERROR', 'ERROR', 'WARN', 'INFO', 'INFO', 'DEBUG'];
 
 /** `Nov 21 14:10:59 `, without year and in the sender's own time zone. */
 const OLD_TIME = /^[A-Z][a-z]{2} [ \d]\d \d\d:\d\d:\d\d /;
@@ -39,7 +39,7 @@ export function parseSyslog(datagram: string): Said | undefined {
   const found = PRIORITY.exec(datagram);
   const priority = Number(found?.[1] ?? Number.NaN);
   if (found === null || priority > MAX_PRIORITY) return undefined;
-  const level = LEVELS[priority % 8] ?? 'INFO';
+  const level = SEVERITY_LEVELS[priority % 8] ?? 'INFO';
   const rest = datagram.slice(found[0].length);
   return rest.startsWith('1 ') ? parseNew(rest, level) : parseOld(rest, level);
 }

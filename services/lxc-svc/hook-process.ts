@@ -1,5 +1,6 @@
 // Runs one hook to its end: a session of its own, nothing of ours in its environment, bounded time.
 import process from 'node:process';
+import { ENVIRONMENT } from '../../shared/exec/run-command.ts';
 import type { HookFile } from './hook-files.ts';
 import type { HookOutput } from './hook-output.ts';
 
@@ -12,9 +13,6 @@ export interface HookRun {
   /** It runs, and leads the group of everything that it starts. */
   onStarted(pid: number): void;
 }
-
-/** As programs find theirs, and English words in C's formats, as for every program that we start. */
-const ENVIRONMENT = { PATH: '/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin', LC_ALL: 'C' };
 
 /**
  * Resolves with why it failed; undefined: it ended with 0. Its own end counts, not that of what it left behind: that is killed with it,

@@ -1,10 +1,11 @@
 // What this host lacks for containers to run at all, as reasons for /health.
 import { accessSync, constants } from 'node:fs';
 import { join } from 'node:path';
+import { ENVIRONMENT } from '../../shared/exec/run-command.ts';
 import type { HealthReason } from '../../shared/schema/health.ts';
 
 /** Where shared/exec looks for programs. */
-export const PROGRAM_FOLDERS = ['/usr/local/sbin', '/usr/local/bin', '/usr/sbin', '/usr/bin', '/sbin', '/bin'];
+export const PROGRAM_FOLDERS = ENVIRONMENT.PATH.split(':');
 
 function isThere(path: string, mode: number): boolean {
   try {

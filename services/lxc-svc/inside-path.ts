@@ -12,11 +12,10 @@ import {
   writeFileSync,
 } from 'node:fs';
 import { join } from 'node:path';
+import { O_PATH } from '../../shared/kernel/open-inside.ts';
 
 /** As the kernel's (path_resolution(7)). */
 export const MAX_LINKS = 40;
-/** Only a place, not its content (open(2)); Node does not name it. */
-const O_PATH = 0o10000000;
 
 export interface Found {
   readonly path: string;

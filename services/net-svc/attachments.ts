@@ -16,7 +16,7 @@ import {
 import { refuseRoutersAtPort } from './ipv6-routers.ts';
 import { attachmentAlias, hostInterfaceName, parseAttachmentAlias } from './link-names.ts';
 import { findLostNamespace } from './lost-namespace.ts';
-import { deleteMacvlans, ensureMacvlan } from './macvlan.ts';
+import { deleteMacvlans, ensureMacvlan, linksInside } from './macvlan.ts';
 import { attempt, NetFailure, type Undo, undoingOnFailure } from './net-failure.ts';
 import { type NetlinkSocket, openNetlink, recording } from './netlink-socket.ts';
 import type { Namespaces } from './netns.ts';
@@ -26,7 +26,6 @@ import {
   createVeth,
   decodeLink,
   deleteLink,
-  dumpLinks,
   getLinkByIndex,
   type Link,
   markPortByName,
@@ -187,7 +186,7 @@ function withInside(
 
 function plumb(session: Session, leases: readonly Lease[]): void {
   const { container, inside, isFresh } = session;
-  const before = isFresh ? [] : insideLinks(session);
+  const before = isFresh ? [] : linksInside(inside, container);
   removeStrays(session, before, leases);
   const made: InsideLink[] = [];
   const kept = (name: string): boolean => leases.some((lease) => lease.interface === name);
@@ -213,10 +212,6 @@ function insideAddresses({ container, inside }: Session): Omit<Inside, 'links'> 
     .map(decodeDefaultRoute)
     .filter((route) => route !== undefined);
   return { addresses, routes };
-}
-
-function insideLinks({ container, inside }: Session): Link[] {
-  return inside.dump(`list links of ${container}`, dumpLinks()).map(decodeLink);
 }
 
 /**

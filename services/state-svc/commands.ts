@@ -1,7 +1,7 @@
 // The commands of the control API: what each means, and when it is refused. One that changes what runs has to wait for no other.
 import type { Refusal } from '../../shared/ipc/contract.ts';
 import type { Logger } from '../../shared/log/logger.ts';
-import { revisionName } from '../../shared/schema/names.ts';
+import { FACTORY, revisionName } from '../../shared/schema/names.ts';
 import type { CommandOp } from '../../shared/schema/steps.ts';
 import { type Clock, sleep } from './clock.ts';
 import type { stateContract } from './contract.ts';
@@ -32,7 +32,6 @@ export interface CommandContext {
   collectGarbage(): Promise<number>;
 }
 
-const FACTORY = '0';
 const RETRY_AFTER_SECONDS = 5;
 /** Milliseconds that a reboot or poweroff waits for the adoption of what runs: a start that hangs must not keep the device from its remedy. */
 const PATIENCE_MS = 4000;

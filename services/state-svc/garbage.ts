@@ -1,4 +1,5 @@
 // What nobody needs any more. Pure.
+import { FACTORY } from '../../shared/schema/names.ts';
 
 export interface StoredStep {
   readonly name: string;
@@ -25,8 +26,6 @@ export interface GarbageRules {
   /** Objects that no revision has go however lately they came. */
   readonly takesFreshObjects: boolean;
 }
-
-const FACTORY = '0';
 
 export function garbageSteps(steps: readonly StoredStep[], rules: GarbageRules): readonly string[] {
   return steps

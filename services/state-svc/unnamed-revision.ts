@@ -1,13 +1,12 @@
 // Which revision is taken where none is named: what Pantavisor left says so (shared/revision/stock-boot.ts), or how far revisions had come here.
 import { isDamaged } from '../../shared/kernel/system-error.ts';
 import { type StockBoot, stockBoot } from '../../shared/revision/stock-boot.ts';
+import { FACTORY } from '../../shared/schema/names.ts';
 import { type BootState, MAX_NAMED } from './boot-state.ts';
 import { awaitsReboot } from './step-progress.ts';
 import type { StepStore } from './step-store.ts';
 
 export type KnownSteps = Pick<StepStore, 'list' | 'progress' | 'arrivedMs' | 'toldMs' | 'stateText'>;
-
-const FACTORY = '0';
 
 /** No Berth has run here. Throws where what Pantavisor left cannot be read. */
 export async function unnamedRevision(storage: string, steps: KnownSteps): Promise<BootState> {

@@ -1,5 +1,6 @@
 // What all ways of an update share: what is written down and told of it, what this service is busy with, and the way out by a reboot.
 import type { Logger } from '../../shared/log/logger.ts';
+import { FACTORY } from '../../shared/schema/names.ts';
 import type { Reservation } from '../../shared/schema/network.ts';
 import type { StepProgress } from '../../shared/schema/steps.ts';
 import { type BootLog, createBootLog } from './boot-log.ts';
@@ -64,7 +65,7 @@ export function openUpdateBooks(context: UpdateContext): UpdateBooks {
   const { tail, store, steps, publish } = context;
   const { log } = tail;
   // Before anything is decided it is what nothing may be removed of.
-  const bootLog = createBootLog(context.bootStore, context.loaded ?? { revision: '0' }, log);
+  const bootLog = createBootLog(context.bootStore, context.loaded ?? { revision: FACTORY }, log);
   const { boot } = bootLog;
   const books: UpdateBooks = {
     log,

@@ -1,4 +1,5 @@
 // Tells how far a revision has come: to the log, to its folder, and to subscribers, always in this order.
+import { FACTORY } from '../../shared/schema/names.ts';
 import type { StepProgress } from '../../shared/schema/steps.ts';
 import { type BootState, runningOf } from './boot-state.ts';
 import type { LogTail } from './log-tail.ts';
@@ -42,8 +43,6 @@ export interface ProgressContext {
   readonly tail: LogTail;
   publish(revision: string, progress: StepProgress): void;
 }
-
-const FACTORY = '0';
 
 export function createUpdateProgress({ steps, tail, publish }: ProgressContext): UpdateProgress {
   const { log } = tail;

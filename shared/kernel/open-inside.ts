@@ -5,7 +5,7 @@ import { kernelError } from './libc.ts';
 
 /** Of every architecture: it is one of the numbers that all share (asm-generic/unistd.h). */
 const SYS_OPENAT2 = 437;
-/** asm-generic/fcntl.h, linux/openat2.h */
+/** Only a place, not its content (open(2)); Node does not name it. asm-generic/fcntl.h, as below; then linux/openat2.h */
 export const O_PATH = 0o10000000;
 const O_CLOEXEC = 0o2000000;
 const RESOLVE_NO_XDEV = 0x01;

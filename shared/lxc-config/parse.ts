@@ -24,11 +24,8 @@ export interface ParsedLxcConfig {
   readonly problems: readonly LxcProblem[];
 }
 
-/** The text of a file in the container's folder; `path` is relative to it and does not lead out of it. Undefined: there is none. */
-export type ReadInclude = (path: string) => string | undefined;
-
-/** The text of a file of the host, by its absolute path. Undefined: there is none. */
-export type ReadHostFile = (path: string) => string | undefined;
+/** Undefined: there is no such file. */
+type ReadText = (path: string) => string | undefined;
 
 /** Of one file. A configuration is a few KiB; a squashfs named by mistake is not read into memory. */
 export const MAX_CONFIG_BYTES = 1024 * 1024;
@@ -45,13 +42,14 @@ interface Place {
 /**
  * A line that does not start with `lxc.` after its blanks is no configuration: comments, empty lines, and the keys of others, which
  * LXC ignores too. `#` later in a line belongs to the value. Blanks are spaces and tabs; a carriage return ends a line. Never throws.
- * `source` ends in the file's name in the container's folder. Without `readHostFile` nobody looks at what `lxc.mount.fstab` names on the host.
+ * `source` ends in the file's name in the container's folder. `readInclude` is given paths relative to that, which do not lead out of it,
+ * `readHostFile` absolute ones. Without `readHostFile` nobody looks at what `lxc.mount.fstab` names on the host.
  */
 export function parseLxcConfig(
   text: string,
   source: string,
-  readInclude?: ReadInclude,
-  readHostFile?: ReadHostFile,
+  readInclude?: ReadText,
+  readHostFile?: ReadText,
 ): ParsedLxcConfig {
   const entries: LxcEntry[] = [];
   const problems: LxcProblem[] = [];

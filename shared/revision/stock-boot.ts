@@ -7,7 +7,7 @@
 import { readFileSync, readlinkSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { errorCode } from '../kernel/system-error.ts';
-import { revisionName } from '../schema/names.ts';
+import { FACTORY, revisionName } from '../schema/names.ts';
 
 export interface StockBoot {
   /** Undefined where nothing names it, or what is named is not there. */
@@ -22,7 +22,6 @@ export interface StockBoot {
 
 /** The first one that says anything is of the boot loader: uboot.txt is that of U-Boot only where there is none of another. */
 const RECORDS = ['boot/rpiab.txt', 'boot/efiab.txt', 'boot/grubenv', 'boot/uboot.txt'];
-const FACTORY = '0';
 
 /** Throws where something cannot be read. */
 export function stockBoot(storage: string): StockBoot {

@@ -32,6 +32,9 @@ export const revisionName = z
     ),
   );
 
+/** The revision that a device came with, and the one that it runs where none is written down. */
+export const FACTORY = '0';
+
 const octet = '(?:25[0-5]|2[0-4]\\d|1\\d\\d|[1-9]?\\d)';
 export const ipv4 = z.string().check(z.regex(new RegExp(`^(?:${octet}\\.){3}${octet}$`), 'an IPv4 address, a.b.c.d'));
 export const ipv4Cidr = z
