@@ -2,6 +2,7 @@
 // a rule that says the same; what cannot be got past is told.
 import { existsSync, rmSync, writeFileSync } from 'node:fs';
 import type { Pool } from '../../shared/schema/network.ts';
+import { refusingChains } from './forward-ends.ts';
 import { forwardPlace } from './forward-place.ts';
 import {
   FORWARD_CHAIN,
@@ -22,6 +23,8 @@ export interface DroppingChain {
   readonly by: 'policy' | 'rule';
   /** Empty when the pools are let through; otherwise why they are not. */
   readonly obstacle: string;
+  /** What it cuts off unless somebody allows it there. */
+  readonly pools: readonly Pool[];
 }
 
 export interface PassageReport {
@@ -42,7 +45,7 @@ interface Way {
   readonly changed: boolean;
 }
 
-const NOTHING: ForwardChains = { dropping: [], hasIptables: false, ours: false };
+const NOTHING: ForwardChains = { hasIptables: false, iptablesDrops: false, tables: [], ours: false };
 const OF_ANOTHER_TABLE = 'rules of another table cannot override it';
 const FREE: Way = { dropping: undefined, changed: false };
 
@@ -50,7 +53,7 @@ const FREE: Way = { dropping: undefined, changed: false };
 export function createForwardPassage(notePath: string): ForwardPassage {
   const letThrough = async (pools: readonly Pool[], dropsByPolicy: boolean): Promise<Way> => {
     const way = (obstacle: string, changed: boolean): Way => ({
-      dropping: { chain: IPTABLES_FORWARD, by: dropsByPolicy ? 'policy' : 'rule', obstacle },
+      dropping: { chain: IPTABLES_FORWARD, by: dropsByPolicy ? 'policy' : 'rule', obstacle, pools },
       changed,
     });
     const saved = await run('iptables-save', ['-t', 'filter']);
@@ -85,19 +88,29 @@ export function createForwardPassage(notePath: string): ForwardPassage {
     async apply(pools) {
       const noted = existsSync(notePath);
       if (pools.length === 0 && !noted) return { dropping: [], changed: false };
-      const { dropping, hasIptables, ours } = pools.length === 0 ? NOTHING : await forwardChains();
-      const way = hasIptables ? await letThrough(pools, dropping.includes(IPTABLES_FORWARD)) : FREE;
+      const { hasIptables, iptablesDrops, tables, ours } = pools.length === 0 ? NOTHING : await forwardChains();
+      const way = hasIptables ? await letThrough(pools, iptablesDrops) : FREE;
       const removed = way.dropping === undefined && (ours || noted) ? await removeOurs() : false;
-      const others = dropping.filter((chain) => chain !== IPTABLES_FORWARD);
+      const others: DroppingChain[] = [];
+      for (const table of tables) others.push(...(await droppingChains(table, pools)));
       return {
-        dropping: [
-          ...(way.dropping === undefined ? [] : [way.dropping]),
-          ...others.map((chain) => ({ chain, by: 'policy', obstacle: OF_ANOTHER_TABLE }) as const),
-        ],
+        dropping: [...(way.dropping === undefined ? [] : [way.dropping]), ...others],
         changed: way.changed || removed,
       };
     },
   };
+}
+
+/** Of a table whose rules nobody else's can override: those that refuse what they do not name, and the pools that they do not let through. */
+async function droppingChains(table: string, all: readonly Pool[]): Promise<DroppingChain[]> {
+  // Without the elements of sets, which may be thousands.
+  const listing = await run('nft', ['-s', '-t', 'list', 'table', ...table.split(' ')]);
+  if ('reason' in listing) return [];
+  return refusingChains(listing.stdout).flatMap(({ name, by, lets }) => {
+    const pools = all.filter((pool) => !lets(pool));
+    const isOther = name !== IPTABLES_FORWARD && pools.length > 0;
+    return isOther ? [{ chain: name, by, obstacle: OF_ANOTHER_TABLE, pools }] : [];
+  });
 }
 
 /** By nft, which sees every table but those of iptables of the legacy kind; by iptables where there is no nft. */

@@ -8,17 +8,19 @@ export const FORWARD_CHAIN = 'BERTH-FORWARD';
 export const IPTABLES_FORWARD = 'ip filter FORWARD';
 
 export interface ForwardChains {
-  /** `<family> <table> <chain>` of base chains that drop by policy what is forwarded. */
-  readonly dropping: readonly string[];
   /** iptables' own is there, whose rules may drop what its policy does not. */
   readonly hasIptables: boolean;
+  readonly iptablesDrops: boolean;
+  /** `<family> <table>` of those that have base chains of their own for what is forwarded. */
+  readonly tables: readonly string[];
   /** Our chain is there. */
   readonly ours: boolean;
 }
 
 /** From what `nft list chains` prints (nft 1.0). Families that IPv4 does not pass through are left out. */
 export function forwardChainsOfNft(listing: string): ForwardChains {
-  const dropping: string[] = [];
+  const tables = new Set<string>();
+  let iptablesDrops = false;
   let table = '';
   let chain = '';
   let hasIptables = false;
@@ -28,19 +30,23 @@ export function forwardChainsOfNft(listing: string): ForwardChains {
     chain = /^\tchain (\S+) \{/.exec(line)?.[1] ?? chain;
     if (table === 'ip filter' && chain === FORWARD_CHAIN) ours = true;
     if (!/^\t\ttype filter hook forward /.test(line) || !/^(ip|inet) /.test(table)) continue;
-    const name = `${table} ${chain}`;
-    if (name === IPTABLES_FORWARD) hasIptables = true;
-    if (line.includes('policy drop;')) dropping.push(name);
+    if (`${table} ${chain}` === IPTABLES_FORWARD) {
+      hasIptables = true;
+      iptablesDrops = line.includes('policy drop;');
+    } else {
+      tables.add(table);
+    }
   }
-  return { dropping, hasIptables, ours };
+  return { hasIptables, iptablesDrops, tables: [...tables], ours };
 }
 
 /** From what `iptables-save -t filter` prints. */
 export function forwardChainsOfIptables(saved: string): ForwardChains {
   const lines = saved.split('\n');
   return {
-    dropping: lines.some((line) => line.startsWith(':FORWARD DROP ')) ? [IPTABLES_FORWARD] : [],
     hasIptables: lines.some((line) => line.startsWith(':FORWARD ')),
+    iptablesDrops: lines.some((line) => line.startsWith(':FORWARD DROP ')),
+    tables: [],
     ours: lines.some((line) => line.startsWith(`:${FORWARD_CHAIN} `)),
   };
 }

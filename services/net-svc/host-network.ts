@@ -63,7 +63,7 @@ export function createHostNetwork({ nat, log, overlaps, passage, notes }: HostPa
   const letPass = async (pools: readonly Pool[]): Promise<PassageReport> => {
     const bridged = pools.filter(({ type }) => type === 'bridge');
     const report = await passage.apply(bridged);
-    passageHealth = report.dropping.map((dropped) => passageReason(dropped, bridged));
+    passageHealth = report.dropping.map(passageReason);
     return report;
   };
 
@@ -169,14 +169,22 @@ function logPassage({ dropping, changed }: PassageReport, log: Logger): void {
   }
 }
 
-function passageReason({ chain, by, obstacle }: DroppingChain, pools: readonly Pool[]): HealthReason {
+/** firewalld knows nothing of rules that others add to its table, and removes them. */
+const FIREWALLD = /^inet firewalld /;
+
+function passageReason({ chain, by, obstacle, pools }: DroppingChain): HealthReason {
   const subnets = pools.map(({ subnet, bridge }) => `${subnet} on ${bridge}`).join(', ');
   const how = by === 'policy' ? 'policy' : 'a rule for all';
   const message =
     obstacle === ''
       ? `chain ${chain} drops by ${how} what is forwarded; the pools are let through it by rules of ours`
-      : `chain ${chain} drops by ${how} what is forwarded: ${obstacle}; allow ${subnets} there`;
+      : `chain ${chain} drops by ${how} what is forwarded: ${obstacle}; allow ${subnets} there${FIREWALLD.test(chain) ? firewalldWay(pools) : ''}`;
   return { code: 'FORWARD_DROPPED', subject: chain, message };
+}
+
+function firewalldWay(pools: readonly Pool[]): string {
+  const commands = pools.map(({ bridge }) => `firewall-cmd --permanent --zone=trusted --add-interface=${bridge}`);
+  return `, such as by '${[...commands, 'firewall-cmd --reload'].join(' && ')}'`;
 }
 
 function stayingReasons(staying: readonly StayingAddress[]): HealthReason[] {

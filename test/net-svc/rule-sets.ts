@@ -1,4 +1,4 @@
-// FORWARD chains as others commonly write them, for `iptables-restore`; each with the policy DROP.
+// FORWARD chains as others commonly write them: for `iptables-restore`, each with the policy DROP, and firewalld's.
 
 const table = (chains: readonly string[], rules: readonly string[]): string =>
   ['*filter', ':FORWARD DROP [0:0]', ...chains.map((chain) => `:${chain} - [0:0]`), ...rules, 'COMMIT', ''].join('\n');
@@ -70,3 +70,38 @@ export const BY_HAND = table(
     '-A FORWARD -m comment --comment "the rest" -j REJECT',
   ],
 );
+
+/** firewalld's forward chain, for `nft -f`: a zone for each interface, and the default zone's word for all others. */
+export const FIREWALLD = `table inet firewalld {
+  chain filter_FORWARD {
+    type filter hook forward priority filter + 10; policy accept;
+    ct state { established, related } accept
+    ct status dnat accept
+    iifname "lo" accept
+    ct state invalid drop
+    jump filter_FORWARD_POLICIES
+    reject with icmpx admin-prohibited
+  }
+  chain filter_FORWARD_POLICIES {
+    iifname "wan0" jump filter_FWD_public
+    iifname "wan0" reject with icmpx admin-prohibited
+    jump filter_FWD_public
+    reject with icmpx admin-prohibited
+  }
+  chain filter_FWD_public {
+    jump filter_FWD_public_allow
+  }
+  chain filter_FWD_public_allow {
+    oifname "wan0" accept
+  }
+  chain filter_FWD_trusted {
+    log prefix "trusted drop: " accept comment "drop nothing"
+  }
+}
+`;
+
+/** What `firewall-cmd --zone=trusted --add-interface=` adds to it, of several releases. */
+export const firewalldTrusts = (bridge: string, how: 'goto' | 'accept'): string =>
+  how === 'goto'
+    ? `insert rule inet firewalld filter_FORWARD_POLICIES iifname "${bridge}" goto filter_FWD_trusted`
+    : `insert rule inet firewalld filter_FORWARD_POLICIES iifname "${bridge}" accept`;

@@ -1,0 +1,108 @@
+// Forward chains of others in tables of nft's own: what refuses all that it does not name cuts pools off, and is told.
+import assert from 'node:assert/strict';
+import { beforeEach, describe, it } from 'node:test';
+import { attach } from '../../services/net-svc/attachments.ts';
+import { refusingChains } from '../../services/net-svc/forward-ends.ts';
+import { reexecInNamespaces } from '../kit/namespaced.ts';
+import { clear, makeOutside, namespaces, restart } from './host.ts';
+import { internal, lab, leaseOf, pings, reaches, run } from './kernel.ts';
+import { FIREWALLD, firewalldTrusts } from './rule-sets.ts';
+
+reexecInNamespaces(import.meta.filename);
+
+beforeEach(clear);
+
+const nft = (rules: string): void => void run(['sh', '-c', 'printf %s "$1" | nft -f -', 'sh', rules]);
+const gate = (policy: string, ...rules: string[]): string =>
+  `table inet fw { chain gate { type filter hook forward priority 10; policy ${policy}; ${rules.join('; ')}; }; }`;
+
+describe('a forward chain of nft', () => {
+  for (const how of ['goto', 'accept'] as const) {
+    it(`that is firewalld’s is told with the command that lets the pools through, and no longer behind that (${how})`, async () => {
+      const outside = makeOutside();
+      nft(FIREWALLD);
+      const net = restart();
+      await net.configure([internal, lab]);
+      attach(namespaces, 'c', [leaseOf(internal, 'c', 2)]);
+      assert.ok(reaches(internal.gateway, namespaces.pathOf('c')));
+      assert.ok(!pings(outside, namespaces.pathOf('c')));
+      const [reason, ...others] = net.healthReasons();
+      assert.deepEqual(others, []);
+      assert.deepEqual([reason?.code, reason?.subject], ['FORWARD_DROPPED', 'inet firewalld filter_FORWARD']);
+      assert.match(
+        reason?.message ?? '',
+        /drops by a rule for all what is forwarded: .*10\.0\.5\.0\/24 on pvbr0, 10\.0\.6/,
+      );
+      assert.match(reason?.message ?? '', /firewall-cmd --permanent --zone=trusted --add-interface=pvbr0/);
+      nft(firewalldTrusts(internal.bridge, how));
+      await net.repair(new Set(['rules']), assert.fail);
+      assert.ok(reaches(outside, namespaces.pathOf('c')));
+      const [left] = net.healthReasons();
+      assert.doesNotMatch(left?.message ?? '', /pvbr0/);
+      assert.match(left?.message ?? '', /--add-interface=pvbr1/);
+      nft(firewalldTrusts(lab.bridge, how));
+      await net.repair(new Set(['rules']), assert.fail);
+      assert.deepEqual(net.healthReasons(), []);
+    });
+  }
+
+  for (const [what, rules] of [
+    [
+      'a rule before its policy',
+      gate('drop', 'iifname { "docker0", "pvbr0" } oifname "uplink" accept', 'ct state established accept'),
+    ],
+    [
+      'a rule before its last one',
+      gate('accept', 'ip saddr 10.0.5.0/24 counter accept', 'ct state established accept', 'log prefix "x " drop'),
+    ],
+    ['a rule for all', gate('drop', 'counter accept', 'drop')],
+    ['its policy', gate('accept', 'ct state invalid drop', 'limit rate over 1000/second drop')],
+  ] as const) {
+    it(`that lets the pool through by ${what} is told of no more than it drops`, async () => {
+      const outside = makeOutside();
+      nft(rules);
+      const net = restart();
+      await net.configure([internal]);
+      attach(namespaces, 'c', [leaseOf(internal, 'c', 2)]);
+      assert.ok(reaches(outside, namespaces.pathOf('c')));
+      assert.deepEqual(net.healthReasons(), []);
+    });
+  }
+
+  for (const [what, rules] of [
+    ['a last rule', gate('accept', 'ct state established accept', 'counter reject with icmpx admin-prohibited')],
+    [
+      'a rule that logs as well',
+      gate('accept', 'log prefix "gone; accept " level info flags all drop comment "accept"'),
+    ],
+    [
+      'a chain that it leads to',
+      `table inet fw { chain rest { oifname "x" accept; drop; }; }; ${gate('accept', 'jump rest', 'accept')}`,
+    ],
+    ['its policy, and a rule for another', gate('drop', 'iifname != "pvbr0" accept', 'iifname "pvbr01" accept')],
+  ] as const) {
+    it(`that refuses what it does not name is told: by ${what}`, async () => {
+      const outside = makeOutside();
+      nft(rules);
+      const net = restart();
+      await net.configure([internal]);
+      attach(namespaces, 'c', [leaseOf(internal, 'c', 2)]);
+      assert.ok(reaches(internal.gateway, namespaces.pathOf('c')));
+      assert.ok(!pings(outside, namespaces.pathOf('c')));
+      assert.deepEqual(
+        net.healthReasons().map(({ code, subject }) => `${code} ${subject}`),
+        ['FORWARD_DROPPED inet fw gate'],
+      );
+    });
+  }
+
+  it('is read also where it has a comment, and its sets take several lines', () => {
+    const names = Array.from({ length: 30 }, (_, at) => `"pvbr${at}"`).join(', ');
+    nft(gate('drop', 'comment "of theirs"', `iifname { ${names} } accept`));
+    const listing = run(['nft', '-s', '-t', 'list', 'table', 'inet', 'fw']);
+    const [chain, ...others] = refusingChains(listing);
+    assert.deepEqual([chain?.name, chain?.by, others], ['inet fw gate', 'policy', []]);
+    assert.ok(chain?.lets({ ...internal, bridge: 'pvbr29' }));
+    assert.ok(!chain?.lets({ ...internal, bridge: 'pvbr30' }));
+  });
+});
