@@ -178,8 +178,9 @@ export function openStepStore(storage: string, log: Logger, ownership: Ownership
       const fresh = beside(name, MAKING);
       const old = beside(name, REPLACED);
       try {
+        await taken(dirname(trail(name)));
         // One of root's could be moved out of the way, and not be removed after that.
-        await store.arrivedMs(name);
+        await taken(trail(name));
         await rm(fresh, { recursive: true, force: true });
         await makeCheckout(fresh, text, objects, join(storage, 'objects'));
         if (!isFree()) return false;

@@ -1,4 +1,5 @@
-// Objects on a damaged disk: what the kernel does not let anybody look at, it does not let anybody replace or remove either.
+// Objects on a damaged disk: what the kernel does not let anybody look at, it does not let anybody replace or remove either, but for the
+// folder that it is in.
 import { reexecInNamespaces } from '../kit/namespaced.ts';
 
 reexecInNamespaces(import.meta.filename);
@@ -10,10 +11,13 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, describe, it } from 'node:test';
 import { openObjectStore } from '../../services/state-svc/object-store.ts';
+import { openStepStore } from '../../services/state-svc/step-store.ts';
 import { silentLogger } from '../../shared/log/logger.ts';
 import { CANNOT_DAMAGE, makeDamagedDisk, mountArguments } from '../kit/damaged-disk.ts';
 import { unmount } from '../kit/unmount.ts';
 import { sha256 } from './device.ts';
+
+const TRAIL = 'trails/locals/x';
 
 describe('the store of objects on a damaged disk', { skip: CANNOT_DAMAGE }, () => {
   const [sound, damaged] = [sha256('sound'), sha256('damaged')];
@@ -24,7 +28,9 @@ describe('the store of objects on a damaged disk', { skip: CANNOT_DAMAGE }, () =
     storage = join(folder, 'storage');
     for (const path of ['storage', 'packed/objects/incoming']) mkdirSync(join(folder, path), { recursive: true });
     for (const text of ['sound', 'damaged']) writeFileSync(join(folder, 'packed/objects', sha256(text)), text);
-    makeDamagedDisk(join(folder, 'image'), join(folder, 'packed'), [`objects/${damaged}`]);
+    mkdirSync(join(folder, 'packed', TRAIL, '.pvr'), { recursive: true });
+    writeFileSync(join(folder, 'packed', TRAIL, '.pvr/json'), '{}');
+    makeDamagedDisk(join(folder, 'image'), join(folder, 'packed'), [`objects/${damaged}`, `${TRAIL}/.pvr/json`]);
     execFileSync('mount', mountArguments(join(folder, 'image'), storage));
   });
   after(async () => {
@@ -53,5 +59,12 @@ describe('the store of objects on a damaged disk', { skip: CANNOT_DAMAGE }, () =
     writeFileSync(file, 'damaged');
     await assert.rejects(store.replace(file, damaged), /-74|EBADMSG/);
     await assert.rejects(store.remove(damaged), /-74|EBADMSG/);
+  });
+
+  it('takes a revision in the place of one whose state is damaged', async () => {
+    const steps = openStepStore(storage, silentLogger);
+    await assert.rejects(steps.has('locals/x'), /-74|EBADMSG/);
+    assert.equal(await steps.put('locals/x', '{"a":1}', new Map()), true);
+    assert.equal(await steps.stateText('locals/x'), '{"a":1}');
   });
 });
