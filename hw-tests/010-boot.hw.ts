@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict';
 import { after, before, describe, it } from 'node:test';
 import type { SourceContainer } from '../test/kit/step.ts';
-import { command, leases, packed, settled, until } from './device.ts';
+import { command, killSupervisor, leases, packed, settled } from './device.ts';
 import { needs, openTarget, targetName } from './open-target.ts';
 import { bootId, output, type Target } from './target.ts';
 
@@ -24,10 +24,11 @@ describe(`hw.boot on ${targetName()}`, () => {
   after(() => target?.close());
 
   const pids = async () => (await settled(target)).map(({ name, pid }) => `${name} ${pid}`);
-  const held = async () => (await leases(target)).map(({ owner, address }) => `${owner} ${address}`).sort();
+  const own = () => leases(target, ['one', 'two']);
+  const held = async () => (await own()).map(({ owner, address }) => `${owner} ${address}`).sort();
 
   it('gives every container of the pool an address, under which it is reached', async () => {
-    for (const { address } of await leases(target)) {
+    for (const { address } of await own()) {
       const page = await output(target, ['curl', '-s', '-m', '60', `http://${address}:8080/`]);
       assert.equal(page, 'hello\n');
     }
@@ -42,12 +43,7 @@ describe(`hw.boot on ${targetName()}`, () => {
   it('starts the supervisor again when it was killed, and every container keeps its process', async (test) => {
     if (!needs(test, target, 'init')) return;
     const before = await pids();
-    const supervisor = (await output(target, ['cat', '/run/berth.pid'])).trim();
-    await output(target, ['kill', '-KILL', supervisor]);
-    await until('another supervisor', async () => {
-      const now = (await output(target, ['cat', '/run/berth.pid'])).trim();
-      return now === supervisor ? undefined : now;
-    });
+    await killSupervisor(target);
     assert.deepEqual(await pids(), before);
   });
 

@@ -5,18 +5,20 @@ import { cpSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { basename, join } from 'node:path';
 import { after, before, describe, it } from 'node:test';
-import { packed, settled, until } from './device.ts';
+import { killSupervisor, packed, settled, stepName, supervisorOf, until } from './device.ts';
 import { needs, openTarget, targetName } from './open-target.ts';
 import { output, type Target } from './target.ts';
 
+const KEEPS_BERTH = 'a board is to keep its Berth, which is built for its processor';
 const ROOT = join(import.meta.dirname, '..');
-const KEPT = '/mnt/kept/note';
+/** A board keeps the volume, with what earlier runs wrote. */
+const NOTE = stepName('note');
+const KEPT = `/mnt/kept/${NOTE}`;
 /** Says on its disk when it begins, and who ends it: LXC's stop, or an init that ends whatever is left. */
 const NOTES = [
   `echo began >>${KEPT}`,
-  ...["trap 'echo stopped >>NOTE; exit 0' PWR", "trap 'echo killed >>NOTE; exit 0' TERM"].map((line) =>
-    line.replace('NOTE', KEPT),
-  ),
+  `trap 'echo stopped >>${KEPT}; exit 0' PWR`,
+  `trap 'echo killed >>${KEPT}; exit 0' TERM`,
   'while :; do /bin/busybox sleep 1000 & wait $!; done\n',
 ].join('\n');
 
@@ -43,8 +45,7 @@ for (const init of ['openrc', 'sysvinit'] as const)
     after(() => target?.close());
 
     const pids = async () => (await settled(target)).map(({ name, pid }) => `${name} ${pid}`).sort();
-    const supervisor = async () => (await output(target, ['cat', '/run/berth.pid'])).trim();
-    const notes = () => output(target, ['cat', `${target.rundir}/lxc/notes/volumes/docker--kept/note`]);
+    const notes = () => output(target, ['cat', `${target.rundir}/lxc/notes/volumes/docker--kept/${NOTE}`]);
     const service = (action: string) => output(target, ['rc-service', 'berth', action]);
     const assertAlive = async (rows: readonly string[]): Promise<void> => {
       for (const row of rows) await output(target, ['kill', '-0', row.split(' ')[1] ?? '']);
@@ -58,15 +59,14 @@ for (const init of ['openrc', 'sysvinit'] as const)
 
     it('starts the supervisor again when it was killed, and every container keeps its process', async (test) => {
       if (!needs(test, target, init)) return;
-      const [before, killed] = [await pids(), await supervisor()];
-      await output(target, ['kill', '-KILL', killed]);
-      await until('another supervisor', async () => ((await supervisor()) === killed ? undefined : true));
+      const before = await pids();
+      await killSupervisor(target);
       assert.deepEqual(await pids(), before);
     });
 
     it('leaves the containers running when the service is stopped, and takes them over when it is started', async (test) => {
       if (!needs(test, target, 'openrc')) return;
-      const [before, stopped] = [await pids(), await supervisor()];
+      const [before, stopped] = [await pids(), await supervisorOf(target)];
       await service('stop');
       assert.notEqual((await target.run(['kill', '-0', stopped])).status, 0, 'the supervisor was left running');
       await assertAlive(before);
@@ -77,10 +77,11 @@ for (const init of ['openrc', 'sysvinit'] as const)
 
     it('upgrades in place: the new build runs, and every container keeps its process', async (test) => {
       if (!needs(test, target, init)) return;
+      if (!target.isEmulated) return test.skip(KEEPS_BERTH);
       const berth = (await output(target, ['which', 'berth'])).trim();
       const prefix = berth.replace(/\/bin\/berth$/, '');
       const current = () => output(target, ['readlink', `${prefix}/lib/berth/current`]);
-      const [before, replaced, build] = [await pids(), await supervisor(), await current()];
+      const [before, replaced, build] = [await pids(), await supervisorOf(target), await current()];
       const folder = anotherBuild();
       try {
         await target.copyTo(folder, '/tmp');
@@ -95,7 +96,7 @@ for (const init of ['openrc', 'sysvinit'] as const)
         init === 'openrc' ? 'openrc' : 'inittab',
       ]);
       assert.notEqual(await current(), build, installed);
-      await until('another supervisor', async () => ((await supervisor()) === replaced ? undefined : true));
+      await until('another supervisor', async () => ((await supervisorOf(target)) === replaced ? undefined : true));
       assert.deepEqual(await pids(), before);
     });
 
@@ -115,7 +116,7 @@ for (const init of ['openrc', 'sysvinit'] as const)
 
     it('has the containers stopped when it is uninstalled, and starts none again', async (test) => {
       if (!needs(test, target, init)) return;
-      if (!target.isEmulated) return test.skip('a board is to keep its Berth');
+      if (!target.isEmulated) return test.skip(KEEPS_BERTH);
       const rows = await pids();
       const berth = (await output(target, ['which', 'berth'])).trim();
       await output(target, [berth.replace(/bin\/berth$/, 'lib/berth/uninstall')]);

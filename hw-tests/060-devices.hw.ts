@@ -2,13 +2,17 @@
 import assert from 'node:assert/strict';
 import { after, before, describe, it } from 'node:test';
 import { STAYS, type StateDocument } from '../test/kit/step.ts';
-import { command, packed, settled, until } from './device.ts';
+import { command, packed, settled, stepName, until } from './device.ts';
 import { needs, openTarget, targetName } from './open-target.ts';
 import { bootId, output, type Target } from './target.ts';
 
-const DISK = { name: 'secret', type: 'dm-crypt-versatile', path: '/storage/crypt/secret.img,16,key1' };
+/** In a folder of its own: beside the key of somebody else's disk a new one would be taken for one that was lost. */
+const FOLDER = 'hw-crypt';
+const DISK = { name: 'secret', type: 'dm-crypt-versatile', path: `/storage/${FOLDER}/secret.img,16,key1` };
 const DRIVERS = { '#spec': 'driver-aliases@1', all: { links: ['dummy numdummies=2'] } };
 const WORDS = 'nobody-reads-this-on-the-disk';
+/** A board keeps the disk, with what earlier runs wrote. */
+const NOTE = stepName('note');
 const VOLUME = '/volumes/keeper/docker--kept mnt/kept none bind,create=dir 0 0';
 
 function device(): string {
@@ -17,7 +21,7 @@ function device(): string {
       PV_DRIVERS_REQUIRED: ['links'],
       PV_LXC_EXTRA_CONF: `lxc.signal.halt = SIGTERM\nlxc.mount.entry = ${VOLUME}`,
     },
-    init: `echo ${WORDS} >>/mnt/kept/note\n${STAYS}`,
+    init: `echo ${WORDS} >>/mnt/kept/${NOTE}\n${STAYS}`,
   };
   const store = (state: StateDocument): void => {
     const run = state['keeper/run.json'];
@@ -41,7 +45,7 @@ describe(`hw.devices on ${targetName()}`, () => {
   });
   after(() => target?.close());
 
-  const note = () => output(target, ['cat', `${target.rundir}/lxc/keeper/volumes/docker--kept/note`]);
+  const note = () => output(target, ['cat', `${target.rundir}/lxc/keeper/volumes/docker--kept/${NOTE}`]);
 
   /** The container writes its line when it has started, which is a moment after Berth says so. */
   const lines = (count: number) =>
@@ -60,7 +64,7 @@ describe(`hw.devices on ${targetName()}`, () => {
     await lines(1);
     assert.match(await output(target, ['dmsetup', 'table']), / crypt aes-cbc-essiv:sha256 /);
     await output(target, ['sync']);
-    const clear = await target.run(['grep', '-c', WORDS, `${target.storage}/crypt/secret.img`]);
+    const clear = await target.run(['grep', '-c', WORDS, `${target.storage}/${FOLDER}/secret.img`]);
     assert.equal(clear.stdout.trim(), '0');
   });
 

@@ -11,11 +11,24 @@ import { containerRows } from '../test/kit/api.ts';
 import type { Dice } from '../test/kit/dice.ts';
 import type { SourceContainer } from '../test/kit/step.ts';
 import type { Kind } from './cut-kinds.ts';
-import { ask, command, get, install, leases, packed, progressOf, progressReaches, settled, until } from './device.ts';
+import {
+  ask,
+  command,
+  get,
+  install,
+  leases,
+  packed,
+  progressOf,
+  progressReaches,
+  settled,
+  stepName,
+  until,
+} from './device.ts';
 import { freezeRewrite } from './frozen-rewrite.ts';
 import { output, type Target } from './target.ts';
 
 const CHURNED = 'churned';
+const TALKER = 'talks';
 const BERTH = join(import.meta.dirname, '../dist/berth.js');
 
 /** What the device has said yes to. What was asked and not answered may be so or not. */
@@ -49,7 +62,7 @@ const TALKS = "trap 'exit 0' TERM PWR\nwhile :; do\n/bin/busybox seq 1 2000\n/bi
 const LOG_BYTES = '320000';
 /** `round`: of the container that an update changes; the other one stays as it is. */
 export const revision = (round: number): string =>
-  packed({ [CHURNED]: POOLED, talks: { ...POOLED, init: `# ${round}\n${TALKS}` } }, POOL);
+  packed({ [CHURNED]: POOLED, [TALKER]: { ...POOLED, init: `# ${round}\n${TALKS}` } }, POOL);
 
 /** Of a key that was never acknowledged. */
 const NOTHING = '(nothing)';
@@ -60,7 +73,7 @@ export async function prepare(target: Target): Promise<Promised> {
   const promised: Promised = {
     leases: new Map(),
     metadata: new Map(),
-    revisions: ['0'],
+    revisions: [target.revision],
     stopped: new Set(),
   };
   await settled(target);
@@ -76,8 +89,10 @@ async function put(target: Target, { metadata }: Promised, key: string, value: s
   metadata.set(key, [value]);
 }
 
+const held = (target: Target) => leases(target, [CHURNED, TALKER]);
+
 async function note(target: Target, promised: Promised): Promise<void> {
-  for (const { owner, address } of await leases(target)) promised.leases.set(owner, address);
+  for (const { owner, address } of await held(target)) promised.leases.set(owner, address);
 }
 
 /** What keeps a device busy until the cut is near, and when that may come. */
@@ -125,7 +140,8 @@ function loadOf(kind: Kind, round: number, target: Target, promised: Promised, d
         work: () => release(target, promised),
         longestMs: ofWork(600, 60),
       };
-      if (round > 1 && dice.below(2) === 0) return anyMoment;
+      // A board's journal is as long as it happens to be.
+      if (!target.isNew || (round > 1 && dice.below(2) === 0)) return anyMoment;
       let stopped: Promise<string> | undefined;
       return {
         ...anyMoment,
@@ -208,12 +224,13 @@ async function release(target: Target, promised: Promised): Promise<void> {
   assert.equal(status, 200, body);
 }
 
-const nameOf = (round: number): string => `locals/cut-${round}`;
+const cutName = (round: number): string => stepName(`cut-${round}`);
+const nameOf = (round: number): string => `locals/${cutName(round)}`;
 
 async function bring(target: Target, round: number): Promise<void> {
   const storage = revision(round);
   try {
-    await install(target, storage, `cut-${round}`);
+    await install(target, storage, cutName(round));
   } finally {
     rmSync(storage, { recursive: true, force: true });
   }
@@ -266,7 +283,7 @@ export async function keepsItsWord(target: Target, promised: Promised, folder: s
   await settled(target);
   const settledMs = performance.now();
 
-  const rows = new Map((await leases(target)).map(({ owner, address }) => [owner, address]));
+  const rows = new Map((await held(target)).map(({ owner, address }) => [owner, address]));
   for (const [owner, address] of promised.leases) {
     assert.equal(rows.get(owner), address, `the lease of ${owner} was acknowledged`);
   }

@@ -4,15 +4,16 @@ import { chmodSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync 
 import { request } from 'node:http';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
+import process from 'node:process';
 import { text } from 'node:stream/consumers';
 import { setTimeout as delay } from 'node:timers/promises';
 import * as z from 'zod/mini';
 import type { ContainerRow } from '../shared/schema/api.ts';
 import { type StepProgress, stepProgress } from '../shared/schema/steps.ts';
-import { type ApiAnswer, containerRows, healthAnswer, leaseRows } from '../test/kit/api.ts';
+import { type ApiAnswer, containerRows, healthAnswer, leaseRows, serviceRows } from '../test/kit/api.ts';
 import { type SourceContainer, type StateDocument, writeSource } from '../test/kit/step.ts';
 import { packInto } from '../test/kit/tree.ts';
-import type { Target } from './target.ts';
+import { output, type Target } from './target.ts';
 
 /** An emulated machine on a busy one takes minutes for what a board does in seconds. */
 export const PATIENCE_MS = 400_000;
@@ -26,7 +27,10 @@ const objectRows = z.array(z.object({ sha256: z.string() }));
 
 export type Lease = z.output<typeof leaseRows>[number];
 
-/** Packs containers of busybox, and `files` of the source folder, into a storage folder of revision 0; the caller removes it. */
+/**
+ * Packs containers of busybox, and `files` of the source folder, into a storage folder of revision 0; the caller removes it. The busybox is
+ * the one that BERTH_HW_BUSYBOX names, or this machine's.
+ */
 export function packed(
   containers: Readonly<Record<string, SourceContainer>>,
   device: object,
@@ -38,6 +42,7 @@ export function packed(
   try {
     chmodSync(storage, 0o755);
     writeSource(source, containers, device);
+    for (const name of Object.keys(containers)) takeBusybox(join(source, 'containers', name, 'rootfs.list'));
     for (const [path, content] of Object.entries(files)) {
       mkdirSync(dirname(join(source, path)), { recursive: true });
       writeFileSync(join(source, path), content);
@@ -52,6 +57,13 @@ export function packed(
   } finally {
     rmSync(source, { recursive: true, force: true });
   }
+}
+
+function takeBusybox(list: string): void {
+  const { BERTH_HW_BUSYBOX: busybox } = process.env;
+  if (busybox === undefined) return;
+  const text = readFileSync(list, 'utf8');
+  writeFileSync(list, text.replace(/^(file \/bin\/busybox) \S+/m, `$1 ${busybox}`));
 }
 
 export function ask({ socket }: Target, method: string, path: string, body?: string | Buffer): Promise<ApiAnswer> {
@@ -105,13 +117,30 @@ export async function until<T>(
   }
 }
 
+const healthOf = async (target: Target): Promise<z.output<typeof healthAnswer>> =>
+  healthAnswer.parse(JSON.parse((await ask(target, 'GET', '/health')).body));
+
+/** When `/health` is ok, whatever runs: the revision of a fresh installation has no container. */
+export async function healthy(target: Target): Promise<void> {
+  let seen = 'nothing was answered';
+  await until(
+    `${target.name} is healthy`,
+    async () => {
+      const health = await healthOf(target);
+      seen = JSON.stringify(health);
+      return health.status === 'ok' ? true : undefined;
+    },
+    { tell: () => seen },
+  );
+}
+
 /** When every container has met its goal and `/health` is ok. */
 export async function settled(target: Target): Promise<readonly ContainerRow[]> {
   let seen = 'nothing was answered';
   return await until(
     `${target.name} is well`,
     async () => {
-      const health = healthAnswer.parse(JSON.parse((await ask(target, 'GET', '/health')).body));
+      const health = await healthOf(target);
       seen = JSON.stringify(health);
       if (health.status !== 'ok') return;
       const rows = await get(target, '/containers', containerRows);
@@ -124,15 +153,35 @@ export async function settled(target: Target): Promise<readonly ContainerRow[]> 
   );
 }
 
+/** Its pid there, by that of a service: inits keep it in places of their own, or nowhere. */
+export async function supervisorOf(target: Target): Promise<string> {
+  const services = await get(target, '/services', serviceRows);
+  const pid = services.find((service) => service.pid > 0)?.pid;
+  const status = await output(target, ['cat', `/proc/${pid}/status`]);
+  const parent = /^PPid:\s+(\d+)$/m.exec(status)?.[1];
+  // A service that has outlived its supervisor for a moment is the init's child.
+  if (parent === undefined || parent === '1') throw new Error(`no supervisor of process ${pid}: ${status}`);
+  return parent;
+}
+
+/** The init starts it again, as after a crash: what ends in order is not started again by all of them. Resolves when another one answers. */
+export async function killSupervisor(target: Target): Promise<void> {
+  const killed = await supervisorOf(target);
+  await output(target, ['kill', '-KILL', killed]);
+  await until('another supervisor', async () => ((await supervisorOf(target)) === killed ? undefined : true));
+}
+
 const leaseStates = z.array(z.object({ state: z.string() }));
 
-/** Those that are held; the list has released ones, too. */
-export async function leases(target: Target): Promise<readonly Lease[]> {
+/** Those that these containers hold. The list has released ones too, and on a board those of containers that it had before. */
+export async function leases(target: Target, containers: readonly string[]): Promise<readonly Lease[]> {
   const { status, body } = await ask(target, 'GET', '/ipam/leases');
   assert.equal(status, 200, body);
   const document: unknown = JSON.parse(body);
   const states = leaseStates.parse(document);
-  return leaseRows.parse(document).filter((_row, at) => states[at]?.state !== 'released');
+  return leaseRows
+    .parse(document)
+    .filter(({ owner }, at) => containers.includes(owner) && states[at]?.state !== 'released');
 }
 
 export async function command(target: Target, op: string, payload = ''): Promise<void> {
@@ -152,6 +201,10 @@ export async function install(target: Target, storage: string, name: string): Pr
   const { status, body } = await ask(target, 'PUT', `/steps/locals/${name}`, JSON.stringify(state));
   assert.equal(status, 200, body);
 }
+
+/** Nobody else has them, nor has an earlier run: a board keeps the revisions that it was brought. */
+const ownPrefix = `hw-${Date.now()}`;
+export const stepName = (name: string): string => `${ownPrefix}-${name}`;
 
 export const progressOf = (target: Target, revision: string): Promise<StepProgress> =>
   get(target, `/steps/${revision}/progress`, stepProgress);

@@ -10,6 +10,7 @@ import { parseArgs } from 'node:util';
 import { reasonOf } from '../shared/kernel/system-error.ts';
 import { KINDS } from './cut-kinds.ts';
 import { jsonLines } from './json-lines.ts';
+import { fetchBusybox } from './targets/board-busybox.ts';
 
 const USAGE = `usage: npm run hw -- [OPTION]... [NUMBER]...
 
@@ -58,20 +59,34 @@ async function main(): Promise<number> {
     ...(values.during === undefined ? {} : { BERTH_HW_DURING: values.during }),
   });
   const files = chosen.map((name) => join(import.meta.dirname, name));
-  return await withTemporary(() => passes(files, values.json));
+  return await withTemporary(async (folder) => {
+    if (values.target === 'ssh' && !fetchedBusybox(folder)) return 1;
+    return await passes(files, values.json);
+  });
 }
 
 /** Tests that are ended from outside take nothing away any more: all that they make is in one folder, which goes. */
-async function withTemporary(act: () => Promise<number>): Promise<number> {
+async function withTemporary(act: (folder: string) => Promise<number>): Promise<number> {
   const folder = mkdtempSync(join(tmpdir(), 'berth-hw-'));
   // Users of services have business in it.
   chmodSync(folder, 0o755);
   process.env.TMPDIR = folder;
   try {
-    return await act();
+    return await act(folder);
   } finally {
     for (const path of mountsIn(folder)) spawnSync('umount', ['--lazy', path]);
     rmSync(folder, { recursive: true, force: true });
+  }
+}
+
+/** For what is packed. False, with the reason said: no container of a test could run. */
+function fetchedBusybox(folder: string): boolean {
+  try {
+    process.env.BERTH_HW_BUSYBOX ??= fetchBusybox(process.env.BERTH_HW_SSH ?? '', folder);
+    return true;
+  } catch (error) {
+    console.error(`hw: ${error instanceof Error ? error.message : String(error)}`);
+    return false;
   }
 }
 

@@ -11,6 +11,9 @@ export const FEATURES = [
 ] as const;
 export type Feature = (typeof FEATURES)[number];
 
+/** No boot has it for an id: whichever runs is another one. */
+export const ANY_BOOT = '';
+
 export interface Outcome {
   readonly status: number | null;
   readonly stdout: string;
@@ -21,6 +24,10 @@ export interface Target {
   readonly name: string;
   /** It takes ten times as long as a machine that is not. */
   readonly isEmulated: boolean;
+  /** Its storage is the one that it was given, lease journal and all; a board gets the revision alone, beside what it has. */
+  readonly isNew: boolean;
+  /** The one that runs once it is powered on. */
+  readonly revision: string;
   /** Why this target cannot do it; undefined: it can. */
   lacks(feature: Feature): string | undefined;
   /** The host's control socket, as a path of this machine; another one after each boot, maybe. */
@@ -41,7 +48,10 @@ export interface Target {
   powerOff(): Promise<void>;
   /** What was not written is lost. */
   cut(): Promise<void>;
-  /** Resolves when commands can be run again after a reboot that somebody else brought about. `bootId`: of the boot before. */
+  /**
+   * Resolves when commands can be run again, and its socket is there, after a reboot that somebody else brought about. `bootId`: of the boot
+   * before; `ANY_BOOT`: it may have rebooted or not.
+   */
   rebooted(bootId: string): Promise<void>;
   /** What was wrong with its file system when it was powered on, where somebody looked. */
   damage(): Promise<string | undefined>;

@@ -1,8 +1,9 @@
 // A board over ssh, with Berth installed on it. What it is plugged into is switched by a command of its owner's.
 import { spawnSync } from 'node:child_process';
 import { setTimeout as delay } from 'node:timers/promises';
-import { install, progressReaches, settled, command as tell, until } from '../device.ts';
-import { bootId, type Feature, type Target } from '../target.ts';
+import * as z from 'zod/mini';
+import { ask, get, healthy, install, progressOf, command as tell, until } from '../device.ts';
+import { ANY_BOOT, bootId, type Feature, type Target } from '../target.ts';
 import { secureShell } from './secure-shell.ts';
 
 export interface BoardSettings {
@@ -10,11 +11,13 @@ export interface BoardSettings {
   readonly host: string;
   /** Started with `on` or `off` as its last argument: switches the board's power. */
   readonly power: string | undefined;
-  /** Prints the board's console until it is killed, for instance `cat /dev/ttyUSB0`; nobody reads along without it. */
+  /** What it can do, but for `cut`. */
   readonly features: readonly Feature[];
   readonly program?: string;
   readonly remoteSocket?: string;
 }
+
+const userMeta = z.record(z.string(), z.string());
 
 const CONNECT_MS = 300_000;
 const POWER_MS = 60_000;
@@ -38,9 +41,42 @@ export async function openBoard(settings: BoardSettings, revision: string): Prom
   };
   const name = `hw-${Date.now()}`;
   let isInstalled = false;
+  /** The owner's, which tests change. */
+  let ownMeta: z.output<typeof userMeta> | undefined;
+  const connect = async (): Promise<void> => {
+    if (!isOn) switchPower('on');
+    isOn = true;
+    await shell.connect(CONNECT_MS);
+  };
+  /** Resolves when it is what the board boots. */
+  const bring = async (): Promise<void> => {
+    await healthy(target);
+    ownMeta = await get(target, '/user-meta', userMeta);
+    await install(target, revision, name);
+    // What a boot tries is in the way until it is committed. By a reboot: what only was UPDATED would be gone back from at a cut.
+    await until('the board takes a revision', async () => {
+      await tell(target, 'LOCAL_RUN_COMMIT', `locals/${name}`);
+      return true;
+    });
+    let last = 'nothing was heard of it';
+    await until(
+      'the revision of the test runs',
+      async () => {
+        // It reboots when it likes: what is connected to it has to be so anew.
+        await target.rebooted(ANY_BOOT);
+        // Not `current`: that is the old one, which is well, until the new one begins.
+        const progress = await progressOf(target, `locals/${name}`);
+        last = JSON.stringify(progress);
+        return progress.status === 'DONE' ? true : undefined;
+      },
+      { tell: () => last },
+    );
+  };
   const target: Target = {
     name: `ssh ${host}`,
     isEmulated: false,
+    isNew: false,
+    revision: `locals/${name}`,
     lacks(feature) {
       if (feature === 'cut')
         return power === undefined ? 'BERTH_HW_POWER names no command that switches the power' : undefined;
@@ -54,18 +90,8 @@ export async function openBoard(settings: BoardSettings, revision: string): Prom
     copyTo: shell.copyTo,
     copyFrom: shell.copyFrom,
     async powerOn() {
-      if (!isOn) switchPower('on');
-      isOn = true;
-      await shell.connect(CONNECT_MS);
-      if (isInstalled) return;
-      await settled(target);
-      await install(target, revision, name);
-      await tell(target, 'LOCAL_RUN', `locals/${name}`);
-      await until('the revision of the test runs', async () => {
-        // Not `current`: that is the old one, which is well, until the new one begins.
-        const progress = await progressReaches(target, `locals/${name}`, 'DONE', 'UPDATED').catch(() => undefined);
-        return progress === undefined ? undefined : true;
-      });
+      await connect();
+      if (!isInstalled) await bring();
       isInstalled = true;
     },
     async powerOff() {
@@ -92,7 +118,31 @@ export async function openBoard(settings: BoardSettings, revision: string): Prom
     damage: async () => undefined,
     worked: (ms) => delay(ms),
     console: () => '',
-    close: () => shell.close(),
+    async close() {
+      const own = ownMeta;
+      ownMeta = undefined;
+      try {
+        if (own === undefined) return;
+        // A test may have failed while it was off or rebooted.
+        await shell.disconnect();
+        await connect();
+        await giveBack(target, own);
+      } catch (error) {
+        console.error(`hw: user-meta of ${host} could not be given back as it was: ${String(error)}`);
+      } finally {
+        await shell.close();
+      }
+    },
   };
   return target;
+}
+
+async function giveBack(target: Target, own: z.output<typeof userMeta>): Promise<void> {
+  const found = await until('the user-meta', () => get(target, '/user-meta', userMeta));
+  const put = async (method: 'PUT' | 'DELETE', key: string, value?: string): Promise<void> => {
+    const { status, body } = await ask(target, method, `/user-meta/${encodeURIComponent(key)}`, value);
+    if (status !== 200) throw new Error(`${method} ${key}: ${status} ${body}`);
+  };
+  for (const key of Object.keys(found)) if (!(key in own)) await put('DELETE', key);
+  for (const [key, value] of Object.entries(own)) if (found[key] !== value) await put('PUT', key, value);
 }

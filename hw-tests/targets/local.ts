@@ -45,6 +45,8 @@ export async function openLocal(revision: string): Promise<Target> {
   return {
     name: 'local',
     isEmulated: false,
+    isNew: true,
+    revision: '0',
     lacks: (feature) => (feature === 'cut' ? lacksCut : LACKS[feature]),
     get socket() {
       return running().socket;

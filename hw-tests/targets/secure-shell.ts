@@ -36,10 +36,12 @@ export function secureShell(
   const control = join(folder, 'ssh');
   const socket = join(folder, 'pv-ctrl');
   const always = ['-o', 'BatchMode=yes', '-o', 'LogLevel=ERROR', ...options];
+  // Never past the connection: a command that got in by itself after a reboot would hide that the socket leads nowhere.
+  const along = ['-S', control, '-o', 'ControlMaster=no', '-o', 'ProxyCommand=false'];
   let main: ChildProcess | undefined;
 
   const start = (command: readonly string[], stdin: 'ignore' | 'pipe' = 'ignore'): ChildProcess =>
-    spawn(program, [...always, '-S', control, '-o', 'ControlMaster=no', '--', host, command.map(quoted).join(' ')], {
+    spawn(program, [...always, ...along, '--', host, command.map(quoted).join(' ')], {
       stdio: [stdin, 'pipe', 'pipe'],
     });
   const disconnect = async (): Promise<void> => {
@@ -64,7 +66,9 @@ export function secureShell(
       `${socket}:${remoteSocket}`,
     ];
     const alive = ['-o', 'ConnectTimeout=10', '-o', 'ServerAliveInterval=5', '-o', 'ServerAliveCountMax=12'];
-    const child = spawn(program, [...always, '-M', '-N', '-S', control, ...alive, ...forward, '--', host], {
+    // Whatever ~/.ssh/config says: it is to end when this process ends it.
+    const own = ['-M', '-N', '-S', control, '-o', 'ControlPersist=no'];
+    const child = spawn(program, [...always, ...own, ...alive, ...forward, '--', host], {
       stdio: ['ignore', 'ignore', 'pipe'],
     });
     let words = '';

@@ -77,6 +77,8 @@ export async function openVm(revision: string, say: (line: string) => void, init
   const target: Target = {
     name: 'vm',
     isEmulated: true,
+    isNew: true,
+    revision: '0',
     lacks: (feature) =>
       feature === 'openrc' || feature === 'sysvinit' ? lacksInit(feature, init) : lacksGroups(feature, init),
     socket: shell.socket,
