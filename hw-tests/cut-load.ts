@@ -162,18 +162,22 @@ function loadOf(kind: Kind, round: number, target: Target, promised: Promised, d
         work: (near) => untilNear(near, (turn) => put(target, promised, 'hw.turn', `${round}.${turn}`)),
         longestMs: ofWork(3_000, 300),
       };
-    case 'update':
+    case 'update': {
       // Half of them while it arrives, half while it begins to run.
-      return dice.below(2) === 0
-        ? { work: () => bring(target, round), longestMs: ofWork(3_000, 200) }
-        : {
-            lead: () => bring(target, round),
-            work: async (near) => {
-              await run(target, promised, round);
-              await untilCommitted(target, promised, round, near);
-            },
-            longestMs: ofWork(8_000, 1_500),
-          };
+      if (dice.below(2) === 0) {
+        // Here it takes longer than all the rest does there.
+        const storage = revision(round);
+        return { work: () => bring(target, round, storage), longestMs: ofWork(3_000, 200) };
+      }
+      return {
+        lead: () => bring(target, round),
+        work: async (near) => {
+          await run(target, promised, round);
+          await untilCommitted(target, promised, round, near);
+        },
+        longestMs: ofWork(8_000, 1_500),
+      };
+    }
     case 'rotation':
       // It logs by itself, and the faster the less it is asked.
       return { work: (near) => delay(LOGS_MS, undefined, { signal: near }), longestMs: LOGS_MS };
@@ -227,8 +231,7 @@ async function release(target: Target, promised: Promised): Promise<void> {
 const cutName = (round: number): string => stepName(`cut-${round}`);
 const nameOf = (round: number): string => `locals/${cutName(round)}`;
 
-async function bring(target: Target, round: number): Promise<void> {
-  const storage = revision(round);
+async function bring(target: Target, round: number, storage = revision(round)): Promise<void> {
   try {
     await install(target, storage, cutName(round));
   } finally {
