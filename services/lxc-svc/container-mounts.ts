@@ -24,7 +24,15 @@ import type { MountRecords } from './mount-records.ts';
 import { dropSources } from './mount-sources.ts';
 import { isOtherFileSystem, isTarget, type Mount, mountsBelow, readMountInfo, readMountTable } from './mount-table.ts';
 import { readOwnConfig } from './own-config.ts';
-import { type ContainerPlaces, containerPlaces, lxcPath, type Places, storageRoots, trailPath } from './places.ts';
+import {
+  basePlace,
+  type ContainerPlaces,
+  containerPlaces,
+  lxcPath,
+  type Places,
+  storageRoots,
+  trailPath,
+} from './places.ts';
 import { knownContainers, type MountRecord, removeRecord } from './record-store.ts';
 import { mountOverlay, unmountBelow } from './root-mounts.ts';
 import { failingStep, StepFailure } from './step-failure.ts';
@@ -142,7 +150,7 @@ export function createContainerMounts(context: MountContext): ContainerMounts {
     for (const target of detached)
       log.warn(`${container}: ${target} was busy and is detached; it ends with its last user`);
     const after = readMountTable();
-    for (const folder of [its.exports, its.rootfs, its.volumes]) removeMountPoints(folder, after);
+    for (const folder of [its.exports, its.rootfs, its.volumes, its.bases]) removeMountPoints(folder, after);
     const isUnmounted = !isAnythingMounted(its, after);
     if (isUnmounted) {
       rmSync(its.files, { recursive: true, force: true });
@@ -212,7 +220,9 @@ export function createContainerMounts(context: MountContext): ContainerMounts {
       warn: (text: string) => log.warn(`${container}: ${text}`),
     };
     mountVolumes({ places, its, container, diskRoot, attach, tell }, wanted);
-    const lowers = rootLayers(entries, container, wanted.rootVolume).map((volume) => join(its.volumes, volume));
+    const lowers = rootLayers(entries, container, wanted.rootVolume).map((layer) =>
+      layer.container === container ? join(its.volumes, layer.file) : basePlace(its, layer),
+    );
     const files = failingStep('configuration files', () => {
       const found = configFiles(places, wanted.revision, container);
       if (found.length > 0) prepareFiles(found, its.files, lowers);
@@ -231,7 +241,9 @@ export function createContainerMounts(context: MountContext): ContainerMounts {
     async mount(container, wanted) {
       const its = containerPlaces(places, container);
       // Without the folders for it nothing is mounted; the table has several lines of every container.
-      const table = [its.rootfs, its.volumes, its.exports].some((folder) => existsSync(folder)) ? readMountTable() : [];
+      const table = [its.rootfs, its.volumes, its.bases, its.exports].some((folder) => existsSync(folder))
+        ? readMountTable()
+        : [];
       if (isMountedAs(container, wanted, mountedTargets(table))) {
         keepRules(container, wanted);
         return its.rootfs;
@@ -283,10 +295,13 @@ export function mountedTargets(table: readonly Mount[] = readMountTable()): Read
 }
 
 /** Throws ConfigInvalid. */
-function readEntries(path: string, container: string, { rootVolume, squashfs }: MountRecord): readonly LxcEntry[] {
+function readEntries(path: string, container: string, wanted: MountRecord): readonly LxcEntry[] {
   const { entries, problems } = failingStep('configuration', () => readOwnConfig(path));
   // Networks and names are known when it starts.
-  const owner = { container, rootVolume, volumes: [rootVolume, ...squashfs], network: undefined, hostname: undefined };
+  const { rootVolume, squashfs } = wanted;
+  const volumes = [rootVolume, ...squashfs];
+  const bases = filesByContainer(wanted.bases);
+  const owner = { container, rootVolume, volumes, bases, network: undefined, hostname: undefined };
   const [problem] = [
     ...problems,
     ...unknownKeys(entries),
@@ -297,4 +312,10 @@ function readEntries(path: string, container: string, { rootVolume, squashfs }: 
   if (problem === undefined) return entries;
   // An included file is of the same folder.
   throw new ConfigInvalid(problem.line, `${problem.source.replace(`${dirname(path)}/`, '')}: ${problem.reason}`);
+}
+
+function filesByContainer(bases: MountRecord['bases']): ReadonlyMap<string, readonly string[]> {
+  const found = new Map<string, string[]>();
+  for (const { container, file } of bases) found.set(container, [...(found.get(container) ?? []), file]);
+  return found;
 }

@@ -1,4 +1,5 @@
-// A container's volumes, each at <its folder>/volumes/<name>: squashfs files of the revision read-only, folders of disks, and tmpfs.
+// A container's volumes, each at <its folder>/volumes/<name>: squashfs files of the revision read-only, folders of disks, and tmpfs; and what
+// an extension lies over, at <its folder>/bases.
 import { mkdirSync } from 'node:fs';
 import { join } from 'node:path';
 import type { LoopDevice } from '../../shared/kernel/loop-device.ts';
@@ -6,7 +7,7 @@ import type { NamedVolume } from '../../shared/schema/storage.ts';
 import { closeVolumes } from './closed-folders.ts';
 import { type DiskRoot, markRevision } from './gone-revisions.ts';
 import { makingFolders, usingInside } from './inside-path.ts';
-import { type ContainerPlaces, type Places, stockVolumePath, trailPath, volumePath } from './places.ts';
+import { basePlace, type ContainerPlaces, type Places, stockVolumePath, trailPath, volumePath } from './places.ts';
 import type { MountRecord } from './record-store.ts';
 import { bindMount, mountSquashfs, mountTmpfs } from './root-mounts.ts';
 import { failingStep } from './step-failure.ts';
@@ -23,7 +24,8 @@ export function volumeNames({ rootVolume, squashfs, volumes }: MountRecord): rea
 /** Where everything of `wanted` is mounted, the root's overlay last. */
 export function mountTargets(its: ContainerPlaces, wanted: MountRecord): readonly string[] {
   const names = [...wanted.squashfs, ...wanted.volumes.map(({ name }) => name)];
-  return [...names.map((name) => join(its.volumes, name)), its.rootfs];
+  const bases = wanted.bases.map((base) => basePlace(its, base));
+  return [...names.map((name) => join(its.volumes, name)), ...bases, its.rootfs];
 }
 
 export interface VolumeContext {
@@ -41,11 +43,17 @@ export interface VolumeContext {
 /** Throws StepFailure, whose step names the volume; what was mounted until then stays. */
 export function mountVolumes(context: VolumeContext, wanted: MountRecord): void {
   const { places, its, container, attach } = context;
-  const { revision, rootVolume, squashfs, volumes } = wanted;
+  const { revision, rootVolume, squashfs, bases, volumes } = wanted;
   for (const file of [rootVolume, ...squashfs]) {
     const step = file === rootVolume ? 'squashfs' : `squashfs ${file}`;
     const image = trailPath(places, revision, container, file);
     failingStep(step, () => mountSquashfs(image, join(its.volumes, file), attach));
+  }
+  // The same image as in the container that has it, on one device, and yet a mount of this one's: the stop of either leaves the other alone.
+  for (const base of bases) {
+    const image = trailPath(places, revision, base.container, base.file);
+    const step = `base ${base.container}/${base.file}`;
+    failingStep(step, () => mountSquashfs(image, basePlace(its, base), attach));
   }
   for (const volume of volumes) {
     const target = join(its.volumes, volume.name);

@@ -14,7 +14,7 @@ import { hookEvent, hookSituation } from '../../shared/schema/hooks.ts';
 import { containerLogFile, containerLogSource } from '../../shared/schema/logs.ts';
 import { containerName, epochMs, pid, revisionName } from '../../shared/schema/names.ts';
 import { containerNetwork } from '../../shared/schema/network.ts';
-import { artifactName, disk, insidePath, namedVolume } from '../../shared/schema/storage.ts';
+import { artifactName, baseVolume, disk, insidePath, namedVolume } from '../../shared/schema/storage.ts';
 
 /** `reason`: modprobe's own words. */
 const modprobeFailed = z.strictObject({ module: z.string(), reason: z.string() });
@@ -135,6 +135,8 @@ export const lxcContract = defineContract({
         config: z.optional(artifactName),
         /** Further ones, beside the root. */
         squashfs: z.array(artifactName),
+        /** Those of other containers of the revision that its root lies over; mounted for this one alone. */
+        bases: z.array(baseVolume),
         volumes: z
           .array(namedVolume)
           .check(z.refine((volumes) => volumes.some(({ name }) => name === 'lxc-overlay'), 'with a writable layer')),

@@ -10,6 +10,7 @@
 //   <container>/mount.json          what is mounted, written before the first mount
 //              /volumes/<file>/     a squashfs of the revision, its root among them
 //              /volumes/<volume>/   what it writes: a folder of a disk, or a tmpfs for persistence `boot`
+//              /bases/<container>/<file>/  a squashfs of another container that it extends, mounted for it alone
 //              /files/              what _config/<container> of the state lays over its root
 //              /rootfs/             the overlay of root, files and volumes/lxc-overlay
 //              /devices/dev         a tmpfs with the nodes that rules of its revision ask for: its /dev
@@ -32,7 +33,7 @@
 // <storage>/disks/revision/<revision>/<container>/<volume>/
 // <storage>/disks/perm/, rev/         the same two of Pantavisor (stock-volumes.ts)
 import { join } from 'node:path';
-import type { NamedVolume } from '../../shared/schema/storage.ts';
+import type { BaseVolume, NamedVolume } from '../../shared/schema/storage.ts';
 import { cgroupPrefix } from './tree-name.ts';
 
 /** Folders of disks that hold volumes by revision: ours, and Pantavisor's. */
@@ -55,6 +56,7 @@ export interface ContainerPlaces {
   readonly runRecord: string;
   readonly exitRecord: string;
   readonly volumes: string;
+  readonly bases: string;
   readonly files: string;
   readonly rootfs: string;
   readonly sources: string;
@@ -159,6 +161,7 @@ export function containerPlaces(places: Places, container: string): ContainerPla
     runRecord: `${folder}/run.json`,
     exitRecord: `${folder}/exit.json`,
     volumes: `${folder}/volumes`,
+    bases: `${folder}/bases`,
     files: `${folder}/files`,
     rootfs: `${folder}/rootfs`,
     sources: `${folder}/sources`,
@@ -174,6 +177,11 @@ export function containerPlaces(places: Places, container: string): ContainerPla
     // No folder is shared between containers, so nobody removes what somebody else is just about to use.
     cgroup: `${cgroupPrefix(places.tree)}${container}`,
   };
+}
+
+/** Not among its volumes: neither has a line of another container a way to it, nor does its name clash with one of these. */
+export function basePlace({ bases }: ContainerPlaces, { container, file }: BaseVolume): string {
+  return `${bases}/${container}/${file}`;
 }
 
 /** Of a checked-out revision. */

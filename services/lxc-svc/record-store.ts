@@ -16,7 +16,7 @@ import { deviceRules } from '../../shared/schema/device-rules.ts';
 import { exitStatus } from '../../shared/schema/exit.ts';
 import { containerLogFile } from '../../shared/schema/logs.ts';
 import { containerName, epochMs, pid, revisionName } from '../../shared/schema/names.ts';
-import { artifactName, disk, insidePath, namedVolume } from '../../shared/schema/storage.ts';
+import { artifactName, baseVolume, disk, insidePath, namedVolume } from '../../shared/schema/storage.ts';
 import { tailPlace } from './tail-place.ts';
 
 /** The lists are missing in records of builds before them, whose containers may run still. */
@@ -25,6 +25,7 @@ const mountRecord = z.object({
   rootVolume: z.string(),
   config: z.optional(z.string()),
   squashfs: z._default(z.array(artifactName), []),
+  bases: z._default(z.array(baseVolume), []),
   volumes: z._default(z.array(namedVolume), []),
   disks: z._default(z.array(disk), []),
   exports: z._default(z.array(insidePath), []),

@@ -91,6 +91,7 @@ export function writeRunConfig(places: Places, mounted: MountRecord, run: RunSet
     container: run.container,
     rootVolume: mounted.rootVolume,
     volumes: undefined,
+    bases: undefined,
     network: networkKind(run.network),
     hostname: run.hostname,
   });

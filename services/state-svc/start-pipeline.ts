@@ -232,6 +232,7 @@ function mountParams(plan: ContainerPlan, revision: string) {
     rootVolume: plan.rootVolume,
     ...(plan.config === undefined ? {} : { config: plan.config }),
     squashfs: [...plan.storage.squashfs],
+    bases: plan.bases.map(({ container, file }) => ({ container, file })),
     volumes: [...plan.storage.volumes],
     disks: [...plan.storage.disks],
     exports: [...plan.storage.exports],

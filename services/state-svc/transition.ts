@@ -38,7 +38,7 @@ export function transitionBetween(before: TransitionSide, after: TransitionSide)
     changed.add(first === '_config' && rest.length > 0 ? second : first);
   }
   for (const name of names) {
-    // A default that depends on the other containers: the group, where none is named.
+    // What depends on other containers: the group, where none is named, and the objects that an extension lies over.
     if (canonical(old.get(name)) !== canonical(fresh.get(name))) changed.add(name);
   }
   const system = names.find(

@@ -5,7 +5,7 @@ import { fieldsOf } from './mount-entries.ts';
 import { unsignedNumber } from './numbers.ts';
 import { readOverlay } from './overlay-entries.ts';
 import type { LxcEntry, LxcProblem } from './parse.ts';
-import { readRootPath } from './root-path.ts';
+import { basesOf, type RootLayer, readRootPath } from './root-path.ts';
 import { wrongValue } from './values.ts';
 
 export interface ConfigOwner {
@@ -13,6 +13,8 @@ export interface ConfigOwner {
   /** Files that may be layers of its root; undefined: not known here. */
   readonly volumes: readonly string[] | undefined;
   readonly rootVolume: string | undefined;
+  /** The same of other containers, by name: what extensions of them lie over. A list is undefined where their run.json cannot be read. */
+  readonly bases: ReadonlyMap<string, readonly string[] | undefined> | undefined;
   /** Undefined: not known yet, and no rule about networks or names is applied. */
   readonly network: NetworkKind | undefined;
   readonly hostname: string | undefined;
@@ -137,15 +139,30 @@ function rootConflicts({ key, value, line, source }: LxcEntry, owner: ConfigOwne
   ];
   const root = readRootPath(value, owner.container);
   if (!root.ok) return refuse(root.reason);
-  const { rootVolume, volumes } = owner;
-  if (rootVolume !== undefined && !root.layers.includes(rootVolume)) {
+  const { container, rootVolume, volumes } = owner;
+  const own = root.layers.filter((layer) => layer.container === container).map(({ file }) => file);
+  if (rootVolume !== undefined && !own.includes(rootVolume)) {
+    const named = root.layers.map((layer) => (layer.container === container ? '' : `${layer.container}/`) + layer.file);
     return refuse(
-      `${root.layers.join(' and ')} without root-volume ${rootVolume}; add it, or change root-volume in run.json`,
+      `${named.join(' and ')} without root-volume ${rootVolume}; add it, or change root-volume in run.json`,
     );
   }
-  const unknown = volumes && root.layers.find((layer) => !volumes.includes(layer));
-  if (unknown === undefined) return [];
-  return refuse(`${unknown} is no volume of run.json, which has ${volumes?.join(', ')}; add it to volumes there`);
+  const unknown = volumes && own.find((file) => !volumes.includes(file));
+  if (unknown !== undefined) {
+    return refuse(`${unknown} is no volume of run.json, which has ${volumes?.join(', ')}; add it to volumes there`);
+  }
+  const wrong = basesOf(root.layers, container).flatMap((base) => baseProblem(base, owner) ?? []);
+  return wrong.slice(0, 1).flatMap(refuse);
+}
+
+function baseProblem(base: RootLayer, { container, bases }: ConfigOwner): string | undefined {
+  if (bases === undefined) return undefined;
+  const extension = `${container} is an extension of '${base.container}'`;
+  if (!bases.has(base.container)) return `${extension}, and there is no such container; add it, or remove ${container}`;
+  const volumes = bases.get(base.container);
+  if (volumes === undefined || volumes.includes(base.file)) return undefined;
+  const there = `${base.file} is no volume of that one’s run.json, which has ${volumes.join(', ')}`;
+  return `${extension}, and ${there}; name one of these, or add it to volumes there`;
 }
 
 /** What all lines of a kind come to. */

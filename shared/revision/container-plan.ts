@@ -7,6 +7,7 @@ import { type LegacyAddress, legacyAddresses } from '../lxc-config/legacy-addres
 import { mountProblems } from '../lxc-config/mount-budget.ts';
 import { ownedConflicts } from '../lxc-config/owned-keys.ts';
 import { type LxcEntry, type LxcProblem, parseLxcConfig } from '../lxc-config/parse.ts';
+import { basesOf, rootLayers } from '../lxc-config/root-path.ts';
 import type { ReadObject } from './config-budget.ts';
 import type { Device } from './device-document.ts';
 import { planDevices } from './device-plan.ts';
@@ -52,6 +53,14 @@ export interface NamedRun {
 /** Of one container’s LXC configuration: whoever has corrected so many checks again. */
 const MAX_CONFIG_PROBLEMS = 100;
 
+/** Of the whole revision. */
+export interface Board {
+  readonly device: Device;
+  readonly drivers: ReadonlySet<string>;
+  /** Read-only volumes by container, as readVolumes() answers them. */
+  readonly volumes: ReadonlyMap<string, readonly string[] | undefined>;
+}
+
 const DEFAULT_CONFIG = 'lxc.container.conf';
 const DEFAULT_ROLE = 'nobody';
 
@@ -66,6 +75,13 @@ export function readRun(name: string, state: StateDocument): NamedRun {
   return { name, run: value, problems: [...problems, ...missingKeys(written, RUN_REQUIRED, path)], ignored };
 }
 
+/** Files that are its root filesystem and its further read-only volumes; undefined: its manifest cannot be read. */
+export function readVolumes({ run }: NamedRun): readonly string[] | undefined {
+  if (run === undefined) return undefined;
+  const root = run['root-volume'];
+  return [...(root === undefined ? [] : [root]), ...(run.volumes ?? [])].map(withoutVerity);
+}
+
 /**
  * Codes: RESERVED_NAME, MISSING_OBJECT, BAD_CONFIG, UNKNOWN_KEY, and those of ownedConflicts, planNetwork, planStorage and planDrivers;
  * warnings NAME_DIFFERS, NOT_SUPPORTED, MISSING.
@@ -73,7 +89,7 @@ export function readRun(name: string, state: StateDocument): NamedRun {
 export function planContainer(
   { name, run, problems, ignored }: NamedRun,
   group: Group | undefined,
-  { device, drivers: known }: { readonly device: Device; readonly drivers: ReadonlySet<string> },
+  { device, drivers: known, volumes: bases }: Board,
   state: StateDocument,
   readObject: ReadObject,
 ): ReadContainer {
@@ -83,7 +99,7 @@ export function planContainer(
   }
   const root = run['root-volume'];
   const config = configOf(name, run, group, state);
-  const volumes = [...(root === undefined ? [] : [root]), ...(run.volumes ?? [])].map(withoutVerity);
+  const volumes = bases.get(name) ?? [];
   const lxc = config === undefined ? { entries: [], problems: [] } : readConfig(name, config, state, readObject);
   const storage = planStorage(name, run, device, lxc.entries);
   const baked = lxc.entries.filter(({ key }) => key.startsWith('lxc.net.'));
@@ -91,7 +107,8 @@ export function planContainer(
   const drivers = planDrivers(name, run.drivers, known);
   const devices = planDevices(name, state, lxc.entries);
   const hostname = run.network?.hostname ?? utsName(lxc.entries) ?? hostnameOf(name);
-  const owner = { container: name, rootVolume: root && withoutVerity(root), volumes, network: network.mode, hostname };
+  const rootVolume = root && withoutVerity(root);
+  const owner = { container: name, rootVolume, volumes, bases, network: network.mode, hostname };
   const read = {
     name,
     network,
@@ -110,14 +127,19 @@ export function planContainer(
     warnings: [...warningsOf(name, run), ...storage.warnings, ...drivers.warnings, ...devices.warnings],
     ignored,
   };
-  if (group === undefined || root === undefined) return { ...read, plan: undefined };
+  if (group === undefined || rootVolume === undefined) return { ...read, plan: undefined };
   const plan: ContainerPlan = {
     name,
     group: group.name,
     statusGoal: run.status_goal ?? group.statusGoal,
     restartPolicy: run.restart_policy ?? group.restartPolicy,
     roles: run.roles === undefined || run.roles.length === 0 ? [DEFAULT_ROLE] : run.roles,
-    rootVolume: withoutVerity(root),
+    rootVolume,
+    bases: basesOf(rootLayers(lxc.entries, name, rootVolume), name).flatMap((base) => {
+      const sha256 = state.objects.get(`${base.container}/${base.file}`);
+      // A container without its object is refused for that.
+      return sha256 === undefined ? [] : [{ ...base, sha256 }];
+    }),
     config,
     storage: storage.plan,
     hostname,

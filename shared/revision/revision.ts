@@ -2,7 +2,7 @@
 import type { RestartPolicy, Role, StatusGoal } from '../schema/api.ts';
 import type { ContainerLogFile } from '../schema/logs.ts';
 import type { Pool, Reservation } from '../schema/network.ts';
-import type { Disk, NamedVolume } from '../schema/storage.ts';
+import type { BaseVolume, Disk, NamedVolume } from '../schema/storage.ts';
 
 /** One thing that is wrong. `path` is a JSON path such as `device.json.network.pools.internal.gateway`, or `<container>/lxc.container.conf:12`. */
 export interface Problem {
@@ -90,6 +90,8 @@ export interface ContainerPlan {
   readonly roles: readonly Role[];
   /** File name in the container's folder, without a `dm:` prefix. */
   readonly rootVolume: string;
+  /** What of other containers its root lies over, and which object that is: an extension follows another one of these. */
+  readonly bases: readonly (BaseVolume & { readonly sha256: string })[];
   /** File name of the LXC configuration in the container's folder; undefined: it is only mounted. */
   readonly config: string | undefined;
   readonly storage: StoragePlan;

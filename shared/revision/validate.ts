@@ -1,7 +1,7 @@
 // A whole revision against every rule at once: what `berth check` prints, what state-svc refuses to run. Pure.
 import { collectClaims } from './address-claims.ts';
 import { configBudget, type ReadObject } from './config-budget.ts';
-import { type NamedRun, planContainer, readRun } from './container-plan.ts';
+import { type NamedRun, planContainer, readRun, readVolumes } from './container-plan.ts';
 import { type Device, readDevice } from './device-document.ts';
 import { MDEV_FILE } from './device-plan.ts';
 import { readDocument } from './document.ts';
@@ -25,7 +25,8 @@ export function parseState(document: unknown, readObject: ReadObject, hasLink: H
   const bsp = [readDocument(bspRunDocument, state.documents.get('bsp/run.json') ?? {}, 'bsp/run.json'), drivers];
   const runs = state.containers.map((name) => readRun(name, state));
   const groups = assignGroups(runs, device);
-  const board = { device, drivers: driverNames(drivers.sections) };
+  const volumes = new Map(runs.map((run) => [run.name, readVolumes(run)]));
+  const board = { device, drivers: driverNames(drivers.sections), volumes };
   const configs = configBudget(readObject);
   const read = runs.map((run, index) => planContainer(run, groups[index]?.group, board, state, configs.read));
   const claims = collectClaims(read, device.pools);

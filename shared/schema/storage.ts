@@ -1,6 +1,7 @@
 // The vocabulary of container storage in the contracts: volumes, where they live, and the disks under them.
 import * as z from 'zod/mini';
 import { CONTROL } from './control-characters.ts';
+import { containerName } from './names.ts';
 
 export const persistence = z.enum(['permanent', 'revision', 'boot']);
 
@@ -23,6 +24,10 @@ export const diskName = z
 export const artifactName = z
   .string()
   .check(z.regex(/^[A-Za-z0-9_][A-Za-z0-9._-]{0,254}$/, 'a file name without "/", not starting with "." or "-"'));
+
+/** A read-only volume of another container, below those of an extension of it. */
+export const baseVolume = z.strictObject({ container: containerName, file: artifactName });
+export type BaseVolume = z.output<typeof baseVolume>;
 
 /** Relative to the container's root. */
 export const insidePath = z

@@ -113,6 +113,7 @@ export const mountOf = (container: string, persistence: 'permanent' | 'revision'
   rootVolume: 'root.squashfs',
   config: 'lxc.container.conf',
   squashfs: [],
+  bases: [],
   volumes: [{ name: 'lxc-overlay', persistence }],
   disks: [],
   exports: [],

@@ -43,6 +43,32 @@ describe('an LXC configuration in a revision', () => {
     assert.deepEqual(problems(state(both, { 'app/more.squashfs': DIGEST }), path(two)), []);
   });
 
+  it('stacks volumes of another container below its own, as an extension of that one', () => {
+    const skill = container('skill', { group: 'app', 'root-volume': 'root.ovl.squashfs' });
+    const overlay = { 'skill/root.ovl.squashfs': DIGEST };
+    const on = (base: string) => ({
+      'skill/lxc.container.conf': `lxc.rootfs.path = overlayfs:/volumes/skill/root.ovl.squashfs:/volumes/${base}:/volumes/skill/lxc-overlay/upper`,
+    });
+    const other = 'b'.repeat(64);
+    const both = state(skill, overlay, container('app', { group: 'app', 'root-volume': 'dm:root.squashfs' }), {
+      'app/root.squashfs': other,
+    });
+    assert.deepEqual(
+      revisionOf(both, on('app/root.squashfs')).containers.map(({ bases }) => bases),
+      [[], [{ container: 'app', file: 'root.squashfs', sha256: other }]],
+    );
+    const refused = ['skill/lxc.container.conf:1 BAD_ROOT_PATH'];
+    assert.deepEqual(problems(both, on('gone/root.squashfs')), refused);
+    assert.deepEqual(problems(both, on('app/more.squashfs')), refused);
+    assert.deepEqual(problems(both, on('app/lxc-overlay/upper')), refused);
+    // What is wrong with the base is said of the base.
+    assert.deepEqual(problems(state(both, { 'app/run.json': DIGEST }), on('app/root.squashfs')), [
+      'app/run.json BAD_TYPE',
+    ]);
+    const { 'app/root.squashfs': _, ...hollow } = both;
+    assert.deepEqual(problems(hollow, on('app/root.squashfs')), ['app/root.squashfs MISSING_OBJECT']);
+  });
+
   it('may be missing of a container that is only mounted', () => {
     const without = (run: object) => {
       const { [CONF]: _, ...keys } = container('app', { ...run, config: undefined });

@@ -18,6 +18,7 @@ describe('revision.parseState', () => {
       restartPolicy: 'system',
       roles: ['nobody'],
       rootVolume: 'root.squashfs',
+      bases: [],
       config: 'lxc.container.conf',
       storage: {
         squashfs: [],

@@ -87,7 +87,9 @@ describe('lxcConfig.mountProblems', () => {
 describe('lxcConfig.rootPath', () => {
   const layers = (value: string) => {
     const path = readRootPath(value, 'app');
-    return path.ok ? path.layers : path.reason;
+    return path.ok
+      ? path.layers.map(({ container, file }) => (container === 'app' ? file : [container, file]))
+      : path.reason;
   };
 
   it('is a stack of the container’s volumes below its writable layer', () => {
@@ -101,13 +103,42 @@ describe('lxcConfig.rootPath', () => {
     assert.deepEqual(layers('dir:/volumes/app/root.squashfs'), ['root.squashfs']);
   });
 
+  it('has volumes of other containers among them, as an extension of these', () => {
+    const value = (...paths: readonly string[]) =>
+      `overlayfs:${paths.map((path) => `/volumes/${path}:`).join('')}/volumes/app/lxc-overlay/upper`;
+    assert.deepEqual(layers(value('app/root.ovl.squashfs', 'other/root.squashfs/')), [
+      'root.ovl.squashfs',
+      ['other', 'root.squashfs'],
+    ]);
+    assert.deepEqual(layers(value('app/root.squashfs', 'b.2/root.squashfs', 'a/root.squashfs')), [
+      'root.squashfs',
+      ['b.2', 'root.squashfs'],
+      ['a', 'root.squashfs'],
+    ]);
+  });
+
   it('names what is wrong with another', () => {
     const upper = '/volumes/app/lxc-overlay/upper';
     for (const [value, reason] of [
       ['overlayfs:/volumes/app/root.squashfs', /no writable layer/],
-      [`overlayfs:/volumes/other/root.squashfs:${upper}`, /'\/volumes\/other\/root\.squashfs' is no volume of 'app'/],
-      [`overlayfs:/volumes/app/../x:${upper}`, /is no volume/],
-      [`overlayfs:/volumes/app/a:/volumes/app/a:${upper}`, /names a twice/],
+      [
+        `overlayfs:/volumes/app/../x:${upper}`,
+        /'\/volumes\/app\/\.\.\/x' is no volume, which is \/volumes\/<container>\/<volume>/,
+      ],
+      [`overlayfs:/volumes/app/a:/volumes/.b/a:${upper}`, /'\/volumes\/\.b\/a' is no volume/],
+      [`overlayfs:/volumes/app/a:/volumes/other:${upper}`, /'\/volumes\/other' is no volume/],
+      [`overlayfs:/volumes/app/a:/volumes/other/a/b:${upper}`, /'\/volumes\/other\/a\/b' is no volume/],
+      [`overlayfs:/volumes/app/a:/volumes/app/a:${upper}`, /names \/volumes\/app\/a twice/],
+      [`overlayfs:/volumes/o/a:/volumes/app/a:/volumes/o/a:${upper}`, /names \/volumes\/o\/a twice/],
+      [
+        `overlayfs:/volumes/app/a:/volumes/other/lxc-overlay/upper:${upper}`,
+        /'\/volumes\/other\/lxc-overlay\/upper' is a writable layer, and only the last one may be/,
+      ],
+      [`overlayfs:/volumes/app/a:/volumes/o/lxc-overlay:${upper}`, /'\/volumes\/o\/lxc-overlay' is a writable layer/],
+      [
+        `overlayfs:${Array.from({ length: 250 }, (_, at) => `/volumes/app/a${at}:`).join('')}${upper}`,
+        /has 4\d\d\d characters, and the kernel takes 4095/,
+      ],
       ['overlayfs:/volumes/app/a:/tmp/upper', /does not end in/],
       ['btrfs:/volumes/app/a', /is no stack/],
       ['relative', /is no stack/],
@@ -123,6 +154,10 @@ describe('lxcConfig.ownedConflicts', () => {
     container: 'app',
     volumes: ['root.squashfs', 'more.squashfs'],
     rootVolume: 'root.squashfs',
+    bases: new Map([
+      ['other', ['root.squashfs', 'x.squashfs']],
+      ['unread', undefined],
+    ]),
     network: 'pool',
     hostname: 'app-host',
   };
@@ -180,6 +215,33 @@ describe('lxcConfig.ownedConflicts', () => {
       assert.match(found ?? 'none', expected, line);
       assert.match(found ?? '', /^2 /);
       assert.deepEqual(more, [], line);
+    }
+  });
+
+  it('are bases that the revision does not have', () => {
+    const line = (base: string, own = 'root.squashfs') =>
+      `lxc.rootfs.path = overlayfs:/volumes/app/${own}:/volumes/${base}:/volumes/app/lxc-overlay/upper`;
+    for (const base of ['other/root.squashfs', 'other/x.squashfs', 'unread/any.squashfs']) {
+      assert.deepEqual(conflicts(line(base)), [], base);
+    }
+    assert.deepEqual(conflicts(line('none/x'), { bases: undefined }), []);
+    for (const [base, expected] of [
+      [
+        line('none/root.squashfs'),
+        /^1 BAD_ROOT_PATH lxc\.rootfs\.path: app is an extension of 'none', and there is no such container; add/,
+      ],
+      [
+        line('other/y.squashfs'),
+        /of 'other', and y\.squashfs is no volume of that one’s run\.json, which has root\.squashfs, x\.squashfs;/,
+      ],
+      [
+        line('other/root.squashfs', 'more.squashfs'),
+        /more\.squashfs and other\/root\.squashfs without root-volume root/,
+      ],
+    ] as const) {
+      const [found, ...more] = conflicts(base);
+      assert.match(found ?? 'none', expected, base);
+      assert.deepEqual(more, [], base);
     }
   });
 

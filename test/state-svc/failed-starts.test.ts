@@ -47,6 +47,7 @@ const planOf = (name: string, interfaces: readonly PoolInterface[]): ContainerPl
   roles: ['nobody'],
   hostname: name,
   rootVolume: 'root.squashfs',
+  bases: [],
   config: 'lxc.container.conf',
   storage: { squashfs: [], volumes: [{ name: 'lxc-overlay', persistence: 'boot' }], disks: [], exports: [] },
   drivers: { required: [], optional: [], manual: [] },

@@ -15,6 +15,7 @@ const plan: ContainerPlan = {
   restartPolicy: 'container',
   roles: ['nobody'],
   rootVolume: 'root.squashfs',
+  bases: [],
   config: 'lxc.container.conf',
   storage: { squashfs: [], volumes: [{ name: 'lxc-overlay', persistence: 'boot' }], disks: [], exports: [] },
   hostname: 'web',

@@ -74,6 +74,32 @@ describe('a transition', () => {
     });
   }
 
+  it('restarts extensions of a container with another root filesystem, and reboots for one of the system', () => {
+    const lxc = (name: string, base: string) =>
+      `lxc.rootfs.path = overlayfs:/volumes/${name}/root.squashfs:/volumes/${base}/root.squashfs:/volumes/${name}/lxc-overlay/upper`;
+    const sides = (group: object): readonly TransitionSide[] => {
+      const specs = { a: APP, b: APP, c: { ...APP, lxc: lxc('c', 'b') }, d: { ...group, lxc: lxc('d', 'b') } };
+      const { document, objects } = stateOf(specs, {});
+      const texts = new Map(objects.map((text) => [sha256(text), text]));
+      return [{}, { 'b/root.squashfs': object }, { 'b/notes': object }].map((changed) => {
+        const changedDocument = { ...document, ...changed };
+        const parsed = parseState(changedDocument, (_path, digest) => texts.get(digest));
+        assert.ok(parsed.ok, JSON.stringify(parsed));
+        return { document: changedDocument, revision: parsed.revision };
+      });
+    };
+    const between = ([before, ...afters]: readonly TransitionSide[]) =>
+      afters.map((after) => before && transitionBetween(before, after));
+    assert.deepEqual(between(sides(APP)), [
+      { kind: 'live', keep: ['a'], stop: ['b', 'c', 'd'], start: ['b', 'c', 'd'] },
+      { kind: 'live', keep: ['a', 'c', 'd'], stop: ['b'], start: ['b'] },
+    ]);
+    assert.deepEqual(
+      between(sides(SYSTEM)).map((transition) => transition?.kind),
+      ['reboot', 'live'],
+    );
+  });
+
   it('leads back where it came from', () => {
     const containers = fc.dictionary(
       fc.constantFrom('a', 'b', 'c', 'd'),
