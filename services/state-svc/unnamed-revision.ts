@@ -12,11 +12,8 @@ export type KnownSteps = Pick<StepStore, 'list' | 'progress' | 'arrivedMs' | 'to
 export async function unnamedRevision(storage: string, steps: KnownSteps): Promise<BootState> {
   const { revision = FACTORY, tried, startedLast, isCertain } = stockBoot(storage);
   if (isCertain) return { revision, ...(tried === undefined ? {} : await goingOn(tried, steps)) };
-  const good = await foundGood(steps, steps.arrivedMs);
-  const doubted = new Set([...good, ...(startedLast === undefined ? [] : [startedLast])]);
-  // That of the factory says so from its first start on.
-  doubted.delete(FACTORY);
-  return doubtful(revision, doubted);
+  const good = withoutFactory(await foundGood(steps, steps.arrivedMs));
+  return doubtful(revision, new Set([...good, ...(startedLast === undefined ? [] : [startedLast])]));
 }
 
 /**
@@ -31,7 +28,12 @@ export async function lostRevision(storage: string, steps: KnownSteps): Promise<
     if (text !== undefined) good.push(name);
   }
   const revision = good.at(-1) ?? stockIfReadable(storage)?.revision ?? FACTORY;
-  return doubtful(revision, new Set(good.filter((name) => name !== FACTORY)));
+  return doubtful(revision, new Set(withoutFactory(good)));
+}
+
+/** That says it was found good from its first start on. */
+function withoutFactory(names: readonly string[]): readonly string[] {
+  return names.filter((name) => name !== FACTORY);
 }
 
 function doubtful(revision: string, others: Set<string>): BootState {

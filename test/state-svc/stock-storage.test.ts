@@ -99,6 +99,13 @@ describe('a storage that Pantavisor has left', () => {
     });
   }
 
+  it('doubts a record where 0 ran last', async () => {
+    const it = await open({ ...IMAGE, 'rpiab.txt': 'pv_rev=3\0' }, { startedLast: '0' });
+    await (await it.boot()).settled;
+    await it.untilStatus('b', 'STARTED');
+    assert.ok(onDisk(it).assumedBeside?.includes('0'));
+  });
+
   it('believes that 0 runs where it was the last that ran, too', async () => {
     const it = await open(IMAGE, { startedLast: '0' });
     await (await it.boot()).settled;
