@@ -3,7 +3,7 @@
 // One synced write is under way at a time; what comes meanwhile waits and goes together in the next (group commit).
 // When there is no room the file is cut back to what was synced. After any other failure nobody knows what the disk has of the last pages (the
 // kernel drops dirty pages that it could not write), so the next change goes into a new file, as a snapshot.
-import { errorCode, isFull, reasonOf } from '../../shared/kernel/system-error.ts';
+import { errorCode, isFull, reasonOf, whyUnwritten } from '../../shared/kernel/system-error.ts';
 import type { Logger } from '../../shared/log/logger.ts';
 import type { HealthReason } from '../../shared/schema/health.ts';
 import type { JournalDisk, Unreadable } from './journal-disk.ts';
@@ -95,8 +95,8 @@ export async function openLeaseStore(disk: JournalDisk, log: Logger): Promise<Le
         unwritable = undefined;
         for (const { resolve } of batch) resolve({ ok: true });
       } catch (error) {
-        unwritable = reasonOf(error);
-        log.error(`cannot write the lease journal: ${unwritable}; no lease is given until this works again`);
+        unwritable = whyUnwritten(error);
+        log.error(`cannot write the lease journal: ${unwritable}. No lease is given until this works again`);
         if (file.repair === 'cut') await cutTail(disk, file, log);
         rollBack([...batch, ...waiting], unwritable);
         waiting = [];
@@ -279,6 +279,6 @@ function damageReasons(ledger: Ledger): HealthReason[] {
 
 function unwritableReasons(reason: string | undefined): HealthReason[] {
   if (reason === undefined) return [];
-  const message = `the lease journal cannot be written (${reason}); running containers are not affected, new leases are refused`;
+  const message = `the lease journal cannot be written: running containers are not affected, new leases are refused. ${reason}`;
   return [{ code: 'JOURNAL_UNWRITABLE', subject: 'leases.journal', message }];
 }

@@ -1,7 +1,7 @@
 // One output file: appended to, rotated at a size, and never a reason to fail. What cannot be written is dropped and counted.
 import { closeSync, mkdirSync, readdirSync, renameSync, writeSync } from 'node:fs';
 import { basename, dirname } from 'node:path';
-import { reasonOf } from '../../shared/kernel/system-error.ts';
+import { whyUnwritten } from '../../shared/kernel/system-error.ts';
 import { type AppendedFile, openBytes, passOver, type WrittenPlace } from './carried-bytes.ts';
 import { openLines } from './line-files.ts';
 import { parseRotatedName, rotatedName } from './rotated-name.ts';
@@ -117,7 +117,7 @@ export function createBoundedFile(
       return { written, reason: '' };
     } catch (error) {
       if (ofLines) written = bytes.subarray(0, written).lastIndexOf(NEWLINE) + 1;
-      return { written, reason: reasonOf(error) };
+      return { written, reason: whyUnwritten(error) };
     }
   };
   return {

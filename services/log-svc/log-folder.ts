@@ -5,7 +5,7 @@
 // <storage>/logs/<rev>/…/<file>.000001.gz   rotated and compressed; without .gz until it is
 import { accessSync, constants, mkdirSync, readdirSync, statfsSync } from 'node:fs';
 import { join } from 'node:path';
-import { reasonOf } from '../../shared/kernel/system-error.ts';
+import { whyUnwritten } from '../../shared/kernel/system-error.ts';
 import type { HealthReason } from '../../shared/schema/health.ts';
 import { type BoundedFile, createBoundedFile, type Loss } from './bounded-file.ts';
 import type { WrittenPlace } from './carried-bytes.ts';
@@ -117,7 +117,7 @@ export function openLogFolder({
       linkTrouble = '';
       return { ok: true };
     } catch (error) {
-      linkTrouble = reasonOf(error);
+      linkTrouble = whyUnwritten(error);
       return { ok: false, path: join(root, to), reason: linkTrouble };
     }
   };

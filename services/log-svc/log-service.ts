@@ -4,7 +4,7 @@ import process from 'node:process';
 import { settingsOf, writtenOf } from '../../shared/config/launched-settings.ts';
 import { createSettings, type Written } from '../../shared/config/settings.ts';
 import type { Channel } from '../../shared/ipc/contract.ts';
-import { reasonOf } from '../../shared/kernel/system-error.ts';
+import { whyUnwritten } from '../../shared/kernel/system-error.ts';
 import type { Logger } from '../../shared/log/logger.ts';
 import type { HealthReason } from '../../shared/schema/health.ts';
 import type { Launch } from '../../shared/service/launch.ts';
@@ -127,7 +127,7 @@ function cursorKeeper(path: string, before: Cursors) {
       trouble = '';
       return true;
     } catch (error) {
-      trouble = reasonOf(error);
+      trouble = whyUnwritten(error);
       return false;
     }
   };

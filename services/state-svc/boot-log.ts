@@ -1,5 +1,5 @@
 // Which revision runs, as it stands: one event after the other, each on disk before anybody acts on it.
-import { reasonOf } from '../../shared/kernel/system-error.ts';
+import { whyUnwritten } from '../../shared/kernel/system-error.ts';
 import type { Logger } from '../../shared/log/logger.ts';
 import { type BootEvent, type BootState, type BootStep, bootStep } from './boot-state.ts';
 import type { BootStore } from './boot-store.ts';
@@ -12,7 +12,7 @@ export interface BootLog {
   advance(event: BootEvent): Promise<BootStep>;
   /** For what holds also when the disk does not take it: another cut of the power leads to the same. */
   advanceAnyway(event: BootEvent): Promise<void>;
-  /** Why the disk has not taken the last that was to be written; undefined: it has. */
+  /** Why the disk has not taken the last that was to be written, and the way out; undefined: it has. */
   unwritten(): string | undefined;
   /** Resolves when what was asked for until now is written, or cannot be: until then `boot` may be behind the disk. */
   written(): Promise<void>;
@@ -31,7 +31,7 @@ export function createBootLog(store: BootStore, initial: BootState, log: Logger)
       await store.save(state);
       unwritten = undefined;
     } catch (error) {
-      unwritten = reasonOf(error);
+      unwritten = whyUnwritten(error);
       throw error;
     }
   };

@@ -4,7 +4,7 @@
 // Earlier builds take a key that they do not know for damage, and forget every intent: what is new goes into a file that they do not read.
 import { dirname, join } from 'node:path';
 import * as z from 'zod/mini';
-import { reasonOf } from '../../shared/kernel/system-error.ts';
+import { whyUnwritten } from '../../shared/kernel/system-error.ts';
 import { readIfPresent } from '../../shared/kernel/text-if-there.ts';
 import type { Logger } from '../../shared/log/logger.ts';
 import { containerName } from '../../shared/schema/names.ts';
@@ -51,7 +51,7 @@ export interface IntentStore {
   set(container: string, change: Partial<Intent>): Promise<void>;
   /** Forgets the others. Resolves as `set`. */
   keepOnly(containers: ReadonlySet<string>): Promise<void>;
-  /** Why what is known here is not on disk; undefined when it is, or is just being written. */
+  /** Why what is known here is not on disk, and the way out; undefined when it is, or is just being written. */
   unwritten(): string | undefined;
   /** Resolves when no write is under way. */
   drained(): Promise<void>;
@@ -85,7 +85,7 @@ export async function openIntents(path: string, log: Logger, retryMs = RETRY_MS)
     });
     // A failed write is its callers' to tell; the one after it must be tried all the same.
     writing = next.catch((error: unknown) => {
-      unwritten = reasonOf(error);
+      unwritten = whyUnwritten(error);
       retry = setTimeout(() => void write().catch(() => undefined), retryMs);
       retry.unref();
     });

@@ -6,7 +6,7 @@
 //   <rundir>/meta/.new                      a file that is being written
 import { chmodSync, mkdirSync, readdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { errorCode, reasonOf } from '../../shared/kernel/system-error.ts';
+import { errorCode, whyUnwritten } from '../../shared/kernel/system-error.ts';
 import type { Logger } from '../../shared/log/logger.ts';
 import type { HealthReason } from '../../shared/schema/health.ts';
 import { METADATA_KINDS, type MetadataKind } from '../../shared/schema/metadata.ts';
@@ -84,7 +84,7 @@ export function openMetadataViews({ folder, metadata, intervalMs, clock, log }: 
       try {
         fill(path, viewOf(entries, viewer, names), viewOf(untold, viewer, names));
       } catch (error) {
-        troubles.set(kind, reasonOf(error));
+        troubles.set(kind, whyUnwritten(error));
       }
     }
     const trouble = troubles.get(kind);
@@ -123,7 +123,7 @@ export function openMetadataViews({ folder, metadata, intervalMs, clock, log }: 
       [...troubles].map(([kind, reason]) => ({
         code: 'METADATA_UNWRITABLE',
         subject: `${kind}-meta`,
-        message: `containers see old ${kind}-meta, ${folder} cannot be written: ${reason}; make room there`,
+        message: `containers see old ${kind}-meta, ${folder} cannot be written: ${reason}`,
       })),
     close() {
       cancel();

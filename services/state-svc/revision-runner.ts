@@ -268,15 +268,15 @@ export async function runRevision(given: RunnerContext): Promise<RevisionRunner>
 
 function unwrittenReasons(reason: string | undefined): readonly HealthReason[] {
   if (reason === undefined) return [];
-  const message = `what containers are meant to be cannot be written down (${reason}); it holds until state-svc restarts`;
+  const message = `what containers are meant to be cannot be written down, and holds until state-svc restarts. ${reason}`;
   return [{ code: 'ORDERS_UNWRITABLE', subject: 'cache/containers.json', message }];
 }
 
 function bootReasons(reason: string | undefined): readonly HealthReason[] {
   if (reason === undefined) return [];
   const message =
-    `which revision runs cannot be written down (${reason}): none can be begun or committed, and after a power cut the device goes by what was ` +
-    'written before; make room';
+    'which revision runs cannot be written down: none can be begun or committed, and after a power cut the device goes by what was written ' +
+    `before. ${reason}`;
   return [{ code: 'BOOT_UNWRITABLE', subject: 'boot/current.json', message: message.slice(0, 500) }];
 }
 

@@ -193,7 +193,7 @@ describe('metadata views', () => {
       await metadata.set('user', 'web.large', 'x'.repeat(30_000));
       const [reason] = views.health();
       assert.equal(reason?.code, 'METADATA_UNWRITABLE');
-      assert.match(reason?.message ?? '', /containers see old user-meta.*ENOSPC/);
+      assert.match(reason?.message ?? '', /containers see old user-meta.*ENOSPC.*make room/);
       assert.deepEqual(seen('web'), { k: 'v' });
       execFileSync('mount', ['-o', 'remount,size=256k', folder]);
       clock.advance(1000);
