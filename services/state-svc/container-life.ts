@@ -5,7 +5,7 @@ import type { ExitStatus } from '../../shared/schema/exit.ts';
 import { CONTAINER_RECOVERING, type ContainerCore, type ExitEvent, setRun } from './container-core.ts';
 import { downText, exhaustedText, exitText } from './ending-text.ts';
 import type { Intent } from './intent-store.ts';
-import type { RequestReboot } from './reboot-request.ts';
+import type { RebootNeed } from './reboot-request.ts';
 import { recover, recovers, SYSTEM_CONTAINER_DOWN } from './recovery.ts';
 import type { Run } from './standing.ts';
 import {
@@ -134,10 +134,10 @@ async function settleFailed(
   const refusal = addressRefusal(failure);
   // As for a revision that is refused for its addresses. A start by hand takes nobody down, and auto-recovery has its own last word.
   if (cause === 'boot' && refusal !== undefined) {
-    context.requestRebootAtBoot(refusal, `container ${plan.name} ${message}`);
+    context.requestRebootAtBoot(refusal, `container ${plan.name} ${message}`, whileDown(core));
   } else if (isLeft && plan.restartPolicy === 'system' && !(record.lacksNetwork && !context.poolsStand())) {
     // Nobody else tries it again: auto-recovery is for what has run.
-    goneDown(core, message, context.requestRebootAtBoot);
+    goneDown(core, message, (...why) => context.requestRebootAtBoot(...why, whileDown(core)));
   }
   await written;
 }
@@ -213,19 +213,36 @@ function needReboot(core: ContainerCore, code: string, message: string, downPid?
 
 /** What was tried is committed, or given up without a reboot. */
 export function askHeldReboot(core: ContainerCore): void {
-  const { plan, record, context } = core;
+  const { record, context } = core;
   const { heldReboot } = record;
   record.heldReboot = undefined;
-  const isMeant = plan.restartPolicy === 'container' && core.intent().userStopped;
-  if (heldReboot === undefined || record.status !== 'STOPPED' || isMeant) return;
+  if (heldReboot === undefined || !isDown(core)) return;
   const { code, message, downPid } = heldReboot;
-  context.requestReboot(code, message);
-  // Not before: a state-svc that dies over the trial asks for it at its next start.
-  if (downPid !== undefined) void core.remember({ downPid });
+  const decided = (): void => {
+    // Not before: a state-svc that dies over the trial, or while the reboot cannot be counted, asks for it at its next start.
+    if (downPid !== undefined) void core.remember({ downPid });
+  };
+  context.requestReboot(code, message, { ...whileDown(core), decided });
+}
+
+/** Until it has run once more, or is nothing of what runs. */
+function whileDown(core: ContainerCore): RebootNeed {
+  const { record } = core;
+  const { runs } = record;
+  return { holds: () => isDown(core) && record.runs === runs && !record.closing };
+}
+
+/** And that is not what the user wants. */
+function isDown({ plan, record, intent }: ContainerCore): boolean {
+  return record.status === 'STOPPED' && !(plan.restartPolicy === 'container' && intent().userStopped);
 }
 
 /** `request` undefined: the reboot was asked for already, and did not come. */
-function goneDown(core: ContainerCore, what: string, request: RequestReboot | undefined): void {
+function goneDown(
+  core: ContainerCore,
+  what: string,
+  request: ((code: string, message: string) => void) | undefined,
+): void {
   core.fault(SYSTEM_CONTAINER_DOWN, downText(what));
   core.apply('ended');
   request?.(SYSTEM_CONTAINER_DOWN, `container ${core.plan.name}: ${what}`);

@@ -95,7 +95,7 @@ export async function runRevision(given: RunnerContext): Promise<RevisionRunner>
   const context = { ...given, log };
   const peers = connectPeers(channel);
   const ask = createAsk(clock, log);
-  const reboots = createReboots(channel, log);
+  const reboots = createReboots({ channel, clock, log, isBusy: () => updates.begun !== undefined });
   const leaseReturn = createLeaseReturn({
     peers,
     ask,
@@ -157,8 +157,8 @@ export async function runRevision(given: RunnerContext): Promise<RevisionRunner>
     sameLife: !isNewLife,
     requestReboot: reboots.request,
     // Others run on over a restart of this service, or of the tree beside them, and what was lacking at their boot had its reboots then.
-    requestRebootAtBoot(code, message) {
-      if (!updates.trying) void lives.then((some) => some || reboots.request(code, message));
+    requestRebootAtBoot(...asked) {
+      if (!updates.trying) void lives.then((some) => some || reboots.request(...asked));
     },
     onChange: () => updates.look(),
     isTried: () => updates.trying,

@@ -92,18 +92,25 @@ export function createUpdateStart(
     return [{ path: '', code: 'INTERNAL', message: String(error) }];
   };
 
+  /** While nothing else runs in its place. */
+  const reboot = (code: string, message: string): void => {
+    const stage = context.stage();
+    const { current } = stage;
+    reboots.request(code, message, { holds: () => stage.current === current && !books.isClosed });
+  };
+
   /** What follows when what runs does not stand. */
   const fall = async ({ code, message }: Problem, stage: FailedStage, trying: BootState['trying']): Promise<void> => {
     await hooks.refused();
     if (trying?.started !== undefined) return goBack(trying.revision, stage, false);
-    const reboot = (): void => reboots.request(code === 'HOOK_FAILED' ? code : 'REVISION_REFUSED', message);
-    if (inherited === undefined || trying !== undefined) return reboot();
+    const rebootForIt = (): void => reboot(code === 'HOOK_FAILED' ? code : 'REVISION_REFUSED', message);
+    if (inherited === undefined || trying !== undefined) return rebootForIt();
     // It may be the remedy, and a reboot would have it forgotten. Past the hooks of a start nothing is started.
-    if (code !== 'HOOK_FAILED') return takeUp(inherited, reboot);
+    if (code !== 'HOOK_FAILED') return takeUp(inherited, rebootForIt);
     log.error(`revision ${inherited.revision} was asked for before this service restarted, and is not run: ${message}`);
     await progress.fail(inherited.revision, 'internal');
     await bootLog.advanceAnyway({ kind: 'dropped', revision: inherited.revision });
-    reboot();
+    rebootForIt();
   };
 
   return {
@@ -160,7 +167,7 @@ export function createUpdateStart(
         if (inherited !== undefined) await takeUp(inherited);
       } catch (error) {
         failed(error);
-        reboots.request('REVISION_REFUSED', String(error));
+        reboot('REVISION_REFUSED', String(error));
       } finally {
         inherited = undefined;
       }

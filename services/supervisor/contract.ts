@@ -128,7 +128,11 @@ export const supervisorContract = defineContract({
       callers: ['state-svc'],
       params: z.strictObject({ code: z.string(), message: z.string(), counted: z.boolean() }),
       result: z.strictObject({}),
-      errors: { REBOOT_LOOP: z.strictObject({}) },
+      errors: {
+        REBOOT_LOOP: z.strictObject({}),
+        /** What cannot be counted would not be bounded, so that it does not come now. Ask again: the disk may take it then. */
+        REBOOT_UNCOUNTED: z.strictObject({ reason: z.string() }),
+      },
       idempotent: false,
       deadlineMs: 5_000,
     },

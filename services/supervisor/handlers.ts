@@ -56,7 +56,11 @@ export function createHandlers(tree: Tree): Handlers<typeof supervisorContract> 
     },
     listControlSockets: () => ok({ sockets: [...tree.sockets.controlSockets()] }),
     listLogSockets: () => ok({ sockets: [...tree.sockets.logSockets()] }),
-    reboot: ({ counted, ...cause }) => (tree.reboots.ask(cause, counted) ? ok({}) : fail({ code: 'REBOOT_LOOP' })),
+    reboot: ({ counted, ...cause }) => {
+      const answer = tree.reboots.ask(cause, counted);
+      if (answer.kind === 'looped') return fail({ code: 'REBOOT_LOOP' });
+      return answer.kind === 'counted' ? ok({}) : fail({ code: 'REBOOT_UNCOUNTED', reason: answer.reason });
+    },
     giveStorage: (_params, { caller }) => {
       tree.giveStorage(caller);
       return ok({});

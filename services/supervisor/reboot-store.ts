@@ -1,6 +1,6 @@
 // The reboots that a next one may be in a row with, on disk, because memory does not survive them:
 //   <storage>/supervisor/reboots.json   [{ "code", "message", "atMs" }]   written beside, synced, renamed, folder synced
-import { closeSync, fsyncSync, openSync, readFileSync, renameSync, writeFileSync } from 'node:fs';
+import { closeSync, fsyncSync, openSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { dirname } from 'node:path';
 import * as z from 'zod/mini';
 import type { PastReboot } from './reboot-policy.ts';
@@ -20,9 +20,22 @@ export function readReboots(path: string): readonly PastReboot[] {
 /** Throws when it cannot be written: a reboot that cannot be counted is not carried out. */
 export function writeReboots(path: string, reboots: readonly PastReboot[]): void {
   const beside = `${path}.new`;
-  writeFileSync(beside, JSON.stringify(reboots), { flush: true });
-  renameSync(beside, path);
+  try {
+    writeFileSync(beside, JSON.stringify(reboots), { flush: true });
+    renameSync(beside, path);
+  } catch (error) {
+    takeAway(beside);
+    throw error;
+  }
   const folder = openSync(dirname(path), 'r');
   fsyncSync(folder);
   closeSync(folder);
+}
+
+function takeAway(beside: string): void {
+  try {
+    rmSync(beside, { force: true });
+  } catch {
+    // Why it could not be written says more.
+  }
 }

@@ -5,6 +5,7 @@ import { reasonOf } from '../../shared/kernel/system-error.ts';
 import { openWatchdog, type WatchdogDevice } from '../../shared/kernel/watchdog-device.ts';
 import type { Logger } from '../../shared/log/logger.ts';
 import type { HealthReason } from '../../shared/schema/health.ts';
+import type { Counted } from './reboot-count.ts';
 import type { RebootCause } from './reboot-policy.ts';
 import {
   type DownSince,
@@ -33,8 +34,8 @@ export interface WatchdogSurroundings {
   readonly mode: 'embedded' | 'appengine';
   readonly log: Logger;
   vitals(): readonly Vital[];
-  /** False: too many of them did not help, and the machine is to stay up. */
-  countReset(cause: RebootCause): boolean;
+  /** Unless it is counted the machine is to stay up. */
+  countReset(cause: RebootCause): Counted;
   /** Of a monotonic clock. */
   nowMs(): number;
 }
@@ -123,12 +124,15 @@ export function createWatchdog({ settings, mode, log, vitals, countReset, nowMs 
   const isResetDue = (now: number): boolean => {
     down = look(vitals(), down, now);
     const lost = lostService(down, now);
-    if (lost !== undefined && lost !== judged) {
+    if (lost === undefined) judged = undefined;
+    else if (lost !== judged) {
       const message = `${lost} does not come back, so ${path} is not fed`;
-      mayReset = countReset({ code: 'WATCHDOG', message });
+      const { kind } = countReset({ code: 'WATCHDOG', message });
+      mayReset = kind === 'counted';
       if (mayReset && state === 'guarding') log.error(`${message}: the machine will be reset`);
+      // The disk may take it by the next look.
+      judged = kind === 'uncounted' ? undefined : lost;
     }
-    judged = lost;
     return lost !== undefined && mayReset;
   };
 

@@ -1,6 +1,6 @@
 // Every recovery policy, and every backoff policy, on real containers that end with the code that they are told.
 import assert from 'node:assert/strict';
-import { chmodSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { chmodSync, mkdirSync, mkdtempSync, rmdirSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, describe, it } from 'node:test';
@@ -144,11 +144,16 @@ describe('integration.recovery', () => {
 });
 
 describe('integration.recovery of a system container', () => {
-  it('without auto-recovery starts the tree over when it ends, three times for one cause, and then stays up', async () => {
+  it('without auto-recovery starts the tree over when it ends, as soon as that can be counted, three times for one cause, and then stays up', async () => {
     const source = writeSource({ base: { PV_GROUP: 'root' } }, '#!/bin/sh\nexit 7\n');
-    const tree = await openTree(packExample(source));
+    const storage = packExample(source);
+    const inTheWay = join(storage, 'supervisor/reboots.json.new');
+    mkdirSync(inTheWay, { recursive: true });
+    const tree = await openTree(storage);
     try {
       tree.start();
+      await unhealthy(tree, 'REBOOT_LOOP', /cannot be counted: EISDIR.* container base: its init exited with code 7/);
+      rmdirSync(inTheWay);
       await unhealthy(tree, 'REBOOT_LOOP', /rebooted 3 times .* container base: its init exited with code 7/);
       assert.equal(tree.output().match(/reboot for SYSTEM_CONTAINER_DOWN: container base/g)?.length, 3);
       await unhealthy(tree, 'SYSTEM_CONTAINER_DOWN', /only a reboot does/);

@@ -56,8 +56,8 @@ export interface Device {
   readonly supervisor: Client<typeof stateContract>;
   /** Codes of the reboots that were asked for. */
   readonly reboots: readonly string[];
-  /** Whether the supervisor says that it comes. */
-  onReboot: (asked: { readonly code: string; readonly counted: boolean }) => boolean;
+  /** Whether the supervisor says that it comes, or that it cannot count it. */
+  onReboot: (asked: { readonly code: string; readonly counted: boolean }) => boolean | 'uncounted';
   /** Called with what is about to be written of which revision runs, and waited for. */
   onBootWrite: (state: BootState) => void | Promise<void>;
   /** Called with the name of the revision whose state is about to be read. */
@@ -120,6 +120,7 @@ export async function createDevice(
       reboots.push(asked.code);
       const comes = device.onReboot(asked);
       wake();
+      if (comes === 'uncounted') return fail({ code: 'REBOOT_UNCOUNTED', reason: 'ENOSPC' });
       return comes ? ok({}) : fail({ code: 'REBOOT_LOOP' });
     },
     powerOff: () => {

@@ -1,5 +1,6 @@
 // What the tests of state-svc whole have in common: devices that are closed after their test, and the run.json keys they like.
 import { afterEach } from 'node:test';
+import { eventually, PATIENCE_MS } from '../kit/eventually.ts';
 import { type ContainerSpec, createDevice, type Device } from './device.ts';
 
 export const POOLED = { network: { pool: 'internal' } };
@@ -42,4 +43,19 @@ export function callsOf({ world }: Device, name: string): readonly string[] {
 export async function health({ state }: Device) {
   const answer = await state.health({});
   return answer.ok ? answer.value.reasons : [];
+}
+
+/** Messages: turns of the loop are all that there is to wait for. */
+export async function turnsOfTheLoop(): Promise<void> {
+  for (let turns = 0; turns < 10; turns += 1) await new Promise((resolve) => setImmediate(resolve));
+}
+
+/** State-svc, for a reboot that could not be counted. */
+export async function waitsToAskAgain({ clock }: Device): Promise<void> {
+  await eventually('it waits', PATIENCE_MS, () => clock.armed().includes(5_000));
+}
+
+export async function timeToAskAgain(it: Device): Promise<void> {
+  await waitsToAskAgain(it);
+  it.clock.advance(5_000);
 }

@@ -3,14 +3,9 @@ import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import { eventually, PATIENCE_MS } from '../kit/eventually.ts';
 import type { Device } from './device.ts';
-import { APP, callsOf, FAILED, health, POOLED, RETRY, useDevices } from './kit.ts';
+import { APP, callsOf, FAILED, health, POOLED, RETRY, turnsOfTheLoop, useDevices } from './kit.ts';
 
 const open = useDevices();
-
-/** Messages: turns of the loop are all that there is to wait for. */
-async function turnsOfTheLoop(): Promise<void> {
-  for (let turns = 0; turns < 10; turns += 1) await new Promise((resolve) => setImmediate(resolve));
-}
 
 describe('a restart of state-svc', () => {
   it('adopts what runs: same pid, READY included, nothing mounted or started again', async () => {

@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { describe, it } from 'node:test';
 import { eventually, PATIENCE_MS } from '../kit/eventually.ts';
 import type { Device } from './device.ts';
-import { FAILED, health, POOLED, RETRY, useDevices } from './kit.ts';
+import { FAILED, health, POOLED, RETRY, timeToAskAgain, turnsOfTheLoop, useDevices, waitsToAskAgain } from './kit.ts';
 
 const open = useDevices();
 
@@ -55,6 +55,42 @@ describe('a system container', () => {
     it.clock.advance(3_600_000);
     assert.deepEqual(it.reboots, ['SYSTEM_CONTAINER_DOWN']);
     assert.equal((await it.rows()).base?.status, 'STOPPED');
+  });
+
+  it('has its reboot asked for again while it cannot be counted, also by the next state-svc, until it was', async () => {
+    const it = await started();
+    it.onReboot = () => 'uncounted';
+    it.world.exit('base', FAILED);
+    await it.until(() => it.reboots.length === 1);
+    for (const asked of [2, 3]) {
+      await timeToAskAgain(it);
+      await it.until(() => it.reboots.length === asked);
+    }
+    assert.equal(it.lines.filter((line) => line.includes('cannot be counted')).length, 1);
+    await waitsToAskAgain(it);
+    // The one before is told apart from the next one by what is left to it.
+    it.clock.advance(1);
+    await (await it.boot()).settled;
+    await it.until(() => it.reboots.length === 4);
+    it.onReboot = () => true;
+    await timeToAskAgain(it);
+    await it.until(() => it.reboots.length === 5);
+    it.clock.advance(3_600_000);
+    await turnsOfTheLoop();
+    assert.deepEqual(new Set(it.reboots), new Set(['SYSTEM_CONTAINER_DOWN']));
+    await (await it.boot()).settled;
+    await turnsOfTheLoop();
+    assert.equal(it.reboots.length, 5);
+  });
+
+  it('has it asked for again when it did not start at a boot, and could not be counted', async () => {
+    const it = await open({ base: ROOT });
+    it.onReboot = () => 'uncounted';
+    it.world.troubles.set('lxc.start base', 'refuse');
+    await it.boot();
+    await it.until(() => it.reboots.length === 1);
+    await timeToAskAgain(it);
+    await it.until(() => it.reboots.length === 2);
   });
 
   for (const step of ['lxc.mount', 'lxc.start']) {
@@ -164,6 +200,27 @@ describe('a container with restart policy container', () => {
     assert.deepEqual([it.reboots, await codes(it)], [[], [['CONTAINER_FAILED', 'web']]]);
     assert.ok((await it.state.controlContainer({ container: 'web', action: 'start' })).ok);
     await it.untilStatus('web', 'STARTED');
+  });
+
+  it('that needs a reboot has it asked for again while that cannot be counted, and no more once the user has started it', async () => {
+    const gives = { ...RETRY, max_retries: 1, backoff_policy: 'reboot' };
+    const it = await open({ web: { group: 'app', auto_recovery: gives } });
+    await it.boot();
+    await it.untilStatus('web', 'STARTED');
+    it.onReboot = () => 'uncounted';
+    it.world.exit('web', FAILED);
+    await it.untilStatus('web', 'RECOVERING');
+    it.clock.advance(5_000);
+    await it.untilStatus('web', 'STARTED');
+    it.world.exit('web', FAILED);
+    await it.until(() => it.reboots.length === 1);
+    await timeToAskAgain(it);
+    await it.until(() => it.reboots.length === 2);
+    assert.ok((await it.state.controlContainer({ container: 'web', action: 'start' })).ok);
+    await it.untilStatus('web', 'STARTED');
+    await timeToAskAgain(it);
+    await turnsOfTheLoop();
+    assert.deepEqual(it.reboots, ['RECOVERY_EXHAUSTED', 'RECOVERY_EXHAUSTED']);
   });
 
   it('and so when it did not start at a boot', async () => {

@@ -4,7 +4,7 @@ import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, it } from 'node:test';
 import type { Device } from './device.ts';
-import { APP, FAILED, health, RETRY } from './kit.ts';
+import { APP, FAILED, health, RETRY, timeToAskAgain, turnsOfTheLoop } from './kit.ts';
 import {
   command,
   deviceForEach,
@@ -53,6 +53,24 @@ const WAYS: readonly (readonly [what: string, take: (it: Device) => Promise<unkn
 ];
 
 describe('a live update of what is refused', () => {
+  it('is the end of its reboot that could not be counted, and was asked for again until then', async () => {
+    const it = await open(THREE);
+    rot(it, 'root of a');
+    await install(it, 'locals/x', { b: APP, c: APP, d: APP });
+    it.onReboot = () => 'uncounted';
+    await (await it.boot()).settled;
+    await it.until(() => it.reboots.length === 1);
+    await timeToAskAgain(it);
+    await it.until(() => it.reboots.length === 2);
+    assert.equal(await command(it, 'LOCAL_RUN', 'locals/x'), 'accepted');
+    await reaches(it, 'locals/x', TESTING_LIVE);
+    await holds(it);
+    await reaches(it, 'locals/x', UPDATED);
+    it.clock.advance(5_000);
+    await turnsOfTheLoop();
+    assert.deepEqual(it.reboots, ['REVISION_REFUSED', 'REVISION_REFUSED']);
+  });
+
   for (const [what, take] of WAYS) {
     it(`leaves stopped whom the user stopped: ${what}`, async () => {
       const it = await open(THREE);

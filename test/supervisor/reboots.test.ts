@@ -1,6 +1,15 @@
 // A reboot is carried out a few times for the same cause, and then no more, also when the count has to survive the reboots.
 import assert from 'node:assert/strict';
-import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmdirSync, rmSync, writeFileSync } from 'node:fs';
+import {
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmdirSync,
+  rmSync,
+  writeFileSync,
+} from 'node:fs';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { after, before, beforeEach, describe, it } from 'node:test';
@@ -19,6 +28,8 @@ import { createTestClock, type TestClock } from '../state-svc/test-clock.ts';
 
 const cause = { code: 'REVISION_REFUSED', message: 'unknown pool' };
 const down = { code: 'SYSTEM_CONTAINER_DOWN', message: 'container base: its init exited with code 1' };
+const COUNTED = { kind: 'counted' };
+const LOOPED = { kind: 'looped' };
 const MINUTE_MS = 60_000;
 const DAY_MS = 24 * 60 * MINUTE_MS;
 /** The tree has just come up. */
@@ -89,30 +100,30 @@ describe('supervisor.reboots', () => {
     const path = join(folder, 'reboots.json');
     for (let count = 0; count < MAX_REBOOTS; count += 1) {
       const reboots = createReboots(path, silentLogger);
-      assert.equal(reboots.ask(cause), true);
+      assert.deepEqual(reboots.ask(cause), COUNTED);
       assert.deepEqual(await reboots.asked, { ...cause, off: false });
       assert.deepEqual(reboots.health(), []);
     }
     const wanted = createReboots(path, silentLogger);
-    assert.equal(wanted.ask(cause, false), true, 'somebody asked for it');
+    assert.deepEqual(wanted.ask(cause, false), COUNTED, 'somebody asked for it');
     assert.equal((await wanted.asked).code, cause.code);
     const last = createReboots(path, silentLogger);
-    assert.equal(last.ask(cause), false);
+    assert.deepEqual(last.ask(cause), LOOPED);
     const [reason] = last.health();
     assert.equal(reason?.code, 'REBOOT_LOOP');
     assert.match(reason?.message ?? '', /unknown pool/);
-    assert.equal(last.ask({ code: 'OTHER', message: '' }), true, 'another cause has a count of its own');
+    assert.deepEqual(last.ask({ code: 'OTHER', message: '' }), COUNTED, 'another cause has a count of its own');
   });
 
   it('counts one for all who ask for the same reboot', async () => {
     const path = join(folder, 'together.json');
     for (let count = 0; count < MAX_REBOOTS; count += 1) {
       const reboots = createReboots(path, silentLogger);
-      for (const name of ['a', 'b', 'c']) assert.equal(reboots.ask({ ...cause, message: name }), true, name);
+      for (const name of ['a', 'b', 'c']) assert.deepEqual(reboots.ask({ ...cause, message: name }), COUNTED, name);
       assert.equal((await reboots.asked).message, 'a');
       assert.deepEqual(reboots.health(), []);
     }
-    assert.equal(createReboots(path, silentLogger).ask(cause), false);
+    assert.deepEqual(createReboots(path, silentLogger).ask(cause), LOOPED);
   });
 
   it('counts none for who asks once the tree ends anyhow', () => {
@@ -120,7 +131,7 @@ describe('supervisor.reboots', () => {
     for (const end of ['powerOff', 'treeEnds'] as const) {
       const reboots = createReboots(path, silentLogger);
       reboots[end]('bye');
-      assert.equal(reboots.ask(cause), true);
+      assert.deepEqual(reboots.ask(cause), COUNTED);
     }
     assert.equal(existsSync(path), false);
   });
@@ -129,17 +140,39 @@ describe('supervisor.reboots', () => {
     const path = join(folder, 'damaged.json');
     writeFileSync(path, '{');
     for (let count = 0; count < MAX_REBOOTS; count += 1)
-      assert.equal(createReboots(path, silentLogger).ask(cause), true);
-    assert.equal(createReboots(path, silentLogger).ask(cause), false);
+      assert.deepEqual(createReboots(path, silentLogger).ask(cause), COUNTED);
+    assert.deepEqual(createReboots(path, silentLogger).ask(cause), LOOPED);
   });
 
-  it('does not reboot when it cannot count', () => {
-    const reboots = createReboots(join(folder, 'no-such-folder/reboots.json'), silentLogger);
-    assert.equal(reboots.ask(cause), false);
-    const [reason] = reboots.health();
-    assert.equal(reason?.code, 'REBOOT_LOOP');
-    assert.match(reason.message, /cannot be counted: .*ENOENT.*staying up; the cause: unknown pool/);
-    assert.doesNotMatch(reason.message, /rebooted/);
+  it('does not reboot while it cannot count, says so as long as somebody asks, and leaves nothing behind', () => {
+    const path = join(folder, 'away/reboots.json');
+    const clock = createTestClock();
+    const told: string[] = [];
+    const log = { ...silentLogger, error: (message: string) => void told.push(message) };
+    const reboots = createReboots(path, log, clock);
+    for (let time = 0; time < 3; time += 1) {
+      assert.equal(reboots.ask(cause).kind, 'uncounted');
+      assert.equal(reboots.count(down).kind, 'uncounted');
+      clock.advance(5_000);
+    }
+    assert.equal(told.length, 2, told.join());
+    const reasons = reboots.health();
+    assert.deepEqual(
+      reasons.map(({ code, subject }) => [code, subject]),
+      [cause, down].map(({ code }) => ['REBOOT_LOOP', code]),
+    );
+    const [{ message = '' } = {}] = reasons;
+    assert.match(message, /cannot be counted: .*ENOENT.*staying up; the cause: unknown pool/);
+    assert.doesNotMatch(message, /rebooted/);
+    clock.advance(MINUTE_MS);
+    assert.deepEqual(reboots.health(), []);
+    // As a disk from which space runs out in the middle: what was written is in nobody's way.
+    mkdirSync(path, { recursive: true });
+    assert.equal(reboots.ask(cause).kind, 'uncounted');
+    assert.deepEqual(readdirSync(dirname(path)), ['reboots.json']);
+    rmdirSync(path);
+    assert.deepEqual(reboots.ask(cause), COUNTED);
+    assert.deepEqual(reboots.health(), []);
   });
 
   for (const [code, windowMs] of [
@@ -152,7 +185,7 @@ describe('supervisor.reboots', () => {
       for (let count = 0; count < MAX_REBOOTS; count += 1) createReboots(path, silentLogger).ask(asked);
       const clock = createTestClock(Date.now());
       const reboots = createReboots(path, silentLogger, clock);
-      assert.equal(reboots.ask(asked), false);
+      assert.deepEqual(reboots.ask(asked), LOOPED);
       clock.advance(windowMs - 1);
       assert.equal(reboots.health().length, 1);
       clock.advance(1);
@@ -174,7 +207,7 @@ describe('supervisor.reboots on a board whose clock starts in the past at each b
   const boot = (live: (clock: TestClock, ask: (cause: RebootCause) => boolean) => void, startMs = 0): void => {
     const clock = createTestClock(startMs);
     const reboots = createReboots(path, silentLogger, clock);
-    live(clock, (cause) => reboots.ask(cause));
+    live(clock, (cause) => reboots.ask(cause).kind === 'counted');
     reboots.treeEnds();
   };
 
@@ -237,11 +270,11 @@ describe('supervisor.reboots on a board whose clock starts in the past at each b
     const counts: boolean[] = [];
     for (let count = 0; count <= MAX_REBOOTS; count += 1) {
       clock.advance(REBOOT_WINDOW_MS - 1);
-      counts.push(reboots.count(cause));
+      counts.push(reboots.count(cause).kind === 'counted');
     }
     assert.deepEqual(counts, [true, true, true, false]);
     clock.advance(1);
-    assert.equal(reboots.count(cause), true);
+    assert.deepEqual(reboots.count(cause), COUNTED);
   });
 
   it('has them forgotten once the disk takes that', () => {

@@ -4,6 +4,7 @@ import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, it } from 'node:test';
+import type { Counted } from '../../services/supervisor/reboot-count.ts';
 import { createWatchdog, type Watchdog, wayOut } from '../../services/supervisor/watchdog.ts';
 import { PATIENCE_MS } from '../../services/supervisor/watchdog-plan.ts';
 import { createSettings, findKey } from '../../shared/config/settings.ts';
@@ -19,7 +20,7 @@ describe('supervisor.watchdog', () => {
   let nowMs = 0;
   let state = 'ready';
   let resets: string[] = [];
-  let mayReset = true;
+  let answer: Counted;
   const lines: string[] = [];
   beforeEach(() => {
     folder = mkdtempSync(join(tmpdir(), 'berth-watchdog-'));
@@ -28,7 +29,7 @@ describe('supervisor.watchdog', () => {
     nowMs = 0;
     state = 'ready';
     resets = [];
-    mayReset = true;
+    answer = { kind: 'counted' };
     lines.length = 0;
   });
   afterEach(() => {
@@ -61,7 +62,7 @@ describe('supervisor.watchdog', () => {
       vitals: () => [{ service: 'state-svc', state }],
       countReset(cause) {
         resets.push(cause.message);
-        return mayReset;
+        return answer;
       },
       nowMs: () => nowMs,
     });
@@ -119,7 +120,7 @@ describe('supervisor.watchdog', () => {
   });
 
   it('is fed all the same when resets did not help before', async () => {
-    mayReset = false;
+    answer = { kind: 'looped' };
     const opened = make('always');
     opened.started();
     state = 'backoff';
@@ -128,6 +129,20 @@ describe('supervisor.watchdog', () => {
     await eventually('asked', WAIT_MS, () => resets.length > 0);
     await fed(written().length + 2);
     assert.equal(resets.length, 1);
+  });
+
+  it('is fed while a reset cannot be counted, and no more once it can', async () => {
+    answer = { kind: 'uncounted', reason: 'ENOSPC' };
+    const opened = make('always');
+    opened.started();
+    state = 'backoff';
+    await fed(2);
+    nowMs = PATIENCE_MS + 1;
+    await eventually('asked', WAIT_MS, () => resets.length > 0);
+    await fed(written().length + 2);
+    answer = { kind: 'counted' };
+    await eventually('told', WAIT_MS, () => lines.some((line) => line.includes('the machine will be reset')));
+    assert.ok(resets.length > 1);
   });
 
   it('says that there is none, looks again, and guards when it comes', async () => {
