@@ -5,6 +5,7 @@ import { join } from 'node:path';
 import type { Logger } from '../../shared/log/logger.ts';
 import type { HealthReason } from '../../shared/schema/health.ts';
 import type { HookEvent, HookSituation } from '../../shared/schema/hooks.ts';
+import { createTurn } from '../../shared/time/in-turn.ts';
 import { type FoundHooks, findHooks, type HookFile } from './hook-files.ts';
 import { createHookOutput } from './hook-output.ts';
 import { killGroup, runHook } from './hook-process.ts';
@@ -51,7 +52,7 @@ export function createHooks({ places, folder, timeoutMs, log, speak }: HooksCont
   const recordPath = join(lxcPath(places), 'hooks.json');
   const closed = new AbortController();
   let record: HookRecord = readHookRecord(recordPath) ?? { life: '', passed: [] };
-  let last: Promise<unknown> = Promise.resolve();
+  const inTurn = createTurn();
   /** What was told of the folder already. */
   let told = '';
   let refused: FoundHooks['refused'] = [];
@@ -114,9 +115,7 @@ export function createHooks({ places, folder, timeoutMs, log, speak }: HooksCont
   return {
     run(event, situation, signal) {
       const both = AbortSignal.any([signal, closed.signal]);
-      const result = last.then(() => runAll(event, situation, both));
-      last = result.catch(() => undefined);
-      return result;
+      return inTurn(() => runAll(event, situation, both));
     },
     health: () =>
       refused

@@ -2,6 +2,7 @@
 import type { Logger } from '../../shared/log/logger.ts';
 import type { HealthReason } from '../../shared/schema/health.ts';
 import type { Pool } from '../../shared/schema/network.ts';
+import { createTurn } from '../../shared/time/in-turn.ts';
 import { type BridgeNotes, ensureBridges, poolsWithoutBridge, removeStaleBridges } from './bridges.ts';
 import type { DroppingChain, ForwardPassage, PassageReport } from './forward-passage.ts';
 import { ensureForwarding } from './forwarding.ts';
@@ -52,7 +53,7 @@ export function createHostNetwork({ nat, log, overlaps, passage, notes }: HostPa
   let passageHealth: readonly HealthReason[] = [];
   let stayingHealth: readonly HealthReason[] = [];
   let unheardTables: readonly string[] = [];
-  let last: Promise<unknown> = Promise.resolve();
+  const inTurn = createTurn();
 
   const tellOfBridges = (reasons: readonly HealthReason[]): void => {
     const known = bridgeHealth.map(({ message }) => message);
@@ -124,12 +125,6 @@ export function createHostNetwork({ nat, log, overlaps, passage, notes }: HostPa
     if (areas.has('links') && (current.length > 0 || stayingHealth.length > 0)) {
       stayingHealth = stayingReasons(takeBackAddresses(current, notes.lent, record));
     }
-  };
-
-  const inTurn = <T>(act: () => Promise<T>): Promise<T> => {
-    const turn = last.then(act);
-    last = turn.catch(() => undefined);
-    return turn;
   };
 
   return {

@@ -3,6 +3,7 @@ import { existsSync, rmSync, writeFileSync } from 'node:fs';
 import { KernelError } from '../../shared/kernel/libc.ts';
 import type { Logger } from '../../shared/log/logger.ts';
 import type { Lease } from '../../shared/schema/network.ts';
+import { createTurn } from '../../shared/time/in-turn.ts';
 import { change, run } from './nat-command.ts';
 import { createElementChanges } from './nft-elements.ts';
 import {
@@ -50,12 +51,7 @@ export function createSenderGuard(context: SenderContext): SenderGuard {
   /** Whether the kernel has our table, as far as we know. */
   let stands = false;
   let toldReason = '';
-  let last: Promise<unknown> = Promise.resolve();
-  const inTurn = <T>(act: () => Promise<T>): Promise<T> => {
-    const turn = last.then(act);
-    last = turn.catch(() => undefined);
-    return turn;
-  };
+  const inTurn = createTurn();
 
   const remove = async (): Promise<void> => {
     stands = false;

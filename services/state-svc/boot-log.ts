@@ -1,6 +1,7 @@
 // Which revision runs, as it stands: one event after the other, each on disk before anybody acts on it.
 import { whyUnwritten } from '../../shared/kernel/system-error.ts';
 import type { Logger } from '../../shared/log/logger.ts';
+import { createTurn } from '../../shared/time/in-turn.ts';
 import { type BootEvent, type BootState, type BootStep, bootStep } from './boot-state.ts';
 import type { BootStore } from './boot-store.ts';
 
@@ -22,7 +23,7 @@ export interface BootLog {
 
 export function createBootLog(store: BootStore, initial: BootState, log: Logger): BootLog {
   let boot = initial;
-  let turn: Promise<unknown> = Promise.resolve();
+  const inTurn = createTurn();
   let isClosed = false;
   let unwritten: string | undefined;
 
@@ -36,8 +37,8 @@ export function createBootLog(store: BootStore, initial: BootState, log: Logger)
     }
   };
 
-  const advance = (event: BootEvent): Promise<BootStep> => {
-    const step = turn.then(async () => {
+  const advance = (event: BootEvent): Promise<BootStep> =>
+    inTurn(async () => {
       if (isClosed) throw new Error('state-svc ends');
       const next = bootStep(boot, event);
       const isNews = JSON.stringify(next.state) !== JSON.stringify(boot);
@@ -45,9 +46,7 @@ export function createBootLog(store: BootStore, initial: BootState, log: Logger)
       boot = next.state;
       return next;
     });
-    turn = step.catch(() => undefined);
-    return step;
-  };
+  const written = (): Promise<void> => inTurn(async () => undefined);
 
   return {
     boot: () => boot,
@@ -62,12 +61,10 @@ export function createBootLog(store: BootStore, initial: BootState, log: Logger)
       });
     },
     unwritten: () => unwritten,
-    async written() {
-      await turn;
-    },
-    async close() {
+    written,
+    close() {
       isClosed = true;
-      await turn;
+      return written();
     },
   };
 }

@@ -9,6 +9,7 @@ import type { Logger } from '../../shared/log/logger.ts';
 import { CURRENT, CURRENT_BESIDE, currentFile } from '../../shared/revision/current-file.ts';
 import { linkedRevision, stockRevisions } from '../../shared/revision/stock-boot.ts';
 import type { HealthReason } from '../../shared/schema/health.ts';
+import { createTurn } from '../../shared/time/in-turn.ts';
 import { writeAtomically } from './atomic-file.ts';
 import { type BootState, bootState } from './boot-state.ts';
 import type { Read } from './revision-store.ts';
@@ -28,7 +29,7 @@ export interface BootStore {
 const TAKES_NOTHING = new Set(['EACCES', 'EPERM', 'EROFS']);
 
 export function openBootStore(storage: string, steps: KnownSteps, log: Logger): BootStore {
-  let writing: Promise<void> = Promise.resolve();
+  const inTurn = createTurn();
   const write = async (text: string): Promise<void> => {
     const file = currentFile(storage);
     try {
@@ -74,11 +75,7 @@ export function openBootStore(storage: string, steps: KnownSteps, log: Logger): 
         return refused('NOT_JSON', `cannot be read as JSON: ${reasonOf(error)}`);
       }
     },
-    save(state) {
-      const written = writing.then(() => write(`${JSON.stringify(state)}\n`));
-      writing = written.catch(() => undefined);
-      return written;
-    },
+    save: (state) => inTurn(() => write(`${JSON.stringify(state)}\n`)),
     bootable: () => stockRevisions(storage),
     health: () => (lost === undefined ? [] : [lost]),
   };

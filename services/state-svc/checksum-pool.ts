@@ -8,6 +8,7 @@ import { loadLater } from '../../shared/boot/load-later.ts';
 import { createThreads } from '../../shared/exec/threads.ts';
 import { errorCode } from '../../shared/kernel/system-error.ts';
 import type { Logger } from '../../shared/log/logger.ts';
+import { createTurn } from '../../shared/time/in-turn.ts';
 import type { FileChecksum } from './checksum-worker.ts';
 
 type Hasher = typeof createHash;
@@ -72,13 +73,8 @@ export function createChecksums(workerPath: string, log?: Pick<Logger, 'warn'>):
       await file.close();
     }
   };
-  let turn: Promise<unknown> = Promise.resolve();
   /** Without a thread, of whatever size: one after the other, so that as many as there are take no more memory than one. */
-  const hashInTurn = (path: string, hasher: Hasher): Promise<FileChecksum> => {
-    const mine = turn.then(() => (closed ? never() : hashFile(path, hasher)));
-    turn = mine;
-    return mine;
-  };
+  const inTurn = createTurn();
   return {
     async checksum(path) {
       // Loaded with the first file: most starts find every object as it was, and OpenSSL costs this process 380 KB and 2.7 ms of CPU.
@@ -89,7 +85,7 @@ export function createChecksums(workerPath: string, log?: Pick<Logger, 'warn'>):
       try {
         return await threads.run(path);
       } catch {
-        return closed ? never() : hashInTurn(path, hasher);
+        return inTurn(() => (closed ? never() : hashFile(path, hasher)));
       }
     },
     async close() {

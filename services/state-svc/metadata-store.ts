@@ -18,6 +18,7 @@ import { TextDecoder } from 'node:util';
 import { errorCode, isFull, reasonOf } from '../../shared/kernel/system-error.ts';
 import type { Logger } from '../../shared/log/logger.ts';
 import { keyProblem, valueProblem } from '../../shared/schema/metadata.ts';
+import { createTurn } from '../../shared/time/in-turn.ts';
 import { syncPath, writeAtomically } from './atomic-file.ts';
 import { type Entries, type LimitReached, limitReached } from './metadata-limits.ts';
 
@@ -56,12 +57,7 @@ export function openMetadataStore(folder: string, log: Logger, changed: (key: st
   }
   const { entries, unread } = load(folder, log);
   // One after the other: there is one `.new`, and limits hold over all keys.
-  let turn: Promise<unknown> = Promise.resolve();
-  const inTurn = <T>(act: () => Promise<T>): Promise<T> => {
-    const done = turn.then(act);
-    turn = done.catch(() => undefined);
-    return done;
-  };
+  const inTurn = createTurn();
   return {
     entries,
     unread,

@@ -5,7 +5,7 @@ import type { Carried } from './boot-state.ts';
 import type { Clock } from './clock.ts';
 import type { Container } from './container.ts';
 import { STOP_GRACE_MS } from './container-life.ts';
-import { inTurns } from './in-turns.ts';
+import { fewAtATime } from './few-at-a-time.ts';
 import type { IntentStore } from './intent-store.ts';
 import type { Ask, Peers } from './peers.ts';
 import { type Actual, standingOf, strangers } from './standing.ts';
@@ -36,13 +36,13 @@ export async function adoptAll(context: ReconcileContext): Promise<void> {
   const attached = await listAttached(context);
   const planned = new Set(containers.map((container) => container.plan.name));
   const foreign = strangers(revision, carried, planned, actual, attached);
-  await inTurns(foreign, AT_A_TIME, async (name) => {
+  await fewAtATime(foreign, AT_A_TIME, async (name) => {
     log.warn(`container ${name} is not of revision ${revision}: it is stopped and removed`);
     const left = await tearDown(name, STOP_GRACE_MS, attached.includes(name), context);
     if (left.length > 0) log.error(`container ${name} could not be removed: ${left.join('; ')}`);
   });
   const unknown = containers.filter(({ adopted }) => !adopted);
-  await inTurns(unknown, AT_A_TIME, (container) => {
+  await fewAtATime(unknown, AT_A_TIME, (container) => {
     const { name } = container.plan;
     const isGone = foreign.includes(name);
     const found = isGone ? undefined : actual.find((each) => each.container === name);

@@ -4,6 +4,7 @@ import { isFull, reasonOf } from '../../shared/kernel/system-error.ts';
 import type { Problem, Revision } from '../../shared/revision/revision.ts';
 import { parseState } from '../../shared/revision/validate.ts';
 import { REVISION_NAME_RULE, revisionName } from '../../shared/schema/names.ts';
+import { createTurn } from '../../shared/time/in-turn.ts';
 import type { Arrivals } from './arrivals.ts';
 import type { stateContract } from './contract.ts';
 import type { ObjectStore } from './object-store.ts';
@@ -45,12 +46,7 @@ const MAX_TEXT = 400;
 
 export function createStepDesk(context: DeskContext): StepDesk {
   const { store, objects, uploads, steps, arrivals, room, usedFor } = context;
-  let turn: Promise<unknown> = Promise.resolve();
-  const inTurn = <T>(act: () => Promise<T>): Promise<T> => {
-    const mine = turn.then(act);
-    turn = mine.catch(() => undefined);
-    return mine;
-  };
+  const inTurn = createTurn();
 
   const install = async (name: string, text: string): Promise<PutFailure | undefined> => {
     const checked = await checkState(store, text);

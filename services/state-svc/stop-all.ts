@@ -2,7 +2,7 @@
 import type { Revision } from '../../shared/revision/revision.ts';
 import type { Container } from './container.ts';
 import { STOP_GRACE_MS } from './container-life.ts';
-import { inTurns } from './in-turns.ts';
+import { fewAtATime } from './few-at-a-time.ts';
 import type { Ask, Peers } from './peers.ts';
 import { listActual, listAttached } from './reconcile.ts';
 import { strangers } from './standing.ts';
@@ -21,7 +21,7 @@ export async function stopAll(
   const reasons: string[] = [];
   for (const group of [...(revision?.groups ?? [])].reverse()) {
     const members = containers.filter((container) => container.plan.group === group.name);
-    const left = await inTurns(members, STOPS_AT_A_TIME, (container) => container.shutDown());
+    const left = await fewAtATime(members, STOPS_AT_A_TIME, (container) => container.shutDown());
     reasons.push(...members.flatMap(({ plan }, index) => (left[index] ?? []).map((each) => `${plan.name}: ${each}`)));
   }
   const known = new Set(containers.map(({ plan }) => plan.name));
@@ -42,7 +42,7 @@ async function stopOthers(
   const others = (await listActual(context)).filter(({ container }) => !known.has(container));
   const attached = await listAttached(context);
   const names = strangers('', {}, known, others, attached);
-  const left = await inTurns(names, STOPS_AT_A_TIME, (name) =>
+  const left = await fewAtATime(names, STOPS_AT_A_TIME, (name) =>
     tearDown(name, STOP_GRACE_MS, attached.includes(name), context),
   );
   return names.flatMap((name, index) => (left[index] ?? []).map((each) => `${name}: ${each}`));

@@ -1,7 +1,7 @@
 // Many things done a few at a time: hundreds of requests at once would keep their receiver from its heartbeats.
 
 /** As Promise.all over `items.map(run)`, with at most `limit` under way. */
-export async function inTurns<T, R>(items: readonly T[], limit: number, run: (item: T) => Promise<R>): Promise<R[]> {
+export async function fewAtATime<T, R>(items: readonly T[], limit: number, run: (item: T) => Promise<R>): Promise<R[]> {
   const results: R[] = new Array(items.length);
   let next = 0;
   const work = async (): Promise<void> => {
