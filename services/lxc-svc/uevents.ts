@@ -3,13 +3,11 @@
 import { closeSync } from 'node:fs';
 import { setTimeout as delay } from 'node:timers/promises';
 import { EPOLLIN, openPoller, type Poller } from '../../shared/kernel/epoll.ts';
-import { bind, KernelError, recv, setsockopt, socket } from '../../shared/kernel/libc.ts';
+import { KernelError, recv, setsockopt } from '../../shared/kernel/libc.ts';
+import { bindNetlink, NETLINK_KOBJECT_UEVENT, openNetlink } from '../../shared/kernel/netlink.ts';
 import { type DeviceKey, deviceKey } from './device-table.ts';
 
-/** linux/socket.h, linux/netlink.h, asm-generic/socket.h */
-const AF_NETLINK = 16;
-const SOCK_RAW_NONBLOCK_CLOEXEC = 3 | 0o4000 | 0o2000000;
-const NETLINK_KOBJECT_UEVENT = 15;
+/** asm-generic/socket.h */
 const SOL_SOCKET = 1;
 const SO_RCVBUFFORCE = 33;
 /** The kernel's own; the second is udev's. */
@@ -68,18 +66,10 @@ function pollerOf(fd: number): Poller {
 }
 
 function listen(): number {
-  const fd = socket(AF_NETLINK, SOCK_RAW_NONBLOCK_CLOEXEC, NETLINK_KOBJECT_UEVENT);
-  try {
+  return openNetlink(NETLINK_KOBJECT_UEVENT, (fd) => {
     setsockopt(fd, SOL_SOCKET, SO_RCVBUFFORCE, Buffer.from(Uint32Array.of(QUEUE_BYTES).buffer));
-    const address = Buffer.alloc(12);
-    address.writeUInt16LE(AF_NETLINK, 0);
-    address.writeUInt32LE(KERNEL_GROUP, 8);
-    bind(fd, address);
-    return fd;
-  } catch (error) {
-    closeSync(fd);
-    throw error;
-  }
+    bindNetlink(fd, { groups: KERNEL_GROUP });
+  });
 }
 
 function take(fd: number, buffer: Buffer): ReadonlySet<DeviceKey> | 'all' {

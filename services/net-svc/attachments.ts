@@ -18,7 +18,7 @@ import { attachmentAlias, hostInterfaceName, parseAttachmentAlias } from './link
 import { findLostNamespace } from './lost-namespace.ts';
 import { deleteMacvlans, ensureMacvlan, linksInside } from './macvlan.ts';
 import { attempt, NetFailure, type Undo, undoingOnFailure } from './net-failure.ts';
-import { type NetlinkSocket, openNetlink, recording } from './netlink-socket.ts';
+import { type NetlinkSocket, openRtnetlink, recording } from './netlink-socket.ts';
 import type { Namespaces } from './netns.ts';
 import { decodeAddress, decodeDefaultRoute, dumpAddresses, dumpRoutes } from './rtnetlink-address.ts';
 import {
@@ -176,7 +176,7 @@ function withInside(
 ): void {
   const namespaceFd = namespaces.heldFd(container);
   // A socket stays in the namespace that it was made in.
-  const inside = attempt(`enter the namespace of ${container}`, () => withinNamespace(namespaceFd, openNetlink));
+  const inside = attempt(`enter the namespace of ${container}`, () => withinNamespace(namespaceFd, openRtnetlink));
   try {
     act(inside, namespaceFd);
   } finally {

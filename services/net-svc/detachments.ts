@@ -8,7 +8,7 @@ import { listLinks, type OwnLink, ownLinks, withHost } from './host-links.ts';
 import { DETACHED_ALIAS, detachedName } from './link-names.ts';
 import { deleteMacvlans } from './macvlan.ts';
 import { asNetFailure, attempt, NetFailure } from './net-failure.ts';
-import { type NetlinkSocket, openNetlink } from './netlink-socket.ts';
+import { type NetlinkSocket, openRtnetlink } from './netlink-socket.ts';
 import type { Namespaces } from './netns.ts';
 import { changeLink, deleteGroup, type Link } from './rtnetlink-link.ts';
 
@@ -52,7 +52,7 @@ function deleteInside(
   for (const container of containers.filter((name) => namespaces.exists(name))) {
     const fd = namespaces.open(container);
     try {
-      const inside = withinNamespace(fd, openNetlink);
+      const inside = withinNamespace(fd, openRtnetlink);
       deleteMacvlans(inside, container, () => false);
       inside.close();
     } catch (error) {

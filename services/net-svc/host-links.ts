@@ -2,12 +2,12 @@
 import { withinNamespace } from '../../shared/kernel/network-namespace.ts';
 import { parseAttachmentAlias } from './link-names.ts';
 import { attempt } from './net-failure.ts';
-import { type NetlinkSocket, openNetlink, recording } from './netlink-socket.ts';
+import { type NetlinkSocket, openRtnetlink, recording } from './netlink-socket.ts';
 import { decodeLink, dumpLinks, getLinkByIndex, getLinkByName, type Link } from './rtnetlink-link.ts';
 
 /** Runs `act` with a conversation in the namespace that the service itself is in. */
 export function withHost<T>(act: (host: NetlinkSocket) => T): T {
-  const host = attempt('open rtnetlink', openNetlink);
+  const host = attempt('open rtnetlink', openRtnetlink);
   try {
     return act(host);
   } finally {
@@ -22,7 +22,7 @@ export function listLinks(host: NetlinkSocket): Link[] {
 /** The links inside the namespace behind `namespaceFd`. Throws NetFailure. */
 export function linksWithin(namespaceFd: number, container: string): Link[] {
   const step = `list links of ${container}`;
-  const inside = attempt(step, () => withinNamespace(namespaceFd, openNetlink));
+  const inside = attempt(step, () => withinNamespace(namespaceFd, openRtnetlink));
   try {
     return inside.dump(step, dumpLinks()).map(decodeLink);
   } finally {

@@ -2,7 +2,8 @@
 // namespaces of containers; nftables rules; mounts. Says only what kind: what differs is found by comparing.
 import { closeSync, openSync } from 'node:fs';
 import { EPOLLIN, EPOLLPRI, openPoller, type Watched } from '../../shared/kernel/epoll.ts';
-import { bind, KernelError, recv, setsockopt, socket } from '../../shared/kernel/libc.ts';
+import { KernelError, recv, setsockopt } from '../../shared/kernel/libc.ts';
+import { bindNetlink, NETLINK_NETFILTER, NETLINK_ROUTE, openNetlink } from '../../shared/kernel/netlink.ts';
 import { reasonOf } from '../../shared/kernel/system-error.ts';
 import { legacyTablesState } from './legacy-tables.ts';
 import { isAllFrom } from './netlink-message.ts';
@@ -12,10 +13,6 @@ export type KernelArea = 'links' | 'rules' | 'mounts';
 export const ALL_AREAS: readonly KernelArea[] = ['links', 'rules', 'mounts'];
 
 /** linux/socket.h, linux/netlink.h, linux/rtnetlink.h, linux/netfilter/nfnetlink.h */
-const AF_NETLINK = 16;
-const SOCK_RAW_NONBLOCK_CLOEXEC = 3 | 0o4000 | 0o2000000;
-const NETLINK_ROUTE = 0;
-const NETLINK_NETFILTER = 12;
 const SOL_NETLINK = 270;
 const NETLINK_ADD_MEMBERSHIP = 1;
 const NETLINK_LISTEN_ALL_NSID = 8;
@@ -47,19 +44,12 @@ interface Source extends Watched {
 const uint32 = (value: number): Buffer => Buffer.from(Uint32Array.of(value).buffer);
 
 function listen(protocol: number, groups: readonly number[], everyNamespace: boolean): number {
-  const fd = socket(AF_NETLINK, SOCK_RAW_NONBLOCK_CLOEXEC, protocol);
-  try {
-    const address = Buffer.alloc(12);
-    address.writeUInt16LE(AF_NETLINK, 0);
-    bind(fd, address);
+  return openNetlink(protocol, (fd) => {
+    bindNetlink(fd, {});
     // Of every namespace that has a number in ours, as containers' have by their veth peers (needs CAP_NET_BROADCAST).
     if (everyNamespace) setsockopt(fd, SOL_NETLINK, NETLINK_LISTEN_ALL_NSID, uint32(1));
     for (const group of groups) setsockopt(fd, SOL_NETLINK, NETLINK_ADD_MEMBERSHIP, uint32(group));
-    return fd;
-  } catch (error) {
-    closeSync(fd);
-    throw error;
-  }
+  });
 }
 
 const ROUTE_GROUPS = [RTNLGRP_LINK, RTNLGRP_IPV4_IFADDR, RTNLGRP_IPV4_ROUTE, RTNLGRP_IPV4_NETCONF];

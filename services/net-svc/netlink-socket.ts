@@ -1,6 +1,7 @@
 // One conversation with the kernel's rtnetlink, synchronous: the kernel answers within send(2), nothing is waited for.
 import { closeSync } from 'node:fs';
-import { kernelError, recv, send, setsockopt, socket } from '../../shared/kernel/libc.ts';
+import { kernelError, recv, send, setsockopt } from '../../shared/kernel/libc.ts';
+import { NETLINK_ROUTE, openNetlink } from '../../shared/kernel/netlink.ts';
 import { attempt, NetFailure } from './net-failure.ts';
 import {
   decodeMessages,
@@ -16,9 +17,6 @@ import {
 } from './netlink-message.ts';
 
 /** linux/socket.h, linux/netlink.h */
-const AF_NETLINK = 16;
-const SOCK_RAW_NONBLOCK_CLOEXEC = 3 | 0o4000 | 0o2000000;
-const NETLINK_ROUTE = 0;
 const SOL_NETLINK = 270;
 const NETLINK_EXT_ACK = 11;
 const MSG_TRUNC = 0x20;
@@ -49,15 +47,9 @@ function receive(fd: number): Message[] {
 }
 
 /** Speaks with the network namespace that the calling thread is in at this moment, for ever. Its port is given with its first message. Throws KernelError. */
-export function openNetlink(): NetlinkSocket {
-  const fd = socket(AF_NETLINK, SOCK_RAW_NONBLOCK_CLOEXEC, NETLINK_ROUTE);
-  try {
-    setsockopt(fd, SOL_NETLINK, NETLINK_EXT_ACK, Buffer.from([1, 0, 0, 0]));
-  } catch (error) {
-    closeSync(fd);
-    throw error;
-  }
-  return conversation(fd);
+export function openRtnetlink(): NetlinkSocket {
+  const explained = Buffer.from([1, 0, 0, 0]);
+  return conversation(openNetlink(NETLINK_ROUTE, (fd) => setsockopt(fd, SOL_NETLINK, NETLINK_EXT_ACK, explained)));
 }
 
 function conversation(fd: number): NetlinkSocket {

@@ -2,7 +2,8 @@
 // (linux/netfilter/nfnetlink.h, nf_tables.h).
 import { closeSync } from 'node:fs';
 import process from 'node:process';
-import { bind, kernelError, recv, send, socket } from '../../shared/kernel/libc.ts';
+import { kernelError, recv, send } from '../../shared/kernel/libc.ts';
+import { bindNetlink, NETLINK_NETFILTER, openNetlink } from '../../shared/kernel/netlink.ts';
 import {
   type Attribute,
   decodeMessages,
@@ -17,9 +18,6 @@ import {
 } from './netlink-message.ts';
 import type { SenderElement } from './sender-rules.ts';
 
-const AF_NETLINK = 16;
-const SOCK_RAW_NONBLOCK_CLOEXEC = 3 | 0o4000 | 0o2000000;
-const NETLINK_NETFILTER = 12;
 const BATCH_BEGIN = 16;
 const BATCH_END = 17;
 const NFNL_SUBSYS_NFTABLES = 10;
@@ -71,7 +69,7 @@ export type ChangeElements = (change: 'add' | 'delete', table: string, elements:
 export function createElementChanges(): ChangeElements {
   let fd: number | undefined;
   return (change, table, elements) => {
-    fd ??= openOwnPort();
+    fd ??= openNetlink(NETLINK_NETFILTER, (opened) => bindNetlink(opened, { port: OWN_NETLINK_PORT }));
     try {
       send(fd, transaction(change, table, elements));
       readAnswers(fd, elements.length);
@@ -111,19 +109,5 @@ function readAnswers(fd: number, last: number): void {
       if (errno !== 0) throw kernelError(errno, 'nf_tables', explanation);
       answered = answer.sequence;
     }
-  }
-}
-
-function openOwnPort(): number {
-  const fd = socket(AF_NETLINK, SOCK_RAW_NONBLOCK_CLOEXEC, NETLINK_NETFILTER);
-  try {
-    const address = Buffer.alloc(12);
-    address.writeUInt16LE(AF_NETLINK, 0);
-    address.writeUInt32LE(OWN_NETLINK_PORT, 4);
-    bind(fd, address);
-    return fd;
-  } catch (error) {
-    closeSync(fd);
-    throw error;
   }
 }
