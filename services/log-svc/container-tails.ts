@@ -46,7 +46,6 @@ export function createContainerTails(
   say: (line: string) => void,
   memory: ConsoleMemory,
   lxcLevel: LxcLevel,
-  nowMs: () => number = () => performance.now(),
 ): ContainerTails {
   /** Places in files that are not followed now: they lie there still when their container is mounted again. */
   const left = new Map(Object.entries(resumeFrom));
@@ -164,7 +163,15 @@ export function createContainerTails(
       if (tails.has(path)) forget(folder);
       watchTailsIn(folder, log.source === 'console' ? CONSOLE_BATCH_MS : BATCH_MS);
       if (!tails.has(path)) {
-        tails.set(path, createContainerTail(log, path, left.get(path)?.cursor, { memory, lxcLevel, nowMs, say }));
+        tails.set(
+          path,
+          createContainerTail(log, path, left.get(path)?.cursor, {
+            memory,
+            lxcLevel,
+            nowMs: () => performance.now(),
+            say,
+          }),
+        );
         left.delete(path);
         changed = true;
       }

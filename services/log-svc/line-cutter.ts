@@ -27,7 +27,6 @@ interface Cut {
 export function createLineCutter(
   messages: (batch: readonly LogMessage[]) => void,
   before: Readonly<Record<string, string>>,
-  nowMs: () => number = Date.now,
 ): LineCutter {
   const cuts = new Map<string, Cut>();
   const left = { ...before };
@@ -44,7 +43,7 @@ export function createLineCutter(
   };
   const hand = ({ log, splitter }: Cut, bytes: Buffer): void => {
     const lines = splitter.push(bytes);
-    if (lines.length > 0) messages(lines.map((line) => lineMessage(log, line, nowMs())));
+    if (lines.length > 0) messages(lines.map((line) => lineMessage(log, line, Date.now())));
   };
   const finish = (key: string, cut: Cut): void => {
     hand(cut, Buffer.from('\n'));

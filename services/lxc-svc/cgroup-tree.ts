@@ -90,10 +90,10 @@ function cgroupBases(mounts: readonly Mount[]): readonly string[] {
 export type RemoveCgroups = (name: string) => string[];
 
 /** Where groups are is looked up once: hierarchies are mounted long before containers run, and a look costs a read of every mount. */
-export function cgroupRemover(mounts: () => readonly Mount[] = readMountTable): RemoveCgroups {
+export function cgroupRemover(): RemoveCgroups {
   let bases: readonly string[] = [];
   return (name) => {
-    if (bases.length === 0) bases = cgroupBases(mounts());
+    if (bases.length === 0) bases = cgroupBases(readMountTable());
     return bases.map((base) => join(base, name)).flatMap(removeTree);
   };
 }

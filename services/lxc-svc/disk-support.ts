@@ -19,9 +19,9 @@ const PROGRAMS: Readonly<Record<Extract<Disk, { kind: 'crypt' }>['keySource'], r
 };
 
 /** `cryptsetup`: its path, or its name. */
-export function diskSupport(cryptsetup: string, programFolders = PROGRAM_FOLDERS): DiskSupport {
+export function diskSupport(cryptsetup: string): DiskSupport {
   const isThere = (name: string): boolean =>
-    name.startsWith('/') ? isExecutable(name) : programFolders.some((folder) => isExecutable(join(folder, name)));
+    name.startsWith('/') ? isExecutable(name) : PROGRAM_FOLDERS.some((folder) => isExecutable(join(folder, name)));
   return {
     hasProgram: (name) => isThere(name === 'cryptsetup' ? cryptsetup : name),
     hasDeviceMapper: existsSync('/dev/mapper/control') || textIfThere('/proc/misc').includes(' device-mapper\n'),

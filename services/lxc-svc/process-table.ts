@@ -63,7 +63,7 @@ export function childrenOf(pid: number): KnownProcess[] {
   // Kernels without CONFIG_PROC_CHILDREN: look at everybody.
   const candidates =
     listed === undefined
-      ? pidsOf('/proc')
+      ? allPids()
       : listed
           .split(' ')
           .filter((text) => text !== '')
@@ -75,8 +75,8 @@ export function childrenOf(pid: number): KnownProcess[] {
   });
 }
 
-function pidsOf(folder: string): number[] {
-  return readdirSync(folder).map(Number).filter(Number.isInteger);
+function allPids(): number[] {
+  return readdirSync('/proc').map(Number).filter(Number.isInteger);
 }
 
 /**
@@ -91,7 +91,7 @@ export function commandLine(pid: number): string[] {
 
 /** All processes whose command line meets the condition. */
 export function findProcesses(matches: (command: readonly string[]) => boolean): number[] {
-  return pidsOf('/proc').filter((pid) => matches(commandLine(pid)));
+  return allPids().filter((pid) => matches(commandLine(pid)));
 }
 
 /** A bit for each signal that the process blocks, signal 1 the lowest; 0 when there is no such process. */

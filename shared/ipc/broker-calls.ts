@@ -2,7 +2,7 @@
 import type { Logger } from '../log/logger.ts';
 import type { BrokerPeer } from './broker-peer.ts';
 import type { ServiceName } from './contract.ts';
-import { copyFrame, deadlineOf, encodeFrame, type Frame, idOf, KIND, restamp, topicOf } from './envelope.ts';
+import { copyFrame, deadlineOf, type Frame, idOf, KIND, restamp, signalFrame, topicOf } from './envelope.ts';
 import type { FaultCode } from './fault.ts';
 import type { RequestRoute, Route } from './routing-table.ts';
 import { faultFrame } from './wire.ts';
@@ -61,7 +61,7 @@ export function createBrokerCalls({ table, log, peerNamed, deliver, drop }: Call
   const withdraw = (receiver: BrokerPeer, id: number): void => {
     const call = receiver.take(id);
     if (call === undefined) return;
-    if (!receiver.parked.delete(id)) deliver(receiver, encodeFrame(KIND.cancel, id, call.topic, 0, undefined));
+    if (!receiver.parked.delete(id)) deliver(receiver, signalFrame(KIND.cancel, id, call.topic));
   };
 
   return {

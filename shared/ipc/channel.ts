@@ -4,13 +4,13 @@ import { alignedInterval } from './aligned-interval.ts';
 import { decodeMessage, encodeMessage } from './codec.ts';
 import type { CallOptions, Channel, Client, Contract, Handlers, Schema } from './contract.ts';
 import {
-  encodeFrame,
   type Frame,
   HEADER_BYTES,
   KIND,
   kindOf,
   MAX_FRAME_BYTES,
   MAX_PAYLOAD_BYTES,
+  signalFrame,
   sizeOf,
   topicOf,
 } from './envelope.ts';
@@ -120,9 +120,9 @@ export function createChannel(open: OpenPort, options: ChannelOptions): Channel 
       subscribers.set(topic, [...(subscribers.get(topic) ?? []), subscriber]);
     },
     ready() {
-      send(encodeFrame(KIND.ready, 0, 0, 0, undefined));
+      send(signalFrame(KIND.ready));
       if (options.beatMs === 0) return;
-      stopBeating = alignedInterval(options.beatMs, () => send(encodeFrame(KIND.beat, 0, 0, 0, undefined)));
+      stopBeating = alignedInterval(options.beatMs, () => send(signalFrame(KIND.beat)));
     },
     closed,
     close: () => port.close(),

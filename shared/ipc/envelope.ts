@@ -50,22 +50,14 @@ export interface Frame {
   readonly end: number;
 }
 
-/** The payload may be empty. `id`, `topic`, `deadlineMs`: 0 where the kind has no use for them. */
-export function encodeFrame(
-  kind: number,
-  id: number,
-  topic: number,
-  deadlineMs: number,
-  payload: Uint8Array | undefined,
-): Frame {
-  const bytes = Buffer.allocUnsafe(HEADER_BYTES + (payload?.length ?? 0));
-  if (payload !== undefined) bytes.set(payload, HEADER_BYTES);
-  const frame = { bytes, at: 0, end: bytes.length };
-  writeHeader(frame, kind, id, topic, deadlineMs);
+/** Without payload. `id`, `topic`: 0 where the kind has no use for them. */
+export function signalFrame(kind: number, id = 0, topic = 0): Frame {
+  const frame = { bytes: Buffer.allocUnsafe(HEADER_BYTES), at: 0, end: HEADER_BYTES };
+  writeHeader(frame, kind, id, topic, 0);
   return frame;
 }
 
-/** Over the HEADER_BYTES at the start of the frame. */
+/** Over the HEADER_BYTES at the start of the frame. `deadlineMs`: 0 where the kind has no use for it. */
 export function writeHeader({ bytes, at, end }: Frame, kind: number, id: number, topic: number, deadlineMs: number) {
   bytes.writeUInt32LE(end - at - LENGTH_BYTES, at);
   bytes[at + LENGTH_BYTES] = FIXARRAY_5;

@@ -4,7 +4,6 @@ import { createCallDeadlines } from './call-deadlines.ts';
 import { decodeMessage, encodeMessage } from './codec.ts';
 import type { CallOptions, RequestSpec } from './contract.ts';
 import {
-  encodeFrame,
   type Frame,
   HEADER_BYTES,
   idOf,
@@ -12,6 +11,7 @@ import {
   kindOf,
   MAX_FRAME_BYTES,
   MAX_PAYLOAD_BYTES,
+  signalFrame,
   sizeOf,
   topicOf,
   writeHeader,
@@ -72,7 +72,7 @@ export function createPendingCalls(send: (frame: Frame) => void): PendingCalls {
   };
 
   const cancel = (call: PendingCall, fault: Fault): void => {
-    send(encodeFrame(KIND.cancel, call.id, topicOf(call.request), 0, undefined));
+    send(signalFrame(KIND.cancel, call.id, topicOf(call.request)));
     fail(call, fault);
   };
 

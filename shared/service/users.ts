@@ -19,10 +19,10 @@ export type ServiceUser = keyof typeof FALLBACK_UIDS;
 const userLine = /^([^:]+):[^:]*:(\d+):/;
 
 /** The uid that /etc/passwd gives the user, else the fixed one. Each service's group has the number of its user. */
-export function resolveUid(user: ServiceUser, passwdPath = '/etc/passwd'): number {
+export function resolveUid(user: ServiceUser): number {
   let lines: string[] = [];
   try {
-    lines = readFileSync(passwdPath, 'utf8').split('\n');
+    lines = readFileSync('/etc/passwd', 'utf8').split('\n');
   } catch {
     // No passwd file at all: an image without users.
   }

@@ -3,12 +3,13 @@ import assert from 'node:assert/strict';
 import { afterEach, beforeEach, describe, it, mock } from 'node:test';
 import { encodePayload } from '../../shared/ipc/codec.ts';
 import { type Handlers, ok } from '../../shared/ipc/contract.ts';
-import { encodeFrame, type Frame, KIND } from '../../shared/ipc/envelope.ts';
+import { type Frame, KIND } from '../../shared/ipc/envelope.ts';
 import { Fault } from '../../shared/ipc/fault.ts';
 import { createMemoryBus, type MemoryBus } from '../../shared/ipc/memory-bus.ts';
 import type { PortListener } from '../../shared/ipc/port.ts';
 import { topicId } from '../../shared/ipc/topic.ts';
 import { echoContract } from './echo-contract.ts';
+import { payloadFrame } from './payload-frame.ts';
 
 const LARGE = 'x'.repeat(60_000);
 const echoing: Handlers<typeof echoContract> = {
@@ -68,8 +69,9 @@ describe('ipc.broker-bounds', () => {
       return { send: () => undefined, queuedBytes: () => 0, close: () => (closed += 1) };
     });
     const say = (frame: Frame): void => listener?.onFrame(frame);
-    const request = () => encodeFrame(KIND.request, 7, topicId('ipam-svc', 'echo'), 1000, encodePayload({ text: 'a' }));
-    say(encodeFrame(KIND.hello, 0, 0, 0, encodePayload({ contracts: 'memory' })));
+    const request = () =>
+      payloadFrame(KIND.request, 7, topicId('ipam-svc', 'echo'), 1000, encodePayload({ text: 'a' }));
+    say(payloadFrame(KIND.hello, 0, 0, 0, encodePayload({ contracts: 'memory' })));
     say(request());
     assert.deepEqual([closed, bus.broker.queueDepth('ipam-svc')], [0, 1]);
     say(request());

@@ -4,13 +4,14 @@ import { Buffer } from 'node:buffer';
 import { describe, it } from 'node:test';
 import fc from 'fast-check';
 import { decodePayload, encodePayload } from '../../shared/ipc/codec.ts';
-import { bytesOf, encodeFrame, type Frame, HEADER_BYTES, KIND, MAX_FRAME_BYTES } from '../../shared/ipc/envelope.ts';
+import { bytesOf, type Frame, HEADER_BYTES, KIND, MAX_FRAME_BYTES } from '../../shared/ipc/envelope.ts';
 import { createFrameReader } from '../../shared/ipc/frame-reader.ts';
 import { createMemoryBus } from '../../shared/ipc/memory-bus.ts';
 import { createServing } from '../../shared/ipc/serving.ts';
 import { topicId } from '../../shared/ipc/topic.ts';
 import { silentLogger } from '../../shared/log/logger.ts';
 import { echoContract } from './echo-contract.ts';
+import { payloadFrame } from './payload-frame.ts';
 
 /** Cuts `bytes` at the given points, so that frames arrive in any pieces. */
 function pieces(bytes: Buffer, cuts: readonly number[]): Buffer[] {
@@ -25,7 +26,9 @@ describe('ipc.frame-reader', () => {
         fc.array(fc.uint8Array({ maxLength: 300 }), { maxLength: 8 }),
         fc.array(fc.nat()),
         (payloads, cuts) => {
-          const stream = Buffer.concat(payloads.map((payload) => bytesOf(encodeFrame(KIND.request, 1, 2, 3, payload))));
+          const stream = Buffer.concat(
+            payloads.map((payload) => bytesOf(payloadFrame(KIND.request, 1, 2, 3, payload))),
+          );
           const got: Buffer[] = [];
           const reader = createFrameReader((frame) => got.push(Buffer.from(bytesOf(frame).subarray(HEADER_BYTES))));
           for (const piece of pieces(stream, cuts)) {
@@ -133,7 +136,7 @@ describe('ipc.serving', () => {
           },
           count: () => ({ ok: true, value: { count: 0 } }),
         });
-        serving.request(encodeFrame(KIND.request, 1, topicId('ipam-svc', 'echo'), 50, payload));
+        serving.request(payloadFrame(KIND.request, 1, topicId('ipam-svc', 'echo'), 50, payload));
         for (const params of handled) {
           assert.ok(
             typeof params === 'object' && params !== null && 'text' in params && typeof params.text === 'string',
@@ -158,7 +161,7 @@ describe('ipc.broker', () => {
     const client = bus.connect('state-svc').client(echoContract);
     const stranger: Frame[] = [];
     bus.broker.attach('log-svc', (listener) => {
-      setImmediate(() => listener.onFrame(encodeFrame(KIND.request, 1, 2, 3, Buffer.from('no hello first'))));
+      setImmediate(() => listener.onFrame(payloadFrame(KIND.request, 1, 2, 3, Buffer.from('no hello first'))));
       return { send: (frame) => void stranger.push(frame), queuedBytes: () => 0, close: () => listener.onClose('') };
     });
     await new Promise((resolve) => setImmediate(() => setImmediate(resolve)));

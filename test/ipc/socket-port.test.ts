@@ -5,7 +5,6 @@ import process from 'node:process';
 import { afterEach, beforeEach, describe, it, mock } from 'node:test';
 import {
   bytesOf,
-  encodeFrame,
   type Frame,
   HEADER_BYTES,
   idOf,
@@ -17,6 +16,7 @@ import type { Port, PortListener } from '../../shared/ipc/port.ts';
 import { socketPort } from '../../shared/ipc/socket-port.ts';
 import { unixSocketPair } from '../../shared/kernel/unix-sockets.ts';
 import { eventually, PATIENCE_MS } from '../kit/eventually.ts';
+import { payloadFrame } from './payload-frame.ts';
 
 describe('ipc.socket-port', () => {
   let ports: Port[];
@@ -51,7 +51,7 @@ describe('ipc.socket-port', () => {
       opened(farFd, (frame) => void ids.push(idOf(frame)), resolve);
     });
   const send = (id: number, payloadBytes: number): void =>
-    port.send(encodeFrame(KIND.beat, id, 0, 0, new Uint8Array(payloadBytes).fill(id)));
+    port.send(payloadFrame(KIND.beat, id, 0, 0, new Uint8Array(payloadBytes).fill(id)));
   const upTo = (last: number): readonly number[] => Array.from({ length: last }, (_, index) => index + 1);
   const nextTurn = (): Promise<void> => new Promise((resolve) => setImmediate(resolve));
 
