@@ -1,12 +1,9 @@
 // Name servers of the machine that are containers of the revision, as one that serves names to the whole device: their pool hides
 // nothing. In: what net-svc found in the way of pools; out: those addresses that a container has fixed or leased.
-import { allPages } from '../../shared/ipc/page.ts';
 import type { Overlap } from '../../shared/revision/host-overlap.ts';
 import type { Revision } from '../../shared/revision/revision.ts';
+import { heldLeases } from './held-leases.ts';
 import type { Ask, Peers } from './peers.ts';
-
-/** The largest page that ipam-svc gives. */
-const PAGE = 200;
 
 /** Nobody is asked where no name server is in the way. */
 export async function ownServers(
@@ -17,16 +14,9 @@ export async function ownServers(
 ): Promise<string[]> {
   const wanted = overlaps.flatMap(({ pool, server }) => (server === undefined ? [] : [{ pool, server }]));
   if (wanted.length === 0) return [];
-  const leases = await allPages(async (after) => {
-    const page = await ask(() => ipam.listLeases({ limit: PAGE, ...(after === undefined ? {} : { after }) }));
-    // It has no declared errors.
-    return page.ok ? { rows: page.value.leases, next: page.value.next } : { rows: [], next: undefined };
-  });
+  const leases = await heldLeases(ipam, ask);
   const names = new Set(containers.map(({ name }) => name));
-  const held = [
-    ...reservations,
-    ...leases.filter(({ state, container }) => state === 'leased' && names.has(container)),
-  ];
+  const held = [...reservations, ...leases.filter(({ container }) => names.has(container))];
   return wanted
     .filter(({ pool, server }) => held.some((each) => each.pool === pool && each.address === server))
     .map(({ server }) => server);
