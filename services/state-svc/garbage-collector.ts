@@ -1,4 +1,5 @@
 // Collects what nobody needs any more: on command, before an upload that lacks room, and when too little of the storage is free.
+import { reasonOf } from '../../shared/kernel/system-error.ts';
 import type { Logger } from '../../shared/log/logger.ts';
 import type { Arrivals } from './arrivals.ts';
 import { MAX_NAMED } from './boot-state.ts';
@@ -71,8 +72,8 @@ export function createGarbageCollector(context: GarbageContext): GarbageCollecto
   };
 
   const collectObjects = async (rules: GarbageRules): Promise<number> => {
-    const named = await namedObjects(desk.steps);
-    const unseen = desk.steps.unseen();
+    const { named, unread } = await namedObjects(desk.steps);
+    const unseen = [...desk.steps.unseen(), ...unread];
     if (unseen.length > 0) {
       log.warn(
         `garbage: objects stay while it cannot be seen which ones are of ${unseen.slice(0, MAX_NAMED).join(', ')}`,
@@ -133,16 +134,24 @@ async function storedSteps(steps: StepStore, arrivals: Arrivals): Promise<readon
   return stored;
 }
 
+interface NamedObjects {
+  readonly named: readonly string[];
+  /** Revisions whose state the disk does not give, and why: they may name any. */
+  readonly unread: readonly string[];
+}
+
 /** Also of revisions that have no links to them: a new factory, and one that was refused before it was checked out. */
-async function namedObjects(steps: StepStore): Promise<readonly string[]> {
+async function namedObjects(steps: StepStore): Promise<NamedObjects> {
   const named: string[] = [];
+  const unread: string[] = [];
   for (const name of await steps.list()) {
-    const text = await steps.stateText(name);
     try {
+      const text = await steps.stateText(name);
       if (text !== undefined) named.push(...objectsOf(JSON.parse(text)).values());
-    } catch {
-      // It is no JSON, and can be run by nobody.
+    } catch (error) {
+      // What is no JSON can be run by nobody.
+      if (!(error instanceof SyntaxError)) unread.push(`${name} (.pvr/json: ${reasonOf(error)})`);
     }
   }
-  return named;
+  return { named, unread };
 }

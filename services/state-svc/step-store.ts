@@ -5,9 +5,9 @@
 //   <storage>/trails/<rev>/<path>          hard link to objects/<sha256>
 // <rev> is a name or locals/<name>, and a folder: Pantavisor has a link to the one that runs beside them, trails/current. What is called .<name>.making is being made, .<name>.replaced has to make way for it.
 import { lstatSync, readdirSync, renameSync, type Stats, statSync } from 'node:fs';
-import { link, lstat, readdir, rename, rm, writeFile } from 'node:fs/promises';
+import { link, lstat, readdir, rename, rm, unlink, writeFile } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
-import { errorCode } from '../../shared/kernel/system-error.ts';
+import { errorCode, isDamaged } from '../../shared/kernel/system-error.ts';
 import { readIfPresent } from '../../shared/kernel/text-if-there.ts';
 import type { Logger } from '../../shared/log/logger.ts';
 import { revisionName } from '../../shared/schema/names.ts';
@@ -202,7 +202,7 @@ export function openStepStore(storage: string, log: Logger, ownership: Ownership
       unwritten.delete(name);
       await syncPath(dirname(gone));
       const bytes = await ownBytes(gone);
-      await rm(gone, { recursive: true, force: true });
+      await removeAll(gone);
       return bytes;
     },
   };
@@ -255,15 +255,31 @@ async function makeCheckout(
   for (const each of made) await syncPath(each);
 }
 
-/** Sizes of files that have no other name. */
+/** Sizes of files that have no other name. What cannot be looked at frees nothing. */
 async function ownBytes(folder: string): Promise<number> {
   let bytes = 0;
-  for (const entry of await readdir(folder, { recursive: true, withFileTypes: true })) {
-    if (!entry.isFile()) continue;
-    const found = await lstat(join(entry.parentPath, entry.name));
-    if (found.nlink === 1) bytes += found.size;
+  for (const path of await filesBelow(folder)) {
+    const found = await lstat(path).catch(() => undefined);
+    if (found?.nlink === 1) bytes += found.size;
   }
   return bytes;
+}
+
+/** Rejects with what the first file said that the disk does not give; all others are removed then. */
+async function removeAll(folder: string): Promise<void> {
+  try {
+    await rm(folder, { recursive: true, force: true });
+  } catch (error) {
+    if (!isDamaged(error)) throw error;
+    // An object is garbage only once no revision has it.
+    for (const path of await filesBelow(folder)) await unlink(path).catch(() => undefined);
+    throw error;
+  }
+}
+
+async function filesBelow(folder: string): Promise<readonly string[]> {
+  const found = await readdir(folder, { recursive: true, withFileTypes: true });
+  return found.filter((entry) => entry.isFile()).map((entry) => join(entry.parentPath, entry.name));
 }
 
 function entries(folder: string): readonly string[] {

@@ -6,9 +6,9 @@ reexecInNamespaces(import.meta.filename);
 
 import assert from 'node:assert/strict';
 import { execFileSync } from 'node:child_process';
-import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdirSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import { after, before, describe, it } from 'node:test';
 import { openObjectStore } from '../../services/state-svc/object-store.ts';
 import { openStepStore } from '../../services/state-svc/step-store.ts';
@@ -30,7 +30,20 @@ describe('the store of objects on a damaged disk', { skip: CANNOT_DAMAGE }, () =
     for (const text of ['sound', 'damaged']) writeFileSync(join(folder, 'packed/objects', sha256(text)), text);
     mkdirSync(join(folder, 'packed', TRAIL, '.pvr'), { recursive: true });
     writeFileSync(join(folder, 'packed', TRAIL, '.pvr/json'), '{}');
-    makeDamagedDisk(join(folder, 'image'), join(folder, 'packed'), [`objects/${damaged}`, `${TRAIL}/.pvr/json`]);
+    for (const [path, text] of [
+      ['.pvr/json', '{}'],
+      ['root', 'sound'],
+      ['.pv/damaged', 'x'],
+    ] as const) {
+      const packed = join(folder, 'packed/trails/locals/left', path);
+      mkdirSync(dirname(packed), { recursive: true });
+      writeFileSync(packed, text);
+    }
+    makeDamagedDisk(join(folder, 'image'), join(folder, 'packed'), [
+      'trails/locals/left/.pv/damaged',
+      `objects/${damaged}`,
+      `${TRAIL}/.pvr/json`,
+    ]);
     execFileSync('mount', mountArguments(join(folder, 'image'), storage));
   });
   after(async () => {
@@ -59,6 +72,17 @@ describe('the store of objects on a damaged disk', { skip: CANNOT_DAMAGE }, () =
     writeFileSync(file, 'damaged');
     await assert.rejects(store.replace(file, damaged), /-74|EBADMSG/);
     await assert.rejects(store.remove(damaged), /-74|EBADMSG/);
+  });
+
+  it('takes from a revision that goes all but what is damaged', async () => {
+    const steps = openStepStore(storage, silentLogger);
+    await assert.rejects(steps.remove('locals/left'), /-74|EBADMSG/);
+    assert.deepEqual(await steps.list(), []);
+    const left = readdirSync(join(storage, 'trails/locals/.left.making'), { recursive: true });
+    assert.deepEqual(
+      left.filter((path) => /root|json|damaged/.test(String(path))),
+      ['.pv/damaged'],
+    );
   });
 
   it('takes a revision in the place of one whose state is damaged', async () => {

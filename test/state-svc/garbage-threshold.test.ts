@@ -28,6 +28,8 @@ describe('the garbage threshold', () => {
   let warnings: string[];
   /** Revisions and objects that cannot be removed. */
   let stuck: Set<string>;
+  /** Revisions whose state the disk does not give. */
+  let unread: Set<string>;
   const garbage = (): string => join(storage, 'objects', sha256('nobody has it'));
   const leftRevision = (): string => join(storage, 'trails/locals/left');
 
@@ -40,13 +42,17 @@ describe('the garbage threshold', () => {
     [looks, warnings, thresholdPercent, deferMs] = [0, [], 20, 0];
     availablePercent = async () => 20;
     const log: Logger = { ...silentLogger, warn: (message) => void warnings.push(message) };
-    stuck = new Set();
+    [stuck, unread] = [new Set(), new Set()];
     const unlessStuck =
       <T>(remove: (name: string) => Promise<T>) =>
       (name: string): Promise<T> =>
         stuck.has(name) ? Promise.reject(new Error('EACCES')) : remove(name);
     const opened = openStepStore(storage, log);
-    const steps = { ...opened, remove: unlessStuck(opened.remove) };
+    const stateText = (name: string) =>
+      unread.has(name)
+        ? Promise.reject(Object.assign(new Error('EIO: i/o error, read'), { code: 'EIO' }))
+        : opened.stateText(name);
+    const steps = { ...opened, stateText, remove: unlessStuck(opened.remove) };
     const store = openRevisionStore(storage, createChecksums('none is started'));
     const desk = await openDesk({
       storage,
@@ -102,6 +108,17 @@ describe('the garbage threshold', () => {
       existsSync(join(storage, 'objects', sha256('root of a'))),
       'an object of a revision that stays, and is not checked out, is gone',
     );
+  });
+
+  it('is no object while a state cannot be read that may name it, and all else', async () => {
+    unread = new Set(['0']);
+    assert.ok((await collector.collect()) > 0);
+    assert.ok(existsSync(garbage()));
+    assert.ok(!existsSync(leftRevision()));
+    assert.match(warnings.join(), /objects stay while .* are of 0 \(\.pvr\/json: EIO/);
+    unread = new Set();
+    await collector.collect();
+    assert.ok(!existsSync(garbage()));
   });
 
   it('leaves what came lately, which a command does not', async () => {
