@@ -4,7 +4,7 @@ import { Fault } from '../../shared/ipc/fault.ts';
 import type { Logger } from '../../shared/log/logger.ts';
 import type { BodyStream } from './body-stream.ts';
 import type { Caller, Endpoint, Sources } from './endpoint.ts';
-import { NO_VIEW, type Reply, refuse, statusOf, unanswered } from './reply.ts';
+import { type ErrorReply, NO_VIEW, type Reply, refuse, statusOf, unanswered } from './reply.ts';
 import type { Route, Router } from './router.ts';
 import type { ViewFeed } from './view-feed.ts';
 
@@ -27,6 +27,8 @@ const FORBIDDEN = refuse(403, 'Request not sent from a mgmt platform');
 const WRONG_METHOD = refuse(400, 'Method not supported for this endpoint');
 const UNKNOWN_EXPECTATION = refuse(417, 'Expectation not supported');
 const NO_BODY = Buffer.alloc(0);
+/** Characters of what the log says of an answer: log-svc cuts lines of more than 16 KiB. */
+const MAX_REASONS = 4_000;
 
 export function createDispatch(router: Router, sources: Sources, log: Logger): Dispatch {
   const run = async (route: Route, caller: Caller, incoming: Incoming): Promise<Reply> => {
@@ -69,6 +71,8 @@ export function createDispatch(router: Router, sources: Sources, log: Logger): D
   return async (caller, incoming) => {
     const route = router(incoming.method, incoming.target);
     const reply = await runSafely(route, caller, incoming);
+    // Clients show the text alone, which is the same whatever is wrong.
+    if (reply.kind === 'error' && reply.problems !== undefined) log.warn(refusalText(caller, incoming, reply));
     sources.figures.countAnswer(route.kind === 'found' ? route.endpoint : undefined, statusOf(reply));
     return reply;
   };
@@ -80,6 +84,13 @@ async function whyNotMgmt(caller: Caller, view: ViewFeed): Promise<Reply | undef
   const rows = await view.rows();
   if (rows === undefined) return NO_VIEW;
   return rows.containers.get(caller.container)?.roles.includes('mgmt') === true ? undefined : FORBIDDEN;
+}
+
+function refusalText(caller: Caller, { method, target }: Incoming, { text, problems = [] }: ErrorReply): string {
+  const who = caller.kind === 'host' ? 'the host' : caller.container;
+  const reasons = problems.join('; ');
+  const shown = reasons.length > MAX_REASONS ? `${reasons.slice(0, MAX_REASONS)}… and more` : reasons;
+  return `${method} ${target.slice(0, 128)} of ${who}: ${text}: ${shown}`;
 }
 
 function stackOf(error: unknown): string {

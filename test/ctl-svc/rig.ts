@@ -16,7 +16,7 @@ import { runCommand } from '../../shared/exec/run-command.ts';
 import type { Channel, ServiceName } from '../../shared/ipc/contract.ts';
 import { createMemoryBus, type MemoryBus } from '../../shared/ipc/memory-bus.ts';
 import { listenUnix } from '../../shared/kernel/unix-sockets.ts';
-import { silentLogger } from '../../shared/log/logger.ts';
+import { type Logger, silentLogger } from '../../shared/log/logger.ts';
 import { holdAgainstDocument } from '../kit/declared.ts';
 import { PATIENCE_MS } from '../kit/eventually.ts';
 import { newWorld, startPeers, startState, type World } from './fake-peers.ts';
@@ -32,6 +32,8 @@ export const ALL_CONTRACTS = [
 ];
 
 export interface Rig {
+  /** What ctl-svc has warned of. */
+  readonly warnings: string[];
   readonly world: World;
   readonly bus: MemoryBus;
   readonly folder: string;
@@ -70,15 +72,18 @@ export async function startRig(containers: readonly string[] = [], world: World 
   world.sockets.push(...containers.map(listenFor));
   startPeers(world, connect);
   const host = join(folder, 'pv-ctrl');
+  const warnings: string[] = [];
+  const log: Logger = { ...silentLogger, warn: (message) => void warnings.push(message) };
   const ctl = connect('ctl-svc');
   const stopControl = await serveControl(
     ctl,
     { hostFd: listenUnix(host, LISTEN), storage: folder, settings: SETTINGS },
-    silentLogger,
+    log,
   );
   ctl.ready();
   const supervisor = channelOf(channels, 'supervisor');
   const rig: Rig = {
+    warnings,
     world,
     bus,
     folder,

@@ -192,6 +192,29 @@ describe('ctl.steps', () => {
     assert.match(answer.headers, /Berth-Problems: \["a\/run\.json: is \\u2013 wrong"\]/);
   });
 
+  it('says once in the log what the text that clients compare leaves out, and of many problems some', async () => {
+    const message = 'x'.repeat(300);
+    const many = Array.from({ length: 64 }, (_, n) => ({ path: `${n}/run.json`, code: 'X', message }));
+    for (const [problems, path, said] of [
+      [
+        [
+          { path: 'a/run.json', code: 'X', message: 'is wrong' },
+          { path: '', code: 'Y', message: 'all of it' },
+        ],
+        '/steps/locals/one',
+        /^PUT \/steps\/locals\/one of the host: State verification has failed: a\/run.json: is wrong; all of it$/,
+      ],
+      [many, '/steps/locals/one', /failed: 0\/run\.json: x{300}; 1\/run.{3000,4000}… and more$/],
+      [[], '/steps/7', /^PUT \/steps\/7 of the host: Request has bad step name: .*locals/],
+    ] as const) {
+      rig.world.store.problems = [...problems];
+      rig.warnings.length = 0;
+      await curl(rig.host, path, ['-T', '-'], '{}');
+      assert.equal(rig.warnings.length, 1, path);
+      assert.match(rig.warnings[0] ?? '', said);
+    }
+  });
+
   it('answers the state as it was put', async () => {
     mkdirSync(join(rig.folder, 'trails/0/.pvr'), { recursive: true });
     writeFileSync(join(rig.folder, 'trails/0/.pvr/json'), '{ "#spec": 1 }');
