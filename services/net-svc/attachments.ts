@@ -5,14 +5,7 @@ import { closeSync, existsSync } from 'node:fs';
 import { withinNamespace } from '../../shared/kernel/network-namespace.ts';
 import type { Lease } from '../../shared/schema/network.ts';
 import { type HostView, linksWithin, listLinks, liveView, lookUp, ownLinks, withHost } from './host-links.ts';
-import {
-  changesInside,
-  changesOutside,
-  type Inside,
-  type InsideLink,
-  isPair,
-  type Strictness,
-} from './interface-plan.ts';
+import { changesInside, changesOutside, type Inside, type InsideLink, isPair, type Reach } from './interface-plan.ts';
 import { refuseRoutersAtPort } from './ipv6-routers.ts';
 import { attachmentAlias, hostInterfaceName, parseAttachmentAlias } from './link-names.ts';
 import { findLostNamespace } from './lost-namespace.ts';
@@ -43,9 +36,7 @@ export interface Attachment {
 }
 
 /** How far an attach may go. */
-export interface AttachMode {
-  /** Of the inside: `enough` leaves what the container added. */
-  readonly strictness: Strictness;
+export interface AttachMode extends Reach {
   /** Whether a namespace is made where there is none. Not under a container that may live in one that lost its file. */
   readonly mayCreateNamespace: boolean;
   /** Hears the words of every change. */
@@ -63,14 +54,13 @@ export interface AttachMode {
 export const AS_ASKED: AttachMode = { strictness: 'exact', mayCreateNamespace: true, record: () => undefined };
 
 /** Everything one attach talks to. */
-interface Session {
+interface Session extends Reach {
   readonly container: string;
   readonly host: NetlinkSocket;
   readonly find: HostView['find'];
   readonly inside: NetlinkSocket;
   readonly namespaceFd: number;
   readonly undo: Undo;
-  readonly strictness: Strictness;
   readonly record: (step: string) => void;
   readonly isMacvlan: (pool: string) => boolean;
   /** Made a moment ago: nothing is in it but the loopback interface. Each question to the kernel may wait for its lock on all links. */
@@ -89,7 +79,7 @@ export function attach(
   mode: AttachMode = AS_ASKED,
 ): Attachment {
   refuseBadLeases(container, leases);
-  const { view, strictness, record, isMacvlan = () => false } = mode;
+  const { view, strictness, before, record, isMacvlan = () => false } = mode;
   withView(view, ({ host, find }) =>
     undoingOnFailure((undo) => {
       const isFresh = ensureNamespace(namespaces, container, leases, { ...mode, view: { host, find } }, undo);
@@ -97,7 +87,10 @@ export function attach(
         const both = { host: recording(host, record), find, inside: recording(inside, record) };
         // Undone here already, while the sockets are open; the namespace goes after them.
         undoingOnFailure((inner) =>
-          plumb({ container, ...both, namespaceFd, undo: inner, strictness, record, isMacvlan, isFresh }, leases),
+          plumb(
+            { container, ...both, namespaceFd, undo: inner, strictness, before, record, isMacvlan, isFresh },
+            leases,
+          ),
         );
       });
     }),
@@ -199,7 +192,7 @@ function plumb(session: Session, leases: readonly Lease[]): void {
   // Those made now go before what stood there under their names.
   const links = [...made, ...(isFresh ? [LOOPBACK] : before)];
   const present = isFresh ? { addresses: [], routes: [] } : insideAddresses(session);
-  inside.apply(changesInside(container, leases, { links, ...present }, session.strictness));
+  inside.apply(changesInside(container, leases, { links, ...present }, session));
 }
 
 /** Of a namespace that was just made; its index is 1 in all of them (drivers/net/loopback.c). */

@@ -65,6 +65,9 @@ export function netHandlers({
         await senders.admit(interfaces);
         const { netns, interfaces: attached } = attach(namespaces, container, interfaces, {
           ...AS_ASKED,
+          // Under one that runs, who added the rest is known only where it is known what it had from us.
+          strictness: pid === undefined || before.length === 0 ? 'exact' : 'enough',
+          before,
           isMacvlan: desired.isMacvlan,
           wasAttached: desired.attachments.has(container),
           pid,

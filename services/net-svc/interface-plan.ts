@@ -47,7 +47,6 @@ export const isSameSubnet =
   (other: InterfaceAddress): boolean =>
     one.prefixLength === other.prefixLength && broadcastOf(one) === broadcastOf(other);
 
-const ALL = (): boolean => true;
 const NONE = (): boolean => false;
 
 /** The address this link should have; of others those go that `isToGo`. Steps are worded `… <suffix>`. */
@@ -63,7 +62,8 @@ export function addressChanges(
   const others = here.filter((address) => !isWanted(address) && isToGo(address));
   if (others.length === 0 && here.some(isWanted)) return [];
   return [
-    ...others.map((other) => ({
+    // The last ones first: the first of a subnet takes the others along.
+    ...others.toReversed().map((other) => ({
       step: `remove address ${other.address}/${other.prefixLength} ${suffix}`,
       message: deleteAddress(other),
     })),
@@ -77,15 +77,20 @@ export function addressChanges(
   ];
 }
 
-/** `exact`: what else there is goes. `enough`: what a container did beside it to its own namespace stays. */
-export type Strictness = 'exact' | 'enough';
+/** How far the inside of a container may be changed. */
+export interface Reach {
+  /** `exact`: what else there is goes. `enough`: what the container did beside it to its own namespace stays. */
+  readonly strictness: 'exact' | 'enough';
+  /** What it had from us last: of that goes what is asked for no more, also with `enough`. */
+  readonly before?: readonly Lease[] | undefined;
+}
 
 /** Loopback up, then MAC, address and up of every lease's interface, then the default route through the first lease's gateway. */
 export function changesInside(
   container: string,
   leases: readonly Lease[],
   inside: Inside,
-  strictness: Strictness = 'exact',
+  reach: Reach = { strictness: 'exact' },
 ): Step[] {
   const loopback = inside.links.find((link) => link.name === 'lo' && !link.up);
   const changes: Step[] = [];
@@ -95,27 +100,35 @@ export function changesInside(
   for (const [order, lease] of leases.entries()) {
     const link = inside.links.find((candidate) => candidate.name === lease.interface);
     if (link === undefined) throw new Error(`${lease.interface} of ${container} is gone right after it was made`);
-    const own = interfaceChanges(lease, link, inside.addresses, strictness);
+    const own = interfaceChanges(lease, link, inside.addresses, reach);
     changes.push(...own);
     if (order > 0) continue;
     const route = { linkIndex: link.index, gateway: lease.gateway };
-    const present = inside.routes.some(
-      ({ linkIndex, gateway }) =>
-        strictness === 'enough' || (linkIndex === route.linkIndex && gateway === route.gateway),
-    );
-    // Changes of the link or its address may have taken the route along.
-    if (present && own.length === 0) continue;
+    // Changes of the link or its address may have taken its routes along.
+    const routes = inside.routes.filter(({ linkIndex }) => own.length === 0 || linkIndex !== link.index);
+    if (hasRoute(route, { ...inside, routes }, reach)) continue;
     const step = `add default route through ${lease.gateway} to ${container}`;
     changes.push({ step, message: replaceDefaultRoute(route) });
   }
   return changes;
 }
 
+/** Whether its default route is as it should be: with `enough`, or one of its own. */
+function hasRoute(wanted: DefaultRoute, { links, routes }: Inside, { strictness, before = [] }: Reach): boolean {
+  const has = (linkIndex: number | undefined, gateway: string | undefined): boolean =>
+    routes.some((route) => route.linkIndex === linkIndex && route.gateway === gateway);
+  if (has(wanted.linkIndex, wanted.gateway)) return true;
+  if (strictness === 'exact') return false;
+  const [first] = before;
+  const link = links.find(({ name }) => name === first?.interface);
+  return routes.length > 0 && !has(link?.index, first?.gateway);
+}
+
 function interfaceChanges(
   lease: Lease,
   link: InsideLink,
   addresses: readonly InterfaceAddress[],
-  strictness: Strictness,
+  { strictness, before = [] }: Reach,
 ): Step[] {
   const name = `${lease.interface} of ${lease.container}`;
   const wanted = { linkIndex: link.index, address: lease.address, prefixLength: lease.prefixLength };
@@ -123,7 +136,10 @@ function interfaceChanges(
   if (link.mac !== lease.mac) {
     changes.push({ step: `set MAC ${lease.mac} on ${name}`, message: changeLink(link.index, { mac: lease.mac }) });
   }
-  changes.push(...addressChanges(wanted, addresses, `of ${name}`, strictness === 'exact' ? ALL : NONE));
+  const former = before.filter((had) => had.interface === lease.interface);
+  const isToGo = ({ address, prefixLength }: InterfaceAddress): boolean =>
+    strictness === 'exact' || former.some((had) => had.address === address && had.prefixLength === prefixLength);
+  changes.push(...addressChanges(wanted, addresses, `of ${name}`, isToGo));
   if (!link.up) {
     changes.push({ step: `have ${name} announced`, message: announceChanges(link.index) });
     changes.push({ step: `bring up ${name}`, message: changeLink(link.index, { up: true }) });

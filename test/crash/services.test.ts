@@ -11,12 +11,18 @@ import { eventually } from '../kit/eventually.ts';
 import { startPing } from '../kit/traffic.ts';
 import { openTree, PATIENCE_MS, PROGRAM, packExample, type Tree } from '../kit/tree.ts';
 
+/** What a container gave its interface itself. */
+const OWN_ADDRESS = '10.9.9.9/32';
+
 describe('crash.services', () => {
   let tree: Tree;
+  const inClient = (...command: string[]) =>
+    tree.inside(['nsenter', `--net=${tree.rundir}/netns/net-client`, ...command]);
   before(async () => {
     tree = await openTree(packExample('01-basic'));
     tree.start();
     await tree.up();
+    assert.equal(inClient('ip', 'addr', 'add', OWN_ADDRESS, 'dev', 'eth0').status, 0);
   });
   after(() => tree.close());
 
@@ -56,6 +62,13 @@ describe('crash.services', () => {
         assert.match(row.last_exit?.reason ?? '', signal === 'SIGKILL' ? /SIGKILL/ : /stopped by a signal/);
         assert.deepEqual(await pids(), before.pids);
         assert.deepEqual(await get(tree.socket, '/ipam/leases', leaseRows), before.leases);
+        await eventually('state-svc knows its network', PATIENCE_MS, async () =>
+          (await get(tree.socket, '/containers', containerRows)).some(
+            ({ name, network }) => name === 'net-client' && network !== undefined,
+          ),
+        );
+        const { stdout: held } = inClient('ip', '-o', '-4', 'addr', 'show', 'dev', 'eth0');
+        assert.ok(held.includes(OWN_ADDRESS), held);
         for (const ping of pings) {
           const { sent, received } = await ping.stop();
           assert.ok(sent > 0 && sent === received, `${sent - received} of ${sent} packets lost`);

@@ -80,6 +80,28 @@ describe('changesInside', () => {
     assert.deepEqual(steps({ routes: [{ linkIndex: 3, gateway: '10.0.5.1' }] }), route);
   });
 
+  it('leaves a container that runs its own default route, also by another link while its interface is made right', () => {
+    const enough = (inside: Partial<Inside>, before = leases): string[] =>
+      changesInside('c', leases, { ...right, ...inside }, { strictness: 'enough', before }).map(({ step }) => step);
+    const own = [{ linkIndex: 9, gateway: '' }];
+    assert.deepEqual(enough({ routes: own }), []);
+    assert.deepEqual(enough({ routes: own, addresses: right.addresses.slice(2) }), [
+      'add address 10.0.5.2/24 of eth0 of c',
+    ]);
+    const former = leases.map((lease) => ({ ...lease, gateway: '10.0.5.9' }));
+    const route = ['add default route through 10.0.5.1 to c'];
+    assert.deepEqual(enough({ routes: [{ linkIndex: 2, gateway: '10.0.5.9' }] }, former), route);
+    assert.deepEqual(enough({ routes: [{ linkIndex: 2, gateway: '10.0.5.9' }] }), []);
+  });
+
+  it('removes what is foreign from the last to the first: the first of a subnet takes the others along', () => {
+    const foreign = [98, 99].map((host) => ({ linkIndex: 2, address: `10.9.9.${host}`, prefixLength: 24 }));
+    assert.deepEqual(steps({ addresses: [...right.addresses, ...foreign] }).slice(0, 2), [
+      'remove address 10.9.9.99/24 of eth0 of c',
+      'remove address 10.9.9.98/24 of eth0 of c',
+    ]);
+  });
+
   it('removes a foreign address first, sets the own one again since it may go along, and the route too', () => {
     const addresses = [...right.addresses, { linkIndex: 2, address: '10.0.5.99', prefixLength: 24 }];
     assert.deepEqual(steps({ addresses }), [
