@@ -9,7 +9,7 @@ class NotNow extends Error {}
 export const listDrivers: Handler<undefined> = async ({ caller, signal }, { peers }) => {
   try {
     const drivers = await allPages(async (after) => {
-      const params = { ...ownerOf(caller), ...(after === undefined ? {} : { after }) };
+      const params = { ...ownerOf(caller), after };
       const answer = await peers.state.listDrivers(params, { signal: signal() });
       if (!answer.ok) throw new NotNow(answer.error.reason);
       return { rows: answer.value.drivers, next: answer.value.next };
@@ -24,8 +24,8 @@ export const listDrivers: Handler<undefined> = async ({ caller, signal }, { peer
 
 export function setDrivers(action: 'load' | 'unload'): Handler<undefined> {
   return async ({ caller, params, signal }, { peers }) => {
-    const driver = params.name === undefined ? {} : { driver: params.name };
-    const answer = await peers.state.setDrivers({ action, ...ownerOf(caller), ...driver }, { signal: signal() });
+    const asked = { action, ...ownerOf(caller), driver: params.name };
+    const answer = await peers.state.setDrivers(asked, { signal: signal() });
     if (answer.ok) return DONE;
     const { error } = answer;
     switch (error.code) {

@@ -37,7 +37,7 @@ export const showContainer: Handler<undefined> = async ({ params, signal }, { vi
 
 async function namespaceOf(container: string, { net }: Peers, signal: AbortSignal): Promise<string | null> {
   const attachments = await allPages(async (after) => {
-    const answer = await net.listAttachments(after === undefined ? {} : { after }, { signal });
+    const answer = await net.listAttachments({ after }, { signal });
     return answer.ok ? { rows: answer.value.attachments, next: answer.value.next } : { rows: [], next: undefined };
   });
   return attachments.find((each) => each.container === container)?.netns ?? null;

@@ -11,7 +11,7 @@ import { BAD_CHECKSUM, receive, storeRefusal } from './upload.ts';
 
 export const listObjects: Handler<undefined> = async (request, { peers }) => {
   const objects = await allPages(async (after) => {
-    const answer = await peers.state.listObjects(after === undefined ? {} : { after }, { signal: request.signal() });
+    const answer = await peers.state.listObjects({ after }, { signal: request.signal() });
     // It has no declared errors.
     return answer.ok ? { rows: answer.value.objects, next: answer.value.next } : { rows: [], next: undefined };
   });

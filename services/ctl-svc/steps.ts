@@ -26,7 +26,7 @@ export const listSteps: Handler<undefined> = async (request, { peers }) =>
 async function pages({ state }: Peers, signal: AbortSignal) {
   let current = '';
   const steps = await allPages(async (after) => {
-    const answer = await state.listSteps(after === undefined ? {} : { after }, { signal });
+    const answer = await state.listSteps({ after }, { signal });
     // It has no declared errors.
     if (!answer.ok) return { rows: [], next: undefined };
     current = answer.value.current;

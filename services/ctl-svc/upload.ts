@@ -27,14 +27,12 @@ export async function receive(
   sha256: string | undefined,
   { peers: { state }, figures }: Pick<Sources, 'peers' | 'figures'>,
 ): Promise<Received> {
-  const { announcedBytes: bytes } = body;
-  const wanted = { ...(sha256 === undefined ? {} : { sha256 }), ...(bytes === undefined ? {} : { bytes }) };
   // Loaded with the first upload: OpenSSL costs the start of a process an eighth of its CPU time.
   const { randomBytes } = await import('node:crypto');
   const id = randomBytes(16).toString('hex');
   // Not waited for: state-svc forgets it by itself when it has gone.
   const abandon = (): void => void state.abandonUpload({ id }).catch(() => undefined);
-  const begun = await state.beginUpload({ id, ...wanted }).catch((fault: unknown) => {
+  const begun = await state.beginUpload({ id, sha256, bytes: body.announcedBytes }).catch((fault: unknown) => {
     // Its answer may have come too late.
     abandon();
     throw fault;

@@ -49,11 +49,11 @@ export function createViewFeed(channel: Channel, log: Logger): ViewFeed {
     try {
       const [containers, groups] = await Promise.all([
         allPages(async (after) => {
-          const page = declared(await state.listContainers(after === undefined ? {} : { after }, options));
+          const page = declared(await state.listContainers({ after }, options));
           return { rows: page.containers, next: page.next };
         }),
         allPages(async (after) => {
-          const page = declared(await state.listGroups(after === undefined ? {} : { after }, options));
+          const page = declared(await state.listGroups({ after }, options));
           return { rows: page.groups, next: page.next };
         }),
       ]);

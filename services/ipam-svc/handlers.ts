@@ -101,7 +101,7 @@ export function createHandlers({ store, log, now, listener }: Deps): Handlers<ty
 
     async listLeases({ after, limit }) {
       const { leases, next } = await readSettled((): LeasePage => leasePage(ledger, after, limit));
-      return ok({ leases: [...leases], ...(next === undefined ? {} : { next }) });
+      return ok({ leases: [...leases], next });
     },
 
     async listPools() {

@@ -35,7 +35,7 @@ export function feedFromLxc(channel: Channel, tails: ContainerTails, folder: str
         mountedSince.clear();
         const known = await allPages(async (after) => {
           const options = { deadlineMs: SNAPSHOT_DEADLINE_MS, signal };
-          const answer = await client.listContainers(after === undefined ? {} : { after }, options);
+          const answer = await client.listContainers({ after }, options);
           // It has no declared errors.
           return answer.ok ? { rows: answer.value.containers, next: answer.value.next } : { rows: [], next: undefined };
         });

@@ -123,8 +123,7 @@ export function lxcHandlers(parts: LxcParts): Handlers<typeof lxcContract> {
         return begun;
       });
       if (ending === undefined) {
-        const last = runs.lastExit(container);
-        return ok(last === undefined ? {} : { exit: last.status });
+        return ok({ exit: runs.lastExit(container)?.status });
       }
       try {
         const { status } = await ending.exit;
@@ -176,13 +175,13 @@ export function lxcHandlers(parts: LxcParts): Handlers<typeof lxcContract> {
           container,
           revision,
           mounted: isMounted,
-          ...(run === undefined ? {} : { running: toldRun(run) }),
-          ...(exit === undefined ? {} : { exit }),
+          running: run === undefined ? undefined : toldRun(run),
+          exit,
           logs: isMounted ? [...logFiles(its), ...fileLogs(its, record?.logFiles ?? [])] : [],
         };
       });
       const { rows, next } = pageFrom(known, 0, ({ container }) => container);
-      return ok({ containers: rows, ...(next === undefined ? {} : { next }) });
+      return ok({ containers: rows, next });
     },
 
     async loadModules({ modules }) {

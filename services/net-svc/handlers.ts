@@ -101,7 +101,7 @@ export function netHandlers({
         .map((attachment) => ({ ...attachment, interfaces: [...attachment.interfaces] }))
         .sort((a, b) => (a.container < b.container ? -1 : 1));
       const { rows, next } = pageFrom(all, indexAfter(all, after, containerOf), containerOf);
-      return ok({ attachments: rows, ...(next === undefined ? {} : { next }) });
+      return ok({ attachments: rows, next });
     },
     listHostAddresses: ({ links }) => {
       try {

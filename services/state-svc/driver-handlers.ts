@@ -12,7 +12,7 @@ export function driverHandlers(drivers: Drivers): Pick<Handlers<typeof stateCont
         const all = await drivers.list(container);
         const index = 1 + all.findIndex(({ name }) => name === after);
         const { rows, next } = pageFrom(all, index, ({ name }) => name);
-        return ok({ drivers: rows, ...(next === undefined ? {} : { next }) });
+        return ok({ drivers: rows, next });
       }),
     setDrivers: ({ action, container, driver }) =>
       unlessGone(async () => {

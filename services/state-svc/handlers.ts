@@ -54,13 +54,13 @@ export function createHandlers({
       await shown(context);
       const all = runner.containers();
       const { rows, next } = pageFrom(all, indexAfter(all, after, nameOf), nameOf);
-      return ok({ containers: rows, ...(next === undefined ? {} : { next }) });
+      return ok({ containers: rows, next });
     },
     async listGroups({ after }, context) {
       await shown(context);
       const all = runner.groups();
       const { rows, next } = pageFrom(all, 1 + all.findIndex(({ name }) => name === after), nameOf);
-      return ok({ groups: rows, ...(next === undefined ? {} : { next }) });
+      return ok({ groups: rows, next });
     },
     async controlContainer({ container, action }, context) {
       await shown(context);

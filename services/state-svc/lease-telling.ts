@@ -11,7 +11,7 @@ type Told = Pick<Revision, 'containers' | 'reservations'>;
 export async function tellLeases(told: Told, pools: Pool[], { ipam }: Pick<Peers, 'ipam'>, ask: Ask) {
   const reservations = [...told.reservations];
   const interfaces = interfacesOf(told);
-  const inOne = () => ipam.configure({ pools, reservations, ...(interfaces === undefined ? {} : { interfaces }) });
+  const inOne = () => ipam.configure({ pools, reservations, interfaces });
   const inParts = async () => {
     const parts = partsOf(told, interfaces);
     // Told from those of whoever was interrupted, this service before its restart among them.

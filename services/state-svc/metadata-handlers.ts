@@ -15,7 +15,7 @@ export function metadataHandlers(
     listOverrides: () => ok({ overrides: overrideRows(settings) }),
     listMetadata({ kind, after }) {
       const { entries, next } = pageOf(metadata.entries(kind), after);
-      return ok({ entries, ...(next === undefined ? {} : { next }) });
+      return ok({ entries, next });
     },
     async setMetadata({ kind, key, value }) {
       const refusal = await metadata.set(kind, key, value);

@@ -86,7 +86,7 @@ export async function resync(context: ResyncContext): Promise<void> {
 /** Rejects when lxc-svc cannot be asked. */
 export async function listActual({ ask, peers }: Pick<ResyncContext, 'ask' | 'peers'>): Promise<readonly Actual[]> {
   return await allPages(async (after) => {
-    const answer = await ask(() => peers.lxc.listContainers(after === undefined ? {} : { after }));
+    const answer = await ask(() => peers.lxc.listContainers({ after }));
     return answer.ok ? { rows: answer.value.containers, next: answer.value.next } : { rows: [], next: undefined };
   });
 }
@@ -97,7 +97,7 @@ export async function listAttached({
   peers,
 }: Pick<ReconcileContext, 'ask' | 'peers'>): Promise<readonly string[]> {
   const all = await allPages(async (after) => {
-    const answer = await ask(() => peers.net.listAttachments(after === undefined ? {} : { after }));
+    const answer = await ask(() => peers.net.listAttachments({ after }));
     return answer.ok ? { rows: answer.value.attachments, next: answer.value.next } : { rows: [], next: undefined };
   });
   return all.map((attachment) => attachment.container);

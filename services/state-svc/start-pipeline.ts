@@ -140,16 +140,12 @@ async function startSteps(
         hostname: plan.hostname,
         network: plumbing.network,
         roles: [...plan.roles],
-        ...devLogOf(plan),
+        devLog: plan.devLog,
         ...(plan.automodfw ? {} : { automodfw: false }),
       }),
     ['lxc.stop', () => lxc.stop({ container, graceMs: 0 })],
   );
   return { kind: 'started', run: started };
-}
-
-function devLogOf({ devLog }: ContainerPlan) {
-  return devLog === undefined ? {} : { devLog };
 }
 
 type Step = <T>(name: string, call: () => Promise<Outcome<T>>, undo?: Undo) => Promise<T>;
@@ -180,8 +176,7 @@ async function plumb(plan: ContainerPlan, peers: Peers, step: Step, pid?: number
   const interfaces = network.interfaces.map(allocationOf);
   const allocated = await step('ipam.allocate', () => peers.ipam.allocate({ container, interfaces }));
   const leases = allocated.leases.map(({ reused: _reused, ...lease }) => lease);
-  const running = pid === undefined ? {} : { pid };
-  const attached = await step('net.attach', () => peers.net.attach({ container, interfaces: leases, ...running }), [
+  const attached = await step('net.attach', () => peers.net.attach({ container, interfaces: leases, pid }), [
     'net.detach',
     () => peers.net.detach({ container }),
   ]);
@@ -216,13 +211,8 @@ export async function replumb(
   }
 }
 
-function allocationOf(wanted: PoolInterface) {
-  return {
-    interface: wanted.interface,
-    pool: wanted.pool,
-    ...(wanted.address === undefined ? {} : { address: wanted.address }),
-    ...(wanted.mac === undefined ? {} : { mac: wanted.mac }),
-  };
+function allocationOf({ interface: name, pool, address, mac }: PoolInterface) {
+  return { interface: name, pool, address, mac };
 }
 
 function mountParams(plan: ContainerPlan, revision: string) {
@@ -230,7 +220,7 @@ function mountParams(plan: ContainerPlan, revision: string) {
     container: plan.name,
     revision,
     rootVolume: plan.rootVolume,
-    ...(plan.config === undefined ? {} : { config: plan.config }),
+    config: plan.config,
     squashfs: [...plan.storage.squashfs],
     bases: plan.bases.map(({ container, file }) => ({ container, file })),
     volumes: [...plan.storage.volumes],

@@ -38,7 +38,7 @@ export function createStepHandlers(desk: StepDesk, runner: Pick<RevisionRunner, 
       const found = await objects.findAll(page);
       const rows = found.map(({ sha256, bytes }) => ({ sha256, bytes }));
       const next = from + page.length < names.length ? page.at(-1) : undefined;
-      return ok({ objects: rows, ...(next === undefined ? {} : { next }) });
+      return ok({ objects: rows, next });
     },
     async beginUpload(wanted, { signal }) {
       const began = await uploads.begin(wanted, signal);
@@ -74,7 +74,7 @@ export function createStepHandlers(desk: StepDesk, runner: Pick<RevisionRunner, 
       return ok({
         steps: page.rows,
         current: runner.revision,
-        ...(page.next === undefined ? {} : { next: page.next }),
+        next: page.next,
       });
     },
     async stepProgress({ name }, context) {

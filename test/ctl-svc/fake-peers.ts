@@ -143,12 +143,12 @@ export function startState(world: World, channel: Channel): void {
     listContainers: ({ after }) =>
       here(() => {
         const { rows, next } = pageAfter(world.containers, after);
-        return ok({ containers: rows, ...(next === undefined ? {} : { next }) });
+        return ok({ containers: rows, next });
       }),
     listGroups: ({ after }) =>
       here(() => {
         const { rows, next } = pageAfter(world.groups, after);
-        return ok({ groups: rows, ...(next === undefined ? {} : { next }) });
+        return ok({ groups: rows, next });
       }),
     controlContainer: ({ container, action }) =>
       here(() => {
@@ -172,7 +172,7 @@ export function startState(world: World, channel: Channel): void {
     listMetadata: ({ kind, after }) =>
       here(() => {
         const { entries, next } = pageOf(world.metadata[kind], after);
-        return ok({ entries, ...(next === undefined ? {} : { next }) });
+        return ok({ entries, next });
       }),
     setMetadata: ({ kind, key, value }) =>
       here(() => {
@@ -190,7 +190,7 @@ export function startState(world: World, channel: Channel): void {
         const refusal = world.driverRefusal;
         if (refusal?.code === 'NOT_NOW') return fail(refusal);
         const { rows, next } = pageAfter(world.drivers.get(container) ?? [], after);
-        return ok({ drivers: rows, ...(next === undefined ? {} : { next }) });
+        return ok({ drivers: rows, next });
       }),
     setDrivers: ({ action, container = 'host', driver = 'all' }) =>
       here(() => {

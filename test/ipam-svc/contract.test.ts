@@ -264,7 +264,7 @@ describe('ipam.listLeases', () => {
       const rows: string[] = [];
       let after: string | undefined;
       do {
-        const page = await ipam.client.listLeases({ limit: 2, ...(after === undefined ? {} : { after }) });
+        const page = await ipam.client.listLeases({ limit: 2, after });
         assert.ok(page.ok);
         rows.push(...page.value.leases.map((row) => `${row.pool} ${row.address} ${row.container} ${row.state}`));
         after = page.value.next;

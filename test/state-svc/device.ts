@@ -259,7 +259,7 @@ export async function createDevice(
     },
     async rows() {
       const all = await allPages(async (after) => {
-        const answer = await state.listContainers(after === undefined ? {} : { after });
+        const answer = await state.listContainers({ after });
         return answer.ok ? { rows: answer.value.containers, next: answer.value.next } : { rows: [], next: undefined };
       });
       return Object.fromEntries(all.map((row) => [row.name, row]));

@@ -121,7 +121,7 @@ describe('objects', () => {
     const seen: string[] = [];
     let pages = 0;
     for (let after: string | undefined; ; pages += 1) {
-      const page = await it.state.listObjects(after === undefined ? {} : { after });
+      const page = await it.state.listObjects({ after });
       assert.ok(page.ok);
       seen.push(...page.value.objects.map((object) => object.sha256));
       after = page.value.next;

@@ -227,7 +227,7 @@ export function createWorld(clock: Pick<Clock, 'nowMs' | 'elapsedMs'>, onCall: (
       listAttachments: ({ after }) => {
         const all = [...attachments].sort().map(attachmentOf);
         const { rows, next } = pageFrom(all, indexAfter(all, after, containerOf), containerOf);
-        return ok({ attachments: rows, ...(next === undefined ? {} : { next }) });
+        return ok({ attachments: rows, next });
       },
       listHostAddresses: ({ links }) => {
         const [link = ''] = links;
@@ -285,7 +285,7 @@ export function createWorld(clock: Pick<Clock, 'nowMs' | 'elapsedMs'>, onCall: (
           return { container, ...its, ...(running === undefined ? {} : { running: toldRun(running) }), logs: [] };
         });
         const { rows, next } = pageFrom(known, indexAfter(known, after, containerOf), containerOf);
-        return ok({ containers: rows, ...(next === undefined ? {} : { next }) });
+        return ok({ containers: rows, next });
       },
       listMounts: () => ok({ mounts: [] }),
       loadModules: async ({ modules }) => {

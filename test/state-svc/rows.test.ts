@@ -57,7 +57,7 @@ describe('rows', () => {
     await it.untilStatus(names.at(-1) ?? '', 'STARTED');
     assert.deepEqual(Object.keys(await it.rows()), names);
     const all = await allPages(async (after) => {
-      const page = await it.state.listGroups(after === undefined ? {} : { after });
+      const page = await it.state.listGroups({ after });
       return page.ok ? { rows: page.value.groups, next: page.value.next } : { rows: [], next: undefined };
     });
     assert.deepEqual(
