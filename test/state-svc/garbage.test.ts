@@ -2,23 +2,18 @@
 import assert from 'node:assert/strict';
 import { existsSync, readdirSync, renameSync, rmSync, statSync, symlinkSync, utimesSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { afterEach, describe, it } from 'node:test';
+import { describe, it } from 'node:test';
 import fc from 'fast-check';
 import { garbageSteps } from '../../services/state-svc/garbage.ts';
 import { eventually, PATIENCE_MS } from '../kit/eventually.ts';
-import { createDevice, type Device, GARBAGE_DEFER_MS, sha256, stateOf, uploadId, writeRevision } from './device.ts';
+import { type Device, GARBAGE_DEFER_MS, sha256, stateOf, uploadId, writeRevision } from './device.ts';
+import { APP, useDevices } from './kit.ts';
 import { putObject, putState } from './uploading.ts';
 
-const APP = { group: 'app', auto_recovery: { policy: 'no' } };
-
-let device: Device | undefined;
-afterEach(async () => {
-  await device?.close();
-  device = undefined;
-});
+const make = useDevices();
 
 async function open(): Promise<Device> {
-  device = await createDevice({ a: APP }, {});
+  const device = await make({ a: APP }, {});
   await (await device.boot()).settled;
   await device.untilStatus('a', 'STARTED');
   return device;
@@ -94,8 +89,7 @@ describe('garbage', () => {
     [-56, 'back'],
   ] as const) {
     it(`is as old as it was where the clock is set ${how}`, async () => {
-      device = await createDevice({ a: APP }, {});
-      const it = device;
+      const it = await make({ a: APP }, {});
       const [there = '', came = '', told = ''] = ['there', 'came', 'told'].map((content) =>
         join(it.storage, 'objects', sha256(content)),
       );

@@ -2,23 +2,12 @@
 import assert from 'node:assert/strict';
 import { readdirSync, readFileSync, rmSync, statSync, symlinkSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { afterEach, describe, it } from 'node:test';
-import { createDevice, type Device, sha256, uploadId } from './device.ts';
+import { describe, it } from 'node:test';
+import { type Device, sha256, uploadId } from './device.ts';
 import { health } from './kit.ts';
-import { begin, codeOf, incoming, putObject } from './uploading.ts';
+import { begin, codeOf, incoming, putObject, useBootedDevices } from './uploading.ts';
 
-const APP = { group: 'app', auto_recovery: { policy: 'no' } };
-
-let device: Device | undefined;
-const open = async (): Promise<Device> => {
-  device = await createDevice({ web: APP }, {});
-  await device.boot();
-  return device;
-};
-afterEach(async () => {
-  await device?.close();
-  device = undefined;
-});
+const open = useBootedDevices();
 
 describe('uploads', () => {
   it('become objects, which nobody may write any more', async () => {

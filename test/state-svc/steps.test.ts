@@ -11,24 +11,14 @@ import {
   writeFileSync,
 } from 'node:fs';
 import { join } from 'node:path';
-import { afterEach, describe, it } from 'node:test';
+import { describe, it } from 'node:test';
 import { eventually, PATIENCE_MS } from '../kit/eventually.ts';
-import { createDevice, type Device, sha256, stateOf, uploadId, writeRevision } from './device.ts';
+import { type Device, sha256, stateOf, uploadId, writeRevision } from './device.ts';
+import { APP } from './kit.ts';
 import { command, reaches } from './updates-kit.ts';
-import { begin, codeOf, incoming, putObject, putState } from './uploading.ts';
+import { begin, codeOf, incoming, putObject, putState, useBootedDevices } from './uploading.ts';
 
-const APP = { group: 'app', auto_recovery: { policy: 'no' } };
-
-let device: Device | undefined;
-const open = async (): Promise<Device> => {
-  device = await createDevice({ web: APP }, {});
-  await device.boot();
-  return device;
-};
-afterEach(async () => {
-  await device?.close();
-  device = undefined;
-});
+const open = useBootedDevices();
 
 describe('steps', () => {
   const next = stateOf({ web: APP, added: APP }, {});

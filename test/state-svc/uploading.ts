@@ -3,6 +3,17 @@ import assert from 'node:assert/strict';
 import { readdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { type Device, sha256, uploadId } from './device.ts';
+import { APP, useDevices } from './kit.ts';
+
+/** Makes a device whose container `web` has been asked to start, for the test that runs; the end of the test closes it. */
+export function useBootedDevices(): () => Promise<Device> {
+  const make = useDevices();
+  return async () => {
+    const device = await make({ web: APP }, {});
+    await device.boot();
+    return device;
+  };
+}
 
 type Wanted = { sha256?: string; bytes?: number };
 
