@@ -47,9 +47,13 @@ export function createSenderGuard(context: SenderContext): SenderGuard {
   const changeElements = createElementChanges();
   const elementsOf = (own: readonly Lease[]): readonly SenderElement[] =>
     senderElements(own, ({ pool }) => !isMacvlan(pool));
-  const wanted = (): readonly SenderElement[] => leases().flatMap(elementsOf);
-  /** Whether the kernel has our table, as far as we know. */
-  let stands = false;
+  /** Of all that are attached, and `coming`, of one that is about to be: it may have some of them already. */
+  const wanted = (coming: readonly SenderElement[]): readonly SenderElement[] => {
+    const all = [...leases().flatMap(elementsOf), ...coming];
+    return [...new Map(all.map((element) => [elementText(element), element])).values()];
+  };
+  /** Whether the kernel has our table, as far as we know; undefined: nobody has looked. */
+  let stands: boolean | undefined;
   let toldReason = '';
   const inTurn = createTurn();
 
@@ -60,25 +64,25 @@ export function createSenderGuard(context: SenderContext): SenderGuard {
     if (outcome.kind !== 'failed') rmSync(notePath, { force: true });
   };
 
-  const isRight = async (): Promise<boolean> => {
+  const isRight = async (coming: readonly SenderElement[]): Promise<boolean> => {
     if (!existsSync(notePath)) return false;
     const listing = await run('nft', ['-s', 'list', 'table', 'bridge', SENDERS_TABLE]);
-    return 'stdout' in listing && comparableTable(listing.stdout) === comparableTable(senderTable(wanted()));
+    return 'stdout' in listing && comparableTable(listing.stdout) === comparableTable(senderTable(wanted(coming)));
   };
 
-  const ensure = async (record: (step: string) => void): Promise<void> => {
+  const ensure = async (record: (step: string) => void, coming: readonly SenderElement[] = []): Promise<void> => {
     if (!isWanted || !hasBridges()) {
       await remove();
       return;
     }
     const wasNoted = existsSync(notePath);
-    if (await isRight()) {
+    if (await isRight(coming)) {
       stands = true;
       return;
     }
     // Before the rules: a crash in between must not leave rules that nobody looks for.
     writeFileSync(notePath, '');
-    const outcome = await change('nft', ['-f', '-'], sendersReplace(wanted()));
+    const outcome = await change('nft', ['-f', '-'], sendersReplace(wanted(coming)));
     stands = outcome.kind !== 'failed';
     const reason = outcome.kind === 'failed' ? outcome.reason : '';
     if (reason !== '' && reason !== toldReason) {
@@ -104,14 +108,14 @@ export function createSenderGuard(context: SenderContext): SenderGuard {
     admit: (admitted) =>
       inTurn(async () => {
         const coming = elementsOf(admitted);
-        if (!stands || coming.length === 0) return;
-        if (!byNetlink('add', coming)) await ensure(() => undefined);
+        if (stands === false || coming.length === 0) return;
+        if (stands === undefined || !byNetlink('add', coming)) await ensure(() => undefined, coming);
       }),
     forget: (sets, kept) =>
       inTurn(async () => {
         const leaving = new Map(sets.flatMap(elementsOf).map((element) => [elementText(element), element]));
         for (const element of elementsOf(kept)) leaving.delete(elementText(element));
-        if (!stands || leaving.size === 0) return;
+        if (stands !== true || leaving.size === 0) return;
         if (!byNetlink('delete', [...leaving.values()])) await ensure(() => undefined);
       }),
   };

@@ -1,0 +1,65 @@
+// The guard of senders alone, with what is attached as the test says, on the real nft of a namespace.
+import assert from 'node:assert/strict';
+import { afterEach, beforeEach, describe, it } from 'node:test';
+import { createSenderGuard, type SenderGuard } from '../../services/net-svc/sender-guard.ts';
+import { comparableTable, senderElements, senderTable } from '../../services/net-svc/sender-rules.ts';
+import { silentLogger } from '../../shared/log/logger.ts';
+import type { Lease } from '../../shared/schema/network.ts';
+import { reexecInNamespaces } from '../kit/namespaced.ts';
+import { internal, leaseOf, run } from './kernel.ts';
+
+reexecInNamespaces(import.meta.filename);
+
+const web = [leaseOf(internal, 'web', 2)];
+const db = [leaseOf(internal, 'db', 3)];
+let attached: Map<string, readonly Lease[]>;
+let guard: SenderGuard;
+
+const table = (): string => comparableTable(run(['nft', '-s', 'list', 'table', 'bridge', 'berth']));
+const tableOf = (...leases: (readonly Lease[])[]): string =>
+  comparableTable(senderTable(leases.flatMap((own) => senderElements(own, () => true))));
+
+/** As one does that starts: it knows nothing of the table yet. */
+const open = (): SenderGuard =>
+  createSenderGuard({
+    log: silentLogger,
+    notePath: '/run/.senders',
+    isWanted: true,
+    hasBridges: () => true,
+    isMacvlan: () => false,
+    leases: () => [...attached.values()],
+  });
+
+beforeEach(async () => {
+  attached = new Map([['db', db]]);
+  guard = open();
+  await guard.ensure();
+});
+afterEach(() => run(['nft', 'flush', 'ruleset']));
+
+describe('a container that is being attached', () => {
+  it('is looked at from the first on also where the table had to be made anew', async () => {
+    run(['nft', 'flush', 'ruleset']);
+    await guard.admit(web);
+    assert.equal(table(), tableOf(db, web));
+    await guard.forget([[], web], []);
+    assert.equal(table(), tableOf(db));
+  });
+
+  it('is looked at from the first on also by a net-svc that has not compared the table yet', async () => {
+    run(['nft', 'flush', 'ruleset']);
+    await open().admit(web);
+    assert.equal(table(), tableOf(db, web));
+  });
+
+  it('has both sets of leases until one is forgotten, where the table had to be made anew', async () => {
+    attached.set('web', web);
+    await guard.ensure();
+    const moved = [leaseOf(internal, 'web', 9)];
+    run(['nft', 'flush', 'ruleset']);
+    await guard.admit(moved);
+    attached.set('web', moved);
+    await guard.forget([web, moved], moved);
+    assert.equal(table(), tableOf(db, moved));
+  });
+});
