@@ -17,6 +17,7 @@ import { logWarnings, planLogFiles } from './log-plan.ts';
 import { type InterfacePlace, planNetwork } from './network-plan.ts';
 import { recoveryOf, recoveryWarnings } from './recovery-document.ts';
 import type { ContainerPlan, Group, NetworkPlan, Problem } from './revision.ts';
+import { rootProblems, withRootVolume } from './root-volume.ts';
 import { hostName, isRunlevel, RUN_REQUIRED, type RunDocument, runDocument } from './run-document.ts';
 import { shown } from './schema-problems.ts';
 import type { StateDocument } from './state-document.ts';
@@ -87,20 +88,21 @@ export function readVolumes({ run }: NamedRun): readonly string[] | undefined {
  * warnings NAME_DIFFERS, NOT_SUPPORTED, MISSING.
  */
 export function planContainer(
-  { name, run, problems, ignored }: NamedRun,
+  { name, run: written, problems, ignored }: NamedRun,
   group: Group | undefined,
   { device, drivers: known, volumes: bases }: Board,
   state: StateDocument,
   readObject: ReadObject,
 ): ReadContainer {
-  if (run === undefined) {
+  if (written === undefined) {
     const network = { mode: 'legacy' } as const;
     return { name, plan: undefined, network, places: [], legacy: [], links: [], problems, warnings: [], ignored };
   }
-  const root = run['root-volume'];
-  const config = configOf(name, run, group, state);
+  const config = configOf(name, written, group, state);
   const volumes = bases.get(name) ?? [];
   const lxc = config === undefined ? { entries: [], problems: [] } : readConfig(name, config, state, readObject);
+  const run = withRootVolume(name, written, config === undefined ? undefined : lxc.entries);
+  const root = run['root-volume'];
   const storage = planStorage(name, run, device, lxc.entries);
   const baked = lxc.entries.filter(({ key }) => key.startsWith('lxc.net.'));
   const { plan: network, places, problems: networkProblems } = planNetwork(name, run.network, device, baked);
@@ -117,6 +119,7 @@ export function planContainer(
     links: network.mode === 'legacy' ? bakedLinks(lxc.entries) : [],
     problems: [
       ...problems,
+      ...rootProblems(name, run),
       ...reservedName(name),
       ...missingObjects(name, config === undefined ? volumes : [...volumes, config], state),
       ...storage.problems,

@@ -74,7 +74,7 @@ const MAX_LOGS = 30;
 const MAX_VOLUMES = 500;
 
 /** Keys of run.json without which nothing can be run. */
-export const RUN_REQUIRED = ['#spec', 'root-volume'];
+export const RUN_REQUIRED = ['#spec'];
 
 export const runDocument = z.object({
   '#spec': z.optional(z.literal('service-manifest-run@1')),

@@ -69,6 +69,32 @@ describe('an LXC configuration in a revision', () => {
     assert.deepEqual(problems(hollow, on('app/root.squashfs')), ['app/root.squashfs MISSING_OBJECT']);
   });
 
+  it('says which of `volumes` is the root volume, where run.json names none', () => {
+    const [path, run] = ['app/lxc.container.conf', { 'root-volume': undefined }];
+    const bare = (more: object): object => JSON.parse(JSON.stringify(container('app', { ...run, ...more })));
+    const app = (more: object) => state({ ...bare({ group: 'app', ...more }), 'app/own.squashfs': DIGEST });
+    const on = (...volumes: string[]) => ({
+      [path]: `lxc.rootfs.path = overlayfs:${volumes.map((each) => `/volumes/${each}`).join(':')}:/volumes/app/lxc-overlay/upper`,
+    });
+    const of = (document: unknown, files: Readonly<Record<string, string>>) =>
+      revisionOf(document, files).containers.map(({ rootVolume, storage }) => [rootVolume, ...storage.squashfs])[0];
+    const stack = on('app/own.squashfs', 'app/root.squashfs');
+    const both = { volumes: ['root.squashfs', 'dm:own.squashfs'] };
+    assert.deepEqual(of(app(both), stack), ['own.squashfs', 'root.squashfs']);
+    const base = container('base', { group: 'app' });
+    const extension = { ...app({ volumes: ['own.squashfs'] }), ...base };
+    assert.deepEqual(of(extension, on('app/own.squashfs', 'base/root.squashfs')), ['own.squashfs']);
+
+    const missing = ['app/run.json.root-volume MISSING'];
+    // With no line that says it, or one that names nothing of its own, the host's files would be its root.
+    assert.deepEqual(problems(app(both)), missing);
+    assert.deepEqual(problems(extension, on('base/root.squashfs')), missing);
+    assert.deepEqual(problems(app({}), stack), [...missing, `${path}:1 BAD_ROOT_PATH`]);
+    // Whoever is only mounted has no root.
+    const { [path]: _, ...mounted } = app({ ...both, config: undefined, status_goal: 'MOUNTED' });
+    assert.deepEqual(of(mounted, {}), ['root.squashfs', 'own.squashfs']);
+  });
+
   it('may be missing of a container that is only mounted', () => {
     const without = (run: object) => {
       const { [CONF]: _, ...keys } = container('app', { ...run, config: undefined });
