@@ -85,7 +85,7 @@ describe('what is tried', () => {
     assert.equal(await command(it, 'LOCAL_RUN', 'locals/x'), 'accepted');
     await reaches(it, 'locals/x', TESTING_LIVE);
     await holds(it);
-    await it.until(() => it.reboots.length > 0);
+    await it.until(() => it.lines.some((line) => line.includes('no more reboots for SYSTEM_CONTAINER_DOWN')));
     await (await it.boot()).settled;
     await it.untilStatus('base', 'STOPPED');
     assert.deepEqual(it.reboots, ['SYSTEM_CONTAINER_DOWN']);
