@@ -1,4 +1,5 @@
 // The LXC configuration that a container is started with: its own lines, without what Berth owns, and Berth's. Pure.
+import { fieldsOf, MAKES_SOURCE, withFields } from '../../shared/lxc-config/mount-entries.ts';
 import { cgroupLimits, cgroupPlaces } from './cgroup-keys.ts';
 import type { ConfigDraft, ConfigPart, ConfigSettings } from './config-draft.ts';
 import { logging, terminals } from './console-keys.ts';
@@ -25,7 +26,18 @@ const PARTS: readonly ConfigPart[] = [
   identity,
   logging,
   cgroupPlaces,
+  sourcesMade,
 ];
+
+/** Sources that are to be made are by now; what LXC does not know of a line it gives to the file system, and tmpfs refuses it. */
+function sourcesMade(draft: ConfigDraft): ConfigDraft {
+  const entries = draft.entries.map((entry) => {
+    if (entry.key !== 'lxc.mount.entry' || !entry.value.includes(MAKES_SOURCE)) return entry;
+    const options = [...fieldsOf(entry.value).options].filter((option) => option !== MAKES_SOURCE);
+    return { ...entry, value: withFields(entry.value, { options }) };
+  });
+  return { ...draft, entries };
+}
 
 /** `own`: the container's lines. Throws an error that names the line which cannot be. */
 export function containerConfig(own: ConfigDraft, settings: ConfigSettings): ConfigDraft {

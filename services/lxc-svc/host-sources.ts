@@ -1,8 +1,8 @@
 // Bind sources of the host that lie in a folder which a container writes. It may make a link of any part of a path in there at any moment,
 // and LXC follows it as root: what lies there is found within that folder and bound by Berth (mount-sources.ts), as what lies in a volume
-// is. In: lines, and those folders. Out: the lines, with Berth's places in them.
+// is; and what a line has made where it is not there. In: lines, and those folders. Out: the lines, with Berth's places in them.
 import { lstatSync, readlinkSync, type Stats } from 'node:fs';
-import { fieldsOf, storageSource, withFields } from '../../shared/lxc-config/mount-entries.ts';
+import { fieldsOf, MAKES_SOURCE, storageSource, withFields } from '../../shared/lxc-config/mount-entries.ts';
 import { type ConfigDraft, type ConfigLine, placeOf } from './config-draft.ts';
 import { MAX_LINKS, partsOf } from './inside-path.ts';
 import type { MountSource } from './mount-sources.ts';
@@ -74,28 +74,32 @@ export function withHostSources(
   const notes: string[] = [];
   const bound = entries.map((entry) => {
     const fields = hostSource(entry);
-    const found = fields === undefined ? undefined : locate(fields.source, folders);
+    const isMade = fields?.options.has(MAKES_SOURCE) === true;
+    const found = fields === undefined ? undefined : locate(fields.source, folders, isMade);
     if (fields === undefined || found === undefined || found.inside === '') return entry;
     const place = `${folder}/${sources.length}`;
     const [isOptional, isRecursive] = [fields.options.has('optional'), fields.options.has('rbind')];
     const { root, inside } = found;
-    sources.push({ name: fields.source, place, root, inside, isBerths: false, isMade: false, isOptional, isRecursive });
-    notes.push(`${placeOf(entry)} ${fields.source} is ${inside} in ${root}, where a container writes`);
+    sources.push({ name: fields.source, place, root, inside, isBerths: false, isMade, isOptional, isRecursive });
+    notes.push(`${placeOf(entry)} ${fields.source} is ${inside} in ${root}, where a container writes, or it is made`);
     return { ...entry, value: withFields(entry.value, { source: place }) };
   });
   return { entries: bound, sources, notes };
 }
 
 interface Found {
-  /** Where nobody but the host makes links: the first folder on the way that is written, what it is linked with, or the whole path. */
+  /** Where nobody but the host makes links: the first folder on the way that is written, what it is linked with, the last one that is there, or the whole path. */
   readonly root: string;
   readonly inside: string;
-  /** Of the first folder on the way that is written, or of the whole path. */
+  /** Of the first folder on the way that is written, of the last one that is there, or of the whole path. */
   readonly stats: Stats;
 }
 
-/** Undefined: nothing is there, or nothing that LXC could follow. Links of the host are followed by what they say, those of /proc too. */
-function locate(path: string, written: WrittenFolders): Found | undefined {
+/**
+ * Undefined: nothing is there, or nothing that LXC could follow; `isMade`: unless it can be made. Links of the host are followed by what they say,
+ * those of /proc too.
+ */
+function locate(path: string, written: WrittenFolders, isMade = false): Found | undefined {
   const left = partsOf(path);
   let root = '';
   let links = 0;
@@ -106,7 +110,8 @@ function locate(path: string, written: WrittenFolders): Found | undefined {
         continue;
       }
       const here = `${root}/${part}`;
-      const stats = lstatSync(here);
+      const stats = lstatSync(here, { throwIfNoEntry: false });
+      if (stats === undefined) return isMade ? toBeMade(root, [part, ...left]) : undefined;
       if (stats.isSymbolicLink()) {
         links += 1;
         if (links > MAX_LINKS) return undefined;
@@ -122,6 +127,13 @@ function locate(path: string, written: WrittenFolders): Found | undefined {
   } catch {
     return undefined;
   }
+}
+
+/** What is not there has nothing above it to go to. */
+function toBeMade(folder: string, below: readonly string[]): Found | undefined {
+  const root = folder === '' ? '/' : folder;
+  const stats = lstatSync(root);
+  return below.includes('..') || !stats.isDirectory() ? undefined : { root, inside: below.join('/'), stats };
 }
 
 /** What something else is mounted on (`/dev/shm`) has links of its own. */

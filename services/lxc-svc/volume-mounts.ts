@@ -1,7 +1,13 @@
 // Sources of mount entries that mean container storage: /volumes/<container>/<volume> and /exports/<container>/<path>, which are where
 // Berth has them. A volume itself is a mount in a folder of Berth's; what is deeper is found and bound when the container starts, as the
 // path to it is somebody's to change. Pure.
-import { fieldsOf, type StorageSource, storageSource, withFields } from '../../shared/lxc-config/mount-entries.ts';
+import {
+  fieldsOf,
+  MAKES_SOURCE,
+  type StorageSource,
+  storageSource,
+  withFields,
+} from '../../shared/lxc-config/mount-entries.ts';
 import { readOverlay } from '../../shared/lxc-config/overlay-entries.ts';
 import type { LxcEntry } from '../../shared/lxc-config/parse.ts';
 import { type ConfigLine, type ConfigPart, placeOf } from './config-draft.ts';
@@ -38,7 +44,8 @@ export const volumeMounts: ConfigPart = (draft, settings) => {
     const from = (source: string) => [{ ...entry, value: withFields(entry.value, { source }) }];
     if (volume !== undefined && inside === '') return from(path);
     const place = `${settings.sourcesFolder}/${draft.sources.length + sources.length}`;
-    const isMade = isOwn && !fields.options.has('create=file');
+    const isMade =
+      (isOwn && !fields.options.has('create=file')) || (volume !== undefined && fields.options.has(MAKES_SOURCE));
     const isRecursive = fields.options.has('rbind');
     const isBerths = volume === undefined;
     sources.push({ name: fields.source, place, root, inside, isBerths, isMade, isOptional, isRecursive });

@@ -50,6 +50,9 @@ export function withFields(
   ].join(' ');
 }
 
+/** Of Pantavisor's LXC alone: a folder that is to be mounted is made where it is not there. Any other takes it for one of the file system's. */
+export const MAKES_SOURCE = 'origin=mkdir';
+
 /** /volumes/<container>/… and /exports/<container>/… */
 export interface StorageSource {
   readonly kind: 'volumes' | 'exports';

@@ -241,6 +241,34 @@ describe('lxc configuration', () => {
     assert.deepEqual([overlay?.layering, overlay?.device], [['index=off'], '/volumes/app/v']);
   });
 
+  it('makes folders in volumes that a line asks for, and asks LXC for none', () => {
+    const text = [
+      'lxc.mount.entry = /volumes/app/v/sub a none bind,create=file,origin=mkdir 0 0',
+      'lxc.mount.entry = /volumes/other/v/sub b none origin=mkdir,bind,ro,create=dir 0 0',
+      'lxc.mount.entry = /exports/other/sub c none bind,origin=mkdir 0 0',
+      'lxc.mount.entry = tmpfs d tmpfs rw,origin=mkdir,mode=755 0 0',
+      'lxc.mount.entry = /srv e none origin=mkdir',
+    ].join('\n');
+    const { entries, sources } = generate(text);
+    assert.deepEqual(
+      sources.map((source) => 'inside' in source && [source.inside, source.isMade]),
+      [
+        ['sub', true],
+        ['sub', true],
+        ['sub', false],
+      ],
+    );
+    const options = entries.filter(({ key }) => key === 'lxc.mount.entry').map(({ value }) => value.split(' ')[3]);
+    for (const [at, expected] of [
+      'bind,create=file',
+      'bind,ro,create=dir',
+      'bind',
+      'rw,mode=755',
+      'defaults',
+    ].entries())
+      assert.equal(options[at], expected);
+  });
+
   it('mounts no overlay of a volume that is not there, and leaves one of the host to LXC', () => {
     const line = (volume: string, more = '') =>
       `lxc.mount.entry = overlay x overlay lowerdir=/volumes/app/v/l,upperdir=/volumes/app/${volume}/u,workdir=/volumes/app/${volume}/w${more} 0 0`;

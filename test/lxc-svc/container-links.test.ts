@@ -95,6 +95,16 @@ describe('sources below a volume', () => {
     assert.equal(existsSync(join(RUNDIR, 'lxc/finds/sources')), false);
   });
 
+  it('are made on the host where a line says so, and a tmpfs takes such a line', async () => {
+    makeScripted('begins', 'echo its >/new/file; echo its >/memory/file; cat /new/file /memory/file', [
+      '/mnt/begins/new new none bind,origin=mkdir,create=dir 0 0',
+      'tmpfs memory tmpfs rw,origin=mkdir,create=dir 0 0',
+    ]);
+    assert.match(await runToTheEnd('begins', allOf('begins')), /^its\nits$/m);
+    await end('begins');
+    assert.equal(readFileSync('/mnt/begins/new/file', 'utf8'), 'its\n');
+  });
+
   it('that are not there are named, and nothing is left', async () => {
     makeScripted('misses', 'true', ['/volumes/misses/data/no/file etc/file none bind,create=file 0 0']);
     value(await rig().lxc.mount(allOf('misses', DATA)));

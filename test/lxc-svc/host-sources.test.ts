@@ -64,6 +64,21 @@ describe('lxc-svc.hostSources', () => {
     assert.deepEqual([found('srv/a')?.isOptional, found('srv/a')?.isRecursive], [false, false]);
   });
 
+  it('are made where the line says so, from the last folder on the way that is there', () => {
+    const asked = 'bind,origin=mkdir,create=dir';
+    for (const [source, root, inside] of [
+      ['other/new/deep', '/other', 'new/deep'],
+      ['to-srv/new/deep', '/srv', 'new/deep'],
+      ['other/../srv/new', '/srv', 'new'],
+    ] as const) {
+      const own = found(source, asked);
+      assert.deepEqual([own?.root, own?.inside, own?.isMade], [root, inside, true], source);
+    }
+    for (const source of ['other', 'file/x', 'round', 'other/new/../../file']) {
+      assert.equal(found(source, asked), undefined, source);
+    }
+  });
+
   it('are found in the uppermost of written folders, of whatever order, and in none that a link of a container names', () => {
     symlinkSync('../other', join(folder, 'srv/link'));
     assert.equal(found('other/x', 'bind', ['srv/link', 'srv']), undefined);
