@@ -4,7 +4,10 @@ import type { ContainerArguments } from './pack-arguments.ts';
 export const MEANINGS: Readonly<Record<keyof ContainerArguments, string>> = {
   PV_GROUP: 'the group of device.json that it belongs to',
   PV_RUNLEVEL: 'the older way to name its group: data, root, platform, app',
-  PV_STATUS_GOAL: 'when it counts as up; else its group’s: mounted, started, or once it has said that it is ready',
+  PV_STATUS_GOAL:
+    'when it counts as up; else its group’s: mounted, started, or once it has said that it is ready. `STAGED` is `MOUNTED` with that as `PV_LIFECYCLE_GOAL`',
+  PV_LIFECYCLE_GOAL:
+    '`lifecycle_goal` of run.json: counts before the status goal where the device knows it. Berth knows no more than status goals, and warns of `STAGED`',
   PV_RESTART_POLICY: '`container` may be stopped and started alone; `system` may not, and its end is a reboot',
   PV_ROLES: '`mgmt` may use the whole control API; without a role it may do little more than signal',
   PV_AUTO_RECOVERY:

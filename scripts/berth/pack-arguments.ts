@@ -25,10 +25,14 @@ import {
 import { MOUNTS_ALLOWED, mountArguments } from './pack-mounts.ts';
 import { exportsOf, storageOf, VOLUMES_ALLOWED, volumeArguments, volumeProblems } from './pack-volumes.ts';
 
+/** A goal of later versions of Pantavisor, which earlier ones know as one that is only mounted. */
+const STAGED = 'STAGED';
+
 const argumentsDocument = z.object({
   PV_GROUP: z.optional(word),
   PV_RUNLEVEL: z.optional(word),
-  PV_STATUS_GOAL: z.optional(statusGoal),
+  PV_STATUS_GOAL: z.optional(z.enum([...statusGoal.options, STAGED])),
+  PV_LIFECYCLE_GOAL: z.optional(word),
   PV_RESTART_POLICY: z.optional(restartPolicy),
   PV_ROLES: z.optional(words),
   PV_AUTO_RECOVERY: z.optional(z.record(z.string(), z.unknown())),
@@ -69,7 +73,8 @@ const KNOWN: readonly string[] = Object.keys(argumentsDocument.shape);
 export const ALLOWED: Readonly<Record<keyof ContainerArguments, string>> = {
   PV_GROUP: WORD,
   PV_RUNLEVEL: WORD,
-  PV_STATUS_GOAL: statusGoal.options.join(', '),
+  PV_STATUS_GOAL: [...statusGoal.options, STAGED].join(', '),
+  PV_LIFECYCLE_GOAL: WORD,
   PV_RESTART_POLICY: restartPolicy.options.join(', '),
   PV_ROLES: WORDS,
   PV_AUTO_RECOVERY: 'an object with a policy',
@@ -224,7 +229,7 @@ export function runManifest(
     exports: exported.length > 0 ? exported : undefined,
     group: args.PV_GROUP,
     runlevel: args.PV_RUNLEVEL,
-    status_goal: args.PV_STATUS_GOAL,
+    ...goalsOf(args),
     restart_policy: args.PV_RESTART_POLICY,
     roles: listOf(args.PV_ROLES),
     drivers: Object.keys(drivers).length > 0 ? drivers : undefined,
@@ -237,6 +242,12 @@ export function runManifest(
 
 export const CONFIG_FILE = 'lxc.container.conf';
 export const ROOT_FILE = 'root.squashfs';
+
+/** As the stock packager writes them: a goal that the device may not know has one that it knows beside it. */
+function goalsOf({ PV_STATUS_GOAL: goal, PV_LIFECYCLE_GOAL: preferred }: ContainerArguments) {
+  const isStaged = goal === STAGED || (goal === undefined && preferred === STAGED);
+  return { status_goal: isStaged ? 'MOUNTED' : goal, lifecycle_goal: preferred ?? (isStaged ? STAGED : undefined) };
+}
 
 function networkOf(args: ContainerArguments): object | undefined {
   if (args.PV_NETWORK_POOL === undefined) return undefined;

@@ -8,6 +8,7 @@ import { mountProblems } from '../lxc-config/mount-budget.ts';
 import { ownedConflicts } from '../lxc-config/owned-keys.ts';
 import { type LxcEntry, type LxcProblem, parseLxcConfig } from '../lxc-config/parse.ts';
 import { basesOf, rootLayers } from '../lxc-config/root-path.ts';
+import { statusGoal } from '../schema/api.ts';
 import type { ReadObject } from './config-budget.ts';
 import type { Device } from './device-document.ts';
 import { planDevices } from './device-plan.ts';
@@ -18,7 +19,7 @@ import { type InterfacePlace, planNetwork } from './network-plan.ts';
 import { recoveryOf, recoveryWarnings } from './recovery-document.ts';
 import type { ContainerPlan, Group, NetworkPlan, Problem } from './revision.ts';
 import { rootProblems, withRootVolume } from './root-volume.ts';
-import { hostName, isRunlevel, RUN_REQUIRED, type RunDocument, runDocument } from './run-document.ts';
+import { goalNamed, hostName, isRunlevel, RUN_REQUIRED, type RunDocument, runDocument } from './run-document.ts';
 import { shown } from './schema-problems.ts';
 import type { StateDocument } from './state-document.ts';
 import { planStorage, withoutVerity } from './storage-plan.ts';
@@ -134,7 +135,7 @@ export function planContainer(
   const plan: ContainerPlan = {
     name,
     group: group.name,
-    statusGoal: run.status_goal ?? group.statusGoal,
+    statusGoal: goalNamed(run) ?? group.statusGoal,
     restartPolicy: run.restart_policy ?? group.restartPolicy,
     roles: run.roles === undefined || run.roles.length === 0 ? [DEFAULT_ROLE] : run.roles,
     rootVolume,
@@ -169,7 +170,7 @@ function reservedName(name: string): readonly Problem[] {
 /** Who is only to be mounted needs none, and packagers write none for it. */
 function configOf(name: string, run: RunDocument, group: Group | undefined, state: StateDocument): string | undefined {
   if (run.config !== undefined || state.objects.has(`${name}/${DEFAULT_CONFIG}`)) return run.config ?? DEFAULT_CONFIG;
-  return (run.status_goal ?? group?.statusGoal) === 'MOUNTED' ? undefined : DEFAULT_CONFIG;
+  return (goalNamed(run) ?? group?.statusGoal) === 'MOUNTED' ? undefined : DEFAULT_CONFIG;
 }
 
 /** The old way to name it; what Berth cannot set is left to the rules of owned keys. */
@@ -241,6 +242,7 @@ function warningsOf(name: string, run: RunDocument): readonly Problem[] {
   const recovery = recoveryWarnings(`${path}.auto_recovery`, run.auto_recovery);
   const others = [
     ...levelWarnings(path, run),
+    ...goalWarnings(path, run),
     ...remountWarnings(path, run),
     ...recovery,
     ...logWarnings(path, run.logs ?? []),
@@ -254,6 +256,17 @@ function levelWarnings(path: string, { group, runlevel }: RunDocument): readonly
   if (group !== undefined || runlevel === undefined || isRunlevel(runlevel)) return [];
   const message = `is ${shown(runlevel)}, which is none and counts for nothing; write the container's group as 'group'`;
   return [{ path: `${path}.runlevel`, code: 'NOT_SUPPORTED', message }];
+}
+
+function goalWarnings(path: string, { lifecycle_goal: preferred, status_goal: goal }: RunDocument): readonly Problem[] {
+  if (preferred === undefined || statusGoal.safeParse(preferred).success) return [];
+  const counts = goal === undefined ? 'the goal of its group' : `status_goal, ${goal},`;
+  const remedy =
+    goal === 'MOUNTED'
+      ? ': it is mounted, and cannot be started. For one that starts when it is asked to, write status_goal STARTED and restart_policy container, and stop it once'
+      : '';
+  const message = `is ${shown(preferred)}, which is no goal here; ${counts} counts${remedy}`;
+  return [{ path: `${path}.lifecycle_goal`, code: 'NOT_SUPPORTED', message }];
 }
 
 function remountWarnings(path: string, { remount }: RunDocument): readonly Problem[] {

@@ -1,6 +1,6 @@
 // run.json as written: a container's manifest, and that of the board support.
 import * as z from 'zod/mini';
-import { restartPolicy, role, statusGoal } from '../schema/api.ts';
+import { restartPolicy, role, type StatusGoal, statusGoal } from '../schema/api.ts';
 import { driverName } from '../schema/drivers.ts';
 import { containerLogFile } from '../schema/logs.ts';
 import { autoRecoveryDocument } from './recovery-document.ts';
@@ -87,6 +87,8 @@ export const runDocument = z.object({
   /** The older name of `group`, which packagers still write. */
   runlevel: z.optional(z.string()),
   status_goal: z.optional(statusGoal),
+  /** Of Pantavisor: counts before status_goal where it is known, so that a goal of later versions has one of earlier ones beside it. */
+  lifecycle_goal: z.optional(z.unknown()),
   restart_policy: z.optional(restartPolicy),
   roles: z.optional(z.array(role)),
   storage: z.optional(volumeDocuments),
@@ -108,6 +110,11 @@ export const runDocument = z.object({
   network: z.optional(networkDocument),
 });
 export type RunDocument = z.output<typeof runDocument>;
+
+/** What it is to reach, as far as it says so itself. */
+export function goalNamed({ lifecycle_goal: preferred, status_goal: goal }: RunDocument): StatusGoal | undefined {
+  return statusGoal.safeParse(preferred).data ?? goal;
+}
 
 /** What a runlevel can be. */
 const RUNLEVELS: readonly string[] = ['data', 'root', 'platform', 'app'];

@@ -30,6 +30,12 @@ describe('args.json to run.json', () => {
     ],
     [{ PV_RESTART_POLICY: 'container' }, { restart_policy: 'container' }],
     [{ PV_STATUS_GOAL: 'READY' }, { status_goal: 'READY' }],
+    [{ PV_STATUS_GOAL: 'STAGED' }, { status_goal: 'MOUNTED', lifecycle_goal: 'STAGED' }],
+    [{ PV_LIFECYCLE_GOAL: 'STAGED' }, { status_goal: 'MOUNTED', lifecycle_goal: 'STAGED' }],
+    [
+      { PV_STATUS_GOAL: 'STARTED', PV_LIFECYCLE_GOAL: 'LATER' },
+      { status_goal: 'STARTED', lifecycle_goal: 'LATER' },
+    ],
     [{ PV_GROUP: 'app' }, { group: 'app' }],
     [{ PV_RUNLEVEL: 'data' }, { runlevel: 'data' }],
     [

@@ -91,6 +91,24 @@ describe('revision.groups', () => {
     }
   });
 
+  it('takes a goal of another version where it is known, and says which one counts where not', () => {
+    const goals = (document: object) =>
+      Object.fromEntries(revisionOf(document).containers.map(({ name, statusGoal }) => [name, statusGoal]));
+    const goal = (name: string, lifecycle_goal: unknown, run: object = {}) =>
+      container(name, { group: 'app', lifecycle_goal, ...run });
+    const known = state(goal('a', 'READY', { status_goal: 'STARTED' }), goal('b', 'MOUNTED'));
+    assert.deepEqual(goals(known), { a: 'READY', b: 'MOUNTED' });
+    assert.deepEqual(warnings(known), []);
+    const staged = state(goal('a', 'STAGED', { status_goal: 'MOUNTED' }), goal('b', 'LATER'), goal('c', { x: 1 }));
+    assert.deepEqual(goals(staged), { a: 'MOUNTED', b: 'STARTED', c: 'STARTED' });
+    assert.deepEqual(
+      warnings(staged),
+      ['a', 'b', 'c'].map((name) => `${name}/run.json.lifecycle_goal NOT_SUPPORTED`),
+    );
+    const refused = state(container('a', { group: 'app', status_goal: 'STAGED' }));
+    assert.deepEqual(problems(refused), ['a/run.json.status_goal BAD_VALUE']);
+  });
+
   it('takes a runlevel for the group where none is named', () => {
     const level = (name: string, runlevel: string, run: object = {}) => container(name, { runlevel, ...run });
     assert.deepEqual(groupsOf(state(level('a', 'app'), level('b', 'root'), container('c'))), {
