@@ -5,7 +5,7 @@ import { FACTORY, revisionName } from '../../shared/schema/names.ts';
 import type { CommandOp } from '../../shared/schema/steps.ts';
 import { type Clock, sleep } from './clock.ts';
 import type { stateContract } from './contract.ts';
-import type { Reboots } from './reboot-request.ts';
+import type { RebootRequests } from './reboot-request.ts';
 import type { StepStore } from './step-store.ts';
 import type { RunHow } from './update-run.ts';
 import type { Updates } from './updates.ts';
@@ -21,7 +21,7 @@ export interface Commands {
 
 export interface CommandContext {
   readonly updates: Updates;
-  readonly reboots: Reboots;
+  readonly reboots: RebootRequests;
   readonly steps: StepStore;
   readonly clock: Clock;
   readonly log: Logger;

@@ -7,7 +7,7 @@ import { type DeviceReadings, deviceFacts, NO_MAC, OWN_KEYS } from './device-fac
 import { addressesIn, connectedNetworks } from './idle-addresses.ts';
 import type { OwnMetadata } from './metadata.ts';
 
-export interface Standing {
+export interface RevisionStatus {
   /** Undefined: not known yet. */
   readonly revision: string | undefined;
   readonly status: string | undefined;
@@ -17,17 +17,17 @@ export interface OwnMetadataContext {
   /** Any folder of its file system that may be asked. */
   readonly storage: string;
   readonly reservedPercent: () => number;
-  readonly standing: () => Standing;
+  readonly revisionStatus: () => RevisionStatus;
 }
 
-export function createOwnMetadata({ storage, reservedPercent, standing }: OwnMetadataContext): OwnMetadata {
+export function createOwnMetadata({ storage, reservedPercent, revisionStatus }: OwnMetadataContext): OwnMetadata {
   // None of these changes while the machine runs, and asking for the first costs a file of a few KiB for each core.
   const cpuModel = cpus()[0]?.model;
   const deviceTreeModel = textIfThere('/proc/device-tree/model');
   const kernel = { name: type(), release: release(), version: version() };
   const bits = arch().includes('64') ? 64 : 32;
   const read = (): DeviceReadings => ({
-    ...standing(),
+    ...revisionStatus(),
     version: manifest.version,
     machine: machine(),
     bits,

@@ -57,7 +57,7 @@ void runService(stateContract, 'state', async ({ channel, launch, log }) => {
   const own = createOwnMetadata({
     storage: cache,
     reservedPercent: () => settings.value('PV_STORAGE_GC_RESERVED'),
-    standing: () => runner?.standing() ?? { revision: undefined, status: undefined },
+    revisionStatus: () => runner?.revisionStatus() ?? { revision: undefined, status: undefined },
   });
   const metadata = openMetadata(cache, own, log, metadataFolders(launch.storage, configured, log));
   const settings = createLiveSettings(writtenOf(launch), metadata, log);

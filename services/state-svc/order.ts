@@ -30,7 +30,7 @@ export interface PassedGroup {
   readonly missed: readonly string[];
 }
 
-export interface BootStep {
+export interface OrderStep {
   readonly progress: BootProgress;
   /** Groups whose wait ended with this step, in order. */
   readonly passed: readonly PassedGroup[];
@@ -49,7 +49,7 @@ export function advance(
   groups: readonly OrderedGroup[],
   containers: readonly OrderedContainer[],
   nowMs: number,
-): BootStep {
+): OrderStep {
   const passed: PassedGroup[] = [];
   let current = progress;
   for (let group = groups[current.passed]; group !== undefined; group = groups[current.passed]) {

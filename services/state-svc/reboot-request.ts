@@ -18,7 +18,7 @@ export interface RebootNeed {
  */
 export type RequestReboot = (code: string, message: string, need: RebootNeed) => void;
 
-export interface Reboots {
+export interface RebootRequests {
   /** When nothing here can help any more. */
   readonly request: RequestReboot;
   /** Because somebody asked for it, or for what needs it; counted where that has had one already. False: it does not come. */
@@ -38,7 +38,7 @@ type Answer = 'comes' | 'never' | 'not now';
 
 const ASK_AGAIN_MS = 5000;
 
-export function createReboots({ channel, clock, log, isBusy }: RebootContext): Reboots {
+export function createRebootRequests({ channel, clock, log, isBusy }: RebootContext): RebootRequests {
   const supervisor = channel.client(supervisorContract);
   /** `isAgain`: what keeps it from coming now was told. */
   const ask = async (code: string, message: string, counted: boolean, isAgain = false): Promise<Answer> => {

@@ -10,7 +10,7 @@ import { type Clock, sleep } from './clock.ts';
 import type { Container } from './container.ts';
 import { stateContract } from './contract.ts';
 import { createDecided, type Decided } from './decided.ts';
-import type { Standing } from './device-readings.ts';
+import type { RevisionStatus } from './device-readings.ts';
 import type { Drivers } from './drivers.ts';
 import type { IntentStore } from './intent-store.ts';
 import type { LeaseHoldStore } from './lease-hold-store.ts';
@@ -18,7 +18,7 @@ import { createLeaseReturn } from './lease-return.ts';
 import { createLogTail } from './log-tail.ts';
 import type { MetadataViews } from './metadata-views.ts';
 import { ASKED_AT_A_TIME, askInTurns, connectPeers, createAsk } from './peers.ts';
-import { createReboots, type Reboots } from './reboot-request.ts';
+import { createRebootRequests, type RebootRequests } from './reboot-request.ts';
 import { somethingLives } from './reconcile.ts';
 import type { RevisionStore } from './revision-store.ts';
 import { createStage, type Stage } from './stage.ts';
@@ -70,10 +70,10 @@ export interface RevisionRunner {
   signalReady(container: string): Promise<boolean>;
   readonly drivers: Drivers;
   /** Name and status of the revision, as far as they are known. */
-  standing(): Standing;
+  revisionStatus(): RevisionStatus;
   health(): readonly HealthReason[];
   readonly updates: Updates;
-  readonly reboots: Reboots;
+  readonly reboots: RebootRequests;
   /** Verifies, reconciles, starts. Resolves when what ran already is adopted, or the revision is refused; never rejects. */
   readonly settled: Promise<void>;
   /** Stops every container, groups in reverse, and takes the pools' network away. Answers what did not work, past it all. */
@@ -95,7 +95,7 @@ export async function runRevision(given: RunnerContext): Promise<RevisionRunner>
   const context = { ...given, log };
   const peers = connectPeers(channel);
   const ask = createAsk(clock, log);
-  const reboots = createReboots({ channel, clock, log, isBusy: () => updates.begun !== undefined });
+  const reboots = createRebootRequests({ channel, clock, log, isBusy: () => updates.begun !== undefined });
   const leaseReturn = createLeaseReturn({
     peers,
     ask,
@@ -229,7 +229,7 @@ export async function runRevision(given: RunnerContext): Promise<RevisionRunner>
       list: (container) => current().drivers.list(container),
       set: (action, container, driver) => current().drivers.set(action, container, driver),
     },
-    standing: () => ({
+    revisionStatus: () => ({
       revision: decided.isKnown ? current().name : undefined,
       status: adopted.isKnown ? current().status() : undefined,
     }),

@@ -27,7 +27,7 @@ const TEXTS = {
   internal: ['ERROR', 'Internal error', 100],
 } as const satisfies Readonly<Record<string, readonly [ProgressStatus, string, number]>>;
 
-export type Stage = keyof typeof TEXTS;
+export type ProgressStage = keyof typeof TEXTS;
 /** Stages in which an update ends that did not make it. */
 export type FailedStage =
   | 'badState'
@@ -41,7 +41,7 @@ export type FailedStage =
   | 'internal';
 
 /** `logs`: JSON log lines that explain a failure. */
-export function progressAt(stage: Stage, logs?: string): StepProgress {
+export function progressAt(stage: ProgressStage, logs?: string): StepProgress {
   const [status, message, progress] = TEXTS[stage];
   return { status, 'status-msg': message, progress, retries: 0, ...(logs === undefined ? {} : { logs }) };
 }

@@ -9,7 +9,7 @@ import type { BootStore } from './boot-store.ts';
 import type { Clock } from './clock.ts';
 import { type Known, knownOf, reservationsFor } from './known-revisions.ts';
 import type { LogTail } from './log-tail.ts';
-import type { Reboots } from './reboot-request.ts';
+import type { RebootRequests } from './reboot-request.ts';
 import type { RevisionStore } from './revision-store.ts';
 import type { Stage } from './stage.ts';
 import type { StepStore } from './step-store.ts';
@@ -28,7 +28,7 @@ export interface UpdateContext {
   /** What it had on disk; undefined: that could not be read. */
   readonly loaded: BootState | undefined;
   readonly steps: StepStore;
-  readonly reboots: Reboots;
+  readonly reboots: RebootRequests;
   readonly limits: TrialLimits;
   /** Of the tree: services of one life have restarted, the tree has not. */
   readonly life: string;

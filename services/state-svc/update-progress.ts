@@ -3,21 +3,21 @@ import { FACTORY } from '../../shared/schema/names.ts';
 import type { StepProgress } from '../../shared/schema/steps.ts';
 import { type BootState, runningOf } from './boot-state.ts';
 import type { LogTail } from './log-tail.ts';
-import { type FailedStage, isApplied, progressAt, type Stage } from './step-progress.ts';
+import { type FailedStage, isApplied, type ProgressStage, progressAt } from './step-progress.ts';
 import type { StepStore } from './step-store.ts';
 
 export interface UpdateProgress {
-  reach(revision: string, stage: Stage): Promise<void>;
+  reach(revision: string, stage: ProgressStage): Promise<void>;
   /** With the last words of the log. */
   fail(revision: string, stage: FailedStage): Promise<void>;
   /** What a kill or a cut of the power left in the middle of a word is finished. */
-  tidy(standing: Standing): Promise<void>;
+  tidy(known: KnownProgress): Promise<void>;
   /** Nothing more is told; resolves when nothing is being written any more. */
   close(): Promise<void>;
 }
 
 /** What is known of revisions from what is booted. */
-export interface Standing {
+export interface KnownProgress {
   /** On their way still: they have their own word. */
   readonly coming: ReadonlySet<string>;
   /** Runs, was found stable, and is not the rollback point. */
@@ -27,7 +27,7 @@ export interface Standing {
 }
 
 /** `inherited`: asked of a service before this one, and not taken up yet. */
-export function standsByBoot(boot: BootState, inherited: BootState['asked']): Standing {
+export function knownByBoot(boot: BootState, inherited: BootState['asked']): KnownProgress {
   const { trying, updated, revision } = boot;
   // The rollback point runs, and nothing is tried.
   const isSettled = runningOf(boot) === revision && trying?.started === undefined;
@@ -60,7 +60,7 @@ export function createUpdateProgress({ steps, tail, publish }: ProgressContext):
     await told;
     if (!isClosed) publish(revision, progress);
   };
-  const reach = (revision: string, stage: Stage): Promise<void> =>
+  const reach = (revision: string, stage: ProgressStage): Promise<void> =>
     set(revision, progressAt(stage === 'done' && revision === FACTORY ? 'factory' : stage));
   const fail = async (revision: string, stage: FailedStage): Promise<void> => {
     const failed = progressAt(stage, tail.text());

@@ -6,7 +6,7 @@ import { sleep } from './clock.ts';
 import type { FailedStage } from './step-progress.ts';
 import type { UpdateBooks, UpdateContext } from './update-books.ts';
 import { stageOf } from './update-install.ts';
-import { standsByBoot } from './update-progress.ts';
+import { knownByBoot } from './update-progress.ts';
 import type { GoBack } from './update-return.ts';
 import type { UpdateRun } from './update-run.ts';
 import type { UpdateTrial } from './update-trial.ts';
@@ -56,10 +56,10 @@ export function createUpdateStart(
 
   /** Containers are on their way; what is written down for people does not hold up whoever waits for them. */
   const tidyUp = (): void => {
-    const stands = standsByBoot(boot(), inherited);
+    const known = knownByBoot(boot(), inherited);
     books.tidied = books
       .tellKnown()
-      .then(() => progress.tidy(stands))
+      .then(() => progress.tidy(known))
       .catch((error: unknown) => log.error(`progress of revisions: ${String(error)}`));
   };
 

@@ -3,7 +3,7 @@ import type { Logger } from '../../shared/log/logger.ts';
 import type { BootLog } from './boot-log.ts';
 import type { Clock } from './clock.ts';
 import type { Stage } from './stage.ts';
-import type { FailedStage, Stage as ProgressStage } from './step-progress.ts';
+import type { FailedStage, ProgressStage } from './step-progress.ts';
 import type { TrialLimits } from './trial.ts';
 import { type TrialWatch, watchTrial } from './trial-watch.ts';
 import type { UpdateHooks } from './update-hooks.ts';

@@ -150,7 +150,7 @@ describe('device facts', () => {
       createOwnMetadata({
         storage: '/',
         reservedPercent: () => 5,
-        standing: () => ({ revision: '7', status: 'STARTED' }),
+        revisionStatus: () => ({ revision: '7', status: 'STARTED' }),
       }).entries(),
     );
     assert.equal(facts['pantavisor.revision'], '7');

@@ -82,7 +82,7 @@ describe('addresses of interfaces that carry nothing', () => {
     const own = createOwnMetadata({
       storage: '/',
       reservedPercent: () => 5,
-      standing: () => ({ revision: undefined, status: undefined }),
+      revisionStatus: () => ({ revision: undefined, status: undefined }),
     });
     const told = JSON.parse(own.entries().get('interfaces') ?? '');
     assert.deepEqual(told['idle0.ipv4'], ['10.0.5.1']);

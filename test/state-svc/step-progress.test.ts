@@ -1,12 +1,12 @@
 // How far a revision has come: as a number, and as it is read from a file that Pantavisor, or an earlier or later build, has written.
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
-import { isApplied, parseProgress, progressAt, type Stage } from '../../services/state-svc/step-progress.ts';
+import { isApplied, type ProgressStage, parseProgress, progressAt } from '../../services/state-svc/step-progress.ts';
 
 describe('the number of a progress', () => {
   const ends = ['done', 'updated', 'factory'] as const;
   const failures = ['badState', 'badSignature', 'notCovered', 'badObject', 'containerFailed', 'goalMissed'] as const;
-  const ways: readonly (readonly Stage[])[] = [
+  const ways: readonly (readonly ProgressStage[])[] = [
     ['ready', 'installed', 'rebooting', 'starting', 'awaitingRollbackPoint', 'awaitingStable', 'awaitingRollbackPoint'],
     ['ready', 'applied', 'installed', 'transitioning', 'awaitingStability', 'awaitingStable', 'awaitingStability'],
     ['ready', 'installed', 'transitioning', 'awaitingStability', 'starting', 'awaitingStability'],
