@@ -1,37 +1,20 @@
 // The rules of IPAM, one describe each, driven where the rule is kept: the document, ipam-svc whole over the memory bus, state-svc
-// whole beside peers that remember every call. Those that need the kernel, 8 and 10, are in kernel-rules.test.ts.
+// whole beside peers that remember every call. Those of a container's start and end, 7 and 9, are in container-rules.test.ts, those that
+// need the kernel, 8 and 10, in kernel-rules.test.ts.
 import assert from 'node:assert/strict';
 import { cpSync, mkdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { performance } from 'node:perf_hooks';
-import { afterEach, describe, it } from 'node:test';
+import { describe, it } from 'node:test';
 import * as fc from 'fast-check';
 import { createJournalDisk } from '../../services/ipam-svc/journal-disk.ts';
 import { createLedger } from '../../services/ipam-svc/ledger.ts';
-import { containerConfig } from '../../services/lxc-svc/container-config.ts';
-import { pantavisorSources } from '../../services/lxc-svc/pantavisor-mounts.ts';
 import { formatIpv4 } from '../../shared/ipv4/address.ts';
-import { parseLxcConfig } from '../../shared/lxc-config/parse.ts';
-import { ask, INTERNAL, reserve, SMALL, startIpam, TINY, withFolder, withIpam } from '../ipam-svc/kit.ts';
-import { PATIENCE_MS } from '../kit/eventually.ts';
+import { ask, INTERNAL, reserve, SMALL, startIpam, withFolder, withIpam } from '../ipam-svc/kit.ts';
 import { container, LAB, POOL, parse, problems, revisionOf, state, warnings } from '../revision/states.ts';
-import { type ContainerSpec, createDevice, type Device, LEASE_HOLD_MS } from '../state-svc/device.ts';
+import { APP } from '../state-svc/kit.ts';
+import { CONF, calls, useSettledDevices, veth } from './settled.ts';
 
-let device: Device | undefined;
-afterEach(async () => {
-  await device?.close();
-  device = undefined;
-});
-async function boot(containers: Record<string, ContainerSpec>, deviceJson?: object): Promise<Device> {
-  device = await createDevice(containers, deviceJson);
-  await (await device.boot()).settled;
-  return device;
-}
-/** What was asked of ipam-svc, net-svc and lxc-svc. */
-const calls = ({ world }: Device): readonly string[] => world.calls.filter((call) => !call.startsWith('log.'));
-const APP = { group: 'app', auto_recovery: { policy: 'no' } };
-const CONF = 'a/lxc.container.conf';
-const veth = (address: string) => `lxc.net.0.type = veth\nlxc.net.0.ipv4.address = ${address}\n`;
+const boot = useSettledDevices();
 
 describe('ipam rule 1: pools are validated together, before any side effect', () => {
   it('reports every error of a document at once, each with its JSON path', () => {
@@ -295,111 +278,4 @@ describe('ipam rule 6: MAC addresses', () => {
     const wish = container('a', { network: { pool: 'internal', mac: '03:11:22:33:44:55' } });
     assert.deepEqual(problems(state(wish)), ['a/run.json.network.mac BAD_MAC']);
   });
-});
-
-describe('ipam rule 7: fail fast', () => {
-  const refused: readonly (readonly [string, ContainerSpec, RegExp])[] = [
-    [
-      'an unknown pool',
-      { network: { pool: 'does-not-exist' } },
-      /references unknown pool 'does-not-exist', refusing to start/,
-    ],
-    [
-      'a static address outside',
-      { network: { pool: 'internal', ip: '192.168.99.100' } },
-      /192\.168\.99\.100 .* outside/,
-    ],
-    [
-      'a pool beside baked lines',
-      { network: { pool: 'internal' }, lxc: veth('10.0.5.9/24') },
-      /remove the line "lxc\.net\.0\.type = veth"/,
-    ],
-  ];
-  for (const [what, spec, message] of refused) {
-    it(`refuses the revision for ${what}, asks nobody for anything, and asks for a reboot`, async () => {
-      const it = await boot({ a: { ...APP, ...spec }, fine: APP });
-      assert.deepEqual(calls(it), []);
-      assert.ok(
-        it.lines.some((line) => message.test(line)),
-        it.lines.join('\n'),
-      );
-      await it.until(() => it.reboots.length > 0);
-      assert.deepEqual(it.reboots, ['REVISION_REFUSED']);
-    });
-  }
-
-  it('touches no namespace for a container whose pool is exhausted, and asks for a reboot', async () => {
-    device = await createDevice({ a: { ...APP, network: { pool: 'internal' } } });
-    device.world.troubles.set('ipam.allocate a', 'refuse');
-    await (await device.boot()).settled;
-    await device.untilStatus('a', 'STOPPED');
-    assert.ok(device.lines.some((line) => line.includes('POOL_EXHAUSTED')));
-    assert.deepEqual(
-      calls(device).filter((call) => /^net\.attach|^lxc\.start/.test(call)),
-      [],
-    );
-    await device.until(() => device?.reboots.length === 1);
-    assert.deepEqual(device.reboots, ['POOL_EXHAUSTED']);
-  });
-
-  it('does not call a kept network namespace a conflict: net is dropped from the list', () => {
-    const files = { [CONF]: 'lxc.namespace.keep = user net ipc\n' };
-    assert.deepEqual(problems(state(container('a', { network: { pool: 'internal' } })), files), []);
-    const own = { entries: parseLxcConfig(files[CONF] ?? '', 'conf').entries, sources: [], notes: [] };
-    const { entries } = containerConfig(own, {
-      container: 'a',
-      hostname: 'a',
-      network: { kind: 'netns', path: '/run/netns/a' },
-      hostNetwork: '/run/berth/lxc/.networks/host',
-      pidOf: () => undefined,
-      rootfs: '/r',
-      devLog: true,
-      consoleLog: '/c',
-      lxcLog: '/l',
-      tracesLxc: false,
-      cgroup: 'berth.0.a',
-      pantavisor: pantavisorSources(
-        { rundir: '/r', storage: '/s' },
-        { container: 'a', revision: '0', roles: [] },
-        '/p',
-      ),
-      host: { v1: new Set<string>(), v2: new Set<string>() },
-      volumes: new Set(),
-      storageRoots: { lxc: '/l', exports: '/e' },
-      sourcesFolder: '/s',
-    });
-    const kept = entries.filter(({ key }) => key === 'lxc.namespace.keep').flatMap(({ value }) => value.split(' '));
-    assert.ok(!kept.includes('net') && kept.includes('ipc'), kept.join(' '));
-    assert.ok(entries.some(({ key, value }) => key === 'lxc.namespace.share.net' && value === '/run/netns/a'));
-  });
-});
-
-describe('ipam rule 9: release', () => {
-  it('gives back what a container held that no revision has, after the hold time, over restarts', async () => {
-    const it = await boot({ web: { ...APP, network: { pool: 'internal' } } });
-    it.world.leases.set('removed', '10.0.5.200');
-    await (await it.boot()).settled;
-    const settled = async (): Promise<void> => {
-      await it.untilStatus('web', 'STARTED');
-      for (let turn = 0; turn < 20; turn += 1) await new Promise((resolve) => setImmediate(resolve));
-    };
-    await settled();
-    assert.ok(it.world.leases.has('removed'));
-    const end = performance.now() + PATIENCE_MS;
-    while (it.world.leases.has('removed') && performance.now() < end) {
-      it.clock.advance(it.clock.armed()[0] ?? 0);
-      await new Promise((resolve) => setImmediate(resolve));
-    }
-    assert.deepEqual([...it.world.leases.keys()], ['web']);
-    assert.ok(it.clock.elapsedMs() >= LEASE_HOLD_MS);
-  });
-
-  it('lets the address go to somebody else, once no fresh one is left', () =>
-    withIpam(async (ipam) => {
-      await ipam.client.configure({ pools: [TINY], reservations: [] });
-      assert.equal(await ask(ipam, TINY, 'removed'), '10.0.8.2');
-      assert.equal(await ask(ipam, TINY, 'next'), 'POOL_EXHAUSTED');
-      await ipam.client.release({ pool: 'tiny', container: 'removed', interface: 'eth0' });
-      assert.equal(await ask(ipam, TINY, 'next'), '10.0.8.2');
-    }));
 });
