@@ -5,8 +5,7 @@
 //            /logs       <storage>/logs/<revision>/<container>    <storage>/logs
 //            /user-meta  <rundir>/meta/<container>/user-meta  the same: state-svc fills it by role
 //            /device-meta  the same
-import { escapeBlanks } from '../../shared/lxc-config/mount-entries.ts';
-import { mountTarget } from '../../shared/lxc-config/owned-keys.ts';
+import { escapeBlanks, fieldsOf } from '../../shared/lxc-config/mount-entries.ts';
 import type { Role } from '../../shared/schema/api.ts';
 import type { ConfigPart } from './config-draft.ts';
 
@@ -58,7 +57,7 @@ export const pantavisorMounts: ConfigPart = (draft, { pantavisor: { sockets, sho
     value: `${escapeBlanks(source)} ${target} none ${OPTIONS}${more} 0 0`,
   });
   const others = draft.entries.filter(
-    ({ key, value }) => key !== 'lxc.mount.entry' || mountTarget(value) !== 'pantavisor',
+    ({ key, value }) => key !== 'lxc.mount.entry' || fieldsOf(value).target !== 'pantavisor',
   );
   const below = Object.entries(shown).map(([name, source]) => line(pathOf(source), `pantavisor/${name}`));
   return { ...draft, entries: [...others, line(sockets, 'pantavisor', ',create=dir'), ...below] };

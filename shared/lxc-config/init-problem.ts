@@ -4,7 +4,7 @@ import type { Buffer } from 'node:buffer';
 import { posix } from 'node:path';
 import { interpreterOf } from './elf-interpreter.ts';
 import { initLine, splitCommand } from './init-command.ts';
-import { mountTarget } from './owned-keys.ts';
+import { fieldsOf } from './mount-entries.ts';
 import type { LxcEntry } from './parse.ts';
 
 /** What is in a root filesystem. Paths are inside it, and no part before the last one is a link. */
@@ -55,7 +55,7 @@ export function initProblem(root: RootTree, entries: readonly LxcEntry[]): strin
     line === undefined || program === undefined
       ? `lxc.init.cmd is not set, so init is ${DEFAULT_INIT}`
       : `lxc.init.cmd (${posix.basename(line.source)}:${line.line}) runs ${program}`;
-  const mounts = entries.flatMap(({ key, value }) => (key === 'lxc.mount.entry' ? [`/${mountTarget(value)}`] : []));
+  const mounts = entries.flatMap(({ key, value }) => (key === 'lxc.mount.entry' ? [`/${fieldsOf(value).target}`] : []));
   const why = whyNotRun(root, program ?? DEFAULT_INIT, entries, mounts);
   return why === undefined ? undefined : `${origin}: ${why}; correct lxc.init.cmd, or add it to the root filesystem`;
 }

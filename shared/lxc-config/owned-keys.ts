@@ -1,7 +1,7 @@
 // Keys of the LXC configuration that are Berth's, and what a container's own file may say about them all the same; with it, values that LXC
 // would refuse. Pure.
 import { isPantavisorKey, NAMESPACES } from './keys.ts';
-import { fieldsOf } from './mount-entries.ts';
+import { escapeBlanks, fieldsOf } from './mount-entries.ts';
 import { unsignedNumber } from './numbers.ts';
 import { readOverlay } from './overlay-entries.ts';
 import type { LxcEntry, LxcProblem } from './parse.ts';
@@ -203,12 +203,12 @@ export function namesOf(entries: readonly Pick<LxcEntry, 'key' | 'value'>[], key
 }
 
 function mountConflicts({ key, value, line, source }: LxcEntry, { container, volumes }: ConfigOwner): OwnedConflict[] {
-  const target = mountTarget(value);
+  const fields = fieldsOf(value);
+  const { target } = fields;
   if (target === 'pantavisor' || target.startsWith('pantavisor/')) {
-    const reason = `mounts something at /${target}, where Berth has the control sockets and logs; choose another place`;
+    const reason = `mounts something at /${escapeBlanks(target)}, where Berth has the control sockets and logs; choose another place`;
     return [{ line, source, code: 'OWNED_KEY', reason }];
   }
-  const fields = fieldsOf(value);
   const overlay = readOverlay(fields, container);
   // What is optional is left out at a start.
   if (overlay === undefined || fields.options.has('optional')) return [];
@@ -219,9 +219,4 @@ function mountConflicts({ key, value, line, source }: LxcEntry, { container, vol
   const upper = overlay.writable?.volume;
   if (upper === undefined || volumes?.includes(upper) !== true) return [];
   return refuse(`upperdir is in ${upper}, which nobody can write to; write it in a volume of storage`);
-}
-
-/** The second field of an fstab line, without slashes at its ends. */
-export function mountTarget(mountEntry: string): string {
-  return (mountEntry.trim().split(/\s+/)[1] ?? '').replace(/^\/+|(?<!\/)\/+$/g, '');
 }

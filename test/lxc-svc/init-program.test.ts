@@ -67,6 +67,12 @@ describe('lxc.initProblem', () => {
     assert.equal(problem(RUN), undefined);
   });
 
+  it('is none for a program below a mount, also one with a blank in its place', () => {
+    putLink('/bin/run', '/my programs/run');
+    assert.match(problem(RUN) ?? '', /as there is no \/my programs/);
+    assert.equal(problem(`${RUN}\nlxc.mount.entry = /x my\\040programs none bind 0 0`), undefined);
+  });
+
   it('starts from the working directory', () => {
     put('/srv/run');
     assert.equal(problem('lxc.init.cwd = /srv\nlxc.init.cmd = ./run'), undefined);

@@ -196,6 +196,7 @@ describe('lxcConfig.ownedConflicts', () => {
       ['lxc.monitor.unshare = 1', /OWNED_KEY/],
       ['lxc.rootfs.mount = /mnt', /OWNED_KEY/],
       ['lxc.mount.entry = /x /pantavisor/logs none bind 0 0', /at \/pantavisor\/logs/],
+      ['lxc.mount.entry = /x pantavisor/my\\040logs none bind 0 0', /at \/pantavisor\/my\\040logs,/],
       ['lxc.namespace.keep = user mnt', /BAD_NAMESPACE .*remove mnt/],
       ['lxc.namespace.clone = pid', /BAD_NAMESPACE .*add mnt/],
       ['lxc.namespace.keep = users', /'users' is no namespace/],
