@@ -89,7 +89,12 @@ const host = createHostNetwork({
     others: { has: () => false, add: nothing, keep: nothing },
   },
 });
-const senders = { ensure: async () => nothing(), admit: async () => nothing(), forget: async () => nothing() };
+const senders = {
+  ensure: async () => nothing(),
+  learnNames: nothing,
+  admit: async () => nothing(),
+  forget: async () => nothing(),
+};
 const times = {
   attach: [] as number[],
   forked: [] as number[],

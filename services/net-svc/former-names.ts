@@ -6,13 +6,18 @@ import { collectFailures, NetFailure } from './net-failure.ts';
 import type { NetlinkSocket } from './netlink-socket.ts';
 import { changeLink } from './rtnetlink-link.ts';
 
-/** `onFailure` hears why one keeps the name that it has. */
-export function renameFormer(host: NetlinkSocket, onFailure: (reason: string) => void): void {
+/** `onFailure` hears why one keeps the name that it has; `before` is called first where there is one to rename. */
+export function renameFormer(
+  host: NetlinkSocket,
+  onFailure: (reason: string) => void,
+  before: () => void = () => undefined,
+): void {
   const renaming = ownLinks(listLinks(host)).flatMap(({ link, ...owner }) => {
     const name = hostInterfaceName(owner.container, owner.interface);
     const step = `rename veth ${link.name} to ${name}`;
     return link.kind === 'veth' && link.name !== name ? [{ step, act: () => rename(host, link, name, step) }] : [];
   });
+  if (renaming.length > 0) before();
   for (const { message } of collectFailures(renaming)) onFailure(message);
 }
 

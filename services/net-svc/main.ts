@@ -64,7 +64,8 @@ const wire = ({ channel, launch, log }: ServiceContext) => {
     leases: () => [...desired.attachments.values()],
   });
   // Before anybody looks for a link by its name.
-  withHost((netlink) => renameFormer(netlink, (reason) => log.warn(`an interface keeps its name: ${reason}`)));
+  const keepsName = (reason: string): void => log.warn(`an interface keeps its name: ${reason}`);
+  withHost((netlink) => renameFormer(netlink, keepsName, senders.learnNames));
   const drift = createDriftRepair({ namespaces, host, desired, senders, log, announce });
   const sweep = createDetachedSweep((reason) => log.warn(`interfaces of containers that are gone stay: ${reason}`));
   // Those that a predecessor left.

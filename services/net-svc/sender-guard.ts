@@ -20,6 +20,11 @@ export interface SenderGuard {
   /** Makes the table equal to what is attached, or takes it away where there is no pool. `record` hears of a change. Never rejects. */
   ensure(record?: (step: string) => void): Promise<void>;
   /**
+   * What is attached is looked at under today's names of its ports, too, in the table that a net-svc before this one left: its ports are
+   * about to be renamed, and the table is made anew only some time later. For the start, when nothing else is under way.
+   */
+  learnNames(): void;
+  /**
    * A container with these leases may send from them, and from no others once they have been told. Never rejects: a pool that cannot be
    * guarded is still a pool.
    */
@@ -105,6 +110,11 @@ export function createSenderGuard(context: SenderContext): SenderGuard {
 
   return {
     ensure: (record = () => undefined) => inTurn(() => ensure(record)),
+    learnNames() {
+      if (!isWanted || !existsSync(notePath)) return;
+      // A transaction for each: all at once may be more than a socket takes.
+      for (const elements of leases().map(elementsOf)) if (elements.length > 0) byNetlink('add', elements);
+    },
     admit: (admitted) =>
       inTurn(async () => {
         const coming = elementsOf(admitted);

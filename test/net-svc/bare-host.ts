@@ -13,6 +13,7 @@ export const NO_NOTES: BridgeNotes = { lent: NONE_LENT, others: { has: () => fal
 
 /** Containers may send from any address. */
 export const NO_GUARD: SenderGuard = {
+  learnNames: () => undefined,
   ensure: async () => undefined,
   admit: async () => undefined,
   forget: async () => undefined,

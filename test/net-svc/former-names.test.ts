@@ -19,7 +19,7 @@ import { reexecInNamespaces } from '../kit/namespaced.ts';
 import { NO_NOTES, NONE_LENT } from './bare-host.ts';
 import { internal, lab, leaseOf, link, links, reaches, run } from './kernel.ts';
 import { dir, kill, openService } from './service.ts';
-import { quiet, watchNetwork } from './watchers.ts';
+import { quiet, watchNetwork, watchRules } from './watchers.ts';
 
 reexecInNamespaces(import.meta.filename);
 
@@ -93,6 +93,7 @@ describe('an upgrade from a build that named host sides otherwise', () => {
     assert.ok(reaches('10.0.5.1', WEB));
     const inside = insideOf();
     const outside = INTERFACES.map((name) => outsideOf(FORMER[name]));
+    const rulesWatcher = await watchRules();
 
     child = service.serve();
     const listed = await service.net.listAttachments({});
@@ -109,6 +110,9 @@ describe('an upgrade from a build that named host sides otherwise', () => {
       const rules = run(['nft', 'list', 'table', 'bridge', 'berth']);
       return INTERFACES.every((name) => rules.includes(today(name)) && !rules.includes(FORMER[name]));
     });
+    // Before the table is made anew, which takes a while, the one that stands knows them.
+    const [first = ''] = await rulesWatcher.changes();
+    assert.match(first, new RegExp(`^add element bridge berth \\w+ .*${today('eth0')}`));
     await eventually('what was detached is gone', PATIENCE_MS, () => formerLinks().length === 0);
     await quiet();
     const watchers = [await watchNetwork(), await watchNetwork(WEB)];
@@ -187,6 +191,21 @@ describe('renameFormer', () => {
     assert.ok(reaches('10.0.5.1', WEB));
     assert.deepEqual(insideOf(), inside);
     assert.deepEqual(formerLinks(), []);
+  });
+
+  it('says so before it renames the first one, and only where there is one', () => {
+    attachAsBefore();
+    const known: string[] = [];
+    const looking = (host: NetlinkSocket): NetlinkSocket => ({
+      ...host,
+      apply(steps) {
+        assert.deepEqual(known, ['today']);
+        host.apply(steps);
+      },
+    });
+    withHost((host) => renameFormer(looking(host), assert.fail, () => known.push('today')));
+    assert.deepEqual(formerLinks(), []);
+    withHost((host) => renameFormer(host, assert.fail, assert.fail));
   });
 
   it('leaves a link alone whose name of today somebody else has, and says so', () => {
