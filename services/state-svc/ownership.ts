@@ -2,6 +2,7 @@
 // before it is read, linked, or written into: the supervisor gives it.
 import { lstatSync, type Stats } from 'node:fs';
 import type { Logger } from '../../shared/log/logger.ts';
+import { createTurn } from '../../shared/time/in-turn.ts';
 
 export interface Ownership {
   /** `stats`: of what is at `path`. Resolves when that is ours, or gone, or cannot be ours, which is told once. Never rejects. */
@@ -21,7 +22,7 @@ interface OwnershipContext {
 
 export function createOwnership({ uid, give, log }: OwnershipContext): Ownership {
   const refused = new Set<string>();
-  let turn: Promise<void> = Promise.resolve();
+  const inTurn = createTurn();
   const ownerOf = (path: string): number => lstatSync(path, { throwIfNoEntry: false })?.uid ?? uid;
   const takeOne = async (path: string): Promise<void> => {
     // All that was there is given at once: somebody before may have asked for this as well.
@@ -38,10 +39,7 @@ export function createOwnership({ uid, give, log }: OwnershipContext): Ownership
   return {
     async take(path, stats) {
       if (stats.uid === uid || refused.has(path)) return;
-      turn = turn
-        .then(() => takeOne(path))
-        .catch((error: unknown) => log.warn(`${path} is not given: ${String(error)}`));
-      await turn;
+      await inTurn(() => takeOne(path)).catch((error: unknown) => log.warn(`${path} is not given: ${String(error)}`));
     },
   };
 }
