@@ -247,8 +247,10 @@ export function createControlServer(
     }
     if (!unread) due.add(socket, -1);
     if (waiting.add(socket, -1) === 0) socket.setTimeout(idleMs);
+    const isLast = readsToTheEnd(request) && unfinished.isNewest(socket, response) && !gates.hasMore(socket);
+    if (isLast && reply.kind !== 'stream') ended.add(socket);
     // Not after the answer to what was no HTTP, which ended the connection.
-    if (socket.writable) writeReply(response, reply, unread || tooMany);
+    if (socket.writable) writeReply(response, reply, unread || tooMany || isLast);
     else dropReply(reply);
   };
 
@@ -336,6 +338,8 @@ function createUnfinished() {
   const responses = new WeakMap<Duplex, Set<ServerResponse>>();
   return {
     has: (of: Duplex): boolean => (responses.get(of)?.size ?? 0) > 0,
+    /** No later request of the connection is known. */
+    isNewest: (of: Duplex, response: ServerResponse): boolean => [...(responses.get(of) ?? [])].at(-1) === response,
     add(of: Duplex, response: ServerResponse): void {
       const all = responses.get(of) ?? new Set();
       responses.set(of, all.add(response));
@@ -348,6 +352,14 @@ function createUnfinished() {
       }
     },
   };
+}
+
+/**
+ * Who neither names itself nor says what becomes of the connection is a client that somebody wrote by hand, as Pantavisor's pvtx: it goes on
+ * reading until the connection ends.
+ */
+function readsToTheEnd({ headers }: IncomingMessage): boolean {
+  return headers.connection === undefined && headers['user-agent'] === undefined;
 }
 
 function putBack(socket: Socket, first: Buffer): Socket {

@@ -9,6 +9,7 @@ import type { AskForStep } from './fair-turns.ts';
 export const MAX_PIECE_BYTES = 64 * 1024;
 export const MAX_PIECE_LINES = 128;
 
+const EMPTY_LINE_BYTES = 2;
 const NEWLINE = 0x0a;
 const RETURN = 0x0d;
 
@@ -40,6 +41,8 @@ export interface Gate {
   bodyLeft(): number;
   /** There is more of what was read, and nothing to wait for before the parser gets it. */
   isPassingOn(): boolean;
+  /** Something was sent behind what has been passed on. An empty line is nothing: pvtx of Pantavisor ends its requests with one more. */
+  hasMore(): boolean;
 }
 
 /**
@@ -122,6 +125,7 @@ export function createGate(socket: Socket, first: Buffer, ask: AskForStep, isHel
     },
     bodyLeft: () => bodyLeft,
     isPassingOn: () => pending.length > 0 && !isHeld(stream),
+    hasMore: () => pending.length + socket.readableLength > EMPTY_LINE_BYTES,
   };
 }
 
@@ -130,6 +134,7 @@ export function createGates(): {
   wrap(socket: Socket, first: Buffer, ask: AskForStep): Duplex;
   holdUntilAnswered(request: IncomingMessage, response: ServerResponse): void;
   isPassingOn(stream: Duplex): boolean;
+  hasMore(stream: Duplex): boolean;
 } {
   const gates = new WeakMap<Duplex, Gate>();
   const unanswered = new WeakMap<Duplex, IncomingMessage>();
@@ -155,6 +160,7 @@ export function createGates(): {
       });
     },
     isPassingOn: (stream) => gates.get(stream)?.isPassingOn() ?? false,
+    hasMore: (stream) => gates.get(stream)?.hasMore() ?? false,
   };
 }
 

@@ -123,7 +123,7 @@ describe('ctl.hostile clients', () => {
       const answer = await new Promise<string>((resolve, reject) => {
         let text = '';
         const client = connect(rig.socketOf('base'), () => {
-          client.write(`${head}\r\nContent-Length: 10\r\n\r\nfirst`);
+          client.write(`${head}\r\nConnection: keep-alive\r\nContent-Length: 10\r\n\r\nfirst`);
           setImmediate(() => client.write('later'));
         });
         client.setEncoding('utf8');

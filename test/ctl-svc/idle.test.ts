@@ -25,7 +25,7 @@ import { parseAnswer, sendRaw, until } from './rig.ts';
 const IDLE_MS = 50;
 /** More than the kernel keeps of a connection, and Node beside it. */
 const LARGE = json('x'.repeat(8 * 1024 * 1024));
-const SLOW = 'PUT /slow HTTP/1.1\r\nContent-Length: 2\r\n\r\n{}';
+const SLOW = 'PUT /slow HTTP/1.1\r\nConnection: keep-alive\r\nContent-Length: 2\r\n\r\n{}';
 
 const callers: readonly (readonly [Caller, AskForStep | undefined])[] = [
   [{ kind: 'host' }, undefined],

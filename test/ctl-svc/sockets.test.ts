@@ -127,7 +127,7 @@ describe('ctl.roles', () => {
       client.on('data', (chunk: string) => {
         text += chunk;
       });
-      client.write('GET /nope HTTP/1.1\r\n\r\n');
+      client.write('GET /nope HTTP/1.1\r\nConnection: keep-alive\r\n\r\n');
       await until(() => text.endsWith('}'));
       client.write(connects);
       await once(client, 'close');
