@@ -27,6 +27,7 @@ import {
   deleteLink,
   type Link,
   type LinkChange,
+  learnNotFromBridgeFrames,
   makeNoIpv6Address,
 } from './rtnetlink-link.ts';
 
@@ -185,6 +186,10 @@ export function bridgeChanges(pool: Pool, links: readonly Link[], addresses: rea
   };
   if (ours && link.alias !== bridgeAlias(pool.name)) change('mark', { alias: bridgeAlias(pool.name) });
   if (ours && link.mac !== bridgeMac(pool.gateway)) change('set the MAC of', { mac: bridgeMac(pool.gateway) });
+  if (ours && link.learnsFromBridgeFrames) {
+    const step = `have bridge ${pool.bridge} learn nothing from frames for bridges`;
+    changes.push({ step, message: learnNotFromBridgeFrames(link.index) });
+  }
   const wanted = gatewayOf(pool, link);
   changes.push(...addressChanges(wanted, addresses, `of bridge ${pool.bridge}`, ours ? isGivenTo(link) : undefined));
   if (!link.up) change('bring up', { up: true });

@@ -33,6 +33,7 @@ export const IFLA_EXT_MASK = 29;
 export const IFLA_NUM_TX_QUEUES = 31;
 export const IFLA_NUM_RX_QUEUES = 32;
 export const IFLA_LINK_NETNSID = 37;
+export const IFLA_BR_MULTI_BOOLOPT = 46;
 
 // Attributes of addresses.
 export const IFA_ADDRESS = 1;
@@ -63,6 +64,8 @@ export const IN6_ADDR_GEN_MODE_NONE = 1;
 export const DEVCONF_ACCEPT_RA = 3; // linux/ipv6.h
 export const IPV4_DEVCONF_ARP_NOTIFY = 22; // linux/ip.h
 export const VETH_INFO_PEER = 1;
+/** linux/if_bridge.h; the first bit. */
+export const BR_BOOLOPT_NO_LL_LEARN = 1 << 0;
 export const MACVLAN_MODE_BRIDGE = 4;
 export const RTEXT_FILTER_SKIP_STATS = 8;
 export const IFF_UP = 1;

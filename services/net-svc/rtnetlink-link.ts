@@ -17,11 +17,13 @@ import {
 import {
   AF_INET,
   AF_INET6,
+  BR_BOOLOPT_NO_LL_LEARN,
   DEVCONF_ACCEPT_RA,
   IFF_RUNNING,
   IFF_UP,
   IFLA_ADDRESS,
   IFLA_AF_SPEC,
+  IFLA_BR_MULTI_BOOLOPT,
   IFLA_EXT_MASK,
   IFLA_GROUP,
   IFLA_IFALIAS,
@@ -78,6 +80,8 @@ export interface Link {
   readonly makesIpv6Address: boolean;
   /** Of the same: the kernel takes routes and addresses of IPv6 from whoever offers himself as router there, as it does unless it is told not to. */
   readonly acceptsRouters: boolean;
+  /** Of a bridge: frames for bridges alone tell it where their sender is, as they do unless it is told otherwise. */
+  readonly learnsFromBridgeFrames: boolean;
 }
 
 /** `index` 0: the link is named by an attribute. `up` undefined: as it is. */
@@ -97,6 +101,21 @@ function message(type: number, flags: number, head: Buffer, attributes: readonly
 }
 
 /**
+ * Frames for bridges alone (01:80:c2:00:00:00 to …0f) pass no rule of nft's before the bridge looks for whoever they are from at their port
+ * (br_handle_frame() in net/bridge/br_input.c): a container got what was for another one by them. Kernels before 5.0 do not know it.
+ */
+const NO_LEARNING_FROM_BRIDGE_FRAMES = nested(IFLA_LINKINFO, [
+  text(IFLA_INFO_KIND, 'bridge'),
+  nested(IFLA_INFO_DATA, [
+    // struct br_boolopt_multi: values, and which of them are meant.
+    {
+      type: IFLA_BR_MULTI_BOOLOPT,
+      value: Buffer.from(Uint32Array.of(BR_BOOLOPT_NO_LL_LEARN, BR_BOOLOPT_NO_LL_LEARN).buffer),
+    },
+  ]),
+]);
+
+/**
  * A bridge with this MAC from its first moment: the kernel then never recomputes it from the ports'. Down, which is when it can be told
  * to make it no IPv6 address.
  */
@@ -104,8 +123,12 @@ export function createBridge(name: string, mac: string): MessageBody {
   return message(RTM_NEWLINK, NLM_F_CREATE | NLM_F_EXCL, header(0, undefined), [
     text(IFLA_IFNAME, name),
     { type: IFLA_ADDRESS, value: macBytes(mac) },
-    nested(IFLA_LINKINFO, [text(IFLA_INFO_KIND, 'bridge')]),
+    NO_LEARNING_FROM_BRIDGE_FRAMES,
   ]);
+}
+
+export function learnNotFromBridgeFrames(index: number): MessageBody {
+  return message(RTM_NEWLINK, 0, header(index, undefined), [NO_LEARNING_FROM_BRIDGE_FRAMES]);
 }
 
 export interface VethPair {
@@ -253,7 +276,8 @@ const OF_LINK = new Set([
   IFLA_GROUP,
   IFLA_LINK_NETNSID,
 ]);
-const OF_LINK_INFO = new Set([IFLA_INFO_KIND]);
+const OF_LINK_INFO = new Set([IFLA_INFO_KIND, IFLA_INFO_DATA]);
+const OF_BRIDGE = new Set([IFLA_BR_MULTI_BOOLOPT]);
 /** What the host has from us, whose habits are asked for. */
 const OF_OURS = new Set(['bridge', 'veth']);
 
@@ -262,7 +286,8 @@ export function decodeLink(payload: Buffer): Link {
   if (payload.length < HEADER_BYTES) throw new MalformedMessage(`a link of ${payload.length} bytes`);
   const attributes = decodeAttributes(payload.subarray(HEADER_BYTES), OF_LINK);
   const info = attributes.get(IFLA_LINKINFO);
-  const kind = info === undefined ? '' : (readText(decodeAttributes(info, OF_LINK_INFO).get(IFLA_INFO_KIND)) ?? '');
+  const about = info === undefined ? undefined : decodeAttributes(info, OF_LINK_INFO);
+  const kind = readText(about?.get(IFLA_INFO_KIND)) ?? '';
   return {
     index: payload.readInt32LE(4),
     name: readText(attributes.get(IFLA_IFNAME)) ?? '',
@@ -276,8 +301,16 @@ export function decodeLink(payload: Buffer): Link {
     peerElsewhere: attributes.has(IFLA_LINK_NETNSID),
     peerNamespace: readNamespaceNumber(attributes.get(IFLA_LINK_NETNSID)),
     running: (payload.readUInt32LE(8) & IFF_RUNNING) !== 0,
+    learnsFromBridgeFrames: kind === 'bridge' && learnsFromBridgeFrames(about?.get(IFLA_INFO_DATA)),
     ...ipv6Habits(OF_OURS.has(kind) ? attributes.get(IFLA_AF_SPEC) : undefined),
   };
+}
+
+/** Not so where the kernel does not know of it, and nothing can be done. */
+function learnsFromBridgeFrames(bridge: Buffer | undefined): boolean {
+  const options = bridge === undefined ? undefined : decodeAttributes(bridge, OF_BRIDGE).get(IFLA_BR_MULTI_BOOLOPT);
+  const set = readUint32(options);
+  return set !== undefined && (set & BR_BOOLOPT_NO_LL_LEARN) === 0;
 }
 
 /** None on a kernel without IPv6, and on a link with too small an MTU for it. */

@@ -20,6 +20,7 @@ const plain: Link = {
   peerNamespace: undefined,
   makesIpv6Address: false,
   acceptsRouters: false,
+  learnsFromBridgeFrames: false,
 };
 const eth0: Link = {
   ...plain,

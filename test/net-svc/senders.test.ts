@@ -118,6 +118,29 @@ describe('senders on a bridge', () => {
     assert.doesNotMatch(log.join('\n'), /can send from addresses/);
   });
 
+  it('tell a bridge nothing by what is meant for bridges alone, past all rules, also one that was made without that', async () => {
+    const { net } = await openPair('checked');
+    const index = indexIn('evil');
+    const learns = (): boolean => run(['ip', '-d', 'link', 'show', internal.bridge]).includes('no_linklocal_learn 0');
+    assert.ok(!learns());
+    run(['ip', 'link', 'set', internal.bridge, 'type', 'bridge', 'no_linklocal_learn', '0']);
+    await eventually('it does not', PATIENCE_MS, () => !learns());
+    // LLDP's, and one that nobody uses (IEEE 802.1Q, 8.6.3).
+    for (const [to, from] of [
+      ['01:80:c2:00:00:0e', '02:00:00:00:00:97'],
+      ['01:80:c2:00:00:05', '02:00:00:00:00:98'],
+    ] as const) {
+      const before = dropped();
+      // The last one goes the same way, and is counted.
+      const frames = [to, EVERYBODY].map((each) => udp(from, each, leases.good.address, '10.0.5.255', PORT, 'x'));
+      sendFrames(netnsOf('evil'), index, frames);
+      await eventually('the last one is dropped', PATIENCE_MS, () => dropped() > before);
+      assert.equal(portOf(from), '', to);
+    }
+    for (const container of ['evil', 'good']) await net.detach({ container });
+    assert.ok((await net.configure({ pools: [] })).ok);
+  });
+
   it('answer from each of their addresses by whichever of their interfaces the way back is', async () => {
     const { net } = await openPair('checked');
     makeUplink();
