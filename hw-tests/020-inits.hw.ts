@@ -88,8 +88,11 @@ for (const init of ['openrc', 'sysvinit'] as const)
       } finally {
         rmSync(folder, { recursive: true, force: true });
       }
+      const there = `/tmp/${basename(folder)}`;
       const installed = await output(target, [
-        `/tmp/${basename(folder)}/scripts/install`,
+        'env',
+        `BERTH_DIST=${there}/dist`,
+        `${there}/scripts/install`,
         '--prefix',
         prefix,
         '--init',
@@ -132,11 +135,11 @@ for (const init of ['openrc', 'sysvinit'] as const)
     });
   });
 
-/** What the installer needs of this repository; its README makes it another build. The caller removes it. */
+/** What the installer needs of this repository, and one file more in the build, which makes it another one. The caller removes it. */
 function anotherBuild(): string {
   const folder = mkdtempSync(join(tmpdir(), 'berth-upgrade-'));
   for (const name of ['scripts', 'dist', 'README.md', 'CHANGELOG.md', 'package.json'])
     cpSync(join(ROOT, name), join(folder, name), { recursive: true, verbatimSymlinks: true });
-  writeFileSync(join(folder, 'README.md'), '# Another build\n');
+  writeFileSync(join(folder, 'dist/another'), '');
   return folder;
 }
