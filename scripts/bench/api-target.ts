@@ -24,7 +24,7 @@ if (mode === 'bare') {
     () => process.send?.(socket),
   );
 } else if (mode === 'flood') {
-  const requests = 'GET /containers HTTP/1.1\r\n\r\n'.repeat(PIPELINED);
+  const requests = 'GET /containers HTTP/1.1\r\nConnection: keep-alive\r\n\r\n'.repeat(PIPELINED);
   const flood = (): void => {
     const client = connect(socket);
     const send = (): void => {

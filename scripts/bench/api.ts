@@ -20,7 +20,7 @@ const WARM_MS = 1_500;
 const FLOOD_MS = 10_000;
 const UPLOAD_BYTES = 200_000_000;
 const UPLOADS = 3;
-const REQUEST = 'GET /containers HTTP/1.1\r\nHost: localhost\r\n\r\n';
+const REQUEST = 'GET /containers HTTP/1.1\r\nHost: localhost\r\nConnection: keep-alive\r\n\r\n';
 
 export async function apiRows(): Promise<Row[]> {
   const folder = mkdtempSync(join(tmpdir(), 'bench-api-'));
