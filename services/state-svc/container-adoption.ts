@@ -1,6 +1,6 @@
 // Taking a container from where it stands when state-svc starts, without touching what is right.
 import { type ContainerCore, setRun } from './container-core.ts';
-import { begin, judge, stop } from './container-life.ts';
+import { begin, judge, stop, tellOfRow, tellOfWait } from './container-life.ts';
 import { type Intent, NO_INTENT } from './intent-store.ts';
 import type { Actual, Run, Standing } from './standing.ts';
 import { replumb } from './start-pipeline.ts';
@@ -33,6 +33,7 @@ export async function adopt(core: ContainerCore, standing: Standing, actual: Act
       return;
     case 'recovering':
       record.recoveryDelayMs = standing.delayMs;
+      tellOfWait(core, exit?.status);
       core.apply('crashed');
       return;
     case 'ended':
@@ -45,6 +46,8 @@ export async function adopt(core: ContainerCore, standing: Standing, actual: Act
 async function adoptRun(core: ContainerCore, run: Run, ready: boolean, done: Partial<Intent> = {}): Promise<void> {
   const { plan, record } = core;
   setRun(core, run);
+  // What has lived for so long is stable, or was when its goal was met.
+  if (run.upMs < (plan.autoRecovery?.stableTimeoutSeconds ?? 0) * 1000) tellOfRow(core);
   for (const event of ['mounted', 'starting', 'started'] as const) core.apply(event);
   if (ready) core.apply('signalled');
   // When it became what it is, as near as anybody knows: the events above only say when that was learnt. A clock may have been set back.

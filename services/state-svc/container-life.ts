@@ -1,6 +1,5 @@
 // How a container comes up, ends, comes up again and goes: the pipeline's outcomes, exits and stops as events of its status
 // machine, and what auto-recovery makes of them.
-import type { AutoRecovery } from '../../shared/revision/revision.ts';
 import type { ExitStatus } from '../../shared/schema/exit.ts';
 import { CONTAINER_RECOVERING, type ContainerCore, type ExitEvent, setRun } from './container-core.ts';
 import { downText, exhaustedText, exitText } from './ending-text.ts';
@@ -177,19 +176,17 @@ export function judge(core: ContainerCore, exit: ExitStatus, judged: Judged = {}
   const verdict = recover(plan, { exit, retries, userStopped });
   switch (verdict.kind) {
     case 'stay':
-      if (exit.kind !== 'code' || exit.code !== 0) core.fault('CONTAINER_FAILED', what);
+      if (!endedWell(exit)) core.fault('CONTAINER_FAILED', what);
       else if (record.problem?.code === CONTAINER_RECOVERING) record.problem = undefined;
       core.apply('ended');
       return;
     case 'retry':
       // What ends well and is started again may be meant so.
-      if (isRow(verdict.retries) && !(exit.kind === 'code' && exit.code === 0)) {
-        troubled(core, `${what}, retry ${verdict.retries}${ofAll(plan.autoRecovery)}`);
-      }
+      if (isRow(verdict.retries) && !endedWell(exit)) troubled(core, retryText(core, what, verdict.retries));
       tryAgain(core, what, verdict.delayMs, verdict.retries);
       return;
     case 'pause':
-      record.exhausted = { atMs: context.clock.elapsedMs(), message: `${what} after ${retries} retries` };
+      record.exhausted = { atMs: context.clock.elapsedMs(), message: pauseText(what, retries) };
       troubled(core, record.exhausted.message);
       tryAgain(core, record.exhausted.message, verdict.delayMs, 0);
       return;
@@ -251,12 +248,34 @@ function goneDown(
 /** One end may happen, and is over when the next run has begun. */
 const isRow = (retries: number): boolean => retries > 1;
 
-const ofAll = (recovery: AutoRecovery | undefined): string =>
-  recovery === undefined || recovery.maxRetries === 0 ? '' : ` of ${recovery.maxRetries}`;
+const endedWell = (exit: ExitStatus): boolean => exit.kind === 'code' && exit.code === 0;
+
+function retryText({ plan }: ContainerCore, what: string, retries: number): string {
+  const { maxRetries } = plan.autoRecovery ?? { maxRetries: 0 };
+  return `${what}, retry ${retries}${maxRetries === 0 ? '' : ` of ${maxRetries}`}`;
+}
+
+const pauseText = (what: string, retries: number): string => `${what} after ${retries} retries`;
 
 /** For whoever asks how the device is; until it is stable. */
 function troubled({ plan, record }: ContainerCore, message: string): void {
   record.problem = { code: CONTAINER_RECOVERING, subject: plan.name, message };
+}
+
+/** Of one that waits to be started again, whose ends a service before this one has counted. `exit` undefined: its last start failed. */
+export function tellOfWait(core: ContainerCore, exit: ExitStatus | undefined): void {
+  const { retries } = core.intent();
+  const what = exit === undefined ? 'its last start failed' : `its init ${exitText(exit)}`;
+  // Only a pause starts the counter over.
+  if (retries === 0) troubled(core, pauseText(what, core.plan.autoRecovery?.maxRetries ?? 0));
+  else if (isRow(retries) && !(exit !== undefined && endedWell(exit))) troubled(core, retryText(core, what, retries));
+}
+
+/** Of one that runs. How it ended is not known any more, so that with other policies all may have been meant so. */
+export function tellOfRow(core: ContainerCore): void {
+  const { retries } = core.intent();
+  if (core.plan.autoRecovery?.policy !== 'on-failure' || !isRow(retries)) return;
+  troubled(core, retryText(core, 'its init has failed again and again', retries));
 }
 
 function tryAgain(core: ContainerCore, what: string, delayMs: number, retries: number): void {

@@ -64,6 +64,78 @@ describe('auto-recovery', () => {
     assert.deepEqual(await codes(), []);
   });
 
+  for (const tree of [false, true]) {
+    const what = tree ? 'the tree' : 'state-svc';
+    it(`goes on to say so over a restart of ${what}, and no more of what became stable before`, async () => {
+      const it = await start({ ...RETRY, max_retries: 3, stable_timeout: 30 });
+      const told = async (): Promise<readonly string[]> => {
+        await (await it.boot({ tree })).settled;
+        return (await health(it)).map(({ code, message }) => `${code}: ${message}`);
+      };
+      const crash = async (): Promise<void> => {
+        it.world.exit('web', FAILED);
+        await it.untilStatus('web', 'RECOVERING');
+      };
+      await crash();
+      assert.deepEqual(await told(), [], 'once');
+      it.clock.advance(5000);
+      await it.untilStatus('web', 'STARTED');
+      assert.deepEqual(await told(), [], 'once, and it runs again');
+      await crash();
+      assert.deepEqual(await told(), ['CONTAINER_RECOVERING: its init exited with code 1, retry 2 of 3']);
+      it.clock.advance(5000);
+      await it.untilStatus('web', 'STARTED');
+      assert.deepEqual(await told(), ['CONTAINER_RECOVERING: its init has failed again and again, retry 2 of 3']);
+      it.clock.advance(30_000);
+      assert.deepEqual(await health(it), []);
+      assert.deepEqual(await told(), []);
+    });
+  }
+
+  it('says nothing of ends over a restart that may have been meant so', async () => {
+    const it = await start({ ...RETRY, policy: 'always' });
+    const told = async () => {
+      await (await it.boot()).settled;
+      return health(it);
+    };
+    for (let ends = 0; ends < 2; ends += 1) {
+      it.world.exit('web', { kind: 'code', code: 0 });
+      await it.untilStatus('web', 'RECOVERING');
+      assert.deepEqual(await told(), []);
+      it.clock.advance(5000);
+      await it.untilStatus('web', 'STARTED');
+      assert.deepEqual(await told(), []);
+    }
+  });
+
+  it('says over a restart that starts fail', async () => {
+    const it = await start({ ...RETRY, max_retries: 3 });
+    it.world.troubles.set('lxc.start web', 'refuse');
+    it.world.exit('web', FAILED);
+    await it.untilStatus('web', 'RECOVERING');
+    it.clock.advance(5000);
+    await it.until(async () => (await it.rows()).web?.auto_recovery?.current_retries === 2);
+    await (await it.boot()).settled;
+    assert.equal((await health(it))[0]?.message, 'its last start failed, retry 2 of 3');
+  });
+
+  it('says over a restart that it pauses', async () => {
+    const it = await start({ ...RETRY, max_retries: 1, backoff_policy: '10min' });
+    it.world.exit('web', FAILED);
+    await it.untilStatus('web', 'RECOVERING');
+    it.clock.advance(5000);
+    await it.untilStatus('web', 'STARTED');
+    it.world.exit('web', FAILED);
+    await it.untilStatus('web', 'RECOVERING');
+    const before = await health(it);
+    assert.equal(before[0]?.message, 'its init exited with code 1 after 1 retries');
+    await (await it.boot()).settled;
+    assert.deepEqual(await health(it), before);
+    it.clock.advance(600_000);
+    await it.untilStatus('web', 'STARTED');
+    assert.deepEqual(await health(it), []);
+  });
+
   for (const [what, endsIt] of [
     ['it ends well', (it: Device) => it.world.exit('web', { kind: 'code', code: 0 })],
     ['the user stops it', (it: Device) => it.state.controlContainer({ container: 'web', action: 'stop' })],
