@@ -5,6 +5,7 @@ import { join, relative } from 'node:path';
 import { afterEach, describe, it } from 'node:test';
 import * as z from 'zod/mini';
 import { STORAGE_INSIDE } from '../../scripts/sandbox/sandbox.ts';
+import type { ContainerRow } from '../../shared/schema/api.ts';
 import { resolveUid } from '../../shared/service/users.ts';
 import { curl } from '../ctl-svc/rig.ts';
 import { ask, get, healthAnswer, serviceRows } from '../kit/api.ts';
@@ -82,5 +83,24 @@ describe('integration.failing-storage', () => {
       ['BOOT_UNREADABLE', 'JOURNAL_UNREADABLE', 'LOG_UNWRITABLE', 'STORAGE_UNPREPARED'],
       body,
     );
+  });
+
+  it('leaves running containers their addresses over a restart beside a damaged journal', {
+    skip: CANNOT_DAMAGE,
+  }, async () => {
+    const it = await openTree(packExample('01-basic'));
+    tree = it;
+    it.start();
+    const before = await it.up();
+    assert.equal(await it.endSupervisor('SIGTERM'), 0);
+    const image = join(it.sandbox.shared, 'image');
+    makeDamagedDisk(image, it.storage, ['ipam/leases.journal']);
+    assert.equal(it.inside(['mount', ...mountArguments(image, STORAGE_INSIDE)]).status, 0);
+    it.start();
+    const after = await it.up();
+    const known = (rows: readonly ContainerRow[]) => rows.map(({ name, pid, network }) => ({ name, pid, network }));
+    assert.deepEqual(known(after), known(before));
+    const { body } = await ask(it.socket, 'GET', '/health');
+    assert.match(body, /JOURNAL_UNREADABLE.*no lease is lost/);
   });
 });
