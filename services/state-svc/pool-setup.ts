@@ -131,7 +131,10 @@ function poolsReason(reason: string): HealthReason {
 
 const AGAIN_MS = 5000;
 
-/** `first`: how it went. Resolves when there is nothing to try any more, or `isWanted` says no. `tell` hears how it goes, all standing at the end. */
+/**
+ * `first`: how it went. Resolves when there is nothing to try any more, or `isWanted` says no: from then on no service is asked for anything, not
+ * even once more. `tell` hears how it goes, all standing at the end.
+ */
 export async function keepConfiguring(
   revision: Revision,
   first: Configured,
@@ -139,15 +142,21 @@ export async function keepConfiguring(
   isWanted: () => boolean,
   tell: (configured: Configured) => void,
 ): Promise<void> {
+  // Of several requests the later ones, or a second try, would come after those for a revision that follows.
+  const askWhileWanted: Ask = (call) =>
+    ask(async () => {
+      if (!isWanted()) throw new Error('nobody wants it any more');
+      return call();
+    });
   for (let last = first; last.reasons.length + last.parentless.length > 0; ) {
     await sleep(clock, AGAIN_MS);
     if (!isWanted()) return;
     // A parent may stay away for good: nothing is written and no program run for it.
-    if (last.reasons.length === 0 && (await lacksTheSame(last, revision, peers, ask))) continue;
-    const { refused, reasons, parentless } = await configure(revision, peers, ask).catch((fault: unknown) => ({
-      ...ALL_STAND,
-      reasons: [poolsReason(String(fault))],
-    }));
+    if (last.reasons.length === 0 && (await lacksTheSame(last, revision, peers, askWhileWanted))) continue;
+    const { refused, reasons, parentless } = await configure(revision, peers, askWhileWanted).catch(
+      (fault: unknown) => ({ ...ALL_STAND, reasons: [poolsReason(String(fault))] }),
+    );
+    if (!isWanted()) return;
     // What the revision was refused for now would have been told at its boot; it is not taken back while it runs.
     last = { refused: [], reasons: [...reasons, ...asReasons(refused)], parentless };
     tell(last);

@@ -144,7 +144,6 @@ export function createRunning(
     await keepConfiguring(revision, pools, { peers, ask, clock }, isWanted, (configured) => {
       const waited = containers.filter(({ plan }) => !standFor(plan, pools));
       pools = configured;
-      if (isOver) return;
       if (pools.reasons.length === 0) log.info('pools of the revision stand now, who waited for them is started');
       startWaiting(waited.filter(({ plan }) => standFor(plan, pools)));
     });

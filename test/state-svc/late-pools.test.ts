@@ -61,6 +61,27 @@ describe('pools that come late', () => {
     await it.untilStatus('web', 'STARTED');
   });
 
+  it('are told no more of a revision that another one has followed meanwhile', async () => {
+    const it = await open({ web: { ...APP, ...POOLED }, b: APP }, NETWORK);
+    it.world.troubles.set('ipam.configure 2', 'refuse').set('ipam.allocate web', 'refuse');
+    await it.boot();
+    await it.untilStatus('web', 'STOPPED');
+    await install(it, 'locals/x', { web: { ...APP, ...POOLED }, b: { ...APP, logs: [] } }, NETWORK);
+    it.world.troubles.clear();
+    const calls = (step: string): number => it.world.calls.filter((call) => call === `${step} 2`).length;
+    const before = { ipam: calls('ipam.configure'), net: calls('net.configure') };
+    const release = it.world.hold('ipam.configure');
+    await eventually('another try is due', PATIENCE_MS, () => it.clock.armed().includes(5_000));
+    it.clock.advance(5_000);
+    await eventually('the revision before asks', PATIENCE_MS, () => calls('ipam.configure') === before.ipam + 1);
+    assert.equal(await command(it, 'LOCAL_RUN', 'locals/x'), 'accepted');
+    await eventually('the one after it asks', PATIENCE_MS, () => calls('ipam.configure') === before.ipam + 2);
+    release();
+    await it.untilStatus('web', 'STARTED');
+    await reaches(it, 'locals/x', TESTING_LIVE);
+    assert.equal(calls('net.configure'), before.net + 1);
+  });
+
   it('do not start a container that the user has stopped meanwhile', async () => {
     const it = await open({ web: { ...APP, ...POOLED }, b: { ...APP, ...POOLED } });
     it.world.troubles
