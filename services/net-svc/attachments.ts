@@ -4,6 +4,7 @@
 import { closeSync, existsSync } from 'node:fs';
 import { withinNamespace } from '../../shared/kernel/network-namespace.ts';
 import type { Lease } from '../../shared/schema/network.ts';
+import { defaultRoutesWithin } from './default-routes.ts';
 import { type HostView, linksWithin, listLinks, liveView, lookUp, ownLinks, withHost } from './host-links.ts';
 import { changesInside, changesOutside, type Inside, type InsideLink, isPair, type Reach } from './interface-plan.ts';
 import { refuseRoutersAtPort } from './ipv6-routers.ts';
@@ -13,7 +14,7 @@ import { deleteMacvlans, ensureMacvlan, linksInside } from './macvlan.ts';
 import { attempt, NetFailure, type Undo, undoingOnFailure } from './net-failure.ts';
 import { type NetlinkSocket, openRtnetlink, recording } from './netlink-socket.ts';
 import type { Namespaces } from './netns.ts';
-import { decodeAddress, decodeDefaultRoute, dumpAddresses, dumpRoutes } from './rtnetlink-address.ts';
+import { decodeAddress, dumpAddresses } from './rtnetlink-address.ts';
 import {
   bringUpByName,
   createVeth,
@@ -198,13 +199,9 @@ function plumb(session: Session, leases: readonly Lease[]): void {
 /** Of a namespace that was just made; its index is 1 in all of them (drivers/net/loopback.c). */
 const LOOPBACK: InsideLink = { index: 1, name: 'lo', mac: '00:00:00:00:00:00', up: false };
 
-function insideAddresses({ container, inside }: Session): Omit<Inside, 'links'> {
+function insideAddresses({ container, inside, namespaceFd }: Session): Omit<Inside, 'links'> {
   const addresses = inside.dump(`list addresses of ${container}`, dumpAddresses()).map(decodeAddress);
-  const routes = inside
-    .dump(`list routes of ${container}`, dumpRoutes())
-    .map(decodeDefaultRoute)
-    .filter((route) => route !== undefined);
-  return { addresses, routes };
+  return { addresses, routes: defaultRoutesWithin(namespaceFd, container) };
 }
 
 /**

@@ -30,6 +30,8 @@ export const NLM_F_REQUEST = 0x1;
 export const NLM_F_ACK = 0x4;
 /** In a dump: something changed while it was taken; take it again. */
 export const NLM_F_DUMP_INTR = 0x10;
+/** In a dump: only what was asked for is told. */
+export const NLM_F_DUMP_FILTERED = 0x20;
 export const NLM_F_DUMP = 0x300;
 export const NLM_F_REPLACE = 0x100;
 export const NLM_F_EXCL = 0x200;

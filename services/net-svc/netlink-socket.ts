@@ -1,6 +1,6 @@
 // One conversation with the kernel's rtnetlink, synchronous: the kernel answers within send(2), nothing is waited for.
 import { closeSync } from 'node:fs';
-import { kernelError, recv, send, setsockopt } from '../../shared/kernel/libc.ts';
+import { KernelError, kernelError, recv, send, setsockopt } from '../../shared/kernel/libc.ts';
 import { NETLINK_ROUTE, openNetlink } from '../../shared/kernel/netlink.ts';
 import { attempt, NetFailure } from './net-failure.ts';
 import {
@@ -10,6 +10,7 @@ import {
   type Message,
   type MessageBody,
   NLM_F_ACK,
+  NLM_F_DUMP_FILTERED,
   NLM_F_DUMP_INTR,
   NLMSG_DONE,
   NLMSG_ERROR,
@@ -19,9 +20,13 @@ import {
 /** linux/socket.h, linux/netlink.h */
 const SOL_NETLINK = 270;
 const NETLINK_EXT_ACK = 11;
+const NETLINK_GET_STRICT_CHK = 12;
 const MSG_TRUNC = 0x20;
-/** The kernel fills at most 32 KiB of a reader's buffer in a dump (net/netlink/af_netlink.c). */
-const RECEIVE_BYTES = 64 * 1024;
+/**
+ * The kernel fills at most 32 KiB of a reader's buffer in a dump (net/netlink/af_netlink.c), but tells one link as a whole: with further names of up
+ * to 64 KiB together (net/core/rtnetlink.c), which containers give theirs as they like.
+ */
+const RECEIVE_BYTES = 128 * 1024;
 /** A dump that others' changes interrupt this often is given up. */
 const MAX_DUMPS = 10;
 /** No such process, no such link. */
@@ -32,8 +37,11 @@ export interface NetlinkSocket {
   apply(steps: readonly Step[]): void;
   /** The payload of the answer, undefined when there is no such link (ENODEV) or process (ESRCH). */
   get(step: string, message: MessageBody): Buffer | undefined;
-  /** The payloads of all entries. */
-  dump(step: string, message: MessageBody): Buffer[];
+  /**
+   * The payloads of all entries. Of a kernel that tells only what was asked for none from the first one on that `isBeyond`; then nothing more
+   * can be asked.
+   */
+  dump(step: string, message: MessageBody, isBeyond?: (payload: Buffer) => boolean): Buffer[];
   close(): void;
 }
 
@@ -48,9 +56,24 @@ function receive(fd: number): Message[] {
 
 /** Speaks with the network namespace that the calling thread is in at this moment, for ever. Its port is given with its first message. Throws KernelError. */
 export function openRtnetlink(): NetlinkSocket {
-  const explained = Buffer.from([1, 0, 0, 0]);
-  return conversation(openNetlink(NETLINK_ROUTE, (fd) => setsockopt(fd, SOL_NETLINK, NETLINK_EXT_ACK, explained)));
+  return conversation(openNetlink(NETLINK_ROUTE, (fd) => setsockopt(fd, SOL_NETLINK, NETLINK_EXT_ACK, ON)));
 }
+
+/** As `openRtnetlink`; a dump is what its message asks for, where the kernel can do that (4.20), and everything elsewhere. */
+export function openFiltering(): NetlinkSocket {
+  return conversation(
+    openNetlink(NETLINK_ROUTE, (fd) => {
+      setsockopt(fd, SOL_NETLINK, NETLINK_EXT_ACK, ON);
+      try {
+        setsockopt(fd, SOL_NETLINK, NETLINK_GET_STRICT_CHK, ON);
+      } catch (error) {
+        if (!(error instanceof KernelError) || error.errno !== 'ENOPROTOOPT') throw error;
+      }
+    }),
+  );
+}
+
+const ON = Buffer.from([1, 0, 0, 0]);
 
 function conversation(fd: number): NetlinkSocket {
   let sequence = 0;
@@ -88,7 +111,11 @@ function conversation(fd: number): NetlinkSocket {
     }
   };
 
-  const dumpOnce = (step: string, message: MessageBody): Buffer[] | undefined => {
+  const dumpOnce = (
+    step: string,
+    message: MessageBody,
+    isBeyond: (payload: Buffer) => boolean,
+  ): Buffer[] | undefined => {
     send(fd, encodeMessage(message, ++sequence));
     const entries: Buffer[] = [];
     let interrupted = false;
@@ -101,14 +128,15 @@ function conversation(fd: number): NetlinkSocket {
           if (failure !== undefined) throw failure;
           return interrupted ? undefined : entries;
         }
+        if ((answer.flags & NLM_F_DUMP_FILTERED) !== 0 && isBeyond(answer.payload)) return entries;
         entries.push(answer.payload);
       }
     }
   };
 
-  const dump = (step: string, message: MessageBody): Buffer[] => {
+  const dump = (step: string, message: MessageBody, isBeyond = (_: Buffer): boolean => false): Buffer[] => {
     for (let round = 0; round < MAX_DUMPS; round++) {
-      const entries = dumpOnce(step, message);
+      const entries = dumpOnce(step, message, isBeyond);
       if (entries !== undefined) return entries;
     }
     throw new NetFailure(step, `something changed during each of ${MAX_DUMPS} attempts to list`);
@@ -117,7 +145,7 @@ function conversation(fd: number): NetlinkSocket {
   return {
     apply: (steps) => attempt(steps[0]?.step ?? 'netlink', () => apply(steps)),
     get: (step, message) => attempt(step, () => get(step, message)),
-    dump: (step, message) => attempt(step, () => dump(step, message)),
+    dump: (step, message, isBeyond) => attempt(step, () => dump(step, message, isBeyond)),
     close: () => closeSync(fd),
   };
 }

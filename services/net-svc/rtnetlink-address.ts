@@ -143,6 +143,19 @@ export function dumpRoutes(): MessageBody {
   return { type: RTM_GETROUTE, flags: NLM_F_DUMP, payload: header };
 }
 
+/** Of the main table, for who asks a kernel that filters; it tells them by their destination, the default routes first (fib_trie.c). */
+export function dumpMainRoutes(): MessageBody {
+  const { payload, ...message } = dumpRoutes();
+  payload.writeUInt8(RT_TABLE_MAIN, 4);
+  return { ...message, payload };
+}
+
+/** Whether the route is to somewhere else than from 0.0.0.0 on: no default route follows it in `dumpMainRoutes`. */
+export function isBeyondDefaultRoutes(payload: Buffer): boolean {
+  const destination = decodeAttributes(payload.subarray(ROUTE_HEADER_BYTES)).get(RTA_DST);
+  return destination?.some((byte) => byte !== 0) === true;
+}
+
 /** `payload` of an RTM_NEWROUTE; undefined for all but default routes of the main table with metric 0. Throws MalformedMessage. */
 export function decodeDefaultRoute(payload: Buffer): DefaultRoute | undefined {
   if (payload.length < ROUTE_HEADER_BYTES) throw new MalformedMessage(`a route of ${payload.length} bytes`);

@@ -1,0 +1,80 @@
+// What a container heaps up in its own namespace: it is not read where it is not needed, and keeps nobody from being answered.
+import assert from 'node:assert/strict';
+import { execFileSync } from 'node:child_process';
+import { closeSync, mkdirSync, openSync } from 'node:fs';
+import { after, before, describe, it } from 'node:test';
+import { AS_ASKED, attach, listAttachments } from '../../services/net-svc/attachments.ts';
+import { ensureBridges, removeStaleBridges } from '../../services/net-svc/bridges.ts';
+import { defaultRoutesWithin } from '../../services/net-svc/default-routes.ts';
+import { detach } from '../../services/net-svc/detachments.ts';
+import { createUndo } from '../../services/net-svc/net-failure.ts';
+import { openFiltering } from '../../services/net-svc/netlink-socket.ts';
+import { openNamespaces } from '../../services/net-svc/netns.ts';
+import { dumpMainRoutes, isBeyondDefaultRoutes } from '../../services/net-svc/rtnetlink-address.ts';
+import { withinNamespace } from '../../shared/kernel/network-namespace.ts';
+import { reexecInNamespaces } from '../kit/namespaced.ts';
+import { NO_NOTES, NONE_LENT } from './bare-host.ts';
+import { internal, leaseOf, link, run } from './kernel.ts';
+
+reexecInNamespaces(import.meta.filename);
+
+const dir = '/run/berth/netns';
+const WEB = `${dir}/web`;
+mkdirSync(dir, { recursive: true });
+const namespaces = openNamespaces(dir);
+const leases = [leaseOf(internal, 'web', 2)];
+const batch = (lines: readonly string[]): void => {
+  const command = [`--net=${WEB}`, 'ip', '-batch', '-'];
+  execFileSync('nsenter', command, { input: lines.join('\n'), stdio: ['pipe', 'ignore', 'ignore'] });
+};
+const within = <T>(act: (fd: number) => T): T => {
+  const fd = openSync(WEB, 'r');
+  try {
+    return act(fd);
+  } finally {
+    closeSync(fd);
+  }
+};
+
+before(() => {
+  ensureBridges([internal], createUndo(), NO_NOTES);
+  attach(namespaces, 'web', leases);
+});
+after(() => {
+  detach(namespaces, 'web');
+  removeStaleBridges([], NONE_LENT);
+});
+
+describe('a container that heaps up', () => {
+  it('routes has no more of them read than its default routes', () => {
+    const routes = (table: string): string[] =>
+      Array.from({ length: 2_000 }, (_, i) => `route add 20.0.${i >> 8}.${i & 255}/32 dev lo table ${table}`);
+    batch([...routes('main'), ...routes('100'), 'route add default via 10.0.5.9 metric 7']);
+    const index = link('eth0', WEB)?.ifindex ?? 0;
+    assert.deepEqual(
+      within((fd) => defaultRoutesWithin(fd, 'web')),
+      [{ linkIndex: index, gateway: '10.0.5.1' }],
+    );
+    const inside = within((fd) => withinNamespace(fd, openFiltering));
+    // Both of them, that with a metric too.
+    assert.equal(inside.dump('list', dumpMainRoutes(), isBeyondDefaultRoutes).length, 2);
+    inside.close();
+  });
+
+  it('no routes at all has no default route', () => {
+    run(['ip', 'netns', 'add', 'bare']);
+    const fd = openSync('/run/netns/bare', 'r');
+    assert.deepEqual(defaultRoutesWithin(fd, 'bare'), []);
+    closeSync(fd);
+    run(['ip', 'netns', 'del', 'bare']);
+  });
+
+  it('further names of its interface, as many as the kernel takes, has its network, and all are listed', () => {
+    const names = Array.from({ length: 600 }, (_, i) => `${'n'.repeat(120)}${i}`);
+    assert.throws(() => batch(names.map((name) => `link property add dev eth0 altname ${name}`)));
+    const [attachment] = listAttachments(namespaces, true);
+    assert.equal(attachment?.interfaces.length, 1);
+    run(['ip', 'addr', 'flush', 'dev', 'eth0'], WEB);
+    assert.deepEqual(attach(namespaces, 'web', leases, { ...AS_ASKED, strictness: 'enough' }), attachment);
+  });
+});
