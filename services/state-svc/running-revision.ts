@@ -20,6 +20,7 @@ import {
   startWaiting,
   waitingForOverlaps,
 } from './pool-setup.ts';
+import { problemLines } from './problem-lines.ts';
 import { adoptAll, type ReconcileContext, resync } from './reconcile.ts';
 import type { RunnerContext } from './revision-runner.ts';
 import { standingOf } from './standing.ts';
@@ -113,9 +114,7 @@ export function createRunning(
 
   const refuse = (found: readonly Problem[]): readonly Problem[] => {
     problems = found;
-    for (const { path, code, message } of found) {
-      log.error(`revision ${candidate.name ?? '?'} refused: ${path}: ${message} (${code})`);
-    }
+    for (const line of problemLines(found)) log.error(`revision ${candidate.name ?? '?'} refused: ${line}`);
     return found;
   };
 
@@ -275,5 +274,8 @@ function bounded(problems: readonly Problem[]): readonly HealthReason[] {
   }));
   const rest = problems.length - shown.length;
   if (rest === 0) return shown;
-  return [...shown, { code: 'REVISION_REFUSED', subject: '', message: `and ${rest} problems more, see the log` }];
+  return [
+    ...shown,
+    { code: 'REVISION_REFUSED', subject: '', message: `and ${rest} problems more, which berth check names` },
+  ];
 }

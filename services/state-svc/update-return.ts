@@ -1,4 +1,5 @@
 // The way back from a revision that did not make it to the rollback point: live where that can be, otherwise by a reboot.
+import { problemLines } from './problem-lines.ts';
 import { SYSTEM_CONTAINER_DOWN } from './recovery.ts';
 import type { FailedStage } from './step-progress.ts';
 import type { Transition } from './transition.ts';
@@ -18,7 +19,7 @@ export function createGoBack(context: UpdateContext, books: UpdateBooks, endTria
     const replace = () => context.stage().replace(back, transition, bootLog.boot().carried ?? {}, [], hooks.start);
     // What it is refused for now keeps the next start from running it, too.
     const problems = damaged.length > 0 ? damaged : await replace();
-    for (const { path, message } of problems) log.error(`revision ${back.name}: ${path}: ${message}`);
+    for (const line of problemLines(problems)) log.error(`revision ${back.name}: ${line}`);
     return problems.length === 0;
   };
 

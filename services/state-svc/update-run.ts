@@ -1,5 +1,6 @@
 // The way of one revision that was asked for: checked, written down, and put in the place of what runs, or refused with nothing touched.
 import { isFull } from '../../shared/kernel/system-error.ts';
+import { problemLines } from './problem-lines.ts';
 import type { FailedStage } from './step-progress.ts';
 import type { Transition } from './transition.ts';
 import type { UpdateBooks, UpdateContext } from './update-books.ts';
@@ -53,8 +54,7 @@ export function createUpdateRun(
     tail.restart();
     const installed = await installRevision(store, revision);
     if (installed.ok) return installed.candidate;
-    for (const { path, code, message } of installed.problems)
-      log.error(`revision ${revision}: ${path}: ${message} (${code})`);
+    for (const line of problemLines(installed.problems)) log.error(`revision ${revision}: ${line}`);
     await refuse(revision, installed.stage);
     return undefined;
   };

@@ -29,6 +29,32 @@ describe('a revision that is not whole', () => {
     assert.equal((await it.rows()).web?.status, 'INSTALLED');
   });
 
+  it('is told of in a bounded number of lines, at a start and where it is asked for', async () => {
+    const it = await open({ web: APP });
+    const lacking = Array.from({ length: 200 }, (_, index) => [`web/f${index}`, sha256(`lacking ${index}`)]);
+    const lack = async (name: string): Promise<void> => {
+      const path = join(it.storage, 'trails', name, '.pvr/json');
+      const state: unknown = JSON.parse(readFileSync(join(it.storage, 'trails/0/.pvr/json'), 'utf8'));
+      await mkdir(join(path, '..'), { recursive: true });
+      await writeFile(path, JSON.stringify(Object.assign(Object(state), Object.fromEntries(lacking))));
+    };
+    const told = (start: string) => it.lines.filter((line) => line.startsWith(start));
+    const bounded = (lines: readonly string[]): void => {
+      assert.equal(lines.length, 65);
+      assert.match(lines[0] ?? '', /: web\/f0: .*\(OBJECT_MISSING\)$/);
+      assert.match(lines.at(-1) ?? '', /: and 136 problems more/);
+    };
+    await lack('locals/next');
+    await it.boot();
+    await it.untilStatus('web', 'STARTED');
+    assert.ok((await it.state.runCommand({ op: 'LOCAL_RUN', payload: 'locals/next' })).ok);
+    await it.until(() => told('error revision locals/next: ').length === 65);
+    bounded(told('error revision locals/next: '));
+    await lack('0');
+    await (await it.boot()).settled;
+    bounded(told('error revision 0 refused: '));
+  });
+
   it('can be stopped container by container, and nothing of it started', async () => {
     const it = await open({ web: APP });
     await writeFile(join(it.storage, 'objects', sha256('root of web')), 'something else');
