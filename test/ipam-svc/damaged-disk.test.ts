@@ -5,7 +5,18 @@ reexecInNamespaces(import.meta.filename);
 
 import assert from 'node:assert/strict';
 import { execFileSync } from 'node:child_process';
-import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, statSync } from 'node:fs';
+import {
+  closeSync,
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  openSync,
+  readFileSync,
+  readSync,
+  rmSync,
+  statSync,
+  writeFileSync,
+} from 'node:fs';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, it } from 'node:test';
 import { withCopy } from '../../services/ipam-svc/journal-copy.ts';
@@ -94,6 +105,19 @@ describe('ipam-svc on a damaged disk', { skip: CANNOT_DAMAGE }, () => {
     assert.equal(await ask(ipam, POOL, 'one'), '10.0.0.4');
     assert.equal(await ask(ipam, POOL, 'fixed', '10.0.0.3'), '10.0.0.3');
     assert.match((await ipam.health())[0]?.message ?? '', /its leases are lost/);
+    // What it has in memory now is what it has written since, and no reason to say that nothing is lost.
+    assert.match((await (await start(disk)).health())[0]?.message ?? '', /leases\.journal\.later since/);
+  });
+
+  it('keeps what was written since, too, where that is damaged and made anew', async () => {
+    await lease('one', 'two');
+    powerCut();
+    const text = `damaged\n${readFileSync(join(before, JOURNAL), 'latin1')}`;
+    writeFileSync(join(before, `${JOURNAL}.later`), text);
+    damage(JOURNAL);
+    await ask(await start(disk), POOL, 'new');
+    assert.equal(readFileSync(join(disk, `${JOURNAL}.later.damaged`), 'latin1'), text);
+    assert.notEqual(readFileSync(join(disk, `${JOURNAL}.later`), 'latin1'), text);
   });
 
   it('takes up what a check of the file system gives back, below what was given since', async () => {
@@ -129,6 +153,35 @@ describe('ipam-svc on a damaged disk', { skip: CANNOT_DAMAGE }, () => {
     // The last one that was given out before is in the part that is lost.
     const address = await ask(ipam, POOL, 'new');
     assert.ok((parseIpv4(address) ?? 0) > (parseIpv4('10.0.0.122') ?? 0), address);
+    assert.equal(statSync(join(disk, `${JOURNAL}.damaged`)).size, size);
+  });
+
+  it('reads what lies behind a bad sector', async () => {
+    const many = Array.from({ length: 180 }, (_, at) => `app-${at}`);
+    await lease(...many);
+    powerCut();
+    damage();
+    const { size } = statSync(join(disk, JOURNAL));
+    assert.ok(size > 12_288);
+    // What the kernel has read before it goes on giving: the last page alone, as nobody reads on from there.
+    const journal = openSync(join(disk, JOURNAL), 'r');
+    readSync(journal, Buffer.alloc(16), 0, 16, size - (size % 4096));
+    closeSync(journal);
+    cutDisk(image, JOURNAL, 4);
+    const ipam = await start(disk);
+    assert.equal(await ask(ipam, POOL, 'app-0'), '10.0.0.2');
+    assert.equal(await ask(ipam, POOL, 'app-179'), '10.0.0.182');
+    assert.notEqual(await ask(ipam, POOL, 'app-60'), '10.0.0.63');
+  });
+
+  it('keeps a journal with bad sectors also where nothing of it is lost', async () => {
+    await lease(...Array.from({ length: 120 }, (_, at) => `app-${at}`));
+    damage();
+    const { size } = statSync(join(disk, JOURNAL));
+    cutDisk(image, JOURNAL, 4);
+    const ipam = await start(disk);
+    assert.equal(await ask(ipam, POOL, 'app-119'), '10.0.0.122');
+    assert.match((await ipam.health())[0]?.message ?? '', /no lease is lost/);
     assert.equal(statSync(join(disk, `${JOURNAL}.damaged`)).size, size);
   });
 

@@ -174,8 +174,9 @@ describe('renameFormer', () => {
     nameAsBefore();
   };
 
-  it('gives a name also where the kernel renames only what is down, and the link is up again', () => {
+  it('gives a name also where the kernel renames only what is down, and the link is up again if it was', () => {
     attachAsBefore();
+    run(['ip', 'link', 'set', FORMER.lab0, 'down']);
     const inside = insideOf();
     const outside = outsideOf(FORMER.eth0);
     const asBefore62 = (host: NetlinkSocket): NetlinkSocket => ({
@@ -188,6 +189,7 @@ describe('renameFormer', () => {
     });
     assert.deepEqual(rename(asBefore62), []);
     assert.deepEqual(outsideOf(today('eth0')), outside);
+    assert.equal(outsideOf(today('lab0')).isUp, false);
     assert.ok(reaches('10.0.5.1', WEB));
     assert.deepEqual(insideOf(), inside);
     assert.deepEqual(formerLinks(), []);
@@ -212,7 +214,16 @@ describe('renameFormer', () => {
     attachAsBefore();
     run(['ip', 'link', 'add', today('eth0'), 'type', 'bridge']);
     const outside = outsideOf(FORMER.eth0);
-    const [failure, ...others] = rename();
+    const sent: number[] = [];
+    const counting = (host: NetlinkSocket): NetlinkSocket => ({
+      ...host,
+      apply(steps) {
+        sent.push(steps.length);
+        host.apply(steps);
+      },
+    });
+    const [failure, ...others] = rename(counting);
+    assert.deepEqual(sent, [1, 1], 'nothing is taken down for it');
     assert.match(failure ?? '', new RegExp(`^rename veth ${FORMER.eth0} to ${today('eth0')}: .*EEXIST`));
     assert.deepEqual(others, []);
     assert.deepEqual(outsideOf(FORMER.eth0), outside);
@@ -235,6 +246,7 @@ describe('renameFormer', () => {
     ensureBridges([internal, lab], createUndo(), NO_NOTES);
     attach(namespaces, 'web', leases);
     run(['ip', 'link', 'add', FORMER.eth0, 'type', 'bridge']);
+    run(['ip', 'link', 'set', FORMER.eth0, 'alias', 'berth:web/eth0']);
     await quiet();
     const watchers = [await watchNetwork(), await watchNetwork(WEB)];
     assert.deepEqual(rename(), []);

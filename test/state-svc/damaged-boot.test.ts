@@ -5,14 +5,14 @@ reexecInNamespaces(import.meta.filename);
 
 import assert from 'node:assert/strict';
 import { execFileSync } from 'node:child_process';
-import { mkdirSync, mkdtempSync, rmSync, utimesSync, writeFileSync } from 'node:fs';
+import { mkdirSync, mkdtempSync, readFileSync, rmSync, utimesSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { afterEach, beforeEach, describe, it } from 'node:test';
 import { type BootStore, openBootStore } from '../../services/state-svc/boot-store.ts';
 import { openStepStore } from '../../services/state-svc/step-store.ts';
 import { silentLogger } from '../../shared/log/logger.ts';
 import { CURRENT, CURRENT_BESIDE } from '../../shared/revision/current-file.ts';
-import { CANNOT_DAMAGE, makeDamagedDisk, mountArguments } from '../kit/damaged-disk.ts';
+import { CANNOT_DAMAGE, cutDisk, makeDamagedDisk, mountArguments } from '../kit/damaged-disk.ts';
 import { unmount } from '../kit/unmount.ts';
 
 describe('the boot store on a damaged disk', { skip: CANNOT_DAMAGE }, () => {
@@ -72,6 +72,27 @@ describe('the boot store on a damaged disk', { skip: CANNOT_DAMAGE }, () => {
     step('locals/old', 'DONE', 2000);
     const boot = open(CURRENT, 'trails/locals/new/.pvr/json');
     assert.deepEqual(await boot.load(), { ok: true, value: { revision: 'locals/old' } });
+  });
+
+  it('takes none whose state is in a bad sector', async () => {
+    pack(CURRENT, '{"revision":"locals/new"}');
+    step('locals/new', 'UPDATED', 3000);
+    step('locals/old', 'DONE', 2000);
+    const boot = open(CURRENT);
+    // What the kernel has read before it goes on giving.
+    for (const path of ['old/.pvr/json', 'old/.pv/progress', 'new/.pv/progress'])
+      readFileSync(join(storage, 'trails/locals', path));
+    cutDisk(join(folder, 'image'), 'trails/locals/new/.pvr/json', 0);
+    assert.throws(() => readFileSync(join(storage, 'trails/locals/new/.pvr/json')), { code: 'EIO' });
+    assert.deepEqual(await boot.load(), { ok: true, value: { revision: 'locals/old' } });
+  });
+
+  it('takes what Pantavisor left where nothing has been found good', async () => {
+    pack(CURRENT, '{"revision":"locals/new"}');
+    pack('boot/uboot.txt', 'pv_rev=3\0');
+    step('3', 'NEW', 1000);
+    const boot = open(CURRENT);
+    assert.deepEqual(await boot.load(), { ok: true, value: { revision: '3' } });
   });
 
   it('does not take what Pantavisor left for what ran since', async () => {

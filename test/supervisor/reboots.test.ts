@@ -87,6 +87,19 @@ describe('supervisor.reboot-policy', () => {
     const ahead = Array.from({ length: MAX_REBOOTS }, () => ({ ...cause, atMs: 9_000_000_000_000 }));
     assert.equal(decideReboot(ahead, cause, at(0)).allowed, false);
   });
+
+  it('ends a row by a clock that nobody sets, whatever the other one says', () => {
+    const ahead = Array.from({ length: MAX_REBOOTS }, () => ({ ...cause, atMs: 9_000_000_000_000 }));
+    assert.equal(decideReboot(ahead, cause, { nowMs: 0, quietMs: REBOOT_WINDOW_MS - 1 }).allowed, false);
+    const { allowed, past } = decideReboot(ahead, cause, { nowMs: 0, quietMs: REBOOT_WINDOW_MS });
+    assert.deepEqual([allowed, past.length], [true, 1]);
+  });
+
+  it('keeps in a row what came after the pause that ended it, at the earliest', () => {
+    const past = [9_000_000_000_000, 0, 0].map((atMs) => ({ ...cause, atMs }));
+    const decision = decideReboot(past, cause, at(9_000_000_000_000 + past.length * REBOOT_WINDOW_MS));
+    assert.deepEqual([decision.allowed, decision.past.length], [true, MAX_REBOOTS]);
+  });
 });
 
 describe('supervisor.reboots', () => {
@@ -262,6 +275,25 @@ describe('supervisor.reboots on a board whose clock starts in the past at each b
     boot((_clock, ask) => assert.equal(ask(cause), false));
     boot((clock) => clock.advance(REBOOT_WINDOW_MS));
     boot((_clock, ask) => assert.ok(ask(cause)));
+  });
+
+  it('leaves to the next tree what it has counted, however long it takes to end', () => {
+    for (let count = 0; count < MAX_REBOOTS; count += 1) {
+      boot((clock, ask) => {
+        assert.ok(ask(cause));
+        clock.advance(2 * REBOOT_WINDOW_MS);
+      });
+    }
+    boot((_clock, ask) => assert.equal(ask(cause), false));
+  });
+
+  it('forgets one that did not come, however late it was counted', () => {
+    const clock = createTestClock(0);
+    const reboots = createReboots(path, silentLogger, clock);
+    clock.advance(3 * REBOOT_WINDOW_MS);
+    assert.deepEqual(reboots.count(cause), COUNTED);
+    clock.advance(REBOOT_WINDOW_MS);
+    assert.deepEqual(JSON.parse(readFileSync(path, 'utf8')), []);
   });
 
   it('counts one that did not come from when it was asked for', () => {

@@ -119,6 +119,19 @@ describe('supervisor.watchdog', () => {
     await fed(before.length + 1);
   });
 
+  it('counts each time that a service does not come back, also the same one', async () => {
+    const opened = make('always');
+    opened.started();
+    for (const time of [1, 2]) {
+      state = 'backoff';
+      await fed(written().length + 2);
+      nowMs += PATIENCE_MS + 1;
+      await eventually('given up', WAIT_MS, () => resets.length === time);
+      state = 'ready';
+      await fed(written().length + 2);
+    }
+  });
+
   it('is fed all the same when resets did not help before', async () => {
     answer = { kind: 'looped' };
     const opened = make('always');
