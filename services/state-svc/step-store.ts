@@ -4,7 +4,7 @@
 //   <storage>/trails/<rev>/.pv/commitmsg
 //   <storage>/trails/<rev>/<path>          hard link to objects/<sha256>
 // <rev> is a name or locals/<name>, and a folder: Pantavisor has a link to the one that runs beside them, trails/current. What is called .<name>.making is being made, .<name>.replaced has to make way for it.
-import { lstatSync, readdirSync, renameSync, type Stats, statSync } from 'node:fs';
+import { type Dirent, lstatSync, readdirSync, renameSync, type Stats, statSync } from 'node:fs';
 import { link, lstat, readdir, rename, rm, unlink, writeFile } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
 import { errorCode, isDamaged } from '../../shared/kernel/system-error.ts';
@@ -265,21 +265,27 @@ async function ownBytes(folder: string): Promise<number> {
   return bytes;
 }
 
-/** Rejects with what the first file said that the disk does not give; all others are removed then. */
+/** Rejects with what the first one said that the disk does not give; all others are removed then. */
 async function removeAll(folder: string): Promise<void> {
-  try {
-    await rm(folder, { recursive: true, force: true });
-  } catch (error) {
-    if (!isDamaged(error)) throw error;
-    // An object is garbage only once no revision has it.
-    for (const path of await filesBelow(folder)) await unlink(path).catch(() => undefined);
-    throw error;
-  }
+  // One after the other: an object is garbage only once no revision has it, and rm gives up at the first that it cannot remove.
+  for (const path of await filesBelow(folder)) await unlink(path).catch(() => undefined);
+  await rm(folder, { recursive: true, force: true });
 }
 
+/** But for those in folders that the disk does not give. */
 async function filesBelow(folder: string): Promise<readonly string[]> {
-  const found = await readdir(folder, { recursive: true, withFileTypes: true });
-  return found.filter((entry) => entry.isFile()).map((entry) => join(entry.parentPath, entry.name));
+  const files: string[] = [];
+  for (const entry of await readdir(folder, { withFileTypes: true }).catch(noneIfDamaged)) {
+    const path = join(folder, entry.name);
+    if (entry.isDirectory()) files.push(...(await filesBelow(path)));
+    else if (entry.isFile()) files.push(path);
+  }
+  return files;
+}
+
+function noneIfDamaged(error: unknown): readonly Dirent[] {
+  if (!isDamaged(error)) throw error;
+  return [];
 }
 
 function entries(folder: string): readonly string[] {

@@ -96,13 +96,56 @@ describe('a forward chain of nft', () => {
     });
   }
 
-  it('is read also where it has a comment, and its sets take several lines', () => {
+  const listed = (): string => run(['nft', '-s', '-t', 'list', 'table', 'inet', 'fw']);
+
+  for (const [what, rules] of [
+    ['returns before it', `table inet fw { chain rest { return; drop; }; }; ${gate('accept', 'jump rest')}`],
+    ['goes elsewhere for good', `table inet fw { chain rest { accept; }; }; ${gate('drop', 'goto rest', 'drop')}`],
+    [
+      'ends elsewhere, and goes by its policy then',
+      `table inet fw { chain rest { oifname "x" drop; }; }; ${gate('accept', 'goto rest', 'drop')}`,
+    ],
+  ] as const) {
+    it(`that has a rule which refuses all refuses nothing where it ${what}`, () => {
+      nft(rules);
+      assert.deepEqual(refusingChains(listed()), []);
+    });
+  }
+
+  /** `nft` of other versions breaks long sets into lines, and not every kernel has queues. */
+  const printed = (...rules: string[]): string =>
+    [
+      'table inet fw {',
+      '\tchain gate {',
+      '\t\ttype filter hook forward priority filter + 10; policy drop;',
+      ...rules.map((rule) => `\t\t${rule}`),
+      '\t}',
+      '}',
+      '',
+    ].join('\n');
+
+  it('refuses nothing that it leaves to a program before', () => {
+    assert.deepEqual(refusingChains(printed('queue to 0', 'drop')), []);
+    assert.equal(refusingChains(printed('tcp dport 80 queue to 0', 'drop')).length, 1);
+  });
+
+  it('is read also where its sets take several lines', () => {
+    const [chain] = refusingChains(printed('ip saddr { 10.0.0.0/16, 10.2.0.0/16,', '\t     10.4.0.0/16 } accept'));
+    assert.ok(chain?.lets({ ...internal, subnet: '10.4.0.0/16' }));
+    assert.ok(!chain?.lets({ ...internal, subnet: '10.6.0.0/16' }));
+  });
+
+  it('is read also where it has a comment, and its names are many or stand for many', () => {
     const names = Array.from({ length: 30 }, (_, at) => `"pvbr${at}"`).join(', ');
-    nft(gate('drop', 'comment "of theirs"', `iifname { ${names} } accept`));
-    const listing = run(['nft', '-s', '-t', 'list', 'table', 'inet', 'fw']);
-    const [chain, ...others] = refusingChains(listing);
+    nft(gate('drop', 'comment "of theirs"', `iifname { ${names} } accept`, 'iifname "lab*" accept'));
+    const [chain, ...others] = refusingChains(listed());
     assert.deepEqual([chain?.name, chain?.by, others], ['inet fw gate', 'policy', []]);
-    assert.ok(chain?.lets({ ...internal, bridge: 'pvbr29' }));
-    assert.ok(!chain?.lets({ ...internal, bridge: 'pvbr30' }));
+    for (const [bridge, isLet] of [
+      ['pvbr29', true],
+      ['pvbr30', false],
+      ['lab7', true],
+      ['la', false],
+    ] as const)
+      assert.equal(chain?.lets({ ...internal, bridge }), isLet, bridge);
   });
 });

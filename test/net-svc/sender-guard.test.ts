@@ -46,28 +46,6 @@ describe('a container that is being attached', () => {
     assert.equal(table(), tableOf(db));
   });
 
-  it('is looked at from the first on also by a net-svc that has not compared the table yet', async () => {
-    run(['nft', 'flush', 'ruleset']);
-    await open().admit(web);
-    assert.equal(table(), tableOf(db, web));
-  });
-
-  it('finds a table that is right, whoever was attached before a net-svc came that has not compared it yet', async () => {
-    attached = new Map([['api', [leaseOf(internal, 'api', 4)]]]);
-    await open().admit(web);
-    assert.equal(table(), tableOf(web, ...attached.values()));
-  });
-
-  it('changes nothing of a table that has it already', async () => {
-    attached.set('web', web);
-    await guard.ensure();
-    // A table that is made anew has another handle.
-    const list = (): string => run(['nft', '-a', 'list', 'table', 'bridge', 'berth']);
-    const before = list();
-    await open().admit(web);
-    assert.equal(list(), before);
-  });
-
   it('has both sets of leases until one is forgotten, where the table had to be made anew', async () => {
     attached.set('web', web);
     await guard.ensure();

@@ -34,6 +34,9 @@ describe('the store of objects on a damaged disk', { skip: CANNOT_DAMAGE }, () =
       ['.pvr/json', '{}'],
       ['root', 'sound'],
       ['.pv/damaged', 'x'],
+      ['closed/lost', 'x'],
+      // More than are removed by the time that one is found damaged.
+      ...Array.from({ length: 300 }, (_, at) => [`many/${at}/file`, 'x'] as const),
     ] as const) {
       const packed = join(folder, 'packed/trails/locals/left', path);
       mkdirSync(dirname(packed), { recursive: true });
@@ -41,6 +44,7 @@ describe('the store of objects on a damaged disk', { skip: CANNOT_DAMAGE }, () =
     }
     makeDamagedDisk(join(folder, 'image'), join(folder, 'packed'), [
       'trails/locals/left/.pv/damaged',
+      'trails/locals/left/closed',
       `objects/${damaged}`,
       `${TRAIL}/.pvr/json`,
     ]);
@@ -78,11 +82,14 @@ describe('the store of objects on a damaged disk', { skip: CANNOT_DAMAGE }, () =
     const steps = openStepStore(storage, silentLogger);
     await assert.rejects(steps.remove('locals/left'), /-74|EBADMSG/);
     assert.deepEqual(await steps.list(), []);
-    const left = readdirSync(join(storage, 'trails/locals/.left.making'), { recursive: true });
+    const making = join(storage, 'trails/locals/.left.making');
+    const folders = readdirSync(making).filter((name) => name !== 'closed');
+    const left = folders.flatMap((name) => readdirSync(join(making, name), { recursive: true, encoding: 'utf8' }));
     assert.deepEqual(
-      left.filter((path) => /root|json|damaged/.test(String(path))),
-      ['.pv/damaged'],
+      left.filter((path) => /json|damaged|file/.test(String(path))),
+      ['damaged'],
     );
+    assert.ok(!folders.includes('root'));
   });
 
   it('takes a revision in the place of one whose state is damaged', async () => {

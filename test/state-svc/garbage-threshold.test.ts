@@ -121,6 +121,13 @@ describe('the garbage threshold', () => {
     assert.ok(!existsSync(garbage()));
   });
 
+  it('is an object also beside a state that is no JSON, which nobody can run', async () => {
+    writeFileSync(join(storage, 'trails/0/.pvr/json'), '{');
+    await collector.collect();
+    assert.ok(!existsSync(garbage()));
+    assert.deepEqual(warnings, []);
+  });
+
   it('leaves what came lately, which a command does not', async () => {
     [deferMs, availablePercent] = [600_000, async () => 0];
     utimesSync(garbage(), clock.nowMs() / 1000, clock.nowMs() / 1000);
