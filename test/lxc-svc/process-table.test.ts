@@ -7,6 +7,7 @@ import {
   commandLine,
   findProcesses,
   kill,
+  startedMs,
   startTicksOf,
   upMs,
 } from '../../services/lxc-svc/process-table.ts';
@@ -31,7 +32,11 @@ it('lxc-svc.processTable tells how long a process has run, and that of none that
   /** Both are counted in hundredths of a second. */
   const roundingMs = 20;
   const ofThis = performance.now();
-  assert.ok(upMs(startTicksOf(process.pid) ?? Number.NaN) >= ofThis - roundingMs);
+  const ticks = startTicksOf(process.pid) ?? Number.NaN;
+  assert.ok(upMs(ticks) >= ofThis - roundingMs);
+  // By the wall clock as it goes now.
+  const nowMs = Date.now();
+  assert.ok(startedMs(ticks, nowMs) <= nowMs - ofThis + roundingMs);
   const child = spawn('sleep', ['86399'], { stdio: 'ignore' });
   try {
     const up = upMs(startTicksOf(child.pid ?? 0) ?? Number.NaN);

@@ -3,7 +3,7 @@ import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import { eventually, PATIENCE_MS } from '../kit/eventually.ts';
 import { POOL } from './device.ts';
-import { APP, health, POOLED, useDevices } from './kit.ts';
+import { APP, health, POOLED, turnsOfTheLoop, useDevices } from './kit.ts';
 import { command, deviceForEach, install, reaches } from './updates-kit.ts';
 
 const open = useDevices();
@@ -62,6 +62,20 @@ describe('a macvlan pool whose parent is missing', () => {
     await isDue(it);
     assert.equal(configured(it), before);
     assert.equal(it.world.calls.filter((call) => call === 'net.attach web').length, 1);
+  });
+
+  it('has nobody started when it comes who failed for something else', async () => {
+    const it = await open({ cam: ON_LAN, web: { ...APP, ...POOLED } }, NETWORK);
+    it.world.missingLinks = ['wlan0'];
+    it.world.troubles.set('net.attach web', 'refuse');
+    await it.boot();
+    for (const name of ['cam', 'web']) await it.untilStatus(name, 'STOPPED');
+    it.world.missingLinks = [];
+    await looksAgain(it);
+    await it.untilStatus('cam', 'STARTED');
+    await turnsOfTheLoop();
+    assert.equal(it.world.calls.filter((call) => call === 'net.attach web').length, 1);
+    assert.equal((await it.rows()).web?.status, 'STOPPED');
   });
 
   it('takes no device down whose system container needs it', async () => {

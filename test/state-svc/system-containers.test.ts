@@ -223,6 +223,46 @@ describe('a container with restart policy container', () => {
     assert.deepEqual(it.reboots, ['RECOVERY_EXHAUSTED', 'RECOVERY_EXHAUSTED']);
   });
 
+  const GIVES_UP = { ...RETRY, max_retries: 1, retry_delay: 1, backoff_policy: 'reboot' };
+  const exhaust = async (it: Device): Promise<void> => {
+    const asked = it.reboots.length;
+    it.world.exit('web', FAILED);
+    await it.untilStatus('web', 'RECOVERING');
+    it.clock.advance(1_000);
+    await it.untilStatus('web', 'STARTED');
+    it.world.exit('web', FAILED);
+    await it.until(() => it.reboots.length > asked);
+    await waitsToAskAgain(it);
+  };
+
+  it('has it asked for no more once the user has stopped it, either', async () => {
+    const it = await open({ web: { group: 'app', auto_recovery: GIVES_UP } });
+    await it.boot();
+    await it.untilStatus('web', 'STARTED');
+    it.onReboot = () => 'uncounted';
+    await exhaust(it);
+    assert.ok((await it.state.controlContainer({ container: 'web', action: 'stop' })).ok);
+    await timeToAskAgain(it);
+    await turnsOfTheLoop();
+    assert.equal(it.reboots.length, 1);
+  });
+
+  it('has it asked for by its last end alone', async () => {
+    const it = await open({ web: { group: 'app', auto_recovery: GIVES_UP } });
+    await it.boot();
+    await it.untilStatus('web', 'STARTED');
+    it.onReboot = () => 'uncounted';
+    await exhaust(it);
+    assert.ok((await it.state.controlContainer({ container: 'web', action: 'start' })).ok);
+    await it.untilStatus('web', 'STARTED');
+    await exhaust(it);
+    it.clock.advance(4_000);
+    await turnsOfTheLoop();
+    assert.equal(it.reboots.length, 2);
+    it.clock.advance(1_000);
+    await it.until(() => it.reboots.length === 3);
+  });
+
   it('and so when it did not start at a boot', async () => {
     const it = await open({ web: OWN });
     it.world.troubles.set('lxc.start web', 'refuse');
