@@ -4,7 +4,7 @@ import * as z from 'zod/mini';
 import { restartPolicy, statusGoal } from '../schema/api.ts';
 import { containerName } from '../schema/names.ts';
 import type { Pool } from '../schema/network.ts';
-import { diskList, disksAt, laterDiskList, withoutRepeated } from './disk-document.ts';
+import { type DiskAt, type DiskDocument, diskList, disksAt, laterDiskList, withoutRepeated } from './disk-document.ts';
 import { readDisks } from './disk-rules.ts';
 import { missingKeys, readDocument } from './document.ts';
 import { checkPools, type PoolAt } from './pool-rules.ts';
@@ -100,7 +100,7 @@ export function readDevice(documents: ReadonlyMap<string, unknown>): Device {
     ownGroups.length > 0 ? readGroups(ownGroups, 'device.json.groups') : readGroups(older.groups, 'groups.json');
   const lists = [
     ...(['disks', 'disks_v2', 'disks_v3'] as const).map((key) => disksAt(device.value[key], `device.json.${key}`)),
-    disksAt(older.disks, 'disks.json'),
+    older.disks,
   ];
   const { first: disksOnce, repeated } = withoutRepeated(lists);
   const disksRead = readDisks(disksOnce);
@@ -139,28 +139,56 @@ export function readDevice(documents: ReadonlyMap<string, unknown>): Device {
  */
 function readOlder(documents: ReadonlyMap<string, unknown>, device: DeviceDocument) {
   const [lists, warnings]: [Record<string, unknown>, Problem[]] = [{}, []];
+  const isBeside = documents.has('device.json');
+  const named = isBeside ? namedDisks(documents, device) : [];
   const take = (name: 'groups' | 'disks', isSaidAnew: boolean): void => {
     const path = `${name}.json`;
     const list = documents.get(path);
     if (list === undefined) return;
     if (!isSaidAnew) lists[name] = list;
     else {
-      const message = `is left out: ${name} are those of device.json; move what is needed there, and remove this`;
+      const but = name === 'disks' && named.length > 0 ? ', but for those that volumes name' : '';
+      const message = `is left out${but}: ${name} are those of device.json; move what is needed there, and remove this`;
       warnings.push({ path, code: 'LEFT_OUT', message });
     }
   };
   take('groups', (device.groups ?? []).length > 0);
-  take('disks', documents.has('device.json'));
+  take('disks', isBeside);
   const read = readDocument(z.object({ groups, disks: diskList }), lists, '');
   const renamed = (path: string): string => path.replace(/^\.(groups|disks)/, '$1.json');
   return {
     groups: read.value.groups ?? [],
-    disks: read.value.disks,
+    disks: isBeside ? named : disksAt(read.value.disks, 'disks.json'),
     problems: read.problems.map((problem) => ({ ...problem, path: renamed(problem.path) })),
     warnings,
     ignored: read.ignored.map(renamed),
   };
 }
+
+/**
+ * Disks of disks.json that volumes of containers name and device.json does not have, as no default: earlier builds read all of it, and a
+ * device that runs such a revision is to run it after an upgrade.
+ */
+function namedDisks(documents: ReadonlyMap<string, unknown>, device: DeviceDocument): readonly DiskAt[] {
+  const list = diskList.safeParse(documents.get('disks.json'));
+  if (!list.success || list.data === undefined) return [];
+  const own = [device.disks, device.disks_v2, device.disks_v3].flatMap((each) => each ?? []);
+  const known = new Set(own.flatMap(namesOfDisk));
+  const named = new Set<string>();
+  for (const [path, document] of documents) {
+    const run = path.endsWith('/run.json') ? storageOnly.safeParse(document) : undefined;
+    if (run?.success === true) for (const { disk } of Object.values(run.data.storage)) named.add(disk ?? '');
+  }
+  return disksAt(list.data, 'disks.json').flatMap(({ document: { default: _, ...document }, path }) => {
+    const names = namesOfDisk(document);
+    return names.some((each) => named.has(each)) && !names.some((each) => known.has(each)) ? [{ document, path }] : [];
+  });
+}
+
+const namesOfDisk = ({ name, aliases = [] }: DiskDocument): readonly string[] =>
+  name === undefined ? aliases : [name, ...aliases];
+
+const storageOnly = z.object({ storage: z.record(z.string(), z.object({ disk: z.optional(z.string()) })) });
 
 type PoolDocuments = NonNullable<NonNullable<DeviceDocument['network']>['pools']>;
 

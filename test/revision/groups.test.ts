@@ -182,6 +182,34 @@ describe('revision.groups', () => {
     assert.deepEqual(problems(state({ 'disks.json': { name: 7 } }, volume)), []);
   });
 
+  it('keeps of a disks.json beside a device.json what volumes name, and nothing else', () => {
+    const folder = (name: string, more: object = {}) => ({
+      name,
+      type: 'volume-disk',
+      path: `/storage/${name}`,
+      ...more,
+    });
+    const older = { 'disks.json': [folder('spare'), folder('d', { default: 'yes' }), folder('e', { aliases: ['f'] })] };
+    const storage = { a: { persistence: 'permanent', disk: 'd' }, b: { persistence: 'permanent', disk: 'f' }, c: {} };
+    const both = (disks: object[]) =>
+      state({ 'device.json': { ...DEVICE, disks } }, older, container('a', { storage }));
+    const { disks, containers } = revisionOf(both([]));
+    assert.deepEqual(
+      disks.map(({ disk: { name }, path }) => `${name} ${path}`),
+      ['d disks.json.1', 'e disks.json.2'],
+    );
+    const on = containers[0]?.storage.volumes.map(({ name, disk }) => `${name} ${disk}`);
+    assert.deepEqual(on?.slice(-3), ['a d', 'b e', 'c undefined']);
+    assert.deepEqual(warnings(both([])), ['disks.json LEFT_OUT']);
+    const own = revisionOf(both([folder('d', { path: '/storage/own' })]));
+    assert.deepEqual(
+      own.disks.map(({ disk: { name }, path }) => `${name} ${path}`),
+      ['d device.json.disks.0', 'e disks.json.2'],
+    );
+    // A name of one of its own is no name of another.
+    assert.deepEqual(problems(both([folder('x', { aliases: ['d'] })])), []);
+  });
+
   it('names mistakes in groups and disks by their place', () => {
     assert.deepEqual(problems(state(own([{ name: 'g' }, { name: 'g' }, { timeout: -1 }]))).toSorted(), [
       'device.json.groups.1.name DUPLICATE_GROUP',
