@@ -45,6 +45,7 @@ export function openBootStore(storage: string, steps: KnownSteps, log: Logger): 
     }
   };
   let lost: HealthReason | undefined;
+  /** Rejects where it cannot be seen, either, which revisions there are. */
   const guessed = async (file: string, error: unknown): Promise<BootState> => {
     const state = await lostRevision(storage, steps);
     const message =
@@ -71,8 +72,14 @@ export function openBootStore(storage: string, steps: KnownSteps, log: Logger): 
         const found = JSON.stringify(value)?.slice(0, 100);
         return refused('CURRENT_INVALID', `holds ${found}, expected {"revision":"<name>"}`);
       } catch (error) {
-        if (isDamaged(error)) return { ok: true, value: await guessed(file, error) };
-        return refused('NOT_JSON', `cannot be read as JSON: ${reasonOf(error)}`);
+        if (!isDamaged(error)) return refused('NOT_JSON', `cannot be read as JSON: ${reasonOf(error)}`);
+        return guessed(file, error).then(
+          (value) => ({ ok: true, value }),
+          (why: unknown) => {
+            const message = `cannot be read: ${reasonOf(error)}; nor can what was found good last: ${reasonOf(why)}`;
+            return refused('BOOT_UNREADABLE', message);
+          },
+        );
       }
     },
     save: (state) => inTurn(() => write(`${JSON.stringify(state)}\n`)),

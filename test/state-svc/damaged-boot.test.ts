@@ -122,4 +122,14 @@ describe('the boot store on a damaged disk', { skip: CANNOT_DAMAGE }, () => {
     assert.equal(boot.health()[0]?.code, 'BOOT_UNREADABLE');
     await assert.rejects(boot.save({ revision: 'locals/new' }));
   });
+
+  it('refuses to guess where it cannot be seen which revisions there are, and says why', async () => {
+    pack(CURRENT, '{"revision":"locals/new"}');
+    step('locals/new', 'DONE', 3000);
+    const read = await open('trails').load();
+    assert.ok(!read.ok);
+    const [problem] = read.problems;
+    assert.equal(problem?.code, 'BOOT_UNREADABLE');
+    assert.match(problem.message, /(-74|EBADMSG).*found good last.*(-74|EBADMSG)/);
+  });
 });
