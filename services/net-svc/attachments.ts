@@ -329,15 +329,28 @@ export function listAttachments(namespaces: Namespaces, mayHaveMacvlans = false)
   });
 }
 
-/** These have no other end: what the host has of one is its parent. */
+/**
+ * These have no other end: what the host has of one is its parent. None where the container does not let itself be looked at, by changing
+ * its links all the time: everybody else is still to be told of.
+ */
 function listMacvlans(namespaces: Namespaces, container: string, hostLinks: readonly Link[]): AttachedInterface[] {
-  const fd = attempt(`enter the namespace of ${container}`, () => namespaces.open(container));
   try {
-    return linksWithin(fd, container).flatMap((link) => {
+    const inside = linksOf(namespaces, container);
+    return inside.flatMap((link) => {
       const parent = hostLinks.find(({ index }) => index === link.peer)?.name;
       const isOurs = link.kind === 'macvlan' && link.alias === attachmentAlias(container, link.name);
       return isOurs && parent !== undefined ? [{ interface: link.name, hostInterface: parent }] : [];
     });
+  } catch (error) {
+    if (!(error instanceof NetFailure)) throw error;
+    return [];
+  }
+}
+
+function linksOf(namespaces: Namespaces, container: string): Link[] {
+  const fd = attempt(`enter the namespace of ${container}`, () => namespaces.open(container));
+  try {
+    return linksWithin(fd, container);
   } finally {
     closeSync(fd);
   }

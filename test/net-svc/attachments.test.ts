@@ -5,6 +5,7 @@ import { describe, it } from 'node:test';
 import { attach, listAttachments } from '../../services/net-svc/attachments.ts';
 import { detach } from '../../services/net-svc/detachments.ts';
 import { hostInterfaceName } from '../../services/net-svc/link-names.ts';
+import { NetFailure } from '../../services/net-svc/net-failure.ts';
 import { openNamespaces } from '../../services/net-svc/netns.ts';
 import { reexecInNamespaces } from '../kit/namespaced.ts';
 import { failsAt, useNamespaces } from './attach-rig.ts';
@@ -276,6 +277,21 @@ describe('limits', () => {
 });
 
 describe('net.listAttachments', () => {
+  it('tells of all also where the inside of one cannot be looked at', () => {
+    for (const [name, host] of [
+      ['a', 2],
+      ['b', 3],
+    ] as const)
+      attach(namespaces, name, [leaseOf(internal, name, host)]);
+    const expected = listAttachments(namespaces);
+    const open = (container: string): number => {
+      if (container === 'a')
+        throw new NetFailure('list links of a', 'something changed during each of 10 attempts to list');
+      return namespaces.open(container);
+    };
+    assert.deepEqual(listAttachments({ ...namespaces, open }, true), expected);
+  });
+
   it('tells what the kernel has, to whoever asks', () => {
     attach(namespaces, 'b', [leaseOf(internal, 'b', 3)]);
     attach(namespaces, 'a', [leaseOf(internal, 'a', 2), leaseOf(lab, 'a', 2, 'lab0')]);
