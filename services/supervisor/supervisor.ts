@@ -19,6 +19,7 @@ import { ALL_CONTRACTS, SERVICE_CONTRACTS } from './contracts.ts';
 import { giveStorage, prepareFolders } from './folders.ts';
 import { createHandlers, type Tree } from './handlers.ts';
 import { type HeldDescriptors, holdDescriptors, type LaunchSettings } from './held-descriptors.ts';
+import { protectLinks } from './protected-links.ts';
 import { type AskedEnd, createReboots } from './reboots.ts';
 import type { Places } from './spawn-arguments.ts';
 import { spawnService } from './spawn-service.ts';
@@ -60,6 +61,8 @@ const uidOf = (contract: Contract): number => resolveUid(contract.privileges.use
 /** Rejects when another tree runs on the same rundir or storage, or when a folder or socket cannot be made; nothing has been started then. */
 export async function startSupervisor(options: SupervisorOptions): Promise<Supervisor> {
   const lock = await lockTree(options, PREDECESSOR_MS);
+  const maySetSysctls = settingsOf(options).value('BERTH_SYSCTLS');
+  const unprotected = protectLinks(maySetSysctls);
   const unprepared = prepareFolders(ALL_CONTRACTS, uidOf, options);
   const names = ALL_CONTRACTS.map(({ service }) => service);
   const held = holdDescriptors(lock, names, options, options, options.say);
@@ -80,8 +83,8 @@ export async function startSupervisor(options: SupervisorOptions): Promise<Super
     options.say(warning);
     log.warn(warning);
   };
-  for (const warning of [...options.warnings, ...options.notes, ...unprepared]) warn(warning);
-  if (settingsOf(options).value('BERTH_SYSCTLS')) writeSysctls(options.sysctls, warn);
+  for (const warning of [...options.warnings, ...options.notes, ...unprotected, ...unprepared]) warn(warning);
+  if (maySetSysctls) writeSysctls(options.sysctls, warn);
   const reboots = createReboots(join(options.storage, 'supervisor/reboots.json'), log);
   const watchdog = createWatchdog({
     settings: settingsOf(options),

@@ -305,7 +305,7 @@ export const KEYS = {
     job: 'where loaded modules, the device tree and the kernel’s command line are read',
   }),
   BERTH_SYSCTLS: key(flag, '1', {
-    job: '0, as with `--sandbox`: parameters of the kernel that the file and the environment name are not set',
+    job: '0, as with `--sandbox`: parameters of the kernel that the file and the environment name are not set, nor is `fs.protected_hardlinks`, which is 1 otherwise',
   }),
   BERTH_HOOK_TIMEOUT: key(duration, '60', { job: 'how long one hook may take before it is killed, and has failed' }),
   BERTH_CRYPTSETUP: key(program, 'cryptsetup', { job: 'the program that opens encrypted disks: a name, or a path' }),
