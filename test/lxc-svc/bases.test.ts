@@ -78,6 +78,24 @@ describe('an extension of a container', () => {
     assert.equal(existsSync(join(RUNDIR, 'lxc/skill/bases')), false);
   });
 
+  it('lies over all volumes of its base that its root names', async () => {
+    makeExtension('tall', 'wide');
+    const folder = mkdtempSync('/run/between-');
+    writeFileSync(join(folder, 'between'), 'of wide\n');
+    const between = join(TRAIL, 'wide/between.squashfs');
+    execFileSync('mksquashfs', [folder, between, '-quiet', '-no-progress', '-noappend'], { stdio: 'ignore' });
+    rmSync(folder, { recursive: true });
+    const config = join(TRAIL, 'tall/lxc.container.conf');
+    const inOrder = ':/volumes/wide/between.squashfs:/volumes/wide/root.squashfs:';
+    writeFileSync(config, readFileSync(config, 'utf8').replace(':/volumes/wide/root.squashfs:', inOrder));
+    const wanted = extensionOf('tall', 'wide');
+    const bases = [{ container: 'wide', file: 'between.squashfs' }, ...wanted.bases];
+    rig.value(await rig.lxc.mount({ ...wanted, bases }));
+    assert.equal(readFileSync(rootfsOf('tall', 'between'), 'utf8'), 'of wide\n');
+    assert.match(readFileSync(rootfsOf('tall', 'bin/app-look'), 'utf8'), /^#!\/bin\/sh\n/);
+    rig.value(await rig.lxc.unmount({ container: 'tall' }));
+  });
+
   it('is mounted without its base being so, and taken over by the next service', async () => {
     makeExtension('taken', 'unused');
     const clean = traces();

@@ -1,6 +1,10 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
+import { ALL_STAND, type Configured, keepConfiguring } from '../../services/state-svc/pool-setup.ts';
+import { ok } from '../../shared/ipc/contract.ts';
 import { createDevice, POOL } from './device.ts';
+import { turnsOfTheLoop } from './kit.ts';
+import { createTestClock } from './test-clock.ts';
 
 const LAN = { type: 'macvlan', parent: 'eth0', subnet: '192.0.2.0/24', gateway: '192.0.2.1' };
 
@@ -103,4 +107,38 @@ describe('state-svc.configure', () => {
       await it.close();
     }
   });
+});
+
+describe('state-svc.keepConfiguring', () => {
+  for (const [what, isFollowed] of [
+    ['tells that pools stand now', false],
+    ['tells nothing of pools that came to stand while another revision followed', true],
+  ] as const) {
+    it(what, async () => {
+      const clock = createTestClock();
+      let isWanted = true;
+      const peers = {
+        ipam: { configure: async () => ok({}) },
+        net: {
+          configure: async () => {
+            isWanted = !isFollowed;
+            return ok({ nat: 'unneeded' });
+          },
+        },
+      };
+      const reasons = [{ code: 'POOLS_NOT_READY', subject: '', message: 'no room' }];
+      const told: Configured[] = [];
+      const over = keepConfiguring(
+        { pools: [], reservations: [], containers: [] } as never,
+        { ...ALL_STAND, reasons },
+        { peers: peers as never, ask: (call) => call(), clock },
+        () => isWanted,
+        (configured) => void told.push(configured),
+      );
+      await turnsOfTheLoop();
+      clock.advance(5_000);
+      await over;
+      assert.deepEqual(told, isFollowed ? [] : [ALL_STAND]);
+    });
+  }
 });
