@@ -1,14 +1,18 @@
 // Which revision runs, on disk:
-//   <storage>/boot/current.json    a BootState; {"revision":"0"} is one. Or a file beside it (shared/revision/current-file.ts)
+//   <storage>/boot/current.json            a BootState; {"revision":"0"} is one. Or a file beside it (shared/revision/current-file.ts)
+//   <storage>/boot/current.json.damaged    the last one with damaged content as it was found, for people
 // Absent: what Pantavisor left (shared/revision/stock-boot.ts), or revision 0. Either is doubtful where that does not agree with itself, or
-// says nothing, and another one has been found good. Where the disk does not give it: the one that was found good last.
+// says nothing, and another one has been found good. Damaged: the one that it names still, or the one that was found good last.
+import { copyFile } from 'node:fs/promises';
 import { join } from 'node:path';
+import * as z from 'zod/mini';
 import { errorCode, isDamaged, reasonOf } from '../../shared/kernel/system-error.ts';
 import { readIfPresent } from '../../shared/kernel/text-if-there.ts';
 import type { Logger } from '../../shared/log/logger.ts';
 import { CURRENT, CURRENT_BESIDE, currentFile } from '../../shared/revision/current-file.ts';
 import { linkedRevision, stockRevisions } from '../../shared/revision/stock-boot.ts';
 import type { HealthReason } from '../../shared/schema/health.ts';
+import { revisionName } from '../../shared/schema/names.ts';
 import { createTurn } from '../../shared/time/in-turn.ts';
 import { writeAtomically } from './atomic-file.ts';
 import { type BootState, bootState } from './boot-state.ts';
@@ -16,7 +20,7 @@ import type { Read } from './revision-store.ts';
 import { type KnownSteps, lostRevision, unnamedRevision } from './unnamed-revision.ts';
 
 export interface BootStore {
-  /** A file with damaged content is a problem, never a guess. One that the disk does not give is guessed, which `health` tells. */
+  /** What a damaged file does not give is guessed, which `health` tells. */
   load(): Promise<Read<BootState>>;
   /** On disk when it resolves, in the order of the calls; before that the file says what it said. */
   save(state: BootState): Promise<void>;
@@ -45,47 +49,73 @@ export function openBootStore(storage: string, steps: KnownSteps, log: Logger): 
     }
   };
   let lost: HealthReason | undefined;
-  /** Rejects where it cannot be seen, either, which revisions there are. */
-  const guessed = async (file: string, error: unknown): Promise<BootState> => {
-    const state = await lostRevision(storage, steps);
+  /** `damage` follows the file's name. Rejects where it cannot be seen, either, which revisions there are. */
+  const guessed = async (file: string, damage: string, named?: string): Promise<BootState> => {
+    const state = named === undefined ? await lostRevision(storage, steps) : withoutLinks(storage, { revision: named });
+    const why = named === undefined ? 'as it was found good last, or for want of one' : 'which it names';
     const message =
-      `${file} cannot be read (${reasonOf(error).slice(0, 150)}): revision ${state.revision} is taken, as it was found good last, or for want of one; what was ` +
-      'being tried, and what had failed, is lost. If another one is meant, run that (pvcontrol cmd run). Check the file system of the storage (fsck)';
+      `${file} ${damage}: revision ${state.revision} is taken, ${why}; what was being tried, and what had failed, is lost. ` +
+      'If another one is meant, run that (pvcontrol cmd run). Check the file system of the storage (fsck)';
     log.error(message);
     lost = { code: 'BOOT_UNREADABLE', subject: file, message };
     return state;
   };
+  /** What is written next replaces it. */
+  const keep = async (file: string): Promise<void> => {
+    const path = join(storage, file);
+    await copyFile(path, `${path}.damaged`).catch((error: unknown) => {
+      log.warn(`${file} is damaged, and cannot be kept as ${file}.damaged: ${reasonOf(error)}`);
+    });
+  };
   return {
     async load() {
       let file: string = CURRENT;
-      const refused = (code: string, message: string): Read<BootState> => ({
+      let damage: string;
+      let named: string | undefined;
+      const refused = (message: string): Read<BootState> => ({
         ok: false,
-        problems: [{ path: join(storage, file), code, message }],
+        problems: [{ path: join(storage, file), code: 'BOOT_UNREADABLE', message }],
       });
       try {
         file = currentFile(storage);
         const text = readIfPresent(join(storage, file));
         if (text === undefined) return { ok: true, value: await unnamedRevision(storage, steps) };
-        const value: unknown = JSON.parse(text);
-        const parsed = bootState.safeParse(value);
-        if (parsed.success) return { ok: true, value: withoutLinks(storage, parsed.data) };
-        const found = JSON.stringify(value)?.slice(0, 100);
-        return refused('CURRENT_INVALID', `holds ${found}, expected {"revision":"<name>"}`);
+        const read = parseBootState(text);
+        if (read.ok) return { ok: true, value: withoutLinks(storage, read.state) };
+        await keep(file);
+        damage = `holds ${JSON.stringify(text.slice(0, 60))} where {"revision":"<name>"} is expected`;
+        named = read.revision;
       } catch (error) {
-        if (!isDamaged(error)) return refused('NOT_JSON', `cannot be read as JSON: ${reasonOf(error)}`);
-        return guessed(file, error).then(
-          (value) => ({ ok: true, value }),
-          (why: unknown) => {
-            const message = `cannot be read: ${reasonOf(error)}; nor can what was found good last: ${reasonOf(why)}`;
-            return refused('BOOT_UNREADABLE', message);
-          },
-        );
+        damage = `cannot be read (${reasonOf(error).slice(0, 150)})`;
+        if (!isDamaged(error)) return refused(damage);
       }
+      return guessed(file, damage, named).then(
+        (value) => ({ ok: true, value }),
+        (error: unknown) => refused(`${damage}; nor can what was found good last: ${reasonOf(error)}`),
+      );
     },
     save: (state) => inTurn(() => write(`${JSON.stringify(state)}\n`)),
     bootable: () => stockRevisions(storage),
     health: () => (lost === undefined ? [] : [lost]),
   };
+}
+
+type Parsed = { readonly ok: true; readonly state: BootState } | { readonly ok: false; readonly revision?: string };
+
+const named = z.object({ revision: revisionName });
+
+/** Of what is no state, the revision that it names all the same. */
+function parseBootState(text: string): Parsed {
+  let value: unknown;
+  try {
+    value = JSON.parse(text);
+  } catch {
+    return { ok: false };
+  }
+  const state = bootState.safeParse(value);
+  if (state.success) return { ok: true, state: state.data };
+  const name = named.safeParse(value);
+  return name.success ? { ok: false, revision: name.data.revision } : { ok: false };
 }
 
 /** An earlier build ran Pantavisor's link as a revision of its own; what it leads to would be garbage then. */

@@ -1,4 +1,4 @@
-// Which revision runs, on a disk that does not give the file that says so.
+// Which revision runs, where the file that says so is damaged, or the disk does not give it.
 import { reexecInNamespaces } from '../kit/namespaced.ts';
 
 reexecInNamespaces(import.meta.filename);
@@ -121,6 +121,32 @@ describe('the boot store on a damaged disk', { skip: CANNOT_DAMAGE }, () => {
     assert.deepEqual(await boot.load(), { ok: true, value: { revision: 'locals/new' } });
     assert.equal(boot.health()[0]?.code, 'BOOT_UNREADABLE');
     await assert.rejects(boot.save({ revision: 'locals/new' }));
+  });
+
+  for (const text of ['', '\0'.repeat(20), '{"revi', '7', '{"revision":"../0"}']) {
+    it(`goes by the others where the content is ${JSON.stringify(text)}, and keeps that`, async () => {
+      pack(CURRENT, text);
+      step('locals/new', 'DONE', 3000);
+      const boot = open();
+      assert.deepEqual(await boot.load(), { ok: true, value: { revision: 'locals/new' } });
+      const [reason] = boot.health();
+      assert.equal(reason?.code, 'BOOT_UNREADABLE');
+      assert.ok(reason.message.includes(`boot/current.json holds ${JSON.stringify(text)}`), reason.message);
+      await boot.save({ revision: 'locals/new' });
+      assert.equal(readFileSync(join(storage, `${CURRENT}.damaged`), 'utf8'), text);
+      const again = reopen();
+      assert.deepEqual(await again.load(), { ok: true, value: { revision: 'locals/new' } });
+      assert.deepEqual(again.health(), []);
+    });
+  }
+
+  it('goes by the name where only the rest of the content is damaged', async () => {
+    pack(CURRENT, '{"revision":"locals/old","trying":{"revision":"locals/new","way":"?"}}');
+    step('locals/old', 'DONE', 2000);
+    step('locals/new', 'DONE', 3000);
+    const boot = open();
+    assert.deepEqual(await boot.load(), { ok: true, value: { revision: 'locals/old' } });
+    assert.match(boot.health()[0]?.message ?? '', /revision locals\/old is taken, which it names/);
   });
 
   it('refuses to guess where it cannot be seen which revisions there are, and says why', async () => {

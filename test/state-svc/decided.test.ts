@@ -1,6 +1,6 @@
 // Between a restart of the tree and lxc-svc's word on what lives, it is not known which revision runs: nobody is told that there is none.
 import assert from 'node:assert/strict';
-import { existsSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, it } from 'node:test';
 import { createDecided } from '../../services/state-svc/decided.ts';
@@ -87,7 +87,9 @@ describe('state-svc that does not know yet which revision runs', () => {
     const it = await open(THREE);
     await install(it, 'locals/x', CHANGED_B);
     await updateLive(it, 'locals/x');
-    writeFileSync(join(it.storage, 'boot/current.json'), 'torn');
+    const current = join(it.storage, 'boot/current.json');
+    rmSync(current);
+    mkdirSync(current);
     await it.boot({ cut: true });
     const answer = await it.state.collectGarbage({});
     assert.ok(!answer.ok && answer.error.code === 'STORE_FAILED', JSON.stringify(answer));
