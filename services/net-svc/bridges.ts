@@ -83,8 +83,13 @@ export function poolsWithoutBridge(pools: readonly Pool[], { others }: BridgeNot
 }
 
 /** Deletes bridges that we made and that no pool names; answers those that the host uses, which stay. Throws NetFailure for all that failed together. */
-export function removeStaleBridges(pools: readonly Pool[], lent: LentAddresses): readonly string[] {
-  return withHost((host) => {
+export function removeStaleBridges(
+  pools: readonly Pool[],
+  lent: LentAddresses,
+  record: (step: string) => void = () => undefined,
+): readonly string[] {
+  return withHost((conversation) => {
+    const host = recording(conversation, record);
     const links = listLinks(host);
     const stale = links.filter(
       (link) => isBridgeAlias(link.alias) && link.kind === 'bridge' && !pools.some((pool) => pool.bridge === link.name),

@@ -105,7 +105,10 @@ export function createHostNetwork({ nat, log, overlaps, passage, notes }: HostPa
 
   const repairPools = async (areas: ReadonlySet<KernelArea>, record: (step: string) => void): Promise<void> => {
     if (areas.has('links')) {
-      tellOfBridges(undoingOnFailure((undo) => ensureBridges(current, undo, notes, record)).reasons);
+      const { created, reasons } = undoingOnFailure((undo) => ensureBridges(current, undo, notes, record));
+      tellOfBridges(reasons);
+      // One that somebody gave another name is still the host's way to the pool.
+      if (created.length > 0) removeStaleBridges(current, notes.lent, record);
       overlaps.look(current);
       const onSwitch = (): void => record('switch on net.ipv4.ip_forward');
       if (current.some((pool) => pool.nat)) forwardingHealth = forwardingReasons(onSwitch, log);

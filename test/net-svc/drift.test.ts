@@ -112,6 +112,16 @@ const DRIFTS: readonly Drift[] = [
     told: /^create bridge pvbr0$/,
   },
   {
+    name: 'a bridge that was given another name, under which it would keep the way to the pool',
+    harm: () => {
+      run(['ip', 'link', 'set', 'pvbr0', 'down']);
+      run(['ip', 'link', 'set', 'pvbr0', 'name', 'renamed0']);
+      run(['ip', 'link', 'set', 'renamed0', 'up']);
+    },
+    back: () => link('renamed0') === undefined && pings('10.0.5.2', '') && inside(),
+    told: /^delete bridge renamed0 that no pool uses$/,
+  },
+  {
     name: "a bridge's flushed address",
     harm: () => run(['ip', 'addr', 'flush', 'dev', 'pvbr0']),
     back: inside,
