@@ -24,13 +24,25 @@ export function createOwnership({ uid, give, log }: OwnershipContext): Ownership
   const refused = new Set<string>();
   const inTurn = createTurn();
   const ownerOf = (path: string): number => lstatSync(path, { throwIfNoEntry: false })?.uid ?? uid;
-  const takeOne = async (path: string): Promise<void> => {
-    // All that was there is given at once: somebody before may have asked for this as well.
-    const owner = ownerOf(path);
-    if (owner === uid || refused.has(path)) return;
+  /** Has not begun: each goes through all of the storage, so that it is one for all who come until then. False: nobody answered. */
+  let coming: Promise<boolean> | undefined;
+  const giveAll = (path: string, owner: number): Promise<boolean> => {
     log.info(`${path} was put there by user ${owner}: it is taken over`);
-    await give();
-    if (ownerOf(path) === uid) return;
+    return inTurn(async () => {
+      coming = undefined;
+      await give();
+      return true;
+    }).catch((error: unknown) => {
+      log.warn(`${path} is not given: ${String(error)}`);
+      return false;
+    });
+  };
+  const takeOne = async (path: string): Promise<void> => {
+    const owner = ownerOf(path);
+    if (owner === uid) return;
+    coming ??= giveAll(path, owner);
+    const isAnswered = await coming;
+    if (!isAnswered || ownerOf(path) === uid || refused.has(path)) return;
     refused.add(path);
     log.warn(
       `${path} belongs to user ${owner}, and cannot be given: it is of no use until "chown -R ${uid}:${uid}" of it`,
@@ -39,7 +51,7 @@ export function createOwnership({ uid, give, log }: OwnershipContext): Ownership
   return {
     async take(path, stats) {
       if (stats.uid === uid || refused.has(path)) return;
-      await inTurn(() => takeOne(path)).catch((error: unknown) => log.warn(`${path} is not given: ${String(error)}`));
+      await takeOne(path).catch((error: unknown) => log.warn(`${path} is not given: ${String(error)}`));
     },
   };
 }

@@ -84,10 +84,11 @@ export function openRevisionStore(
       return readConfigObject(objectPath(digest));
     },
     async claim(document) {
-      for (const digest of new Set(objectsOf(document).values())) {
+      const claimed = [...new Set(objectsOf(document).values())].map(async (digest) => {
         const found = statOf(objectPath(digest));
         if (found !== undefined) await ownership.take(objectPath(digest), found);
-      }
+      });
+      await Promise.all(claimed);
     },
     isSuspect: (digest) => suspects.has(digest),
     isSeen: (digest) => seen.holds(objectPath(digest), digest),
