@@ -49,15 +49,17 @@ describe('a container that heaps up', () => {
   it('routes has no more of them read than its default routes', () => {
     const routes = (table: string): string[] =>
       Array.from({ length: 2_000 }, (_, i) => `route add 20.0.${i >> 8}.${i & 255}/32 dev lo table ${table}`);
-    batch([...routes('main'), ...routes('100'), 'route add default via 10.0.5.9 metric 7']);
+    // The half of everything begins as the default routes do, and comes before them.
+    const half = 'route add 0.0.0.0/1 dev lo';
+    batch([...routes('main'), ...routes('100'), half, 'route add default via 10.0.5.9 metric 7']);
     const index = link('eth0', WEB)?.ifindex ?? 0;
     assert.deepEqual(
       within((fd) => defaultRoutesWithin(fd, 'web')),
       [{ linkIndex: index, gateway: '10.0.5.1' }],
     );
     const inside = within((fd) => withinNamespace(fd, openFiltering));
-    // Both of them, that with a metric too.
-    assert.equal(inside.dump('list', dumpMainRoutes(), isBeyondDefaultRoutes).length, 2);
+    // Both of them, that with a metric too, and the half.
+    assert.equal(inside.dump('list', dumpMainRoutes(), isBeyondDefaultRoutes).length, 3);
     inside.close();
     // As of a kernel that tells whatever there is, other tables first.
     const unfiltered = within((fd) => withinNamespace(fd, openRtnetlink));

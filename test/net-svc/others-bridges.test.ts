@@ -53,6 +53,20 @@ describe('a bridge of the host that a pool uses', () => {
     assert.deepEqual(net.healthReasons(), []);
   });
 
+  it('goes on learning as its owner gave it, and one of ours never begins', async () => {
+    makeTheirs();
+    const net = restart();
+    await net.configure([pool, lab]);
+    // Made anew by a repair, which tells of every change.
+    run(['ip', 'link', 'del', 'pvbr1']);
+    const repaired: string[] = [];
+    await net.repair(LINKS, (step) => repaired.push(step));
+    const learns = (name: string): boolean => run(['ip', '-d', 'link', 'show', name]).includes('no_linklocal_learn 0');
+    assert.deepEqual(['br0', 'pvbr1'].map(learns), [true, false]);
+    assert.ok(repaired.some((step) => step.includes('pvbr1')));
+    assert.doesNotMatch(repaired.join(), /learn nothing/);
+  });
+
   it('has its pool refused for nothing while it is gone: what was its may be another link’s meanwhile', async () => {
     makeTheirs();
     await restart().configure([pool]);
