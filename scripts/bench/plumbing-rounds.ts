@@ -11,6 +11,7 @@ import { createNat } from '../../services/net-svc/nat.ts';
 import { nftables } from '../../services/net-svc/nat-command.ts';
 import { openNamespaces } from '../../services/net-svc/netns.ts';
 import { repairOnce } from '../../services/net-svc/repair-pass.ts';
+import { RULES_RETRY_MS } from '../../services/net-svc/rules-retry.ts';
 import { silentLogger } from '../../shared/log/logger.ts';
 import type { Lease, Pool } from '../../shared/schema/network.ts';
 
@@ -88,6 +89,7 @@ const host = createHostNetwork({
     lent: { list: () => [], add: nothing, drop: nothing },
     others: { has: () => false, add: nothing, keep: nothing },
   },
+  retryMs: RULES_RETRY_MS,
 });
 const senders = {
   ensure: async () => nothing(),

@@ -1,4 +1,5 @@
 // The host's side of all pools: bridges, NAT, forwarding. One change at a time; what cannot be had is told in health.
+import { reasonOf } from '../../shared/kernel/system-error.ts';
 import type { Logger } from '../../shared/log/logger.ts';
 import type { HealthReason } from '../../shared/schema/health.ts';
 import type { Pool } from '../../shared/schema/network.ts';
@@ -14,6 +15,7 @@ import type { Nat, NatReport } from './nat.ts';
 import { isLegacyIptables } from './nat-command.ts';
 import { natRules } from './nat-rules.ts';
 import { NetFailure, undoingOnFailure } from './net-failure.ts';
+import { createRulesRetry } from './rules-retry.ts';
 
 export interface HostNetwork {
   /**
@@ -43,9 +45,11 @@ export interface HostParts {
   readonly overlaps: HostOverlaps;
   readonly passage: ForwardPassage;
   readonly notes: BridgeNotes;
+  /** Milliseconds after which NAT that did not work is tried again. */
+  readonly retryMs: number;
 }
 
-export function createHostNetwork({ nat, log, overlaps, passage, notes }: HostParts): HostNetwork {
+export function createHostNetwork({ nat, log, overlaps, passage, notes, retryMs }: HostParts): HostNetwork {
   let current: readonly Pool[] = [];
   let bridgeHealth: readonly HealthReason[] = [];
   let natHealth: readonly HealthReason[] = [];
@@ -70,6 +74,7 @@ export function createHostNetwork({ nat, log, overlaps, passage, notes }: HostPa
 
   const applyNat = async (pools: readonly Pool[]): Promise<NatReport> => {
     const report = await nat.apply(natRules(pools));
+    retry.tried(report.used !== 'unavailable');
     if (report.used !== 'iptables') unheardTables = [];
     else if (unheardTables.length === 0 && (await isLegacyIptables())) unheardTables = LEGACY_TABLES;
     return report;
@@ -129,6 +134,12 @@ export function createHostNetwork({ nat, log, overlaps, passage, notes }: HostPa
       stayingHealth = stayingReasons(takeBackAddresses(current, notes.lent, record));
     }
   };
+
+  const tryAgain = async (): Promise<void> => {
+    const trying = inTurn(() => repair(new Set(['rules']), (step) => log.info(step)));
+    await trying.catch((error: unknown) => log.warn(`NAT: ${reasonOf(error)}`));
+  };
+  const retry = createRulesRetry(tryAgain, retryMs);
 
   return {
     configure: (pools, servers = []) => inTurn(() => configure(pools, servers)),

@@ -20,6 +20,7 @@ import { createNat } from './nat.ts';
 import { iptables, nftables } from './nat-command.ts';
 import { openNamespaces } from './netns.ts';
 import { openOthersBridges } from './others-bridges.ts';
+import { RULES_RETRY_MS } from './rules-retry.ts';
 import { createSenderGuard } from './sender-guard.ts';
 
 const wire = ({ channel, launch, log }: ServiceContext) => {
@@ -51,6 +52,7 @@ const wire = ({ channel, launch, log }: ServiceContext) => {
     overlaps,
     passage: createForwardPassage(join(dir, '.forward')),
     notes: { lent, others: openOthersBridges(join(dir, '.others')) },
+    retryMs: RULES_RETRY_MS,
   });
   const announce = (what: readonly string[]): void =>
     channel.publish(netContract, 'networkRepaired', { what: [...what], atMs: Date.now() });
@@ -62,6 +64,7 @@ const wire = ({ channel, launch, log }: ServiceContext) => {
     hasBridges: () => desired.pools.some(({ type }) => type === 'bridge'),
     isMacvlan: desired.isMacvlan,
     leases: () => [...desired.attachments.values()],
+    retryMs: RULES_RETRY_MS,
   });
   // Before anybody looks for a link by its name.
   const keepsName = (reason: string): void => log.warn(`an interface keeps its name: ${reason}`);

@@ -6,6 +6,7 @@ import type { Lease } from '../../shared/schema/network.ts';
 import { createTurn } from '../../shared/time/in-turn.ts';
 import { change, run } from './nat-command.ts';
 import { createElementChanges } from './nft-elements.ts';
+import { createRulesRetry } from './rules-retry.ts';
 import {
   comparableTable,
   SENDERS_TABLE,
@@ -45,10 +46,12 @@ export interface SenderContext {
   isMacvlan(pool: string): boolean;
   /** Of each container that is attached. */
   leases(): readonly (readonly Lease[])[];
+  /** Milliseconds after which a table that could not be made is tried again. */
+  readonly retryMs: number;
 }
 
 export function createSenderGuard(context: SenderContext): SenderGuard {
-  const { notePath, log, isWanted, hasBridges, isMacvlan, leases } = context;
+  const { notePath, log, isWanted, hasBridges, isMacvlan, leases, retryMs } = context;
   const changeElements = createElementChanges();
   const elementsOf = (own: readonly Lease[]): readonly SenderElement[] =>
     senderElements(own, ({ pool }) => !isMacvlan(pool));
@@ -89,6 +92,7 @@ export function createSenderGuard(context: SenderContext): SenderGuard {
     writeFileSync(notePath, '');
     const outcome = await change('nft', ['-f', '-'], sendersReplace(wanted(coming)));
     stands = outcome.kind !== 'failed';
+    retry.tried(stands);
     const reason = outcome.kind === 'failed' ? outcome.reason : '';
     if (reason !== '' && reason !== toldReason) {
       log.warn(`containers can send from addresses that are not theirs: nft cannot filter on bridges: ${reason}`);
@@ -107,6 +111,8 @@ export function createSenderGuard(context: SenderContext): SenderGuard {
       return false;
     }
   };
+
+  const retry = createRulesRetry(() => inTurn(() => ensure((step) => log.info(step))), retryMs);
 
   return {
     ensure: (record = () => undefined) => inTurn(() => ensure(record)),

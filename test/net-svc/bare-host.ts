@@ -3,6 +3,7 @@ import type { BridgeNotes } from '../../services/net-svc/bridges.ts';
 import { createHostNetwork, type HostNetwork, type HostParts } from '../../services/net-svc/host-network.ts';
 import type { LentAddresses } from '../../services/net-svc/lent-addresses.ts';
 import type { Nat } from '../../services/net-svc/nat.ts';
+import { RULES_RETRY_MS } from '../../services/net-svc/rules-retry.ts';
 import type { SenderGuard } from '../../services/net-svc/sender-guard.ts';
 import { silentLogger } from '../../shared/log/logger.ts';
 
@@ -26,5 +27,6 @@ export function bareHost(nat: Nat, overlaps?: HostParts['overlaps']): HostNetwor
     overlaps: overlaps ?? { refuse: nothing, look: nothing, reasons: () => [] },
     passage: { apply: async () => ({ dropping: [], changed: false }) },
     notes: NO_NOTES,
+    retryMs: RULES_RETRY_MS,
   });
 }

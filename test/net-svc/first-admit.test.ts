@@ -28,6 +28,7 @@ const open = (): SenderGuard =>
     hasBridges: () => true,
     isMacvlan: () => false,
     leases: () => [...attached.values()],
+    retryMs: 20,
   });
 
 beforeEach(async () => {

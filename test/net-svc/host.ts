@@ -10,6 +10,7 @@ import { createNat } from '../../services/net-svc/nat.ts';
 import { iptables, type NatBackend, nftables } from '../../services/net-svc/nat-command.ts';
 import { openNamespaces } from '../../services/net-svc/netns.ts';
 import { openOthersBridges } from '../../services/net-svc/others-bridges.ts';
+import { RULES_RETRY_MS } from '../../services/net-svc/rules-retry.ts';
 import { type Logger, silentLogger } from '../../shared/log/logger.ts';
 import { eventually, PATIENCE_MS } from '../kit/eventually.ts';
 import { links, run } from './kernel.ts';
@@ -23,7 +24,7 @@ export const OUTSIDE_ADDRESS = '192.0.2.2';
 const OUTSIDE = 'outside';
 
 /** A net-svc that starts anew: nothing but the kernel and the files are shared with the one before. */
-export function restart(backends: readonly NatBackend[] = [nftables, iptables]) {
+export function restart(backends: readonly NatBackend[] = [nftables, iptables], retryMs = RULES_RETRY_MS) {
   const lines: string[] = [];
   const collect = (message: string): void => void lines.push(message);
   const log: Logger = { ...silentLogger, info: collect, warn: collect };
@@ -39,7 +40,7 @@ export function restart(backends: readonly NatBackend[] = [nftables, iptables]) 
     leases: () => [],
   });
   const passage = createForwardPassage(`${dir}/.forward`);
-  return { lines, ...createHostNetwork({ nat, log, overlaps, passage, notes: { lent, others } }) };
+  return { lines, ...createHostNetwork({ nat, log, overlaps, passage, notes: { lent, others }, retryMs }) };
 }
 
 /** A back end whose program is not there. */

@@ -2,7 +2,8 @@
 import assert from 'node:assert/strict';
 import { beforeEach, describe, it } from 'node:test';
 import { attach } from '../../services/net-svc/attachments.ts';
-import { iptables, nftables } from '../../services/net-svc/nat-command.ts';
+import { iptables, type NatBackend, nftables } from '../../services/net-svc/nat-command.ts';
+import { eventually, PATIENCE_MS } from '../kit/eventually.ts';
 import { reexecInNamespaces } from '../kit/namespaced.ts';
 import { clear, FORWARD, makeOutside, missing, namespaces, restart } from './host.ts';
 import { internal, lab, leaseOf, link, pings, reaches, run } from './kernel.ts';
@@ -47,6 +48,23 @@ describe('NAT that does not work', () => {
     assert.equal(await net.configure([internal]), 'iptables');
     assert.deepEqual(net.healthReasons(), []);
     assert.ok(net.lines.some((line) => line.includes('setup NAT (iptables) for pool internal')));
+  });
+
+  it('is tried again after a while, although nothing changed', async () => {
+    let tries = 0;
+    const busy: NatBackend = {
+      ...nftables,
+      apply: async (rules) => {
+        tries += 1;
+        return tries < 3 ? { kind: 'failed', reason: 'nft: timed out' } : nftables.apply(rules);
+      },
+    };
+    const net = restart([busy], 20);
+    assert.equal(await net.configure([internal]), 'unavailable');
+    await eventually('NAT', PATIENCE_MS, () => net.healthReasons().length === 0);
+    assert.equal(run(['nft', 'list', 'ruleset']).match(/masquerade/g)?.length, 1);
+    assert.ok(net.lines.includes('set up NAT (nftables)'));
+    assert.equal(tries, 3);
   });
 
   it('is unavailable, warned of and a health reason when none is left; local traffic works', async () => {

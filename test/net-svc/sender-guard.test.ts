@@ -5,6 +5,7 @@ import { createSenderGuard, type SenderGuard } from '../../services/net-svc/send
 import { comparableTable, senderElements, senderTable } from '../../services/net-svc/sender-rules.ts';
 import { silentLogger } from '../../shared/log/logger.ts';
 import type { Lease } from '../../shared/schema/network.ts';
+import { eventually, PATIENCE_MS } from '../kit/eventually.ts';
 import { reexecInNamespaces } from '../kit/namespaced.ts';
 import { internal, leaseOf, run } from './kernel.ts';
 
@@ -28,6 +29,7 @@ const open = (): SenderGuard =>
     hasBridges: () => true,
     isMacvlan: () => false,
     leases: () => [...attached.values()],
+    retryMs: 20,
   });
 
 beforeEach(async () => {
@@ -36,6 +38,21 @@ beforeEach(async () => {
   await guard.ensure();
 });
 afterEach(() => run(['nft', 'flush', 'ruleset']));
+
+describe('a table that could not be made', () => {
+  it('is tried again after a while, although nothing changed', async () => {
+    run(['nft', 'flush', 'ruleset']);
+    const [nft = ''] = run(['which', 'nft']).split('\n');
+    run(['mount', '--bind', '/bin/false', nft]);
+    try {
+      await open().ensure();
+    } finally {
+      run(['umount', nft]);
+    }
+    await eventually('the table', PATIENCE_MS, () => run(['nft', 'list', 'tables']) !== '');
+    assert.equal(table(), tableOf(db));
+  });
+});
 
 describe('a container that is being attached', () => {
   it('is looked at from the first on also where the table had to be made anew', async () => {
