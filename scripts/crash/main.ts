@@ -5,7 +5,8 @@ import { reasonOf } from '../../shared/kernel/system-error.ts';
 import { failOnLostOutput } from '../lost-output.ts';
 import { answerHelp, refuse } from '../tests/usage.ts';
 import { titleOf } from './case.ts';
-import { type Outcome, series } from './run.ts';
+import type { Outcome } from './play.ts';
+import { series } from './run.ts';
 import { summaryOf, summaryText } from './summary.ts';
 
 const USAGE = `usage: npm run crash [-- OPTION...]

@@ -9,7 +9,7 @@ import { OUTSIDE_ADDRESS } from '../sandbox/sandbox.ts';
 import { type Asked, complaintAbout, isAccepted, startAsker } from './asking.ts';
 import type { CrashCase } from './case.ts';
 import { type PhaseRules, RULES, tidy } from './phases.ts';
-import type { Outcome, Stage } from './run.ts';
+import type { Stage } from './stage.ts';
 import { type Blow, strike } from './strike.ts';
 import { type Leases, PATIENCE_MS, STEADY, type World } from './world.ts';
 
@@ -17,6 +17,23 @@ import { type Leases, PATIENCE_MS, STEADY, type World } from './world.ts';
 const PASSING_DESCRIPTORS = 4;
 /** One may be on its way when the count ends. */
 const ON_THE_WAY = 1;
+
+export interface Outcome {
+  readonly crash: CrashCase;
+  /** From the last strike until everything is well. */
+  readonly healthyMs: number;
+  /** From a SIGKILL of a service until it is ready again, where the supervisor was left alone. */
+  readonly restartsMs: readonly number[];
+  /** Requests that were made meanwhile, and the longest that one waited. */
+  readonly requests: number;
+  readonly longestAnswerMs: number;
+  readonly packets: number;
+  /** All of the case. */
+  readonly tookMs: number;
+  /** Processes that were there to be struck. */
+  readonly struck: number;
+  readonly failure: string | undefined;
+}
 
 type Figures = Omit<Outcome, 'crash' | 'failure' | 'tookMs'>;
 

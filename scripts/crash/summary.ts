@@ -1,7 +1,7 @@
 // What a series of cases comes to: figures beside their goals, and how each failure is made again. Pure.
 import { median } from '../bench/row.ts';
 import { titleOf } from './case.ts';
-import type { Outcome } from './run.ts';
+import type { Outcome } from './play.ts';
 
 export const GOALS = { healthyMs: 2_000, medianRestartMs: 250 } as const;
 
