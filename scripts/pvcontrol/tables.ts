@@ -2,7 +2,7 @@
 import * as z from 'zod/mini';
 import { duration, elapsed, mebibytes } from './quantities.ts';
 import { type Column, paint, renderTable, type TableStyle, type Tone } from './table.ts';
-import type { View } from './view-commands.ts';
+import type { View } from './views.ts';
 
 /** Undefined when `body` is not what this view should be. `nowMs`: milliseconds since 1970-01-01 UTC. */
 export function renderView(view: View, body: string, style: TableStyle, nowMs: number): string | undefined {

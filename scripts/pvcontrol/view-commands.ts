@@ -3,45 +3,11 @@ import process from 'node:process';
 import { asTable, type Command, type Context, conclude } from './context.ts';
 import { type Answer, ask } from './control-socket.ts';
 import { EXIT, type ExitCode, printable } from './failure.ts';
-
-export type View =
-  | 'containers'
-  | 'groups'
-  | 'services'
-  | 'daemons'
-  | 'leases'
-  | 'pools'
-  | 'health'
-  | 'objects'
-  | 'steps'
-  | 'usrmeta'
-  | 'devmeta'
-  | 'config'
-  | 'conf'
-  | 'drivers'
-  | 'graph';
-
-const PATHS: Readonly<Record<View, string>> = {
-  containers: '/containers',
-  groups: '/groups',
-  services: '/services',
-  daemons: '/daemons',
-  leases: '/ipam/leases',
-  pools: '/ipam/pools',
-  health: '/health',
-  objects: '/objects',
-  steps: '/steps',
-  usrmeta: '/user-meta',
-  devmeta: '/device-meta',
-  config: '/config',
-  conf: '/config2',
-  drivers: '/drivers',
-  graph: '/xconnect-graph',
-};
+import { PATH_OF, type View } from './views.ts';
 
 function show(view: View) {
   return async (context: Context): Promise<ExitCode> =>
-    await present(view, await ask(context.socket, 'GET', PATHS[view]), context);
+    await present(view, await ask(context.socket, 'GET', PATH_OF[view]), context);
 }
 
 async function present(view: View, answer: Answer, context: Context): Promise<ExitCode> {
