@@ -11,7 +11,7 @@ import { DRIVER_ENDPOINTS } from './endpoints-drivers.ts';
 import { METADATA_ENDPOINTS } from './endpoints-metadata.ts';
 import { STEP_ENDPOINTS } from './endpoints-steps.ts';
 import * as handlers from './handlers.ts';
-import { deleteLeases, leaseRow } from './leases.ts';
+import { leaseRow } from './leases.ts';
 import { getMetrics } from './metrics.ts';
 import { METRICS_TYPE } from './metrics-text.ts';
 import { jsonBytes } from './reply.ts';
@@ -121,7 +121,7 @@ export const ENDPOINTS: readonly Endpoint[] = [
       summary: 'gives back what a stopped container has in a pool',
       errors: [404, 409],
     },
-    deleteLeases,
+    handlers.deleteLeases,
   ),
   endpoint(
     {

@@ -2,7 +2,7 @@
 import type { Refusal } from '../../shared/ipc/contract.ts';
 import { allPages } from '../../shared/ipc/page.ts';
 import type { ContainerAction } from '../../shared/schema/api.ts';
-import { containerName } from '../../shared/schema/names.ts';
+import { containerName, poolName } from '../../shared/schema/names.ts';
 import type { stateContract } from '../state-svc/contract.ts';
 import type { Handler } from './endpoint.ts';
 import { sendEvents } from './event-stream.ts';
@@ -92,6 +92,30 @@ export const listPools: Handler<undefined> = async (request, { peers }) => {
 
 export const listLeases: Handler<undefined> = async (request, { peers }) =>
   json(await listAllLeases(peers.ipam, request.signal()));
+
+export const deleteLeases: Handler<undefined> = async ({ params }, { peers }) => {
+  const pool = poolName.safeParse(params.pool);
+  const container = containerName.safeParse(params.container);
+  if (!pool.success || !container.success) return noLease(params.pool, params.container);
+  const answer = await peers.state.releaseLeases({ pool: pool.data, container: container.data });
+  if (answer.ok) return DONE;
+  const { error } = answer;
+  switch (error.code) {
+    case 'NO_LEASE':
+      return noLease(pool.data, container.data);
+    case 'NOT_STOPPED':
+      return refuse(
+        409,
+        `Container '${container.data}' is ${error.status}: its leases are given back only while it is STOPPED; stop it first`,
+      );
+    case 'RELEASE_FAILED':
+      return refuse(500, `Lease of '${container.data}' cannot be given back: ${error.reason}`);
+  }
+};
+
+function noLease(pool = '', container = ''): Reply {
+  return refuse(404, `Container '${container.slice(0, 64)}' has no lease in pool '${pool.slice(0, 64)}'`);
+}
 
 export const streamEvents: Handler<undefined> = ({ lastEventId }, { events }) => ({
   kind: 'stream',

@@ -1,12 +1,9 @@
-// Leases in the API's words: all pages of ipam-svc's list as one, those that changed, and how they are given back.
+// Leases in the API's words: all pages of ipam-svc's list as one, and those that changed.
 import * as z from 'zod/mini';
 import type { Client, Result } from '../../shared/ipc/contract.ts';
 import { allPages } from '../../shared/ipc/page.ts';
-import { containerName, poolName } from '../../shared/schema/names.ts';
 import { isoTime } from '../../shared/time/iso-time.ts';
 import { type ipamContract, MAX_LEASES_A_PAGE } from '../ipam-svc/contract.ts';
-import type { Handler } from './endpoint.ts';
-import { DONE, type Reply, refuse } from './reply.ts';
 
 export const leaseRow = z.strictObject({
   /** The container. */
@@ -41,30 +38,6 @@ export function leaseEvent<L extends { readonly container: string; readonly atMs
   { container, atMs, ...lease }: L,
 ) {
   return { owner: container, ...lease, state, since: isoTime(atMs) };
-}
-
-export const deleteLeases: Handler<undefined> = async ({ params }, { peers }) => {
-  const pool = poolName.safeParse(params.pool);
-  const container = containerName.safeParse(params.container);
-  if (!pool.success || !container.success) return noLease(params.pool, params.container);
-  const answer = await peers.state.releaseLeases({ pool: pool.data, container: container.data });
-  if (answer.ok) return DONE;
-  const { error } = answer;
-  switch (error.code) {
-    case 'NO_LEASE':
-      return noLease(pool.data, container.data);
-    case 'NOT_STOPPED':
-      return refuse(
-        409,
-        `Container '${container.data}' is ${error.status}: its leases are given back only while it is STOPPED; stop it first`,
-      );
-    case 'RELEASE_FAILED':
-      return refuse(500, `Lease of '${container.data}' cannot be given back: ${error.reason}`);
-  }
-};
-
-function noLease(pool = '', container = ''): Reply {
-  return refuse(404, `Container '${container.slice(0, 64)}' has no lease in pool '${pool.slice(0, 64)}'`);
 }
 
 function toRow({ container, sinceMs, ...lease }: Lease): LeaseRow {
