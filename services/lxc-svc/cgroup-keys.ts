@@ -1,12 +1,7 @@
 // `lxc.cgroup.*` (version 1) and `lxc.cgroup2.*` lines as this host can use them, and where Berth puts the groups. Pure.
 import { namesOf } from '../../shared/lxc-config/owned-keys.ts';
+import type { CgroupSupport } from './cgroup-tree.ts';
 import { adding, type ConfigLine, type ConfigPart, placeOf } from './config-draft.ts';
-
-/** Controllers by name; `devices` of version 2 is a BPF program, no controller of its own, and is there where LXC would use it. */
-export interface CgroupSupport {
-  readonly v1: ReadonlySet<string>;
-  readonly v2: ReadonlySet<string>;
-}
 
 const LIMIT_KEY = /^lxc\.(cgroup2?)\.([a-z_]+)\.\S+$/;
 

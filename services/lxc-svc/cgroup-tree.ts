@@ -2,8 +2,13 @@
 import { existsSync, readdirSync, rmdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { textIfThere } from '../../shared/kernel/text-if-there.ts';
-import type { CgroupSupport } from './cgroup-keys.ts';
 import { type Mount, readMountTable } from './mount-table.ts';
+
+/** Controllers by name; `devices` of version 2 is a BPF program, no controller of its own, and is there where LXC would use it. */
+export interface CgroupSupport {
+  readonly v1: ReadonlySet<string>;
+  readonly v2: ReadonlySet<string>;
+}
 
 interface Hierarchy {
   readonly folder: string;

@@ -1,10 +1,10 @@
 // What the parts of a container's configuration are given, and what each of them makes of it. Pure.
 import type { LxcEntry } from '../../shared/lxc-config/parse.ts';
 import type { ContainerNetwork } from '../../shared/schema/network.ts';
-import type { CgroupSupport } from './cgroup-keys.ts';
+import type { CgroupSupport } from './cgroup-tree.ts';
 import type { StartSource } from './mount-sources.ts';
-import type { PantavisorSources } from './pantavisor-mounts.ts';
-import type { StorageRoots } from './volume-mounts.ts';
+import type { PantavisorSources } from './pantavisor-sources.ts';
+import type { StorageRoots } from './places.ts';
 
 export interface ConfigSettings {
   readonly container: string;

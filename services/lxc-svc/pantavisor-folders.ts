@@ -3,7 +3,7 @@
 import { closeSync, constants, existsSync, fchownSync, mkdirSync, openSync, readlinkSync } from 'node:fs';
 import { join } from 'node:path';
 import { errorCode } from '../../shared/kernel/system-error.ts';
-import type { PantavisorSources, SourceFolder } from './pantavisor-mounts.ts';
+import type { PantavisorSources, SourceFolder } from './pantavisor-sources.ts';
 import { failingStep } from './step-failure.ts';
 
 /** `logUid`: who writes logs. Throws StepFailure when a source is missing, or is not the folder that it should be. */

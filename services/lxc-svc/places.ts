@@ -104,8 +104,15 @@ export function hostNetwork(places: Places): string {
   return join(networksPath(places), 'host');
 }
 
+export interface StorageRoots {
+  /** Holds <container>/volumes/<volume>. */
+  readonly lxc: string;
+  /** Holds <container>/<path>. */
+  readonly exports: string;
+}
+
 /** What LXC configurations call /volumes and /exports. */
-export function storageRoots(places: Places): { readonly lxc: string; readonly exports: string } {
+export function storageRoots(places: Places): StorageRoots {
   return { lxc: lxcPath(places), exports: exportsPath(places) };
 }
 

@@ -13,13 +13,7 @@ import type { LxcEntry } from '../../shared/lxc-config/parse.ts';
 import { type ConfigLine, type ConfigPart, placeOf } from './config-draft.ts';
 import type { BoundFolder } from './exports.ts';
 import type { MountSource } from './mount-sources.ts';
-
-export interface StorageRoots {
-  /** Holds <container>/volumes/<volume>. */
-  readonly lxc: string;
-  /** Holds <container>/<path>. */
-  readonly exports: string;
-}
+import type { StorageRoots } from './places.ts';
 
 /** Throws an error that names the line which mounts a volume that the container does not have. */
 export const volumeMounts: ConfigPart = (draft, settings) => {

@@ -3,7 +3,7 @@ import assert from 'node:assert/strict';
 import { performance } from 'node:perf_hooks';
 import { describe, it } from 'node:test';
 import { containerConfig } from '../../services/lxc-svc/container-config.ts';
-import { pantavisorSources } from '../../services/lxc-svc/pantavisor-mounts.ts';
+import { pantavisorSources } from '../../services/lxc-svc/pantavisor-sources.ts';
 import { parseLxcConfig } from '../../shared/lxc-config/parse.ts';
 import { ask, TINY, withIpam } from '../ipam-svc/kit.ts';
 import { PATIENCE_MS } from '../kit/eventually.ts';

@@ -1,7 +1,7 @@
 // A container's LXC configuration, generated where all else is as usual.
 import type { ConfigSettings } from '../../services/lxc-svc/config-draft.ts';
 import { containerConfig } from '../../services/lxc-svc/container-config.ts';
-import { pantavisorSources } from '../../services/lxc-svc/pantavisor-mounts.ts';
+import { pantavisorSources } from '../../services/lxc-svc/pantavisor-sources.ts';
 import { parseLxcConfig } from '../../shared/lxc-config/parse.ts';
 
 export const SETTINGS: ConfigSettings = {

@@ -5,7 +5,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, it } from 'node:test';
 import { preparePantavisor } from '../../services/lxc-svc/pantavisor-folders.ts';
-import { pantavisorSources } from '../../services/lxc-svc/pantavisor-mounts.ts';
+import { pantavisorSources } from '../../services/lxc-svc/pantavisor-sources.ts';
 import type { Role } from '../../shared/schema/api.ts';
 
 const LOG_UID = 60801;

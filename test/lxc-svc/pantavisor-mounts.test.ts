@@ -3,7 +3,8 @@ import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import fc from 'fast-check';
 import type { ConfigSettings } from '../../services/lxc-svc/config-draft.ts';
-import { pantavisorMounts, pantavisorSources, pathOf } from '../../services/lxc-svc/pantavisor-mounts.ts';
+import { pantavisorMounts } from '../../services/lxc-svc/pantavisor-mounts.ts';
+import { pantavisorSources, pathOf } from '../../services/lxc-svc/pantavisor-sources.ts';
 import { type Role, role } from '../../shared/schema/api.ts';
 import { containerName, revisionName } from '../../shared/schema/names.ts';
 
