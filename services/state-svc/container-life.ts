@@ -7,14 +7,8 @@ import type { Intent } from './intent-store.ts';
 import type { RebootNeed } from './reboot-request.ts';
 import { recover, recovers, SYSTEM_CONTAINER_DOWN } from './recovery.ts';
 import type { Run } from './standing.ts';
-import {
-  addressRefusal,
-  isNetworkStep,
-  type StartFailure,
-  type StartOutcome,
-  startContainer,
-  tearDown,
-} from './start-pipeline.ts';
+import { addressRefusal, isNetworkStep, type StartFailure } from './start-failure.ts';
+import { type StartOutcome, startContainer, tearDown } from './start-pipeline.ts';
 
 /** Between the polite signal and SIGKILL. */
 export const STOP_GRACE_MS = 5000;

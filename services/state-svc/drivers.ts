@@ -7,7 +7,7 @@ import type { ContainerPlan, DriverNeeds, DriverSection } from '../../shared/rev
 import { type Board, type DriverRow, kernelModule } from '../../shared/schema/drivers.ts';
 import type { stateContract } from './contract.ts';
 import { type Ask, isPassing, type Peers } from './peers.ts';
-import type { StartFailure } from './start-pipeline.ts';
+import type { StartFailure } from './start-failure.ts';
 
 export interface DriverContext {
   readonly sections: readonly DriverSection[];

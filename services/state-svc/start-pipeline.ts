@@ -7,6 +7,7 @@ import type { ContainerNetwork, Lease } from '../../shared/schema/network.ts';
 import type { Drivers } from './drivers.ts';
 import { type Ask, isPassing, type Peers } from './peers.ts';
 import type { Run } from './standing.ts';
+import { failureOf, type StartFailure, StepFailed } from './start-failure.ts';
 
 export interface HostInterface {
   readonly interface: string;
@@ -17,16 +18,6 @@ export interface Plumbing {
   readonly leases: readonly Lease[];
   readonly hostInterfaces: readonly HostInterface[];
   readonly network: ContainerNetwork;
-}
-
-export interface StartFailure {
-  /** `<service>.<request>`, as `lxc.mount`. */
-  readonly step: string;
-  readonly reason: string;
-  /** Of the refusal, where the service that was asked has said so. */
-  readonly code?: string;
-  /** Nobody refused it: a service was down for longer than it was waited for, and comes back. */
-  readonly passing: boolean;
 }
 
 export type StartOutcome =
@@ -54,15 +45,6 @@ export interface StartContext {
   /** The one that runs now: containers can be handed on to another. */
   revision(): string;
   readonly drivers: Pick<Drivers, 'loadFor'>;
-}
-
-class StepFailed extends Error {
-  readonly failure: StartFailure;
-
-  constructor(failure: StartFailure) {
-    super(`${failure.step}: ${failure.reason}`);
-    this.failure = failure;
-  }
 }
 
 type Undo = readonly [step: string, run: () => Promise<{ readonly ok: boolean; readonly error?: object }>];
@@ -183,18 +165,6 @@ async function plumb(plan: ContainerPlan, peers: Peers, step: Step, pid?: number
   return { leases, hostInterfaces: attached.interfaces, network: { kind: 'netns', path: attached.netns } };
 }
 
-const NO_ADDRESS: readonly string[] = ['POOL_EXHAUSTED', 'ADDRESS_TAKEN', 'ADDRESS_UNUSABLE'];
-
-/** Its code, where there is no address for the container: its pool is full, or the one that it wants is not to be had. */
-export function addressRefusal({ code }: StartFailure): string | undefined {
-  return NO_ADDRESS.find((each) => each === code);
-}
-
-/** Whether a start that failed there may work once the pools stand. */
-export function isNetworkStep(step: string): boolean {
-  return step === 'ipam.allocate' || step === 'net.attach';
-}
-
 /**
  * Leases and interfaces of a container that runs already, as `pid`: both requests leave alone what is right. Never rejects; a failure
  * is the container's network being unknown, not its end.
@@ -283,10 +253,6 @@ async function attempt(run: Undo[1], ask: Ask): Promise<string | undefined> {
   } catch (error) {
     return String(error);
   }
-}
-
-function failureOf(error: unknown): StartFailure {
-  return error instanceof StepFailed ? error.failure : { step: 'state', reason: String(error), passing: false };
 }
 
 /** A declared error in one line: `UNKNOWN_POOL pool=does-not-exist`. */
