@@ -1,59 +1,25 @@
 // What state-svc is: the revision that runs, the updates that replace it, and the lists and actions that others ask for.
-import type { Channel } from '../../shared/ipc/contract.ts';
-import type { Logger } from '../../shared/log/logger.ts';
-import type { ReadMeta } from '../../shared/revision/driver-modules.ts';
 import type { ContainerRow, GroupRow } from '../../shared/schema/api.ts';
 import type { HealthReason } from '../../shared/schema/health.ts';
 import { lxcContract } from '../lxc-svc/contract.ts';
-import type { BootStore } from './boot-store.ts';
-import { type Clock, sleep } from './clock.ts';
+import { sleep } from './clock.ts';
 import type { Container } from './container.ts';
 import { stateContract } from './contract.ts';
 import { createDecided, type Decided } from './decided.ts';
 import type { RevisionStatus } from './device-readings.ts';
 import type { Drivers } from './drivers.ts';
-import type { IntentStore } from './intent-store.ts';
-import type { LeaseHoldStore } from './lease-hold-store.ts';
 import { createLeaseReturn } from './lease-return.ts';
 import { createLogTail } from './log-tail.ts';
-import type { MetadataViews } from './metadata-views.ts';
 import { ASKED_AT_A_TIME, askInTurns, connectPeers, createAsk } from './peers.ts';
 import { createRebootRequests, type RebootRequests } from './reboot-request.ts';
 import { somethingLives } from './reconcile.ts';
-import type { RevisionStore } from './revision-store.ts';
+import type { RunnerContext } from './runner-context.ts';
 import { createStage, type Stage } from './stage.ts';
 import { withoutLogs } from './step-progress.ts';
-import type { StepStore } from './step-store.ts';
 import { stopAll } from './stop-all.ts';
-import type { TrialLimits } from './trial.ts';
 import { createUpdateHooks } from './update-hooks.ts';
 import { createUpdates, type Updates } from './updates.ts';
 import { refused } from './verify-revision.ts';
-
-export interface RunnerContext {
-  readonly channel: Channel;
-  readonly clock: Clock;
-  readonly log: Logger;
-  readonly store: RevisionStore;
-  readonly intents: IntentStore;
-  /** For the options of drivers. */
-  readonly meta: ReadMeta;
-  readonly leaseHolds: LeaseHoldStore;
-  /** What containers see of the metadata. */
-  readonly views: MetadataViews;
-  /** How long a container may be in no revision before its addresses are given back. */
-  readonly leaseHoldMs: number;
-  /** Starts under way at a time within the revision. */
-  readonly startLimit: number;
-  readonly bootStore: BootStore;
-  readonly steps: StepStore;
-  /** How long a revision is tried. */
-  readonly trial: TrialLimits;
-  /** Of the tree: services of one life have restarted, the tree has not. */
-  readonly life: string;
-  /** For certain: nobody needs to be asked. */
-  readonly nothingRuns: boolean;
-}
 
 export interface RevisionRunner {
   /** `''` while none could be read, and before it is decided. */

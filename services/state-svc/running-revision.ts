@@ -22,7 +22,7 @@ import {
 } from './pool-setup.ts';
 import { problemLines } from './problem-lines.ts';
 import { adoptAll, type ReconcileContext, resync } from './reconcile.ts';
-import type { RunnerContext } from './revision-runner.ts';
+import type { RunnerContext } from './runner-context.ts';
 import { standingOf } from './standing.ts';
 import { describe } from './start-pipeline.ts';
 import { type Candidate, verifyCandidate } from './verify-revision.ts';
