@@ -1,41 +1,18 @@
 // The guard of senders alone, with what is attached as the test says, on the real nft of a namespace.
 import assert from 'node:assert/strict';
 import { afterEach, beforeEach, describe, it } from 'node:test';
-import { createSenderGuard, type SenderGuard } from '../../services/net-svc/sender-guard.ts';
-import { comparableTable, senderElements, senderTable } from '../../services/net-svc/sender-rules.ts';
-import { silentLogger } from '../../shared/log/logger.ts';
-import type { Lease } from '../../shared/schema/network.ts';
+import type { SenderGuard } from '../../services/net-svc/sender-guard.ts';
 import { eventually, PATIENCE_MS } from '../kit/eventually.ts';
 import { reexecInNamespaces } from '../kit/namespaced.ts';
+import { attached, db, open, openWithDb, table, tableOf, web } from './guarded.ts';
 import { internal, leaseOf, run } from './kernel.ts';
 
 reexecInNamespaces(import.meta.filename);
 
-const web = [leaseOf(internal, 'web', 2)];
-const db = [leaseOf(internal, 'db', 3)];
-let attached: Map<string, readonly Lease[]>;
 let guard: SenderGuard;
 
-const table = (): string => comparableTable(run(['nft', '-s', 'list', 'table', 'bridge', 'berth']));
-const tableOf = (...leases: (readonly Lease[])[]): string =>
-  comparableTable(senderTable(leases.flatMap((own) => senderElements(own, () => true))));
-
-/** As one does that starts: it knows nothing of the table yet. */
-const open = (): SenderGuard =>
-  createSenderGuard({
-    log: silentLogger,
-    notePath: '/run/.senders',
-    isWanted: true,
-    hasBridges: () => true,
-    isMacvlan: () => false,
-    leases: () => [...attached.values()],
-    retryMs: 20,
-  });
-
 beforeEach(async () => {
-  attached = new Map([['db', db]]);
-  guard = open();
-  await guard.ensure();
+  guard = await openWithDb();
 });
 afterEach(() => run(['nft', 'flush', 'ruleset']));
 
