@@ -89,6 +89,14 @@ export interface ControlSocket {
 interface Connection {
   readonly party: Party;
   readonly socket: Socket;
+  /** Requests that have no reply yet. */
+  waiting: number;
+  /** Whole requests that wait for their answer: nothing else may be written there. */
+  due: number;
+  /** Replies that have not left yet, in the order of their requests. */
+  readonly unfinished: Set<ServerResponse>;
+  /** It has, or is about to have, its last answer: what it sent behind that is not looked at. */
+  isEnded: boolean;
 }
 
 interface Party extends ControlSocket {
@@ -134,21 +142,14 @@ export function createControlServer(
   const gates = createGates();
   const connections = new Map<Socket, Party>();
   const behind = new WeakMap<Duplex, Connection>();
-  /** Requests of a connection that have no reply yet. */
-  const waiting = createTally();
-  const unfinished = createUnfinished();
-  /** Whole requests of a connection that wait for their answer: nothing else may be written there. */
-  const due = createTally();
-  /** They were told to come back: what they sent behind that is not looked at. */
-  const ended = new WeakSet<Duplex>();
   /**
    * What waits for its answer is taken back when its client is gone: nothing written to that one fails, while to one that only said that it sends no
    * more it does not. Not before all that it sent was read, as a client may do without its answer.
    */
   const lookForClient = (stream: Duplex): void => {
-    const socket = behind.get(stream)?.socket;
-    if (!socket?.readableEnded || !socket.writable || gates.isPassingOn(stream)) return;
-    if (due.of(stream) === waiting.of(stream)) socket.write('');
+    const connection = behind.get(stream);
+    if (!connection?.socket.readableEnded || !connection.socket.writable || gates.isPassingOn(stream)) return;
+    if (connection.due === connection.waiting) connection.socket.write('');
   };
   const isTooMany = (party: Party): boolean => {
     const { limits } = party;
@@ -180,8 +181,9 @@ export function createControlServer(
   ): Promise<void> => {
     const expectsContinue = expects === 'continue';
     const { socket } = request;
-    const party = behind.get(socket)?.party;
-    if (party === undefined || ended.has(socket)) return;
+    const connection = behind.get(socket);
+    if (connection === undefined || connection.isEnded) return;
+    const { party, unfinished } = connection;
     const { caller, limits } = party;
     if (party.ask !== undefined) gates.holdUntilAnswered(request, response);
     // A client that is told to go away must not be read to the end of what it sends.
@@ -190,7 +192,7 @@ export function createControlServer(
       if (expectsContinue) response.writeContinue();
     };
     const onWhole = (): void => {
-      if (unread) due.add(socket, 1);
+      if (unread) connection.due += 1;
       unread = false;
     };
     /** Nobody wanted the body: the rights or the path were wrong, or the endpoint takes none. */
@@ -225,17 +227,18 @@ export function createControlServer(
     const isUploading = unread && isUpload(incoming.method, incoming.target);
     if (!isUploading) party.inFlight++;
     // Until its reply, silence is ours; what is read meanwhile has limits of its own.
-    waiting.add(socket, 1);
+    connection.waiting += 1;
     socket.setTimeout(0);
-    unfinished.add(socket, response);
+    unfinished.add(response);
+    response.once('close', () => unfinished.delete(response));
     if (!unread) {
-      due.add(socket, 1);
+      connection.due += 1;
       lookForClient(socket);
     }
     const tooMany = isTooMany(party);
     const answer = (): Promise<Reply> => dispatch(caller, incoming);
     if (tooMany) {
-      ended.add(socket);
+      connection.isEnded = true;
       figures.countAnswer(undefined, TOO_MANY.status);
     }
     const reply = tooMany ? TOO_MANY : isUploading ? await uploadInTurn(party, answer, response) : await answer();
@@ -245,10 +248,12 @@ export function createControlServer(
       const rest = await readBody(request, { maxBytes: MAX_BODY_BYTES, timeoutMs: IGNORED_BODY_MS });
       if (rest.kind === 'whole') onWhole();
     }
-    if (!unread) due.add(socket, -1);
-    if (waiting.add(socket, -1) === 0) socket.setTimeout(idleMs);
-    const isLast = readsToTheEnd(request) && unfinished.isNewest(socket, response) && !gates.hasMore(socket);
-    if (isLast && reply.kind !== 'stream') ended.add(socket);
+    if (!unread) connection.due -= 1;
+    connection.waiting -= 1;
+    if (connection.waiting === 0) socket.setTimeout(idleMs);
+    const isNewest = [...unfinished].at(-1) === response;
+    const isLast = readsToTheEnd(request) && isNewest && !gates.hasMore(socket);
+    if (isLast && reply.kind !== 'stream') connection.isEnded = true;
     // Not after the answer to what was no HTTP, which ended the connection.
     if (socket.writable) writeReply(response, reply, unread || tooMany || isLast);
     else dropReply(reply);
@@ -265,10 +270,11 @@ export function createControlServer(
     socket.once('close', () => connections.delete(socket));
     const onFirst = (first: Buffer): void => {
       const stream = party.ask === undefined ? putBack(socket, first) : gates.wrap(socket, first, party.ask);
-      behind.set(stream, { party, socket });
+      const unfinished = new Set<ServerResponse>();
+      behind.set(stream, { party, socket, waiting: 0, due: 0, unfinished, isEnded: false });
       socket.on('end', () => lookForClient(stream));
       http.emit('connection', stream);
-      stream.once('close', () => unfinished.close(stream));
+      stream.once('close', () => endUnfinished(unfinished));
     };
     readFirstBytes(socket, HEADERS_TIMEOUT_MS, onFirst, () =>
       endWith(socket, ...malformed('ERR_HTTP_REQUEST_TIMEOUT')),
@@ -281,7 +287,8 @@ export function createControlServer(
     // Node has left the connection to us: it writes no more of an earlier answer, and its listeners are gone.
     const { socket } = request;
     socket.on('error', () => undefined).on('timeout', () => socket.destroy());
-    if (unfinished.has(socket) || ended.has(socket)) {
+    const connection = behind.get(socket);
+    if (connection === undefined || connection.unfinished.size > 0 || connection.isEnded) {
       socket.destroy();
       return;
     }
@@ -292,7 +299,9 @@ export function createControlServer(
     void serve(request, response);
   });
   http.on('clientError', (error: NodeJS.ErrnoException, socket) => {
-    if (GONE.has(error.code) || !socket.writable || due.has(socket) || ended.has(socket)) {
+    const connection = behind.get(socket);
+    const isTaken = connection === undefined || connection.due > 0 || connection.isEnded;
+    if (GONE.has(error.code) || !socket.writable || isTaken) {
       socket.destroy();
       return;
     }
@@ -318,40 +327,11 @@ export function createControlServer(
   };
 }
 
-/** A number for each connection where it is not 0. */
-function createTally() {
-  const counts = new WeakMap<Duplex, number>();
-  return {
-    has: (of: Duplex): boolean => counts.has(of),
-    of: (of: Duplex): number => counts.get(of) ?? 0,
-    add(of: Duplex, by: 1 | -1): number {
-      const count = (counts.get(of) ?? 0) + by;
-      if (count === 0) counts.delete(of);
-      else counts.set(of, count);
-      return count;
-    },
-  };
-}
-
-/** Replies of a connection that have not left yet. */
-function createUnfinished() {
-  const responses = new WeakMap<Duplex, Set<ServerResponse>>();
-  return {
-    has: (of: Duplex): boolean => (responses.get(of)?.size ?? 0) > 0,
-    /** No later request of the connection is known. */
-    isNewest: (of: Duplex, response: ServerResponse): boolean => [...(responses.get(of) ?? [])].at(-1) === response,
-    add(of: Duplex, response: ServerResponse): void {
-      const all = responses.get(of) ?? new Set();
-      responses.set(of, all.add(response));
-      response.once('close', () => all.delete(response));
-    },
-    /** Of the end of their connection not every Node tells those that wait behind another one. */
-    close(of: Duplex): void {
-      for (const response of responses.get(of) ?? []) {
-        if (response.socket === null) response.destroy().emit('close');
-      }
-    },
-  };
+/** Of the end of their connection not every Node tells those that wait behind another one. */
+function endUnfinished(responses: Iterable<ServerResponse>): void {
+  for (const response of responses) {
+    if (response.socket === null) response.destroy().emit('close');
+  }
 }
 
 /**
