@@ -1,32 +1,24 @@
 // HTTP on listening sockets: the socket is the identity, and nobody's clients use up what others need. One server of Node's for all of them, which
 // listens nowhere itself: each takes 4 KB.
+import { Buffer } from 'node:buffer';
 import { createServer, type IncomingMessage, ServerResponse } from 'node:http';
 import { createServer as createListener, type Server, type Socket } from 'node:net';
 import type { Duplex } from 'node:stream';
-import { bodyStream } from './body-stream.ts';
 import type { Dispatch, Incoming } from './dispatch.ts';
 import type { Caller } from './endpoint.ts';
 import type { AskForStep, TurnLimits } from './fair-turns.ts';
 import type { Figures } from './figures.ts';
 import { readFirstBytes } from './first-bytes.ts';
-import { dropReply, type Reply, rawReply, refuse, tryLater, writeReply } from './reply.ts';
-import { hasBody, readBody } from './request-body.ts';
+import { incomingBody } from './incoming-body.ts';
+import { dropReply, type Reply, rawReply, tryLater, writeReply } from './reply.ts';
 import { createGates } from './request-gate.ts';
 import { createUploadTurns, type UploadTurns } from './upload-turns.ts';
 
-/** Bytes of a JSON body: a state-changing request has some tens, the limit of a message between services is 64 KiB. */
-const MAX_BODY_BYTES = 64 * 1024;
 const MAX_HEADER_BYTES = 16 * 1024;
 /** Milliseconds for the head of a request, also from connecting to its first byte: ends slow and silent clients. */
 const HEADERS_TIMEOUT_MS = 5_000;
 /** Milliseconds between two looks for heads that are late: there are some also while nobody is connected. */
 const LATE_HEADS_MS = 5_000;
-/** Milliseconds for a body that is read into memory. */
-const BODY_TIMEOUT_MS = 30_000;
-/** Of a body that is too large: a client that is still sending when its connection ends may never read why. */
-const MAX_DISCARDED_BYTES = 1024 * 1024;
-/** Milliseconds for a body that nobody wants. */
-const IGNORED_BODY_MS = 1_000;
 /** Milliseconds without any traffic, while it is the client's turn: ends those that do not read their answer. */
 const IDLE_TIMEOUT_MS = 60_000;
 const KEEP_ALIVE_MS = 5_000;
@@ -67,8 +59,6 @@ export const CONTAINER_LIMITS: ServerLimits = {
  */
 export const CONTAINER_TURNS: TurnLimits = { perTurn: 4, perSecond: 2_000, burst: 500 };
 
-const TOO_LARGE = refuse(413, `Request body is larger than ${MAX_BODY_BYTES} bytes`);
-const TOO_LATE = refuse(408, 'Request did not arrive in time');
 const TOO_MANY = tryLater('Too many requests of this socket are waiting for an answer; try again');
 const TOO_MANY_UPLOADS = tryLater('Too many uploads of this socket are under way; try again');
 const NOT_HTTP = 'Request is not valid HTTP/1.1';
@@ -186,52 +176,36 @@ export function createControlServer(
     const { party, unfinished } = connection;
     const { caller, limits } = party;
     if (party.ask !== undefined) gates.holdUntilAnswered(request, response);
-    // A client that is told to go away must not be read to the end of what it sends.
-    let unread = hasBody(request);
-    const proceed = (): void => {
-      if (expectsContinue) response.writeContinue();
-    };
-    const onWhole = (): void => {
-      if (unread) connection.due += 1;
-      unread = false;
-    };
-    /** Nobody wanted the body: the rights or the path were wrong, or the endpoint takes none. */
-    let isIgnored = true;
-    const take = async (): Promise<Buffer | Reply> => {
-      isIgnored = false;
-      const stream = bodyStream(request, { proceed, onWhole, stallMs: limits.stallMs });
-      const isAnnounced = (stream.announcedBytes ?? 0) > MAX_BODY_BYTES;
-      if (!isAnnounced) proceed();
-      const body = await readBody(request, { maxBytes: MAX_BODY_BYTES, timeoutMs: BODY_TIMEOUT_MS });
-      if (body.kind === 'late') return TOO_LATE;
-      if (body.kind !== 'whole') {
-        await stream.discard(MAX_DISCARDED_BYTES);
-        return TOO_LARGE;
-      }
-      onWhole();
-      lookForClient(socket);
-      return body.bytes;
-    };
+    const body = incomingBody(request, {
+      proceed() {
+        if (expectsContinue) response.writeContinue();
+      },
+      onWhole() {
+        connection.due += 1;
+      },
+      stallMs: limits.stallMs,
+    });
     const incoming: Incoming = {
       method: request.method ?? '',
       target: request.url ?? '',
       hasUnknownExpectation: expects === 'unknown',
       lastEventId: lastEventIdOf(request),
       signal: () => hangUpSignal(response),
-      readBody: take,
-      streamBody() {
-        isIgnored = false;
-        return bodyStream(request, { proceed, onWhole, stallMs: limits.stallMs });
+      async readBody() {
+        const read = await body.whole();
+        if (Buffer.isBuffer(read)) lookForClient(socket);
+        return read;
       },
+      streamBody: body.stream,
     };
-    const isUploading = unread && isUpload(incoming.method, incoming.target);
+    const isUploading = body.isUnread && isUpload(incoming.method, incoming.target);
     if (!isUploading) party.inFlight++;
     // Until its reply, silence is ours; what is read meanwhile has limits of its own.
     connection.waiting += 1;
     socket.setTimeout(0);
     unfinished.add(response);
     response.once('close', () => unfinished.delete(response));
-    if (!unread) {
+    if (!body.isUnread) {
       connection.due += 1;
       lookForClient(socket);
     }
@@ -243,19 +217,17 @@ export function createControlServer(
     }
     const reply = tooMany ? TOO_MANY : isUploading ? await uploadInTurn(party, answer, response) : await answer();
     if (!isUploading) party.inFlight--;
-    // A client that is still sending when its connection ends may never read why.
-    if (unread && isIgnored && !expectsContinue) {
-      const rest = await readBody(request, { maxBytes: MAX_BODY_BYTES, timeoutMs: IGNORED_BODY_MS });
-      if (rest.kind === 'whole') onWhole();
-    }
-    if (!unread) connection.due -= 1;
+    if (body.isIgnored && !expectsContinue) await body.passOver();
+    if (!body.isUnread) connection.due -= 1;
     connection.waiting -= 1;
     if (connection.waiting === 0) socket.setTimeout(idleMs);
     const isNewest = [...unfinished].at(-1) === response;
     const isLast = readsToTheEnd(request) && isNewest && !gates.hasMore(socket);
     if (isLast && reply.kind !== 'stream') connection.isEnded = true;
+    // A client that is told to go away must not be read to the end of what it sends.
+    const isFinal = body.isUnread || tooMany || isLast;
     // Not after the answer to what was no HTTP, which ended the connection.
-    if (socket.writable) writeReply(response, reply, unread || tooMany || isLast);
+    if (socket.writable) writeReply(response, reply, isFinal);
     else dropReply(reply);
   };
 

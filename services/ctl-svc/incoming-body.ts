@@ -1,0 +1,69 @@
+// The body of one request: taken by whoever answers it, whole or as it comes, within limits.
+import type { Buffer } from 'node:buffer';
+import type { IncomingMessage } from 'node:http';
+import { type BodyHooks, type BodyStream, bodyStream } from './body-stream.ts';
+import { type Reply, refuse } from './reply.ts';
+import { hasBody, readBody } from './request-body.ts';
+
+/** Bytes of a JSON body: a state-changing request has some tens, the limit of a message between services is 64 KiB. */
+const MAX_BODY_BYTES = 64 * 1024;
+/** Milliseconds for a body that is read into memory. */
+const BODY_TIMEOUT_MS = 30_000;
+/** Of a body that is too large: a client that is still sending when its connection ends may never read why. */
+const MAX_DISCARDED_BYTES = 1024 * 1024;
+/** Milliseconds for a body that nobody wants. */
+const IGNORED_BODY_MS = 1_000;
+
+const TOO_LARGE = refuse(413, `Request body is larger than ${MAX_BODY_BYTES} bytes`);
+const TOO_LATE = refuse(408, 'Request did not arrive in time');
+
+export interface IncomingBody {
+  /** Something of it may be to come. */
+  readonly isUnread: boolean;
+  /** And nobody wanted it: the rights or the path were wrong, or the endpoint takes none. */
+  readonly isIgnored: boolean;
+  /** Resolves to all of it, or to why it is not taken. */
+  whole(): Promise<Buffer | Reply>;
+  stream(): BodyStream;
+  /** For one that is ignored: a client that is still sending when its connection ends may never read why. */
+  passOver(): Promise<void>;
+}
+
+/** `onWhole`: never where there is none. */
+export function incomingBody(request: IncomingMessage, hooks: BodyHooks): IncomingBody {
+  let isUnread = hasBody(request);
+  let isWanted = false;
+  const onWhole = (): void => {
+    if (isUnread) hooks.onWhole();
+    isUnread = false;
+  };
+  const stream = (): BodyStream => {
+    isWanted = true;
+    return bodyStream(request, { ...hooks, onWhole });
+  };
+  return {
+    get isUnread() {
+      return isUnread;
+    },
+    get isIgnored() {
+      return isUnread && !isWanted;
+    },
+    async whole() {
+      const { announcedBytes = 0, discard } = stream();
+      if (announcedBytes <= MAX_BODY_BYTES) hooks.proceed();
+      const read = await readBody(request, { maxBytes: MAX_BODY_BYTES, timeoutMs: BODY_TIMEOUT_MS });
+      if (read.kind === 'late') return TOO_LATE;
+      if (read.kind !== 'whole') {
+        await discard(MAX_DISCARDED_BYTES);
+        return TOO_LARGE;
+      }
+      onWhole();
+      return read.bytes;
+    },
+    stream,
+    async passOver() {
+      const rest = await readBody(request, { maxBytes: MAX_BODY_BYTES, timeoutMs: IGNORED_BODY_MS });
+      if (rest.kind === 'whole') onWhole();
+    },
+  };
+}
