@@ -1,5 +1,5 @@
 // What the parts of a container's configuration are given, and what each of them makes of it. Pure.
-import type { LxcEntry } from '../../shared/lxc-config/parse.ts';
+import type { LxcEntry } from '../../shared/lxc-config/entry.ts';
 import type { ContainerNetwork } from '../../shared/schema/network.ts';
 import type { CgroupSupport } from './cgroup-tree.ts';
 import type { StartSource } from './mount-sources.ts';

@@ -1,6 +1,6 @@
 // Ends a run: the polite signal, a grace, SIGKILL.
 import { setTimeout as delay } from 'node:timers/promises';
-import type { LxcEntry } from '../../shared/lxc-config/parse.ts';
+import type { LxcEntry } from '../../shared/lxc-config/entry.ts';
 import type { Run } from './container-runs.ts';
 import { haltSignal } from './halt-signal.ts';
 import { blockedSignals, isAlive, kill } from './process-table.ts';

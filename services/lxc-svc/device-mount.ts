@@ -1,7 +1,7 @@
 // The line that lays a container's folder of device nodes over its /dev. Pure.
+import type { LxcEntry } from '../../shared/lxc-config/entry.ts';
 import { escapeBlanks } from '../../shared/lxc-config/mount-entries.ts';
 import { unsignedNumber } from '../../shared/lxc-config/numbers.ts';
-import type { LxcEntry } from '../../shared/lxc-config/parse.ts';
 import type { ConfigLine, ConfigPart } from './config-draft.ts';
 
 /** What LXC gives its own (lxc.container.conf(5)). */

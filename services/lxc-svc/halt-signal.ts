@@ -1,6 +1,6 @@
 // Which signal asks a container's init to end, as lxc-stop chooses it. Pure.
 import { constants } from 'node:os';
-import type { LxcEntry } from '../../shared/lxc-config/parse.ts';
+import type { LxcEntry } from '../../shared/lxc-config/entry.ts';
 import { signalNumber } from '../../shared/lxc-config/signals.ts';
 
 /** systemd blocks it, and takes it for "halt"; LXC asks the same of others that block it. */

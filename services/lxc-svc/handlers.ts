@@ -1,7 +1,7 @@
 // One short function per request. Work on one container is done in the order in which it was asked for; containers do not wait for each other.
 import { fail, type Handlers, ok } from '../../shared/ipc/contract.ts';
 import { pageFrom } from '../../shared/ipc/page.ts';
-import type { LxcEntry } from '../../shared/lxc-config/parse.ts';
+import type { LxcEntry } from '../../shared/lxc-config/entry.ts';
 import type { CgroupMoves } from './cgroup-moves.ts';
 import type { ContainerDevices } from './container-devices.ts';
 import { ConfigInvalid, type ContainerMounts, mountedTargets } from './container-mounts.ts';

@@ -3,8 +3,8 @@ import { Buffer } from 'node:buffer';
 import { closeSync, constants, lstatSync, openSync, readlinkSync, readSync } from 'node:fs';
 import { posix } from 'node:path';
 import { HEAD_BYTES } from '../../shared/lxc-config/elf-interpreter.ts';
+import type { LxcEntry } from '../../shared/lxc-config/entry.ts';
 import { initProblem as problemIn, type RootNode } from '../../shared/lxc-config/init-problem.ts';
-import type { LxcEntry } from '../../shared/lxc-config/parse.ts';
 import { usingInside } from './inside-path.ts';
 
 /** Why the container's init cannot be run, undefined when it can or when only the start itself can tell. */

@@ -3,7 +3,8 @@
 import { closeSync, constants, fstatSync, openSync, readSync, realpathSync } from 'node:fs';
 import { dirname, resolve } from 'node:path';
 import { O_PATH, openFromPlace } from '../../shared/kernel/open-inside.ts';
-import { MAX_CONFIG_BYTES, type ParsedLxcConfig, parseLxcConfig } from '../../shared/lxc-config/parse.ts';
+import type { ParsedLxcConfig } from '../../shared/lxc-config/entry.ts';
+import { MAX_CONFIG_BYTES, parseLxcConfig } from '../../shared/lxc-config/parse.ts';
 
 /** The service stands still meanwhile, and the host may have anything there: what a file in /proc or /sys says of its size tells nothing. */
 function readBounded(path: string): string {

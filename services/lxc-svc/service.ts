@@ -3,7 +3,7 @@ import { setTimeout as delay } from 'node:timers/promises';
 import type { Channel } from '../../shared/ipc/contract.ts';
 import { reasonOf } from '../../shared/kernel/system-error.ts';
 import { createLogger, type Logger } from '../../shared/log/logger.ts';
-import type { LxcEntry } from '../../shared/lxc-config/parse.ts';
+import type { LxcEntry } from '../../shared/lxc-config/entry.ts';
 import { supervisorContract } from '../supervisor/contract.ts';
 import { createCgroupMoves } from './cgroup-moves.ts';
 import { cgroupSupportOnce } from './cgroup-tree.ts';

@@ -1,6 +1,7 @@
 // Sources of mount entries that mean container storage: /volumes/<container>/<volume> and /exports/<container>/<path>, which are where
 // Berth has them. A volume itself is a mount in a folder of Berth's; what is deeper is found and bound when the container starts, as the
 // path to it is somebody's to change. Pure.
+import type { LxcEntry } from '../../shared/lxc-config/entry.ts';
 import {
   fieldsOf,
   MAKES_SOURCE,
@@ -9,7 +10,6 @@ import {
   withFields,
 } from '../../shared/lxc-config/mount-entries.ts';
 import { readOverlay } from '../../shared/lxc-config/overlay-entries.ts';
-import type { LxcEntry } from '../../shared/lxc-config/parse.ts';
 import { type ConfigLine, type ConfigPart, placeOf } from './config-draft.ts';
 import type { BoundFolder } from './exports.ts';
 import type { MountSource } from './mount-sources.ts';

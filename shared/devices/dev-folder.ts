@@ -1,7 +1,7 @@
 // Whether a container's /dev can be a folder that Berth fills: it is laid over the tmpfs that LXC mounts there. Pure.
 import { hasAutodev } from '../lxc-config/autodev.ts';
+import type { LxcEntry } from '../lxc-config/entry.ts';
 import { fieldsOf } from '../lxc-config/mount-entries.ts';
-import type { LxcEntry } from '../lxc-config/parse.ts';
 
 /** Why not, in words that follow a container's name; undefined: it can. */
 export function devFolderProblem(entries: readonly Pick<LxcEntry, 'key' | 'value'>[]): string | undefined {

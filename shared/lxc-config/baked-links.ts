@@ -1,5 +1,5 @@
 // Bridges into which a container's own `lxc.net.*` lines put its interfaces: LXC does not start it where one is missing. Pure.
-import type { LxcEntry } from './parse.ts';
+import type { LxcEntry } from './entry.ts';
 
 export interface BakedLink {
   readonly link: string;

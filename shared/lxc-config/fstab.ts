@@ -1,5 +1,5 @@
 // The file that `lxc.mount.fstab` names (fstab(5)), as the `lxc.mount.entry` lines that say the same. In: its text, where it stands. Pure.
-import type { LxcEntry, ParsedLxcConfig } from './parse.ts';
+import type { LxcEntry, ParsedLxcConfig } from './entry.ts';
 
 const ENTRY = 'lxc.mount.entry';
 

@@ -1,6 +1,6 @@
 // The words of `lxc.init.cmd` as the stock runtime splits them. LXC itself parts them at blanks and passes quotes on, which breaks
 // what packagers write: `nginx "-g" "daemon off;"`. Pure.
-import type { LxcEntry, LxcProblem } from './parse.ts';
+import type { LxcEntry, LxcProblem } from './entry.ts';
 
 export type Command =
   | { readonly ok: true; readonly words: readonly string[] }

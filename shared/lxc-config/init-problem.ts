@@ -3,9 +3,9 @@
 import type { Buffer } from 'node:buffer';
 import { posix } from 'node:path';
 import { interpreterOf } from './elf-interpreter.ts';
+import type { LxcEntry } from './entry.ts';
 import { initLine, splitCommand } from './init-command.ts';
 import { fieldsOf } from './mount-entries.ts';
-import type { LxcEntry } from './parse.ts';
 
 /** What is in a root filesystem. Paths are inside it, and no part before the last one is a link. */
 export interface RootTree {

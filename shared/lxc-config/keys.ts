@@ -1,5 +1,5 @@
 // The keys that LXC knows from 5.0 on (src/lxc/confile.c): it refuses a configuration with any other. Pure.
-import type { LxcEntry, LxcProblem } from './parse.ts';
+import type { LxcEntry, LxcProblem } from './entry.ts';
 
 export const EXACT_KEYS: ReadonlySet<string> = new Set(
   `apparmor.allow_incomplete apparmor.allow_nesting apparmor.profile apparmor.raw arch autodev autodev.tmpfs.size cap.drop

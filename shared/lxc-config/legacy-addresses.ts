@@ -1,6 +1,6 @@
 // IPv4 addresses baked into a container's own `lxc.net.*` lines: the pools must never give them to somebody else. Pure.
 import { parseIpv4 } from '../ipv4/address.ts';
-import type { LxcEntry } from './parse.ts';
+import type { LxcEntry } from './entry.ts';
 
 export interface LegacyAddress {
   readonly interfaceIndex: number;

@@ -1,7 +1,7 @@
 // How much a container's mount entries may ask for: each part of a path is opened by itself before a start, so that no link is followed,
 // and all other containers wait meanwhile. Pure.
+import type { LxcEntry, LxcProblem } from './entry.ts';
 import { fieldsOf } from './mount-entries.ts';
-import type { LxcEntry, LxcProblem } from './parse.ts';
 
 /** Of sources and targets of all lines together; a part takes some 25 µs where its folder has to be made, and a device four times as long. */
 const MAX_PARTS = 10_000;

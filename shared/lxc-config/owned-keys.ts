@@ -1,10 +1,10 @@
 // Keys of the LXC configuration that are Berth's, and what a container's own file may say about them all the same; with it, values that LXC
 // would refuse. Pure.
+import type { LxcEntry, LxcProblem } from './entry.ts';
 import { isPantavisorKey, NAMESPACES } from './keys.ts';
 import { escapeBlanks, fieldsOf } from './mount-entries.ts';
 import { unsignedNumber } from './numbers.ts';
 import { readOverlay } from './overlay-entries.ts';
-import type { LxcEntry, LxcProblem } from './parse.ts';
 import { basesOf, type RootLayer, readRootPath } from './root-path.ts';
 import { wrongValue } from './values.ts';
 

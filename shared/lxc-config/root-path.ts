@@ -1,7 +1,7 @@
 // `lxc.rootfs.path` as packagers write it: `overlayfs:` and read-only volumes, the uppermost first, then the container's writable layer. The
 // volumes are its own; those of an extension (`pvr app add --base`) lie over volumes of the container that it extends. Pure.
 import { CONTAINER_NAME } from '../schema/names.ts';
-import type { LxcEntry } from './parse.ts';
+import type { LxcEntry } from './entry.ts';
 
 /** A read-only volume: a file in a container's folder. */
 export interface RootLayer {

@@ -1,7 +1,7 @@
 // Values of keys with a small vocabulary, as LXC 5.0 reads them (src/lxc/confile.c; limits and mounts: src/lxc/conf.c): with any other it
 // refuses the whole configuration, or the start, and names neither the value nor the line. What depends on the kernel is let pass. Pure.
+import type { LxcEntry } from './entry.ts';
 import { unsignedNumber } from './numbers.ts';
-import type { LxcEntry } from './parse.ts';
 import { signalNumber } from './signals.ts';
 
 interface Rule {

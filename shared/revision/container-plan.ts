@@ -1,12 +1,13 @@
 // One container: its run.json, its files, its group, its network, with every default filled in.
 
 import { type BakedLink, bakedLinks } from '../lxc-config/baked-links.ts';
+import type { LxcEntry, LxcProblem } from '../lxc-config/entry.ts';
 import { initProblems } from '../lxc-config/init-command.ts';
 import { unknownKeys } from '../lxc-config/keys.ts';
 import { type LegacyAddress, legacyAddresses } from '../lxc-config/legacy-addresses.ts';
 import { mountProblems } from '../lxc-config/mount-budget.ts';
 import { ownedConflicts } from '../lxc-config/owned-keys.ts';
-import { type LxcEntry, type LxcProblem, parseLxcConfig } from '../lxc-config/parse.ts';
+import { parseLxcConfig } from '../lxc-config/parse.ts';
 import { basesOf, rootLayers } from '../lxc-config/root-path.ts';
 import { statusGoal } from '../schema/api.ts';
 import type { ReadObject } from './config-budget.ts';

@@ -2,7 +2,7 @@
 import * as z from 'zod/mini';
 import { devFolderProblem } from '../devices/dev-folder.ts';
 import { type ReadRule, readDeviceRule, stepsOf } from '../devices/device-rule.ts';
-import type { LxcEntry } from '../lxc-config/parse.ts';
+import type { LxcEntry } from '../lxc-config/entry.ts';
 import { deviceRules } from '../schema/device-rules.ts';
 import { readDocument } from './document.ts';
 import type { Problem } from './revision.ts';

@@ -1,7 +1,7 @@
 // A container's network block: which of its two spellings it uses, and what of it breaks a rule of its pools.
 import { formatIpv4, type Ipv4, parseIpv4 } from '../ipv4/address.ts';
 import { parseSubnet, type Subnet, subnetContains } from '../ipv4/subnet.ts';
-import type { LxcEntry } from '../lxc-config/parse.ts';
+import type { LxcEntry } from '../lxc-config/entry.ts';
 import { interfaceName, unicastMac } from '../schema/names.ts';
 import type { Pool } from '../schema/network.ts';
 import type { Device } from './device-document.ts';

@@ -1,6 +1,6 @@
 // Which volume of a container is its root where its run.json has no `root-volume`: Pantavisor mounts all of its volumes alike, and LXC goes by
 // `lxc.rootfs.path`. Manifest and configuration come in, the manifest with a root volume goes out. Pure.
-import type { LxcEntry } from '../lxc-config/parse.ts';
+import type { LxcEntry } from '../lxc-config/entry.ts';
 import { readRootPath } from '../lxc-config/root-path.ts';
 import type { Problem } from './revision.ts';
 import type { RunDocument } from './run-document.ts';

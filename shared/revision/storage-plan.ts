@@ -1,8 +1,8 @@
 // What a container keeps, mounts and shares: `volumes`, `storage` and `exports` of its run.json, with the disks under them. Pure.
 import { isDeepStrictEqual } from 'node:util';
+import type { LxcEntry } from '../lxc-config/entry.ts';
 import { fieldsOf, storageSource } from '../lxc-config/mount-entries.ts';
 import { readOverlay, volumesOf } from '../lxc-config/overlay-entries.ts';
-import type { LxcEntry } from '../lxc-config/parse.ts';
 import { type Disk, insidePath, type NamedVolume, volumeName } from '../schema/storage.ts';
 import type { Device } from './device-document.ts';
 import type { Problem, StoragePlan } from './revision.ts';
