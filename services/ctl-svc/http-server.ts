@@ -9,7 +9,7 @@ import type { Caller } from './endpoint.ts';
 import type { AskForStep, TurnLimits } from './fair-turns.ts';
 import type { Figures } from './figures.ts';
 import { readFirstBytes } from './first-bytes.ts';
-import { incomingBody } from './incoming-body.ts';
+import { IncomingBody } from './incoming-body.ts';
 import { dropReply, type Reply, rawReply, tryLater, writeReply } from './reply.ts';
 import { createGates } from './request-gate.ts';
 import { createUploadTurns, type UploadTurns } from './upload-turns.ts';
@@ -176,7 +176,7 @@ export function createControlServer(
     const { party, unfinished } = connection;
     const { caller, limits } = party;
     if (party.ask !== undefined) gates.holdUntilAnswered(request, response);
-    const body = incomingBody(request, {
+    const body = new IncomingBody(request, {
       proceed() {
         if (expectsContinue) response.writeContinue();
       },
@@ -196,7 +196,7 @@ export function createControlServer(
         if (Buffer.isBuffer(read)) lookForClient(socket);
         return read;
       },
-      streamBody: body.stream,
+      streamBody: () => body.stream(),
     };
     const isUploading = body.isUnread && isUpload(incoming.method, incoming.target);
     if (!isUploading) party.inFlight++;

@@ -17,53 +17,53 @@ const IGNORED_BODY_MS = 1_000;
 const TOO_LARGE = refuse(413, `Request body is larger than ${MAX_BODY_BYTES} bytes`);
 const TOO_LATE = refuse(408, 'Request did not arrive in time');
 
-export interface IncomingBody {
+/** Of a class, as there is one for each request. */
+export class IncomingBody {
   /** Something of it may be to come. */
-  readonly isUnread: boolean;
-  /** And nobody wanted it: the rights or the path were wrong, or the endpoint takes none. */
-  readonly isIgnored: boolean;
-  /** Resolves to all of it, or to why it is not taken. */
-  whole(): Promise<Buffer | Reply>;
-  stream(): BodyStream;
-  /** For one that is ignored: a client that is still sending when its connection ends may never read why. */
-  passOver(): Promise<void>;
-}
+  isUnread: boolean;
+  #isWanted = false;
+  readonly #request: IncomingMessage;
+  readonly #hooks: BodyHooks;
 
-/** `onWhole`: never where there is none. */
-export function incomingBody(request: IncomingMessage, hooks: BodyHooks): IncomingBody {
-  let isUnread = hasBody(request);
-  let isWanted = false;
-  const onWhole = (): void => {
-    if (isUnread) hooks.onWhole();
-    isUnread = false;
-  };
-  const stream = (): BodyStream => {
-    isWanted = true;
-    return bodyStream(request, { ...hooks, onWhole });
-  };
-  return {
-    get isUnread() {
-      return isUnread;
-    },
-    get isIgnored() {
-      return isUnread && !isWanted;
-    },
-    async whole() {
-      const { announcedBytes = 0, discard } = stream();
-      if (announcedBytes <= MAX_BODY_BYTES) hooks.proceed();
-      const read = await readBody(request, { maxBytes: MAX_BODY_BYTES, timeoutMs: BODY_TIMEOUT_MS });
-      if (read.kind === 'late') return TOO_LATE;
-      if (read.kind !== 'whole') {
-        await discard(MAX_DISCARDED_BYTES);
-        return TOO_LARGE;
-      }
-      onWhole();
-      return read.bytes;
-    },
-    stream,
-    async passOver() {
-      const rest = await readBody(request, { maxBytes: MAX_BODY_BYTES, timeoutMs: IGNORED_BODY_MS });
-      if (rest.kind === 'whole') onWhole();
-    },
-  };
+  /** `onWhole`: never where there is none. */
+  constructor(request: IncomingMessage, hooks: BodyHooks) {
+    this.isUnread = hasBody(request);
+    this.#request = request;
+    this.#hooks = hooks;
+  }
+
+  /** Nobody wanted what is to come: the rights or the path were wrong, or the endpoint takes none. */
+  get isIgnored(): boolean {
+    return this.isUnread && !this.#isWanted;
+  }
+
+  /** Resolves to all of it, or to why it is not taken. */
+  async whole(): Promise<Buffer | Reply> {
+    const { announcedBytes = 0, discard } = this.stream();
+    if (announcedBytes <= MAX_BODY_BYTES) this.#hooks.proceed();
+    const read = await readBody(this.#request, { maxBytes: MAX_BODY_BYTES, timeoutMs: BODY_TIMEOUT_MS });
+    if (read.kind === 'late') return TOO_LATE;
+    if (read.kind !== 'whole') {
+      await discard(MAX_DISCARDED_BYTES);
+      return TOO_LARGE;
+    }
+    this.#onWhole();
+    return read.bytes;
+  }
+
+  stream(): BodyStream {
+    this.#isWanted = true;
+    return bodyStream(this.#request, { ...this.#hooks, onWhole: () => this.#onWhole() });
+  }
+
+  /** For one that is ignored: a client that is still sending when its connection ends may never read why. */
+  async passOver(): Promise<void> {
+    const rest = await readBody(this.#request, { maxBytes: MAX_BODY_BYTES, timeoutMs: IGNORED_BODY_MS });
+    if (rest.kind === 'whole') this.#onWhole();
+  }
+
+  #onWhole(): void {
+    if (this.isUnread) this.#hooks.onWhole();
+    this.isUnread = false;
+  }
 }
