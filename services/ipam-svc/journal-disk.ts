@@ -8,6 +8,7 @@
 import { write, writeSync } from 'node:fs';
 import { copyFile, type FileHandle, link, open, rename, unlink } from 'node:fs/promises';
 import { join } from 'node:path';
+import { spareName } from '../../shared/kernel/spare-name.ts';
 import { errorCode, isDamaged } from '../../shared/kernel/system-error.ts';
 import { APPENDING, type JournalRead, readJournal } from './journal-read.ts';
 
@@ -59,7 +60,7 @@ const QUICK_BYTES = 64 * 1024;
  */
 export function createJournalDisk(folder: string): JournalDisk {
   const path = join(folder, 'leases.journal');
-  const beside = `${path}.new`;
+  let beside = `${path}.new`;
   const later = `${path}.later`;
   let inUse = path;
   let journal: FileHandle | undefined;
@@ -137,6 +138,7 @@ export function createJournalDisk(folder: string): JournalDisk {
       await opened().datasync();
     },
     async prepare(bytes) {
+      beside = spareName(`${path}.new`);
       const next = await open(beside, 'w', FILE_MODE);
       try {
         await writeAll(next.fd, bytes, 0);

@@ -1,6 +1,7 @@
 // `<storage>/logs/current`: a relative symbolic link to the folder of the running revision.
 import { lstatSync, readlinkSync, renameSync, rmSync, symlinkSync } from 'node:fs';
 import { join } from 'node:path';
+import { spareName } from '../../shared/kernel/spare-name.ts';
 import { revisionName } from '../../shared/schema/names.ts';
 
 export const CURRENT = 'current';
@@ -22,7 +23,7 @@ export function writeCurrent(root: string, revision: string): void {
   if (lstatSync(link, { throwIfNoEntry: false })?.isDirectory() === true) {
     throw new Error(`${link} is a folder; it has to make way for the link to the running revision`);
   }
-  const fresh = `${link}.new`;
+  const fresh = spareName(`${link}.new`);
   rmSync(fresh, { force: true });
   symlinkSync(revision, fresh);
   renameSync(fresh, link);

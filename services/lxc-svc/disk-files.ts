@@ -1,6 +1,7 @@
 // Files under disks: images without holes, and keys; each is there as a whole or not at all.
 import { promises } from 'node:fs';
 import { dirname } from 'node:path';
+import { spareName } from '../../shared/kernel/spare-name.ts';
 import { statIfThere } from '../../shared/kernel/stat-if-there.ts';
 
 const CHUNK_BYTES = 1024 * 1024;
@@ -32,7 +33,7 @@ export async function makeEmptyFile(path: string): Promise<void> {
 /** `chunks`: how often `chunkOf` is asked. */
 export async function makeFile(path: string, chunks: number, chunkOf: () => Uint8Array): Promise<void> {
   await promises.mkdir(dirname(path), { recursive: true, mode: 0o700 });
-  const beside = `${path}.new`;
+  const beside = spareName(`${path}.new`);
   try {
     const file = await promises.open(beside, 'w', 0o600);
     try {

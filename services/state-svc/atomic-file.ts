@@ -3,6 +3,7 @@
 import { constants, mkdirSync } from 'node:fs';
 import { type FileHandle, mkdir, open, rename, unlink } from 'node:fs/promises';
 import { dirname } from 'node:path';
+import { spareName } from '../../shared/kernel/spare-name.ts';
 import { errorCode } from '../../shared/kernel/system-error.ts';
 
 /** Every write(2) is one and an fsync(2) (open(2)). */
@@ -10,9 +11,10 @@ const WRITE_SYNCED = constants.O_WRONLY | constants.O_CREAT | constants.O_TRUNC 
 
 /**
  * After it resolves the file holds `text`, whatever happens next; before that it holds what it held.
- * One writer per path at a time, and per `beside`. FileHandle.sync, because Node's permission model disables fs.fsync.
+ * One writer per path at a time, and per `wanted`, or what stands in for it. FileHandle.sync, because Node's permission model disables fs.fsync.
  */
-export async function writeAtomically(path: string, text: string, beside = `${path}.new`): Promise<void> {
+export async function writeAtomically(path: string, text: string, wanted = `${path}.new`): Promise<void> {
+  const beside = spareName(wanted);
   const { file, folder } = await openBoth(path, beside);
   try {
     try {

@@ -9,7 +9,7 @@ import * as z from 'zod/mini';
 import { errorCode, isDamaged, reasonOf } from '../../shared/kernel/system-error.ts';
 import { readIfPresent } from '../../shared/kernel/text-if-there.ts';
 import type { Logger } from '../../shared/log/logger.ts';
-import { CURRENT, CURRENT_BESIDE, currentFile } from '../../shared/revision/current-file.ts';
+import { CURRENT, currentAfter, currentFile } from '../../shared/revision/current-file.ts';
 import { linkedRevision, stockRevisions } from '../../shared/revision/stock-boot.ts';
 import type { HealthReason } from '../../shared/schema/health.ts';
 import { revisionName } from '../../shared/schema/names.ts';
@@ -34,18 +34,16 @@ const TAKES_NOTHING = new Set(['EACCES', 'EPERM', 'EROFS']);
 
 export function openBootStore(storage: string, steps: KnownSteps, log: Logger): BootStore {
   const inTurn = createTurn();
-  const write = async (text: string): Promise<void> => {
-    const file = currentFile(storage);
+  const write = async (text: string, file = currentFile(storage)): Promise<void> => {
     try {
       await writeAtomically(join(storage, file), text);
     } catch (error) {
       // The kernel renames nothing over a file that it cannot look at.
-      const takesNothing = TAKES_NOTHING.has(errorCode(error)) || isDamaged(error);
-      if (file === CURRENT_BESIDE || !takesNothing) throw error;
-      await writeAtomically(join(storage, CURRENT_BESIDE), text);
-      log.info(
-        `which revision runs is written to ${CURRENT_BESIDE} from now on: ${CURRENT} cannot be (${reasonOf(error)})`,
-      );
+      const takesNothing = (file === CURRENT && TAKES_NOTHING.has(errorCode(error))) || isDamaged(error);
+      const next = currentAfter(file);
+      if (next === undefined || !takesNothing) throw error;
+      await write(text, next);
+      log.info(`which revision runs is written to ${next} from now on: ${file} cannot be (${reasonOf(error)})`);
     }
   };
   let lost: HealthReason | undefined;
@@ -69,7 +67,7 @@ export function openBootStore(storage: string, steps: KnownSteps, log: Logger): 
   };
   return {
     async load() {
-      let file: string = CURRENT;
+      let file = CURRENT;
       let damage: string;
       let named: string | undefined;
       const refused = (message: string): Read<BootState> => ({

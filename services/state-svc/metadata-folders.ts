@@ -6,6 +6,7 @@ import type { KeyName } from '../../shared/config/keys.ts';
 import type { Settings } from '../../shared/config/settings.ts';
 import type { Logger } from '../../shared/log/logger.ts';
 import type { MetadataKind } from '../../shared/schema/metadata.ts';
+import { HALF } from './metadata-store.ts';
 
 export type MetadataFolders = Readonly<Record<MetadataKind, string>>;
 
@@ -82,5 +83,5 @@ function isFolderOrFree(path: string): boolean {
 
 /** Whatever is in it, but for a value that was being written. */
 function holdsKeys(folder: string): boolean {
-  return isFolder(folder) && unlessUnseen(() => readdirSync(folder).some((name) => name !== '.new'));
+  return isFolder(folder) && unlessUnseen(() => readdirSync(folder).some((name) => !name.startsWith(HALF)));
 }

@@ -36,7 +36,8 @@ export interface MetadataStore {
   readonly unread: string | undefined;
 }
 
-const HALF = '.new';
+/** Or what its name begins with, where the disk does not give that one. No key begins with a dot. */
+export const HALF = '.new';
 
 const utf8 = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true });
 
@@ -120,7 +121,7 @@ function load(folder: string, log: Logger): { readonly entries: Map<string, stri
     return { entries, unread: reasonOf(error) };
   }
   for (const key of keys) {
-    if (key === HALF) {
+    if (key.startsWith(HALF)) {
       removeHalf(join(folder, key), log);
       continue;
     }

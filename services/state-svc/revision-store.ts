@@ -6,6 +6,7 @@ import { lstatSync, type Stats } from 'node:fs';
 import { link, readFile, rename, rm } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import * as z from 'zod/mini';
+import { spareName } from '../../shared/kernel/spare-name.ts';
 import { errorCode, isFull, reasonOf } from '../../shared/kernel/system-error.ts';
 import { readConfigObject } from '../../shared/revision/config-object.ts';
 import type { Problem } from '../../shared/revision/revision.ts';
@@ -180,7 +181,7 @@ async function linkTo(object: string, path: string, own: string): Promise<void> 
   // Made there and renamed, so that a wrong link never becomes a missing one for somebody who mounts it right now; a name beside it
   // may be another file of the revision, or too long.
   await ensureFolders(own);
-  const beside = `${own}/link.new`;
+  const beside = spareName(`${own}/link.new`);
   await rm(beside, { force: true });
   await link(object, beside);
   await rename(beside, path);

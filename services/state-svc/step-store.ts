@@ -3,10 +3,12 @@
 //   <storage>/trails/<rev>/.pv/progress    how far it has come; absent: it was never run
 //   <storage>/trails/<rev>/.pv/commitmsg
 //   <storage>/trails/<rev>/<path>          hard link to objects/<sha256>
-// <rev> is a name or locals/<name>, and a folder: Pantavisor has a link to the one that runs beside them, trails/current. What is called .<name>.making is being made, .<name>.replaced has to make way for it.
+// <rev> is a name or locals/<name>, and a folder: Pantavisor has a link to the one that runs beside them, trails/current. What is called .<name>.making is being made, .<name>.replaced has to
+// make way for it; both with .<n> behind, where a damaged file keeps what has that name from being removed.
 import { type Dirent, lstatSync, readdirSync, renameSync, type Stats, statSync } from 'node:fs';
 import { link, lstat, readdir, rename, rm, unlink, writeFile } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
+import { spareNames } from '../../shared/kernel/spare-name.ts';
 import { errorCode, isDamaged } from '../../shared/kernel/system-error.ts';
 import { readIfPresent } from '../../shared/kernel/text-if-there.ts';
 import type { Logger } from '../../shared/log/logger.ts';
@@ -62,7 +64,8 @@ const LOCALS = 'locals';
 export function openStepStore(storage: string, log: Logger, ownership: Ownership = AS_IT_IS): StepStore {
   const trails = join(storage, 'trails');
   const trail = (name: string): string => join(trails, name);
-  const beside = (name: string, suffix: string): string => join(dirname(trail(name)), `.${basename(name)}.${suffix}`);
+  const beside = (name: string, suffix: string): Promise<string> =>
+    freeName(join(dirname(trail(name)), `.${basename(name)}.${suffix}`));
   const folders = [trails, join(trails, LOCALS)];
   /** Undefined: it is not there, or cannot be read, which is told. */
   const note = (name: string, file: 'progress' | 'commitmsg'): string | undefined => {
@@ -175,14 +178,13 @@ export function openStepStore(storage: string, log: Logger, ownership: Ownership
       }
     },
     async put(name, text, objects, isFree = () => true) {
-      const fresh = beside(name, MAKING);
-      const old = beside(name, REPLACED);
       try {
         await taken(dirname(trail(name)));
         // One of root's could be moved out of the way, and not be removed after that.
         await taken(trail(name));
-        await rm(fresh, { recursive: true, force: true });
+        const fresh = await beside(name, MAKING);
         await makeCheckout(fresh, text, objects, join(storage, 'objects'));
+        const old = await beside(name, REPLACED);
         if (!isFree()) return false;
         // In one go: nobody here finds none of that name, or begins with the one that goes.
         if (exists(trail(name))) renameSync(trail(name), old);
@@ -196,8 +198,7 @@ export function openStepStore(storage: string, log: Logger, ownership: Ownership
     },
     replaceState: (name, text) => writeAtomically(join(trail(name), '.pvr/json'), text),
     async remove(name) {
-      const gone = beside(name, MAKING);
-      await rm(gone, { recursive: true, force: true });
+      const gone = await beside(name, MAKING);
       await rename(trail(name), gone);
       unwritten.delete(name);
       await syncPath(dirname(gone));
@@ -209,11 +210,25 @@ export function openStepStore(storage: string, log: Logger, ownership: Ownership
   return store;
 }
 
+/** Where nothing is: what had that name is removed. Rejects with why it cannot be, where that is no damage. */
+async function freeName(wanted: string): Promise<string> {
+  for (const path of spareNames(wanted)) {
+    try {
+      await rm(path, { recursive: true, force: true });
+      return path;
+    } catch (error) {
+      if (!isDamaged(error)) throw error;
+    }
+  }
+  throw new Error(`${wanted} cannot be removed: check the file system of the storage (fsck)`);
+}
+
 /** What is half made is removed; what was to be replaced and was not comes back. What stays is told, and keeps nothing else. Never rejects. */
 async function takeBack(folder: string, log: Logger): Promise<void> {
   const tell = (path: string, error: unknown): void => log.warn(`${path} was not tidied up: ${String(error)}`);
   try {
-    for (const name of entries(folder)) {
+    // What was to be replaced last comes first.
+    for (const name of [...entries(folder)].sort().reverse()) {
       await takeBackOne(folder, name).catch((error: unknown) => tell(join(folder, name), error));
     }
   } catch (error) {
@@ -223,7 +238,7 @@ async function takeBack(folder: string, log: Logger): Promise<void> {
 
 async function takeBackOne(folder: string, name: string): Promise<void> {
   // Others make theirs here as well: berth pack.
-  const [, original, what] = /^\.(.+)\.(making|replaced)$/.exec(name) ?? [];
+  const [, original, what] = /^\.(.+)\.(making|replaced)(?:\.\d)?$/.exec(name) ?? [];
   if (original === undefined) return;
   const isLost = what === REPLACED && !exists(join(folder, original));
   if (isLost) await rename(join(folder, name), join(folder, original));

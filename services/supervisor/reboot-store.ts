@@ -3,6 +3,7 @@
 import { closeSync, fsyncSync, openSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { dirname } from 'node:path';
 import * as z from 'zod/mini';
+import { spareName } from '../../shared/kernel/spare-name.ts';
 import type { PastReboot } from './reboot-policy.ts';
 
 const file = z.array(z.strictObject({ code: z.string(), message: z.string(), atMs: z.number() }));
@@ -19,7 +20,7 @@ export function readReboots(path: string): readonly PastReboot[] {
 
 /** Throws when it cannot be written: a reboot that cannot be counted is not carried out. */
 export function writeReboots(path: string, reboots: readonly PastReboot[]): void {
-  const beside = `${path}.new`;
+  const beside = spareName(`${path}.new`);
   try {
     writeFileSync(beside, JSON.stringify(reboots), { flush: true });
     renameSync(beside, path);

@@ -6,6 +6,7 @@ import { dirname, join } from 'node:path';
 import * as z from 'zod/mini';
 import { makeFolders } from '../../shared/kernel/make-folders.ts';
 import { escapePath } from '../../shared/kernel/mount-words.ts';
+import { spareName } from '../../shared/kernel/spare-name.ts';
 import { textIfThere } from '../../shared/kernel/text-if-there.ts';
 
 const file = z.strictObject({
@@ -28,8 +29,9 @@ export function noteRundir(storage: string, rundir: string): void {
   if (readNote(storage)?.rundir === rundir) return;
   const path = pathIn(storage);
   makeFolders(dirname(path), 0o755);
-  writeFileSync(`${path}.new`, JSON.stringify({ boot: bootId(), storage: identityOf(storage), rundir }));
-  renameSync(`${path}.new`, path);
+  const beside = spareName(`${path}.new`);
+  writeFileSync(beside, JSON.stringify({ boot: bootId(), storage: identityOf(storage), rundir }));
+  renameSync(beside, path);
 }
 
 /** `folder` is without links, as the kernel tells mounts. */

@@ -10,9 +10,10 @@ import { dirname, join } from 'node:path';
 import { afterEach, beforeEach, describe, it } from 'node:test';
 import { type BootStore, openBootStore } from '../../services/state-svc/boot-store.ts';
 import { openStepStore } from '../../services/state-svc/step-store.ts';
+import { spareNames } from '../../shared/kernel/spare-name.ts';
 import { silentLogger } from '../../shared/log/logger.ts';
 import { CURRENT, CURRENT_BESIDE } from '../../shared/revision/current-file.ts';
-import { CANNOT_DAMAGE, cutDisk, makeDamagedDisk, mountArguments } from '../kit/damaged-disk.ts';
+import { CANNOT_DAMAGE, cutDisk, makeDamagedDisk, mountArguments, repairDisk } from '../kit/damaged-disk.ts';
 import { unmount } from '../kit/unmount.ts';
 
 describe('the boot store on a damaged disk', { skip: CANNOT_DAMAGE }, () => {
@@ -113,14 +114,35 @@ describe('the boot store on a damaged disk', { skip: CANNOT_DAMAGE }, () => {
     assert.deepEqual(await boot.load(), { ok: true, value: { revision: '0' } });
   });
 
-  it('goes by the others, too, where the file beside boot/ is damaged, and writes nothing that would not be read', async () => {
+  it('goes by the others, too, where the file beside boot/ is damaged, names it, and writes beside it', async () => {
     pack(CURRENT, '{"revision":"locals/old"}');
-    pack(CURRENT_BESIDE, '{"revision":"locals/new"}');
+    pack(CURRENT_BESIDE, '{"revision":"locals/old"}');
     step('locals/new', 'DONE', 3000);
     const boot = open(CURRENT_BESIDE);
     assert.deepEqual(await boot.load(), { ok: true, value: { revision: 'locals/new' } });
-    assert.equal(boot.health()[0]?.code, 'BOOT_UNREADABLE');
-    await assert.rejects(boot.save({ revision: 'locals/new' }));
+    const [reason] = boot.health();
+    assert.deepEqual([reason?.code, reason?.subject], ['BOOT_UNREADABLE', CURRENT_BESIDE]);
+    for (const revision of ['0', 'locals/new']) await boot.save({ revision });
+    const again = reopen();
+    assert.deepEqual(await again.load(), { ok: true, value: { revision: 'locals/new' } });
+    assert.deepEqual(again.health(), []);
+    // What is given back says what was.
+    await unmount(storage);
+    repairDisk(join(folder, 'image'));
+    execFileSync('mount', mountArguments(join(folder, 'image'), storage));
+    assert.equal(readFileSync(join(storage, CURRENT_BESIDE), 'utf8'), '{"revision":"locals/old"}');
+    assert.deepEqual(await reopen().load(), { ok: true, value: { revision: 'locals/new' } });
+  });
+
+  it('writes where those beside boot/ are damaged one after the other, and gives up after the last', async () => {
+    const files = spareNames(CURRENT_BESIDE);
+    for (const file of files) pack(file, '{"revision":"locals/old"}');
+    step('locals/new', 'DONE', 3000);
+    await assert.rejects(open(...files).save({ revision: 'locals/new' }));
+    await unmount(storage);
+    rmSync(join(folder, 'packed', files.at(-1) ?? ''));
+    await open(...files.slice(0, -1)).save({ revision: 'locals/new' });
+    assert.deepEqual(await reopen().load(), { ok: true, value: { revision: 'locals/new' } });
   });
 
   for (const text of ['', '\0'.repeat(20), '{"revi', '7', '{"revision":"../0"}']) {
