@@ -1,6 +1,6 @@
 // Mounting for containers: a squashfs on a loop device, a folder, a tmpfs, the overlay of several layers; and taking away whatever is
 // mounted in a place, so that any interruption can be cleaned up.
-import { mkdirSync } from 'node:fs';
+import { mkdirSync, statSync } from 'node:fs';
 import { basename, dirname, join, relative } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { KernelError } from '../../shared/kernel/libc.ts';
@@ -64,9 +64,20 @@ export interface Layers {
   readonly layering: readonly string[];
 }
 
+/** Files that are equal are one for packers and updates, and so is what is mounted of them. What lies lower shows nothing then, and the kernel refuses it. */
+function withoutCopies(lowers: readonly string[]): readonly string[] {
+  const seen = new Set<string>();
+  return lowers.filter((lower) => {
+    const { dev, ino } = statSync(lower, { bigint: true });
+    const key = `${dev}:${ino}`;
+    return !seen.has(key) && seen.add(key);
+  });
+}
+
 /** `target` is made. */
-export function mountLayers({ device, target, lowers, upper, work, layering }: Layers): void {
+export function mountLayers({ device, target, lowers: named, upper, work, layering }: Layers): void {
   mkdirSync(target, { recursive: true });
+  const lowers = withoutCopies(named);
   const lowerdir = `lowerdir=${lowers.map(escapeLayer).join(':')}`;
   const writable = upper === undefined ? [] : [`upperdir=${upper}`, `workdir=${work}`];
   const options = [lowerdir, ...writable, ...layering].join(',');
@@ -75,7 +86,13 @@ export function mountLayers({ device, target, lowers, upper, work, layering }: L
     const way = 'make it of fewer volumes, or give the tree a shorter --rundir';
     throw new Error(`${lowers.length} layers take ${size} bytes, the kernel ${MAX_OPTION_BYTES} at most: ${way}`);
   }
-  mount(device, target, 'overlay', 0, options);
+  try {
+    mount(device, target, 'overlay', 0, options);
+  } catch (error) {
+    if (!(error instanceof KernelError && error.errno === 'ELOOP')) throw error;
+    const way = 'the kernel mounts no such overlay (ELOOP); take folders beside each other';
+    throw new Error(`one of its layers lies in another one: ${way}`);
+  }
 }
 
 /** Milliseconds between tries of a busy mount, and how many there are. */

@@ -1,7 +1,7 @@
 // Extensions: containers whose root lies over a volume of another one, which is mounted for each of them.
 import assert from 'node:assert/strict';
 import { execFileSync } from 'node:child_process';
-import { existsSync, mkdirSync, mkdtempSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
+import { existsSync, linkSync, mkdirSync, mkdtempSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { after, before, describe, it } from 'node:test';
 import { reexecInNamespaces } from '../kit/namespaced.ts';
@@ -94,6 +94,20 @@ describe('an extension of a container', () => {
     assert.equal(readFileSync(rootfsOf('tall', 'between'), 'utf8'), 'of wide\n');
     assert.match(readFileSync(rootfsOf('tall', 'bin/app-look'), 'utf8'), /^#!\/bin\/sh\n/);
     rig.value(await rig.lxc.unmount({ container: 'tall' }));
+  });
+
+  it('has a volume of which another is a copy, as packers link equal files, once', async () => {
+    makeExtension('twin', 'copied');
+    const [first, again] = [join(TRAIL, 'twin/root.ovl.squashfs'), join(TRAIL, 'twin/again.squashfs')];
+    linkSync(first, again);
+    const config = join(TRAIL, 'twin/lxc.container.conf');
+    const twice = '/volumes/copied/root.squashfs:/volumes/twin/again.squashfs:/volumes/twin/lxc-overlay';
+    const line = readFileSync(config, 'utf8').replace('/volumes/copied/root.squashfs:/volumes/twin/lxc-overlay', twice);
+    writeFileSync(config, line);
+    rig.value(await rig.lxc.mount({ ...extensionOf('twin', 'copied'), squashfs: ['again.squashfs'] }));
+    assert.equal(readFileSync(rootfsOf('twin', 'bin/app-exit7'), 'utf8'), 'of twin\n');
+    assert.match(readFileSync(rootfsOf('twin', 'bin/app-look'), 'utf8'), /^#!\/bin\/sh\n/);
+    rig.value(await rig.lxc.unmount({ container: 'twin' }));
   });
 
   it('is mounted without its base being so, and taken over by the next service', async () => {

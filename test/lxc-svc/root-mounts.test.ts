@@ -4,7 +4,13 @@ import { execFileSync } from 'node:child_process';
 import { closeSync, mkdirSync, openSync, symlinkSync, writeFileSync } from 'node:fs';
 import { describe, it } from 'node:test';
 import { readMountTable } from '../../services/lxc-svc/mount-table.ts';
-import { bindMount, mountTmpfs, unmountBelow, unmountOrDetach } from '../../services/lxc-svc/root-mounts.ts';
+import {
+  bindMount,
+  mountLayers,
+  mountTmpfs,
+  unmountBelow,
+  unmountOrDetach,
+} from '../../services/lxc-svc/root-mounts.ts';
 import { reexecInNamespaces } from '../kit/namespaced.ts';
 
 reexecInNamespaces(import.meta.filename);
@@ -65,5 +71,22 @@ describe('lxc-svc.rootMounts of a folder that a container writes to', () => {
     assert.ok(isMounted('/run/shared/two/sub'), 'it is propagated');
     assert.deepEqual(await unmountBelow(['/run/shared'], table, atOnce), { detached: [], failures: [] });
     assert.ok(!isMounted('/run/shared/one'));
+  });
+});
+
+describe('lxc-svc.mountLayers', () => {
+  it('says what is wrong with layers of which one lies in another', () => {
+    const inner = '/run/layers/outer/inner';
+    mkdirSync(inner, { recursive: true });
+    const lowers = ['/run/layers/outer', inner];
+    const nested = {
+      device: 'test',
+      target: '/run/layers/on',
+      lowers,
+      upper: undefined,
+      work: undefined,
+      layering: [],
+    };
+    assert.throws(() => mountLayers(nested), /one of its layers lies in another one.* take folders beside each other/);
   });
 });
