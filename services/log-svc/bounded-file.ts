@@ -152,11 +152,11 @@ export function createBoundedFile(
 /** One more than the highest there is: while one of them is left, no number is given twice. */
 export function nextNumber(path: string): number {
   const base = basename(path);
-  const numbers = readdirSync(dirname(path)).map((name) => {
+  const highest = readdirSync(dirname(path)).reduce((most, name) => {
     const rotated = parseRotatedName(name);
-    return rotated?.base === base ? rotated.number : 0;
-  });
-  return Math.max(0, ...numbers) + 1;
+    return rotated?.base === base ? Math.max(most, rotated.number) : most;
+  }, 0);
+  return highest + 1;
 }
 
 function countLines(bytes: Buffer): number {

@@ -76,24 +76,38 @@ export interface Excess {
 const NOTHING: Excess = { remove: [], rotate: undefined };
 
 /**
+ * Files that nobody writes any more; above it some go, whatever their size. 8 MiB of one line over and over are 8 KB once they are compressed: a
+ * container that repeats itself for months would leave a hundred thousand of them within the budget, and all are looked at after each rotation.
+ */
+export const MAX_PAST_FILES = 5_000;
+const LOW_PAST_FILES = 4_000;
+
+/**
  * First what other revisions left, the oldest first; then rotated files of the running one: the oldest of the folder that holds the
- * most, so that a container that floods its log costs itself the past, not others. Never a file of the running revision that is no rotated one.
+ * most, bytes or files, whichever there are too many of, so that a container that floods its log costs itself the past, not others. Never a file
+ * of the running revision that is no rotated one.
  */
 export function excessOf(files: readonly StoredFile[], revision: string | undefined, marks: Marks): Excess {
   let total = files.reduce((sum, { bytes }) => sum + bytes, 0);
-  if (total <= marks.high) return NOTHING;
   const isOurs = ({ path }: StoredFile): boolean => revision !== undefined && path.startsWith(`${revision}/`);
+  let past = files.reduce((sum, file) => sum + (isOurs(file) && !isRotated(file.path) ? 0 : 1), 0);
+  if (total <= marks.high && past <= MAX_PAST_FILES) return NOTHING;
+  const lowBytes = total > marks.high ? marks.low : Number.POSITIVE_INFINITY;
+  const lowFiles = past > MAX_PAST_FILES ? LOW_PAST_FILES : Number.POSITIVE_INFINITY;
+  const isExcess = (): boolean => total > lowBytes || past > lowFiles;
   const remove: string[] = [];
   const take = (file: StoredFile): void => {
     remove.push(file.path);
     total -= file.bytes;
+    past -= 1;
   };
-  for (const file of files.filter((each) => !isOurs(each)).sort(byAge)) if (total > marks.low) take(file);
+  for (const file of files.filter((each) => !isOurs(each)).sort(byAge)) if (isExcess()) take(file);
   const ours = files.filter(isOurs);
   const folders = foldersOf(ours, revision ?? '');
-  while (total > marks.low) {
-    const fullest = folders.filter(({ rotated }) => rotated.length > 0).sort((a, b) => b.bytes - a.bytes)[0];
-    const oldest = fullest?.rotated.shift();
+  while (isExcess()) {
+    const byExcess = total > lowBytes ? byBytes : byFiles;
+    const fullest = folders.filter(({ rotated }) => rotated.length > 0).sort(byExcess)[0];
+    const oldest = fullest?.rotated.pop();
     if (fullest === undefined || oldest === undefined) break;
     take(oldest);
     fullest.bytes -= oldest.bytes;
@@ -110,8 +124,17 @@ function byAge(a: StoredFile, b: StoredFile): number {
   return a.changedMs - b.changedMs || (a.path < b.path ? -1 : 1);
 }
 
-function foldersOf(files: readonly StoredFile[], revision: string): { bytes: number; rotated: StoredFile[] }[] {
-  const folders = new Map<string, { bytes: number; rotated: StoredFile[] }>();
+interface Folder {
+  bytes: number;
+  /** The oldest last. */
+  readonly rotated: StoredFile[];
+}
+
+const byBytes = (a: Folder, b: Folder): number => b.bytes - a.bytes;
+const byFiles = (a: Folder, b: Folder): number => b.rotated.length - a.rotated.length;
+
+function foldersOf(files: readonly StoredFile[], revision: string): Folder[] {
+  const folders = new Map<string, Folder>();
   for (const file of files) {
     const name = file.path.slice(revision.length + 1).split('/')[0] ?? '';
     const folder = folders.get(name) ?? { bytes: 0, rotated: [] };
@@ -119,6 +142,6 @@ function foldersOf(files: readonly StoredFile[], revision: string): { bytes: num
     if (isRotated(file.path)) folder.rotated.push(file);
     folders.set(name, folder);
   }
-  for (const { rotated } of folders.values()) rotated.sort(byAge);
+  for (const { rotated } of folders.values()) rotated.sort((a, b) => byAge(b, a));
   return [...folders.values()];
 }

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import fc from 'fast-check';
-import { excessOf, marksOf, type StoredFile } from '../../services/log-svc/size-budget.ts';
+import { excessOf, MAX_PAST_FILES, marksOf, type StoredFile } from '../../services/log-svc/size-budget.ts';
 
 const MIB = 1024 * 1024;
 const FACTORS = { hysteresis: 4, rotate: 5 };
@@ -85,6 +85,27 @@ describe('log-svc.excessOf', () => {
       remove: ['1/b/lxc/console.log.000001.gz'],
       rotate: '1/a/lxc/console.log',
     });
+  });
+
+  it('takes the past where it is many files, however small: of other revisions first, then of whoever has the most', () => {
+    const rotated = (container: string, count: number): StoredFile[] =>
+      Array.from({ length: count }, (_, at) => ({
+        path: `1/${container}/lxc/console.log.${String(at + 1).padStart(6, '0')}.gz`,
+        bytes: 1,
+        changedMs: at,
+      }));
+    const former = { path: '0/web/lxc/console.log', bytes: 1, changedMs: 9 };
+    const files = [...rotated('quiet', 10), former, ...rotated('flood', MAX_PAST_FILES)];
+    const { remove } = excessOf(files, '1', marks);
+    assert.equal(remove[0], former.path);
+    assert.deepEqual(remove.slice(1, 3), ['1/flood/lxc/console.log.000001.gz', '1/flood/lxc/console.log.000002.gz']);
+    assert.ok(remove.every((path) => !path.startsWith('1/quiet/')));
+    assert.deepEqual(excessOf(files.slice(11), '1', marks).remove, []);
+  });
+
+  it('does not count files that are being written: a device has as many as its containers need', () => {
+    const files = Array.from({ length: 2 * MAX_PAST_FILES }, (_, at) => file(`1/c${at}/lxc/console.log`, 0));
+    assert.deepEqual(excessOf([...files, file('0/a/lxc/console.log', 1)], '1', marks).remove, []);
   });
 
   it('never takes a file of the running revision that is being written, and enough otherwise', () => {
