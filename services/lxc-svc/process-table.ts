@@ -94,10 +94,20 @@ export function findProcesses(matches: (command: readonly string[]) => boolean):
   return allPids().filter((pid) => matches(commandLine(pid)));
 }
 
-/** A bit for each signal that the process blocks, signal 1 the lowest; 0 when there is no such process. */
-export function blockedSignals(pid: number): bigint {
-  const hex = /^SigBlk:\s*([0-9a-f]+)$/m.exec(read(`/proc/${pid}/status`) ?? '')?.[1];
-  return hex === undefined ? 0n : BigInt(`0x${hex}`);
+/** A bit for each signal, signal 1 the lowest. */
+export interface SignalMasks {
+  readonly blocked: bigint;
+  readonly caught: bigint;
+}
+
+/** All 0 when there is no such process. */
+export function signalMasks(pid: number): SignalMasks {
+  const status = read(`/proc/${pid}/status`) ?? '';
+  const mask = (name: string): bigint => {
+    const hex = new RegExp(`^${name}:\\s*([0-9a-f]+)$`, 'm').exec(status)?.[1];
+    return hex === undefined ? 0n : BigInt(`0x${hex}`);
+  };
+  return { blocked: mask('SigBlk'), caught: mask('SigCgt') };
 }
 
 /** Its identity; undefined: no such process. */

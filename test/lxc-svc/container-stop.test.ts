@@ -5,7 +5,8 @@ import { once } from 'node:events';
 import { describe, it } from 'node:test';
 import type { Run } from '../../services/lxc-svc/container-runs.ts';
 import { endRun } from '../../services/lxc-svc/container-stop.ts';
-import { startTicksOf } from '../../services/lxc-svc/process-table.ts';
+import { childrenOf, kill, startTicksOf } from '../../services/lxc-svc/process-table.ts';
+import { eventually, PATIENCE_MS } from '../kit/eventually.ts';
 
 const EXIT = { pid: 2, status: { kind: 'code', code: 0 }, atMs: 1 } as const;
 
@@ -35,6 +36,25 @@ describe('the end of a run', () => {
       assert.deepEqual(await gone, [0, null]);
     });
   }
+
+  it('is asked for again once an init listens that has only just begun', async () => {
+    // The signal is lost on it until it has a trap (pid_namespaces(7)), which it sets when it reads a line.
+    const init = 'read line; trap "exit 7" TERM; while :; do read line; done';
+    const keeper = spawn('unshare', ['--pid', '--fork', '--kill-child', 'sh', '-c', init]);
+    const gone = once(keeper, 'exit');
+    try {
+      const pid = await eventually('its init', PATIENCE_MS, () => childrenOf(keeper.pid ?? 0)[0]?.pid);
+      const ended = gone.then(() => EXIT);
+      const halt = { key: 'lxc.signal.halt', value: 'SIGTERM', line: 1, source: 'lxc.conf' };
+      const end = endRun(runOf(pid, startTicksOf(pid), ended), [halt], PATIENCE_MS);
+      keeper.stdin.write('\n');
+      assert.deepEqual(await end, EXIT);
+      assert.deepEqual(await gone, [7, null]);
+    } finally {
+      kill(keeper.pid ?? 0);
+      await gone;
+    }
+  });
 
   it('is brought about by a signal to its init', async () => {
     const { child, pid } = await someProcess();
