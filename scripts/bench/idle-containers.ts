@@ -3,7 +3,8 @@ import { chmodSync, mkdirSync, mkdtempSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 
-const INIT = '#!/bin/sh\ntrap "exit 0" TERM\nwhile :; do sleep 3600 & wait $!; done\n';
+/** Where /ready is, it obeys: before that SIGTERM is lost on it, as a namespace's first process has no default for signals (pid_namespaces(7)). */
+const INIT = '#!/bin/sh\ntrap "exit 0" TERM\n: > /ready\nwhile :; do sleep 3600 & wait $!; done\n';
 const ROOTFS = `file /bin/busybox /usr/bin/busybox|/bin/busybox 0755
 link /bin/sh busybox
 link /bin/sleep busybox
@@ -80,6 +81,7 @@ while [ $i -lt $2 ]; do
 done
 wait
 end=$(now)
+until [ -e $path/c0/layer/upper/ready ]; do sleep 0.01; done
 begin2=$(now)
 lxc-stop -P $path -n c0
 start 0
