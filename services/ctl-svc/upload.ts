@@ -27,6 +27,8 @@ export async function receive(
   sha256: string | undefined,
   { peers: { state }, figures }: Pick<Sources, 'peers' | 'figures'>,
 ): Promise<Received> {
+  // A number that no message holds, and no disk has room for.
+  if (!Number.isSafeInteger(body.announcedBytes ?? 0)) return await refused(body, NO_SPACE);
   // Loaded with the first upload: OpenSSL costs the start of a process an eighth of its CPU time.
   const { randomBytes } = await import('node:crypto');
   const id = randomBytes(16).toString('hex');

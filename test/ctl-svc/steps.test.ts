@@ -9,7 +9,7 @@ import { join } from 'node:path';
 import { after, before, beforeEach, describe, it, type TestContext } from 'node:test';
 import { newWorld } from './fake-peers.ts';
 import { TOO_LARGE } from './fake-steps.ts';
-import { curl, type Rig, startRig, until } from './rig.ts';
+import { curl, parseAnswer, type Rig, sendRaw, startRig, until } from './rig.ts';
 
 const CONTENT = 'an object\n';
 const DIGEST = createHash('sha256').update(CONTENT).digest('hex');
@@ -72,6 +72,17 @@ describe('ctl.objects', () => {
       assert.deepEqual([answer.status, answer.body], [507, '{"Error":"Not enough disk space available"}']);
     }
     assert.deepEqual(readdirSync(rig.world.store.folder), []);
+  });
+
+  it('answers 507 to a length that no disk has room for, and no number of ours can hold', async () => {
+    rig.world.store.roomBytes = Number.MAX_SAFE_INTEGER;
+    for (const path of [`/objects/${OTHER}`, '/steps/locals/huge']) {
+      const head = `PUT ${path} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n`;
+      const answer = parseAnswer(
+        await sendRaw(rig.host, `${head}Expect: 100-continue\r\nContent-Length: 9007199254740993\r\n\r\n`),
+      );
+      assert.deepEqual([answer.status, answer.body], [507, '{"Error":"Not enough disk space available"}'], path);
+    }
   });
 
   it('answers 400 to a name that is no sha256', async () => {
