@@ -1,4 +1,4 @@
-// Looks at what a connection sends first, and takes headers out of it that Node's parser refuses and Pantavisor's client sends.
+// Looks at what a connection sends first, and makes of what Pantavisor's clients send and Node's parser refuses what it takes.
 import { Buffer } from 'node:buffer';
 import type { Socket } from 'node:net';
 
@@ -12,7 +12,7 @@ export function asNodeReadsIt(first: Buffer): Buffer {
   const end = first.indexOf(HEAD_END);
   if (end === -1) return first;
   const head = first.toString('latin1', 0, end + 2);
-  const readable = withOneLength(withoutIdentity(head));
+  const readable = withAsciiPath(withOneLength(withoutIdentity(head)));
   return readable === head ? first : Buffer.concat([Buffer.from(readable, 'latin1'), first.subarray(end + 2)]);
 }
 
@@ -40,6 +40,16 @@ function withOneLength(head: string): string {
   });
   // Where the first one says nothing, the head stays as wrong as it is.
   return CONTENT_LENGTH.test(rest) ? rest : head;
+}
+
+const REQUEST_LINE = /^[A-Z]+ [^ \r\n]+ HTTP\/1\.[01]\r\n/;
+const OTHER_LETTER = /[\x80-\xff]/g;
+
+/** A key of metadata may have any letters. Not every curl encodes them, nor does busybox. */
+function withAsciiPath(head: string): string {
+  return head.replace(REQUEST_LINE, (line) =>
+    line.replaceAll(OTHER_LETTER, (byte) => `%${byte.charCodeAt(0).toString(16).toUpperCase()}`),
+  );
 }
 
 /** `onFirst` is called once, with what the connection sends first; `onSilent` instead when that is nothing in `silentMs`. */

@@ -74,9 +74,13 @@ function match(pattern: readonly string[], parts: readonly string[]): Record<str
   return params;
 }
 
+/** It encodes nothing. */
+const LONE_PERCENT = /%(?![0-9A-Fa-f]{2})/g;
+
+/** Undefined: what was encoded is no UTF-8. */
 function decode(part: string): string | undefined {
   try {
-    return decodeURIComponent(part);
+    return decodeURIComponent(part.replaceAll(LONE_PERCENT, '%25'));
   } catch {
     return undefined;
   }

@@ -54,6 +54,15 @@ describe('ctl-svc first bytes', () => {
     }
   });
 
+  it('have a path of ASCII: bytes of other letters are encoded, and no others', () => {
+    assert.equal(
+      rewritten('PUT /user-meta/K\xc3\xbcche%20a HTTP/1.1\r\nX: \xc3\xbc\r\nContent-Length: 2\r\n\r\n\xc3\xbc'),
+      'PUT /user-meta/K%C3%BCche%20a HTTP/1.1\r\nX: \xc3\xbc\r\nContent-Length: 2\r\n\r\n\xc3\xbc',
+    );
+    const noRequest = 'K\xc3\xbcche / HTTP/1.1\r\n\r\n';
+    assert.equal(rewritten(noRequest), noRequest);
+  });
+
   it('lose nothing but that header, whatever comes', () => {
     fc.assert(fc.property(fc.uint8Array(), (bytes) => Buffer.from(bytes).equals(asNodeReadsIt(Buffer.from(bytes)))));
     fc.assert(

@@ -23,18 +23,21 @@ describe('ctl.router', () => {
     );
   });
 
+  it('takes a % that encodes nothing for itself, as clients send it that encode nothing', () => {
+    for (const [part, name] of [
+      ['100%', '100%'],
+      ['%zz%20a', '%zz a'],
+      ['%2', '%2'],
+      ['50%25', '50%'],
+    ] as const) {
+      const found = route('PUT', `/user-meta/${part}`);
+      assert.equal(found.kind === 'found' && found.params.key, name);
+    }
+  });
+
   it('answers any target without throwing', () => {
     fc.assert(fc.property(fc.string(), fc.string(), (method, target) => route(method, target).kind !== undefined));
-    for (const target of [
-      '',
-      '*',
-      'http://',
-      'http://x',
-      '/containers/%',
-      '/containers/%ff',
-      '__proto__',
-      '/constructor',
-    ]) {
+    for (const target of ['', '*', 'http://', 'http://x', '/containers/%ff', '__proto__', '/constructor']) {
       assert.equal(route('GET', target).kind, 'unknownPath', target);
     }
   });
