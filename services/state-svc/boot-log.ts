@@ -13,6 +13,8 @@ export interface BootLog {
   advance(event: BootEvent): Promise<BootStep>;
   /** For what holds also when the disk does not take it: another cut of the power leads to the same. */
   advanceAnyway(event: BootEvent): Promise<void>;
+  /** Writes what the disk has not taken yet. Rejects when it does not take it now, either. */
+  flush(): Promise<void>;
   /** Why the disk has not taken the last that was to be written, and the way out; undefined: it has. */
   unwritten(): string | undefined;
   /** Resolves when what was asked for until now is written, or cannot be: until then `boot` may be behind the disk. */
@@ -60,6 +62,7 @@ export function createBootLog(store: BootStore, initial: BootState, log: Logger)
         boot = bootStep(boot, event).state;
       });
     },
+    flush: () => inTurn(() => (isClosed || unwritten === undefined ? Promise.resolve() : save(boot))),
     unwritten: () => unwritten,
     written,
     close() {

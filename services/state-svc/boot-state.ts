@@ -141,6 +141,14 @@ export function bootStep(state: BootState, event: BootEvent): BootStep {
 
 const going = (state: BootState): BootStep => ({ state, failed: undefined });
 
+/** Instead of a start that cannot be written down: what it was to try, which would be tried again and again, waits for one that can be. */
+export function heldBack(state: BootState): BootState {
+  const { trying: tried, ...rest } = state;
+  if (tried === undefined) return state;
+  const { started: _not, ...waiting } = tried;
+  return { ...rest, trying: waiting };
+}
+
 function booted(state: BootState, { life, alive, nowMs }: Extract<BootEvent, { kind: 'booted' }>): BootStep {
   const { trying: tried, updated, ...rest } = state;
   if (alive) return going({ ...openingAgain(state), life });

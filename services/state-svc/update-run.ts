@@ -98,13 +98,15 @@ export function createUpdateRun(
   /** One at a time is handled: whoever asks is told that another one is. */
   const handle = async (revision: string, act: () => Promise<void>): Promise<void> => {
     handled = revision;
+    // Of a start that could not try it, perhaps of this one.
+    const before = boot().trying;
     books.busy = `installing revision ${revision}`;
     try {
       await books.tidied;
       await act();
     } catch (error) {
       log.error(`update to revision ${revision}: ${String(error)}`);
-      if (boot().trying?.revision === revision) return goBack(revision, 'internal');
+      if (boot().trying?.revision === revision && boot().trying !== before) return goBack(revision, 'internal');
       await refuse(revision, isFull(error) ? 'noSpace' : 'internal');
     } finally {
       if (handled === revision) handled = undefined;

@@ -1,7 +1,7 @@
 // What a start of this service finds of updates: which revision runs now, what was under way, and what was asked for and not begun.
 import type { Problem } from '../../shared/revision/revision.ts';
 import type { BootEvent, BootState } from './boot-state.ts';
-import { bootStep, runningOf } from './boot-state.ts';
+import { bootStep, heldBack, runningOf } from './boot-state.ts';
 import { sleep } from './clock.ts';
 import type { FailedStage } from './step-progress.ts';
 import type { UpdateBooks, UpdateContext } from './update-books.ts';
@@ -26,7 +26,7 @@ export interface UpdateStart {
 /** Of what is tried, by services that end before its containers have had a turn: its time has not begun then, and would never end. */
 const MAX_OPENINGS = 10;
 
-const FORGET_AGAIN_MS = 5000;
+const WRITE_AGAIN_MS = 5000;
 
 type Asked = NonNullable<BootState['asked']>;
 
@@ -44,6 +44,8 @@ export function createUpdateStart(
   const { boot } = bootLog;
   let inherited: Asked | undefined;
   let isNewLife = false;
+  /** What is to be tried by a reboot has had it, and waits for another one. */
+  let isHeldBack = false;
 
   /** Answers what it is refused for. Rejects where something is wrong here. */
   const standsUp = async (): Promise<readonly Problem[]> => {
@@ -74,15 +76,12 @@ export function createUpdateStart(
     });
   };
 
-  /** Once the disk takes it: a start that finds something alive would run it, however much later. */
-  const forget = async ({ revision }: Asked): Promise<void> => {
-    for (let isKept = true; isKept; ) {
-      await sleep(clock, FORGET_AGAIN_MS);
+  /** Once the disk takes it: a start that finds something alive would run what was asked for before, or was to be tried, however much later. */
+  const writeLater = async (): Promise<void> => {
+    while (bootLog.unwritten() !== undefined) {
+      await sleep(clock, WRITE_AGAIN_MS);
       if (books.isClosed) return;
-      isKept = await bootLog.advance({ kind: 'dropped', revision }).then(
-        () => false,
-        () => true,
-      );
+      await bootLog.flush().catch(() => undefined);
     }
   };
 
@@ -124,20 +123,21 @@ export function createUpdateStart(
       bootLog.adopt(state);
       isNewLife = state.life !== life;
       const event: BootEvent = { kind: 'booted', life, alive: alive || !isNewLife, nowMs: clock.elapsedMs() };
+      const next = bootStep(state, event);
       try {
-        const { failed } = await bootLog.advance(event);
-        inherited = boot().asked;
-        if (failed !== undefined)
-          log.error(`revision ${failed} was not committed before the restart, going back to ${boot().revision}`);
+        await bootLog.advance(event);
       } catch (error) {
-        // To start what is to be tried now would be to try it again and again. What runs of it already does so all the same.
-        const { trying, updated, asked, ...done } = state;
-        bootLog.adopt(event.alive ? bootStep(state, event).state : done);
-        inherited = boot().asked;
-        // Not at the price of an update that the next start is to try.
-        if (!event.alive && asked !== undefined && trying === undefined && updated === undefined) void forget(asked);
-        log.error(`which revision runs cannot be written down, so ${runningOf(boot())} does: ${String(error)}`);
+        // What runs of it already does so all the same.
+        bootLog.adopt(event.alive ? next.state : heldBack(next.state));
+        isHeldBack = !event.alive;
+        if (isHeldBack) void writeLater();
+        const { trying } = boot();
+        const waits = isHeldBack && trying !== undefined ? `, and ${trying.revision} waits for the next start` : '';
+        log.error(`which revision runs cannot be written down, so ${runningOf(boot())} does${waits}: ${String(error)}`);
       }
+      inherited = boot().asked;
+      if (next.failed !== undefined)
+        log.error(`revision ${next.failed} was not committed before the restart, going back to ${boot().revision}`);
       return readCandidate(store, runningOf(boot()));
     },
     async settle() {
@@ -163,7 +163,8 @@ export function createUpdateStart(
         hooks.look();
         tidyUp();
         // It was begun before this service restarted. A new tree that finds something alive may follow a reboot that could not stop that.
-        if (trying !== undefined && trying.started === undefined) await way.reboot(trying.revision, isNewLife);
+        if (trying !== undefined && trying.started === undefined && !isHeldBack)
+          await way.reboot(trying.revision, isNewLife);
         if (inherited !== undefined) await takeUp(inherited);
       } catch (error) {
         failed(error);

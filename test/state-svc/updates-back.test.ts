@@ -1,20 +1,23 @@
 // Updates without a reboot that do not make it: what is gone back to, and what a disk that takes nothing makes of it.
 import assert from 'node:assert/strict';
-import { writeFileSync } from 'node:fs';
+import { existsSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, it } from 'node:test';
 import { eventually, PATIENCE_MS } from '../kit/eventually.ts';
-import { type ContainerSpec, type Device, POOL, sha256, TRIAL } from './device.ts';
+import { type ContainerSpec, type Device, GARBAGE_DEFER_MS, POOL, sha256, TRIAL } from './device.ts';
 import { APP, FAILED, health, POOLED } from './kit.ts';
 import {
   CHANGED_B,
   command,
+  commits,
+  DONE,
   deviceForEach,
   install,
   onDisk,
   pids,
   progressOf,
   reaches,
+  TESTING,
   TESTING_LIVE,
   THREE,
   UPDATED,
@@ -211,5 +214,46 @@ describe('a restart of the tree whose disk takes nothing', () => {
     const runner = await it.boot({ cut: true });
     await runner.settled;
     assert.equal(runner.revision, '0');
+  });
+
+  for (const way of ['updated', 'to be tried'] as const) {
+    it(`keeps what was ${way} until a start that can write it down`, async () => {
+      const it = await open(THREE);
+      await install(it, 'locals/x', CHANGED_B);
+      await install(it, 'locals/old', THREE);
+      if (way === 'updated') await updateLive(it, 'locals/x');
+      else {
+        await command(it, 'LOCAL_RUN_COMMIT', 'locals/x');
+        await it.until(() => it.reboots.length > 0);
+      }
+      const { reboots } = it;
+      const asked = reboots.length;
+      it.onBootWrite = full;
+      const runner = await it.boot({ cut: true });
+      await runner.settled;
+      await it.untilStatus('b', 'STARTED');
+      assert.equal(runner.revision, '0');
+      it.clock.advance(GARBAGE_DEFER_MS);
+      assert.ok((await it.state.collectGarbage({})).ok);
+      assert.ok(existsSync(join(it.storage, 'trails/locals/x')));
+      assert.ok(!existsSync(join(it.storage, 'trails/locals/old')));
+      it.onBootWrite = () => undefined;
+      it.clock.advance(5000);
+      await eventually('there is room', PATIENCE_MS, async () => (await reasons(it)).length === 0);
+      assert.deepEqual(onDisk(it).trying, { revision: 'locals/x', way: 'reboot', once: false });
+      assert.notEqual((await progressOf(it, 'locals/x')).status, 'ERROR');
+      assert.equal(reboots.length, asked);
+      await it.boot({ cut: true });
+      await reaches(it, 'locals/x', TESTING);
+      await commits(it, 'locals/x', DONE);
+    });
+  }
+
+  it('does not ask for a reboot that has come', async () => {
+    const it = await open(THREE);
+    writeFileSync(join(it.storage, 'boot/current.json'), JSON.stringify({ ...onDisk(it), leaving: true }));
+    it.onBootWrite = full;
+    await (await it.boot({ cut: true })).settled;
+    assert.deepEqual(it.reboots, []);
   });
 });
