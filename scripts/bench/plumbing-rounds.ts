@@ -83,7 +83,8 @@ const nothing = (): void => undefined;
 const host = createHostNetwork({
   nat,
   log: silentLogger,
-  overlaps: { refuse: nothing, look: nothing, reasons: () => [] },
+  overlaps: { inTheWay: () => [], look: nothing, reasons: () => [] },
+  awaited: { look: nothing },
   passage: createForwardPassage(`${DIR}/.forward`),
   notes: {
     lent: { list: () => [], add: nothing, drop: nothing },

@@ -10,6 +10,7 @@ const netFailed = z.strictObject({ step: z.string(), reason: z.string() });
 
 /** A pool in the way of what the machine itself uses. `with` is for people: `route 10.0.0.0/8 by wg0`; `server`: the name server that it is. */
 const overlap = z.strictObject({ pool: poolName, subnet: ipv4Cidr, with: z.string() });
+const foundOverlap = z.strictObject({ ...overlap.shape, server: z.optional(ipv4) });
 
 const attachment = z.strictObject({
   container: containerName,
@@ -48,14 +49,17 @@ export const netContract = defineContract({
         pools: z.array(bridgePool),
         /** Name servers of the machine that are containers of these pools: in nobody's way. */
         servers: z.optional(z.array(ipv4)),
+        /** Pools that overlap are not made, told in `leftOut`, and the others are made; without it all are refused. */
+        leaveOut: z.optional(z.boolean()),
       }),
-      result: z.strictObject({ nat: z.enum(['nftables', 'iptables', 'unavailable', 'unneeded']) }),
+      result: z.strictObject({
+        nat: z.enum(['nftables', 'iptables', 'unavailable', 'unneeded']),
+        leftOut: z.array(foundOverlap),
+      }),
       errors: {
         NET_FAILED: netFailed,
         /** Pools that the kernel does not have yet; nothing was touched. What comes later is told in `health` and by `overlapsChanged`. */
-        POOL_OVERLAPS: z.strictObject({
-          overlaps: z.array(z.strictObject({ ...overlap.shape, server: z.optional(ipv4) })),
-        }),
+        POOL_OVERLAPS: z.strictObject({ overlaps: z.array(foundOverlap) }),
       },
       idempotent: true,
       deadlineMs: 10_000,
@@ -119,6 +123,11 @@ export const netContract = defineContract({
     overlapsChanged: {
       subscribers: ['ctl-svc'],
       payload: z.strictObject({ overlaps: z.array(overlap), atMs: epochMs }),
+    },
+    /** Parents of macvlan pools, or what pools that were left out overlap, came or went: `configure` may answer otherwise now. Also at the start. */
+    awaitedChanged: {
+      subscribers: ['state-svc'],
+      payload: z.strictObject({ atMs: epochMs }),
     },
   },
 });

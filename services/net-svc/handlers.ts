@@ -41,17 +41,24 @@ export function netHandlers({
 }: Domain): Handlers<typeof netContract> {
   const mayHaveMacvlans = (): boolean => desired.pools.some(({ type }) => type === 'macvlan');
   const leasesOf = (container: string): readonly Lease[] => desired.attachments.get(container) ?? [];
+  /** A bridge of its name may be there all the same, and is the host's. */
+  const refuseLeftOut = (container: string, leases: readonly Lease[]): void => {
+    const lease = leases.find(({ pool }) => host.isLeftOut(pool));
+    if (lease === undefined) return;
+    const reason = `pool ${lease.pool} overlaps what this machine uses, and is not made while it does`;
+    throw new NetFailure(`attach ${lease.interface} of ${container}`, reason);
+  };
   const detach = createDetachQueue(namespaces, mayHaveMacvlans, sweep.later);
   return {
-    configure: async ({ pools, servers }) => {
+    configure: async ({ pools, servers, leaveOut }) => {
       try {
         drift.expectChanges();
-        const nat = await host.configure(pools, servers);
+        const { nat, made, overlaps } = await host.configure(pools, { servers, leaveOut });
         // At the end of a tree this is the last that is asked.
         if (pools.length === 0) removeDetached();
-        desired.setPools(pools);
+        desired.setPools(made);
         await senders.ensure();
-        return ok({ nat });
+        return ok({ nat, leftOut: [...overlaps] });
       } catch (error) {
         if (error instanceof PoolsOverlap) return fail({ code: 'POOL_OVERLAPS', overlaps: [...error.overlaps] });
         return netFailed(error);
@@ -60,6 +67,7 @@ export function netHandlers({
     attach: async ({ container, interfaces, pid }) => {
       const before = leasesOf(container);
       try {
+        if (pid === undefined) refuseLeftOut(container, interfaces);
         drift.expectChanges();
         // First: an interface that comes up says so to its neighbours at once.
         await senders.admit(interfaces);

@@ -1,13 +1,15 @@
 // The host's side of all pools: bridges, NAT, forwarding. One change at a time; what cannot be had is told in health.
 import { reasonOf } from '../../shared/kernel/system-error.ts';
 import type { Logger } from '../../shared/log/logger.ts';
+import type { Overlap } from '../../shared/revision/host-overlap.ts';
 import type { HealthReason } from '../../shared/schema/health.ts';
 import type { Pool } from '../../shared/schema/network.ts';
 import { createTurn } from '../../shared/time/in-turn.ts';
+import type { AwaitedPools } from './awaited-pools.ts';
 import { type BridgeNotes, ensureBridges, poolsWithoutBridge, removeStaleBridges } from './bridges.ts';
 import type { DroppingChain, ForwardPassage, PassageReport } from './forward-passage.ts';
 import { ensureForwarding } from './forwarding.ts';
-import type { HostOverlaps } from './host-overlap.ts';
+import { type HostOverlaps, PoolsOverlap } from './host-overlap.ts';
 import type { KernelArea } from './kernel-watch.ts';
 import { prefixLengthOf, type StayingAddress, takeBackAddresses } from './lending.ts';
 import { checkParents } from './macvlan-parents.ts';
@@ -20,9 +22,11 @@ import { createRulesRetry } from './rules-retry.ts';
 export interface HostNetwork {
   /**
    * Makes the host side equal to these pools. Rejects with NetFailure; then bridges that this call made are gone again. Rejects
-   * with PoolsOverlap before anything is touched. `servers`: name servers of the machine that are containers of these pools.
+   * with PoolsOverlap before anything is touched.
    */
-  configure(pools: readonly Pool[], servers?: readonly string[]): Promise<NatReport['used']>;
+  configure(pools: readonly Pool[], how?: Configuring): Promise<HostReport>;
+  /** Whether the last `configure` left it out. */
+  isLeftOut(pool: string): boolean;
   /** The pools of the last `configure` that succeeded; `pools` of a predecessor's before the first. */
   assume(pools: readonly Pool[]): void;
   /** Brings back what is gone of these areas; `record` hears what. Rejects with NetFailure. */
@@ -35,6 +39,20 @@ export interface HostNetwork {
   healthReasons(): readonly HealthReason[];
 }
 
+export interface Configuring {
+  /** Name servers of the machine that are containers of these pools. */
+  readonly servers?: readonly string[] | undefined;
+  /** Pools in the way of what the machine uses are not made, and the others are. */
+  readonly leaveOut?: boolean | undefined;
+}
+
+export interface HostReport {
+  readonly nat: NatReport['used'];
+  readonly made: readonly Pool[];
+  /** Of those that were left out. */
+  readonly overlaps: readonly Overlap[];
+}
+
 /** Of masquerading, and of what lets it through. */
 const LEGACY_TABLES = ['nat', 'filter'];
 
@@ -43,14 +61,16 @@ export interface HostParts {
   /** Its lines are the ones that people grep for as `[ipam] …`. */
   readonly log: Logger;
   readonly overlaps: HostOverlaps;
+  readonly awaited: AwaitedPools;
   readonly passage: ForwardPassage;
   readonly notes: BridgeNotes;
   /** Milliseconds after which NAT that did not work is tried again. */
   readonly retryMs: number;
 }
 
-export function createHostNetwork({ nat, log, overlaps, passage, notes, retryMs }: HostParts): HostNetwork {
+export function createHostNetwork({ nat, log, overlaps, awaited, passage, notes, retryMs }: HostParts): HostNetwork {
   let current: readonly Pool[] = [];
+  let leftOut: readonly Pool[] = [];
   let bridgeHealth: readonly HealthReason[] = [];
   let natHealth: readonly HealthReason[] = [];
   let forwardingHealth: readonly HealthReason[] = [];
@@ -80,13 +100,21 @@ export function createHostNetwork({ nat, log, overlaps, passage, notes, retryMs 
     return report;
   };
 
-  const configure = async (pools: readonly Pool[], servers: readonly string[]): Promise<NatReport['used']> => {
+  const lookAround = (): void => {
+    overlaps.look(current);
+    awaited.look(current, leftOut);
+  };
+
+  const configure = async (
+    wanted: readonly Pool[],
+    { servers = [], leaveOut = false }: Configuring,
+  ): Promise<HostReport> => {
     // What its bridge had may be another link's while it is gone, and is hidden from nobody.
-    const waiting = poolsWithoutBridge(pools, notes);
-    overlaps.refuse(
-      pools.filter((pool) => !waiting.includes(pool)),
-      servers,
-    );
+    const waiting = poolsWithoutBridge(wanted, notes);
+    const present = wanted.filter((pool) => !waiting.includes(pool));
+    const inTheWay = overlaps.inTheWay(present, servers);
+    if (inTheWay.length > 0 && !leaveOut) throw new PoolsOverlap(inTheWay);
+    const pools = wanted.filter(({ name }) => !inTheWay.some(({ pool }) => pool === name));
     checkParents(pools);
     const { created, left, reasons } = undoingOnFailure((undo) => ensureBridges(pools, undo, notes));
     tellOfBridges(reasons);
@@ -98,14 +126,16 @@ export function createHostNetwork({ nat, log, overlaps, passage, notes, retryMs 
     natHealth = natReasons(report, pools);
     forwardingHealth = needsForwarding ? forwardingReasons(() => log.info('switched on net.ipv4.ip_forward'), log) : [];
     logPassage(await letPass(pools), log);
-    for (const bridge of [...left, ...removeStaleBridges(pools, notes.lent)]) {
+    // What is there of a pool that is left out stays for when it is made.
+    for (const bridge of [...left, ...removeStaleBridges(wanted, notes.lent)]) {
       log.info(`left bridge ${bridge} to the host, which uses it`);
     }
-    notes.others.keep(pools.map(({ bridge }) => bridge));
-    stayingHealth = stayingReasons(takeBackAddresses(pools, notes.lent));
+    notes.others.keep(wanted.map(({ bridge }) => bridge));
+    stayingHealth = stayingReasons(takeBackAddresses(wanted, notes.lent));
     current = pools;
-    overlaps.look(pools);
-    return report.used;
+    leftOut = wanted.filter((pool) => !pools.includes(pool));
+    lookAround();
+    return { nat: report.used, made: pools, overlaps: inTheWay };
   };
 
   const repairPools = async (areas: ReadonlySet<KernelArea>, record: (step: string) => void): Promise<void> => {
@@ -113,7 +143,7 @@ export function createHostNetwork({ nat, log, overlaps, passage, notes, retryMs 
       const { created, reasons } = undoingOnFailure((undo) => ensureBridges(current, undo, notes, record));
       tellOfBridges(reasons);
       // One that somebody gave another name is still the host's way to the pool.
-      if (created.length > 0) removeStaleBridges(current, notes.lent, record);
+      if (created.length > 0) removeStaleBridges([...current, ...leftOut], notes.lent, record);
       overlaps.look(current);
       const onSwitch = (): void => record('switch on net.ipv4.ip_forward');
       if (current.some((pool) => pool.nat)) forwardingHealth = forwardingReasons(onSwitch, log);
@@ -128,10 +158,12 @@ export function createHostNetwork({ nat, log, overlaps, passage, notes, retryMs 
   };
 
   const repair = async (areas: ReadonlySet<KernelArea>, record: (step: string) => void): Promise<void> => {
+    // First, as a repair may fail, and for good.
+    if (areas.has('links')) awaited.look(current, leftOut);
     if (current.length > 0) await repairPools(areas, record);
     // Last, as no pool needs it. Without pools that are known here, what is lent may be that of pools that are still to come.
     if (areas.has('links') && (current.length > 0 || stayingHealth.length > 0)) {
-      stayingHealth = stayingReasons(takeBackAddresses(current, notes.lent, record));
+      stayingHealth = stayingReasons(takeBackAddresses([...current, ...leftOut], notes.lent, record));
     }
   };
 
@@ -142,12 +174,13 @@ export function createHostNetwork({ nat, log, overlaps, passage, notes, retryMs 
   const retry = createRulesRetry(tryAgain, retryMs);
 
   return {
-    configure: (pools, servers = []) => inTurn(() => configure(pools, servers)),
+    configure: (pools, how = {}) => inTurn(() => configure(pools, how)),
+    isLeftOut: (pool) => leftOut.some(({ name }) => name === pool),
     assume: (pools) => {
       current = pools;
     },
     repair: (areas, record) => inTurn(() => repair(areas, record)),
-    lookAround: () => inTurn(async () => overlaps.look(current)),
+    lookAround: () => inTurn(async () => lookAround()),
     unheardTables: () => unheardTables,
     healthReasons: () => [
       ...bridgeHealth,

@@ -1,4 +1,4 @@
-// What the machine uses beside the pools, and which pools are in its way: refused when they are new, told in health when they
+// What the machine uses beside the pools, and which pools are in its way: not made when they are new, told in health when they
 // stand already, since an uplink may bring such a subnet any time (DHCP).
 
 import { formatIpv4, parseIpv4 } from '../../shared/ipv4/address.ts';
@@ -34,9 +34,9 @@ export interface HostOverlaps {
   /**
    * Of pools that the kernel does not have yet: these must not be made. A pool whose bridge has its gateway already is
    * running; taking it from its containers would be worse than what it hides. `servers`: name servers that are containers of these
-   * pools, and in nobody's way. Throws PoolsOverlap and NetFailure.
+   * pools, and in nobody's way; as told last where it is undefined. Throws NetFailure.
    */
-  refuse(pools: readonly Pool[], servers: readonly string[]): void;
+  inTheWay(pools: readonly Pool[], servers?: readonly string[]): readonly Overlap[];
   /** Compares anew and says in the log what came and went since. What is there now is in `reasons`. Throws NetFailure. */
   look(pools: readonly Pool[]): void;
   reasons(): readonly HealthReason[];
@@ -54,7 +54,7 @@ export class PoolsOverlap extends Error {
 
 export interface OverlapContext {
   readonly log: Logger;
-  /** `warning`: nothing is refused. */
+  /** `warning`: none is in the way. */
   readonly severity: 'error' | 'warning';
   /** Hears of all there are, whenever they change. */
   readonly announce: (overlaps: readonly Overlap[]) => void;
@@ -85,14 +85,13 @@ export function createHostOverlaps({
   };
 
   return {
-    refuse(all, servers) {
-      own = new Set(servers);
+    inTheWay(all, servers) {
+      if (servers !== undefined) own = new Set(servers);
       const pools = all.filter(isApart);
-      if (pools.length === 0 || severity === 'warning') return;
+      if (pools.length === 0 || severity === 'warning') return [];
       const host = look();
       const fresh = pools.filter((pool) => !stands(pool, host));
-      const overlaps = overlapsWithHost(fresh, hostSubnets(pools, host, lent.list()));
-      if (overlaps.length > 0) throw new PoolsOverlap(overlaps);
+      return overlapsWithHost(fresh, hostSubnets(pools, host, lent.list()));
     },
     look(all) {
       const pools = all.filter(isApart);

@@ -56,6 +56,14 @@ export function hostAddresses(names: readonly string[]): { addresses: HostAddres
   });
 }
 
+/** Of these pools, as of now. Asks the kernel nothing where none is on a parent. Throws NetFailure. */
+export function missingParents(pools: readonly Pool[]): string[] {
+  const parents = macvlanPools(pools).map(({ bridge }) => bridge);
+  if (parents.length === 0) return [];
+  const present = withHost(listLinks).map(({ name }) => name);
+  return [...new Set(parents)].filter((parent) => !present.includes(parent)).sort();
+}
+
 /** As of now. `leases`: of attached containers. */
 export function parentHealth(pools: readonly Pool[], leases: readonly Lease[]): HealthReason[] {
   const parents = macvlanPools(pools);

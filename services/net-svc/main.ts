@@ -5,6 +5,7 @@ import { watchFiles } from '../../shared/kernel/file-watch.ts';
 import { trimHeap } from '../../shared/kernel/libc.ts';
 import { createLogger } from '../../shared/log/logger.ts';
 import { runService, type ServiceContext } from '../../shared/service/run-service.ts';
+import { createAwaitedPools } from './awaited-pools.ts';
 import { netContract } from './contract.ts';
 import { openDesiredState } from './desired-state.ts';
 import { createDetachedSweep } from './detachments.ts';
@@ -50,6 +51,7 @@ const wire = ({ channel, launch, log }: ServiceContext) => {
     nat,
     log: ipamLog,
     overlaps,
+    awaited: createAwaitedPools(overlaps, () => channel.publish(netContract, 'awaitedChanged', { atMs: Date.now() })),
     passage: createForwardPassage(join(dir, '.forward')),
     notes: { lent, others: openOthersBridges(join(dir, '.others')) },
     retryMs: RULES_RETRY_MS,

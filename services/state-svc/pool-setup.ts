@@ -14,26 +14,41 @@ export interface Configured {
   readonly refused: readonly Problem[];
   /** Why none of them stands. */
   readonly reasons: readonly HealthReason[];
+  /** Pools in the way of something that the machine uses: missed by their containers alone. */
+  readonly leftOut: readonly Overlap[];
   /** macvlan pools whose parent the machine does not have, of which net-svc tells: it is missed by their containers alone. */
   readonly parentless: readonly string[];
 }
 
-export const ALL_STAND: Configured = { refused: [], reasons: [], parentless: [] };
+export const ALL_STAND: Configured = { refused: [], reasons: [], leftOut: [], parentless: [] };
 
 /** Whether those of the container do. */
-export function standFor({ network }: ContainerPlan, { reasons, parentless }: Configured): boolean {
+export function standFor({ network }: ContainerPlan, { reasons, leftOut, parentless }: Configured): boolean {
   if (reasons.length > 0) return false;
-  return network.mode !== 'pool' || !network.interfaces.some(({ pool }) => parentless.includes(pool));
+  const lacking = [...leftOut.map(({ pool }) => pool), ...parentless];
+  return network.mode !== 'pool' || !network.interfaces.some(({ pool }) => lacking.includes(pool));
 }
 
-/**
- * `nothingRuns`: both services are asked at once, for there is no network yet that a revision which ipam-svc refuses must leave alone.
- */
-export async function configure(revision: Revision, peers: Peers, ask: Ask, nothingRuns = false): Promise<Configured> {
+export interface Configuring {
+  /** Both services are asked at once, for there is no network yet that a revision which ipam-svc refuses must leave alone. */
+  readonly nothingRuns?: boolean;
+  /**
+   * Of a revision that is tried: pools in the way of something that the machine uses refuse it. Otherwise what the machine has gained since refuses
+   * nothing, and these alone wait for it to go again.
+   */
+  readonly isTried?: boolean;
+}
+
+export async function configure(
+  revision: Revision,
+  peers: Peers,
+  ask: Ask,
+  how: Configuring = {},
+): Promise<Configured> {
   const parents = await lookAtParents(revision.pools, peers, ask);
   if ('reason' in parents) return { ...ALL_STAND, reasons: [poolsReason(parents.reason)] };
-  const made = await makePools(revision, parents.pools, peers, ask, nothingRuns);
-  return { ...made, parentless: parents.parentless };
+  const made = await makePools(revision, parents.pools, peers, ask, how);
+  return { ...ALL_STAND, ...made, parentless: parents.parentless };
 }
 
 async function makePools(
@@ -41,42 +56,45 @@ async function makePools(
   pools: Pool[],
   peers: Peers,
   ask: Ask,
-  nothingRuns: boolean,
-): Promise<Omit<Configured, 'parentless'>> {
-  const makeLinks = (servers: string[] = []) => ask(() => peers.net.configure({ pools, servers }));
+  { nothingRuns = false, isTried = false }: Configuring,
+): Promise<Partial<Configured>> {
+  const makeLinks = (servers: string[] = []) => ask(() => peers.net.configure({ pools, servers, leaveOut: !isTried }));
   const early = nothingRuns ? makeLinks() : undefined;
   const [leases] = await Promise.all([tellLeases(revision, pools, peers, ask), early]);
   if (leases === 'tooMuch') {
     const message = `${pools.length} pools with ${revision.reservations.length} fixed addresses are more than ipam-svc can be told`;
-    return { refused: [{ path: 'device.json.network', code: 'TOO_MANY_ADDRESSES', message }], reasons: [] };
+    return { refused: [{ path: 'device.json.network', code: 'TOO_MANY_ADDRESSES', message }] };
   }
   if (!leases.ok) {
     switch (leases.error.code) {
       case 'INVALID_POOLS':
-        return { refused: leases.error.problems, reasons: [] };
+        return { refused: leases.error.problems };
       case 'ADDRESS_TAKEN': {
         const { container, pool, address, holder } = leases.error;
         const message = `address ${address} of pool ${pool} is held by ${holder}; choose another or release that lease`;
-        return { refused: [{ path: container, code: 'ADDRESS_TAKEN', message }], reasons: [] };
+        return { refused: [{ path: container, code: 'ADDRESS_TAKEN', message }] };
       }
       case 'PARTS_MISSING':
-        return { refused: [], reasons: [poolsReason('ipam-svc has restarted meanwhile')] };
+        return { reasons: [poolsReason('ipam-svc has restarted meanwhile')] };
       case 'JOURNAL_UNWRITABLE':
-        return { refused: [], reasons: [poolsReason(`leases cannot be written: ${leases.error.reason}`)] };
+        return { reasons: [poolsReason(`leases cannot be written: ${leases.error.reason}`)] };
     }
   }
   let links = await (early ?? makeLinks());
-  if (!links.ok && links.error.code === 'POOL_OVERLAPS') {
-    const servers = await ownServers(links.error.overlaps, revision, peers, ask);
-    if (servers.length > 0) links = await makeLinks(servers);
-  }
-  if (links.ok) return { refused: [], reasons: [] };
+  const servers = await ownServers(overlapsOf(links), revision, peers, ask);
+  if (servers.length > 0) links = await makeLinks(servers);
+  if (links.ok) return { leftOut: links.value.leftOut };
   switch (links.error.code) {
     case 'POOL_OVERLAPS':
-      return { refused: links.error.overlaps.map(overlapProblem), reasons: [] };
+      return { refused: links.error.overlaps.map(overlapProblem) };
     case 'NET_FAILED':
-      return { refused: [], reasons: [poolsReason(`${links.error.step}: ${links.error.reason}`)] };
+      return { reasons: [poolsReason(`${links.error.step}: ${links.error.reason}`)] };
   }
+}
+
+function overlapsOf(links: Awaited<ReturnType<Peers['net']['configure']>>): readonly Overlap[] {
+  if (links.ok) return links.value.leftOut;
+  return links.error.code === 'POOL_OVERLAPS' ? links.error.overlaps : [];
 }
 
 interface Parents {
@@ -104,20 +122,21 @@ async function lookAtParents(
   return { pools: withHostAddresses, parentless };
 }
 
-const OVERLAPS = 'POOL_OVERLAPS';
-
-/** Of a revision that is not tried: what the machine has gained since refuses nothing of it, and is waited for, as it may go again. */
-export function waitingForOverlaps(configured: Configured): Configured {
-  const { refused, parentless } = configured;
-  const isWaited = refused.length > 0 && refused.every(({ code }) => code === OVERLAPS);
-  return isWaited ? { refused: [], reasons: asReasons(refused), parentless } : configured;
-}
-
 const asReasons = (refused: readonly Problem[]): HealthReason[] => refused.map(({ message }) => poolsReason(message));
 
 function overlapProblem(overlap: Overlap): Problem {
   const path = `device.json.network.pools.${overlap.pool}.subnet`;
-  return { path, code: OVERLAPS, message: overlapMessage(overlap) };
+  return { path, code: 'POOL_OVERLAPS', message: overlapMessage(overlap) };
+}
+
+/** Why pools do not stand; net-svc tells of parents itself. */
+export function poolsHealth({ reasons, leftOut }: Configured): readonly HealthReason[] {
+  const waiting = leftOut.map((overlap) => ({
+    code: 'POOLS_NOT_READY',
+    subject: `pool ${overlap.pool}`,
+    message: `${overlapMessage(overlap)}; its containers wait while it does`,
+  }));
+  return [...reasons, ...waiting];
 }
 
 /** Containers without a pool run all the same; those with one are refused by their own start. */
@@ -148,17 +167,19 @@ export async function keepConfiguring(
       if (!isWanted()) throw new Error('nobody wants it any more');
       return call();
     });
-  for (let last = first; last.reasons.length + last.parentless.length > 0; ) {
+  for (let last = first; last.reasons.length + last.leftOut.length + last.parentless.length > 0; ) {
     await sleep(clock, AGAIN_MS);
     if (!isWanted()) return;
     // A parent may stay away for good: nothing is written and no program run for it.
-    if (last.reasons.length === 0 && (await lacksTheSame(last, revision, peers, askWhileWanted))) continue;
-    const { refused, reasons, parentless } = await configure(revision, peers, askWhileWanted).catch(
-      (fault: unknown) => ({ ...ALL_STAND, reasons: [poolsReason(String(fault))] }),
-    );
+    if (last.reasons.length + last.leftOut.length === 0 && (await lacksTheSame(last, revision, peers, askWhileWanted)))
+      continue;
+    const found: Configured = await configure(revision, peers, askWhileWanted).catch((fault: unknown) => ({
+      ...ALL_STAND,
+      reasons: [poolsReason(String(fault))],
+    }));
     if (!isWanted()) return;
     // What the revision was refused for now would have been told at its boot; it is not taken back while it runs.
-    last = { refused: [], reasons: [...reasons, ...asReasons(refused)], parentless };
+    last = { ...found, refused: [], reasons: [...found.reasons, ...asReasons(found.refused)] };
     tell(last);
   }
 }

@@ -16,9 +16,9 @@ import {
   type Configured,
   configure,
   keepConfiguring,
+  poolsHealth,
   standFor,
   startWaiting,
-  waitingForOverlaps,
 } from './pool-setup.ts';
 import { problemLines } from './problem-lines.ts';
 import { adoptAll, type ReconcileContext, resync } from './reconcile.ts';
@@ -128,11 +128,10 @@ export function createRunning(
     if (unavailable.length > 0) return refuse(unavailable);
     context.views.show(revision.containers);
     const wanted = { ...revision, reservations: [...revision.reservations, ...held] };
-    const found = await configure(wanted, peers, persistently, nothingRuns);
-    const configured = context.isTried() ? found : waitingForOverlaps(found);
+    const configured = await configure(wanted, peers, persistently, { nothingRuns, isTried: context.isTried() });
     if (configured.refused.length > 0) return refuse(configured.refused);
     pools = configured;
-    for (const { message } of pools.reasons) log.error(message);
+    for (const { message } of poolsHealth(pools)) log.error(message);
     for (const pool of pools.parentless) log.error(`the parent of pool ${pool} is missing, its containers wait for it`);
     void repairPools(wanted);
     return [];
@@ -143,7 +142,7 @@ export function createRunning(
     await keepConfiguring(revision, pools, { peers, ask, clock }, isWanted, (configured) => {
       const waited = containers.filter(({ plan }) => !standFor(plan, pools));
       pools = configured;
-      if (pools.reasons.length === 0) log.info('pools of the revision stand now, who waited for them is started');
+      if (poolsHealth(pools).length === 0) log.info('pools of the revision stand now, who waited for them is started');
       startWaiting(waited.filter(({ plan }) => standFor(plan, pools)));
     });
   };
@@ -225,7 +224,7 @@ export function createRunning(
     drivers,
     health: () => [
       ...bounded(problems),
-      ...pools.reasons.slice(0, MAX_REASONS),
+      ...poolsHealth(pools).slice(0, MAX_REASONS),
       ...met().map((fault) => waitingReason(name, fault)),
       ...[...containers.flatMap(({ problem }) => problem ?? []), ...(boot?.reasons() ?? [])].slice(0, MAX_REASONS),
     ],

@@ -316,7 +316,7 @@ export const KEYS = {
   BERTH_POWEROFF: key(text, '', { job: 'the command that powers it off' }),
   BERTH_WATCHDOG: key(place, '/dev/watchdog', { job: 'the device of the hardware watchdog' }),
   BERTH_POOL_OVERLAP: key(word(['error', 'warning']), 'error', {
-    job: 'a pool that overlaps an address, route or name server of the machine: `error` refuses a revision that is tried, and has containers with a pool of one that ran before wait until that is over; `warning` only has the log and health tell of it; `--pool-overlap`',
+    job: 'a pool that overlaps an address, route or name server of the machine: `error` refuses a revision that is tried, and has the containers of that pool wait until that is over, where one ran before; `warning` only has the log and health tell of it; `--pool-overlap`',
   }),
   BERTH_LEASE_HOLD: key(duration, '86400', {
     job: 'how long a container may be in no revision before its addresses are given back; `--lease-hold`',

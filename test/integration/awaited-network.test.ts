@@ -60,17 +60,17 @@ describe('integration.awaited-network', () => {
     await eventually('health is well', PATIENCE_MS, async () => (await reasons(device)).length === 0);
   });
 
-  it('has containers with a pool wait for a VPN to leave their subnet, and no other; halves of everything are nothing', async () => {
+  it('has the containers of a pool wait for a VPN to leave their subnet, and no other; halves of everything are nothing', async () => {
     const device = await open();
     for (const link of ['usb0', 'tun0']) plugIn(device, link);
     for (const half of ['0.0.0.0/1', '128.0.0.0/1']) inside(device, 'ip', 'route', 'add', half, 'dev', 'tun0');
     inside(device, 'ip', 'route', 'add', '10.0.0.0/16', 'dev', 'tun0');
     device.start();
-    await until(device, 'plain', 'STARTED');
+    for (const name of ['plain', 'cam']) await until(device, name, 'STARTED');
     await until(device, 'web', 'STOPPED');
     assert.ok((await reasons(device)).includes('POOLS_NOT_READY'));
     inside(device, 'ip', 'route', 'del', '10.0.0.0/16');
-    for (const name of ['web', 'cam']) await until(device, name, 'STARTED');
+    await until(device, 'web', 'STARTED');
     await eventually('health is well', PATIENCE_MS, async () => (await reasons(device)).length === 0);
   });
 });

@@ -24,7 +24,8 @@ export function bareHost(nat: Nat, overlaps?: HostParts['overlaps']): HostNetwor
   return createHostNetwork({
     nat,
     log: silentLogger,
-    overlaps: overlaps ?? { refuse: nothing, look: nothing, reasons: () => [] },
+    overlaps: overlaps ?? { inTheWay: () => [], look: nothing, reasons: () => [] },
+    awaited: { look: nothing },
     passage: { apply: async () => ({ dropping: [], changed: false }) },
     notes: NO_NOTES,
     retryMs: RULES_RETRY_MS,

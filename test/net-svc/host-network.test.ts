@@ -26,7 +26,7 @@ function carry(bridge: string): void {
 describe('net.configure', () => {
   it('makes the bridges, the rule of the pool with NAT, and forwarding, and says so in the words people grep for', async () => {
     const net = restart();
-    assert.equal(await net.configure([internal, lab]), 'nftables');
+    assert.equal((await net.configure([internal, lab])).nat, 'nftables');
     assert.deepEqual(addresses('pvbr0'), ['10.0.5.1/24']);
     assert.deepEqual(addresses('pvbr1'), ['10.0.6.1/24']);
     assert.equal(link('pvbr0')?.address, '02:00:0a:00:05:01');
@@ -83,7 +83,7 @@ describe('net.configure', () => {
     await quiet();
     const watchers = [await watchNetwork(), await watchRules()];
     const again = restart();
-    assert.equal(await again.configure([internal, lab]), 'nftables');
+    assert.equal((await again.configure([internal, lab])).nat, 'nftables');
     for (const watcher of watchers) assert.deepEqual(await watcher.changes(), []);
     assert.deepEqual(again.lines, []);
   });
@@ -91,7 +91,7 @@ describe('net.configure', () => {
   it('touches nothing at all without pools', async () => {
     await quiet();
     const watchers = [await watchNetwork(), await watchRules()];
-    assert.equal(await restart().configure([]), 'unneeded');
+    assert.equal((await restart().configure([])).nat, 'unneeded');
     for (const watcher of watchers) assert.deepEqual(await watcher.changes(), []);
     assert.equal(readFileSync(FORWARD, 'utf8'), '0\n');
     assert.deepEqual(
@@ -101,13 +101,13 @@ describe('net.configure', () => {
   });
 
   it('leaves forwarding as it is when no pool has NAT', async () => {
-    assert.equal(await restart().configure([lab]), 'unneeded');
+    assert.equal((await restart().configure([lab])).nat, 'unneeded');
     assert.equal(readFileSync(FORWARD, 'utf8'), '0\n');
   });
 
   it('removes bridges and rules of pools that are gone', async () => {
     await restart().configure([internal, lab]);
-    assert.equal(await restart().configure([lab]), 'unneeded');
+    assert.equal((await restart().configure([lab])).nat, 'unneeded');
     assert.equal(link('pvbr0'), undefined);
     assert.ok(link('pvbr1'));
     assert.equal(run(['nft', 'list', 'ruleset']), '');

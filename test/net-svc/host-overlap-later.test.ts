@@ -104,5 +104,28 @@ describe('an uplink that gains the subnet of a running pool', () => {
       code: 'POOL_OVERLAPS',
       overlaps: [{ pool: 'other', subnet: '10.0.77.0/24', with: 'route 10.0.0.0/16 by uplink' }],
     });
+    run(['ip', 'route', 'del', '10.0.0.0/16', 'dev', 'uplink']);
+  });
+
+  it('has a new pool left out where that is asked for, and says when to ask again', async () => {
+    const pool = { ...internal, nat: false };
+    const other = { ...pool, name: 'other', bridge: 'pvbr7', subnet: '10.0.77.0/24', gateway: '10.0.77.1' };
+    run(['ip', 'route', 'add', '10.0.77.0/28', 'dev', 'uplink']);
+    // A bridge of that name, which the host made for itself.
+    run(['ip', 'link', 'add', 'pvbr7', 'type', 'bridge']);
+    const configure = () => service.net.configure({ pools: [pool, other], leaveOut: true });
+    const partial = await configure();
+    assert.deepEqual(partial.ok && partial.value.leftOut, [
+      { pool: 'other', subnet: '10.0.77.0/24', with: 'route 10.0.77.0/28 by uplink' },
+    ]);
+    const attach = () => service.net.attach({ container: 'web', interfaces: [leaseOf(other, 'web', 2)] });
+    const refused = await attach();
+    assert.match(!refused.ok ? refused.error.reason : '', /^pool other overlaps what this machine uses/);
+    const told = service.awaitedChanged();
+    run(['ip', 'route', 'del', '10.0.77.0/28', 'dev', 'uplink']);
+    await told;
+    assert.deepEqual((await configure()).ok && addresses('pvbr7'), ['10.0.77.1/24']);
+    assert.ok((await attach()).ok);
+    assert.ok((await service.net.detach({ container: 'web' })).ok);
   });
 });

@@ -8,7 +8,7 @@ import { silentLogger } from '../../shared/log/logger.ts';
 import type { Lease } from '../../shared/schema/network.ts';
 import { reexecInNamespaces } from '../kit/namespaced.ts';
 import { bareHost, NONE_LENT } from './bare-host.ts';
-import { internal, lab, leaseOf, link, links, run } from './kernel.ts';
+import { addresses, internal, lab, leaseOf, link, links, run } from './kernel.ts';
 
 reexecInNamespaces(import.meta.filename);
 
@@ -31,13 +31,9 @@ function open(severity: 'error' | 'warning' = 'error') {
 const refused = (...pools: (typeof internal)[]): readonly string[] => refusedBut([], ...pools);
 /** `servers`: what is told of containers. */
 function refusedBut(servers: readonly string[], ...pools: (typeof internal)[]): readonly string[] {
-  try {
-    open().refuse(pools, servers);
-    return [];
-  } catch (error) {
-    assert.ok(error instanceof PoolsOverlap);
-    return error.overlaps.map(({ pool, with: other }) => `${pool} ${other}`);
-  }
+  return open()
+    .inTheWay(pools, servers)
+    .map(({ pool, with: other }) => `${pool} ${other}`);
 }
 
 beforeEach(async () => {
@@ -67,7 +63,7 @@ describe('a pool on a machine', () => {
       'internal route 10.0.4.0/23 by uplink',
       'lab name server 10.0.6.53',
     ]);
-    open('warning').refuse([quiet, lab], []);
+    assert.deepEqual(open('warning').inTheWay([quiet, lab], []), []);
   });
 
   it('is fine beside a tunnel that takes everything by two routes, each for one half', () => {
@@ -101,6 +97,7 @@ describe('a pool on a machine', () => {
       'internal route 10.0.5.0/28 by uplink',
       'lab route 10.0.6.0/28 by no single link',
     ]);
+    run(['ip', 'route', 'del', 'blackhole', '10.0.6.0/28']);
   });
 
   it('is refused before anything is touched', async () => {
@@ -109,6 +106,23 @@ describe('a pool on a machine', () => {
     const host = makeHost(open());
     await assert.rejects(host.configure([lab, quiet]), PoolsOverlap);
     assert.equal(run(['ip', 'addr']), before);
+  });
+
+  it('is left out where that is asked for, with the others made; what is there of it stays until it is made', async () => {
+    await makeHost(open()).configure([quiet, lab]);
+    run(['ip', 'addr', 'del', '10.0.5.1/24', 'dev', 'pvbr0']);
+    run(['ip', 'addr', 'add', '10.0.5.77/25', 'dev', 'uplink']);
+    run(['ip', 'link', 'del', 'pvbr1']);
+    const host = makeHost(open());
+    const { made, overlaps } = await host.configure([quiet, lab], { leaveOut: true });
+    assert.deepEqual([made.map(({ name }) => name), overlaps.map(({ pool }) => pool)], [['lab'], ['internal']]);
+    assert.deepEqual([host.isLeftOut('internal'), host.isLeftOut('lab')], [true, false]);
+    run(['ip', 'link', 'del', 'pvbr1']);
+    await host.repair(new Set(['links']), () => undefined);
+    assert.deepEqual([addresses('pvbr0'), addresses('pvbr1')], [[], ['10.0.6.1/24']]);
+    run(['ip', 'addr', 'del', '10.0.5.77/25', 'dev', 'uplink']);
+    assert.deepEqual((await host.configure([quiet, lab], { leaveOut: true })).overlaps, []);
+    assert.deepEqual(addresses('pvbr0'), ['10.0.5.1/24']);
   });
 
   it('does not overlap itself, nor what an earlier revision left on a bridge of ours', async () => {
@@ -123,7 +137,7 @@ describe('a pool on a machine', () => {
     overlaps.look([quiet]);
     assert.deepEqual(overlaps.reasons(), []);
     run(['ip', 'addr', 'add', '10.0.5.200/24', 'dev', 'uplink']);
-    overlaps.refuse([quiet], []);
+    assert.deepEqual(overlaps.inTheWay([quiet], []), []);
     overlaps.look([quiet]);
     overlaps.look([quiet]);
     assert.deepEqual(

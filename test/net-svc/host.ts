@@ -40,7 +40,18 @@ export function restart(backends: readonly NatBackend[] = [nftables, iptables], 
     leases: () => [],
   });
   const passage = createForwardPassage(`${dir}/.forward`);
-  return { lines, ...createHostNetwork({ nat, log, overlaps, passage, notes: { lent, others }, retryMs }) };
+  return {
+    lines,
+    ...createHostNetwork({
+      nat,
+      log,
+      overlaps,
+      awaited: { look: () => undefined },
+      passage,
+      notes: { lent, others },
+      retryMs,
+    }),
+  };
 }
 
 /** A back end whose program is not there. */

@@ -50,10 +50,14 @@ describe('the parent of a macvlan pool', () => {
   });
 
   it('is told in health while it is gone, and its containers are back with it', async () => {
+    const went = service.awaitedChanged();
     run(['ip', 'link', 'del', 'uplink']);
     await told(/^PARENT_GONE pool lan: pool 'lan': there is no link uplink on this machine/);
+    await went;
+    const came = service.awaitedChanged();
     run(['ip', 'netns', 'del', 'router']);
     makeUplink();
+    await came;
     await well();
     await eventually('the address', PATIENCE_MS, () => addresses('eth0', `${dir}/mac`).join() === '192.0.2.10/24');
     assert.ok(reaches('192.0.2.1', `${dir}/mac`));

@@ -49,8 +49,17 @@ export async function openService(nat = 'auto', more: readonly { key: string; va
     return child;
   };
   const ctl = connect('ctl-svc');
+  const state = connect('state-svc');
+  const onAwaited = new Set<() => void>();
+  const toldAwaited = (): void => {
+    for (const resolve of onAwaited) resolve();
+    onAwaited.clear();
+  };
+  state.subscribe(netContract, 'awaitedChanged', { onEvent: toldAwaited, onLost: toldAwaited });
   return {
-    net: connect('state-svc').client(patient(netContract)),
+    net: state.client(patient(netContract)),
+    /** What pools wait for changes, from now on. */
+    awaitedChanged: () => new Promise<void>((resolve) => onAwaited.add(resolve)),
     ctl,
     ctlNet: ctl.client(patient(netContract)),
     serve,

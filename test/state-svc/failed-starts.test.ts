@@ -71,7 +71,7 @@ describe('10,000 failed starts', () => {
       ipam.ready();
       const net = bus.connect('net-svc');
       net.serve(netContract, {
-        configure: () => ok({ nat: 'unneeded' as const }),
+        configure: () => ok({ nat: 'unneeded' as const, leftOut: [] }),
         attach: () => fail({ code: 'NET_FAILED', ...FAILED }),
         detach: () => ok({}),
         listAttachments: () => ok({ attachments: [] }),

@@ -14,19 +14,21 @@ const ROUTE = { with: 'route 10.0.0.0/8 by wg0' };
 const server = (address: string) => ({ with: `name server ${address}`, server: address });
 
 describe('a pool that hides what the machine uses', () => {
-  it('has the containers of a revision that ran before wait, and no others, until it hides it no more', async () => {
-    const it = await open({ ...WEB, plain: APP });
+  it('has its containers of a revision that ran before wait, and those of no other pool, until it hides it no more', async () => {
+    const other = { ...POOL, bridge: 'pvbr1', subnet: '10.0.6.0/24', gateway: '10.0.6.1' };
+    const it = await open(
+      { ...WEB, plain: APP, lab: { ...APP, network: { pool: 'lab' } } },
+      { network: { pools: { internal: POOL, lab: other } } },
+    );
     it.world.poolOverlap = ROUTE;
-    it.world.troubles.set('net.attach web', 'refuse');
     await (await it.boot()).settled;
-    await it.untilStatus('plain', 'STARTED');
+    for (const name of ['plain', 'lab']) await it.untilStatus(name, 'STARTED');
     await it.untilStatus('web', 'STOPPED');
     const [reason] = await health(it);
-    assert.equal(reason?.code, 'POOLS_NOT_READY');
-    assert.match(reason.message, /10.0.5.0.24, which overlaps this machine's route 10.0.0.0.8 by wg0/);
+    assert.deepEqual([reason?.code, reason?.subject], ['POOLS_NOT_READY', 'pool internal']);
+    assert.match(reason?.message ?? '', /10.0.5.0.24, which overlaps this machine's route 10.0.0.0.8 by wg0/);
     assert.deepEqual(it.reboots, []);
     it.world.poolOverlap = undefined;
-    it.world.troubles.clear();
     it.clock.advance(5_000);
     await it.untilStatus('web', 'STARTED');
     assert.deepEqual(await health(it), []);

@@ -95,6 +95,8 @@ export function createWorld(clock: Pick<Clock, 'nowMs' | 'elapsedMs'>, onCall: (
   const diesAtOnce = new Set<string>();
   const holds = new Map<string, Promise<void>>();
   let bus: MemoryBus | undefined;
+  /** Of the last `net.configure`. */
+  let leftOut: { pool: string; subnet: string; with: string; server?: string }[] = [];
   let lxcChannel: Channel | undefined;
   let nextPid = 100;
 
@@ -202,18 +204,19 @@ export function createWorld(clock: Pick<Clock, 'nowMs' | 'elapsedMs'>, onCall: (
   const connectNet = (): void => {
     const channel = bus?.connect('net-svc');
     channel?.serve(netContract, {
-      configure: async ({ pools, servers = [] }) => {
+      configure: async ({ pools, servers = [], leaveOut = false }) => {
         const refused = await enter('net-svc', 'net.configure', String(pools.length));
         const overlap = world.poolOverlap;
-        if (overlap !== undefined && !servers.includes(overlap.server ?? '')) {
-          return fail({ code: 'POOL_OVERLAPS', overlaps: [{ ...OVERLAP, ...overlap }] });
-        }
-        return refused ? fail({ code: 'NET_FAILED', ...lxcFailed }) : ok({ nat: 'unneeded' as const });
+        const isFree = overlap === undefined || servers.includes(overlap.server ?? '');
+        leftOut = isFree ? [] : [{ ...OVERLAP, ...overlap }];
+        if (!isFree && !leaveOut) return fail({ code: 'POOL_OVERLAPS', overlaps: leftOut });
+        return refused ? fail({ code: 'NET_FAILED', ...lxcFailed }) : ok({ nat: 'unneeded' as const, leftOut });
       },
       attach: async ({ container, interfaces }) => {
         const isRefused = await enter('net-svc', 'net.attach', container);
         const parents = interfaces.map((each) => world.pools.find(({ name }) => name === each.pool)?.bridge ?? '');
-        if (isRefused || parents.some((parent) => world.missingLinks.includes(parent))) {
+        const lacks = interfaces.some((each) => leftOut.some(({ pool }) => pool === each.pool));
+        if (isRefused || lacks || parents.some((parent) => world.missingLinks.includes(parent))) {
           return fail({ code: 'NET_FAILED', ...lxcFailed });
         }
         attachments.add(container);

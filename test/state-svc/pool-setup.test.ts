@@ -122,7 +122,7 @@ describe('state-svc.keepConfiguring', () => {
         net: {
           configure: async () => {
             isWanted = !isFollowed;
-            return ok({ nat: 'unneeded' });
+            return ok({ nat: 'unneeded', leftOut: [] });
           },
         },
       };
