@@ -1,6 +1,7 @@
 // Collects what nobody needs any more: on command, before an upload that lacks room, and when too little of the storage is free.
 import { reasonOf } from '../../shared/kernel/system-error.ts';
 import type { Logger } from '../../shared/log/logger.ts';
+import type { HealthReason } from '../../shared/schema/health.ts';
 import type { Arrivals } from './arrivals.ts';
 import { MAX_NAMED } from './boot-state.ts';
 import type { Clock } from './clock.ts';
@@ -34,6 +35,8 @@ export interface GarbageCollector {
   collectOld(): Promise<number>;
   /** From now on it looks by itself how much of the storage is free. */
   watch(): void;
+  /** Why objects were left that may be garbage, the last time that any was looked for. */
+  health(): readonly HealthReason[];
   close(): void;
 }
 
@@ -43,6 +46,8 @@ export function createGarbageCollector(context: GarbageContext): GarbageCollecto
   const { desk, room, clock, log } = context;
   let cancel: () => void = () => undefined;
   let isClosed = false;
+  /** Revisions that may have any of the objects. */
+  let held: string | undefined;
 
   /** Answers its bytes. What cannot be removed, whoever made it, must not keep all the rest. */
   const removed = (what: string, remove: () => Promise<number>): Promise<number> =>
@@ -74,10 +79,9 @@ export function createGarbageCollector(context: GarbageContext): GarbageCollecto
   const collectObjects = async (rules: GarbageRules): Promise<number> => {
     const { named, unread } = await namedObjects(desk.steps);
     const unseen = [...desk.steps.unseen(), ...unread];
-    if (unseen.length > 0) {
-      log.warn(
-        `garbage: objects stay while it cannot be seen which ones are of ${unseen.slice(0, MAX_NAMED).join(', ')}`,
-      );
+    held = unseen.length === 0 ? undefined : unseen.slice(0, MAX_NAMED).join(', ');
+    if (held !== undefined) {
+      log.warn(`garbage: objects stay while it cannot be seen which ones are of ${held}`);
       return 0;
     }
     const found = await desk.objects.findAll(await desk.objects.list());
@@ -115,6 +119,13 @@ export function createGarbageCollector(context: GarbageContext): GarbageCollecto
     watch() {
       if (isClosed) return;
       cancel = clock.after(LOOK_MS, () => void look());
+    },
+    health() {
+      if (held === undefined) return [];
+      const message =
+        `no object is collected while it cannot be seen which ones are of revision ${held}: ` +
+        'check the file system of the storage (fsck), or put that revision again';
+      return [{ code: 'GARBAGE_KEPT', subject: 'objects', message: message.slice(0, 500) }];
     },
     close() {
       isClosed = true;

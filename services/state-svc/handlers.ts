@@ -5,6 +5,7 @@ import { type Clock, sleep } from './clock.ts';
 import type { Commands } from './commands.ts';
 import type { stateContract } from './contract.ts';
 import { driverHandlers } from './driver-handlers.ts';
+import type { GarbageCollector } from './garbage-collector.ts';
 import { leaseHandlers } from './lease-handlers.ts';
 import type { LiveSettings } from './live-settings.ts';
 import type { Metadata } from './metadata.ts';
@@ -22,6 +23,7 @@ const nameOf = ({ name }: { readonly name: string }): string => name;
 export interface HandlersContext {
   readonly runner: RevisionRunner;
   readonly desk: StepDesk;
+  readonly garbage: Pick<GarbageCollector, 'health'>;
   readonly metadata: Metadata;
   readonly settings: LiveSettings;
   readonly commands: Commands;
@@ -32,6 +34,7 @@ export interface HandlersContext {
 export function createHandlers({
   runner,
   desk,
+  garbage,
   metadata,
   settings,
   commands,
@@ -112,6 +115,14 @@ export function createHandlers({
       released: (container, pool, address) => runner.find(container)?.forgetLease(pool, address),
     }),
     health: () =>
-      ok({ reasons: [...runner.health(), ...metadata.health(), ...desk.objects.health(), ...settings.health()] }),
+      ok({
+        reasons: [
+          ...runner.health(),
+          ...metadata.health(),
+          ...desk.objects.health(),
+          ...garbage.health(),
+          ...settings.health(),
+        ],
+      }),
   };
 }

@@ -134,7 +134,7 @@ void runService(stateContract, 'state', async ({ channel, launch, log }) => {
   const ipam = channel.client(ipamContract);
   channel.serve(
     stateContract,
-    createHandlers({ runner: running, desk, metadata, settings, commands, ipam, clock: systemClock }),
+    createHandlers({ runner: running, desk, garbage, metadata, settings, commands, ipam, clock: systemClock }),
   );
   return async () => {
     views.close();

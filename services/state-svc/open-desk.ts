@@ -42,5 +42,5 @@ export async function openDesk({
   const arrivals = createArrivals(clock);
   const uploads = createUploads({ storage, objects, store, room, arrivals, log, makeRoom });
   await uploads.open();
-  return createStepDesk({ store, objects, uploads, steps, arrivals, room, usedFor });
+  return createStepDesk({ store, objects, uploads, steps, arrivals, room, log, usedFor });
 }

@@ -1,6 +1,7 @@
 // Where revisions come in: an uploaded state is checked whole, as `berth check` does it, and becomes a revision or nothing at all.
 import type { Refusal } from '../../shared/ipc/contract.ts';
 import { isFull, reasonOf } from '../../shared/kernel/system-error.ts';
+import type { Logger } from '../../shared/log/logger.ts';
 import type { Problem, Revision } from '../../shared/revision/revision.ts';
 import { parseState } from '../../shared/revision/validate.ts';
 import { REVISION_NAME_RULE, revisionName } from '../../shared/schema/names.ts';
@@ -34,6 +35,7 @@ export interface DeskContext {
   readonly steps: StepStore;
   readonly arrivals: Arrivals;
   readonly room: StorageRoom;
+  readonly log: Pick<Logger, 'warn'>;
   /** Why the revision must stay as it is; undefined: nobody needs it. */
   usedFor(name: string): string | undefined;
 }
@@ -45,7 +47,7 @@ const MAX_PROBLEMS = 64;
 const MAX_TEXT = 400;
 
 export function createStepDesk(context: DeskContext): StepDesk {
-  const { store, objects, uploads, steps, arrivals, room, usedFor } = context;
+  const { store, objects, uploads, steps, arrivals, room, log, usedFor } = context;
   const inTurn = createTurn();
 
   const install = async (name: string, text: string): Promise<PutFailure | undefined> => {
@@ -62,6 +64,7 @@ export function createStepDesk(context: DeskContext): StepDesk {
       return isPut ? undefined : inUse(name, usedFor(name) ?? 'was asked for meanwhile');
     } catch (error) {
       if (!isFull(error)) return { code: 'STORE_FAILED', reason: String(error).slice(0, MAX_TEXT) };
+      log.warn(`there is no room for revision ${name}: ${await steps.shortage(name, text)} (${reasonOf(error)})`);
       return { code: 'NO_SPACE', requiredBytes: text.length, availableBytes: await room.availableBytes() };
     }
   };

@@ -34,8 +34,8 @@ export interface StepStore {
   progress(name: string): Promise<StepProgress>;
   /** What cannot be written is told by `progress` until something is. */
   setProgress(name: string, progress: StepProgress): Promise<void>;
-  /** What its folder takes and what there is, for people. Never rejects. */
-  shortage(name: string): Promise<string>;
+  /** What its folder takes and what there is, for people. `text`: of one whose state is not there yet. Never rejects. */
+  shortage(name: string, text?: string): Promise<string>;
   /** `''` when there is none, or none that can be read. Never rejects. */
   commitMessage(name: string): Promise<string>;
   setCommitMessage(name: string, message: string): Promise<void>;
@@ -151,9 +151,8 @@ export function openStepStore(storage: string, log: Logger, ownership: Ownership
         throw error;
       }
     },
-    async shortage(name) {
-      const text = await store.stateText(name).catch(() => undefined);
-      return shortageOf(trail(name), text);
+    async shortage(name, text) {
+      return shortageOf(trail(name), text ?? (await store.stateText(name).catch(() => undefined)));
     },
     async commitMessage(name) {
       return (note(name, 'commitmsg') ?? '').trimEnd().slice(0, MAX_COMMITMSG_BYTES);

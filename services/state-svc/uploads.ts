@@ -15,6 +15,9 @@ import type { StorageRoom } from './storage-room.ts';
 type BeginFailure = Refusal<typeof stateContract, 'beginUpload'>;
 type FinishFailure = Refusal<typeof stateContract, 'finishUpload'>;
 
+type NoSpace = Extract<BeginFailure, { code: 'NO_SPACE' }>;
+type Failed = Extract<BeginFailure, { code: 'STORE_FAILED' }>;
+
 type BeganUpload =
   | { readonly kind: 'present'; readonly bytes: number }
   | { readonly kind: 'upload'; readonly path: string; readonly roomBytes: number }
@@ -99,6 +102,22 @@ export function createUploads({ storage, objects, store, room, arrivals, log, ma
     return Math.max(0, bytes);
   };
 
+  /** `sha256`: undefined of the JSON of a step. */
+  const tellFull = (sha256: string | undefined, requiredBytes: number, availableBytes: number): NoSpace => {
+    const what = sha256 === undefined ? 'a state' : `object ${sha256}`;
+    const missing = Math.max(1, requiredBytes - availableBytes);
+    log.warn(
+      `there is no room for ${what}: ${requiredBytes} B are required, ${availableBytes} B available, ${missing} B missing at least`,
+    );
+    return { code: 'NO_SPACE', requiredBytes, availableBytes };
+  };
+
+  /** A disk that is full at the very end is full all the same. */
+  const failureOf = async (error: unknown, sha256: string | undefined, bytes: number): Promise<NoSpace | Failed> => {
+    if (isFull(error)) return tellFull(sha256, bytes, await unpromised().catch(() => 0));
+    return { code: 'STORE_FAILED', reason: String(error).slice(0, 500) };
+  };
+
   const roomFor = async (bytes: number): Promise<number> => {
     const before = await unpromised();
     // Of one whose length nobody knows: there should be something at least.
@@ -173,7 +192,7 @@ export function createUploads({ storage, objects, store, room, arrivals, log, ma
         const availableBytes = await roomFor(bytes);
         if (availableBytes < bytes || availableBytes === 0) {
           forget(id);
-          return refused({ code: 'NO_SPACE', requiredBytes: bytes, availableBytes });
+          return refused(tellFull(sha256, bytes, availableBytes));
         }
         uploads.set(id, { sha256, bytes, replaces });
         try {
@@ -187,7 +206,7 @@ export function createUploads({ storage, objects, store, room, arrivals, log, ma
         }
         return { kind: 'upload', path: pathOf(id), roomBytes: availableBytes };
       } catch (error) {
-        return refused(failureOf(error));
+        return refused(await failureOf(error, sha256, bytes));
       }
     },
     async finish(id) {
@@ -199,7 +218,7 @@ export function createUploads({ storage, objects, store, room, arrivals, log, ma
         if (isIt) store.onHashed(upload.sha256);
         return undefined;
       } catch (error) {
-        return failureOf(error);
+        return await failureOf(error, upload.sha256, upload.bytes);
       } finally {
         await drop(id);
       }
@@ -236,12 +255,4 @@ export function createUploads({ storage, objects, store, room, arrivals, log, ma
         ...[...checked].flatMap((named) => [...named]),
       ]),
   };
-}
-
-/** A disk that is full at the very end is full all the same. */
-function failureOf(error: unknown): BeginFailure & FinishFailure {
-  if (isFull(error)) {
-    return { code: 'NO_SPACE', requiredBytes: 0, availableBytes: 0 };
-  }
-  return { code: 'STORE_FAILED', reason: String(error).slice(0, 500) };
 }

@@ -252,7 +252,7 @@ export async function createDevice(
       const ipam = channel.client(ipamContract);
       channel.serve(
         stateContract,
-        createHandlers({ runner: started, desk, metadata, settings, commands, ipam, clock }),
+        createHandlers({ runner: started, desk, garbage, metadata, settings, commands, ipam, clock }),
       );
       channel.ready();
       return runner;

@@ -1,7 +1,7 @@
 // An update that a full storage keeps from being installed or begun: what is told of it, and that it works once there is room.
 import assert from 'node:assert/strict';
 import { execFileSync } from 'node:child_process';
-import { mkdirSync, mkdtempSync, rmdirSync, writeFileSync } from 'node:fs';
+import { mkdirSync, mkdtempSync, rmdirSync, rmSync, statfsSync, symlinkSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, it } from 'node:test';
 import { openRevisionStore } from '../../services/state-svc/revision-store.ts';
@@ -10,7 +10,7 @@ import { stageOf } from '../../services/state-svc/update-install.ts';
 import { silentLogger } from '../../shared/log/logger.ts';
 import { eventually, PATIENCE_MS } from '../kit/eventually.ts';
 import { reexecInNamespaces } from '../kit/namespaced.ts';
-import { type Device, sha256 } from './device.ts';
+import { type Device, sha256, stateOf, uploadId } from './device.ts';
 import {
   CHANGED_B,
   command,
@@ -22,6 +22,7 @@ import {
   THREE,
   updateLive,
 } from './updates-kit.ts';
+import { codeOf, putState } from './uploading.ts';
 
 reexecInNamespaces(import.meta.filename);
 
@@ -69,6 +70,33 @@ describe('an update on a full storage', () => {
     rmdirSync(beside);
     it.onBootWrite = () => undefined;
     await updateLive(it, 'locals/x');
+  });
+});
+
+describe('a storage without room', () => {
+  it('says in the log how many bytes are missing of an object, and what a revision takes', async () => {
+    const it = await open(THREE);
+    const { bsize, bavail } = statfsSync(it.storage);
+    const bytes = 2 * bsize * bavail;
+    const began = await it.state.beginUpload({ id: uploadId(), sha256: sha256('huge'), bytes });
+    assert.ok(!began.ok && began.error.code === 'NO_SPACE');
+    const { availableBytes } = began.error;
+    const missing = bytes - availableBytes;
+    const line = `warn there is no room for object ${sha256('huge')}: ${bytes} B are required, ${availableBytes} B available, ${missing} B missing at least`;
+    assert.ok(it.lines.includes(line), it.lines.join('\n'));
+
+    const room = '/run/berth-full';
+    mkdirSync(room);
+    execFileSync('mount', ['-t', 'tmpfs', '-o', 'nr_inodes=3', 'full', room]);
+    rmSync(join(it.storage, 'trails/locals'), { recursive: true, force: true });
+    symlinkSync(room, join(it.storage, 'trails/locals'));
+    const put = putState(it, 'locals/x', JSON.stringify(stateOf({}, {}).document));
+    assert.equal(await codeOf(put), 'NO_SPACE');
+    const told = it.lines.find((each) => each.includes('revision locals/x'));
+    assert.match(
+      told ?? '',
+      /^warn there is no room for revision locals\/x: Space required \d+ B, available 0 B \(ENOSPC/,
+    );
   });
 });
 

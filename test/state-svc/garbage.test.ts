@@ -1,13 +1,23 @@
 // What is collected, and what must never be.
 import assert from 'node:assert/strict';
-import { existsSync, readdirSync, renameSync, rmSync, statSync, symlinkSync, utimesSync, writeFileSync } from 'node:fs';
+import {
+  existsSync,
+  mkdirSync,
+  readdirSync,
+  renameSync,
+  rmSync,
+  statSync,
+  symlinkSync,
+  utimesSync,
+  writeFileSync,
+} from 'node:fs';
 import { join } from 'node:path';
 import { describe, it } from 'node:test';
 import fc from 'fast-check';
 import { garbageSteps } from '../../services/state-svc/garbage.ts';
 import { eventually, PATIENCE_MS } from '../kit/eventually.ts';
 import { type Device, GARBAGE_DEFER_MS, sha256, stateOf, uploadId, writeRevision } from './device.ts';
-import { APP, useDevices } from './kit.ts';
+import { APP, health, useDevices } from './kit.ts';
 import { putObject, putState } from './uploading.ts';
 
 const make = useDevices();
@@ -49,6 +59,21 @@ const objects = ({ storage }: Device): readonly string[] =>
   readdirSync(join(storage, 'objects')).filter((name) => name !== 'incoming');
 
 describe('garbage', () => {
+  it('is no object while a state cannot be read, which health says until it can', async () => {
+    const it = await open();
+    const path = join(it.storage, 'objects', sha256('nobody has it'));
+    writeFileSync(path, 'nobody has it');
+    mkdirSync(join(it.storage, 'trails/locals/lost/.pvr/json'), { recursive: true });
+    age(it, join(it.storage, 'trails/locals/lost/.pvr/json'), 0);
+    assert.equal(await reclaimed(it), 0);
+    const [reason] = await health(it);
+    assert.equal(reason?.code, 'GARBAGE_KEPT');
+    assert.match(reason.message, /revision locals\/lost .*EISDIR.*fsck/);
+    rmSync(join(it.storage, 'trails/locals/lost'), { recursive: true });
+    assert.equal(await reclaimed(it), 13);
+    assert.deepEqual(await health(it), []);
+  });
+
   it('is what no revision has, with its bytes', async () => {
     const it = await open();
     const before = objects(it);

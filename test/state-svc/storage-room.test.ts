@@ -7,6 +7,7 @@ import { openDesk } from '../../services/state-svc/open-desk.ts';
 import { openGarbage } from '../../services/state-svc/open-garbage.ts';
 import { openRevisionStore } from '../../services/state-svc/revision-store.ts';
 import { openStepStore } from '../../services/state-svc/step-store.ts';
+import { createStorageRoom } from '../../services/state-svc/storage-room.ts';
 import { mount } from '../../shared/kernel/mount.ts';
 import { silentLogger } from '../../shared/log/logger.ts';
 import { eventually } from '../kit/eventually.ts';
@@ -60,6 +61,16 @@ async function collects(thresholdPercent: number, reservedPercent: number): Prom
 }
 
 describe('the room of a storage', () => {
+  it('is none where all inodes but those in reserve are used, and garbage is collected then', async () => {
+    const folder = mkdtempSync('/run/inodes-');
+    mount('inodes', folder, 'tmpfs', 0, 'size=4M,nr_inodes=100');
+    const room = createStorageRoom(folder, () => 5);
+    assert.ok((await room.availableBytes()) > MIB);
+    for (let at = 0; at < 94; at += 1) writeFileSync(join(folder, String(at)), '');
+    assert.equal(await room.availableBytes(), 0);
+    assert.equal(await room.availablePercent(), 0);
+  });
+
   for (const [threshold, reserved, isCollected] of [
     [10, 5, false],
     [30, 5, false],
