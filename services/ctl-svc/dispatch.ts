@@ -13,6 +13,8 @@ export interface Incoming {
   readonly target: string;
   /** Its head has an `Expect` of something that is not `100-continue`. */
   readonly hasUnknownExpectation: boolean;
+  /** Its head is of HTTP/1.0 and does not say whether a body follows: before that, and without a word, one ended with its connection. */
+  readonly hasUnknownLength: boolean;
   readonly lastEventId: string | undefined;
   readonly signal: () => AbortSignal;
   /** Resolves to the whole body, or to why it is not taken. Called at most once, and only for endpoints that want one. */
@@ -26,6 +28,7 @@ export type Dispatch = (caller: Caller, incoming: Incoming) => Promise<Reply>;
 const FORBIDDEN = refuse(403, 'Request not sent from a mgmt platform');
 const WRONG_METHOD = refuse(400, 'Method not supported for this endpoint');
 const UNKNOWN_EXPECTATION = refuse(417, 'Expectation not supported');
+const UNKNOWN_LENGTH = refuse(400, 'Request has no Content-Length, without which HTTP/1.0 has no body');
 const NO_BODY = Buffer.alloc(0);
 /** Characters of what the log says of an answer: log-svc cuts lines of more than 16 KiB. */
 const MAX_REASONS = 4_000;
@@ -52,6 +55,8 @@ export function createDispatch(router: Router, sources: Sources, log: Logger): D
     incoming: Incoming,
   ): Promise<Reply> => {
     const { lastEventId, signal } = incoming;
+    // RFC 1945, 8.3. What it sent would be lost without a word.
+    if (endpoint.takes !== 'none' && incoming.hasUnknownLength) return UNKNOWN_LENGTH;
     if (endpoint.takes === 'stream') {
       return await endpoint.run({ caller, params, body: incoming.streamBody(), lastEventId, signal }, sources);
     }

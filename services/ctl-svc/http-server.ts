@@ -11,6 +11,7 @@ import type { Figures } from './figures.ts';
 import { readFirstBytes } from './first-bytes.ts';
 import { IncomingBody } from './incoming-body.ts';
 import { dropReply, type Reply, rawReply, tryLater, writeReply } from './reply.ts';
+import { saysLength } from './request-body.ts';
 import { createGates } from './request-gate.ts';
 import { createUploadTurns, type UploadTurns } from './upload-turns.ts';
 
@@ -85,6 +86,7 @@ interface Connection {
   due: number;
   /** Replies that have not left yet, in the order of their requests. */
   readonly unfinished: Set<ServerResponse>;
+  newest: ServerResponse | undefined;
   /** It has, or is about to have, its last answer: what it sent behind that is not looked at. */
   isEnded: boolean;
 }
@@ -189,6 +191,7 @@ export function createControlServer(
       method: request.method ?? '',
       target: request.url ?? '',
       hasUnknownExpectation: expects === 'unknown',
+      hasUnknownLength: request.httpVersion === '1.0' && !saysLength(request),
       lastEventId: lastEventIdOf(request),
       signal: () => hangUpSignal(response),
       async readBody() {
@@ -204,6 +207,7 @@ export function createControlServer(
     connection.waiting += 1;
     socket.setTimeout(0);
     unfinished.add(response);
+    connection.newest = response;
     response.once('close', () => unfinished.delete(response));
     if (!body.isUnread) {
       connection.due += 1;
@@ -225,7 +229,7 @@ export function createControlServer(
     const isLast = readsToTheEnd(request) && isNewest && !gates.hasMore(socket);
     if (isLast && reply.kind !== 'stream') connection.isEnded = true;
     // A client that is told to go away must not be read to the end of what it sends.
-    const isFinal = body.isUnread || tooMany || isLast;
+    const isFinal = body.isUnread || tooMany || isLast || (connection.isEnded && isNewest);
     // Not after the answer to what was no HTTP, which ended the connection.
     if (socket.writable) writeReply(response, reply, isFinal);
     else dropReply(reply);
@@ -243,7 +247,7 @@ export function createControlServer(
     const onFirst = (first: Buffer): void => {
       const stream = party.ask === undefined ? putBack(socket, first) : gates.wrap(socket, first, party.ask);
       const unfinished = new Set<ServerResponse>();
-      behind.set(stream, { party, socket, waiting: 0, due: 0, unfinished, isEnded: false });
+      behind.set(stream, { party, socket, waiting: 0, due: 0, unfinished, newest: undefined, isEnded: false });
       socket.on('end', () => lookForClient(stream));
       http.emit('connection', stream);
       stream.once('close', () => endUnfinished(unfinished));
@@ -272,8 +276,14 @@ export function createControlServer(
   });
   http.on('clientError', (error: NodeJS.ErrnoException, socket) => {
     const connection = behind.get(socket);
+    const isGone = GONE.has(error.code) || !socket.writable;
+    if (!isGone && connection !== undefined && isWholeAndUnanswered(connection.newest)) {
+      // What follows a whole request takes nothing of its answer, which is the last then.
+      connection.isEnded = true;
+      return;
+    }
     const isTaken = connection === undefined || connection.due > 0 || connection.isEnded;
-    if (GONE.has(error.code) || !socket.writable || isTaken) {
+    if (isGone || isTaken) {
       socket.destroy();
       return;
     }
@@ -297,6 +307,10 @@ export function createControlServer(
       closeConnections();
     },
   };
+}
+
+function isWholeAndUnanswered(response: ServerResponse | undefined): boolean {
+  return response?.req.complete === true && !response.headersSent;
 }
 
 /** Of the end of their connection not every Node tells those that wait behind another one. */

@@ -8,9 +8,12 @@ export type BodyRead =
   /** The client hung up, or what followed was no HTTP. */
   | { readonly kind: 'aborted' };
 
+export function saysLength({ headers }: IncomingMessage): boolean {
+  return headers['transfer-encoding'] !== undefined || headers['content-length'] !== undefined;
+}
+
 export function hasBody(request: IncomingMessage): boolean {
-  const length = request.headers['content-length'];
-  return request.headers['transfer-encoding'] !== undefined || (length !== undefined && Number(length) !== 0);
+  return saysLength(request) && Number(request.headers['content-length']) !== 0;
 }
 
 export interface BodyLimits {

@@ -150,6 +150,45 @@ describe('ctl.hostile clients', () => {
     );
   });
 
+  it('answers a whole request whatever follows it, in pieces too, as of a client that counts letters and not bytes', async () => {
+    const body = '{"action":"start"}';
+    const head = `PUT /containers/web HTTP/1.1\r\nUser-Agent: x\r\nContent-Length: ${body.length}\r\n\r\n`;
+    for (const [before, count] of [
+      ['', 1],
+      ['GET /groups HTTP/1.1\r\nUser-Agent: x\r\n\r\n', 2],
+    ] as const) {
+      const first = await sendRaw(rig.host, `${before}${head}${body}ü\n`);
+      const inPieces = await new Promise<string>((resolve) => {
+        let text = '';
+        const client = connect(rig.host, () => {
+          client.write(`${before}${head}${body}ü\n`);
+          setImmediate(() => client.write('and\r\nmore\r\n\r\n'));
+        });
+        client.setEncoding('latin1').on('data', (chunk: string) => {
+          text += chunk;
+        });
+        client.on('error', () => undefined).on('close', () => resolve(text));
+      });
+      for (const text of [first, inPieces]) {
+        const statuses = [...text.matchAll(/HTTP\/1\.1 (\d+)/gm)].map(([, status]) => status);
+        assert.deepEqual(statuses.slice(0, count), Array(count).fill('200'), text);
+      }
+      assert.match(first, /connection: close/i);
+    }
+  });
+
+  it('stores nothing of an HTTP/1.0 request whose length nobody says, and takes one that needs no body', async () => {
+    for (const body of ['', 'value']) {
+      const answer = parseAnswer(await sendRaw(rig.host, `PUT /user-meta/old HTTP/1.0\r\nHost: x\r\n\r\n${body}`));
+      assert.deepEqual(
+        [answer.status, answer.body],
+        [400, '{"Error":"Request has no Content-Length, without which HTTP/1.0 has no body"}'],
+      );
+    }
+    assert.deepEqual([...rig.world.metadata.user], []);
+    assert.equal(parseAnswer(await sendRaw(rig.host, 'POST /storage/gc HTTP/1.0\r\n\r\n')).status, 200);
+  });
+
   it('ends connections that say nothing or stop within a header', async () => {
     const [silent, slow] = await Promise.all([
       sendRaw(rig.host, ''),

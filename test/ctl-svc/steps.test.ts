@@ -155,8 +155,8 @@ describe('ctl.objects', () => {
     client.write(`GET /objects/${DIGEST} HTTP/1.1\r\n\r\n`);
     await until(() => asked === 1);
     assert.equal(openOnes().length, 1);
-    // What is no HTTP ends the connection at once, while an answer of it is due.
-    client.write('?\r\n\r\n');
+    // It ends the connection at once, while an answer of it is due.
+    client.write('CONNECT a:1 HTTP/1.1\r\n\r\n');
     await until(() => openOnes().length === 0);
   });
 
