@@ -40,17 +40,21 @@ const RECEIVE_BYTES = 4 * 1024;
 /** The port that changes of ours are made from: word of them is no news to us. The kernel gives none with this bit. */
 export const OWN_NETLINK_PORT = 0x40000000 | process.pid;
 
-/** As the kernel keeps it: a name of 16 bytes, then a MAC of 8, then an address of 4. */
-export function elementKey({ port, mac, address }: SenderElement): Buffer {
-  const name = Buffer.alloc(IFNAME_BYTES);
-  name.write(port, 'latin1');
-  const parts = [name];
+/** As the kernel keeps it: a name of 16 bytes, then a MAC of 8, then an address of 4; or half an address of 8. */
+export function elementKey({ port, mac, address, identifier }: SenderElement): Buffer {
+  const parts: Buffer[] = [];
+  if (port !== undefined) {
+    const name = Buffer.alloc(IFNAME_BYTES);
+    name.write(port, 'latin1');
+    parts.push(name);
+  }
   if (mac !== undefined) {
     const bytes = Buffer.alloc(MAC_BYTES);
     bytes.write(mac.replaceAll(':', ''), 'hex');
     parts.push(bytes);
   }
   if (address !== undefined) parts.push(Buffer.from(address.split('.').map(Number)));
+  if (identifier !== undefined) parts.push(Buffer.from(identifier, 'hex'));
   return Buffer.concat(parts);
 }
 

@@ -4,13 +4,15 @@ import { KernelError } from '../../shared/kernel/libc.ts';
 import type { Logger } from '../../shared/log/logger.ts';
 import type { Lease } from '../../shared/schema/network.ts';
 import { createTurn } from '../../shared/time/in-turn.ts';
-import { change, run } from './nat-command.ts';
+import { change, type NatOutcome, run } from './nat-command.ts';
 import { createElementChanges } from './nft-elements.ts';
 import { createRulesRetry } from './rules-retry.ts';
 import {
   comparableTable,
+  isWithin,
   SENDERS_TABLE,
   type SenderElement,
+  type SenderExtent,
   senderElements,
   sendersRemove,
   sendersReplace,
@@ -53,8 +55,10 @@ export interface SenderContext {
 export function createSenderGuard(context: SenderContext): SenderGuard {
   const { notePath, log, isWanted, hasBridges, isMacvlan, leases, retryMs } = context;
   const changeElements = createElementChanges();
+  /** What the program nft here can say. */
+  let extent: SenderExtent = 'all';
   const elementsOf = (own: readonly Lease[]): readonly SenderElement[] =>
-    senderElements(own, ({ pool }) => !isMacvlan(pool));
+    senderElements(own, ({ pool }) => !isMacvlan(pool)).filter((element) => isWithin(extent, element));
   /** Of all that are attached, and `coming`, of one that is about to be: it may have some of them already. */
   const wanted = (coming: readonly SenderElement[]): readonly SenderElement[] => {
     const all = [...leases().flatMap(elementsOf), ...coming];
@@ -75,7 +79,23 @@ export function createSenderGuard(context: SenderContext): SenderGuard {
   const isRight = async (coming: readonly SenderElement[]): Promise<boolean> => {
     if (!existsSync(notePath)) return false;
     const listing = await run('nft', ['-s', 'list', 'table', 'bridge', SENDERS_TABLE]);
-    return 'stdout' in listing && comparableTable(listing.stdout) === comparableTable(senderTable(wanted(coming)));
+    return (
+      'stdout' in listing && comparableTable(listing.stdout) === comparableTable(senderTable(wanted(coming), extent))
+    );
+  };
+
+  const replace = (coming: readonly SenderElement[]): Promise<NatOutcome> =>
+    change('nft', ['-f', '-'], sendersReplace(wanted(coming), extent));
+
+  /** By an nft that cannot say it of IPv6, what it can. */
+  const replaceAsFar = async (coming: readonly SenderElement[]): Promise<NatOutcome> => {
+    const outcome = await replace(coming);
+    if (outcome.kind !== 'failed' || extent !== 'all' || !isMisunderstood(outcome.reason)) return outcome;
+    extent = 'ipv4';
+    const less = await replace(coming);
+    if (less.kind === 'failed') extent = 'all';
+    else log.warn(`containers can claim IPv6 addresses that are not theirs: this nft is too old: ${outcome.reason}`);
+    return less;
   };
 
   const ensure = async (record: (step: string) => void, coming: readonly SenderElement[] = []): Promise<void> => {
@@ -90,7 +110,7 @@ export function createSenderGuard(context: SenderContext): SenderGuard {
     }
     // Before the rules: a crash in between must not leave rules that nobody looks for.
     writeFileSync(notePath, '');
-    const outcome = await change('nft', ['-f', '-'], sendersReplace(wanted(coming)));
+    const outcome = await replaceAsFar(coming);
     stands = outcome.kind !== 'failed';
     retry.tried(stands);
     const reason = outcome.kind === 'failed' ? outcome.reason : '';
@@ -118,8 +138,12 @@ export function createSenderGuard(context: SenderContext): SenderGuard {
     ensure: (record = () => undefined) => inTurn(() => ensure(record)),
     learnNames() {
       if (!isWanted || !existsSync(notePath)) return;
-      // A transaction for each: all at once may be more than a socket takes.
-      for (const elements of leases().map(elementsOf)) if (elements.length > 0) byNetlink('add', elements);
+      // A transaction for each: all at once may be more than a socket takes. The table may be one that knows nothing of IPv6.
+      for (const elements of leases().map(elementsOf)) {
+        const ofIpv4 = elements.filter((element) => isWithin('ipv4', element));
+        const more = elements.filter((element) => !ofIpv4.includes(element));
+        for (const part of [more, ofIpv4]) if (part.length > 0) byNetlink('add', part);
+      }
     },
     admit: (admitted) =>
       inTurn(async () => {
@@ -131,10 +155,19 @@ export function createSenderGuard(context: SenderContext): SenderGuard {
       inTurn(async () => {
         const leaving = new Map(sets.flatMap(elementsOf).map((element) => [elementText(element), element]));
         for (const element of elementsOf(kept)) leaving.delete(elementText(element));
+        // Two containers of different pools may have been given the same MAC.
+        for (const element of leases().flatMap(elementsOf)) {
+          if (element.set === 'identifiers') leaving.delete(elementText(element));
+        }
         if (stands !== true || leaving.size === 0) return;
         if (!byNetlink('delete', [...leaving.values()])) await ensure(() => undefined);
       }),
   };
 }
 
-const elementText = ({ set, port, mac, address }: SenderElement): string => [set, port, mac, address].join();
+const elementText = ({ set, port, mac, address, identifier }: SenderElement): string =>
+  [set, port, mac, address, identifier].join();
+
+/** By the program itself; what the kernel refused it could say. */
+const isMisunderstood = (reason: string): boolean =>
+  reason.includes('Error: ') && !reason.includes('Could not process rule');

@@ -13,8 +13,10 @@ describe('hostile.network', () => {
   });
   after(() => world.close());
 
-  const dropped = (): number =>
-    Number(/counter packets (\d+)/.exec(world.tree.inside(['nft', 'list', 'table', 'bridge', 'berth']).stdout)?.[1]);
+  const dropped = (): number => {
+    const counted = world.tree.inside(['nft', 'list', 'table', 'bridge', 'berth']).stdout;
+    return [...counted.matchAll(/counter packets (\d+)/g)].reduce((sum, [, packets]) => sum + Number(packets), 0);
+  };
   const portOf = (container: string): string =>
     new RegExp(`^${world.macOf(container)} dev (\\S+) master`, 'm').exec(
       world.tree.inside(['bridge', 'fdb', 'show', 'br', 'pvbr0']).stdout,
@@ -65,6 +67,22 @@ describe('hostile.network', () => {
     await drops('a frame of that MAC', `for n in 1 2 3; do ${forge}; done; true`);
     await eventually('its own MAC is back', PATIENCE_MS, () => world.near('evil', ['ip', 'link']).includes(own));
     assert.equal(portOf('victim'), port);
+    world.served(3);
+  });
+
+  it('drops what claims a neighbour’s link-local IPv6 address', async () => {
+    const told = world.near('victim', ['ip', '-6', 'addr', 'show', 'eth0']);
+    const address = /inet6 (fe80:\S+)\/64/.exec(told)?.[1] ?? '';
+    assert.notEqual(address, '');
+    await drops('the question whether it is free', `ip addr add ${address}/64 dev eth0; true`);
+    world.evil(`ip addr del ${address}/64 dev eth0`);
+    // Had without asking, whoever looks for it is answered.
+    world.near('evil', ['ip', 'addr', 'add', `${address}/64`, 'dev', 'eth0', 'nodad']);
+    const before = dropped();
+    world.near('friend', ['busybox', 'ping', '-c', '1', '-W', '20', `${address}%eth0`]);
+    await eventually('the answer is dropped', PATIENCE_MS, () => dropped() > before);
+    assert.equal(neighbour(address, 'friend'), world.macOf('victim'));
+    world.evil(`ip addr del ${address}/64 dev eth0`);
     world.served(3);
   });
 

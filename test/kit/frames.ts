@@ -51,14 +51,43 @@ export function udp(from: string, to: string, source: string, target: string, po
   return ethernet(to, from, ETH_P_IP, Buffer.concat([header, data]));
 }
 
+const ALL_NODES = 'ff020000000000000000000000000001';
+const UNKNOWN = Buffer.alloc(16);
+
+/** The address that the kernel makes of a MAC for a link (RFC 4291, appendix A). */
+export function linkLocal(mac: string): Buffer {
+  const bytes = macBytes(mac);
+  return Buffer.concat([
+    Buffer.from('fe80000000000000', 'hex'),
+    Buffer.from([bytes.readUInt8(0) ^ 2]),
+    bytes.subarray(1, 3),
+    Buffer.from('fffe', 'hex'),
+    bytes.subarray(3),
+  ]);
+}
+
 /** To all nodes: `router`, a link-local address, offers itself as default router for half an hour (RFC 4861, 4.2). */
 export function routerAdvertisement(from: string, router: Buffer): Buffer {
-  const allNodes = Buffer.from('ff020000000000000000000000000001', 'hex');
-  const message = Buffer.from('86000000400007080000000000000000', 'hex');
-  const pseudoHeader = Buffer.concat([router, allNodes, Buffer.from([0, 0, 0, message.length, 0, 0, 0, 58])]);
+  return icmpv6(from, router, Buffer.from('86000000400007080000000000000000', 'hex'));
+}
+
+/** To all nodes: `target` is at `from` from now on (RFC 4861, 4.4). */
+export function neighbourAdvertisement(from: string, source: Buffer, target: Buffer): Buffer {
+  const head = Buffer.from('8800000020000000', 'hex');
+  return icmpv6(from, source, Buffer.concat([head, target, Buffer.from([2, 1]), macBytes(from)]));
+}
+
+/** To all nodes: does anybody have `target`? `from` is about to take it (RFC 4862, 5.4.2). */
+export function addressProbe(from: string, target: Buffer): Buffer {
+  return icmpv6(from, UNKNOWN, Buffer.concat([Buffer.from('8700000000000000', 'hex'), target]));
+}
+
+function icmpv6(from: string, source: Buffer, message: Buffer): Buffer {
+  const allNodes = Buffer.from(ALL_NODES, 'hex');
+  const pseudoHeader = Buffer.concat([source, allNodes, Buffer.from([0, 0, 0, message.length, 0, 0, 0, 58])]);
   message.writeUInt16BE(internetChecksum(Buffer.concat([pseudoHeader, message])), 2);
   const header = Buffer.from([0x60, 0, 0, 0, 0, message.length, 58, 255]);
-  return ethernet('33:33:00:00:00:01', from, ETH_P_IPV6, Buffer.concat([header, router, allNodes, message]));
+  return ethernet('33:33:00:00:00:01', from, ETH_P_IPV6, Buffer.concat([header, source, allNodes, message]));
 }
 
 /** RFC 1071. Of an even number of bytes. */

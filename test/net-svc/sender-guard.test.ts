@@ -1,7 +1,10 @@
 // The guard of senders alone, with what is attached as the test says, on the real nft of a namespace.
 import assert from 'node:assert/strict';
+import { copyFileSync, writeFileSync } from 'node:fs';
 import { afterEach, beforeEach, describe, it } from 'node:test';
 import type { SenderGuard } from '../../services/net-svc/sender-guard.ts';
+import { comparableTable, senderElements, senderTable } from '../../services/net-svc/sender-rules.ts';
+import type { Lease } from '../../shared/schema/network.ts';
 import { eventually, PATIENCE_MS } from '../kit/eventually.ts';
 import { reexecInNamespaces } from '../kit/namespaced.ts';
 import { attached, db, open, openWithDb, table, tableOf, web } from './guarded.ts';
@@ -28,6 +31,46 @@ describe('a table that could not be made', () => {
     }
     await eventually('the table', PATIENCE_MS, () => run(['nft', 'list', 'tables']) !== '');
     assert.equal(table(), tableOf(db));
+  });
+});
+
+describe('an nft that knows no bytes of a packet', () => {
+  it('holds containers to their addresses of IPv4, and is asked for no more', async () => {
+    run(['nft', 'flush', 'ruleset']);
+    const [nft = ''] = run(['which', 'nft']).split('\n');
+    const [real, old] = ['/run/nft-real', '/run/nft-old'];
+    copyFileSync(nft, real);
+    // As nft 1.0.2 says it.
+    const refusal = 'Error: can not use variable sized data types (integer) in concat expressions';
+    const script = `#!/bin/sh
+[ "$1" = -f ] || exec ${real} "$@"
+input=$(cat)
+case $input in *typeof*) echo '${refusal}' >&2; exit 1;; esac
+echo "$input" | ${real} -f -
+`;
+    writeFileSync(old, script, { mode: 0o755 });
+    run(['mount', '--bind', old, nft]);
+    try {
+      const late = open();
+      await late.ensure();
+      const ofIpv4 = (...leases: (readonly Lease[])[]): string =>
+        comparableTable(
+          senderTable(
+            leases.flatMap((own) => senderElements(own, () => true)),
+            'ipv4',
+          ),
+        );
+      assert.equal(table(), ofIpv4(db));
+      await late.admit(web);
+      assert.equal(table(), ofIpv4(db, web));
+      await late.forget([web], []);
+      assert.equal(table(), ofIpv4(db));
+      const repaired: string[] = [];
+      await late.ensure((step) => repaired.push(step));
+      assert.deepEqual(repaired, []);
+    } finally {
+      run(['umount', nft]);
+    }
   });
 });
 

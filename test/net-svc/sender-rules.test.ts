@@ -53,22 +53,28 @@ describe('net sender rules', () => {
       assert.deepEqual(senders, ['10.0.5.7', '10.0.5.8', '10.0.5.9', '0.0.0.0']);
     }
     assert.deepEqual(
-      elements.filter(({ set }) => set !== 'senders').map(({ set }) => set),
+      elements.filter(({ set }) => set === 'links' || set === 'ports').map(({ set }) => set),
       ['links', 'links', 'ports', 'ports'],
     );
+    const ownOf = (name: string): number =>
+      elements.filter(({ set, port }) => set === 'own' && port === hostInterfaceName('web', name)).length;
+    assert.deepEqual([ownOf('eth0'), ownOf('eth1'), ownOf('lan0')], [3, 3, 0]);
     assert.deepEqual(senderElements(leases.slice(2), isPort), []);
   });
 
-  it('are keys of 16, 24 and 28 bytes, as the kernel pads them', () => {
+  it('are keys of 8, 16, 24 and 28 bytes, as the kernel pads them', () => {
+    const port = Buffer.from(hostInterfaceName('web', 'eth0').padEnd(16, '\0')).toString('hex');
     const keys = senderElements([lease('web', 7)], isPort).map((element) => [
       element.set,
-      elementKey(element).toString('hex').slice(32),
+      elementKey(element).toString('hex'),
     ]);
     assert.deepEqual(keys, [
-      ['links', '02000a0005070000'],
-      ['senders', '02000a0005070000' + '0a000507'],
-      ['senders', '02000a0005070000' + '00000000'],
-      ['ports', ''],
+      ['links', `${port}02000a0005070000`],
+      ['senders', `${port}02000a00050700000a000507`],
+      ['senders', `${port}02000a000507000000000000`],
+      ['own', `${port}00000afffe000507`],
+      ['identifiers', '00000afffe000507'],
+      ['ports', port],
     ]);
   });
 });

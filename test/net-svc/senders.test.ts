@@ -5,7 +5,7 @@ import { once } from 'node:events';
 import { after, describe, it } from 'node:test';
 import { comparableTable } from '../../services/net-svc/sender-rules.ts';
 import { eventually, PATIENCE_MS } from '../kit/eventually.ts';
-import { arpReply, sendFrames, udp } from '../kit/frames.ts';
+import { addressProbe, arpReply, linkLocal, neighbourAdvertisement, sendFrames, udp } from '../kit/frames.ts';
 import { reexecInNamespaces } from '../kit/namespaced.ts';
 import { internal, lab, leaseOf, makeUplink, reaches, run } from './kernel.ts';
 import { dir, kill, openService } from './service.ts';
@@ -21,14 +21,20 @@ const netnsOf = (container: string): string => `${dir}/${container}`;
 
 /** Frames that were dropped since the table was made. */
 function dropped(): number {
-  return Number(/counter packets (\d+)/.exec(run(['nft', 'list', 'table', 'bridge', 'berth']))?.[1]);
+  const counted = run(['nft', 'list', 'table', 'bridge', 'berth']).matchAll(/counter packets (\d+)/g);
+  return [...counted].reduce((sum, [, packets]) => sum + Number(packets), 0);
 }
 const indexIn = (container: string): number =>
   Number(/^(\d+): eth0@/m.exec(run(['ip', 'link', 'show', 'eth0'], netnsOf(container)))?.[1]);
 const portOf = (mac: string): string =>
   new RegExp(`^${mac} dev (\\S+) master`, 'm').exec(run(['bridge', 'fdb', 'show', 'br', internal.bridge]))?.[1] ?? '';
-const gatewayAt = (container: string): string =>
-  /lladdr (\S+)/.exec(run(['ip', 'neigh', 'show', GATEWAY], netnsOf(container)))?.[1] ?? '';
+const neighbourAt = (container: string, address: string): string =>
+  /lladdr (\S+)/.exec(run(['ip', 'neigh', 'show', address], netnsOf(container)))?.[1] ?? '';
+const gatewayAt = (container: string): string => neighbourAt(container, GATEWAY);
+/** Of the kernel's own making, as text. */
+const ownIpv6 = (container: string): string =>
+  /inet6 (fe80:\S+)\/64/.exec(run(['ip', '-6', 'addr', 'show', 'eth0'], netnsOf(container)))?.[1] ?? '';
+const reachesIpv6 = (address: string, container: string): boolean => reaches(`${address}%eth0`, netnsOf(container));
 
 async function openPair(settings: 'checked' | 'any') {
   const service = await openService('auto', [{ key: 'BERTH_SENDERS', value: settings, origin: 'command' }]);
@@ -116,6 +122,43 @@ describe('senders on a bridge', () => {
     assert.ok((await net.configure({ pools: [] })).ok);
     assert.doesNotMatch(run(['nft', 'list', 'tables']), /bridge/);
     assert.doesNotMatch(log.join('\n'), /can send from addresses/);
+  });
+
+  it('claim no address of IPv6 that is a neighbour’s by its MAC, and keep their own and any that they give themselves', async () => {
+    const { net } = await openPair('checked');
+    const victim = leaseOf(internal, 'victim', 12);
+    // Any MAC may be written into a configuration.
+    const chosen = { ...leaseOf(internal, 'chosen', 13), mac: 'a2:11:22:33:44:55' };
+    for (const lease of [victim, chosen]) {
+      assert.ok((await net.attach({ container: lease.container, interfaces: [lease] })).ok);
+    }
+    const { evil } = leases;
+    const before = dropped();
+    for (const { container } of [victim, chosen]) {
+      await eventually(`${container} is reached`, PATIENCE_MS, () => reachesIpv6(ownIpv6(container), 'good'));
+    }
+    run(['ip', '-6', 'addr', 'add', 'fd00::5/64', 'dev', 'eth0', 'nodad'], netnsOf('evil'));
+    run(['ip', '-6', 'addr', 'add', 'fd00::6/64', 'dev', 'eth0', 'nodad'], netnsOf('good'));
+    assert.ok(reaches('fd00::5', netnsOf('good')), 'an address of its own choice');
+    assert.equal(dropped(), before, 'what a container may send was dropped');
+    const own = linkLocal(evil.mac);
+    const global = Buffer.concat([Buffer.from('20010db800000000', 'hex'), linkLocal(victim.mac).subarray(8)]);
+    for (const [what, frame] of [
+      ['the neighbour’s place', neighbourAdvertisement(evil.mac, own, linkLocal(victim.mac))],
+      ['that of another MAC', neighbourAdvertisement(evil.mac, own, linkLocal(chosen.mac))],
+      ['its place in another subnet', neighbourAdvertisement(evil.mac, own, global)],
+      ['the neighbour itself', neighbourAdvertisement(evil.mac, linkLocal(victim.mac), own)],
+      ['that it is about to be the neighbour', addressProbe(evil.mac, linkLocal(victim.mac))],
+    ] as const) {
+      const counted = dropped();
+      sendFrames(netnsOf('evil'), indexIn('evil'), [frame]);
+      await eventually(`${what} is dropped`, PATIENCE_MS, () => dropped() > counted);
+    }
+    assert.equal(neighbourAt('good', ownIpv6('victim')), victim.mac);
+    assert.equal(neighbourAt('good', ownIpv6('chosen')), chosen.mac);
+    for (const container of ['victim', 'chosen', 'evil', 'good']) assert.ok((await net.detach({ container })).ok);
+    assert.doesNotMatch(run(['nft', 'list', 'table', 'bridge', 'berth']), /elements/);
+    assert.ok((await net.configure({ pools: [] })).ok);
   });
 
   it('tell a bridge nothing by what is meant for bridges alone, past all rules, also one that was made without that', async () => {
