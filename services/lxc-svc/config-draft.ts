@@ -27,6 +27,8 @@ export interface ConfigSettings {
   /** First part of the names of its control groups. */
   readonly cgroup: string;
   readonly host: CgroupSupport;
+  /** What it counts for when memory is short. */
+  readonly oomScore: number;
   /** Names of its volumes, which are mounted. */
   readonly volumes: ReadonlySet<string>;
   /** What the configuration calls /volumes and /exports. */

@@ -6,6 +6,7 @@ import { logging, terminals } from './console-keys.ts';
 import { devLog } from './dev-log.ts';
 import { deviceMount } from './device-mount.ts';
 import { identity, network, sharedNamespaces } from './network-keys.ts';
+import { containerScore } from './oom-score.ts';
 import { overlayMounts } from './overlay-mounts.ts';
 import { withoutOwned } from './owned-keys.ts';
 import { pantavisorMounts } from './pantavisor-mounts.ts';
@@ -26,6 +27,7 @@ const PARTS: readonly ConfigPart[] = [
   identity,
   logging,
   cgroupPlaces,
+  containerScore,
   sourcesMade,
 ];
 

@@ -3,6 +3,7 @@ import process from 'node:process';
 import { ENVIRONMENT } from '../../shared/exec/run-command.ts';
 import type { HookFile } from './hook-files.ts';
 import type { HookOutput } from './hook-output.ts';
+import { comeBeforeUs } from './oom-score.ts';
 
 export interface HookRun {
   readonly env: Readonly<Record<string, string>>;
@@ -32,6 +33,7 @@ export async function runHook(
       stdio: ['ignore', 'pipe', 'pipe'],
       detached: true,
     });
+    if (child.pid !== undefined) comeBeforeUs(child.pid);
     let killedFor: string | undefined;
     let patience: NodeJS.Timeout | undefined;
     const killFor = (reason: string): void => {

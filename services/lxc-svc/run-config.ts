@@ -68,6 +68,8 @@ export interface Machine {
   /** Whether LXC's log has all that LXC can say. */
   readonly tracesLxc: boolean;
   readonly host: CgroupSupport;
+  /** What containers count for when memory is short. */
+  readonly oomScore: number;
 }
 
 type RunSettings = RunRequest & Machine;

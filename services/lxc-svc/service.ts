@@ -25,6 +25,7 @@ import { createMonitorNetworks } from './monitor-networks.ts';
 import { createMountRecords } from './mount-records.ts';
 import { dropSources } from './mount-sources.ts';
 import { mountsBelow, readMountTable } from './mount-table.ts';
+import { othersScore } from './oom-score.ts';
 import { readOwnConfig } from './own-config.ts';
 import { containerPlaces, isOwnFolder, lxcPath, type Places, resolvConfPath, trailPath } from './places.ts';
 import { knownContainers } from './record-store.ts';
@@ -128,6 +129,7 @@ export function startLxcService(options: LxcServiceOptions): () => void {
     resolvConf: () => resolvConf.place(),
     prepareDevices: devices.prepare,
     tracesLxc: options.tracesLxc,
+    oomScore: othersScore(),
     networks,
     pidOf: (container) => runs.running(container)?.pid,
   };

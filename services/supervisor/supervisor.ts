@@ -19,6 +19,7 @@ import { ALL_CONTRACTS, SERVICE_CONTRACTS } from './contracts.ts';
 import { giveStorage, prepareFolders } from './folders.ts';
 import { createHandlers, type Tree } from './handlers.ts';
 import { type HeldDescriptors, holdDescriptors, type LaunchSettings } from './held-descriptors.ts';
+import { comeLast } from './oom-score.ts';
 import { protectLinks } from './protected-links.ts';
 import { type AskedEnd, createReboots } from './reboots.ts';
 import type { Places } from './spawn-arguments.ts';
@@ -63,6 +64,7 @@ export async function startSupervisor(options: SupervisorOptions): Promise<Super
   const lock = await lockTree(options, PREDECESSOR_MS);
   const maySetSysctls = settingsOf(options).value('BERTH_SYSCTLS');
   const unprotected = protectLinks(maySetSysctls);
+  comeLast();
   const unprepared = prepareFolders(ALL_CONTRACTS, uidOf, options);
   const names = ALL_CONTRACTS.map(({ service }) => service);
   const held = holdDescriptors(lock, names, options, options, options.say);

@@ -100,6 +100,15 @@ describe('integration.privileges', () => {
     );
   });
 
+  it('has the kernel end containers before Berth when memory is short, and Berth last where root may say so', async () => {
+    const scoreOf = (file: string): number => Number(tree.inside(['cat', `/proc/${file}/oom_score_adj`]).stdout);
+    const ours = machineHas.includes('sys_resource') ? -900 : scoreOf('self');
+    for (const { name, pid } of await get(tree.socket, '/services', serviceRows)) {
+      assert.equal(scoreOf(String(pid)), ours, name);
+    }
+    for (const { name, pid } of await tree.up()) assert.equal(scoreOf(String(pid)), ours + 900, name);
+  });
+
   for (const contract of SERVICE_CONTRACTS) {
     it(`gives ${contract.service} the row of its contract`, async () => {
       const { privileges } = contract;

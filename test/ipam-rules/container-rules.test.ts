@@ -74,6 +74,7 @@ describe('ipam rule 7: fail fast', () => {
       consoleLog: '/c',
       lxcLog: '/l',
       tracesLxc: false,
+      oomScore: 0,
       cgroup: 'berth.0.a',
       pantavisor: pantavisorSources(
         { rundir: '/r', storage: '/s' },

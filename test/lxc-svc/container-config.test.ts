@@ -29,6 +29,13 @@ describe('lxc configuration', () => {
     assert.ok(generate(both).notes.some((note) => note.startsWith('conf:16: lxc.uts.name')));
   });
 
+  it('says what a container counts for when memory is short, unless its own lines do', () => {
+    const scores = (text: string): string[] => valuesOf(text, 'lxc.proc.oom_score_adj', { oomScore: 900 });
+    assert.deepEqual(scores(STOCK), ['900']);
+    assert.deepEqual(scores('lxc.proc.oom_score_adj = -500'), ['-500']);
+    assert.deepEqual(scores('lxc.proc.oom_score_adj = -500\nlxc.proc ='), ['-500', '900']);
+  });
+
   it('leaves out what only Pantavisor’s LXC knows, and says so', () => {
     const { entries, notes } = generate('lxc.tty.max = 6\nlxc.tty.min = 3');
     assert.deepEqual(

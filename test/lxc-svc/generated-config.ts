@@ -21,6 +21,7 @@ export const SETTINGS: ConfigSettings = {
   lxcLog: '/run/berth/lxc/app/logs/lxc.log',
   tracesLxc: false,
   cgroup: 'berth.0.app',
+  oomScore: 0,
   host: { v1: new Set(['devices', 'memory']), v2: new Set() },
   volumes: new Set(['root.squashfs', 'docker--var-lib', 'v']),
   storageRoots: { lxc: '/run/berth/lxc', exports: '/run/berth/exports' },

@@ -97,6 +97,15 @@ describe('lxc.hooks', () => {
     assert.deepEqual([written('pwd'), readFileSync(join(root, 'stdin'), 'utf8')], [['/'], '']);
   });
 
+  it('are ended before this process when memory is short', async (test) => {
+    const own = '/proc/self/oom_score_adj';
+    const before = readFileSync(own, 'utf8');
+    test.after(() => writeFileSync(own, before));
+    writeFileSync(own, '100');
+    hook('10-looks', 'until read -r score </proc/$$/oom_score_adj && [ "$score" = 1000 ]; do :; done');
+    assert.deepEqual(await ask(open(5_000), 'system-start'), { ok: true, ran: ['10-looks'] });
+  });
+
   it('end with the first that fails, which is told with its last words', async () => {
     hook('10-fine');
     hook('20-bad', 'echo looking; echo "no key in slot 3" >&2; exit 7');

@@ -23,6 +23,7 @@ function linesOf(roles: readonly Role[], own: readonly string[] = []): string[] 
     consoleLog: '/c',
     lxcLog: '/l',
     tracesLxc: false,
+    oomScore: 0,
     devLog: true,
     cgroup: 'g',
     volumes: new Set(),
