@@ -119,8 +119,11 @@ async function settleFailed(
     return;
   }
   const written = core.remember({ pendingStart: null, recoveryDelayMs: null });
-  // A try of auto-recovery that failed is one more failure for its policy to judge.
-  if (cause === 'recovery' && recovers(plan.autoRecovery)) judge(core, { kind: 'unknown' }, { what: message });
+  // It is started when they stand, and no try before that, nor a reboot, would be of use.
+  const waits = isNetworkStep(failure.step) && !context.poolsStand();
+  // A try of auto-recovery that failed otherwise is one more failure for its policy to judge.
+  if (cause === 'recovery' && recovers(plan.autoRecovery) && !waits)
+    judge(core, { kind: 'unknown' }, { what: message });
   else core.apply('ended');
   const isLeft = record.status === 'STOPPED' && record.problem?.code !== 'RECOVERY_EXHAUSTED';
   record.lacksNetwork = isLeft && isNetworkStep(failure.step);
@@ -128,7 +131,7 @@ async function settleFailed(
   // As for a revision that is refused for its addresses. A start by hand takes nobody down, and auto-recovery has its own last word.
   if (cause === 'boot' && refusal !== undefined) {
     context.requestRebootAtBoot(refusal, `container ${plan.name} ${message}`, whileDown(core));
-  } else if (isLeft && plan.restartPolicy === 'system' && !(record.lacksNetwork && !context.poolsStand())) {
+  } else if (isLeft && plan.restartPolicy === 'system' && !waits) {
     // Nobody else tries it again: auto-recovery is for what has run.
     goneDown(core, message, (...why) => context.requestRebootAtBoot(...why, whileDown(core)));
   }

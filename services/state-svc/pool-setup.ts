@@ -1,12 +1,12 @@
 // The pools of the revision: told to ipam-svc and net-svc at the boot, and again until they stand where storage or network did not
-// let them, so that making room, or plugging in what is missing, is all that somebody has to do.
+// let them, so that making room, or plugging in what is missing, is all that somebody has to do. Parents may go again at any time.
 import { type Overlap, overlapMessage } from '../../shared/revision/host-overlap.ts';
 import type { ContainerPlan, Problem, Revision } from '../../shared/revision/revision.ts';
 import type { HealthReason } from '../../shared/schema/health.ts';
 import type { Pool } from '../../shared/schema/network.ts';
-import { type Clock, sleep } from './clock.ts';
 import type { Container } from './container.ts';
 import { tellLeases } from './lease-telling.ts';
+import type { News } from './news.ts';
 import { ownServers } from './own-servers.ts';
 import type { Ask, Peers } from './peers.ts';
 
@@ -108,7 +108,7 @@ async function lookAtParents(
   peers: Peers,
   ask: Ask,
 ): Promise<Parents | { readonly reason: string }> {
-  const macvlans = pools.filter(({ type }) => type === 'macvlan');
+  const macvlans = pools.filter(isMacvlan);
   if (macvlans.length === 0) return { pools: [...pools], parentless: [] };
   const links = [...new Set(macvlans.map(({ bridge }) => bridge))];
   const answer = await ask(() => peers.net.listHostAddresses({ links }));
@@ -121,6 +121,8 @@ async function lookAtParents(
   const parentless = macvlans.filter(({ bridge }) => missing.includes(bridge)).map(({ name }) => name);
   return { pools: withHostAddresses, parentless };
 }
+
+const isMacvlan = ({ type }: Pool): boolean => type === 'macvlan';
 
 const asReasons = (refused: readonly Problem[]): HealthReason[] => refused.map(({ message }) => poolsReason(message));
 
@@ -148,16 +150,25 @@ function poolsReason(reason: string): HealthReason {
   };
 }
 
+/** What fails, as for want of room, tells nobody when it would work. */
 const AGAIN_MS = 5000;
+/** What the machine has is news when it changes; where those are lost, as by net-svc's death, this is what it costs. */
+const WITHOUT_NEWS_MS = 60_000;
+
+/** Milliseconds until they are looked at without news; undefined: never. */
+function patienceMs({ reasons, leftOut, parentless }: Configured): number | undefined {
+  if (reasons.length > 0) return AGAIN_MS;
+  return leftOut.length + parentless.length > 0 ? WITHOUT_NEWS_MS : undefined;
+}
 
 /**
- * `first`: how it went. Resolves when there is nothing to try any more, or `isWanted` says no: from then on no service is asked for anything, not
- * even once more. `tell` hears how it goes, all standing at the end.
+ * `first`: how it went; `news`: of what the machine has, and that `isWanted` changed. Resolves when nothing can change any more, or `isWanted` says
+ * no: from then on no service is asked for anything, not even once more. `tell` hears how it goes.
  */
 export async function keepConfiguring(
   revision: Revision,
   first: Configured,
-  { peers, ask, clock }: { readonly peers: Peers; readonly ask: Ask; readonly clock: Clock },
+  { peers, ask, news }: { readonly peers: Peers; readonly ask: Ask; readonly news: News },
   isWanted: () => boolean,
   tell: (configured: Configured) => void,
 ): Promise<void> {
@@ -167,12 +178,20 @@ export async function keepConfiguring(
       if (!isWanted()) throw new Error('nobody wants it any more');
       return call();
     });
-  for (let last = first; last.reasons.length + last.leftOut.length + last.parentless.length > 0; ) {
-    await sleep(clock, AGAIN_MS);
+  for (let last = first; patienceMs(last) !== undefined || revision.pools.some(isMacvlan); ) {
+    await news.next(patienceMs(last));
     if (!isWanted()) return;
-    // A parent may stay away for good: nothing is written and no program run for it.
-    if (last.reasons.length + last.leftOut.length === 0 && (await lacksTheSame(last, revision, peers, askWhileWanted)))
-      continue;
+    // A parent may stay away for good: nothing is written and no program run for it, nor for one that goes.
+    if (last.reasons.length + last.leftOut.length === 0) {
+      const parentless = await stillParentless(last, revision, peers, askWhileWanted);
+      if (!isWanted()) return;
+      if (parentless?.length === last.parentless.length) continue;
+      if (parentless !== undefined) {
+        last = { ...last, parentless };
+        tell(last);
+        continue;
+      }
+    }
     const found: Configured = await configure(revision, peers, askWhileWanted).catch((fault: unknown) => ({
       ...ALL_STAND,
       reasons: [poolsReason(String(fault))],
@@ -184,9 +203,16 @@ export async function keepConfiguring(
   }
 }
 
-async function lacksTheSame(last: Configured, { pools }: Revision, peers: Peers, ask: Ask): Promise<boolean> {
+/** Which pools have no parent now; undefined: one of those that had none may have, and they are to be made anew. */
+async function stillParentless(
+  { parentless }: Configured,
+  { pools }: Revision,
+  peers: Peers,
+  ask: Ask,
+): Promise<readonly string[] | undefined> {
   const now = await lookAtParents(pools, peers, ask).catch(() => undefined);
-  return now !== undefined && 'parentless' in now && now.parentless.join() === last.parentless.join();
+  if (now === undefined || 'reason' in now) return parentless.length === 0 ? [] : undefined;
+  return parentless.every((pool) => now.parentless.includes(pool)) ? now.parentless : undefined;
 }
 
 /** Those whose start failed for want of a pool; who ran and ended has no part in it. */

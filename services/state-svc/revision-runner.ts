@@ -2,6 +2,7 @@
 import type { ContainerRow, GroupRow } from '../../shared/schema/api.ts';
 import type { HealthReason } from '../../shared/schema/health.ts';
 import { lxcContract } from '../lxc-svc/contract.ts';
+import { netContract } from '../net-svc/contract.ts';
 import { sleep } from './clock.ts';
 import type { Container } from './container.ts';
 import { stateContract } from './contract.ts';
@@ -169,6 +170,9 @@ export async function runRevision(given: RunnerContext): Promise<RevisionRunner>
     },
     onLost: () => void settled.then(() => current().resync()),
   });
+  // One that takes over asks for its pools itself.
+  const lookAtPools = (): void => current().lookAtPools();
+  channel.subscribe(netContract, 'awaitedChanged', { onEvent: lookAtPools, onLost: lookAtPools });
 
   let ending: Promise<readonly string[]> | undefined;
   return {

@@ -9,6 +9,7 @@ import type { Carried } from './boot-state.ts';
 import type { Container } from './container.ts';
 import { checkDisks } from './disk-check.ts';
 import { createDrivers, type Drivers } from './drivers.ts';
+import { createNews } from './news.ts';
 import type { Ask, Peers } from './peers.ts';
 import { createPersistence } from './persistence.ts';
 import {
@@ -58,6 +59,8 @@ export interface RunningRevision {
   mayStart(container: Container): Promise<void>;
   /** Exits were lost. */
   resync(): void;
+  /** What its pools wait for may be there, or have gone. */
+  lookAtPools(): void;
   /** Nothing is to be started any more. */
   close(): void;
   /** Another revision takes over: who waits for a turn asks that one. */
@@ -95,6 +98,7 @@ export function createRunning(
   let pools: Configured = ALL_STAND;
   let boot: Boot | undefined;
   let isOver = false;
+  const news = createNews(clock);
   const { persist, limit, met } = createPersistence(clock, log);
   const persistently: Ask = (call) => persist(() => ask(call));
   const notYet = (): string | undefined => {
@@ -132,19 +136,29 @@ export function createRunning(
     if (configured.refused.length > 0) return refuse(configured.refused);
     pools = configured;
     for (const { message } of poolsHealth(pools)) log.error(message);
-    for (const pool of pools.parentless) log.error(`the parent of pool ${pool} is missing, its containers wait for it`);
+    tellOfParents([]);
     void repairPools(wanted);
     return [];
   };
 
   const repairPools = async (revision: Revision): Promise<void> => {
     const isWanted = (): boolean => !isOver;
-    await keepConfiguring(revision, pools, { peers, ask, clock }, isWanted, (configured) => {
+    await keepConfiguring(revision, pools, { peers, ask, news }, isWanted, (configured) => {
       const waited = containers.filter(({ plan }) => !standFor(plan, pools));
+      const { parentless } = pools;
       pools = configured;
-      if (poolsHealth(pools).length === 0) log.info('pools of the revision stand now, who waited for them is started');
-      startWaiting(waited.filter(({ plan }) => standFor(plan, pools)));
+      tellOfParents(parentless);
+      const freed = waited.filter(({ plan }) => standFor(plan, pools));
+      if (freed.length > 0) log.info('pools of the revision stand now, who waited for them is started');
+      startWaiting(freed);
     });
+  };
+
+  /** `told`: those of which it was told. */
+  const tellOfParents = (told: readonly string[]): void => {
+    for (const pool of pools.parentless.filter((each) => !told.includes(each))) {
+      log.error(`the parent of pool ${pool} is missing, its containers wait for it`);
+    }
   };
 
   const order = (revision: Revision): void => {
@@ -240,12 +254,15 @@ export function createRunning(
     },
     mayStart: (container) => boot?.mayStart(container) ?? Promise.resolve(),
     resync: () => void resync(reconciling({})),
+    lookAtPools: news.tell,
     close() {
       isOver = true;
+      news.tell();
       boot?.close();
     },
     handOver() {
       isOver = true;
+      news.tell();
       boot?.handOver();
     },
   };

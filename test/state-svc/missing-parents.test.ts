@@ -3,7 +3,7 @@ import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import { eventually, PATIENCE_MS } from '../kit/eventually.ts';
 import { POOL } from './device.ts';
-import { APP, health, POOLED, turnsOfTheLoop, useDevices } from './kit.ts';
+import { APP, FAILED, health, POOLED, RETRY, turnsOfTheLoop, useDevices } from './kit.ts';
 import { command, deviceForEach, install, reaches } from './updates-kit.ts';
 
 const open = useDevices();
@@ -20,11 +20,13 @@ const ON_LAN = { ...APP, network: { pool: 'lan' } };
 const codes = async (it: Awaited<ReturnType<typeof open>>) => (await health(it)).map(({ code }) => code);
 const configured = (it: Awaited<ReturnType<typeof open>>): number =>
   it.world.calls.filter((call) => call.startsWith('net.configure')).length;
+/** Without word of the machine. */
+const FALLBACK_MS = 60_000;
 const isDue = (it: Awaited<ReturnType<typeof open>>) =>
-  eventually('a look at the parents is due', PATIENCE_MS, () => it.clock.armed().includes(5_000));
+  eventually('a look at the parents is due', PATIENCE_MS, () => it.clock.armed().includes(FALLBACK_MS));
 const looksAgain = async (it: Awaited<ReturnType<typeof open>>): Promise<void> => {
   await isDue(it);
-  it.clock.advance(5_000);
+  it.clock.advance(FALLBACK_MS);
 };
 
 describe('a macvlan pool whose parent is missing', () => {
@@ -45,7 +47,8 @@ describe('a macvlan pool whose parent is missing', () => {
     assert.deepEqual(it.world.pools.find(({ name }) => name === 'lan')?.hostAddresses, ['192.0.2.7']);
     assert.equal((await it.rows()).probe?.status, 'STOPPED');
     it.world.missingLinks = [];
-    await looksAgain(it);
+    await isDue(it);
+    it.world.awaitedChanged();
     await it.untilStatus('probe', 'STARTED');
     assert.deepEqual(await health(it), []);
     assert.equal(it.history.get('web')?.filter((status) => status === 'STARTED').length, 1);
@@ -96,5 +99,52 @@ describe('a macvlan pool whose parent is missing', () => {
     assert.equal(await command(it, 'LOCAL_RUN', 'locals/x'), 'accepted');
     await reaches(it, 'locals/x', 'A container could not be started');
     await it.untilStatus('web', 'STARTED');
+  });
+});
+
+describe('a macvlan pool whose parent goes while its containers run', () => {
+  const RECOVERED = { network: { pool: 'lan' }, auto_recovery: { ...RETRY, max_retries: 1, backoff_policy: 'reboot' } };
+  const goes = async (it: Awaited<ReturnType<typeof open>>): Promise<void> => {
+    await it.boot();
+    await it.untilStatus('cam', 'STARTED');
+    it.world.missingLinks = ['wlan0'];
+    it.world.awaitedChanged();
+    await eventually('it is told', PATIENCE_MS, () => it.lines.some((line) => line.includes('parent of pool lan is')));
+    it.world.exit('cam', FAILED);
+    await recoveryFails(it);
+  };
+  const recoveryFails = async (it: Awaited<ReturnType<typeof open>>): Promise<void> => {
+    await it.untilStatus('cam', 'RECOVERING');
+    it.clock.advance(5_000);
+    await it.untilStatus('cam', 'STOPPED');
+  };
+
+  for (const [what, group] of [
+    ['one that was to run', 'app'],
+    ['one that nobody may start', 'root'],
+  ] as const) {
+    it(`has ${what} wait for it, without a try or a reboot more, and starts it when it is back`, async () => {
+      const it = await open({ cam: { ...RECOVERED, group } }, NETWORK);
+      await goes(it);
+      assert.deepEqual([it.reboots, await codes(it)], [[], ['CONTAINER_FAILED']]);
+      it.world.missingLinks = [];
+      it.world.awaitedChanged();
+      await it.untilStatus('cam', 'STARTED');
+      assert.deepEqual([it.reboots, await health(it)], [[], []]);
+    });
+  }
+
+  it('has nothing made anew when it goes, and its pool when it is back', async () => {
+    const it = await open({ cam: RECOVERED }, NETWORK);
+    await it.boot();
+    await it.untilStatus('cam', 'STARTED');
+    const before = configured(it);
+    it.world.missingLinks = ['wlan0'];
+    it.world.awaitedChanged();
+    await isDue(it);
+    assert.equal(configured(it), before);
+    it.world.missingLinks = [];
+    it.world.awaitedChanged();
+    await eventually('it is made', PATIENCE_MS, () => configured(it) === before + 1);
   });
 });

@@ -3,7 +3,7 @@ import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import { eventually, PATIENCE_MS } from '../kit/eventually.ts';
 import { POOL } from './device.ts';
-import { APP, health, POOLED, useDevices } from './kit.ts';
+import { APP, health, POOLED, turnsOfTheLoop, useDevices } from './kit.ts';
 import { command, deviceForEach, install, onDisk, reaches } from './updates-kit.ts';
 
 const open = useDevices();
@@ -29,9 +29,24 @@ describe('a pool that hides what the machine uses', () => {
     assert.match(reason?.message ?? '', /10.0.5.0.24, which overlaps this machine's route 10.0.0.0.8 by wg0/);
     assert.deepEqual(it.reboots, []);
     it.world.poolOverlap = undefined;
-    it.clock.advance(5_000);
+    it.world.awaitedChanged();
     await it.untilStatus('web', 'STARTED');
     assert.deepEqual(await health(it), []);
+  });
+
+  it('is looked at once a minute where nobody tells of it', async () => {
+    const it = await open(WEB);
+    it.world.poolOverlap = ROUTE;
+    await (await it.boot()).settled;
+    await it.untilStatus('web', 'STOPPED');
+    const { calls } = it.world;
+    const before = calls.length;
+    it.clock.advance(55_000);
+    await turnsOfTheLoop();
+    assert.equal(calls.length, before);
+    it.world.poolOverlap = undefined;
+    it.clock.advance(5_000);
+    await it.untilStatus('web', 'STARTED');
   });
 
   it('has an update refused', async () => {
@@ -42,7 +57,7 @@ describe('a pool that hides what the machine uses', () => {
     await eventually('it is given up', PATIENCE_MS, () => onDisk(it).failed?.includes('locals/x'));
     assert.ok(it.lines.some((line) => /revision locals\/x refused: .*overlaps this machine's route/.test(line)));
     it.world.poolOverlap = undefined;
-    it.clock.advance(5_000);
+    it.world.awaitedChanged();
     await reaches(it, 'locals/x', 'A container could not be started');
     await it.untilStatus('web', 'STARTED');
   });

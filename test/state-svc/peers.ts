@@ -67,6 +67,8 @@ export interface World {
   tellExit(container: string, pid: number, status: ExitStatus): void;
   /** A new connection of all four. */
   connect(bus: MemoryBus): void;
+  /** net-svc says that what pools wait for came or went. */
+  awaitedChanged(): void;
   restart(service: ServiceName): void;
   /** Nothing runs, nothing is mounted, nothing is attached; leases stay. */
   cutPower(): void;
@@ -97,6 +99,7 @@ export function createWorld(clock: Pick<Clock, 'nowMs' | 'elapsedMs'>, onCall: (
   let bus: MemoryBus | undefined;
   /** Of the last `net.configure`. */
   let leftOut: { pool: string; subnet: string; with: string; server?: string }[] = [];
+  let netChannel: Channel | undefined;
   let lxcChannel: Channel | undefined;
   let nextPid = 100;
 
@@ -203,6 +206,7 @@ export function createWorld(clock: Pick<Clock, 'nowMs' | 'elapsedMs'>, onCall: (
   });
   const connectNet = (): void => {
     const channel = bus?.connect('net-svc');
+    netChannel = channel;
     channel?.serve(netContract, {
       configure: async ({ pools, servers = [], leaveOut = false }) => {
         const refused = await enter('net-svc', 'net.configure', String(pools.length));
@@ -381,6 +385,9 @@ export function createWorld(clock: Pick<Clock, 'nowMs' | 'elapsedMs'>, onCall: (
     },
     tellExit(container, pid, status) {
       lxcChannel?.publish(lxcContract, 'containerExited', { container, pid, status, atMs: clock.nowMs() });
+    },
+    awaitedChanged() {
+      netChannel?.publish(netContract, 'awaitedChanged', { atMs: clock.nowMs() });
     },
     connect(newBus) {
       bus = newBus;

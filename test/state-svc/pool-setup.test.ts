@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
+import { createNews } from '../../services/state-svc/news.ts';
 import { ALL_STAND, type Configured, keepConfiguring } from '../../services/state-svc/pool-setup.ts';
 import { ok } from '../../shared/ipc/contract.ts';
 import { createDevice, POOL } from './device.ts';
@@ -131,7 +132,7 @@ describe('state-svc.keepConfiguring', () => {
       const over = keepConfiguring(
         { pools: [], reservations: [], containers: [] } as never,
         { ...ALL_STAND, reasons },
-        { peers: peers as never, ask: (call) => call(), clock },
+        { peers: peers as never, ask: (call) => call(), news: createNews(clock) },
         () => isWanted,
         (configured) => void told.push(configured),
       );
