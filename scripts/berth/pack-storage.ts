@@ -23,6 +23,7 @@ import { stockBoot } from '../../shared/revision/stock-boot.ts';
 import { FACTORY } from '../../shared/schema/names.ts';
 import { currentDocument } from './current-revision.ts';
 import { PackFailure } from './pack-command.ts';
+import { whileIdle } from './pack-idle.ts';
 import { type ObjectContent, type PackedRevision, sha256OfFile } from './pack-state.ts';
 import { isOpenToOthers, isStale, oldTrail, withWorkplace } from './pack-workplace.ts';
 import { isEmptyStorage } from './seed-storage.ts';
@@ -44,7 +45,7 @@ export function storageRefusal(storage: string): string | undefined {
   return `${storage} is no storage and not empty; name a new or empty folder`;
 }
 
-/** Throws PackFailure when another revision of that name is there and `force` is not set. */
+/** Throws PackFailure when another revision of that name is there and `force` is not set, or something runs on the storage. */
 export async function writeToStorage(
   storage: string,
   revision: string,
@@ -53,11 +54,17 @@ export async function writeToStorage(
 ): Promise<Outcome> {
   const trail = join(storage, 'trails', revision);
   const text = `${JSON.stringify(packed.state, undefined, 2)}\n`;
-  const isNew = !existsSync(storage);
   const before = readIfPresent(join(trail, '.pvr/json'));
-  if (existsSync(trail) && before !== text && !force) {
+  const isOther = existsSync(trail) && before !== text;
+  if (isOther && !force) {
     throw new PackFailure(`${trail} holds another revision ${revision}; take another name or --force`);
   }
+  const write = () => writeAll(storage, revision, packed, text);
+  return await (isOther ? whileIdle(storage, write) : write());
+}
+
+async function writeAll(storage: string, revision: string, packed: PackedRevision, text: string): Promise<Outcome> {
+  const isNew = !existsSync(storage);
   for (const folder of ['boot', 'objects', 'trails']) await makeFolder(join(storage, folder), storage);
   if (isNew) settleFolder(dirname(storage));
   const outcome = await workBesideObjects(storage, (work) => writeBy(work, storage, revision, packed, text));

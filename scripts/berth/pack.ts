@@ -24,7 +24,7 @@ export const PACK_USAGE = `usage: berth pack SRC... -o OUT [--revision REV] [--f
                   container names a pool, the revision gets that of a new device, with the pool pvcnet
   -o OUT          a storage folder, made when it is not there, or an archive when it ends in .tgz or .tar.gz
   --revision REV  the revision's name in the storage folder (0)
-  --force         replace a revision or an archive of that name with other content
+  --force         replace a revision or an archive of that name with other content; a revision only where no Berth runs
   --unchecked     write a revision that breaks the rules, with its errors as warnings: to test
                   what a device does with it. Sources that cannot be read are refused all the same
   --sign KEY      sign all of it with the private key in this PEM file (RSA of 2048 bits or more; EC P-256, P-384, P-521)

@@ -5,6 +5,7 @@ import { createHash } from 'node:crypto';
 import {
   chmodSync,
   chownSync,
+  closeSync,
   cpSync,
   existsSync,
   mkdirSync,
@@ -17,6 +18,7 @@ import {
 import { join } from 'node:path';
 import { after, before, describe, it } from 'node:test';
 import { seedStorage } from '../../scripts/berth/seed-storage.ts';
+import { lockStorage } from '../../services/supervisor/tree-lock.ts';
 import { berth, berthOnTerminal, berthWith, createScratch, EXAMPLE, type Scratch, soundSource } from './program.ts';
 
 let scratch: Scratch;
@@ -184,6 +186,22 @@ describe('berth pack into a storage', () => {
     const digest = (revision: string) => json(join(storage, 'trails', revision, '.pvr/json'))['one/root.squashfs'];
     assert.equal(digest('0'), digest('1'));
     assert.deepEqual(json(join(storage, 'boot/current.json')), { revision: '0' });
+  });
+
+  it('replaces none while a Berth runs on the storage, whose containers have its files, and adds others', async () => {
+    const source = scratch.write('running', soundSource());
+    const storage = out('running-out');
+    await pack(source, '-o', storage);
+    const running = await lockStorage(storage, 0);
+    scratch.write('running', { 'containers/one/init': '#!/bin/sh\nexit 1\n' });
+    const first = snapshot(storage);
+    const refused = await pack(source, '-o', storage, '--force');
+    assert.equal(refused.exitCode, 1);
+    assert.match(refused.stderr, /is in use by another Berth; .* take another --revision/);
+    assert.deepEqual(snapshot(storage), first);
+    assert.equal((await pack(source, '-o', storage, '--revision', '1')).exitCode, 0);
+    closeSync(running);
+    assert.equal((await pack(source, '-o', storage, '--force')).exitCode, 0);
   });
 });
 

@@ -3,7 +3,7 @@
 /** Bundle → the most it may have: bytes, and files that are put together in it. */
 export const BUNDLES: Readonly<Record<string, { readonly bytes: number; readonly modules: number }>> = {
   'berth-check': { bytes: 255_000, modules: 120 },
-  'berth-pack': { bytes: 245_000, modules: 128 },
+  'berth-pack': { bytes: 255_000, modules: 136 },
   'berth-run': { bytes: 280_000, modules: 175 },
   berth: { bytes: 10_000, modules: 12 },
   boot: { bytes: 10_000, modules: 5 },
