@@ -64,19 +64,32 @@ export function createWatchdog({ settings, mode, log, vitals, countReset, nowMs 
   let judged: string | undefined;
   let mayReset = true;
 
+  /** It may be had again, and is opened once at a time (EBUSY): until then its time runs on. */
+  const giveBack = (): void => {
+    const lost = device;
+    device = undefined;
+    try {
+      lost?.close(false);
+    } catch {
+      // close(2) has let it go, whatever it says.
+    }
+  };
+
   const lose = (error: unknown, what: string): void => {
+    giveBack();
     const reason = reasonOf(error);
     const way = wayOut(error, existsSync('/run/systemd/system'));
     const told = `${what} ${path} (${reason}): the machine is not guarded; ${way}`;
     if (problem !== told) log.error(told);
     problem = told;
-    device = undefined;
   };
 
   const open = (): void => {
     triedMs = nowMs();
     try {
       device = openWatchdog(path, timeoutSeconds);
+      // One that takes nothing is there and guards nobody.
+      device.feed();
       problem = undefined;
       const { refusal, timeoutSeconds: actual } = device;
       if (refusal !== undefined) log.warn(`${path} does not take PV_WDT_TIMEOUT: ${refusal.message}`);
@@ -84,7 +97,7 @@ export function createWatchdog({ settings, mode, log, vitals, countReset, nowMs 
       clearInterval(timer);
       timer = setInterval(tick, feedIntervalMs(actual ?? timeoutSeconds));
     } catch (error) {
-      lose(error, 'cannot open');
+      lose(error, device === undefined ? 'cannot open' : 'cannot feed');
       timer ??= setInterval(tick, RETRY_MS);
     }
   };
@@ -101,13 +114,14 @@ export function createWatchdog({ settings, mode, log, vitals, countReset, nowMs 
   const close = (): void => {
     clearInterval(timer);
     timer = undefined;
+    const guarding = device;
+    device = undefined;
     try {
-      device?.close(true);
-      if (device !== undefined) log.info(`${path} no longer guards the machine`);
+      guarding?.close(true);
+      if (guarding !== undefined) log.info(`${path} no longer guards the machine`);
     } catch (error) {
       lose(error, 'cannot close');
     }
-    device = undefined;
     problem = undefined;
   };
 

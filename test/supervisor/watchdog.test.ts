@@ -1,6 +1,6 @@
 // The hardware watchdog over a file that stands in for the device: what is written to it, and what is told where it cannot be had.
 import assert from 'node:assert/strict';
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdtempSync, readdirSync, readFileSync, readlinkSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, it } from 'node:test';
@@ -13,6 +13,15 @@ import { eventually } from '../kit/eventually.ts';
 
 const WAIT_MS = 20_000;
 
+/** Of a descriptor of this process, undefined when it is closed meanwhile, as that which lists them. */
+function targetOf(fd: string): string | undefined {
+  try {
+    return readlinkSync(`/proc/self/fd/${fd}`);
+  } catch {
+    return undefined;
+  }
+}
+
 describe('supervisor.watchdog', () => {
   let folder = '';
   let device = '';
@@ -20,6 +29,7 @@ describe('supervisor.watchdog', () => {
   let nowMs = 0;
   let state = 'ready';
   let resets: string[] = [];
+  let looks = 0;
   let answer: Counted;
   const lines: string[] = [];
   beforeEach(() => {
@@ -59,7 +69,10 @@ describe('supervisor.watchdog', () => {
       settings: createSettings(written).settings,
       mode: machine,
       log,
-      vitals: () => [{ service: 'state-svc', state }],
+      vitals() {
+        looks += 1;
+        return [{ service: 'state-svc', state }];
+      },
       countReset(cause) {
         resets.push(cause.message);
         return answer;
@@ -169,6 +182,24 @@ describe('supervisor.watchdog', () => {
     nowMs += 60_000;
     await fed(1);
     assert.deepEqual(opened.health(), []);
+  });
+
+  it('gives one back that takes nothing any more before it asks for it again: a device is opened once at a time', async () => {
+    // Takes nothing: ENOSPC with every write (full(4)).
+    device = '/dev/full';
+    const opened = make('always');
+    const held = (): number => readdirSync('/proc/self/fd').filter((fd) => targetOf(fd) === device).length;
+    opened.started();
+    for (let times = 1; times <= 2; times += 1) {
+      const before = looks;
+      await eventually('it was tried again', WAIT_MS, () => looks > before + 1);
+      assert.equal(held(), 0);
+      assert.equal(opened.health()[0]?.code, 'WATCHDOG_UNAVAILABLE');
+      nowMs += 1_000;
+    }
+    assert.equal(lines.length, 1, lines.join('\n'));
+    opened.ended();
+    assert.equal(held(), 0);
   });
 
   it('says who may hold it', () => {
