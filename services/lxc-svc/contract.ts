@@ -14,6 +14,7 @@ import { hookEvent, hookSituation } from '../../shared/schema/hooks.ts';
 import { containerLogFile, containerLogSource } from '../../shared/schema/logs.ts';
 import { containerName, epochMs, pid, revisionName } from '../../shared/schema/names.ts';
 import { containerNetwork } from '../../shared/schema/network.ts';
+import { remounts } from '../../shared/schema/remounts.ts';
 import { artifactName, baseVolume, disk, insidePath, namedVolume } from '../../shared/schema/storage.ts';
 
 /** `reason`: modprobe's own words. */
@@ -169,6 +170,8 @@ export const lxcContract = defineContract({
         devLog: z.optional(z.boolean()),
         /** Whether the host's /lib/firmware and /lib/modules/<release> are in it, read-only; they are when absent. */
         automodfw: z.optional(z.boolean()),
+        /** Options of its mounts, of all policies, the later ones over the earlier. */
+        remounts: z.optional(remounts),
         /** What it sees under /pantavisor follows from them. */
         roles: z.array(role),
       }),

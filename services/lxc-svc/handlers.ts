@@ -84,7 +84,7 @@ export function lxcHandlers(parts: LxcParts): Handlers<typeof lxcContract> {
         }
       }),
 
-    start: ({ container, devLog = parts.autoDevLog, automodfw = true, ...run }, { signal }) =>
+    start: ({ container, devLog = parts.autoDevLog, automodfw = true, remounts = [], ...run }, { signal }) =>
       queue.run(container, async () => {
         const dying = stopping.get(container);
         if (dying !== undefined) await Promise.race([dying.run.ended, givenUp(signal)]);
@@ -97,7 +97,7 @@ export function lxcHandlers(parts: LxcParts): Handlers<typeof lxcContract> {
         void moves.expect();
         try {
           const socketFolder = await sockets.open(container);
-          const plan = parts.writeConfig(mounted, { container, devLog, automodfw, ...run, socketFolder });
+          const plan = parts.writeConfig(mounted, { container, devLog, automodfw, remounts, ...run, socketFolder });
           parts.tails.prepare(container);
           const started = await runs.start(container, plan.command, plan.network);
           parts.tails.follow(container, started);

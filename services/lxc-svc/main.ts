@@ -23,7 +23,8 @@ const wire = ({ channel, launch, log }: ServiceContext) => {
     fitConfig: settings.value('PV_BOOTLOADER_FITCONFIG'),
   };
   const tracesLxc = settings.value('PV_LXC_LOG_LEVEL') === 'trace';
-  const own = { exports, cryptsetup, capture, autoDevLog, tracesLxc, modules };
+  const remountPolicy = settings.value('PV_REMOUNT_POLICY') || 'default';
+  const own = { exports, cryptsetup, capture, autoDevLog, tracesLxc, remountPolicy, modules };
   const hooks = { folder: hooksFolder(launch), timeoutMs: hookTimeoutMs(settings) };
   for (const path of ignoredMountHooks(hooks.folder))
     log.warn(`${path} is not run: Berth has no hooks in containers' mounts`);

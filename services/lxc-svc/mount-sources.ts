@@ -14,6 +14,7 @@ import {
   mount,
   unmount,
 } from '../../shared/kernel/mount.ts';
+import { type MountAttributes, setMountAttributes } from '../../shared/kernel/mount-attributes.ts';
 import { errorCode, reasonOf } from '../../shared/kernel/system-error.ts';
 import { makingFolders, usingInside, usingResolved } from './inside-path.ts';
 import { mountOverlaySource, type OverlaySource } from './overlay-sources.ts';
@@ -37,8 +38,17 @@ export interface MountSource {
   readonly isRecursive: boolean;
 }
 
+/** A path that LXC may be given as it is, but with attributes of its own. */
+export interface RemountedSource {
+  readonly name: string;
+  readonly place: string;
+  readonly attributes: MountAttributes;
+  readonly isOptional: boolean;
+  readonly isRecursive: boolean;
+}
+
 /** What is in its place before LXC mounts anything. */
-export type StartSource = MountSource | OverlaySource;
+export type StartSource = MountSource | OverlaySource | RemountedSource;
 
 /** Binds a source to its place. Throws an error that names it. */
 export type BindSource = (source: StartSource) => void;
@@ -51,6 +61,7 @@ export function createSources(folder: string): BindSource {
     isThere = true;
     try {
       if ('lowers' in source) mountOverlaySource(source);
+      else if ('attributes' in source) bindRemounted(source);
       else bindSource(source);
     } catch (error) {
       // Read-only: a folder that is missing in an image cannot be made.
@@ -72,16 +83,25 @@ function makePlaces(folder: string): void {
 
 function bindSource({ place, root, inside, isBerths, isMade, isRecursive }: MountSource): void {
   const bind = (path: string): void => {
-    if (statSync(path).isDirectory()) mkdirSync(place);
-    else writeFileSync(place, '');
-    bindMount(path, place, isRecursive ? MS_REC : 0);
-    setSlave(place);
+    bindAt(path, place, isRecursive);
     // Its mount points could be removed, and links be put in their place.
     if (isBerths && usingInside(root, '', mountId) === mountId(path)) {
       mount('none', place, 'none', MS_REMOUNT | MS_BIND | MS_RDONLY | MS_NOSUID | MS_NODEV);
     }
   };
   usingResolved(root, inside, bind, isMade ? makingFolders(0o755) : undefined);
+}
+
+function bindRemounted({ name, place, attributes, isRecursive }: RemountedSource): void {
+  bindAt(name, place, isRecursive);
+  setMountAttributes(place, attributes);
+}
+
+function bindAt(path: string, place: string, isRecursive: boolean): void {
+  if (statSync(path).isDirectory()) mkdirSync(place);
+  else writeFileSync(place, '');
+  bindMount(path, place, isRecursive ? MS_REC : 0);
+  setSlave(place);
 }
 
 /** Mounts go on to appear there, and none goes from where it was bound from because it goes there (mount_namespaces(7)). */

@@ -3,6 +3,7 @@ import { fieldsOf, withFields } from '../../shared/lxc-config/mount-entries.ts';
 import { type OverlayEntry, readOverlay, volumesOf } from '../../shared/lxc-config/overlay-entries.ts';
 import { type ConfigLine, type ConfigPart, type ConfigSettings, placeOf } from './config-draft.ts';
 import type { OverlaySource } from './overlay-sources.ts';
+import { forbids } from './remounted-binds.ts';
 import { placeIn } from './volume-mounts.ts';
 
 /** Throws an error that names the line which cannot be, or is of a volume that the container does not have. */
@@ -25,7 +26,7 @@ export const overlayMounts: ConfigPart = (draft, settings) => {
     const place = `${sourcesFolder}/${draft.sources.length + sources.length}`;
     sources.push({ ...layersOf(overlay, settings), place, device: fields.source, isOptional });
     notes.push(`${placeOf(entry)} /${fields.target} is an overlay that Berth mounts`);
-    const options = ['bind', ...overlay.options];
+    const options = ['bind', ...(forbids(overlay.options) ? ['remount'] : []), ...overlay.options];
     return [{ ...entry, value: withFields(entry.value, { source: place, type: 'none', options }) }];
   };
   const entries = draft.entries.flatMap((entry) => (entry.key === 'lxc.mount.entry' ? withPlace(entry) : [entry]));

@@ -7,8 +7,10 @@ import type { LxcEntry } from '../../shared/lxc-config/entry.ts';
 import { initCommand } from '../../shared/lxc-config/init-problem.ts';
 import { ownedConflicts } from '../../shared/lxc-config/owned-keys.ts';
 import { formatLxcConfig } from '../../shared/lxc-config/parse.ts';
+import { withRemounts } from '../../shared/lxc-config/remounts.ts';
 import type { Role } from '../../shared/schema/api.ts';
 import type { ContainerNetwork } from '../../shared/schema/network.ts';
+import type { Remount } from '../../shared/schema/remounts.ts';
 import { unlimited } from './cgroup-keys.ts';
 import type { CgroupSupport } from './cgroup-tree.ts';
 import type { ConfigDraft, ConfigLine } from './config-draft.ts';
@@ -21,7 +23,7 @@ import { writeHostname } from './hostname-file.ts';
 import { initProblem } from './init-program.ts';
 import { withKernelFolders } from './kernel-folders.ts';
 import type { MonitorNetworks } from './monitor-networks.ts';
-import { createSources, dropSources, type MountSource } from './mount-sources.ts';
+import { createSources, dropSources, type MountSource, type RemountedSource } from './mount-sources.ts';
 import { withMountPoints } from './mount-targets.ts';
 import { needsHost } from './network-needs.ts';
 import { readOwnConfig } from './own-config.ts';
@@ -31,6 +33,7 @@ import { pantavisorSources } from './pantavisor-sources.ts';
 import { containerPlaces, hostNetwork, type Places, storageRoots, trailPath, writtenPlaces } from './places.ts';
 import { withReachedNetwork } from './reached-network.ts';
 import type { MountRecord } from './record-store.ts';
+import { type BindAgain, withRemountedBinds } from './remounted-binds.ts';
 import { withResolvConf } from './resolv-mounts.ts';
 import type { RevisionSources } from './revision-sources.ts';
 import { failingStep, StepFailure } from './step-failure.ts';
@@ -48,6 +51,8 @@ export interface RunRequest {
   readonly roles: readonly Role[];
   /** Whether it has firmware and modules of the host's kernel. */
   readonly automodfw: boolean;
+  /** Of all policies. */
+  readonly remounts: readonly Remount[];
   /** The folder of its control sockets. */
   readonly socketFolder: string;
 }
@@ -67,6 +72,8 @@ export interface Machine {
   readonly prepareDevices: ContainerDevices['prepare'];
   /** Whether LXC's log has all that LXC can say. */
   readonly tracesLxc: boolean;
+  /** Which remounts are followed. */
+  readonly remountPolicy: string;
   readonly host: CgroupSupport;
   /** What containers count for when memory is short. */
   readonly oomScore: number;
@@ -136,17 +143,19 @@ export function writeRunConfig(places: Places, mounted: MountRecord, run: RunSet
     for (const source of generated.sources) bind(source);
   });
   let bound = generated.sources.length;
-  const bindNext = (source: Omit<MountSource, 'place'>): string => {
+  const bindNext = (source: Omit<MountSource, 'place'> | Omit<RemountedSource, 'place'>): string => {
     const place = `${its.sources}/${bound}`;
     bound += 1;
     bind({ ...source, place });
     return place;
   };
+  const bindAgain: BindAgain = (name, attributes, isRecursive) =>
+    bindNext({ name, attributes, isOptional: false, isRecursive });
   // Whoever has no network block keeps its image as it is.
   const unnamed = run.network.kind === 'legacy' ? undefined : writeHostname(its.rootfs, run.hostname);
   if (unnamed !== undefined) log.warn(`${run.container}: /etc/hostname is not ${run.hostname}: ${unnamed}`);
   failingStep('configuration', () => {
-    const entries = withMountPoints(its.rootfs, reaching, bindNext);
+    const entries = withRemountedBinds(withMountPoints(its.rootfs, reaching, bindNext), bindAgain);
     writeFileSync(its.config, formatLxcConfig(entries), { mode: 0o600 });
   });
   const kind = networkKind(run.network);
@@ -160,7 +169,8 @@ export function writeRunConfig(places: Places, mounted: MountRecord, run: RunSet
 /** The container's own lines, with what they bind from the host where it is, and what all have from there. */
 function withHost(places: Places, own: readonly ConfigLine[], revision: string, run: RunSettings): ConfigDraft {
   const its = containerPlaces(places, run.container);
-  const asked = withStorageSources(own, places);
+  const followed = run.remounts.filter(({ policy }) => policy === run.remountPolicy);
+  const asked = withStorageSources(withRemounts(own, followed), places);
   // Its own ones, too, where the revision's state cannot be read.
   const written = () => writtenFolders(writtenPlaces(places), [...run.written(revision), ...writtenSources(asked)]);
   const lines = run.automodfw ? withKernelFolders(asked, its.rootfs) : asked;

@@ -51,6 +51,8 @@ export interface LxcServiceOptions {
   readonly autoDevLog: boolean;
   /** Whether LXC's logs have all that LXC can say. */
   readonly tracesLxc: boolean;
+  /** Of remounts, those that are followed. */
+  readonly remountPolicy: string;
   readonly modules: ModuleContext;
   readonly hooks: { readonly folder: string | undefined; readonly timeoutMs: number };
   readonly log: Logger;
@@ -130,6 +132,7 @@ export function startLxcService(options: LxcServiceOptions): () => void {
     prepareDevices: devices.prepare,
     tracesLxc: options.tracesLxc,
     oomScore: othersScore(),
+    remountPolicy: options.remountPolicy,
     networks,
     pidOf: (container) => runs.running(container)?.pid,
   };

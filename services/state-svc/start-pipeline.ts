@@ -124,6 +124,7 @@ async function startSteps(
         roles: [...plan.roles],
         devLog: plan.devLog,
         ...(plan.automodfw ? {} : { automodfw: false }),
+        ...(plan.remounts.length === 0 ? {} : { remounts: [...plan.remounts] }),
       }),
     ['lxc.stop', () => lxc.stop({ container, graceMs: 0 })],
   );

@@ -198,7 +198,9 @@ export const KEYS = {
   PV_POWER_WAKE_MAX_AWAKE: key(duration, '60', { alias: 'power.wake.max_awake' }),
   PV_POWER_DEVMETA_MAX_HELD: key(duration, '300', { alias: 'power.devmeta.max_held' }),
   PV_POWER_SYSFS_DIR: key(text, '/sys/power', { alias: 'power.sysfs_dir' }),
-  PV_REMOUNT_POLICY: key(text, ''),
+  PV_REMOUNT_POLICY: key(text, '', {
+    job: 'which policy of `remount` in device.json and run.json is followed; `default` where it is empty',
+  }),
   PV_REVISION_RETRIES: key(count, '10', { alias: 'revision.retries', userMeta: true }),
 
   PV_SECUREBOOT_CHECKSUM: key(flag, '1', {

@@ -18,6 +18,7 @@ import { planDrivers } from './driver-plan.ts';
 import { logWarnings, planLogFiles } from './log-plan.ts';
 import { type InterfacePlace, planNetwork } from './network-plan.ts';
 import { recoveryOf, recoveryWarnings } from './recovery-document.ts';
+import { planRemounts } from './remount-plan.ts';
 import type { ContainerPlan, Group, NetworkPlan, Problem } from './revision.ts';
 import { rootProblems, withRootVolume } from './root-volume.ts';
 import { goalNamed, hostName, isRunlevel, RUN_REQUIRED, type RunDocument, runDocument } from './run-document.ts';
@@ -110,6 +111,7 @@ export function planContainer(
   const { plan: network, places, problems: networkProblems } = planNetwork(name, run.network, device, baked);
   const drivers = planDrivers(name, run.drivers, known);
   const devices = planDevices(name, state, lxc.entries);
+  const remounts = planRemounts(run.remount, `${name}/run.json.remount`, lxc.entries);
   const hostname = run.network?.hostname ?? utsName(lxc.entries) ?? hostnameOf(name);
   const rootVolume = root && withoutVerity(root);
   const owner = { container: name, rootVolume, volumes, bases, network: network.mode, hostname };
@@ -129,7 +131,13 @@ export function planContainer(
       ...networkProblems,
       ...drivers.problems,
     ],
-    warnings: [...warningsOf(name, run), ...storage.warnings, ...drivers.warnings, ...devices.warnings],
+    warnings: [
+      ...warningsOf(name, run),
+      ...storage.warnings,
+      ...drivers.warnings,
+      ...devices.warnings,
+      ...remounts.warnings,
+    ],
     ignored,
   };
   if (group === undefined || rootVolume === undefined) return { ...read, plan: undefined };
@@ -150,6 +158,7 @@ export function planContainer(
     hostname,
     drivers: drivers.plan,
     deviceRules: devices.rules,
+    remounts: [...device.remounts, ...remounts.remounts],
     devLog: run['dev-log'],
     automodfw: run.automodfw !== false && run.automodfw !== 'no',
     logFiles: planLogFiles(run.logs ?? []),
@@ -244,7 +253,6 @@ function warningsOf(name: string, run: RunDocument): readonly Problem[] {
   const others = [
     ...levelWarnings(path, run),
     ...goalWarnings(path, run),
-    ...remountWarnings(path, run),
     ...recovery,
     ...logWarnings(path, run.logs ?? []),
   ];
@@ -268,10 +276,4 @@ function goalWarnings(path: string, { lifecycle_goal: preferred, status_goal: go
       : '';
   const message = `is ${shown(preferred)}, which is no goal here; ${counts} counts${remedy}`;
   return [{ path: `${path}.lifecycle_goal`, code: 'NOT_SUPPORTED', message }];
-}
-
-function remountWarnings(path: string, { remount }: RunDocument): readonly Problem[] {
-  if (remount === undefined) return [];
-  const message = 'is not followed; write the options into the lxc.mount.entry lines of its LXC configuration';
-  return [{ path: `${path}.remount`, code: 'NOT_SUPPORTED', message }];
 }

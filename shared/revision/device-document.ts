@@ -4,11 +4,13 @@ import * as z from 'zod/mini';
 import { restartPolicy, statusGoal } from '../schema/api.ts';
 import { containerName } from '../schema/names.ts';
 import type { Pool } from '../schema/network.ts';
+import type { Remount } from '../schema/remounts.ts';
 import { type DiskAt, type DiskDocument, diskList, disksAt, laterDiskList, withoutRepeated } from './disk-document.ts';
 import { readDisks } from './disk-rules.ts';
 import { missingKeys, readDocument } from './document.ts';
 import { checkPools, type PoolAt } from './pool-rules.ts';
 import { APP_RECOVERY, autoRecoveryDocument, recoveryOf, recoveryWarnings } from './recovery-document.ts';
+import { planRemounts } from './remount-plan.ts';
 import type { Group, PlacedDisk, Problem } from './revision.ts';
 import { checkVolumes, volumeDocuments } from './volume-rules.ts';
 
@@ -44,6 +46,8 @@ const deviceDocument = z.object({
   disks_v3: laterDiskList,
   /** The runtime's own; Berth keeps what is its own in the storage folder. */
   volumes: z.optional(volumeDocuments),
+  /** Options of mounts of all containers (remount-plan.ts). */
+  remount: z.optional(z.unknown()),
   network: z.optional(z.object({ pools: z.optional(z.record(z.string(), poolDocument)) })),
 });
 type DeviceDocument = z.output<typeof deviceDocument>;
@@ -63,6 +67,7 @@ export interface Device {
   readonly unsupportedDisks: ReadonlyMap<string, Problem>;
   /** Of volumes that name none; undefined: the storage folder itself. */
   readonly defaultDisk: string | undefined;
+  readonly remounts: readonly Remount[];
   readonly problems: readonly Problem[];
   readonly warnings: readonly Problem[];
   readonly ignored: readonly string[];
@@ -105,6 +110,7 @@ export function readDevice(documents: ReadonlyMap<string, unknown>): Device {
   const { first: disksOnce, repeated } = withoutRepeated(lists);
   const disksRead = readDisks(disksOnce);
   const volumes = device.value.volumes ?? {};
+  const remounts = planRemounts(device.value.remount, 'device.json.remount');
   const known = { disks: disksRead.disks, diskNames: disksRead.names };
   return {
     groups: groupList.groups,
@@ -115,6 +121,7 @@ export function readDevice(documents: ReadonlyMap<string, unknown>): Device {
     ...known,
     unsupportedDisks: disksRead.unsupported,
     defaultDisk: disksRead.defaultName,
+    remounts: remounts.remounts,
     problems: [
       ...device.problems,
       ...older.problems,
@@ -123,7 +130,7 @@ export function readDevice(documents: ReadonlyMap<string, unknown>): Device {
       ...disksRead.problems,
       ...checkVolumes(volumes, 'device.json.volumes', 'of the device', known),
     ],
-    warnings: [...older.warnings, ...groupList.warnings, ...disksRead.warnings],
+    warnings: [...older.warnings, ...groupList.warnings, ...disksRead.warnings, ...remounts.warnings],
     ignored: [
       ...device.ignored,
       ...older.ignored,

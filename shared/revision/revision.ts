@@ -2,6 +2,7 @@
 import type { RestartPolicy, Role, StatusGoal } from '../schema/api.ts';
 import type { ContainerLogFile } from '../schema/logs.ts';
 import type { Pool, Reservation } from '../schema/network.ts';
+import type { Remount } from '../schema/remounts.ts';
 import type { BaseVolume, Disk, NamedVolume } from '../schema/storage.ts';
 
 /** One thing that is wrong. `path` is a JSON path such as `device.json.network.pools.internal.gateway`, or `<container>/lxc.container.conf:12`. */
@@ -99,6 +100,8 @@ export interface ContainerPlan {
   readonly drivers: DriverNeeds;
   /** By which it gets device nodes (device-rule.ts); undefined: LXC's few. */
   readonly deviceRules: readonly string[] | undefined;
+  /** Of all policies, those of the device first. */
+  readonly remounts: readonly Remount[];
   /** Whether its /dev/log leads to the log service; undefined: as PV_LOG_AUTO_DEVLOG says. */
   readonly devLog: boolean | undefined;
   /** Whether it finds firmware and modules of the host's kernel in its /lib. */

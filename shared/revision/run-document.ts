@@ -104,7 +104,7 @@ export const runDocument = z.object({
   /** A text in Pantavisor, where all but "no" means yes. */
   automodfw: z.optional(z.union([z.boolean(), z.string()])),
   exports: z.optional(names),
-  /** Of Pantavisor: options of mounts, by their places. */
+  /** Options of mounts (remount-plan.ts). */
   remount: z.optional(z.unknown()),
   auto_recovery: z.optional(autoRecoveryDocument),
   network: z.optional(networkDocument),

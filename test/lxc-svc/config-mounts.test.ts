@@ -52,7 +52,7 @@ describe('mounts of an lxc configuration', () => {
       [0, 1].map((n) => `${SETTINGS.sourcesFolder}/${n}`),
     );
     const [overlay] = sources.flatMap((source) => ('lowers' in source ? [source] : []));
-    assert.equal(laid, `${overlay?.place} var/x none bind,rw,nodev,create=dir 0 0`);
+    assert.equal(laid, `${overlay?.place} var/x none bind,remount,rw,nodev,create=dir 0 0`);
     assert.ok(bound?.startsWith(SETTINGS.sourcesFolder) && !bound.startsWith(overlay?.place ?? ''));
     const volumes = '/run/berth/lxc/app/volumes';
     assert.deepEqual(

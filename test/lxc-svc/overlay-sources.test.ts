@@ -52,12 +52,13 @@ describe('an overlay of volumes', () => {
     assert.deepEqual(traces(), clean);
   });
 
-  it('leaves the owner and mode of an upper layer that is there', async () => {
-    makeScripted('stays', 'busybox stat -c "%u:%g %a" /srv', [overlay('stays')]);
+  it('leaves the owner and mode of an upper layer that is there, and forbids what its line forbids', async () => {
+    const look = 'busybox stat -c "%u:%g %a" /srv; busybox grep " /srv " /proc/mounts';
+    makeScripted('stays', look, [overlay('stays', ',nodev')]);
     makeSite('stays');
     const upper = join(kept('stays'), 'dockerovl--srv/upper');
     mkdirSync(upper, { recursive: true, mode: 0o711 });
-    assert.match(await runToTheEnd('stays', allOf('stays', OVL)), /^0:0 711$/m);
+    assert.match(await runToTheEnd('stays', allOf('stays', OVL)), /^0:0 711\n\S+ \/srv overlay rw,nodev,/m);
     await end('stays');
   });
 

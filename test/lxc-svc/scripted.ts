@@ -39,11 +39,12 @@ export async function runToTheEnd(
   rig: Rig,
   container: string,
   wanted: Parameters<Rig['lxc']['mount']>[0],
+  how: Partial<Parameters<Rig['lxc']['start']>[0]> = {},
 ): Promise<string> {
   rig.value(await rig.lxc.mount(wanted));
   // Of the run before.
   truncateSync(join(RUNDIR, 'lxc/.consoles', container, 'console.log'));
-  rig.value(await rig.lxc.start(startOf(container)));
+  rig.value(await rig.lxc.start({ ...startOf(container), ...how }));
   return eventually(`${container} is done`, PATIENCE_MS, () => {
     const text = consoleOf(container).replaceAll('\r', '');
     return text.includes('done\n') ? text : undefined;

@@ -1,4 +1,4 @@
-// mdev.json of a container, and what of a revision’s mounts is not followed.
+// mdev.json of a container.
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import { container, DIGEST, revisionOf, state, warnings } from './states.ts';
@@ -39,13 +39,5 @@ describe('mdev.json', () => {
       const found = devices({ rules: ['.* 0:0 666'] }, `${line}\n`);
       assert.deepEqual([found.rules, found.warnings], [undefined, ['app/mdev.json NOT_SUPPORTED']], line);
     }
-  });
-});
-
-describe('remount of run.json', () => {
-  it('is told to be followed by nobody', () => {
-    const written = state(container('app', { remount: { '/': 'ro' } }));
-    assert.deepEqual(warnings(written), ['app/run.json.remount NOT_SUPPORTED']);
-    assert.deepEqual(revisionOf(written).ignored, []);
   });
 });

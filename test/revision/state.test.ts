@@ -31,6 +31,7 @@ describe('revision.parseState', () => {
       deviceRules: undefined,
       devLog: undefined,
       automodfw: true,
+      remounts: [],
       logFiles: [
         { path: '/var/log/syslog', truncateBytes: 2 * 1024 * 1024 },
         { path: '/var/log/messages', truncateBytes: 2 * 1024 * 1024 },

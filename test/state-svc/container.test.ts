@@ -75,14 +75,16 @@ describe('a container', () => {
       asked.push(JSON.parse(JSON.stringify(rest)));
       return ok({ pid: 100, startedMs: 0, upMs: 0 });
     };
-    for (const said of [{}, { automodfw: 'yes' }, { automodfw: 'no', 'dev-log': false }]) {
+    const remount = { field: [{ '/': 'ro' }] };
+    for (const said of [{}, { automodfw: 'yes' }, { automodfw: 'no', 'dev-log': false }, { remount }]) {
       const { container } = open(() => undefined, { start }, { ...APP, ...said });
       await container.control('stop');
       await settled();
       await container.control('start');
       await settled();
     }
-    assert.deepEqual(asked, [{}, {}, { automodfw: false, devLog: false }]);
+    const remounts = [{ policy: 'field', place: '/', options: ['ro'] }];
+    assert.deepEqual(asked, [{}, {}, { automodfw: false, devLog: false }, { remounts }]);
   });
 
   it('that is started before its group’s turn is not started by that turn as well', async () => {

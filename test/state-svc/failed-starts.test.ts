@@ -54,6 +54,7 @@ const planOf = (name: string, interfaces: readonly PoolInterface[]): ContainerPl
   devLog: true,
   automodfw: true,
   deviceRules: undefined,
+  remounts: [],
   logFiles: [],
   network: { mode: 'pool', interfaces },
   autoRecovery: undefined,

@@ -24,6 +24,7 @@ const plan: ContainerPlan = {
   drivers: { required: [], optional: [], manual: [] },
   network: { mode: 'none' },
   deviceRules: undefined,
+  remounts: [],
   logFiles: [],
   autoRecovery: undefined,
 };
