@@ -31,6 +31,8 @@ export interface PassageReport {
   readonly dropping: readonly DroppingChain[];
   /** Rules of ours were written or removed. */
   readonly changed: boolean;
+  /** False: a program did not do or tell what it was asked for. What could not be seen is as it was. */
+  readonly worked: boolean;
 }
 
 export interface ForwardPassage {
@@ -43,21 +45,29 @@ interface Way {
   /** Undefined: it lets through what nothing of others' takes. */
   readonly dropping: DroppingChain | undefined;
   readonly changed: boolean;
+  readonly worked: boolean;
 }
 
 const NOTHING: ForwardChains = { hasIptables: false, iptablesDrops: false, tables: [], ours: false };
 const OF_ANOTHER_TABLE = 'rules of another table cannot override it';
-const FREE: Way = { dropping: undefined, changed: false };
+const FREE: Way = { dropping: undefined, changed: false, worked: true };
 
 /** `notePath`, a file of ours, is there while rules of ours may be. */
 export function createForwardPassage(notePath: string): ForwardPassage {
+  let latest: readonly DroppingChain[] = [];
+
   const letThrough = async (pools: readonly Pool[], dropsByPolicy: boolean): Promise<Way> => {
-    const way = (obstacle: string, changed: boolean): Way => ({
+    const way = (obstacle: string, changed: boolean, worked = true): Way => ({
       dropping: { chain: IPTABLES_FORWARD, by: dropsByPolicy ? 'policy' : 'rule', obstacle, pools },
       changed,
+      worked,
     });
     const saved = await run('iptables-save', ['-t', 'filter']);
-    if ('reason' in saved) return dropsByPolicy ? way(saved.reason, false) : FREE;
+    if ('reason' in saved) {
+      const known = latest.find(({ chain }) => chain === IPTABLES_FORWARD);
+      if (known === undefined && dropsByPolicy) return way(saved.reason, false, false);
+      return { dropping: known, changed: false, worked: false };
+    }
     const present = forwardOwnLines(saved.stdout);
     const place = forwardPlace(saved.stdout, FORWARD_CHAIN);
     if (!dropsByPolicy && !place.isShut && place.droppingBefore === '') return FREE;
@@ -70,53 +80,75 @@ export function createForwardPassage(notePath: string): ForwardPassage {
     // Before the rules: a crash in between must not leave rules that nobody looks for.
     writeFileSync(notePath, '');
     const outcome = await change('iptables-restore', RESTORE, forwardReplace(pools, present, place));
-    return outcome.kind === 'failed' ? way(outcome.reason, false) : way(obstacle, true);
+    return outcome.kind === 'failed' ? way(outcome.reason, false, false) : way(obstacle, true);
   };
 
-  const removeOurs = async (): Promise<boolean> => {
+  const removeOurs = async (): Promise<Way> => {
     const saved = await run('iptables-save', ['-t', 'filter']);
-    if ('reason' in saved) return false;
+    if ('reason' in saved) return { ...FREE, worked: saved.why === 'NOT_FOUND' };
     const there = saved.stdout.includes(`:${FORWARD_CHAIN} `);
     const outcome = there
       ? await change('iptables-restore', RESTORE, forwardRemove(forwardOwnLines(saved.stdout)))
       : undefined;
-    if (outcome?.kind !== 'failed') rmSync(notePath, { force: true });
-    return outcome?.kind === 'changed';
+    if (outcome?.kind === 'failed') return { ...FREE, worked: false };
+    rmSync(notePath, { force: true });
+    return { ...FREE, changed: there };
+  };
+
+  /** Of a table whose rules nobody else's can override: those that refuse what they do not name, and the pools that they do not let through. */
+  const droppingChains = async (table: string, all: readonly Pool[]): Promise<Look> => {
+    // Without the elements of sets, which may be thousands.
+    const listing = await run('nft', ['-s', '-t', 'list', 'table', ...table.split(' ')]);
+    if ('reason' in listing) {
+      // Where it ended, there is no such table any more.
+      if (listing.why === undefined) return { dropping: [], worked: true };
+      return { dropping: latest.filter(({ chain }) => isOf(table, chain)), worked: false };
+    }
+    const dropping = refusingChains(listing.stdout).flatMap(({ name, by, lets }) => {
+      const pools = all.filter((pool) => !lets(pool));
+      const isOther = name !== IPTABLES_FORWARD && pools.length > 0;
+      return isOther ? [{ chain: name, by, obstacle: OF_ANOTHER_TABLE, pools }] : [];
+    });
+    return { dropping, worked: true };
+  };
+
+  const look = async (pools: readonly Pool[]): Promise<PassageReport> => {
+    const noted = existsSync(notePath);
+    if (pools.length === 0 && !noted) return { dropping: [], changed: false, worked: true };
+    const chains = pools.length === 0 ? NOTHING : await forwardChains();
+    // Rules of ours stay where nobody can tell whether they are needed.
+    if (chains === undefined) return { dropping: latest, changed: false, worked: false };
+    const way = chains.hasIptables ? await letThrough(pools, chains.iptablesDrops) : FREE;
+    const isFree = way.worked && way.dropping === undefined;
+    const removed = isFree && (chains.ours || noted) ? await removeOurs() : FREE;
+    const others: Look[] = [];
+    for (const table of chains.tables) others.push(await droppingChains(table, pools));
+    return {
+      dropping: [...(way.dropping === undefined ? [] : [way.dropping]), ...others.flatMap(({ dropping }) => dropping)],
+      changed: way.changed || removed.changed,
+      worked: way.worked && removed.worked && others.every(({ worked }) => worked),
+    };
   };
 
   return {
     async apply(pools) {
-      const noted = existsSync(notePath);
-      if (pools.length === 0 && !noted) return { dropping: [], changed: false };
-      const { hasIptables, iptablesDrops, tables, ours } = pools.length === 0 ? NOTHING : await forwardChains();
-      const way = hasIptables ? await letThrough(pools, iptablesDrops) : FREE;
-      const removed = way.dropping === undefined && (ours || noted) ? await removeOurs() : false;
-      const others: DroppingChain[] = [];
-      for (const table of tables) others.push(...(await droppingChains(table, pools)));
-      return {
-        dropping: [...(way.dropping === undefined ? [] : [way.dropping]), ...others],
-        changed: way.changed || removed,
-      };
+      const report = await look(pools);
+      latest = report.dropping;
+      return report;
     },
   };
 }
 
-/** Of a table whose rules nobody else's can override: those that refuse what they do not name, and the pools that they do not let through. */
-async function droppingChains(table: string, all: readonly Pool[]): Promise<DroppingChain[]> {
-  // Without the elements of sets, which may be thousands.
-  const listing = await run('nft', ['-s', '-t', 'list', 'table', ...table.split(' ')]);
-  if ('reason' in listing) return [];
-  return refusingChains(listing.stdout).flatMap(({ name, by, lets }) => {
-    const pools = all.filter((pool) => !lets(pool));
-    const isOther = name !== IPTABLES_FORWARD && pools.length > 0;
-    return isOther ? [{ chain: name, by, obstacle: OF_ANOTHER_TABLE, pools }] : [];
-  });
-}
+type Look = Pick<PassageReport, 'dropping' | 'worked'>;
 
-/** By nft, which sees every table but those of iptables of the legacy kind; by iptables where there is no nft. */
-async function forwardChains(): Promise<ForwardChains> {
+const isOf = (table: string, chain: string): boolean => chain.startsWith(`${table} `) && chain !== IPTABLES_FORWARD;
+
+/** By nft, which sees every table but those of iptables of the legacy kind; by iptables where nft cannot. Undefined: nobody could tell. */
+async function forwardChains(): Promise<ForwardChains | undefined> {
   const listing = await run('nft', ['list', 'chains']);
   if ('stdout' in listing) return forwardChainsOfNft(listing.stdout);
+  if (listing.why !== undefined && listing.why !== 'NOT_FOUND') return undefined;
   const saved = await run('iptables-save', ['-t', 'filter']);
-  return 'stdout' in saved ? forwardChainsOfIptables(saved.stdout) : NOTHING;
+  if ('stdout' in saved) return forwardChainsOfIptables(saved.stdout);
+  return saved.why === 'NOT_FOUND' ? NOTHING : undefined;
 }

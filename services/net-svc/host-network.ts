@@ -64,7 +64,7 @@ export interface HostParts {
   readonly awaited: AwaitedPools;
   readonly passage: ForwardPassage;
   readonly notes: BridgeNotes;
-  /** Milliseconds after which NAT that did not work is tried again. */
+  /** Milliseconds after which NAT, or the way through others' chains, that did not work is tried again. */
   readonly retryMs: number;
 }
 
@@ -88,13 +88,14 @@ export function createHostNetwork({ nat, log, overlaps, awaited, passage, notes,
   const letPass = async (pools: readonly Pool[]): Promise<PassageReport> => {
     const bridged = pools.filter(({ type }) => type === 'bridge');
     const report = await passage.apply(bridged);
+    tried('passage', report.worked);
     passageHealth = report.dropping.map(passageReason);
     return report;
   };
 
   const applyNat = async (pools: readonly Pool[]): Promise<NatReport> => {
     const report = await nat.apply(natRules(pools));
-    retry.tried(report.used !== 'unavailable');
+    tried('nat', report.used !== 'unavailable');
     if (report.used !== 'iptables') unheardTables = [];
     else if (unheardTables.length === 0 && (await isLegacyIptables())) unheardTables = LEGACY_TABLES;
     return report;
@@ -169,9 +170,14 @@ export function createHostNetwork({ nat, log, overlaps, awaited, passage, notes,
 
   const tryAgain = async (): Promise<void> => {
     const trying = inTurn(() => repair(new Set(['rules']), (step) => log.info(step)));
-    await trying.catch((error: unknown) => log.warn(`NAT: ${reasonOf(error)}`));
+    await trying.catch((error: unknown) => log.warn(`rules: ${reasonOf(error)}`));
   };
   const retry = createRulesRetry(tryAgain, retryMs);
+  const works = { nat: true, passage: true };
+  const tried = (what: keyof typeof works, worked: boolean): void => {
+    works[what] = worked;
+    retry.tried(works.nat && works.passage);
+  };
 
   return {
     configure: (pools, how = {}) => inTurn(() => configure(pools, how)),

@@ -1,6 +1,6 @@
 // The two programs that can do NAT, behind one interface. Each keeps exactly our rules in a place that is ours alone.
 import { accessSync, constants } from 'node:fs';
-import { CommandError } from '../../shared/exec/run-command.ts';
+import { CommandError, type CommandFailure } from '../../shared/exec/run-command.ts';
 import { runLight } from '../../shared/exec/run-light.ts';
 import {
   IPTABLES_CHAIN,
@@ -55,19 +55,21 @@ export async function isLegacyIptables(): Promise<boolean> {
   return 'stdout' in answer && !answer.stdout.includes('nf_tables');
 }
 
+/** `why`: the program did not run to its end; without it, it ended with a failure. */
+interface RunFailure {
+  readonly reason: string;
+  readonly why?: CommandFailure;
+}
+
 /** stdout, or the failure as an outcome. */
-export async function run(
-  file: string,
-  args: readonly string[],
-  input = '',
-): Promise<{ stdout: string } | { reason: string }> {
+export async function run(file: string, args: readonly string[], input = ''): Promise<{ stdout: string } | RunFailure> {
   try {
     const env = lockEnvironment();
     const { exitCode, stdout, stderr } = await runLight(file, args, TIMEOUT_MS, { input, env, keepsOutput: true });
     if (exitCode === 0) return { stdout };
     return { reason: `${file} ended with ${exitCode ?? 'a signal'}: ${stderr.trim()}` };
   } catch (error) {
-    if (error instanceof CommandError) return { reason: error.message };
+    if (error instanceof CommandError) return { reason: error.message, why: error.code };
     throw error;
   }
 }

@@ -26,7 +26,7 @@ export function bareHost(nat: Nat, overlaps?: HostParts['overlaps']): HostNetwor
     log: silentLogger,
     overlaps: overlaps ?? { inTheWay: () => [], look: nothing, reasons: () => [] },
     awaited: { look: nothing },
-    passage: { apply: async () => ({ dropping: [], changed: false }) },
+    passage: { apply: async () => ({ dropping: [], changed: false, worked: true }) },
     notes: NO_NOTES,
     retryMs: RULES_RETRY_MS,
   });

@@ -2,6 +2,7 @@
 import assert from 'node:assert/strict';
 import { spawn, spawnSync } from 'node:child_process';
 import { once } from 'node:events';
+import { copyFileSync, existsSync, mkdirSync, rmSync, writeFileSync } from 'node:fs';
 import { beforeEach, describe, it } from 'node:test';
 import { attach } from '../../services/net-svc/attachments.ts';
 import { iptables, nftables } from '../../services/net-svc/nat-command.ts';
@@ -15,6 +16,20 @@ import { watchRules } from './watchers.ts';
 reexecInNamespaces(import.meta.filename);
 
 beforeEach(clear);
+
+/** With that script in the place of iptables and its kin, which are in /run/real. */
+async function withIptables(script: string, act: () => Promise<void>): Promise<void> {
+  const real = run(['readlink', '-f', run(['which', 'iptables-save']).trim()]).trim();
+  mkdirSync('/run/real', { recursive: true });
+  for (const name of ['iptables-save', 'iptables-restore']) copyFileSync(real, `/run/real/${name}`);
+  writeFileSync('/run/script', script, { mode: 0o755 });
+  run(['mount', '--bind', '/run/script', real]);
+  try {
+    await act();
+  } finally {
+    run(['umount', real]);
+  }
+}
 
 describe('a FORWARD chain that somebody else lets drop', () => {
   for (const backend of [nftables, iptables]) {
@@ -159,6 +174,35 @@ describe('a FORWARD chain that somebody else lets drop', () => {
     assert.deepEqual(others, []);
     assert.equal(reason?.subject, 'ip filter FORWARD');
     assert.match(reason?.message ?? '', /its chain DOCKER-USER drops .*allow 10\.0\.5\.0\/24 on pvbr0 there/);
+  });
+
+  it('is passed after a while where the programs did not take it at once, although nothing changed', async () => {
+    run(['iptables', '-P', 'FORWARD', 'DROP']);
+    const net = restart([nftables], 20);
+    await withIptables('#!/bin/sh\nexit 1\n', async () => {
+      await net.configure([internal]);
+      assert.match(net.healthReasons()[0]?.message ?? '', /ended with 1/);
+    });
+    await eventually('the way', PATIENCE_MS, () => run(['iptables-save']).includes('-A FORWARD -j BERTH-FORWARD'));
+    await eventually('word of it', PATIENCE_MS, () =>
+      /let through it by rules of ours/.test(net.healthReasons()[0]?.message ?? ''),
+    );
+  });
+
+  it('goes on to be passed where the programs cannot tell whether it still drops', async () => {
+    run(['iptables', '-A', 'FORWARD', '-j', 'REJECT']);
+    const net = restart([nftables]);
+    await net.configure([internal]);
+    const health = net.healthReasons();
+    assert.equal(health.length, 1);
+    const once = `#!/bin/sh\n[ -e /run/asked ] || { touch /run/asked; exit 1; }\nexec /run/real/$(basename $0) "$@"\n`;
+    await withIptables(once, async () => {
+      await net.repair(new Set(['rules']), assert.fail);
+      assert.ok(existsSync('/run/asked'));
+      assert.match(run(['iptables-save']), /-A FORWARD -j BERTH-FORWARD/);
+      assert.deepEqual(net.healthReasons(), health);
+    });
+    rmSync('/run/asked');
   });
 
   it('is told with the way out where no rule of ours can override it', async () => {
