@@ -27,7 +27,7 @@ describe('ipam rule 8: NAT', () => {
       run(['nft', 'add', 'rule', 'ip', 'foreign', 'post', 'ip', 'daddr', '198.51.100.9', 'counter', 'accept']);
       const foreign = run(FOREIGN);
       for (let times = 0; times < 5; times += 1)
-        assert.equal(await restart([backend]).configure([internal, lab]), backend.name);
+        assert.equal((await restart([backend]).configure([internal, lab])).nat, backend.name);
       assert.equal(masquerades(), 1);
       assert.equal(run(FOREIGN), foreign);
       assert.equal(readFileSync(FORWARD, 'utf8'), '1\n');
@@ -40,10 +40,10 @@ describe('ipam rule 8: NAT', () => {
   }
 
   it('falls back from nft to iptables, and without both the pool serves local traffic, warns and is degraded', async () => {
-    assert.equal(await restart([missing('nftables'), iptables]).configure([internal]), 'iptables');
+    assert.equal((await restart([missing('nftables'), iptables]).configure([internal])).nat, 'iptables');
     await restart().configure([]);
     const net = restart([missing('nftables'), missing('iptables')]);
-    assert.equal(await net.configure([internal]), 'unavailable');
+    assert.equal((await net.configure([internal])).nat, 'unavailable');
     assert.ok(
       net.healthReasons().some(({ code, subject }) => code === 'NAT_UNAVAILABLE' && subject === 'pool internal'),
     );
@@ -58,7 +58,7 @@ describe('ipam rule 10: zero impact', () => {
     await quiet();
     const watchers = [await watchNetwork(), await watchRules()];
     const net = restart();
-    for (let times = 0; times < 3; times += 1) assert.equal(await net.configure([]), 'unneeded');
+    for (let times = 0; times < 3; times += 1) assert.equal((await net.configure([])).nat, 'unneeded');
     for (const watcher of watchers) assert.deepEqual(await watcher.changes(), []);
     assert.equal(readFileSync(FORWARD, 'utf8'), '0\n');
     assert.deepEqual([net.lines, net.healthReasons()], [[], []]);

@@ -34,7 +34,7 @@ describe('a macvlan pool', () => {
   it('puts containers on the network of its parent, and makes nothing on the host', async () => {
     const before = links().map(({ ifname }) => ifname);
     const rules = await watchRules();
-    assert.equal(await host.configure([lan]), 'unneeded');
+    assert.equal((await host.configure([lan])).nat, 'unneeded');
     const attachment = put('a', [leaseOf(lan, 'a', 10)]);
     put('b', [leaseOf(lan, 'b', 11)]);
     assert.deepEqual(attachment.interfaces, [{ interface: 'eth0', hostInterface: 'uplink' }]);

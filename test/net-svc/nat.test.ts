@@ -20,7 +20,7 @@ for (const backend of [nftables, iptables]) {
       const outside = makeOutside();
       for (let start = 0; start < 3; start++) {
         const net = restart([backend]);
-        assert.equal(await net.configure([internal, lab]), backend.name);
+        assert.equal((await net.configure([internal, lab])).nat, backend.name);
         assert.equal(net.lines.includes(`setup NAT (${backend.name}) for pool internal`), start === 0);
       }
       attach(namespaces, 'c', [leaseOf(internal, 'c', 2)]);
@@ -34,7 +34,7 @@ for (const backend of [nftables, iptables]) {
     it('leaves nothing of itself when the other one takes over', async () => {
       await restart([backend]).configure([internal]);
       const other = backend === nftables ? iptables : nftables;
-      assert.equal(await restart([other]).configure([internal]), other.name);
+      assert.equal((await restart([other]).configure([internal])).nat, other.name);
       assert.equal(run(['nft', 'list', 'ruleset']).match(/masquerade/g)?.length, 1);
       await restart([other]).configure([]);
       assert.doesNotMatch(run(['nft', 'list', 'ruleset']), /masquerade|berth|BERTH/);
@@ -45,7 +45,7 @@ for (const backend of [nftables, iptables]) {
 describe('NAT that does not work', () => {
   it('falls back to the next back end', async () => {
     const net = restart([broken, iptables]);
-    assert.equal(await net.configure([internal]), 'iptables');
+    assert.equal((await net.configure([internal])).nat, 'iptables');
     assert.deepEqual(net.healthReasons(), []);
     assert.ok(net.lines.some((line) => line.includes('setup NAT (iptables) for pool internal')));
   });
@@ -60,7 +60,7 @@ describe('NAT that does not work', () => {
       },
     };
     const net = restart([busy], 20);
-    assert.equal(await net.configure([internal]), 'unavailable');
+    assert.equal((await net.configure([internal])).nat, 'unavailable');
     await eventually('NAT', PATIENCE_MS, () => net.healthReasons().length === 0);
     assert.equal(run(['nft', 'list', 'ruleset']).match(/masquerade/g)?.length, 1);
     assert.ok(net.lines.includes('set up NAT (nftables)'));
@@ -69,7 +69,7 @@ describe('NAT that does not work', () => {
 
   it('is unavailable, warned of and a health reason when none is left; local traffic works', async () => {
     const net = restart([broken]);
-    assert.equal(await net.configure([internal, lab]), 'unavailable');
+    assert.equal((await net.configure([internal, lab])).nat, 'unavailable');
     assert.deepEqual(
       net.healthReasons().map(({ code, subject }) => ({ code, subject })),
       [{ code: 'NAT_UNAVAILABLE', subject: 'pool internal' }],
@@ -87,7 +87,7 @@ describe('forwarding that cannot be switched on', () => {
     run(['mount', '--bind', FORWARD, FORWARD]);
     run(['mount', '-o', 'remount,bind,ro', FORWARD]);
     const net = restart();
-    assert.equal(await net.configure([internal]), 'nftables');
+    assert.equal((await net.configure([internal])).nat, 'nftables');
     run(['umount', FORWARD]);
     assert.deepEqual(
       net.healthReasons().map(({ code }) => code),
