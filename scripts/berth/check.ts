@@ -2,9 +2,9 @@
 import { statSync } from 'node:fs';
 import process from 'node:process';
 import { parseArgs } from 'node:util';
-import { reasonOf } from '../../shared/kernel/system-error.ts';
 import { checkJournal, type JournalCounts } from './check-journal.ts';
 import { type Checked as CheckedDocuments, checkPath } from './check-path.ts';
+import { asksForHelp, wrongWords } from './command-line.ts';
 
 export const CHECK_USAGE = `usage: berth check FILE|DIR [--json]
        berth check --journal FILE [--json]
@@ -17,7 +17,7 @@ export const CHECK_USAGE = `usage: berth check FILE|DIR [--json]
 Exit codes: 0 without errors, 1 with any, 2 wrong use.`;
 
 export async function check(argv: readonly string[]): Promise<number> {
-  if (argv.includes('--help')) {
+  if (asksForHelp(argv)) {
     console.log(CHECK_USAGE);
     return 0;
   }
@@ -42,7 +42,10 @@ interface Options {
 
 async function look({ path, isJournal }: Options): Promise<Checked | { readonly wrong: string }> {
   if (!isJournal) return checkPath(path);
-  if (statSync(path, { throwIfNoEntry: false })?.isFile() !== true) return { wrong: `${path}: no such file` };
+  const found = statSync(path, { throwIfNoEntry: false });
+  if (found === undefined) return { wrong: `${path}: no such file` };
+  if (!found.isFile())
+    return { wrong: `${path}: is no file; the journal of a storage is <storage>/ipam/leases.journal` };
   return checkJournal(path);
 }
 
@@ -54,11 +57,11 @@ function parseOptions(argv: readonly string[]): Options | { readonly wrong: stri
       options: { json: { type: 'boolean', default: false }, journal: { type: 'string' } },
     });
     const [path, ...rest] = values.journal === undefined ? positionals : [values.journal, ...positionals];
-    if (path === undefined) return { wrong: 'name a file or a folder' };
+    if (path === undefined || path === '') return { wrong: 'name a file or a folder' };
     if (rest.length > 0) return { wrong: `one at a time: ${rest.join(' ')} is too much` };
     return { path, isJournal: values.journal !== undefined, json: values.json };
   } catch (error) {
-    return { wrong: reasonOf(error) };
+    return { wrong: wrongWords(error) };
   }
 }
 

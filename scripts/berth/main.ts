@@ -6,6 +6,7 @@ import process from 'node:process';
 import manifest from '../../package.json' with { type: 'json' };
 import { buildName } from '../../shared/config/build-name.ts';
 import { failOnLostOutput } from '../lost-output.ts';
+import { asksForHelp } from './command-line.ts';
 
 const USAGE = `usage: berth COMMAND [ARGUMENT...]
 
@@ -15,8 +16,11 @@ const USAGE = `usage: berth COMMAND [ARGUMENT...]
   help     this text
 
 berth COMMAND --help says more. berth --version prints the version.`;
+const COMMANDS = ['run', 'pack', 'check'];
 
 async function main([command, ...args]: readonly string[]): Promise<number> {
+  const [asked = ''] = args;
+  if (command === 'help' && COMMANDS.includes(asked)) return await main([asked, '--help']);
   switch (command) {
     case 'run': {
       const { run } = await import('./run.ts');
@@ -35,6 +39,7 @@ async function main([command, ...args]: readonly string[]): Promise<number> {
     case '-h':
       console.log(USAGE);
       return 0;
+    case 'version':
     case '--version':
       console.log(version());
       return 0;
@@ -52,7 +57,7 @@ function version(): string {
 const words = process.argv.slice(2);
 // A reader that has left, or a terminal that was closed, must not end a supervisor.
 for (const stream of [process.stdout, process.stderr]) stream.on('error', () => undefined);
-if (words[0] !== 'run' || words.includes('--help')) failOnLostOutput('berth');
+if (words[0] !== 'run' || asksForHelp(words)) failOnLostOutput('berth');
 
 main(words).then(
   (code) => {

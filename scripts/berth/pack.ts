@@ -4,9 +4,9 @@ import { tmpdir } from 'node:os';
 import { dirname, join, resolve } from 'node:path';
 import process from 'node:process';
 import { parseArgs } from 'node:util';
-import { reasonOf } from '../../shared/kernel/system-error.ts';
 import type { Problem } from '../../shared/revision/revision.ts';
 import { REVISION_NAME_RULE, revisionName } from '../../shared/schema/names.ts';
+import { asksForHelp, wrongWords } from './command-line.ts';
 import { ROOT_FILE } from './pack-arguments.ts';
 import { PackFailure } from './pack-command.ts';
 import { makeImage, makeRootfs } from './pack-rootfs.ts';
@@ -43,7 +43,7 @@ interface PackOptions {
 
 /** Answers the exit code: 0 packed or unchanged, 1 refused, 2 wrong use. */
 export async function pack(argv: readonly string[]): Promise<number> {
-  if (argv.includes('--help')) {
+  if (asksForHelp(argv)) {
     console.log(PACK_USAGE);
     return 0;
   }
@@ -86,7 +86,8 @@ function parseOptions(argv: readonly string[]): PackOptions | { readonly wrong: 
     const { output, revision, force, unchecked } = values;
     if (positionals.length === 0)
       return { wrong: 'SRC is missing: name a folder with containers/ and maybe a device.json' };
-    if (output === undefined)
+    // Empty by a variable that is not set: it does not mean the folder that somebody happens to be in.
+    if (output === undefined || output === '')
       return { wrong: '-o is missing: name a storage folder, or an archive ending in .tgz or .tar.gz' };
     if (!revisionName.safeParse(revision).success) {
       return { wrong: `--revision '${revision}': must be ${REVISION_NAME_RULE}, or locals/ and such a name` };
@@ -94,7 +95,9 @@ function parseOptions(argv: readonly string[]): PackOptions | { readonly wrong: 
     if (revision === 'current')
       return { wrong: "--revision 'current' is what the API calls the running one; name another" };
     const missing = positionals.find((path) => !isFolder(path));
-    if (missing !== undefined) return { wrong: `${missing}: no such folder` };
+    if (missing !== undefined) {
+      return { wrong: `${missing || "''"}: ${existsSync(missing) ? 'is a file; name a folder' : 'no such folder'}` };
+    }
     const out = resolve(output);
     if (!isArchive(out)) {
       if (isOtherArchive(out))
@@ -110,7 +113,7 @@ function parseOptions(argv: readonly string[]): PackOptions | { readonly wrong: 
     if (signer !== undefined && 'wrong' in signer) return signer;
     return { sources: positionals.map((path) => resolve(path)), out, revision, force, unchecked, signer };
   } catch (error) {
-    return { wrong: reasonOf(error) };
+    return { wrong: wrongWords(error) };
   }
 }
 

@@ -5,7 +5,7 @@ import { parseArgs } from 'node:util';
 import type { KeyName } from '../../shared/config/keys.ts';
 import type { Origin, Settings } from '../../shared/config/settings.ts';
 import { realPlace } from '../../shared/kernel/real-place.ts';
-import { reasonOf } from '../../shared/kernel/system-error.ts';
+import { wrongWords } from './command-line.ts';
 import { DEFAULT_CONFIG, type RunSettings, readRunSettings } from './run-settings.ts';
 import { isEmptyStorage } from './seed-storage.ts';
 
@@ -97,7 +97,7 @@ export function parseRunOptions(
       configuration: read,
     };
   } catch (error) {
-    return { wrong: reasonOf(error) };
+    return { wrong: wrongWords(error) };
   }
 }
 

@@ -7,6 +7,7 @@ import { isClosedFolder, unreachableFolder } from '../../services/supervisor/fol
 import type { Places } from '../../services/supervisor/spawn-arguments.ts';
 import { createSettings, findKey, type Written } from '../../shared/config/settings.ts';
 import { reasonOf } from '../../shared/kernel/system-error.ts';
+import { asksForHelp } from './command-line.ts';
 import { parseRunOptions, RUN_USAGE, type RunOptions } from './run-options.ts';
 import { seedStorage } from './seed-storage.ts';
 
@@ -21,7 +22,7 @@ const NEEDED: Readonly<Record<string, string>> = {
 
 /** Answers the exit code: 0 ended as asked, 1 could not run, 2 wrong use. */
 export async function run(argv: readonly string[]): Promise<number> {
-  if (argv.includes('--help')) {
+  if (asksForHelp(argv)) {
     console.log(RUN_USAGE);
     return 0;
   }

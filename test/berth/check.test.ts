@@ -29,7 +29,18 @@ describe('berth', () => {
     const { version } = JSON.parse(readFileSync(join(import.meta.dirname, '../../package.json'), 'utf8'));
     assert.equal((await berth('--version')).stdout, `${version}\n`);
     assert.equal((await berth('help')).exitCode, 0);
-    for (const command of ['pack', 'check', 'run']) assert.equal((await berth(command, '--help')).exitCode, 0);
+    assert.equal((await berth('version')).stdout, `${version}\n`);
+    for (const command of ['pack', 'check', 'run']) {
+      const { exitCode, stdout } = await berth(command, '--help');
+      assert.equal(exitCode, 0);
+      assert.match(stdout, new RegExp(`^usage: berth ${command} `));
+      for (const words of [
+        [command, '-h'],
+        ['help', command],
+      ]) {
+        assert.deepEqual(await berth(...words), { exitCode: 0, stdout, stderr: '' }, words.join(' '));
+      }
+    }
   });
 
   it('fails where its answer cannot be written, and not where nobody reads it', async () => {
@@ -190,5 +201,11 @@ describe('berth check', () => {
     for (const args of [[], ['a', 'b'], ['--frobnicate', EXAMPLE], [join(scratch.folder, 'nowhere')], [empty]]) {
       assert.equal((await berth('check', ...args)).exitCode, 2, args.join(' '));
     }
+    assert.match((await berth('check', '-x', EXAMPLE)).stderr, /^berth check: Unknown option '-x'\nSee/);
+    assert.match((await berth('check', '')).stderr, /^berth check: name a file or a folder\n/);
+    assert.match(
+      (await berth('check', '--journal', scratch.folder)).stderr,
+      /: is no file; the journal of a storage is/,
+    );
   });
 });

@@ -162,9 +162,16 @@ describe('berth pack refuses before it writes', () => {
       [source, '-o', out('x'), '--revision', '../1'],
       [source, '-o', out('x'), '--revision', 'current'],
       [source, '-o', occupied],
+      // Of a variable that is not set: the folder that the command stands in would become a storage.
+      [source, '-o', ''],
     ];
     for (const args of wrong) assert.equal((await pack(...args)).exitCode, 2, args.join(' '));
     assert.equal((await pack(out('nowhere'), '-o', out('x'))).exitCode, 2);
+    assert.match((await pack(source, '-o', '')).stderr, /-o is missing/);
+    assert.match(
+      (await pack(join(source, 'device.json'), '-o', out('x'))).stderr,
+      /device\.json: is a file; name a folder/,
+    );
     assert.equal(existsSync(out('x')), false);
   });
 });
