@@ -3,13 +3,13 @@
 //   <storage>/ipam/leases.journal           the journal; only whole files ever get this name
 //   <storage>/ipam/leases.journal.new       a snapshot being written; of no meaning after a crash
 //   <storage>/ipam/leases.journal.damaged   the last damaged journal as it was found, for people
-//   <storage>/ipam/leases.journal.later     what was written since leases.journal could be neither read nor replaced: the kernel does not
-//                                           rename to, or remove, what it cannot look at. Once that can be read again this comes after it
+//   <storage>/ipam/leases.journal.later     the journal where that is damaged, see journal-places.ts
 import { write, writeSync } from 'node:fs';
-import { copyFile, type FileHandle, link, open, rename, unlink } from 'node:fs/promises';
-import { join } from 'node:path';
+import { copyFile, type FileHandle, link, open, unlink } from 'node:fs/promises';
+import { basename, join } from 'node:path';
 import { spareName } from '../../shared/kernel/spare-name.ts';
 import { errorCode, isDamaged } from '../../shared/kernel/system-error.ts';
+import { journalNames, takePlace } from './journal-places.ts';
 import { APPENDING, type JournalRead, readJournal } from './journal-read.ts';
 
 export interface Loaded {
@@ -17,15 +17,22 @@ export interface Loaded {
   readonly parts: readonly Buffer[];
   /** The last part is what is appended to; otherwise a new file is to be made first. */
   readonly goesOn: boolean;
-  /** Of leases.journal; undefined: it was read, or is not there. */
+  /** Undefined: all that is there was read. */
   readonly unreadable?: Unreadable;
 }
 
 export interface Unreadable {
+  /** The name of the file. */
+  readonly file: string;
   readonly reason: string;
   /** What `parts` have of it: all, some, what came since it cannot be read, or nothing. */
   readonly rest: 'all' | 'some' | 'later' | 'none';
+  /** The name of the last file that is there. */
+  readonly since: string;
 }
+
+/** A bad sector may take seconds, and the service is to be ready in ten: what is not read of damaged files by then counts as lost. */
+const PATIENCE_MS = 4000;
 
 export interface JournalDisk {
   /** Opens it for appending, later where the storage is read-only now. */
@@ -59,16 +66,16 @@ const QUICK_BYTES = 64 * 1024;
  * FileHandle, because Node's permission model disables fs.fsync and fs.fdatasync.
  */
 export function createJournalDisk(folder: string): JournalDisk {
-  const path = join(folder, 'leases.journal');
-  let beside = `${path}.new`;
-  const later = `${path}.later`;
-  let inUse = path;
+  const names = journalNames(folder);
+  const beginning = join(folder, 'leases.journal.new');
+  let beside = beginning;
+  let inUse = join(folder, 'leases.journal');
   let journal: FileHandle | undefined;
   let isReadOnly = false;
   let isQuick = false;
 
   const opened = (): FileHandle => {
-    if (journal === undefined) throw new Error(`${path} is not open`);
+    if (journal === undefined) throw new Error(`${inUse} is not open`);
     return journal;
   };
 
@@ -78,46 +85,25 @@ export function createJournalDisk(folder: string): JournalDisk {
     await previous?.close();
   }
 
-  function goOn({ handle, ...read }: Extract<JournalRead, { kind: 'read' }>, unreadable?: Unreadable): Loaded {
-    journal = handle;
-    isReadOnly = read.isReadOnly;
-    return { parts: [read.bytes], goesOn: true, ...(unreadable && { unreadable }) };
-  }
-
-  async function takePlace(): Promise<void> {
-    try {
-      await rename(beside, path);
-    } catch (error) {
-      if (!isDamaged(error)) throw error;
-      await rename(beside, later);
-      inUse = later;
-      return;
-    }
-    inUse = path;
-    // What it says is in the new one, and must not be said again after what follows there.
-    await unlink(later).catch((error: unknown) => {
-      if (errorCode(error) !== 'ENOENT' && !isDamaged(error)) throw error;
-    });
-  }
-
   return {
     async load() {
-      const [main, since] = [await readJournal(path), await readJournal(later)];
-      if (main.kind === 'unreadable' && since.kind === 'read') {
-        inUse = later;
-        return goOn(since, { reason: main.reason, rest: 'later' });
+      const untilMs = performance.now() + PATIENCE_MS;
+      const found: Found[] = [];
+      for (const name of names) {
+        const read = await readJournal(name, untilMs);
+        if (read.kind !== 'absent') found.push({ name, read });
       }
-      if (main.kind === 'read' && since.kind === 'absent')
-        return goOn(main, main.holes === undefined ? undefined : { reason: main.holes, rest: 'some' });
-      const parts: Buffer[] = [];
-      for (const part of [main, since]) {
-        if (part.kind !== 'read') continue;
-        parts.push(part.bytes);
-        await part.handle.close();
-      }
-      const unreadable = [main, since].find((part) => part.kind === 'unreadable');
-      const rest = parts.length === 0 ? 'none' : 'some';
-      return { parts, goesOn: false, ...(unreadable && { unreadable: { reason: unreadable.reason, rest } }) };
+      const unreadable = unreadableOf(found);
+      const readable = found.flatMap(({ read }) => (read.kind === 'read' ? [read] : []));
+      const parts = readable.map(({ bytes }) => bytes);
+      const last = found.at(-1);
+      const goesOn = readable.length === 1 && last?.read.kind === 'read';
+      if (goesOn) {
+        inUse = last.name;
+        journal = last.read.handle;
+        isReadOnly = last.read.isReadOnly;
+      } else for (const { handle } of readable) await handle.close();
+      return { parts, goesOn, ...(unreadable && { unreadable }) };
     },
     async append(bytes, offset) {
       if (isReadOnly) {
@@ -138,7 +124,7 @@ export function createJournalDisk(folder: string): JournalDisk {
       await opened().datasync();
     },
     async prepare(bytes) {
-      beside = spareName(`${path}.new`);
+      beside = spareName(beginning);
       const next = await open(beside, 'w', FILE_MODE);
       try {
         await writeAll(next.fd, bytes, 0);
@@ -152,16 +138,38 @@ export function createJournalDisk(folder: string): JournalDisk {
       }
     },
     async adopt() {
-      await takePlace();
+      inUse = await takePlace(beside, names);
       await reopen(await open(inUse, APPENDING));
       isReadOnly = false;
       await syncFolder(folder);
     },
     async keepDamaged() {
-      for (const each of [path, later]) await keepAside(each);
+      for (const each of names) await keepAside(each);
     },
     close: () => reopen(undefined),
   };
+}
+
+interface Found {
+  readonly name: string;
+  readonly read: Exclude<JournalRead, { kind: 'absent' }>;
+}
+
+/** The first that is not read, or not whole. */
+function unreadableOf(found: readonly Found[]): Unreadable | undefined {
+  const wrong = found.flatMap(({ name, read }) => {
+    const reason = read.kind === 'unreadable' ? read.reason : read.holes;
+    return reason === undefined ? [] : [{ file: basename(name), reason, isGone: read.kind === 'unreadable' }];
+  });
+  const [first] = wrong;
+  const last = found.at(-1);
+  if (first === undefined || last === undefined) return undefined;
+  const { file, reason } = first;
+  const since = basename(last.name);
+  const isAllGone = wrong.every(({ isGone }) => isGone);
+  if (isAllGone && wrong.length === found.length) return { file, reason, since, rest: 'none' };
+  const isSince = wrong.length === found.length - 1 && wrong.every((each) => each.file !== since);
+  return { file, reason, since, rest: isAllGone && isSince ? 'later' : 'some' };
 }
 
 /** write(2) may take less than it was given, above all when the disk fills up. */

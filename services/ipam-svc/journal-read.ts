@@ -21,16 +21,18 @@ export const APPENDING = constants.O_RDWR | constants.O_DSYNC;
 
 /** What the kernel reads at a time at least, so that nothing beside a bad sector is lost. */
 const PIECE_BYTES = 4096;
-/** A bad sector may take seconds, and the service is to be ready in ten: what is not read by then counts as lost. */
-const PATIENCE_MS = 4000;
+/** What is read at a time at most. */
+const CHUNK_BYTES = 1024 * 1024;
+/** A pool of 65,000 addresses has 5 MB: behind so many bytes of nothing there is nothing, whatever the size. */
+const MAX_NOTHING_BYTES = 64 * CHUNK_BYTES;
 const NEWLINE = 0x0a;
 
-/** Rejects with the system's error where that is none of damage. */
-export async function readJournal(path: string): Promise<JournalRead> {
+/** After `untilMs`, of performance.now(), nothing more is read behind damage. Rejects with the system's error where that is none of damage. */
+export async function readJournal(path: string, untilMs: number): Promise<JournalRead> {
   try {
     const { handle, isReadOnly } = await openJournal(path);
     try {
-      return { kind: 'read', handle, isReadOnly, ...(await readWhole(handle)) };
+      return { kind: 'read', handle, isReadOnly, ...(await readWhole(handle, untilMs)) };
     } catch (error) {
       await handle.close();
       throw error;
@@ -52,28 +54,70 @@ async function openJournal(path: string): Promise<{ readonly handle: FileHandle;
   }
 }
 
-/** Rejects where nothing can be read. */
-async function readWhole(handle: FileHandle): Promise<{ readonly bytes: Buffer; readonly holes: string | undefined }> {
+interface Content {
+  readonly bytes: Buffer;
+  readonly holes: string | undefined;
+}
+
+/** The inode may be damaged unseen, so its size is believed as far as there is something. Rejects where nothing can be read. */
+async function readWhole(handle: FileHandle, untilMs: number): Promise<Content> {
   const { size } = await handle.stat();
-  // Lines of nothing, which no record is: bytes without a newline at the end would pass for a line that was never finished.
+  const chunks: Buffer[] = [];
+  let readBytes = 0;
+  let nothingBytes = 0;
+  let damage: unknown;
+  for (let at = 0; at < size && nothingBytes < MAX_NOTHING_BYTES; at += CHUNK_BYTES) {
+    const chunk = await readChunk(handle, at, Math.min(CHUNK_BYTES, size - at), untilMs);
+    damage ??= chunk.damage;
+    readBytes += chunk.readBytes;
+    nothingBytes = chunk.bytes.every((byte) => byte === 0) ? nothingBytes + chunk.bytes.length : 0;
+    chunks.push(chunk.bytes);
+    if (!chunk.isLast) continue;
+    // What is left counts as lost.
+    chunks.push(Buffer.alloc(Math.min(MAX_NOTHING_BYTES, size - at - chunk.bytes.length), NEWLINE));
+    break;
+  }
+  if (damage !== undefined && readBytes === 0) throw damage;
+  const bytes = Buffer.concat(chunks);
+  if (damage !== undefined) return { bytes, holes: reasonOf(damage) };
+  if (nothingBytes === 0) return { bytes, holes: undefined };
+  const text = withoutNothing(bytes);
+  return { bytes: text, holes: `its size is ${size}, and there are ${text.length} bytes in it` };
+}
+
+interface Chunk {
+  /** Lines of nothing, which no record is, where it was not read: bytes without a newline at the end would pass for a line that was never finished. */
+  readonly bytes: Buffer;
+  readonly readBytes: number;
+  readonly damage: unknown;
+  /** Nothing behind it is to be read. */
+  readonly isLast: boolean;
+}
+
+async function readChunk(handle: FileHandle, from: number, size: number, untilMs: number): Promise<Chunk> {
   const bytes = Buffer.alloc(size, NEWLINE);
-  const untilMs = performance.now() + PATIENCE_MS;
   let readBytes = 0;
   let damage: unknown;
   for (let at = 0; at < size; ) {
     try {
       // Short before a bad sector; Node's readFile takes that for the end of the file.
-      const { bytesRead } = await handle.read(bytes, at, size - at, at);
-      if (bytesRead === 0) break;
+      const { bytesRead } = await handle.read(bytes, at, size - at, from + at);
+      if (bytesRead === 0) return { bytes, readBytes, damage, isLast: true };
       readBytes += bytesRead;
       at += bytesRead;
     } catch (error) {
       if (!isDamaged(error)) throw error;
       damage ??= error;
-      if (performance.now() > untilMs) break;
+      if (performance.now() > untilMs) return { bytes, readBytes, damage, isLast: true };
       at += PIECE_BYTES - (at % PIECE_BYTES);
     }
   }
-  if (damage !== undefined && readBytes === 0) throw damage;
-  return { bytes, holes: damage === undefined ? undefined : reasonOf(damage) };
+  return { bytes, readBytes, damage, isLast: false };
+}
+
+/** Behind its last line there may be the rest of a block. */
+function withoutNothing(bytes: Buffer): Buffer {
+  let end = bytes.length;
+  while (end > 0 && bytes[end - 1] === 0) end -= 1;
+  return bytes.subarray(0, end);
 }

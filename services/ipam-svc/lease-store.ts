@@ -214,14 +214,15 @@ interface ScannedPart {
 
 function fileAfter(parts: readonly ScannedPart[], goesOn: boolean, unreadable: Unreadable | undefined): JournalFile {
   const damaged = parts.some(({ scan }) => scan.corrected > 0 || scan.damages > 0);
-  const keepDamaged = damaged || (unreadable !== undefined && !goesOn);
+  const keepDamaged = damaged || (unreadable !== undefined && unreadable.rest !== 'later');
   const last = parts.at(-1);
   if (!goesOn || last === undefined) return { repair: 'rewrite', nextSequence: 1, bytes: 0, lines: 0, keepDamaged };
   const { bytes, scan } = last;
   const whole = bytes[scan.wholeBytes - 1] === 0x0a;
   const torn = scan.wholeBytes < bytes.length;
   return {
-    repair: damaged || !whole ? 'rewrite' : torn ? 'cut' : 'none',
+    // The one that is appended to may be longer than what was read of it.
+    repair: damaged || !whole || unreadable?.rest === 'some' ? 'rewrite' : torn ? 'cut' : 'none',
     nextSequence: scan.nextSequence,
     bytes: scan.wholeBytes,
     lines: scan.items,
@@ -251,18 +252,19 @@ function reportScans(parts: readonly ScannedPart[], ledger: Ledger, log: Logger)
   return [{ code: 'JOURNAL_CORRECTED', subject: 'leases.journal', message }];
 }
 
-const LOSSES = {
-  all: 'no lease is lost, as what was written since the machine started is in memory as well',
-  some: 'leases that were in the unreadable part are lost',
-  later: 'leases are in leases.journal.later since, and those that it alone has are lost',
-  none: 'its leases are lost: containers get their fixed addresses, or new ones',
-} as const satisfies Readonly<Record<Unreadable['rest'], string>>;
+const LOSSES: Readonly<Record<Unreadable['rest'], (since: string) => string>> = {
+  all: () => 'no lease is lost, as what was written since the machine started is in memory as well',
+  some: () => 'leases that were in the unreadable part are lost',
+  later: (since) => `leases are in ${since} since, and those that it alone has are lost`,
+  none: () => 'its leases are lost: containers get their fixed addresses, or new ones',
+};
 
 function unreadableReasons(unreadable: Unreadable | undefined, log: Logger): HealthReason[] {
   if (unreadable === undefined) return [];
+  const { file, reason, rest, since } = unreadable;
   const message =
-    `ipam/leases.journal cannot be read (${unreadable.reason.slice(0, 120)}): ${LOSSES[unreadable.rest]}. It is kept, as it is or as ` +
-    'leases.journal.damaged. Stop Berth and check the file system of the storage (fsck): what leases.journal has then is taken up at the next start';
+    `ipam/${file} cannot be read (${reason.slice(0, 120)}): ${LOSSES[rest](since)}. It is kept, as it is or as ${file}.damaged. Stop Berth and check the ` +
+    `file system of the storage (fsck): what ${file} has then is taken up at the next start`;
   log.error(message);
   return [{ code: 'JOURNAL_UNREADABLE', subject: 'leases.journal', message }];
 }

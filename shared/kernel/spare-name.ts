@@ -17,7 +17,7 @@ export function spareName(path: string): string {
 }
 
 /** Whether the disk does not give what is there. */
-function isDamagedAt(path: string): boolean {
+export function isDamagedAt(path: string): boolean {
   try {
     lstatSync(path, { throwIfNoEntry: false });
     return false;

@@ -7,6 +7,7 @@ import assert from 'node:assert/strict';
 import { execFileSync } from 'node:child_process';
 import {
   closeSync,
+  copyFileSync,
   existsSync,
   mkdirSync,
   mkdtempSync,
@@ -15,12 +16,14 @@ import {
   readSync,
   rmSync,
   statSync,
+  truncateSync,
   writeFileSync,
 } from 'node:fs';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, it } from 'node:test';
 import { withCopy } from '../../services/ipam-svc/journal-copy.ts';
 import { createJournalDisk } from '../../services/ipam-svc/journal-disk.ts';
+import { readJournal } from '../../services/ipam-svc/journal-read.ts';
 import { parseIpv4 } from '../../shared/ipv4/address.ts';
 import { silentLogger } from '../../shared/log/logger.ts';
 import { CANNOT_DAMAGE, cutDisk, makeDamagedDisk, mountArguments, repairDisk } from '../kit/damaged-disk.ts';
@@ -49,11 +52,11 @@ describe('ipam-svc on a damaged disk', { skip: CANNOT_DAMAGE }, () => {
     rmSync(folder, { recursive: true });
   });
 
-  const start = async (place: string, fixed = 'fixed'): Promise<Running> => {
+  const start = async (place: string, pool = POOL, fixed = ['fixed']): Promise<Running> => {
     await running?.stop();
     running = await startIpam(withCopy(createJournalDisk(place), join(folder, 'run'), silentLogger));
-    const reservations = [reserve(POOL, fixed, '10.0.0.3')];
-    assert.equal((await running.client.configure({ pools: [POOL], reservations })).ok, true);
+    const reservations = fixed.map((container) => reserve(pool, container, '10.0.0.3'));
+    assert.equal((await running.client.configure({ pools: [pool], reservations })).ok, true);
     return running;
   };
   /** As on the disk that gets damaged. */
@@ -137,6 +140,110 @@ describe('ipam-svc on a damaged disk', { skip: CANNOT_DAMAGE }, () => {
     assert.deepEqual(await codes(ipam), []);
     assert.ok(!existsSync(join(disk, `${JOURNAL}.later`)));
     assert.equal(await ask(await start(disk), POOL, 'one'), '10.0.0.6');
+  });
+
+  const repair = async (): Promise<void> => {
+    await running?.stop();
+    running = undefined;
+    await unmount(disk);
+    repairDisk(image);
+    execFileSync('mount', mountArguments(image, disk));
+  };
+
+  it('gives leases where what stands for it is damaged, too, and keeps them over power cuts', async () => {
+    await lease('one');
+    powerCut();
+    for (const name of ['later', 'later.1']) writeFileSync(join(before, `${JOURNAL}.${name}`), 'lost\n');
+    damage(JOURNAL, `${JOURNAL}.later`, `${JOURNAL}.later.1`);
+    assert.equal(await ask(await start(disk), POOL, 'new'), '10.0.0.2');
+    powerCut();
+    const ipam = await start(disk);
+    assert.equal(await ask(ipam, POOL, 'other'), '10.0.0.4');
+    assert.equal(await ask(ipam, POOL, 'new'), '10.0.0.2');
+    assert.match(
+      (await ipam.health())[0]?.message ?? '',
+      /leases\.journal cannot be read .*leases\.journal\.later\.2 since/,
+    );
+    await repair();
+    powerCut();
+    const whole = await start(disk);
+    assert.equal(await ask(whole, POOL, 'new'), '10.0.0.2');
+    await ask(whole, POOL, 'last');
+    for (const name of ['later', 'later.1', 'later.2']) assert.ok(!existsSync(join(disk, `${JOURNAL}.${name}`)), name);
+  });
+
+  it('goes by what was written last also where what was written before is given back later', async () => {
+    const tight = { ...POOL, subnet: '10.0.0.0/29' };
+    const open = (place: string): Promise<Running> => start(place, tight, []);
+    const all = ['.2', '.3', '.4', '.5', '.6'].map((last) => `10.0.0${last}`);
+    const first = await open(before);
+    for (const address of all) assert.equal(await ask(first, tight, `old-${address}`), address);
+    const later = readFileSync(join(before, JOURNAL));
+    for (const address of all)
+      await first.client.release({ pool: tight.name, container: `old-${address}`, interface: 'eth0' });
+    await running?.stop();
+    running = undefined;
+    writeFileSync(join(before, `${JOURNAL}.later`), later);
+    powerCut();
+    damage(`${JOURNAL}.later`);
+    const then = await open(disk);
+    for (const address of all) assert.equal(await ask(then, tight, `new-${address}`), address);
+    await repair();
+    powerCut();
+    const now = await open(disk);
+    const answer = await now.client.listLeases({ limit: 100 });
+    assert.ok(answer.ok);
+    assert.deepEqual(
+      answer.value.leases.map(({ container, address }) => [container, address]),
+      all.map((address) => [`new-${address}`, address]),
+    );
+  });
+
+  it('takes from its copy what bad sectors have of what was written since', async () => {
+    const many = Array.from({ length: 120 }, (_, at) => `app-${at}`);
+    await lease(...many);
+    copyFileSync(join(before, JOURNAL), join(before, `${JOURNAL}.later`));
+    damage(JOURNAL);
+    cutDisk(image, `${JOURNAL}.later`, 4);
+    const ipam = await start(disk);
+    assert.equal(await ask(ipam, POOL, 'app-119'), '10.0.0.122');
+    assert.match((await ipam.health())[0]?.message ?? '', /no lease is lost/);
+  });
+
+  it('believes no size that is not there', async () => {
+    await lease('one', 'two');
+    powerCut();
+    damage();
+    const size = 2 ** 33;
+    truncateSync(join(disk, JOURNAL), size);
+    const ipam = await start(disk);
+    assert.equal(await ask(ipam, POOL, 'two'), '10.0.0.4');
+    assert.equal(await ask(ipam, POOL, 'new'), '10.0.0.5');
+    assert.match((await ipam.health())[0]?.message ?? '', new RegExp(`its size is ${size}`));
+    assert.ok(statSync(join(disk, JOURNAL)).size < 4096);
+    assert.equal(statSync(join(disk, `${JOURNAL}.damaged`)).size, size);
+    assert.deepEqual(await codes(await start(disk)), []);
+  });
+
+  it('has one time for all of its files: after that nothing more is read behind damage', async () => {
+    await lease(...Array.from({ length: 180 }, (_, at) => `app-${at}`));
+    damage();
+    const { size } = statSync(join(disk, JOURNAL));
+    const journal = openSync(join(disk, JOURNAL), 'r');
+    readSync(journal, Buffer.alloc(16), 0, 16, size - (size % 4096));
+    closeSync(journal);
+    cutDisk(image, JOURNAL, 4);
+    const lengths: number[] = [];
+    for (const untilMs of [Number.POSITIVE_INFINITY, 0]) {
+      const read = await readJournal(join(disk, JOURNAL), untilMs);
+      assert.ok(read.kind === 'read');
+      await read.handle.close();
+      assert.equal(read.bytes.length, size);
+      lengths.push(read.bytes.toString('latin1').trimEnd().length);
+    }
+    const [patient = 0, hurried = 0] = lengths;
+    assert.ok(patient > size - 16, `${patient} of ${size}`);
+    assert.ok(hurried > 0 && hurried <= 4096, `${hurried} of ${size}`);
   });
 
   it('reads what it can of a journal with bad sectors, and keeps the file', async () => {
