@@ -41,6 +41,7 @@ async function runStart(core: ContainerCore, cause: StartCause, written: Promise
     record.callOff = resolve;
   });
   if (record.wanted && core.intent().readyPid !== null) await core.remember({ readyPid: null });
+  const lackedPools = !context.poolsStand();
   const outcome: StartOutcome = record.wanted
     ? await startContainer(core.plan, context, {
         wanted: () => record.wanted,
@@ -57,11 +58,17 @@ async function runStart(core: ContainerCore, cause: StartCause, written: Promise
       })
     : { kind: 'abandoned' };
   record.starting = false;
-  await settleStart(core, cause, outcome);
+  await settleStart(core, { cause, lackedPools }, outcome);
   context.changed();
 }
 
-async function settleStart(core: ContainerCore, cause: StartCause, outcome: StartOutcome): Promise<void> {
+interface Begun {
+  readonly cause: StartCause;
+  /** Those that it needs did not stand when it began. */
+  readonly lackedPools: boolean;
+}
+
+async function settleStart(core: ContainerCore, begun: Begun, outcome: StartOutcome): Promise<void> {
   switch (outcome.kind) {
     case 'abandoned':
       return;
@@ -73,7 +80,7 @@ async function settleStart(core: ContainerCore, cause: StartCause, outcome: Star
     case 'failed': {
       const { failure, notUndone } = outcome;
       const left = notUndone.length === 0 ? '' : `; not undone: ${notUndone.join('; ')}`;
-      return settleFailed(core, cause, failure, `could not be started: ${failure.step}: ${failure.reason}${left}`);
+      return settleFailed(core, begun, failure, `could not be started: ${failure.step}: ${failure.reason}${left}`);
     }
   }
 }
@@ -102,7 +109,7 @@ async function settleStarted(core: ContainerCore, run: Run): Promise<void> {
 
 async function settleFailed(
   core: ContainerCore,
-  cause: StartCause,
+  { cause, lackedPools }: Begun,
   failure: StartFailure,
   message: string,
 ): Promise<void> {
@@ -120,7 +127,7 @@ async function settleFailed(
   }
   const written = core.remember({ pendingStart: null, recoveryDelayMs: null });
   // It is started when they stand, and no try before that, nor a reboot, would be of use.
-  const waits = isNetworkStep(failure.step) && !context.poolsStand();
+  const waits = isNetworkStep(failure.step) && (lackedPools || !context.poolsStand());
   // A try of auto-recovery that failed otherwise is one more failure for its policy to judge.
   if (cause === 'recovery' && recovers(plan.autoRecovery) && !waits)
     judge(core, { kind: 'unknown' }, { what: message });
@@ -136,6 +143,8 @@ async function settleFailed(
     goneDown(core, message, (...why) => context.requestRebootAtBoot(...why, whileDown(core)));
   }
   await written;
+  // They came while it was undone, when nobody knew yet that it waits.
+  if (waits && record.lacksNetwork && context.poolsStand()) begin(core, 'boot');
 }
 
 /** Its init ended. Repeats and ends of other runs are ignored. */

@@ -92,6 +92,23 @@ describe('a macvlan pool whose parent is missing', () => {
     assert.deepEqual(it.reboots, []);
   });
 
+  it('may come while a start that failed for want of it is undone', async () => {
+    const it = await open({ base: { group: 'root', network: { pool: 'lan' } } }, NETWORK);
+    it.world.missingLinks = ['wlan0', 'eth9'];
+    const release = it.world.hold('lxc.unmount');
+    await it.boot();
+    await it.until(() => it.world.calls.includes('lxc.unmount base'));
+    await isDue(it);
+    it.world.missingLinks = ['eth9'];
+    const before = configured(it);
+    it.world.awaitedChanged();
+    await eventually('its pool is made', PATIENCE_MS, () => configured(it) > before);
+    await turnsOfTheLoop();
+    release();
+    await it.untilStatus('base', 'STARTED');
+    assert.deepEqual(it.reboots, []);
+  });
+
   it('has an update given up whose container needs it', async () => {
     const it = await openRunning({ web: { ...APP, ...POOLED } }, NETWORK);
     await install(it, 'locals/x', { web: { ...APP, ...POOLED }, cam: ON_LAN }, NETWORK);
