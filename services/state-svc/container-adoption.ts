@@ -11,7 +11,10 @@ export async function adopt(core: ContainerCore, standing: Standing, actual: Act
   const exit = actual?.exit;
   record.adopted = true;
   record.mountedFrom = actual?.revision;
+  // Of the run before, where another one is on or comes.
+  const isOn = standing.kind === 'running' || standing.kind === 'restarting' || standing.kind === 'recovering';
   if (exit !== undefined) record.exit = { status: exit.status, atMs: exit.atMs };
+  else if (isOn) record.exit = core.intent().lastExit;
   record.tried = standing.kind !== 'fresh';
   if (standing.kind !== 'fresh' || standing.ranBefore) record.runs = 1;
   switch (standing.kind) {

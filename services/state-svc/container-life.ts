@@ -94,7 +94,12 @@ async function settleStarted(core: ContainerCore, run: Run): Promise<void> {
   const early = core.intent().readyPid === 0;
   if (!core.apply('started')) return;
   core.context.log.info(`container ${core.plan.name}: its init runs as pid ${run.pid}`);
-  const done: Partial<Intent> = { pendingStart: null, recoveryDelayMs: null };
+  const done: Partial<Intent> = {
+    pendingStart: null,
+    recoveryDelayMs: null,
+    lastExit: record.exit,
+    exhaustedMs: undefined,
+  };
   if (record.runs > 1) done.restarts = core.intent().restarts + 1;
   if (early) {
     done.readyPid = run.pid;
@@ -192,9 +197,8 @@ export function judge(core: ContainerCore, exit: ExitStatus, judged: Judged = {}
       tryAgain(core, what, verdict.delayMs, verdict.retries);
       return;
     case 'pause':
-      record.exhausted = { atMs: context.clock.elapsedMs(), message: pauseText(what, retries) };
-      troubled(core, record.exhausted.message);
-      tryAgain(core, record.exhausted.message, verdict.delayMs, 0);
+      exhaust(core, pauseText(what, retries), context.clock.elapsedMs());
+      tryAgain(core, pauseText(what, retries), verdict.delayMs, 0);
       return;
     case 'exhausted':
       core.fault('RECOVERY_EXHAUSTED', exhaustedText(what, retries));
@@ -261,6 +265,15 @@ function retryText({ plan }: ContainerCore, what: string, retries: number): stri
   return `${what}, retry ${retries}${maxRetries === 0 ? '' : ` of ${maxRetries}`}`;
 }
 
+/** It waits for the pause after its last retry. */
+function exhaust(core: ContainerCore, message: string, atMs: number | undefined): void {
+  if (atMs !== undefined) {
+    core.record.exhausted = { atMs, message };
+    void core.remember({ exhaustedMs: atMs });
+  }
+  troubled(core, message);
+}
+
 const pauseText = (what: string, retries: number): string => `${what} after ${retries} retries`;
 
 /** For whoever asks how the device is; until it is stable. */
@@ -270,10 +283,10 @@ function troubled({ plan, record }: ContainerCore, message: string): void {
 
 /** Of one that waits to be started again, whose ends a service before this one has counted. `exit` undefined: its last start failed. */
 export function tellOfWait(core: ContainerCore, exit: ExitStatus | undefined): void {
-  const { retries } = core.intent();
+  const { retries, exhaustedMs } = core.intent();
   const what = exit === undefined ? 'its last start failed' : `its init ${exitText(exit)}`;
   // Only a pause starts the counter over.
-  if (retries === 0) troubled(core, pauseText(what, core.plan.autoRecovery?.maxRetries ?? 0));
+  if (retries === 0) exhaust(core, pauseText(what, core.plan.autoRecovery?.maxRetries ?? 0), exhaustedMs);
   else if (isRow(retries) && !(exit !== undefined && endedWell(exit))) troubled(core, retryText(core, what, retries));
 }
 

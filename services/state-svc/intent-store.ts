@@ -1,12 +1,14 @@
 // What must be known about containers after a restart and cannot be read from anywhere else:
 //   <storage>/cache/containers.json        {"<container>": <intent>, …}, one intent as declared below
 //   <storage>/cache/containers-down.json   {"<container>": <pid>, …}, `downPid` of those that have one; absent until one has
-// Earlier builds take a key that they do not know for damage, and forget every intent: what is new goes into a file that they do not read.
+//   <storage>/cache/containers-ends.json   {"<container>": {"lastExit": {…}, "exhaustedMs": 1.5}, …} in the same way
+// Earlier builds take a key that they do not know for damage, and forget every intent: what is new goes into files that they do not read.
 import { dirname, join } from 'node:path';
 import * as z from 'zod/mini';
 import { whyUnwritten } from '../../shared/kernel/system-error.ts';
 import { readIfPresent } from '../../shared/kernel/text-if-there.ts';
 import type { Logger } from '../../shared/log/logger.ts';
+import { exitStatus } from '../../shared/schema/exit.ts';
 import { containerName } from '../../shared/schema/names.ts';
 import { writeAtomically } from './atomic-file.ts';
 
@@ -27,13 +29,24 @@ const intent = z.object({
   /** Starts after the first. */
   restarts: count,
 });
+
+const ends = z.object({
+  /** How the run before the one that is on ended; lxc-svc knows of the last one only. */
+  lastExit: z.optional(z.object({ status: exitStatus, atMs: count })),
+  /** Since when it waits for the pause after its last retry, of the clock's elapsedMs. */
+  exhaustedMs: z.optional(z.number()),
+});
+
 export interface Intent extends z.output<typeof intent> {
   /** The run for whose end a reboot was asked, or is not to be. Hardly any has it. */
   downPid?: number | undefined;
+  lastExit?: z.output<typeof ends>['lastExit'];
+  exhaustedMs?: number | undefined;
 }
 
 const intentsFile = z.record(containerName, intent);
 const downFile = z.record(containerName, count);
+const endsFile = z.record(containerName, ends);
 
 export const NO_INTENT: Intent = {
   userStopped: false,
@@ -43,6 +56,8 @@ export const NO_INTENT: Intent = {
   retries: 0,
   restarts: 0,
   downPid: undefined,
+  lastExit: undefined,
+  exhaustedMs: undefined,
 };
 
 export interface IntentStore {
@@ -63,11 +78,19 @@ const RETRY_MS = 5000;
 /** A damaged file is told and then treated as empty: the worst that follows is a stopped container that starts again. */
 export async function openIntents(path: string, log: Logger, retryMs = RETRY_MS): Promise<IntentStore> {
   const downPath = join(dirname(path), 'containers-down.json');
+  const endsPath = join(dirname(path), 'containers-ends.json');
   const loadedDown = load(downPath, downFile, log);
+  const loadedEnds = load(endsPath, endsFile, log);
   const intents = new Map<string, Intent>(
-    Object.entries(load(path, intentsFile, log)).map(([name, each]) => [name, { ...each, downPid: loadedDown[name] }]),
+    Object.entries(load(path, intentsFile, log)).map(([name, each]) => [
+      name,
+      { ...NO_INTENT, ...each, downPid: loadedDown[name], ...loadedEnds[name] },
+    ]),
   );
-  let downOnDisk = downText(intents);
+  const beside = [
+    { path: downPath, textOf: downText, onDisk: downText(intents) },
+    { path: endsPath, textOf: endsText, onDisk: endsText(intents) },
+  ];
   let writing: Promise<void> = Promise.resolve();
   let next: Promise<void> | undefined;
   let unwritten: string | undefined;
@@ -77,10 +100,12 @@ export async function openIntents(path: string, log: Logger, retryMs = RETRY_MS)
     next ??= writing.then(async () => {
       next = undefined;
       clearTimeout(retry);
-      const down = downText(intents);
+      const texts = beside.map((file) => ({ file, text: file.textOf(intents) }));
       await writeAtomically(path, intentsText(intents));
-      if (down !== downOnDisk) await writeAtomically(downPath, down);
-      downOnDisk = down;
+      for (const { file, text } of texts.filter(({ file, text }) => text !== file.onDisk)) {
+        await writeAtomically(file.path, text);
+        file.onDisk = text;
+      }
       unwritten = undefined;
     });
     // A failed write is its callers' to tell; the one after it must be tried all the same.
@@ -117,10 +142,17 @@ export async function openIntents(path: string, log: Logger, retryMs = RETRY_MS)
 }
 
 const intentsText = (intents: ReadonlyMap<string, Intent>): string =>
-  textOf([...intents].map(([name, { downPid: _, ...each }]) => [name, each]));
+  textOf([...intents].map(([name, { downPid: _down, lastExit: _exit, exhaustedMs: _since, ...each }]) => [name, each]));
 
 const downText = (intents: ReadonlyMap<string, Intent>): string =>
   textOf([...intents].flatMap(([name, { downPid }]) => (downPid === undefined ? [] : [[name, downPid]])));
+
+const endsText = (intents: ReadonlyMap<string, Intent>): string =>
+  textOf(
+    [...intents].flatMap(([name, { lastExit, exhaustedMs }]) =>
+      lastExit === undefined && exhaustedMs === undefined ? [] : [[name, { lastExit, exhaustedMs }]],
+    ),
+  );
 
 const textOf = (entries: readonly (readonly [string, unknown])[]): string =>
   `${JSON.stringify(Object.fromEntries(entries))}\n`;

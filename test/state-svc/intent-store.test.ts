@@ -58,13 +58,14 @@ describe('intent store', () => {
   it('keeps what an earlier build does not know where that does not read it', async () => {
     const intents = await openIntents(path, silentLogger);
     await intents.set('web', { userStopped: true });
-    await intents.set('base', { downPid: 7 });
+    const lastExit = { status: { kind: 'code', code: 1 }, atMs: 5 } as const;
+    await intents.set('base', { downPid: 7, lastExit, exhaustedMs: 3.5 });
     const kept = FROZEN.parse(JSON.parse(await readFile(path, 'utf8')));
     assert.equal(kept.web?.userStopped, true);
     const again = await openIntents(path, silentLogger);
-    assert.equal(again.get('base').downPid, 7);
+    assert.deepEqual(again.get('base'), { ...NO_INTENT, downPid: 7, lastExit, exhaustedMs: 3.5 });
     await again.set('base', NO_INTENT);
-    assert.equal((await openIntents(path, silentLogger)).get('base').downPid, undefined);
+    assert.deepEqual((await openIntents(path, silentLogger)).get('base'), NO_INTENT);
   });
 
   it('reads what a later build has added to, and leaves that out', async () => {

@@ -24,6 +24,27 @@ describe('a restart of state-svc', () => {
     assert.ok(!it.world.calls.some((call) => /lxc\.(mount|start|stop|unmount)/.test(call)), it.world.calls.join());
   });
 
+  it('tells how the run before ended of what it adopts, until the device boots', async () => {
+    const it = await open({ web: { ...APP, auto_recovery: RETRY } });
+    await it.boot();
+    await it.untilStatus('web', 'STARTED');
+    it.world.exit('web', FAILED);
+    await it.untilStatus('web', 'RECOVERING');
+    it.clock.advance(5_000);
+    const { exit } = await it.untilStatus('web', 'STARTED');
+    assert.deepEqual(exit?.status, FAILED);
+    await eventually('it is written down', PATIENCE_MS, async () => {
+      await (await it.boot()).settled;
+      return JSON.stringify((await it.rows()).web?.exit) === JSON.stringify(exit);
+    });
+    await (await it.boot({ tree: true })).settled;
+    assert.deepEqual((await it.rows()).web?.exit, exit);
+    await it.boot({ cut: true });
+    assert.equal((await it.untilStatus('web', 'STARTED')).exit, null);
+    await (await it.boot()).settled;
+    assert.equal((await it.rows()).web?.exit, null);
+  });
+
   it('tells since when what it adopts runs, and nothing that is still to come where the clock was set back', async () => {
     const it = await open({ app: { ...APP, status_goal: 'READY' }, web: APP });
     await it.boot();

@@ -1,10 +1,12 @@
 // What an update without a reboot bears while it is watched, and what it waits for.
 import assert from 'node:assert/strict';
+import { writeFileSync } from 'node:fs';
+import { join } from 'node:path';
 import { describe, it } from 'node:test';
 import { progressAt } from '../../services/state-svc/step-progress.ts';
 import { eventually, PATIENCE_MS } from '../kit/eventually.ts';
-import { TRIAL } from './device.ts';
-import { APP, FAILED, RETRY } from './kit.ts';
+import { type Device, TRIAL } from './device.ts';
+import { APP, FAILED, RETRY, turnsOfTheLoop } from './kit.ts';
 import {
   CHANGED_B,
   command,
@@ -137,5 +139,42 @@ describe('an update that is watched', () => {
     await reaches(it, 'locals/x', TESTING_LIVE);
     it.clock.advance(1);
     await reaches(it, 'locals/x', UPDATED);
+  });
+});
+
+describe('a pause of auto-recovery that a service before this one has begun', () => {
+  const PAUSED = { ...RETRY, stable_timeout: 600, backoff_policy: '10min' };
+  /** Killed right after it wrote that down. `agoMs`: how long ago. */
+  const killedInPause = async (agoMs: number): Promise<Device> => {
+    const web = { ...APP, auto_recovery: PAUSED };
+    const it = await open({ web, b: APP });
+    await install(it, 'locals/x', { web, b: { ...APP, logs: [] } });
+    it.clock.advance(agoMs);
+    assert.equal(await command(it, 'LOCAL_RUN', 'locals/x'), 'accepted');
+    await reaches(it, 'locals/x', 'Waiting for all containers to become stable');
+    const kept = it.world.containers.get('web');
+    assert.ok(kept?.running);
+    Object.assign(kept, {
+      running: undefined,
+      exit: { pid: kept.running.pid, status: FAILED, atMs: it.clock.nowMs() },
+    });
+    const cache = join(it.storage, 'cache');
+    const web0 = { userStopped: false, pendingStart: null, recoveryDelayMs: 600_000, readyPid: null, retries: 0 };
+    writeFileSync(join(cache, 'containers.json'), JSON.stringify({ web: { ...web0, restarts: 5 } }));
+    const exhaustedMs = it.clock.elapsedMs() - agoMs;
+    writeFileSync(join(cache, 'containers-ends.json'), JSON.stringify({ web: { exhaustedMs } }));
+    await it.boot();
+    return it;
+  };
+
+  it('ends the trial in which it began', async () => {
+    await reaches(await killedInPause(0), 'locals/x', 'A container could not be started');
+  });
+
+  it('ends none that came after it', async () => {
+    const it = await killedInPause(60_000);
+    await it.untilStatus('web', 'RECOVERING');
+    await turnsOfTheLoop();
+    assert.equal(onDisk(it).trying.revision, 'locals/x');
   });
 });
