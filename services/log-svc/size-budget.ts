@@ -101,8 +101,9 @@ export function excessOf(files: readonly StoredFile[], revision: string | undefi
     total -= file.bytes;
     past -= 1;
   };
-  for (const file of files.filter((each) => !isOurs(each)).sort(byAge)) if (isExcess()) take(file);
-  const ours = files.filter(isOurs);
+  const aged = agedOf(files);
+  for (const file of aged.filter((each) => !isOurs(each)).sort(byAge)) if (isExcess()) take(file);
+  const ours = aged.filter(isOurs);
   const folders = foldersOf(ours, revision ?? '');
   while (isExcess()) {
     const byExcess = total > lowBytes ? byBytes : byFiles;
@@ -112,7 +113,7 @@ export function excessOf(files: readonly StoredFile[], revision: string | undefi
     take(oldest);
     fullest.bytes -= oldest.bytes;
   }
-  const largest = ours.filter(({ path }) => !isRotated(path)).sort((a, b) => b.bytes - a.bytes)[0];
+  const largest = ours.filter(({ number }) => number === BEING_WRITTEN).sort((a, b) => b.bytes - a.bytes)[0];
   return { remove, rotate: total > marks.high && largest !== undefined ? largest.path : undefined };
 }
 
@@ -120,26 +121,52 @@ function isRotated(path: string): boolean {
   return parseRotatedName(path) !== undefined;
 }
 
-function byAge(a: StoredFile, b: StoredFile): number {
-  return a.changedMs - b.changedMs || (a.path < b.path ? -1 : 1);
+interface AgedFile extends StoredFile {
+  /** Of two of one name the lower is older, whatever the clock was. */
+  readonly number: number;
+}
+
+const BEING_WRITTEN = Number.MAX_SAFE_INTEGER;
+
+/**
+ * A clock that was set back makes what is newest look oldest, as on a board that starts in 1970: files with numbers are no younger than the next ones of
+ * the same name.
+ */
+function agedOf(files: readonly StoredFile[]): readonly AgedFile[] {
+  const named = files.map((file) => {
+    const { base, number } = parseRotatedName(file.path) ?? { base: file.path, number: BEING_WRITTEN };
+    return { file, base, number };
+  });
+  const next = new Map<string, number>();
+  return named
+    .sort((a, b) => b.number - a.number)
+    .map(({ file, base, number }) => {
+      const changedMs = Math.min(file.changedMs, next.get(base) ?? file.changedMs);
+      next.set(base, changedMs);
+      return { ...file, changedMs, number };
+    });
+}
+
+function byAge(a: AgedFile, b: AgedFile): number {
+  return a.changedMs - b.changedMs || a.number - b.number || (a.path < b.path ? -1 : 1);
 }
 
 interface Folder {
   bytes: number;
   /** The oldest last. */
-  readonly rotated: StoredFile[];
+  readonly rotated: AgedFile[];
 }
 
 const byBytes = (a: Folder, b: Folder): number => b.bytes - a.bytes;
 const byFiles = (a: Folder, b: Folder): number => b.rotated.length - a.rotated.length;
 
-function foldersOf(files: readonly StoredFile[], revision: string): Folder[] {
+function foldersOf(files: readonly AgedFile[], revision: string): Folder[] {
   const folders = new Map<string, Folder>();
   for (const file of files) {
     const name = file.path.slice(revision.length + 1).split('/')[0] ?? '';
     const folder = folders.get(name) ?? { bytes: 0, rotated: [] };
     folder.bytes += file.bytes;
-    if (isRotated(file.path)) folder.rotated.push(file);
+    if (file.number !== BEING_WRITTEN) folder.rotated.push(file);
     folders.set(name, folder);
   }
   for (const { rotated } of folders.values()) rotated.sort((a, b) => byAge(b, a));

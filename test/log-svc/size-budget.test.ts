@@ -87,6 +87,23 @@ describe('log-svc.excessOf', () => {
     });
   });
 
+  for (const running of ['0', '1']) {
+    const whose = running === '0' ? 'the running revision' : 'another revision';
+    it(`goes by the numbers of a file of ${whose} where a clock that was set back says otherwise`, () => {
+      const files = [
+        file('0/web/lxc/console.log', 20, 2),
+        file('0/web/lxc/console.log.000011', 20, 1),
+        file('0/web/lxc/console.log.000010.gz', 20, 10_000),
+        file('0/web/lxc/console.log.000009.gz', 20, 9_000),
+        file('0/web/lxc/lxc.log', 20, 5_000),
+      ];
+      assert.deepEqual(excessOf(files, running, marks).remove, [
+        '0/web/lxc/console.log.000009.gz',
+        '0/web/lxc/console.log.000010.gz',
+      ]);
+    });
+  }
+
   it('takes the past where it is many files, however small: of other revisions first, then of whoever has the most', () => {
     const rotated = (container: string, count: number): StoredFile[] =>
       Array.from({ length: count }, (_, at) => ({
