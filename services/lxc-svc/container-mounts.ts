@@ -150,7 +150,8 @@ export function createContainerMounts(context: MountContext): ContainerMounts {
     for (const target of detached)
       log.warn(`${container}: ${target} was busy and is detached; it ends with its last user`);
     const after = readMountTable();
-    for (const folder of [its.exports, its.rootfs, its.volumes, its.bases]) removeMountPoints(folder, after);
+    for (const folder of [its.exports, its.rootfs, its.volumes, its.bases, its.resolv])
+      removeMountPoints(folder, after);
     const isUnmounted = !isAnythingMounted(its, after);
     if (isUnmounted) {
       rmSync(its.files, { recursive: true, force: true });

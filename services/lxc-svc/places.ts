@@ -2,7 +2,7 @@
 //
 // <rundir>/lxc/                     LXC's own path (lxc-start -P)
 //   hooks.json                      which events have passed in this life of the tree, and the hook that runs
-//   .resolv.conf                    /etc/resolv.conf of containers of pools (resolv-conf.ts)
+//   .resolv.conf                    /etc/resolv.conf of containers of pools that only read it (resolv-conf.ts)
 //   .consoles/                      a tmpfs with a bound (console-folder.ts)
 //     <container>/console.log       LXC appends to it; the log service punches holes into what it has read
 //   .networks/monitors              the network namespace of LXC's monitors (monitor-networks.ts)
@@ -15,6 +15,7 @@
 //              /rootfs/             the overlay of root, files and volumes/lxc-overlay
 //              /devices/dev         a tmpfs with the nodes that rules of its revision ask for: its /dev
 //              /devices/made.json   which nodes these are
+//              /resolv/resolv.conf  its own /etc/resolv.conf, in a tmpfs, where it may write that (resolv-copy.ts)
 //              /sources/<n>         what LXC mounts from inside volumes and exports, and overlays of these, while the container is started
 //              /config              the generated LXC configuration
 //              /monitor.pid         LXC's: its monitor, removed by it at its end
@@ -60,6 +61,7 @@ export interface ContainerPlaces {
   readonly files: string;
   readonly rootfs: string;
   readonly sources: string;
+  readonly resolv: string;
   readonly devices: string;
   readonly exports: string;
   readonly config: string;
@@ -172,6 +174,7 @@ export function containerPlaces(places: Places, container: string): ContainerPla
     files: `${folder}/files`,
     rootfs: `${folder}/rootfs`,
     sources: `${folder}/sources`,
+    resolv: `${folder}/resolv`,
     devices: `${folder}/devices`,
     exports: join(exportsPath(places), container),
     config: `${folder}/config`,

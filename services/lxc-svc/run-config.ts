@@ -34,6 +34,7 @@ import { containerPlaces, hostNetwork, type Places, storageRoots, trailPath, wri
 import { withReachedNetwork } from './reached-network.ts';
 import type { MountRecord } from './record-store.ts';
 import { type BindAgain, withRemountedBinds } from './remounted-binds.ts';
+import type { ResolvConf } from './resolv-conf.ts';
 import { withResolvConf } from './resolv-mounts.ts';
 import type { RevisionSources } from './revision-sources.ts';
 import { failingStep, StepFailure } from './step-failure.ts';
@@ -66,8 +67,8 @@ export interface Machine {
   readonly logUid: number | undefined;
   /** What containers of a revision write on the host. */
   readonly written: RevisionSources;
-  /** Answers where containers with a network of their own have their name servers. Throws what the system says. */
-  readonly resolvConf: () => string;
+  /** Where containers with a network of their own have their name servers. */
+  readonly resolvConf: Pick<ResolvConf, 'place' | 'copy'>;
   /** Answers the folder of its device nodes, which is there until the next start. */
   readonly prepareDevices: ContainerDevices['prepare'];
   /** Whether LXC's log has all that LXC can say. */
@@ -175,7 +176,10 @@ function withHost(places: Places, own: readonly ConfigLine[], revision: string, 
   const written = () => writtenFolders(writtenPlaces(places), [...run.written(revision), ...writtenSources(asked)]);
   const lines = run.automodfw ? withKernelFolders(asked, its.rootfs) : asked;
   const draft = withHostSources(lines, written, its.sources);
-  return run.network.kind === 'netns' ? { ...draft, entries: withResolvConf(draft.entries, run.resolvConf) } : draft;
+  if (run.network.kind !== 'netns') return draft;
+  const { resolvConf } = run;
+  const resolv = { place: resolvConf.place, copy: () => resolvConf.copy(its.resolv) };
+  return { ...draft, entries: withResolvConf(draft.entries, resolv) };
 }
 
 /** Undefined: the revision has no rules, or none that can be followed. */

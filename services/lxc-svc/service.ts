@@ -73,7 +73,11 @@ export function startLxcService(options: LxcServiceOptions): () => void {
   const networks = createMonitorNetworks(places);
   const records = createMountRecords(places);
   const written = createRevisionSources(places);
-  const resolvConf = createResolvConf(resolvConfPath(places), log);
+  const resolvConf = createResolvConf({
+    path: resolvConfPath(places),
+    copies: () => knownContainers(lxcPath(places)).map((container) => containerPlaces(places, container).resolv),
+    log,
+  });
   const mounts = createContainerMounts({
     places,
     records,
@@ -128,7 +132,7 @@ export function startLxcService(options: LxcServiceOptions): () => void {
   const machine: Omit<Machine, 'host'> = {
     logUid: readerGid,
     written,
-    resolvConf: () => resolvConf.place(),
+    resolvConf,
     prepareDevices: devices.prepare,
     tracesLxc: options.tracesLxc,
     oomScore: othersScore(),

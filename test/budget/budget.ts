@@ -2,7 +2,7 @@
 
 /** Bundle → the most it may have: bytes, and files that are put together in it. */
 export const BUNDLES: Readonly<Record<string, { readonly bytes: number; readonly modules: number }>> = {
-  'berth-check': { bytes: 255_000, modules: 120 },
+  'berth-check': { bytes: 255_000, modules: 123 },
   'berth-pack': { bytes: 255_000, modules: 136 },
   'berth-run': { bytes: 280_000, modules: 175 },
   berth: { bytes: 10_000, modules: 12 },

@@ -10,16 +10,17 @@ import {
   rmSync,
   statSync,
   symlinkSync,
+  truncateSync,
   writeFileSync,
 } from 'node:fs';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import { after, afterEach, before, beforeEach, describe, it } from 'node:test';
 import { createResolvConf, type ResolvConf } from '../../services/lxc-svc/resolv-conf.ts';
 import { withResolvConf } from '../../services/lxc-svc/resolv-mounts.ts';
 import { silentLogger } from '../../shared/log/logger.ts';
 import { eventually, PATIENCE_MS } from '../kit/eventually.ts';
 import { reexecInNamespaces } from '../kit/namespaced.ts';
-import { makeContainer, mountOf, openRig, type Rig, startOf } from './rig.ts';
+import { makeContainer, mountOf, openRig, type Rig, RUNDIR, startOf, traces } from './rig.ts';
 import { consoleOf } from './runs.ts';
 
 reexecInNamespaces(import.meta.filename);
@@ -32,14 +33,15 @@ function replace(path: string, text: string): void {
 
 describe('lxc-svc.withResolvConf', () => {
   const changed = (value: string): string | undefined => {
-    const [entry] = withResolvConf([{ key: 'lxc.mount.entry', value }], () => '/of/berth');
+    const places = { place: () => '/of/berth', copy: () => '/its/own' };
+    const [entry] = withResolvConf([{ key: 'lxc.mount.entry', value }], places);
     return entry?.value === value ? undefined : entry?.value;
   };
 
-  it('changes the source of lines that bind the host’s, wherever to, and lets nobody write it', () => {
+  it('changes the source of lines that bind the host’s, wherever to, to one of its own where it may write', () => {
     const [stock, packed] = ['none bind,rw,create=file 0 0', 'none bind,ro,optional,create=file 0 0'];
-    assert.equal(changed(`/etc/resolv.conf x ${stock}`), '/of/berth x none bind,create=file,ro 0 0');
-    assert.equal(changed(`/etc//resolv.conf x ${packed}`), '/of/berth x none bind,optional,create=file,ro 0 0');
+    assert.equal(changed(`/etc/resolv.conf x ${stock}`), '/its/own x none bind,rw,create=file 0 0');
+    assert.equal(changed(`/etc//resolv.conf x ${packed}`), '/of/berth x none bind,ro,optional,create=file 0 0');
   });
 
   it('asks for no place, and changes nothing, where that is not bound', () => {
@@ -52,7 +54,7 @@ describe('lxc-svc.withResolvConf', () => {
     ].map((value) => ({ key: 'lxc.mount.entry', value }));
     const other = { key: 'lxc.environment', value: '/etc/resolv.conf x none bind 0 0' };
     assert.deepEqual(
-      withResolvConf([...lines, other], () => assert.fail('asked')),
+      withResolvConf([...lines, other], { place: () => assert.fail('asked'), copy: () => assert.fail('asked') }),
       [...lines, other],
     );
   });
@@ -66,7 +68,8 @@ describe('lxc-svc.resolvConf', () => {
   const text = (): string => readFileSync(at('its'), 'utf8');
   const create = (): ResolvConf => {
     const log = { ...silentLogger, warn: (message: string) => warnings.push(message) };
-    open = createResolvConf(at('its'), log, [at('etc/resolv.conf'), at('run/systemd/resolve/resolv.conf')]);
+    const sources = [at('etc/resolv.conf'), at('run/systemd/resolve/resolv.conf')];
+    open = createResolvConf({ path: at('its'), copies: () => [at('a'), at('b'), at('none')], log, sources });
     return open;
   };
   const says = (expected: string) => eventually(`it says ${expected}`, PATIENCE_MS, () => text() === expected);
@@ -78,6 +81,7 @@ describe('lxc-svc.resolvConf', () => {
   });
   afterEach(() => {
     open?.close();
+    for (const name of ['a', 'b']) if (existsSync(at(name))) execFileSync('umount', [at(name)]);
     rmSync(folder, { recursive: true });
   });
 
@@ -107,6 +111,27 @@ describe('lxc-svc.resolvConf', () => {
     replace(at('run/systemd/resolve/resolv.conf'), '');
     await says(stub);
     assert.equal(warnings.length, 2);
+  });
+
+  it('has copies follow that say the same still, also what one says while no service runs', async () => {
+    writeFileSync(at('etc/resolv.conf'), 'nameserver 192.0.2.1\n');
+    const [its, others] = [create().copy(at('a')), open?.copy(at('b')) ?? ''];
+    const texts = (): string[] => [its, others].map((path) => readFileSync(path, 'utf8'));
+    writeFileSync(its, 'nameserver 192.0.2.9\n');
+    replace(at('etc/resolv.conf'), 'nameserver 192.0.2.22\n');
+    await says('nameserver 192.0.2.22\n');
+    assert.deepEqual(texts(), ['nameserver 192.0.2.9\n', 'nameserver 192.0.2.22\n']);
+    open?.close();
+    replace(at('etc/resolv.conf'), 'nameserver 192.0.2.3\n');
+    create();
+    assert.deepEqual(texts(), ['nameserver 192.0.2.9\n', 'nameserver 192.0.2.3\n']);
+    // As large as memory, and yet nothing: it is not read.
+    truncateSync(others, 2 ** 40);
+    replace(at('etc/resolv.conf'), 'nameserver 192.0.2.4\n');
+    await says('nameserver 192.0.2.4\n');
+    assert.throws(() => writeFileSync(its, Buffer.alloc(128 * 1024)), /ENOSPC/);
+    assert.equal(open?.copy(at('a')), its);
+    assert.deepEqual([readFileSync(its, 'utf8'), warnings], ['nameserver 192.0.2.4\n', []]);
   });
 
   it('leaves a server beside one on the loopback to the container', () => {
@@ -154,8 +179,12 @@ describe('lxc.start', () => {
   });
   const SCRIPT =
     'echo own >/etc/resolv.conf; while :; do busybox cmp -s /etc/resolv.conf /tmp/seen || { cat /etc/resolv.conf | busybox tee /tmp/seen; }; sleep 0.05; done';
-  const begin = async (container: string, network: Parameters<Rig['lxc']['start']>[0]['network']): Promise<void> => {
-    const bind = 'lxc.mount.entry = /etc/resolv.conf etc/resolv.conf none bind,rw,create=file 0 0';
+  const begin = async (
+    container: string,
+    network: Parameters<Rig['lxc']['start']>[0]['network'],
+    options = 'bind,rw,create=file',
+  ): Promise<void> => {
+    const bind = `lxc.mount.entry = /etc/resolv.conf etc/resolv.conf none ${options} 0 0`;
     makeContainer(container, 'obedient', `${bind}\nlxc.init.cmd = /bin/sh -c "export PATH=/bin; ${SCRIPT}"`);
     rig.value(await rig.lxc.mount(mountOf(container)));
     rig.value(await rig.lxc.start({ ...startOf(container), network }));
@@ -168,7 +197,7 @@ describe('lxc.start', () => {
   };
 
   it('gives a container of a pool the name servers of the host, also those that come while it runs, and not to write', async () => {
-    await begin('pooled', { kind: 'netns', path: '/run/netns/own' });
+    await begin('pooled', { kind: 'netns', path: '/run/netns/own' }, 'bind,ro,create=file');
     await says('pooled', 'Read-only file system');
     await says('pooled', 'nameserver 192.0.2.1');
     replace('/etc/resolv.conf', 'nameserver 192.0.2.2\n');
@@ -178,6 +207,17 @@ describe('lxc.start', () => {
     await rig.spawn();
     await says('pooled', 'nameserver 192.0.2.3');
     await end('pooled');
+  });
+
+  it('gives one that may write a file of its own, which nobody else sees, with the name servers of the host at each start', async () => {
+    const clean = traces();
+    await begin('writing', { kind: 'netns', path: '/run/netns/own' });
+    await says('writing', 'own');
+    assert.notEqual(readFileSync('/etc/resolv.conf', 'utf8'), 'own\n');
+    const own = join(RUNDIR, 'lxc/writing/resolv/resolv.conf');
+    assert.equal(readFileSync(own, 'utf8'), 'own\n');
+    await end('writing');
+    assert.deepEqual([traces(), existsSync(dirname(own))], [clean, false]);
   });
 
   it('leaves one without a network of Berth’s the host’s own', async () => {
