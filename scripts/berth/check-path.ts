@@ -10,6 +10,7 @@ import { stockBoot } from '../../shared/revision/stock-boot.ts';
 import { parseDevice, parseState } from '../../shared/revision/validate.ts';
 import { FACTORY, sha256 } from '../../shared/schema/names.ts';
 import { currentDocument } from './current-revision.ts';
+import { mistypedDevice } from './mistyped.ts';
 import { isSourceFolder, readSources } from './pack-source.ts';
 import { sha256OfFile, validateSource } from './pack-state.ts';
 
@@ -39,7 +40,9 @@ function checkSource(folder: string): Checked {
 function checkFile(path: string): Checked {
   const read = readJson(path, basename(path));
   if (!read.ok) return { summary: path, problems: [read.problem], warnings: [] };
-  if (isDevice(path, read.value)) return { summary: `device ${path}`, problems: parseDevice(read.value), warnings: [] };
+  if (isDevice(path, read.value)) {
+    return { summary: `device ${path}`, problems: parseDevice(read.value), warnings: mistypedDevice(read.value) };
+  }
   const checked = judged(
     `state ${path}`,
     parseState(read.value, () => undefined),

@@ -2,6 +2,7 @@
 import * as z from 'zod/mini';
 import type { Problem } from '../../shared/revision/revision.ts';
 import { restartPolicy, statusGoal } from '../../shared/schema/api.ts';
+import { mistypedRecovery } from './mistyped.ts';
 import { nearestName } from './nearest-name.ts';
 import {
   ADDRESS,
@@ -141,8 +142,13 @@ export function readArguments(document: unknown, path: string): ReadArguments {
     }
   }
   const args = argumentsDocument.parse(Object.fromEntries(sound));
+  const recovery = mistypedRecovery(args.PV_AUTO_RECOVERY, `${path}.PV_AUTO_RECOVERY`);
   const together = [...volumeProblems(args, path), ...checkCompanions(document, path), ...linkProblems(args, path)];
-  return { args, problems: [...problems, ...together], warnings: [...warnings, ...linkWarnings(args, path)] };
+  return {
+    args,
+    problems: [...problems, ...together],
+    warnings: [...warnings, ...linkWarnings(args, path), ...recovery],
+  };
 }
 
 /** An interface that a container is given: without a name LXC does not start it. An included file may name it. */

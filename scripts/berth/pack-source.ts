@@ -7,6 +7,7 @@ import type { Problem } from '../../shared/revision/revision.ts';
 import { containerName } from '../../shared/schema/names.ts';
 import { artifactName } from '../../shared/schema/storage.ts';
 import { DEFAULT_DEVICE } from './default-device.ts';
+import { mistypedDevice, mistypedFiles } from './mistyped.ts';
 import { type ContainerArguments, ROOT_FILE, readArguments } from './pack-arguments.ts';
 import { lostOwners } from './pack-owners.ts';
 import { parseRootfsList, type RootfsEntry } from './pack-rootfs-list.ts';
@@ -52,6 +53,11 @@ export interface Source {
   readonly warnings: readonly Problem[];
 }
 
+const SOURCE_FILES = ['device.json', 'containers', 'bsp'];
+const CONTAINER_FILES = ['args.json', 'config', 'volumes', 'mdev.json', 'src.json'];
+/** A container has one of them. */
+const ROOTS = ['rootfs', 'rootfs.list', ROOT_FILE];
+
 export function isSourceFolder(folder: string): boolean {
   return exists(join(folder, 'device.json')) || exists(join(folder, 'containers'));
 }
@@ -78,6 +84,7 @@ export function readSources(folders: readonly string[]): Source {
     if (driversHere !== undefined && drivers.push(driversHere) > 1) {
       problems.push(problem(driversPath, 'DUPLICATE_DRIVERS', 'is a second bsp/drivers.json; a revision has one'));
     }
+    warnings.push(...mistypedDevice(device), ...mistypedFiles(namesIn(folder), SOURCE_FILES, folder));
     for (const name of subfolders(join(folder, 'containers'), problems)) {
       const at = join(folder, 'containers', name);
       if (!containerName.safeParse(name).success) {
@@ -110,6 +117,7 @@ function readContainer(name: string, folder: string, { problems, warnings }: Fou
   const volumes = readVolumes(join(folder, 'volumes'), problems);
   problems.push(...missingVolumes(name, args, volumes));
   const rootfs = readRootfs(name, folder, problems);
+  warnings.push(...mistypedInContainer(name, folder, rootfs));
   for (const source of [rootfs, ...volumes.values()]) {
     if (source.kind !== 'folder') continue;
     const lost = lostOwners(source.folder, `containers/${name}/${relative(folder, source.folder)}`);
@@ -125,6 +133,16 @@ function readContainer(name: string, folder: string, { problems, warnings }: Fou
     devices: readJson(join(folder, 'mdev.json'), `containers/${name}/mdev.json`, problems),
     origin: readJson(join(folder, 'src.json'), `containers/${name}/src.json`, problems),
   };
+}
+
+/** What a rootfs.list takes may have any name. */
+function mistypedInContainer(name: string, folder: string, rootfs: RootfsSource): readonly Problem[] {
+  const listed =
+    rootfs.kind === 'list' ? rootfs.entries.flatMap((entry) => ('source' in entry ? entry.source : [])) : [];
+  const taken = new Set(listed.map((source) => relative(folder, source).split('/', 1)[0]));
+  const names = namesIn(folder).filter((each) => !taken.has(each) && !ROOTS.includes(each));
+  const isRootless = !ROOTS.some((each) => exists(join(folder, each)));
+  return mistypedFiles(names, [...CONTAINER_FILES, ...(isRootless ? ROOTS : [])], `containers/${name}`);
 }
 
 function readRootfs(name: string, folder: string, problems: Problem[]): RootfsSource {
@@ -260,6 +278,11 @@ function entriesOf(folder: string, problems: Problem[]): readonly Dirent[] {
     problems.push(problem(folder, 'UNREADABLE', `cannot be read: ${reasonOf(error)}`));
     return [];
   }
+}
+
+/** Hidden files are the editor's or git's. What cannot be read is said elsewhere. */
+function namesIn(folder: string): readonly string[] {
+  return entriesOf(folder, []).flatMap(({ name }) => (name.startsWith('.') ? [] : name));
 }
 
 function isReadableFile(path: string): boolean {

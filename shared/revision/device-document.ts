@@ -15,7 +15,7 @@ import type { Group, PlacedDisk, Problem } from './revision.ts';
 import { checkVolumes, volumeDocuments } from './volume-rules.ts';
 
 // Strings here: the rules for addresses and names are pool-rules.ts's, which says more than a schema can.
-const poolDocument = z.object({
+export const poolDocument = z.object({
   type: z.optional(z.enum(['bridge', 'macvlan'])),
   bridge: z.optional(z.string()),
   parent: z.optional(z.string()),
@@ -24,7 +24,7 @@ const poolDocument = z.object({
   nat: z.optional(z.boolean()),
 });
 
-const groupDocument = z.object({
+export const groupDocument = z.object({
   // Groups are parts of paths in nobody's storage, but they are names in the same API as containers.
   name: z.optional(containerName),
   description: z.optional(z.string()),
@@ -37,7 +37,7 @@ const groupDocument = z.object({
 /** Both are held against each other and against every container. */
 const MAX_GROUPS = 1024;
 const groups = z.optional(z.array(groupDocument).check(z.maxLength(MAX_GROUPS)));
-const deviceDocument = z.object({
+export const deviceDocument = z.object({
   groups,
   disks: diskList,
   /** More of them. */

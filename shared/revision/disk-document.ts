@@ -10,7 +10,7 @@ const MAX_ALIASES = 64;
 
 // Strings where the rules below say more than a schema can.
 /** In a list where types may be of later versions. */
-const laterDiskDocument = z.object({
+export const laterDiskDocument = z.object({
   name: z.optional(diskName),
   /** What volumes may call it, too. */
   aliases: z.optional(z.array(z.string().check(z.minLength(1))).check(z.maxLength(MAX_ALIASES))),

@@ -130,6 +130,47 @@ describe('berth check', () => {
     }
   });
 
+  it('warns of names in a source folder that are near to one that is read, and of no other', async () => {
+    const { 'device.json': _, 'containers/one/args.json': __, ...rest } = soundSource();
+    const source = scratch.write('mistyped', {
+      ...rest,
+      'device.json': {
+        Groups: [],
+        network: { pools: { internal: { ...POOL, nat: undefined, Nat: true, colour: 'red' } } },
+        groups: [{ name: 'app', time_out: 5, auto_recovery: { policy: 'always', max_retries: 1, retry_dely: 1 } }],
+        disks: [{ name: 'data', pth: '/data', type: 'directory', path: '/data' }],
+        owner: 'us',
+      },
+      'containers/one/Args.json': { PV_NETWORK_POOL: 'internal' },
+      'containers/one/args.json': { PV_GROUP: 'app', PV_AUTO_RECOVERY: { policy: 'always', max_retry: 3, later: 1 } },
+      'containers/one/volume/model': 'a model',
+      'containers/one/notes.txt': 'dear',
+      'containers.bak/one/init': '',
+      'README.md': 'dear',
+    });
+    const { stdout } = await berth('check', '--json', source);
+    const { warnings }: { warnings: readonly { path: string; code: string; message: string }[] } = JSON.parse(stdout);
+    const told = warnings.filter(({ code }) => code === 'MISTYPED');
+    assert.deepEqual(
+      told.map(({ path, message }) => `${path} ${/nearest is (.*)/.exec(message)?.[1]}`),
+      [
+        'device.json.network.pools.internal.Nat nat',
+        'device.json.groups.0.time_out timeout',
+        'device.json.groups.0.auto_recovery.retry_dely retry_delay',
+        'containers/one/args.json.PV_AUTO_RECOVERY.max_retry max_retries',
+        'containers/one/volume volumes',
+      ],
+    );
+    rmSync(join(source, 'containers/one/args.json'));
+    const without = await berth('check', source);
+    assert.match(
+      without.stderr,
+      /^warning: containers\/one\/Args\.json: is nothing that berth pack takes, and is left out; the nearest is args\.json$/m,
+    );
+    const lone = await berth('check', join(source, 'device.json'));
+    assert.match(lone.stderr, /^warning: device\.json\.network\.pools\.internal\.Nat: is no key that Berth knows/m);
+  });
+
   it('refuses a state with ../ paths and an unknown pool, both at once', async () => {
     const folder = scratch.write('bad-state', {
       'state.json': {
