@@ -5,7 +5,7 @@ import type { Contract, ServiceName } from '../../shared/ipc/contract.ts';
 import { makeFolders } from '../../shared/kernel/make-folders.ts';
 import { errorCode, reasonOf } from '../../shared/kernel/system-error.ts';
 import { resolveUid } from '../../shared/service/users.ts';
-import { type Giving, giveTree } from './give-tree.ts';
+import { atOnce, type Giving, giveTree, inTurns, type Walk } from './give-tree.ts';
 import { expandPath, type Places } from './spawn-arguments.ts';
 
 const SEARCH_BY_OTHERS = 0o001;
@@ -35,12 +35,12 @@ function isNobodys(error: unknown): boolean {
 const READ_BY_OTHERS = 0o005;
 
 /** Throws where the folder can be neither given nor read. */
-function giveOrLeave(path: string, giving: Giving): void {
+function* giveOrLeave(path: string, giving: Giving): Walk {
   const leave: Giving['leave'] = (below, error) => {
     if (!isNobodys(error)) giving.leave(below, error);
   };
   try {
-    giveTree(path, { ...giving, leave });
+    yield* giveTree(path, { ...giving, leave });
   } catch (error) {
     if (!isNobodys(error)) throw error;
     if ((lstatSync(path).mode & READ_BY_OTHERS) !== READ_BY_OTHERS)
@@ -93,7 +93,7 @@ interface Owned {
   readonly service: ServiceName;
   readonly uid: number;
   readonly isStorage: boolean;
-  give(leave: Giving['leave']): void;
+  give(leave: Giving['leave']): Walk;
 }
 
 interface Planned {
@@ -146,7 +146,7 @@ export function prepareFolders(
       makeFolders(path, 0o755);
       // What is below was made since the boot by those who own it; and the roots of containers that run are there, and mounted
       // namespaces, which nobody can own. Only the folder itself is given, once: whom its owner lets in by its group stays let in.
-      if (isStorage) give(left.leave);
+      if (isStorage) atOnce(give(left.leave));
       else if (lstatSync(path).uid !== uid) chownSync(path, uid, uid);
     } catch (error) {
       throw new Error(
@@ -165,18 +165,18 @@ export function prepareFolders(
   return left.lines();
 }
 
-/** What somebody else has put into the folders of the storage that a service owns becomes that service's, which may run. Answers as prepareFolders. */
-export function giveStorage(
+/** What somebody else has put into the folders of the storage that a service owns becomes that service's, which may run, as may all others. Answers as prepareFolders. */
+export async function giveStorage(
   service: ServiceName,
   contracts: readonly Contract[],
   uidOf: (contract: Contract) => number,
   places: Places,
-): readonly string[] {
+): Promise<readonly string[]> {
   const left = createLeft();
   for (const each of plan(contracts, uidOf, places).owned) {
     if (each.service !== service || !each.isStorage) continue;
     try {
-      each.give(left.leave);
+      await inTurns(each.give(left.leave));
     } catch (error) {
       left.leave(each.path, error);
     }

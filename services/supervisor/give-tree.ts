@@ -1,4 +1,5 @@
-// Gives a folder to a user, with all that is in it. In: its path, and to whom; out: told are what could not be looked at, or given.
+// Gives a folder to a user, with all that is in it. In: its path, and to whom; out: told are what could not be looked at, or given. A storage may have
+// a hundred thousand files, so it is done step by step: at once before anything else runs, and in turns with the rest of the supervisor after that.
 import {
   chmodSync,
   chownSync,
@@ -11,6 +12,7 @@ import {
   type Stats,
 } from 'node:fs';
 import { join } from 'node:path';
+import { setImmediate } from 'node:timers/promises';
 
 export interface Giving {
   readonly uid: number;
@@ -22,6 +24,21 @@ export interface Giving {
   leave(path: string, error: unknown): void;
 }
 
+/** One step for each file or folder. */
+export type Walk = Generator<void, void, void>;
+
+/** Steps between two turns of the event loop: some milliseconds where the disk has to be asked for each. */
+export const STEPS_A_TURN = 64;
+
+export function atOnce(walk: Walk): void {
+  while (walk.next().done !== true);
+}
+
+/** Heartbeats and messages come in between. */
+export async function inTurns(walk: Walk): Promise<void> {
+  for (let steps = 1; walk.next().done !== true; steps += 1) if (steps % STEPS_A_TURN === 0) await setImmediate();
+}
+
 /** Only a place, not its content (open(2)); Node does not name it. */
 const O_PATH = 0o10000000;
 
@@ -30,15 +47,15 @@ const O_PATH = 0o10000000;
  * Root could do without modes, and Pantavisor made folders and files that only root gets into (1204, 600); their new owner cannot, nor those who read them.
  * Throws where that cannot be done with `path` itself. What is below is left then, and told: one damaged file must not keep all from running.
  */
-export function giveTree(path: string, giving: Giving): void {
-  giveAt(path, path, giving);
+export function giveTree(path: string, giving: Giving): Walk {
+  return giveAt(path, path, giving);
 }
 
 /**
  * `at`: a way to `path`. Who is given all this may be at work in it meanwhile, and could put a link to a file of root's in the place of what was
  * looked at: so that is opened, and given by its descriptor.
  */
-function giveAt(at: string, path: string, giving: Giving): void {
+function* giveAt(at: string, path: string, giving: Giving): Walk {
   const found = lstatSync(at);
   if (!found.isDirectory() && isGiven(found, giving)) return;
   const fd = openSync(at, O_PATH | constants.O_NOFOLLOW);
@@ -46,7 +63,7 @@ function giveAt(at: string, path: string, giving: Giving): void {
     const place = `/proc/self/fd/${fd}`;
     const stat = fstatSync(fd);
     if (!isGiven(stat, giving)) giveOne(place, stat, giving);
-    if (stat.isDirectory()) giveBelow(place, path, giving);
+    if (stat.isDirectory()) yield* giveBelow(place, path, giving);
   } finally {
     closeSync(fd);
   }
@@ -60,15 +77,16 @@ function giveOne(place: string, stat: Stats, giving: Giving): void {
   if ((stat.mode & needed) !== needed) chmodSync(place, (stat.mode & 0o1777) | needed);
 }
 
-function giveBelow(place: string, path: string, giving: Giving): void {
+function* giveBelow(place: string, path: string, giving: Giving): Walk {
   for (const entry of readdirSync(place)) {
     const below = join(path, entry);
     if (giving.others.has(below)) continue;
     try {
-      giveAt(`${place}/${entry}`, below, giving);
+      yield* giveAt(`${place}/${entry}`, below, giving);
     } catch (error) {
       giving.leave(below, error);
     }
+    yield;
   }
 }
 

@@ -1,5 +1,5 @@
 // What services may ask of the supervisor.
-import { fail, type Handlers, ok, type ServiceName } from '../../shared/ipc/contract.ts';
+import { fail, type Handlers, ok } from '../../shared/ipc/contract.ts';
 import { reasonOf } from '../../shared/kernel/system-error.ts';
 import type { HealthReason } from '../../shared/schema/health.ts';
 import { isoTime } from '../../shared/time/iso-time.ts';
@@ -8,6 +8,7 @@ import type { supervisorContract } from './contract.ts';
 import { proportionalMemory } from './process-record.ts';
 import type { Reboots } from './reboots.ts';
 import type { StartTurns } from './start-turns.ts';
+import type { StorageGiving } from './storage-giving.ts';
 import type { SupervisedService } from './supervised-service.ts';
 import type { Watchdog } from './watchdog.ts';
 
@@ -22,7 +23,7 @@ export interface Tree {
   /** What of the storage could not be looked at, or given to the service that it belongs to. */
   readonly unprepared: readonly string[];
   /** Tells what it could not. */
-  giveStorage(service: ServiceName): void;
+  readonly giveStorage: StorageGiving;
   uidOf(service: SupervisedService): number;
   queueDepth(service: SupervisedService): number;
 }
@@ -61,8 +62,8 @@ export function createHandlers(tree: Tree): Handlers<typeof supervisorContract> 
       if (answer.kind === 'looped') return fail({ code: 'REBOOT_LOOP' });
       return answer.kind === 'counted' ? ok({}) : fail({ code: 'REBOOT_UNCOUNTED', reason: answer.reason });
     },
-    giveStorage: (_params, { caller }) => {
-      tree.giveStorage(caller);
+    giveStorage: async (_params, { caller }) => {
+      await tree.giveStorage(caller);
       return ok({});
     },
     powerOff: ({ message }) => {

@@ -27,6 +27,7 @@ import { spawnService } from './spawn-service.ts';
 import { type StartTurns, startInTurns } from './start-turns.ts';
 import { type Ending, stopContainers } from './stop-containers.ts';
 import { watchStops } from './stopped-children.ts';
+import { createStorageGiving } from './storage-giving.ts';
 import { createSupervisedService, type SupervisedService } from './supervised-service.ts';
 import { writeSysctls } from './sysctls.ts';
 import { lockTree, PREDECESSOR_MS } from './tree-lock.ts';
@@ -105,9 +106,9 @@ export async function startSupervisor(options: SupervisorOptions): Promise<Super
     turns,
     warnings: options.warnings,
     unprepared,
-    giveStorage(service) {
-      for (const line of giveStorage(service, ALL_CONTRACTS, uidOf, options)) log.warn(line);
-    },
+    giveStorage: createStorageGiving(async (service) => {
+      for (const line of await giveStorage(service, ALL_CONTRACTS, uidOf, options)) log.warn(line);
+    }),
   });
   const stopTicking = watchPulses(services);
   const stopWatchingStops = watchStops(() => {

@@ -122,7 +122,7 @@ describe('supervisor.folders', () => {
     withoutOwners(join(folder, 'storage/cache'), () => assert.throws(prepare, /EPERM.*--storage/));
   });
 
-  it('gives a service that runs what has come into its storage, and nobody else anything', () => {
+  it('gives a service that runs what has come into its storage, and nobody else anything', async () => {
     prepare();
     const mine = [
       fileOf(0, 'storage/trails/locals/x/.pvr/json'),
@@ -136,7 +136,12 @@ describe('supervisor.folders', () => {
     ];
     const outside = fileOf(0, 'elsewhere/secret');
     symlinkSync(dirname(outside), join(folder, 'storage/trails/locals/link'));
-    const left = giveStorage('state-svc', ALL_CONTRACTS, ({ privileges }) => resolveUid(privileges.user), places());
+    const left = await giveStorage(
+      'state-svc',
+      ALL_CONTRACTS,
+      ({ privileges }) => resolveUid(privileges.user),
+      places(),
+    );
     assert.deepEqual(left, []);
     assert.deepEqual(
       mine.map((path) => statSync(path).uid),

@@ -4,7 +4,7 @@ import { mkdirSync, mkdtempSync, renameSync, rmSync, statSync, symlinkSync, writ
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, it } from 'node:test';
-import { type Giving, giveTree } from '../../services/supervisor/give-tree.ts';
+import { atOnce, type Giving, giveTree, inTurns, STEPS_A_TURN } from '../../services/supervisor/give-tree.ts';
 
 const OWNER = 4321;
 
@@ -25,15 +25,17 @@ describe('supervisor.give-tree', () => {
   const uidsOf = (...paths: readonly string[]): number[] => paths.map((path) => statSync(path).uid);
   /** `look` is called whenever it is asked to whom all is given, which is before and after each look at something. */
   const giveWhile = (look: () => void, others: Giving['others'] = new Set()): void =>
-    giveTree(given, {
-      get uid() {
-        look();
-        return OWNER;
-      },
-      isRead: false,
-      others,
-      leave: () => undefined,
-    });
+    atOnce(
+      giveTree(given, {
+        get uid() {
+          look();
+          return OWNER;
+        },
+        isRead: false,
+        others,
+        leave: () => undefined,
+      }),
+    );
   const swap = (path: string, target: string): void => {
     renameSync(path, join(folder, 'moved'));
     symlinkSync(target, path);
@@ -58,6 +60,38 @@ describe('supervisor.give-tree', () => {
       assert.deepEqual(uidsOf(join(outside, 'file'), outside), [0, 0]);
     });
   }
+
+  it('lets others have their turn in between, so that heartbeats come', async () => {
+    const files = 20 * STEPS_A_TURN;
+    for (let at = 0; at < files; at += 1) writeFileSync(join(given, String(at)), '');
+    let looks = 0;
+    let mostLooks = 0;
+    let turns = 0;
+    let before = 0;
+    let isDone = false;
+    const turn = (): void => {
+      turns += 1;
+      mostLooks = Math.max(mostLooks, looks - before);
+      before = looks;
+      if (!isDone) setImmediate(turn);
+    };
+    setImmediate(turn);
+    const walk = giveTree(given, {
+      get uid() {
+        looks += 1;
+        return OWNER;
+      },
+      isRead: false,
+      others: new Set(),
+      leave: () => assert.fail(),
+    });
+    await inTurns(walk);
+    isDone = true;
+    assert.ok(turns >= 19, `${turns} turns`);
+    // To whom is asked before and after each look, and to give.
+    assert.ok(mostLooks <= 8 * STEPS_A_TURN, `${mostLooks} looks in one turn, of ${looks}`);
+    assert.deepEqual(uidsOf(given, join(given, '0'), join(given, String(files - 1))), [OWNER, OWNER, OWNER]);
+  });
 
   it('gives all of it where nobody meddles', () => {
     giveWhile(() => undefined);
