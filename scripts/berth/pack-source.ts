@@ -43,8 +43,6 @@ export interface ContainerSource {
 export interface Source {
   /** The parsed device.json. Undefined when no folder has one, and no container names a pool: then it is a new device's. */
   readonly device: unknown;
-  /** No folder has a device.json, and the revision gets that of a new device. */
-  readonly deviceIsDefault: boolean;
   /** The parsed bsp/drivers.json; undefined when no folder has one. */
   readonly drivers: unknown;
   /** In alphabetical order. */
@@ -99,9 +97,17 @@ export function readSources(folders: readonly string[]): Source {
   }
   const inOrder = [...containers.values()].sort((a, b) => (a.name < b.name ? -1 : 1));
   // Pools are a device.json's; without any use of one, a revision without it has its meaning as well, and no bridge.
-  const deviceIsDefault = devices.length === 0 && inOrder.some(({ args }) => args.PV_NETWORK_POOL !== undefined);
-  const device = deviceIsDefault ? DEFAULT_DEVICE : devices[0];
-  return { device, deviceIsDefault, drivers: drivers[0], containers: inOrder, problems, warnings };
+  const hasDevice = folders.some((folder) => exists(join(folder, 'device.json')));
+  const isDefault = !hasDevice && inOrder.some(({ args }) => args.PV_NETWORK_POOL !== undefined);
+  if (isDefault) warnings.push(defaultNote());
+  const device = isDefault ? DEFAULT_DEVICE : devices[0];
+  return { device, drivers: drivers[0], containers: inOrder, problems, warnings };
+}
+
+function defaultNote(): Problem {
+  const pools = Object.entries(DEFAULT_DEVICE.network.pools).map(([name, { bridge }]) => `${name} on ${bridge}`);
+  const message = `no folder has one; the revision gets that of a new device, with the pool ${pools.join(', ')}`;
+  return problem('device.json', 'DEVICE_DEFAULT', message);
 }
 
 interface Found {

@@ -2,9 +2,8 @@
 import { createHash } from 'node:crypto';
 import { createReadStream } from 'node:fs';
 import { pipeline } from 'node:stream/promises';
-import type { ParsedRevision, Problem } from '../../shared/revision/revision.ts';
+import type { ParsedRevision } from '../../shared/revision/revision.ts';
 import { parseState } from '../../shared/revision/validate.ts';
-import { DEFAULT_DEVICE } from './default-device.ts';
 import { CONFIG_FILE, ROOT_FILE, runManifest } from './pack-arguments.ts';
 import { initWarnings } from './pack-init.ts';
 import { lxcConfig } from './pack-lxc-config.ts';
@@ -58,21 +57,17 @@ export function validateSource(source: Source): ParsedRevision {
     for (const path of overlay.keys()) state[`_config/${name}/${path}`] = NOT_MADE;
   }
   const parsed = parseState(inOrder(state), (_path, digest) => texts.get(digest));
-  if (source.problems.length === 0) return parsed.ok ? withNotes(source, parsed) : parsed;
-  return { ok: false, problems: [...source.problems, ...(parsed.ok ? [] : parsed.problems)] };
+  if (source.problems.length === 0) {
+    if (!parsed.ok) return parsed;
+    return { ...parsed, warnings: [...parsed.warnings, ...initWarnings(source.containers, parsed.revision)] };
+  }
+  const isDeviceRead = source.problems.every(({ path }) => path !== 'device.json');
+  const found = parsed.ok ? [] : parsed.problems.filter(({ code }) => isDeviceRead || !OF_THE_DEVICE.includes(code));
+  return { ok: false, problems: [...source.problems, ...found] };
 }
 
-/** What the revision alone does not tell. */
-function withNotes(source: Source, parsed: Extract<ParsedRevision, { ok: true }>): ParsedRevision {
-  const inits = initWarnings(source.containers, parsed.revision);
-  return { ...parsed, warnings: [...(source.deviceIsDefault ? [defaultNote()] : []), ...parsed.warnings, ...inits] };
-}
-
-function defaultNote(): Problem {
-  const pools = Object.entries(DEFAULT_DEVICE.network.pools).map(([name, { bridge }]) => `${name} on ${bridge}`);
-  const message = `no folder has one; the revision gets that of a new device, with the pool ${pools.join(', ')}`;
-  return { path: 'device.json', code: 'DEVICE_DEFAULT', message };
-}
+/** What is said of containers where it is the device.json that could not be read. */
+const OF_THE_DEVICE = ['UNKNOWN_POOL', 'UNKNOWN_GROUP', 'UNKNOWN_DISK'];
 
 /** Paths in the revision of what has to be made for a container. */
 export function squashfsOf({ containers }: Source, container: string): readonly string[] {

@@ -1,6 +1,6 @@
 // What berth pack refuses, before it has written anything.
 import assert from 'node:assert/strict';
-import { existsSync, symlinkSync, writeFileSync } from 'node:fs';
+import { existsSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { after, before, describe, it } from 'node:test';
 import { berth, berthWith, createScratch, POOL, type Scratch, soundSource } from './program.ts';
@@ -84,6 +84,25 @@ describe('berth pack refuses before it writes', () => {
     assert.match(stderr, /^device\.json\.network\.pools\.internal\.gateway: /m);
     assert.match(stderr, /^containers\/two\/rootfs: is missing/m);
     assert.match(stderr, /^two\/run\.json\.group: /m);
+  });
+
+  it('says nothing of pools and groups where device.json cannot be read, and whose it is where there is none', async () => {
+    const args = {
+      PV_GROUP: 'ours',
+      PV_NETWORK_POOL: 'internal',
+      PV_PERSISTENCE: { '/srv': { persistence: 'permanent', disk: 'ours' } },
+    };
+    const torn = scratch.write(
+      'torn',
+      soundSource({ 'device.json': '{ "network":', 'containers/one/args.json': args }),
+    );
+    const { stderr } = await pack(torn, '-o', out('torn-out'));
+    assert.match(stderr, /^device\.json: is no JSON: .*\nberth pack: 1 error, nothing was written\n$/);
+    rmSync(join(torn, 'device.json'));
+    assert.match(
+      (await pack(torn, '-o', out('torn-out'))).stderr,
+      /^warning: device\.json: no folder has one; [\s\S]*references unknown pool 'internal'/,
+    );
   });
 
   it('a source that cannot be read even --unchecked, which lets through only what breaks the rules', async () => {
