@@ -2,7 +2,7 @@
 // a rule that says the same; what cannot be got past is told.
 import { existsSync, rmSync, writeFileSync } from 'node:fs';
 import type { Pool } from '../../shared/schema/network.ts';
-import { refusingChains } from './forward-ends.ts';
+import { type RefusingChain, refusingChains } from './forward-ends.ts';
 import { forwardPlace } from './forward-place.ts';
 import {
   FORWARD_CHAIN,
@@ -15,6 +15,7 @@ import {
   forwardWanted,
   IPTABLES_FORWARD,
 } from './forward-rules.ts';
+import { elementsOf } from './forward-sources.ts';
 import { change, RESTORE, run } from './nat-command.ts';
 
 export interface DroppingChain {
@@ -49,7 +50,7 @@ interface Way {
 }
 
 const NOTHING: ForwardChains = { hasIptables: false, iptablesDrops: false, tables: [], ours: false };
-const OF_ANOTHER_TABLE = 'rules of another table cannot override it';
+const OF_ANOTHER_CHAIN = 'rules of another chain cannot override it';
 const FREE: Way = { dropping: undefined, changed: false, worked: true };
 
 /** `notePath`, a file of ours, is there while rules of ours may be. */
@@ -95,7 +96,7 @@ export function createForwardPassage(notePath: string): ForwardPassage {
     return { ...FREE, changed: there };
   };
 
-  /** Of a table whose rules nobody else's can override: those that refuse what they do not name, and the pools that they do not let through. */
+  /** Of a table with chains that nobody else's rules can override: those that refuse what they do not name, and the pools that they do not let through. */
   const droppingChains = async (table: string, all: readonly Pool[]): Promise<Look> => {
     // Without the elements of sets, which may be thousands.
     const listing = await run('nft', ['-s', '-t', 'list', 'table', ...table.split(' ')]);
@@ -104,10 +105,11 @@ export function createForwardPassage(notePath: string): ForwardPassage {
       if (listing.why === undefined) return { dropping: [], worked: true };
       return { dropping: latest.filter(({ chain }) => isOf(table, chain)), worked: false };
     }
-    const dropping = refusingChains(listing.stdout).flatMap(({ name, by, lets }) => {
+    const { chains, unread } = await readChains(table, listing.stdout);
+    const dropping = chains.flatMap(({ name, by, lets }) => {
       const pools = all.filter((pool) => !lets(pool));
       const isOther = name !== IPTABLES_FORWARD && pools.length > 0;
-      return isOther ? [{ chain: name, by, obstacle: OF_ANOTHER_TABLE, pools }] : [];
+      return isOther ? [{ chain: name, by, obstacle: obstacleOf(unread), pools }] : [];
     });
     return { dropping, worked: true };
   };
@@ -138,6 +140,32 @@ export function createForwardPassage(notePath: string): ForwardPassage {
     },
   };
 }
+
+/** With the elements of the sets that say whom they let through; `unread`: names of those that nft did not tell. */
+async function readChains(
+  table: string,
+  listing: string,
+): Promise<{ readonly chains: readonly RefusingChain[]; readonly unread: readonly string[] }> {
+  const elements = new Map<string, string | undefined>();
+  for (;;) {
+    const chains = refusingChains(listing, elements);
+    const due = chains.flatMap(({ asks }) => asks).filter(({ name }) => !elements.has(name));
+    if (due.length === 0) {
+      const unread = [...elements].flatMap(([name, known]) => (known === undefined ? [name] : []));
+      return { chains, unread };
+    }
+    for (const { kind, name } of due) {
+      if (elements.has(name)) continue;
+      const told = await run('nft', ['-s', 'list', kind, ...table.split(' '), name]);
+      elements.set(name, 'stdout' in told ? elementsOf(told.stdout) : undefined);
+    }
+  }
+}
+
+const obstacleOf = (unread: readonly string[]): string =>
+  unread.length === 0
+    ? OF_ANOTHER_CHAIN
+    : `${OF_ANOTHER_CHAIN}, unless its ${unread.join(', ')}, which nft does not tell, lets the pools through`;
 
 type Look = Pick<PassageReport, 'dropping' | 'worked'>;
 

@@ -1,5 +1,6 @@
 // Forward chains of others in tables of nft's own: what refuses all that it does not name cuts pools off, and is told.
 import assert from 'node:assert/strict';
+import { writeFileSync } from 'node:fs';
 import { beforeEach, describe, it } from 'node:test';
 import { attach } from '../../services/net-svc/attachments.ts';
 import { refusingChains } from '../../services/net-svc/forward-ends.ts';
@@ -56,6 +57,34 @@ describe('a forward chain of nft', () => {
       gate('accept', 'ip saddr 10.0.5.0/24 counter accept', 'ct state established accept', 'log prefix "x " drop'),
     ],
     ['a rule for all', gate('drop', 'counter accept', 'drop')],
+    [
+      'a rule for a subnet that holds its own',
+      gate('drop', 'ip saddr 10.0.0.0/8 accept', 'ct state established accept'),
+    ],
+    [
+      'a named set',
+      `table inet fw { set trusted { type ifname; elements = { "docker0", "pvbr0" }; }; }; ${gate('drop', 'iifname @trusted accept', 'ct state established accept')}`,
+    ],
+    [
+      'a named set of ranges',
+      `table inet fw { set nets { type ipv4_addr; flags interval; elements = { 10.0.4.0-10.0.5.255 comment "x }" }; }; }; ${gate('drop', 'ip saddr @nets accept', 'ct state established accept')}`,
+    ],
+    [
+      'a set of pairs',
+      gate('drop', 'iifname . oifname { "docker0" . "x", "pvbr0" . "uplink" } accept', 'ct state established accept'),
+    ],
+    [
+      'a map',
+      gate(
+        'accept',
+        'ct state vmap { established : accept, invalid : drop }',
+        'iifname vmap { "pvbr0" : accept, * : drop }',
+      ),
+    ],
+    [
+      'a named map that leads to a chain',
+      `table inet fw { chain pools { log accept; }; map zones { type ifname : verdict; elements = { "docker0" : drop, "pvbr0" : jump pools }; }; }; ${gate('drop', 'ct state established accept', 'iifname vmap @zones')}`,
+    ],
     ['its policy', gate('accept', 'ct state invalid drop', 'limit rate over 1000/second drop')],
   ] as const) {
     it(`that lets the pool through by ${what} is told of no more than it drops`, async () => {
@@ -79,6 +108,15 @@ describe('a forward chain of nft', () => {
       'a chain that it leads to',
       `table inet fw { chain rest { oifname "x" accept; drop; }; }; ${gate('accept', 'jump rest', 'accept')}`,
     ],
+    ['a map that has the rest', gate('accept', 'iifname vmap { "docker0" : accept, * : drop }')],
+    [
+      'its policy, and sets and maps of others',
+      `table inet fw { set some { type ifname; elements = { "docker0" }; }; set none { type ifname; }; map zones { type ifname : verdict; elements = { "pvbr0" : drop, "docker0" : accept }; }; }; ${gate('drop', 'iifname @some accept', 'iifname @none accept', 'iifname . oifname { "pvbr1" . "pvbr0" } accept', 'iifname vmap @zones')}`,
+    ],
+    [
+      'its policy, where another chain lets the pool through to the host itself',
+      `${gate('drop')}; table inet fw { chain input { type filter hook input priority 0; policy accept; iifname "pvbr0" accept; }; }`,
+    ],
     ['its policy, and a rule for another', gate('drop', 'iifname != "pvbr0" accept', 'iifname "pvbr01" accept')],
   ] as const) {
     it(`that refuses what it does not name is told: by ${what}`, async () => {
@@ -95,6 +133,39 @@ describe('a forward chain of nft', () => {
       );
     });
   }
+
+  it('that has a set which is too long to be read is told with its name', async () => {
+    const names = Array.from({ length: 60_000 }, (_, at) => `"vlan${at}"`).join(', ');
+    writeFileSync('/run/set.nft', `table inet fw { set long { type ifname; elements = { ${names} }; }; }`);
+    run(['nft', '-f', '/run/set.nft']);
+    nft(gate('drop', 'iifname @long accept'));
+    const net = restart();
+    await net.configure([internal]);
+    const [reason, ...others] = net.healthReasons();
+    assert.deepEqual([reason?.subject, others], ['inet fw gate', []]);
+    assert.match(reason?.message ?? '', /unless its long, which nft does not tell, lets the pools through; allow/);
+  });
+
+  it('that is the second one of iptables’ own table is told, although rules of ours let the pool through the first', async () => {
+    const outside = makeOutside();
+    run(['iptables', '-P', 'FORWARD', 'DROP']);
+    nft('table ip filter { chain second { type filter hook forward priority 10; policy drop; }; }');
+    const net = restart();
+    await net.configure([internal]);
+    attach(namespaces, 'c', [leaseOf(internal, 'c', 2)]);
+    assert.ok(reaches(internal.gateway, namespaces.pathOf('c')));
+    assert.ok(!pings(outside, namespaces.pathOf('c')));
+    const [first, second, ...others] = net.healthReasons();
+    assert.deepEqual([first?.subject, second?.subject, others], ['ip filter FORWARD', 'ip filter second', []]);
+    assert.match(second?.message ?? '', /another chain cannot override it; allow 10\.0\.5\.0\/24 on pvbr0 there/);
+    nft('add rule ip filter second accept');
+    await net.repair(new Set(['rules']), assert.fail);
+    assert.deepEqual(
+      net.healthReasons().map(({ subject }) => subject),
+      ['ip filter FORWARD'],
+    );
+    assert.ok(reaches(outside, namespaces.pathOf('c')));
+  });
 
   const listed = (): string => run(['nft', '-s', '-t', 'list', 'table', 'inet', 'fw']);
 
