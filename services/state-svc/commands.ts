@@ -6,6 +6,7 @@ import type { CommandOp } from '../../shared/schema/steps.ts';
 import { type Clock, sleep } from './clock.ts';
 import type { stateContract } from './contract.ts';
 import type { RebootRequests } from './reboot-request.ts';
+import { isGood } from './step-progress.ts';
 import type { StepStore } from './step-store.ts';
 import type { RunHow } from './update-run.ts';
 import type { Updates } from './updates.ts';
@@ -116,9 +117,8 @@ export function createCommands(context: CommandContext): Commands {
     const source = payload === '' ? context.current() : payload;
     const missing = await refusedName(source);
     if (missing !== undefined) return missing;
-    const { status } = await steps.progress(source);
     // What is rolled back to must have been seen to run.
-    if (status !== 'DONE' && status !== 'UPDATED') {
+    if (!isGood(await steps.progress(source))) {
       return { code: 'UNSUPPORTED', reason: `revision ${source} was not found to be stable yet; run it first` };
     }
     const failure = source === FACTORY ? undefined : await makeFactory(source);

@@ -3,7 +3,7 @@ import { FACTORY } from '../../shared/schema/names.ts';
 
 export interface StoredStep {
   readonly name: string;
-  /** Since it came, milliseconds; less than none where the clock was set back. */
+  /** Since it came, milliseconds. */
   readonly ageMs: number;
   /** It was put, perhaps checked, and never run. */
   readonly isNew: boolean;

@@ -69,7 +69,7 @@ export function openMetadataStore(folder: string, log: Logger, changed: (key: st
         if (limit !== undefined) return limit;
         try {
           ensurePrivate();
-          await writeAtomically(join(folder, key), value, join(folder, HALF));
+          await writeAtomically(join(folder, key), value, { beside: join(folder, HALF) });
         } catch (error) {
           return writeFailed(error);
         }

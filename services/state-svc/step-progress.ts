@@ -51,6 +51,11 @@ export function isApplied({ 'status-msg': message }: StepProgress): boolean {
   return message === TEXTS.applied[1];
 }
 
+/** It was seen to run as it should. */
+export function isGood({ status }: StepProgress): boolean {
+  return status === 'DONE' || status === 'UPDATED';
+}
+
 /** It is to be tried by a reboot that has not come yet, as far as it is told. */
 export function awaitsReboot({ status, 'status-msg': message }: StepProgress): boolean {
   return status === 'INPROGRESS' && (message === TEXTS.installed[1] || message === TEXTS.rebooting[1]);

@@ -6,7 +6,7 @@
 // <rev> is a name or locals/<name>, and a folder: Pantavisor has a link to the one that runs beside them, trails/current. What is called .<name>.making is being made, .<name>.replaced has to
 // make way for it; both with .<n> behind, where a damaged file keeps what has that name from being removed.
 import { type Dirent, lstatSync, readdirSync, renameSync, type Stats, statSync } from 'node:fs';
-import { link, lstat, readdir, rename, rm, unlink, writeFile } from 'node:fs/promises';
+import { link, lstat, readdir, rename, rm, stat, unlink, writeFile } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
 import { spareNames } from '../../shared/kernel/spare-name.ts';
 import { errorCode, isDamaged } from '../../shared/kernel/system-error.ts';
@@ -17,7 +17,7 @@ import { MAX_COMMITMSG_BYTES, type StepProgress, type StepRow } from '../../shar
 import { isoTime } from '../../shared/time/iso-time.ts';
 import { ensureFolders, syncPath, writeAtomically } from './atomic-file.ts';
 import { AS_IT_IS, type Ownership } from './ownership.ts';
-import { parseProgress, progressAt, withoutLogs } from './step-progress.ts';
+import { isGood, parseProgress, progressAt, withoutLogs } from './step-progress.ts';
 import { shortageOf } from './step-shortage.ts';
 
 export interface StepStore {
@@ -42,7 +42,10 @@ export interface StepStore {
   stateText(name: string): Promise<string | undefined>;
   /** Epoch milliseconds of its arrival; undefined when it is gone. */
   arrivedMs(name: string): Promise<number | undefined>;
-  /** Epoch milliseconds of when how far it has come was written last; undefined: never, or that cannot be seen. Never rejects. */
+  /**
+   * When how far it has come was written last; undefined: never, or that cannot be seen. Epoch milliseconds, but where the clock went back: of two
+   * that were found good the later one has the later time, whatever the clock was then. Never rejects.
+   */
   toldMs(name: string): Promise<number | undefined>;
   /**
    * All or nothing: a revision of that name is replaced. One at a time. Rejects with the system's error. `isFree` is asked when all of it is
@@ -54,6 +57,9 @@ export interface StepStore {
   /** Answers the bytes of what nothing else links to. Not while one is put. */
   remove(name: string): Promise<number>;
 }
+
+/** Some file systems have whole seconds. */
+const LEAST_APART_MS = 1000;
 
 const MAKING = 'making';
 const REPLACED = 'replaced';
@@ -104,6 +110,17 @@ export function openStepStore(storage: string, log: Logger, ownership: Ownership
     return found;
   };
 
+  /** The times of files are all that tells which one was found good last where that is lost otherwise. */
+  const afterOthers = async (name: string): Promise<number> => {
+    const names = [
+      ...entriesIfThere(trails),
+      ...entriesIfThere(join(trails, LOCALS)).map((each) => `${LOCALS}/${each}`),
+    ];
+    const others = names.filter((each) => each !== name && each !== LOCALS);
+    const told = await Promise.all(others.map(store.toldMs));
+    return Math.max(0, ...told.map((ms) => (ms ?? 0) + LEAST_APART_MS));
+  };
+
   const store: StepStore = {
     async open() {
       for (const folder of folders) await takeBack(folder, log);
@@ -144,7 +161,8 @@ export function openStepStore(storage: string, log: Logger, ownership: Ownership
     },
     async setProgress(name, progress) {
       try {
-        await writeAtomically(join(trail(name), '.pv/progress'), `${JSON.stringify(progress)}\n`);
+        const notBeforeMs = isGood(progress) ? await afterOthers(name) : undefined;
+        await writeAtomically(join(trail(name), '.pv/progress'), `${JSON.stringify(progress)}\n`, { notBeforeMs });
         unwritten.delete(name);
       } catch (error) {
         unwritten.set(name, progress);
@@ -170,11 +188,10 @@ export function openStepStore(storage: string, log: Logger, ownership: Ownership
       }
     },
     async toldMs(name) {
-      try {
-        return statSync(join(trail(name), '.pv/progress')).mtimeMs;
-      } catch {
-        return undefined;
-      }
+      return stat(join(trail(name), '.pv/progress')).then(
+        ({ mtimeMs }) => mtimeMs,
+        () => undefined,
+      );
     },
     async put(name, text, objects, isFree = () => true) {
       try {
@@ -308,6 +325,15 @@ function entries(folder: string): readonly string[] {
   } catch (error) {
     if (errorCode(error) === 'ENOENT') return [];
     throw error;
+  }
+}
+
+/** Also none of what cannot be read. */
+function entriesIfThere(folder: string): readonly string[] {
+  try {
+    return entries(folder);
+  } catch {
+    return [];
   }
 }
 

@@ -3,7 +3,7 @@ import { isDamaged } from '../../shared/kernel/system-error.ts';
 import { type StockBoot, stockBoot } from '../../shared/revision/stock-boot.ts';
 import { FACTORY } from '../../shared/schema/names.ts';
 import { type BootState, MAX_NAMED } from './boot-state.ts';
-import { awaitsReboot } from './step-progress.ts';
+import { awaitsReboot, isGood } from './step-progress.ts';
 import type { StepStore } from './step-store.ts';
 
 export type KnownSteps = Pick<StepStore, 'list' | 'progress' | 'arrivedMs' | 'toldMs' | 'stateText'>;
@@ -65,8 +65,7 @@ async function foundGood(
 ): Promise<readonly string[]> {
   const good: { readonly name: string; readonly ms: number }[] = [];
   for (const name of await steps.list()) {
-    const { status } = await steps.progress(name);
-    if (status === 'DONE' || status === 'UPDATED') good.push({ name, ms: (await timeOf(name)) ?? 0 });
+    if (isGood(await steps.progress(name))) good.push({ name, ms: (await timeOf(name)) ?? 0 });
   }
   return good.sort((a, b) => a.ms - b.ms).map(({ name }) => name);
 }

@@ -31,6 +31,17 @@ describe('state.arrivals', () => {
     assert.equal(arrivals.ageMs('a', DAY_MS), 2 * DAY_MS + 1_000);
   });
 
+  it('count from when they are first looked at where the file is of a time that is still to come', () => {
+    clock.advance(1_000);
+    assert.equal(arrivals.ageMs('a', DAY_MS), 0);
+    clock.advance(2_000);
+    arrivals.forget(1_000);
+    assert.equal(arrivals.ageMs('a', DAY_MS), 2_000);
+    arrivals.came('a');
+    clock.advance(1_000);
+    assert.equal(arrivals.ageMs('a', DAY_MS), 1_000);
+  });
+
   it('are forgotten once they are old, and no others, also of what came once more', () => {
     for (const name of ['again', 'old', 'again']) {
       arrivals.came(name);

@@ -1,9 +1,11 @@
 // Revisions as folders, beside remains that cannot be removed.
 import assert from 'node:assert/strict';
-import { existsSync, mkdirSync, mkdtempSync, readdirSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, mkdtempSync, readdirSync, utimesSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, it } from 'node:test';
+import { type ProgressStage, progressAt } from '../../services/state-svc/step-progress.ts';
 import { openStepStore, type StepStore } from '../../services/state-svc/step-store.ts';
+import { lostRevision } from '../../services/state-svc/unnamed-revision.ts';
 import { mount } from '../../shared/kernel/mount.ts';
 import { silentLogger } from '../../shared/log/logger.ts';
 import { reexecInNamespaces } from '../kit/namespaced.ts';
@@ -27,6 +29,28 @@ function makeStuck(folder: string): void {
   mkdirSync(join(folder, '.pv'));
   mount('stuck', join(folder, '.pv'), 'tmpfs', 0);
 }
+
+describe('how far revisions have come', () => {
+  it('tells which one was found good last, whatever the clock was set to', async () => {
+    const { locals, steps } = open();
+    const put = (name: string) => steps.put(`locals/${name}`, '{}', new Map());
+    for (const name of ['a', 'b', 'c']) await put(name);
+    const reach = (name: string, stage: ProgressStage) => steps.setProgress(`locals/${name}`, progressAt(stage));
+    const told = async (name: string) => (await steps.toldMs(`locals/${name}`)) ?? 0;
+    await reach('a', 'done');
+    // By a clock that was ahead.
+    const ahead = Date.now() / 1000 + 1e8;
+    utimesSync(join(locals, 'a/.pv/progress'), ahead, ahead);
+    await reach('b', 'updated');
+    assert.ok((await told('b')) > (await told('a')));
+    await reach('a', 'done');
+    assert.ok((await told('a')) > (await told('b')));
+    await reach('c', 'rolledBack');
+    assert.ok((await told('c')) < Date.now() + 1000);
+    const lost = await lostRevision(join(locals, '../..'), steps);
+    assert.deepEqual(lost, { revision: 'locals/a', assumedBeside: ['locals/b'] });
+  });
+});
 
 describe('revisions beside remains that cannot be removed', () => {
   it('come back when they were to be replaced, and what stays is told', async () => {
