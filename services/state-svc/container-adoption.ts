@@ -1,6 +1,6 @@
 // Taking a container from where it stands when state-svc starts, without touching what is right.
 import { type ContainerCore, setRun } from './container-core.ts';
-import { begin, judge, stop, tellOfRow, tellOfWait } from './container-life.ts';
+import { judge, restart, stop, tellOfRow, tellOfWait } from './container-life.ts';
 import { type Intent, NO_INTENT } from './intent-store.ts';
 import type { Actual, Run, Standing } from './standing.ts';
 import { replumb } from './start-pipeline.ts';
@@ -28,7 +28,7 @@ export async function adopt(core: ContainerCore, standing: Standing, actual: Act
       return adoptRun(core, standing.run, standing.ready, { pendingStart: null });
     case 'restarting':
       await adoptRun(core, standing.run, false);
-      return stop(core, () => begin(core, 'user'));
+      return restart(core);
     case 'userStopped':
       if (standing.run !== undefined) setRun(core, standing.run);
       if (standing.leftovers) stop(core, () => undefined);

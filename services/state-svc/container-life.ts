@@ -312,6 +312,13 @@ export function stop(core: ContainerCore, after: (left: readonly string[]) => vo
   core.enqueue(async () => after(await takeAway(core)));
 }
 
+/** As the user asked for: a stop that came since has the last word. */
+export function restart(core: ContainerCore): void {
+  stop(core, () => {
+    if (!core.intent().userStopped) begin(core, 'user');
+  });
+}
+
 async function takeAway(core: ContainerCore): Promise<readonly string[]> {
   const { plan, record } = core;
   record.detached = [];

@@ -4,7 +4,7 @@ import type { ContainerAction, ContainerRow, Status } from '../../shared/schema/
 import type { HealthReason } from '../../shared/schema/health.ts';
 import { adopt } from './container-adoption.ts';
 import { type ContainerCore, type CoreContext, createCore, type Exhausted, type ExitEvent } from './container-core.ts';
-import { askHeldReboot, begin, exited, stop } from './container-life.ts';
+import { askHeldReboot, begin, exited, restart, stop } from './container-life.ts';
 import { ALLOWED_FROM, FULFILLED_IN, refusal } from './container-status.ts';
 import type { Member } from './group-status.ts';
 import type { Intent } from './intent-store.ts';
@@ -231,8 +231,8 @@ async function control(
     begin(core, 'user', written);
   } else {
     core.enqueue(() => written);
-    // A stop that came since the restart has the last word.
-    stop(core, () => (action === 'restart' && !core.intent().userStopped ? begin(core, 'user') : undefined));
+    if (action === 'restart') restart(core);
+    else stop(core, () => undefined);
   }
   await written;
   return { kind: 'accepted' };

@@ -179,6 +179,23 @@ describe('a restart of state-svc', () => {
     }
   });
 
+  it('keeps down what is stopped in the middle of a restart that it finishes', async () => {
+    const it = await open({ web: APP });
+    await it.boot();
+    await it.untilStatus('web', 'STARTED');
+    const release = it.world.hold('lxc.stop');
+    assert.ok((await it.state.controlContainer({ container: 'web', action: 'restart' })).ok);
+    await it.until(() => it.world.calls.includes('lxc.stop web'));
+    await (await it.boot()).settled;
+    await it.untilStatus('web', 'STOPPING');
+    assert.ok((await it.state.controlContainer({ container: 'web', action: 'stop' })).ok);
+    release();
+    await it.untilStatus('web', 'STOPPED');
+    await turnsOfTheLoop();
+    const { web } = await it.rows();
+    assert.deepEqual([web?.status, web?.user_stopped], ['STOPPED', 'true']);
+  });
+
   it('at any call of a restart that the user asked for finishes it', async () => {
     for (const step of ['lxc.stop', 'net.detach', 'lxc.unmount', 'lxc.mount', 'lxc.start']) {
       const it = await open({ web: { ...APP, ...POOLED } });
