@@ -153,11 +153,17 @@ function findCommand<C extends CommandWords>([given, second]: readonly string[],
   const single = commands.find(({ words }) => words === first);
   if (single !== undefined) return single;
   const family = commands.filter(({ words }) => words.startsWith(`${first} `));
-  if (family.length === 0) return `unknown command '${first}': expected one of ${firstWords.join(', ')}`;
+  if (family.length === 0) return `unknown command '${given}': expected ${expectedFor(given, commands, firstWords)}`;
   const member = family.find(({ words }) => words === `${first} ${secondWordOf(first, second ?? '')}`);
   if (member !== undefined) return member;
   const forms = family.map((command) => formOf(command).slice(first.length + 1));
   return `${first}: expected ${alternatives(forms)}${second === undefined ? '' : `, not '${second}'`}`;
+}
+
+/** Those that the word is the second of, `containers stop` for `stop`; where it is of none, all. */
+function expectedFor(given: string, commands: readonly CommandWords[], firstWords: readonly string[]): string {
+  const meant = commands.filter(({ words }) => words.split(' ')[1] === given);
+  return meant.length > 0 ? alternatives(meant.map(formOf)) : `one of ${firstWords.join(', ')}`;
 }
 
 function alternatives(forms: readonly string[]): string {

@@ -46,7 +46,7 @@ export const VIEW_COMMANDS: readonly Command[] = [
   view(NETWORK, 'ipam leases', 'leases', 'which container has which address'),
   view(NETWORK, 'ipam pools', 'pools', 'pools, their bridges, and how full they are'),
   view(NETWORK, 'graph ls', 'graph', 'service links between containers'),
-  view(DEVICE, 'health', 'health', 'what is not as it should be'),
+  view(DEVICE, 'health', 'health', 'what is not as it should be; exit code 75 with any'),
   view(DEVICE, 'services', 'services', "Berth's own services: state, restarts, memory"),
   view(DEVICE, 'daemons ls', 'daemons', 'the same, as far as Pantavisor tells of daemons'),
   view(DEVICE, 'drivers ls', 'drivers', 'drivers that containers name, and whether loaded'),

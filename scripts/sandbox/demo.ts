@@ -15,6 +15,7 @@ import { NODE_INSIDE, OUTSIDE_ADDRESS, openSandbox, PROGRAM_INSIDE, type Sandbox
 
 const ROOT = join(import.meta.dirname, '../..');
 const PROGRAM = join(ROOT, 'dist');
+const EXAMPLES = join(ROOT, 'test/examples');
 const BOOT_MS = 60_000;
 const FETCH_MS = 30_000;
 const STOP_MS = 30_000;
@@ -255,7 +256,7 @@ async function show(example: Example): Promise<void> {
 
 const USAGE = `usage: scripts/demo [EXAMPLE] [--check] [--hide PROGRAM,...]
 
-  EXAMPLE            a folder of test/examples (01-basic)
+  EXAMPLE            a folder of test/examples, or how its name begins: 03-two-pools, 03 (01-basic)
   --check            unattended: waits until it does what it shows, stops it, and proves that nothing is left
   --hide PROGRAM,…   programs that the sandbox is not to have, as nft`;
 
@@ -265,11 +266,19 @@ function parseOptions(argv: readonly string[]): { readonly example: Example; rea
     allowPositionals: true,
     options: { check: { type: 'boolean', default: false }, hide: { type: 'string', default: '' } },
   });
-  const [name = '01-basic'] = positionals;
-  const source = join(ROOT, 'test/examples', name);
-  if (!existsSync(join(source, 'device.json'))) throw new Error(`no example ${name} in test/examples`);
+  const [name = '01-basic', ...surplus] = positionals;
+  if (surplus.length > 0) throw new Error(`one example at a time: ${surplus.join(' ')} is too much`);
+  const source = join(EXAMPLES, exampleNamed(name));
   const hidden = values.hide.split(',').filter((program) => program !== '');
   return { example: { source, hidden }, unattended: values.check };
+}
+
+/** It, or the first whose name begins so. */
+function exampleNamed(start: string): string {
+  const names = readdirSync(EXAMPLES).filter((name) => existsSync(join(EXAMPLES, name, 'device.json')));
+  const found = names.sort().find((name) => start !== '' && name.startsWith(start));
+  if (found === undefined) throw new Error(`no example ${start} in test/examples; there are ${names.join(', ')}`);
+  return found;
 }
 
 function readOptions(): ReturnType<typeof parseOptions> {

@@ -31,7 +31,12 @@ const WRONG: readonly (readonly [Command, readonly string[], RegExp])[] = [
   ['soak', ['extra'], /Unexpected argument 'extra'/],
   ['fuzz', ['--requests', '1.5'], /--requests takes a whole number of at most nine digits, not '1.5'/],
   ['fuzz', ['--loud'], /Unknown option '--loud'/],
-  ['demo', ['nowhere'], /no example nowhere in test\/examples/],
+  [
+    'demo',
+    ['nowhere'],
+    /no example nowhere in test\/examples; there are 01-basic, 02-static-address, .*22-config-overlay$/m,
+  ],
+  ['demo', ['03', '04'], /one example at a time: 04 is too much/],
 ];
 
 describe('commands that try Berth', () => {

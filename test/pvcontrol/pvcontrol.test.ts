@@ -244,6 +244,8 @@ describe('pvcontrol without a server', () => {
     const wrong: readonly (readonly [string[], RegExp])[] = [
       [[], /^pvcontrol: a command is missing: expected one of ls, /],
       [['lss'], /^pvcontrol: unknown command 'lss': expected one of ls, /],
+      [['stop', 'web'], /^pvcontrol: unknown command 'stop': expected containers stop NAME or daemons stop NAME\n/],
+      [['leases'], /^pvcontrol: unknown command 'leases': expected ipam leases\n/],
       [['containers'], /^pvcontrol: containers: expected ls, start NAME, stop NAME or restart NAME\n/],
       [['containers', 'kill', 'web'], /, not 'kill'\n/],
       [['containers', 'stop'], /^pvcontrol: containers stop: the NAME of a container is missing\n/],
