@@ -53,7 +53,7 @@ export function createDriftRepair(context: DriftContext): DriftRepair {
     ownChangeMs: Number.NEGATIVE_INFINITY,
   };
   const watch = watchKernel(() => untilPause(state, stopped.signal));
-  for (const { area, reason } of watch.deaf) log.warn(`changes of ${area} are not heard and not repaired: ${reason}`);
+  for (const { area, reason } of watch.deaf()) log.warn(`changes of ${area} are not heard and not repaired: ${reason}`);
   const running = follow(context, watch, state, stopped.signal);
   return {
     expectChanges: () => {
@@ -167,7 +167,7 @@ function reasonsOf({ desired }: DriftContext, state: State, { deaf }: KernelWatc
     const message = `${who}; the last were: ${fight.lastRepaired}; it is repaired every ${CONTESTED_REST_MS / 1_000} s only`;
     reasons.push({ code: 'NETWORK_CONTESTED', subject: `container ${fight.container}`, message });
   }
-  for (const { area, reason } of deaf) {
+  for (const { area, reason } of deaf()) {
     const message = `changes of ${area} are not heard and not repaired: ${reason}`;
     reasons.push({ code: 'NETWORK_UNWATCHED', subject: area, message });
   }

@@ -23,6 +23,9 @@ const RTNLGRP_IPV4_ROUTE = 7;
 const RTNLGRP_IPV4_NETCONF = 24;
 const NFNLGRP_NFTABLES = 7;
 
+/** What cannot be listened to is tried again after as long: a module of the kernel's may come, or descriptors be free. */
+const LISTEN_AGAIN_MS = 60_000;
+
 /** Between two looks at tables of which nobody tells: with a pass after it, well within a second. */
 const LOOK_MS = 500;
 
@@ -32,8 +35,8 @@ export interface KernelWatch {
    * there are any, are looked at every half second.
    */
   next(timeoutMs: number, unheardTables?: () => readonly string[]): Promise<ReadonlySet<KernelArea>>;
-  /** What cannot be heard, and why. */
-  readonly deaf: readonly { readonly area: KernelArea; readonly reason: string }[];
+  /** What cannot be heard at present, and why. A kernel without nftables has nothing to tell of rules. */
+  deaf(): readonly { readonly area: KernelArea; readonly reason: string }[];
   close(): void;
 }
 
@@ -53,7 +56,9 @@ function listen(protocol: number, groups: readonly number[], everyNamespace: boo
 }
 
 const ROUTE_GROUPS = [RTNLGRP_LINK, RTNLGRP_IPV4_IFADDR, RTNLGRP_IPV4_ROUTE, RTNLGRP_IPV4_NETCONF];
-const OPENERS: Readonly<Record<KernelArea, () => Watched>> = {
+export type Openers = Readonly<Record<KernelArea, () => Watched>>;
+
+export const OPENERS: Openers = {
   links: () => ({ fd: listen(NETLINK_ROUTE, ROUTE_GROUPS, true), events: EPOLLIN }),
   rules: () => ({ fd: listen(NETLINK_NETFILTER, [NFNLGRP_NFTABLES], false), events: EPOLLIN }),
   // poll(2) marks it when the mounts of the namespace changed (proc_pid_mountinfo(5)), and forgets that by telling it.
@@ -61,17 +66,38 @@ const OPENERS: Readonly<Record<KernelArea, () => Watched>> = {
 };
 
 /** Events come in bursts: `settle` waits for the end of one after its first. Throws KernelError when nothing can be waited for at all. */
-export function watchKernel(settle: () => Promise<void>): KernelWatch {
-  const deaf: { area: KernelArea; reason: string }[] = [];
-  const sources: readonly Source[] = ALL_AREAS.flatMap((area) => {
+export function watchKernel(
+  settle: () => Promise<void>,
+  openers: Openers = OPENERS,
+  listenAgainMs = LISTEN_AGAIN_MS,
+): KernelWatch {
+  const missing = new Map<KernelArea, unknown>();
+  const open = (area: KernelArea): Source[] => {
     try {
-      return [{ area, ...OPENERS[area]() }];
+      const source = { area, ...openers[area]() };
+      missing.delete(area);
+      return [source];
     } catch (error) {
-      deaf.push({ area, reason: reasonOf(error) });
+      missing.set(area, error);
       return [];
     }
-  });
+  };
+  const sources: Source[] = ALL_AREAS.flatMap(open);
   const poller = openPoller(sources);
+  let triedMs = performance.now();
+  const deaf = () =>
+    [...missing].flatMap(([area, error]) => (isWithoutNftables(error) ? [] : [{ area, reason: reasonOf(error) }]));
+
+  /** Areas that are heard from now on: what happened before is known to nobody. */
+  const listenAgain = (): KernelArea[] => {
+    if (missing.size === 0 || performance.now() - triedMs < listenAgainMs) return [];
+    triedMs = performance.now();
+    const opened = [...missing.keys()].flatMap(open);
+    for (const source of opened) poller.watch(source);
+    sources.push(...opened);
+    return opened.map(({ area }) => area);
+  };
+
   const buffer = Buffer.allocUnsafeSlow(64 * 1024);
   let tablesState = '';
   let ended = false;
@@ -102,8 +128,13 @@ export function watchKernel(settle: () => Promise<void>): KernelWatch {
     deaf,
     async next(timeoutMs, unheardTables = () => []) {
       if (ended) return new Set();
+      const opened = listenAgain();
+      if (opened.length > 0) return new Set(opened);
       waiting = true;
-      const { tablesChanged, ...first } = await waitFor(timeoutMs, unheardTables);
+      const { tablesChanged, ...first } = await waitFor(
+        deaf().length > 0 && (timeoutMs < 0 || timeoutMs > listenAgainMs) ? listenAgainMs : timeoutMs,
+        unheardTables,
+      );
       let ready = first.ready;
       if (ready.length > 0) {
         await settle();
@@ -125,6 +156,11 @@ export function watchKernel(settle: () => Promise<void>): KernelWatch {
       if (!waiting) release();
     },
   };
+}
+
+/** EPROTONOSUPPORT (socket(2)): it has no such protocol, or not yet. */
+function isWithoutNftables(error: unknown): boolean {
+  return error instanceof KernelError && error.errno === 'EPROTONOSUPPORT';
 }
 
 /** Takes all that is there. ENOBUFS says that some was lost, which is a change like any other. False: it was all done by us, element by element. */
