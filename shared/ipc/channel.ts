@@ -17,6 +17,7 @@ import {
 import { createPendingCalls } from './pending-calls.ts';
 import type { OpenPort } from './port.ts';
 import { createServing, type UntypedHandler } from './serving.ts';
+import { shapeProblem } from './shape-problem.ts';
 import { topicId } from './topic.ts';
 import { lostPayload } from './wire.ts';
 
@@ -48,7 +49,7 @@ export function createChannel(open: OpenPort, options: ChannelOptions): Channel 
     const [first, ...others] = subscribers.get(topicOf(frame)) ?? [];
     if (first === undefined) return;
     const parsed = first.payload.safeParse(decodeMessage(frame)?.value);
-    if (!parsed.success) log.warn(`unreadable event ${first.name}: ${parsed.error.message}`);
+    if (!parsed.success) log.warn(`unreadable event ${first.name}: ${shapeProblem(parsed.error)}`);
     else for (const subscriber of [first, ...others]) subscriber.onEvent(parsed.data);
   };
   const onLost = (frame: Frame): void => {

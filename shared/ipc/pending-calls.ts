@@ -18,6 +18,7 @@ import {
 } from './envelope.ts';
 import { Fault } from './fault.ts';
 import { createIdTable } from './id-table.ts';
+import { shapeProblem } from './shape-problem.ts';
 import { faultPayload } from './wire.ts';
 
 /** What the typed client makes of it; the shapes are those that the contract's own schemas parsed. */
@@ -167,7 +168,7 @@ function parseAnswer({ name, spec, resolve, reject }: PendingCall, frame: Frame)
   if (kindOf(frame) === KIND.result) {
     const parsed = spec.result.safeParse(value);
     if (parsed.success) resolve({ ok: true, value: parsed.data });
-    else reject(new Fault('BAD_RESULT', name, parsed.error.message));
+    else reject(new Fault('BAD_RESULT', name, shapeProblem(parsed.error)));
     return;
   }
   const error = parseDeclaredError(spec, value);

@@ -16,6 +16,7 @@ import {
 import type { FaultCode } from './fault.ts';
 import { createIdTable } from './id-table.ts';
 import type { UntypedAnswer } from './pending-calls.ts';
+import { shapeProblem } from './shape-problem.ts';
 import { topicId } from './topic.ts';
 import { faultFrame } from './wire.ts';
 
@@ -87,7 +88,7 @@ export function createServing(send: (frame: Frame) => void, log: Logger): Servin
     const decoded = decodeMessage(frame);
     const params = spec.params.safeParse(decoded?.value);
     if (caller === undefined || decoded === undefined || !params.success) {
-      const detail = params.success ? 'undecodable' : params.error.message;
+      const detail = params.success ? 'undecodable' : shapeProblem(params.error);
       log.warn(`bad params for ${name} from ${caller ?? 'nobody'}: ${detail}`);
       refuse(id, topic, 'BAD_PARAMS', detail);
       return;
