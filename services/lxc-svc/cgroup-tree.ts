@@ -1,5 +1,5 @@
 // The control groups of containers on this host: what the kernel offers, and removal of what LXC left behind.
-import { existsSync, readdirSync, rmdirSync } from 'node:fs';
+import { existsSync, readdirSync, rmdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { textIfThere } from '../../shared/kernel/text-if-there.ts';
 import { type Mount, readMountTable } from './mount-table.ts';
@@ -103,6 +103,36 @@ export function cgroupRemover(): RemoveCgroups {
   };
 }
 
+/**
+ * Thaws whatever a container has frozen in its groups, itself or a container in it: with version 1 nobody who is frozen dies, whatever the
+ * signal (kernel: freezer-subsystem.rst). Those above come first, as who is below one that is frozen is frozen, too.
+ */
+export function cgroupThawer(): (name: string) => void {
+  let bases: readonly string[] = [];
+  return (name) => {
+    if (bases.length === 0) bases = cgroupBases(readMountTable());
+    for (const group of bases.map((base) => join(base, name))) if (existsSync(join(group, FREEZER))) thawTree(group);
+  };
+}
+
+/** Version 2 has another one, in which SIGKILL is heard. */
+const FREEZER = 'freezer.state';
+
+function thawTree(folder: string): void {
+  try {
+    writeFileSync(join(folder, FREEZER), 'THAWED', { flag: 'r+' });
+    for (const below of foldersIn(folder)) thawTree(below);
+  } catch {
+    // It has gone meanwhile, as most do.
+  }
+}
+
+function foldersIn(folder: string): string[] {
+  return readdirSync(folder, { withFileTypes: true })
+    .filter((entry) => entry.isDirectory())
+    .map((entry) => join(folder, entry.name));
+}
+
 /** Pids in groups that removeCgroups answered; those of other pid namespaces, which read as 0, are left out. */
 export function processesIn(folders: readonly string[]): number[] {
   const pids = folders.flatMap((folder) => textIfThere(join(folder, 'cgroup.procs')).split('\n').map(Number));
@@ -127,9 +157,7 @@ function removeTree(folder: string): string[] {
   if (removeUsual(folder)) return [];
   let below: string[];
   try {
-    below = readdirSync(folder, { withFileTypes: true })
-      .filter((entry) => entry.isDirectory())
-      .map((entry) => join(folder, entry.name));
+    below = foldersIn(folder);
   } catch {
     return [];
   }

@@ -8,7 +8,7 @@ import { reasonOf } from '../../shared/kernel/system-error.ts';
 import { textIfThere } from '../../shared/kernel/text-if-there.ts';
 import type { Logger } from '../../shared/log/logger.ts';
 import { keyTooNew } from '../../shared/lxc-config/keys.ts';
-import { cgroupRemover, processesIn } from './cgroup-tree.ts';
+import { cgroupRemover, cgroupThawer, processesIn } from './cgroup-tree.ts';
 import { firstError, loggedExit, loggedStart } from './exit-log.ts';
 import { rotateLxcLog } from './log-files.ts';
 import { initOf, monitorEnd, monitorOf, startClients } from './monitor.ts';
@@ -45,6 +45,8 @@ export interface ContainerRuns {
   /** Goes on with a run of an earlier service: watches it, or records how it ended meanwhile. */
   adopt(container: string): Promise<void>;
   lastExit(container: string): ExitRecord | undefined;
+  /** Who was killed in it and is frozen ends. Never throws. */
+  thaw(container: string): void;
 }
 
 export interface RunContext {
@@ -67,6 +69,7 @@ const KILLED_MS = 5_000;
 export function createContainerRuns({ places, readerGid, log, exited }: RunContext): ContainerRuns {
   const runs = new Map<string, Run>();
   const removeCgroups = cgroupRemover();
+  const thawCgroups = cgroupThawer();
   const path = lxcPath(places);
 
   /** What only a killed monitor leaves: processes that outlived it, control groups. Nobody else has processes in these groups. */
@@ -78,6 +81,7 @@ export function createContainerRuns({ places, readerGid, log, exited }: RunConte
       const left = removeCgroups(cgroup);
       const survivors = [...inits, ...processesIn(left)];
       for (const survivor of survivors) kill(survivor);
+      if (survivors.length > 0) thawCgroups(cgroup);
       if (left.length === 0 && survivors.length === 0) return;
       if (performance.now() > end) {
         log.warn(`${container}: control groups are still in use: ${left.join(' ')}`);
@@ -172,6 +176,7 @@ export function createContainerRuns({ places, readerGid, log, exited }: RunConte
   return {
     running: (container) => runs.get(container),
     lastExit: (container) => readExitRecord(containerPlaces(places, container).exitRecord),
+    thaw: (container) => thawCgroups(containerPlaces(places, container).cgroup),
     async start(container, command, network) {
       const its = containerPlaces(places, container);
       const calledMs = Date.now();

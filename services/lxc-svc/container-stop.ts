@@ -9,6 +9,8 @@ import { StepFailure } from './step-failure.ts';
 
 /** After SIGKILL the kernel takes the processes away, then LXC its part. */
 const KILLED_WITHIN_MS = 10_000;
+/** Nearly everybody is gone by then who was killed; who is not may be frozen. */
+const FROZEN_MS = 250;
 /** Between looks whether an init listens by now. */
 const LISTENS_LOOK_MS = 50;
 
@@ -48,8 +50,13 @@ function askToEnd(run: Run, entries: readonly LxcEntry[]): () => void {
   return () => clearInterval(timer);
 }
 
-/** `entries`: of its configuration. Throws StepFailure when it survives SIGKILL. */
-export async function endRun(run: Run, entries: readonly LxcEntry[], graceMs: number): Promise<ExitRecord> {
+/** `entries`: of its configuration; `thaw`: whoever is frozen in its control groups. Throws StepFailure when it survives SIGKILL. */
+export async function endRun(
+  run: Run,
+  entries: readonly LxcEntry[],
+  graceMs: number,
+  thaw: () => void,
+): Promise<ExitRecord> {
   if (graceMs > 0) {
     const enough = isThere(run) ? askToEnd(run, entries) : () => undefined;
     const polite = await endsWithin(run, graceMs);
@@ -57,6 +64,9 @@ export async function endRun(run: Run, entries: readonly LxcEntry[], graceMs: nu
     if (polite !== undefined) return polite;
   }
   if (isThere(run)) kill(run.pid);
+  const killed = await endsWithin(run, FROZEN_MS);
+  if (killed !== undefined) return killed;
+  thaw();
   const forced = await endsWithin(run, KILLED_WITHIN_MS);
   if (forced === undefined)
     throw new StepFailure('kill', `the run of pid ${run.pid} is not over ${KILLED_WITHIN_MS} ms after SIGKILL`);

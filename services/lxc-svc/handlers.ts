@@ -117,7 +117,7 @@ export function lxcHandlers(parts: LxcParts): Handlers<typeof lxcContract> {
         const run = runs.running(container);
         if (run === undefined) return undefined;
         void moves.expect();
-        const exit = endRun(run, parts.ownEntries(container), graceMs);
+        const exit = endRun(run, parts.ownEntries(container), graceMs, () => runs.thaw(container));
         const begun: Ending = { run, exit, over: exit.then(noMatter, noMatter) };
         stopping.set(container, begun);
         return begun;

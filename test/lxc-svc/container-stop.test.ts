@@ -10,6 +10,9 @@ import { eventually, PATIENCE_MS } from '../kit/eventually.ts';
 
 const EXIT = { pid: 2, status: { kind: 'code', code: 0 }, atMs: 1 } as const;
 
+/** Nobody is frozen. */
+const NONE = (): void => undefined;
+
 /** One that ends when nobody is left who could write to it. */
 async function someProcess(): Promise<{ readonly child: ChildProcess; readonly pid: number }> {
   const child = spawn('cat', { stdio: ['pipe', 'ignore', 'ignore'] });
@@ -30,8 +33,8 @@ describe('the end of a run', () => {
       const { child, pid } = await someProcess();
       const gone = once(child, 'exit');
       const later = new Promise<typeof EXIT>((resolve) => setImmediate(() => resolve(EXIT)));
-      assert.deepEqual(await endRun(runOf(pid, ticksOf(pid), later), [], 0), EXIT);
-      assert.deepEqual(await endRun(runOf(pid, ticksOf(pid), later), [], 10_000), EXIT);
+      assert.deepEqual(await endRun(runOf(pid, ticksOf(pid), later), [], 0, NONE), EXIT);
+      assert.deepEqual(await endRun(runOf(pid, ticksOf(pid), later), [], 10_000, NONE), EXIT);
       child.stdin?.end();
       assert.deepEqual(await gone, [0, null]);
     });
@@ -46,7 +49,7 @@ describe('the end of a run', () => {
       const pid = await eventually('its init', PATIENCE_MS, () => childrenOf(keeper.pid ?? 0)[0]?.pid);
       const ended = gone.then(() => EXIT);
       const halt = { key: 'lxc.signal.halt', value: 'SIGTERM', line: 1, source: 'lxc.conf' };
-      const end = endRun(runOf(pid, startTicksOf(pid), ended), [halt], PATIENCE_MS);
+      const end = endRun(runOf(pid, startTicksOf(pid), ended), [halt], PATIENCE_MS, NONE);
       keeper.stdin.write('\n');
       assert.deepEqual(await end, EXIT);
       assert.deepEqual(await gone, [7, null]);
@@ -59,7 +62,7 @@ describe('the end of a run', () => {
   it('is brought about by a signal to its init', async () => {
     const { child, pid } = await someProcess();
     const gone = once(child, 'exit').then(() => EXIT);
-    assert.deepEqual(await endRun(runOf(pid, startTicksOf(pid), gone), [], 0), EXIT);
+    assert.deepEqual(await endRun(runOf(pid, startTicksOf(pid), gone), [], 0, NONE), EXIT);
     assert.equal(child.signalCode, 'SIGKILL');
   });
 });
