@@ -54,6 +54,8 @@ export const CONTAINER_LIMITS: ServerLimits = {
   maxUploads: 4,
   stallMs: STALL_MS,
 };
+/** Of all containers together: what state-svc takes at a time (64), without the host's. */
+const MAX_UPLOADS_OF_CONTAINERS = 32;
 /**
  * Pieces of requests, of all containers together: a few in a turn of the event loop are what a request of the host waits for, and so
  * many a second are about a fifth of a core.
@@ -154,6 +156,12 @@ export function createControlServer(
     return party.inTurn > limits.maxInTurn || party.inFlight > limits.maxInFlight;
   };
 
+  const uploadsOfContainers = createUploadTurns({
+    atATime: MAX_UPLOADS_OF_CONTAINERS,
+    // As many as have a turn of their own container.
+    waiting: Number.POSITIVE_INFINITY,
+    patienceMs: UPLOAD_PATIENCE_MS,
+  });
   const uploadInTurn = async (party: Party, answer: () => Promise<Reply>, response: ServerResponse): Promise<Reply> => {
     const { maxUploads, maxConnections } = party.limits;
     party.uploads ??= createUploadTurns({
@@ -161,7 +169,9 @@ export function createControlServer(
       waiting: maxConnections,
       patienceMs: UPLOAD_PATIENCE_MS,
     });
-    const reply = await party.uploads(answer, hangUpSignal(response));
+    const gone = hangUpSignal(response);
+    const act = party.caller.kind === 'host' ? answer : () => uploadsOfContainers(answer, gone);
+    const reply = await party.uploads(act, gone);
     if (reply === undefined) figures.countAnswer(undefined, TOO_MANY_UPLOADS.status);
     return reply ?? TOO_MANY_UPLOADS;
   };
