@@ -42,8 +42,10 @@ export interface SocketBank {
   list(): readonly ContainerRow[];
 }
 
-/** Rows at first, and how many more each time they are used up. A container needs one. */
-const BANK_ROWS = 32;
+/** Rows at first. A container needs one. */
+const FIRST_ROWS = 32;
+/** Each time they are used up there are as many more as there were, or so many: its service starts anew for them, and each is some descriptors. */
+const MAX_MORE_ROWS = 128;
 /** After a renewal: a service is not started anew for every container that comes. */
 const MIN_FREE_ROWS = 16;
 const BACKLOG = 64;
@@ -61,10 +63,10 @@ interface Row {
 export function createSocketBank(sockets: readonly BankSocket[], firstFd: number): SocketBank {
   const rows: Row[] = [];
   const freshRow = (): Row => ({ fds: sockets.map(unbound), state: 'free', container: '', isInherited: false });
-  const addRows = (): void => {
-    for (let count = 0; count < BANK_ROWS; count += 1) rows.push(freshRow());
+  const addRows = (more: number): void => {
+    for (let count = 0; count < more; count += 1) rows.push(freshRow());
   };
-  addRows();
+  addRows(FIRST_ROWS);
   const rowOf = (index: number, container: string): ContainerRow => ({
     container,
     fds: sockets.map((_socket, place) => firstFd + index * sockets.length + place),
@@ -79,7 +81,8 @@ export function createSocketBank(sockets: readonly BankSocket[], firstFd: number
       rows[index] = freshRow();
     }
     closeByLastHolder(givenUp);
-    if (rows.filter(({ state }) => state === 'free').length < MIN_FREE_ROWS) addRows();
+    if (rows.filter(({ state }) => state === 'free').length < MIN_FREE_ROWS)
+      addRows(Math.min(rows.length, MAX_MORE_ROWS));
   };
 
   return {

@@ -26,7 +26,7 @@ export interface SupervisedService {
   start(): void;
   /** Resolves when it has ended. */
   stop(): Promise<void>;
-  /** Kills it so that it comes back with what it now inherits. */
+  /** Kills it so that it comes back at once with what it now inherits, which is no failure of its own. */
   renew(reason: string): void;
   onReady(): void;
   onBeat(): void;
@@ -73,7 +73,12 @@ export function createSupervisedService(contract: Contract, around: Surroundings
     start: () => handle('start'),
     stop: () => life.stop(),
     renew(reason) {
+      // Whoever has no process, or is about to have another one, inherits it then.
+      if (life.state !== 'starting' && life.state !== 'ready') return;
+      around.log.info(`${contract.service} starts anew: ${reason}`);
       exits.killedFor(reason);
+      handle('stop');
+      handle('start');
       process.kill();
     },
     onReady() {

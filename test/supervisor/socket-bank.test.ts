@@ -69,6 +69,18 @@ describe('supervisor.socketBank', () => {
     assert.deepEqual(sockets.open('one-more')?.row, { container: 'one-more', fds: [6 + size] });
   });
 
+  it('has its service start anew less often the more containers there are', () => {
+    const sockets = streams(6);
+    let renewals = 0;
+    for (let count = 0; count < 300; count += 1) {
+      if (sockets.open(`m${count}`) !== undefined) continue;
+      sockets.renew();
+      renewals += 1;
+      assert.ok(sockets.open(`m${count}`));
+    }
+    assert.ok(renewals <= 4, `${renewals} renewals`);
+  });
+
   it('never gives a row away that could be bound only in part', () => {
     const bank = createSocketBank(
       [

@@ -120,6 +120,31 @@ describe('supervisor.supervised-service', () => {
     assert.deepEqual([one.service.state, one.service.restarts], ['ready', 0]);
   });
 
+  it('starts anew at once, however often it is given more to inherit: these are no failures', async () => {
+    const one = open();
+    for (let count = 2; count < 12; count += 1) {
+      if (count > 3) one.service.onReady();
+      one.service.renew('more sockets of containers are needed');
+      assert.equal(one.kills(), count - 1);
+      one.ends(KILLED);
+      assert.equal(one.spawned(), count);
+    }
+    assert.deepEqual([one.service.state, one.service.restarts, one.service.degraded], ['starting', 0, false]);
+    assert.equal(one.service.lastExit?.reason, 'more sockets of containers are needed');
+  });
+
+  it('does not start for what it is given to inherit when it has none, or is about to', async () => {
+    mock.timers.enable({ apis: ['setTimeout'] });
+    const one = open(1);
+    await new Promise((resolve) => setImmediate(resolve));
+    assert.equal(one.service.state, 'backoff');
+    one.service.renew('more sockets of containers are needed');
+    assert.deepEqual([one.service.state, one.spawned()], ['backoff', 1]);
+    await one.service.stop();
+    one.service.renew('more sockets of containers are needed');
+    assert.deepEqual([one.service.state, one.spawned()], ['stopped', 1]);
+  });
+
   it('does not come back when it is stopped while it waits for its restart', async () => {
     // Otherwise its restart may be due before it is looked at.
     mock.timers.enable({ apis: ['setTimeout'] });
