@@ -79,7 +79,7 @@ function timed(act: () => void): number {
 mkdirSync(DIR);
 const namespaces = openNamespaces(DIR);
 const nat = createNat([nftables], [nftables], `${DIR}/.nat`);
-const nothing = (): void => undefined;
+const nothing = (): undefined => undefined;
 const host = createHostNetwork({
   nat,
   log: silentLogger,
@@ -89,6 +89,7 @@ const host = createHostNetwork({
   notes: {
     lent: { list: () => [], add: nothing, drop: nothing },
     others: { has: () => false, add: nothing, keep: nothing },
+    marked: { lostBy: nothing, keep: nothing, drop: nothing },
   },
   retryMs: RULES_RETRY_MS,
 });

@@ -2,6 +2,7 @@
 // was to make, as we were first at boot). It is left to the host then: without the mark it is one that somebody else made.
 import type { LentAddresses } from './lent-addresses.ts';
 import { bridgeMac } from './link-names.ts';
+import type { MarkedBridges } from './marked-bridges.ts';
 import type { NetlinkSocket } from './netlink-socket.ts';
 import type { InterfaceAddress } from './rtnetlink-address.ts';
 import { changeLink, type Link } from './rtnetlink-link.ts';
@@ -23,10 +24,12 @@ export const isGivenTo =
 /** `given`: what it has from us, and what is to be taken back when no pool names it. What it was told of IPv6 is its owner's to change. */
 export function leaveToHost(
   host: NetlinkSocket,
-  { index, name }: Link,
+  bridge: Link,
   given: readonly InterfaceAddress[],
-  lent: LentAddresses,
+  { lent, marked }: { readonly lent: LentAddresses; readonly marked: MarkedBridges },
 ): void {
   for (const address of given) lent.add(address);
+  marked.drop(bridge);
+  const { index, name } = bridge;
   host.apply([{ step: `leave bridge ${name} to the host, which uses it`, message: changeLink(index, { alias: '' }) }]);
 }

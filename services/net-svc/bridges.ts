@@ -9,6 +9,7 @@ import { refuseRouters } from './ipv6-routers.ts';
 import { gatewayOf, lendAddress } from './lending.ts';
 import { isSameAddress, type LentAddresses } from './lent-addresses.ts';
 import { bridgeAlias, bridgeMac, isBridgeAlias } from './link-names.ts';
+import { type MarkedBridges, markAgain } from './marked-bridges.ts';
 import { collectFailures, NetFailure, type Undo } from './net-failure.ts';
 import type { Step } from './netlink-message.ts';
 import { type NetlinkSocket, recording } from './netlink-socket.ts';
@@ -43,22 +44,24 @@ export interface BridgeReport {
 export interface BridgeNotes {
   readonly lent: LentAddresses;
   readonly others: OthersBridges;
+  readonly marked: MarkedBridges;
 }
 
 /** Adds what is missing. Throws NetFailure; what to undo then is in `undo`. `record` hears of every change. */
 export function ensureBridges(
   allPools: readonly Pool[],
   undo: Undo,
-  { lent, others }: BridgeNotes,
+  notes: BridgeNotes,
   record: (step: string) => void = () => undefined,
 ): BridgeReport {
+  const { lent, others, marked } = notes;
   const pools = allPools.filter(({ type }) => type === 'bridge');
   return withHost((conversation) => {
     const host = recording(conversation, record);
-    const links = listLinks(host);
+    const links = markAgain(host, listLinks(host), marked);
     for (const pool of pools) refuseForeignKind(pool, links);
     const addresses = host.dump('list addresses', dumpAddresses()).map(decodeAddress);
-    const left = pools.flatMap((pool) => leaveTaken(host, pool, links, addresses, lent));
+    const left = pools.flatMap((pool) => leaveTaken(host, pool, links, addresses, notes));
     const absent = pools.filter(({ bridge }) => !links.some(({ name }) => name === bridge));
     const gone = absent.filter(({ bridge }) => others.has(bridge));
     const missing = absent.filter((pool) => !gone.includes(pool));
@@ -71,6 +74,12 @@ export function ensureBridges(
       ...noIpv6Addresses(host, current),
       ...pools.filter((pool) => !gone.includes(pool)).flatMap((pool) => bridgeChanges(pool, current, addresses)),
     ]);
+    const own = pools.flatMap(({ bridge, name }) =>
+      current
+        .filter((link) => link.name === bridge && isBridgeAlias(link.alias))
+        .map((link) => ({ ...link, alias: bridgeAlias(name) })),
+    );
+    marked.keep([...own, ...links.filter(({ name }) => !pools.some(({ bridge }) => bridge === name))]);
     return { created: missing, left, reasons };
   });
 }
@@ -85,7 +94,7 @@ export function poolsWithoutBridge(pools: readonly Pool[], { others }: BridgeNot
 /** Deletes bridges that we made and that no pool names; answers those that the host uses, which stay. Throws NetFailure for all that failed together. */
 export function removeStaleBridges(
   pools: readonly Pool[],
-  lent: LentAddresses,
+  notes: BridgeNotes,
   record: (step: string) => void = () => undefined,
 ): readonly string[] {
   return withHost((conversation) => {
@@ -103,13 +112,17 @@ export function removeStaleBridges(
     const failures = collectFailures([
       ...taken.map((bridge) => ({
         step: `leave bridge ${bridge.name} to the host`,
-        act: () => leaveToHost(host, bridge, addresses.filter(isGivenTo(bridge)), lent),
+        act: () => leaveToHost(host, bridge, addresses.filter(isGivenTo(bridge)), notes),
       })),
       ...stale
         .filter((bridge) => !taken.includes(bridge))
-        .map(({ name, index }) => {
-          const step = `delete bridge ${name} that no pool uses`;
-          return { step, act: () => host.apply([{ step, message: deleteLink(index) }]) };
+        .map((bridge) => {
+          const step = `delete bridge ${bridge.name} that no pool uses`;
+          const act = (): void => {
+            host.apply([{ step, message: deleteLink(bridge.index) }]);
+            notes.marked.drop(bridge);
+          };
+          return { step, act };
         }),
     ]);
     const [first, ...others] = failures;
@@ -131,7 +144,7 @@ function leaveTaken(
   pool: Pool,
   links: readonly Link[],
   addresses: readonly InterfaceAddress[],
-  lent: LentAddresses,
+  notes: BridgeNotes,
 ): string[] {
   const bridge = links.find(({ name }) => name === pool.bridge);
   if (bridge === undefined || !isBridgeAlias(bridge.alias) || !hasUplink(bridge, links)) return [];
@@ -139,7 +152,7 @@ function leaveTaken(
   const wanted = gatewayOf(pool, bridge);
   // Its owner may have given it another MAC.
   const given = addresses.filter((address) => isGiven(address) || isSameAddress(wanted)(address));
-  leaveToHost(host, bridge, given, lent);
+  leaveToHost(host, bridge, given, notes);
   return [bridge.name];
 }
 

@@ -128,7 +128,7 @@ export function createHostNetwork({ nat, log, overlaps, awaited, passage, notes,
     forwardingHealth = needsForwarding ? forwardingReasons(() => log.info('switched on net.ipv4.ip_forward'), log) : [];
     logPassage(await letPass(pools), log);
     // What is there of a pool that is left out stays for when it is made.
-    for (const bridge of [...left, ...removeStaleBridges(wanted, notes.lent)]) {
+    for (const bridge of [...left, ...removeStaleBridges(wanted, notes)]) {
       log.info(`left bridge ${bridge} to the host, which uses it`);
     }
     notes.others.keep(wanted.map(({ bridge }) => bridge));
@@ -144,7 +144,7 @@ export function createHostNetwork({ nat, log, overlaps, awaited, passage, notes,
       const { created, reasons } = undoingOnFailure((undo) => ensureBridges(current, undo, notes, record));
       tellOfBridges(reasons);
       // One that somebody gave another name is still the host's way to the pool.
-      if (created.length > 0) removeStaleBridges([...current, ...leftOut], notes.lent, record);
+      if (created.length > 0) removeStaleBridges([...current, ...leftOut], notes, record);
       overlaps.look(current);
       const onSwitch = (): void => record('switch on net.ipv4.ip_forward');
       if (current.some((pool) => pool.nat)) forwardingHealth = forwardingReasons(onSwitch, log);

@@ -17,6 +17,7 @@ import { withHost } from './host-links.ts';
 import { createHostNetwork } from './host-network.ts';
 import { createHostOverlaps, RESOLV_CONFS } from './host-overlap.ts';
 import { openLentAddresses } from './lent-addresses.ts';
+import { openMarkedBridges } from './marked-bridges.ts';
 import { createNat } from './nat.ts';
 import { iptables, nftables } from './nat-command.ts';
 import { openNamespaces } from './netns.ts';
@@ -53,7 +54,11 @@ const wire = ({ channel, launch, log }: ServiceContext) => {
     overlaps,
     awaited: createAwaitedPools(overlaps, () => channel.publish(netContract, 'awaitedChanged', { atMs: Date.now() })),
     passage: createForwardPassage(join(dir, '.forward')),
-    notes: { lent, others: openOthersBridges(join(dir, '.others')) },
+    notes: {
+      lent,
+      others: openOthersBridges(join(dir, '.others')),
+      marked: openMarkedBridges(join(dir, '.marked')),
+    },
     retryMs: RULES_RETRY_MS,
   });
   const announce = (what: readonly string[]): void =>

@@ -6,7 +6,7 @@ import { ensureBridges, removeStaleBridges } from '../../services/net-svc/bridge
 import { detach } from '../../services/net-svc/detachments.ts';
 import { createUndo, NetFailure } from '../../services/net-svc/net-failure.ts';
 import { openNamespaces } from '../../services/net-svc/netns.ts';
-import { NO_NOTES, NONE_LENT } from './bare-host.ts';
+import { NO_NOTES } from './bare-host.ts';
 import { internal, lab, links } from './kernel.ts';
 
 /** In namespaces of the test's own. */
@@ -16,7 +16,7 @@ export function useNamespaces() {
   const namespaces = openNamespaces(dir);
   beforeEach(() => {
     for (const container of readdirSync(dir)) detach(namespaces, container);
-    removeStaleBridges([], NONE_LENT);
+    removeStaleBridges([], NO_NOTES);
     ensureBridges([internal, lab], createUndo(), NO_NOTES);
   });
   return {

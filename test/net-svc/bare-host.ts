@@ -7,10 +7,14 @@ import { RULES_RETRY_MS } from '../../services/net-svc/rules-retry.ts';
 import type { SenderGuard } from '../../services/net-svc/sender-guard.ts';
 import { silentLogger } from '../../shared/log/logger.ts';
 
-const nothing = (): void => undefined;
+const nothing = (): undefined => undefined;
 
 export const NONE_LENT: LentAddresses = { list: () => [], add: nothing, drop: nothing };
-export const NO_NOTES: BridgeNotes = { lent: NONE_LENT, others: { has: () => false, add: nothing, keep: nothing } };
+export const NO_NOTES: BridgeNotes = {
+  lent: NONE_LENT,
+  others: { has: () => false, add: nothing, keep: nothing },
+  marked: { lostBy: nothing, keep: nothing, drop: nothing },
+};
 
 /** Containers may send from any address. */
 export const NO_GUARD: SenderGuard = {

@@ -13,7 +13,7 @@ import { openNamespaces } from '../../services/net-svc/netns.ts';
 import { dumpMainRoutes, isBeyondDefaultRoutes } from '../../services/net-svc/rtnetlink-address.ts';
 import { withinNamespace } from '../../shared/kernel/network-namespace.ts';
 import { reexecInNamespaces } from '../kit/namespaced.ts';
-import { NO_NOTES, NONE_LENT } from './bare-host.ts';
+import { NO_NOTES } from './bare-host.ts';
 import { internal, leaseOf, link, run } from './kernel.ts';
 
 reexecInNamespaces(import.meta.filename);
@@ -42,7 +42,7 @@ before(() => {
 });
 after(() => {
   detach(namespaces, 'web');
-  removeStaleBridges([], NONE_LENT);
+  removeStaleBridges([], NO_NOTES);
 });
 
 describe('a container that heaps up', () => {

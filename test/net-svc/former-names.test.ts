@@ -16,7 +16,7 @@ import type { NetlinkSocket } from '../../services/net-svc/netlink-socket.ts';
 import { openNamespaces } from '../../services/net-svc/netns.ts';
 import { eventually, PATIENCE_MS } from '../kit/eventually.ts';
 import { reexecInNamespaces } from '../kit/namespaced.ts';
-import { NO_NOTES, NONE_LENT } from './bare-host.ts';
+import { NO_NOTES } from './bare-host.ts';
 import { internal, lab, leaseOf, link, links, reaches, run } from './kernel.ts';
 import { dir, kill, openService } from './service.ts';
 import { quiet, watchNetwork, watchRules } from './watchers.ts';
@@ -36,7 +36,7 @@ const namespaces = openNamespaces(dir);
 
 afterEach(() => {
   for (const container of readdirSync(dir).filter((name) => !name.startsWith('.'))) detach(namespaces, container);
-  removeStaleBridges([], NONE_LENT);
+  removeStaleBridges([], NO_NOTES);
 });
 
 /** What an earlier build left under the container: links, and the rules for their names. */

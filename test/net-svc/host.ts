@@ -6,6 +6,7 @@ import { createForwardPassage } from '../../services/net-svc/forward-passage.ts'
 import { createHostNetwork } from '../../services/net-svc/host-network.ts';
 import { createHostOverlaps } from '../../services/net-svc/host-overlap.ts';
 import { openLentAddresses } from '../../services/net-svc/lent-addresses.ts';
+import { openMarkedBridges } from '../../services/net-svc/marked-bridges.ts';
 import { createNat } from '../../services/net-svc/nat.ts';
 import { iptables, type NatBackend, nftables } from '../../services/net-svc/nat-command.ts';
 import { openNamespaces } from '../../services/net-svc/netns.ts';
@@ -48,7 +49,7 @@ export function restart(backends: readonly NatBackend[] = [nftables, iptables], 
       overlaps,
       awaited: { look: () => undefined },
       passage,
-      notes: { lent, others },
+      notes: { lent, others, marked: openMarkedBridges(`${dir}/.marked`) },
       retryMs,
     }),
   };

@@ -145,3 +145,56 @@ describe('an address that somebody gave a bridge of ours', () => {
     assert.equal(link('pvbr0')?.ifalias, 'berth:pool:internal');
   });
 });
+
+describe('a bridge that Berth made and that lost its mark', () => {
+  const alias = (name: string): string | undefined => link(name)?.ifalias;
+  const unmark = (name: string): void => void run(['ip', 'link', 'set', name, 'alias', '']);
+
+  it('gets it back, is made anew where it is deleted, and goes with its pool, also where net-svc was away', async () => {
+    const net = restart();
+    await net.configure([internal, lab]);
+    unmark('pvbr0');
+    const repaired: string[] = [];
+    await net.repair(LINKS, (step) => repaired.push(step));
+    assert.deepEqual(repaired, ['mark bridge pvbr0 again']);
+    assert.equal(alias('pvbr0'), 'berth:pool:internal');
+    run(['ip', 'link', 'del', 'pvbr0']);
+    await net.repair(LINKS, () => undefined);
+    assert.deepEqual(net.healthReasons(), []);
+    unmark('pvbr0');
+    await restart().configure([lab]);
+    assert.equal(link('pvbr0'), undefined);
+    unmark('pvbr1');
+    await restart().configure([]);
+    assert.equal(link('pvbr1'), undefined);
+  });
+
+  it('is the host’s where that took the mark and uses it, and what it had from Berth goes with its pool', async () => {
+    await restart().configure([pool]);
+    takeOver();
+    unmark('br0');
+    const net = restart();
+    await net.configure([pool]);
+    await net.repair(LINKS, assert.fail);
+    assert.equal(alias('br0'), undefined);
+    await restart().configure([]);
+    assert.deepEqual(addresses('br0'), [UPLINK]);
+  });
+
+  it('is somebody else’s where it is another one of that name, or has another mark', async () => {
+    const net = restart();
+    await net.configure([internal, lab]);
+    run(['ip', 'link', 'del', 'pvbr0']);
+    run(['ip', 'link', 'add', 'pvbr0', 'type', 'bridge']);
+    run(['ip', 'link', 'set', 'pvbr1', 'alias', 'of the host']);
+    await net.repair(LINKS, () => undefined);
+    assert.deepEqual(['pvbr0', 'pvbr1'].map(alias), [undefined, 'of the host']);
+    unmark('pvbr1');
+    await net.repair(LINKS, assert.fail);
+    await restart().configure([]);
+    for (const name of ['pvbr0', 'pvbr1']) {
+      assert.ok(link(name), name);
+      run(['ip', 'link', 'del', name]);
+    }
+  });
+});
