@@ -13,9 +13,10 @@ const POOLS = {
   internal: { type: 'bridge', bridge: 'pvbr0', subnet: '10.0.5.0/24', gateway: '10.0.5.1', nat: false },
   lan: { type: 'macvlan', parent: 'usb0', subnet: '192.0.2.0/24', gateway: '192.0.2.1' },
 };
+const RECOVERY = { policy: 'always', max_retries: 1, retry_delay: 1, backoff_policy: 'reboot' };
 const CONTAINERS = {
   web: { args: { PV_NETWORK_POOL: 'internal' } },
-  cam: { args: { PV_NETWORK_POOL: 'lan' } },
+  cam: { args: { PV_NETWORK_POOL: 'lan', PV_AUTO_RECOVERY: RECOVERY } },
   plain: {},
 };
 
@@ -58,6 +59,22 @@ describe('integration.awaited-network', () => {
     plugIn(device, 'usb0');
     await until(device, 'cam', 'STARTED');
     await eventually('health is well', PATIENCE_MS, async () => (await reasons(device)).length === 0);
+  });
+
+  it('has a container whose parent is pulled wait for it when it ends, without a reboot', async () => {
+    const device = await open();
+    plugIn(device, 'usb0');
+    device.start();
+    for (const name of ['web', 'cam']) await until(device, name, 'STARTED');
+    inside(device, 'ip', 'link', 'del', 'usb0');
+    const rows = await get(device.socket, '/containers', containerRows);
+    inside(device, 'kill', '-KILL', String(rows.find(({ name }) => name === 'cam')?.pid));
+    await until(device, 'cam', 'STOPPED');
+    assert.ok(!(await reasons(device)).includes('RECOVERY_EXHAUSTED'));
+    plugIn(device, 'usb0');
+    await until(device, 'cam', 'STARTED');
+    await eventually('health is well', PATIENCE_MS, async () => (await reasons(device)).length === 0);
+    assert.ok(!/reboot for/.test(device.output()));
   });
 
   it('has the containers of a pool wait for a VPN to leave their subnet, and no other; halves of everything are nothing', async () => {
