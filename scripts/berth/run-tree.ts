@@ -28,6 +28,8 @@ export async function runTree(places: Places, settings: LaunchSettings): Promise
     process.on('SIGINT', () => onSignal('stop'));
     process.on('SIGTERM', () => onSignal('keep'));
     process.on('SIGPWR', () => onSignal('down'));
+    // Node's debugger, which it starts otherwise, runs anything as root for every user, and for containers on the host's network.
+    process.on('SIGUSR1', () => undefined);
   });
   const notifier = createInitNotifier(process.env, process.pid);
   try {

@@ -39,6 +39,8 @@ export async function runService(
   // The end comes as end of file on the broker's socket; a signal to the group must not race it.
   process.on('SIGTERM', () => undefined);
   process.on('SIGINT', () => undefined);
+  // Node's debugger, which it starts otherwise, is open to every user, and to containers on the host's network.
+  process.on('SIGUSR1', () => undefined);
   try {
     const settings = launch.parse(JSON.parse(process.env[LAUNCH_VARIABLE] ?? 'null'));
     const channel = connectInherited(BROKER_FD, contract, log);

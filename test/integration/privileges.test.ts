@@ -5,6 +5,7 @@ import { after, before, describe, it } from 'node:test';
 import { SERVICE_CONTRACTS } from '../../services/supervisor/contracts.ts';
 import type { Contract } from '../../shared/ipc/contract.ts';
 import { resolveUid } from '../../shared/service/users.ts';
+import { curl } from '../ctl-svc/rig.ts';
 import { get, serviceRows } from '../kit/api.ts';
 import { openTree, packExample, type Tree } from '../kit/tree.ts';
 
@@ -107,6 +108,25 @@ describe('integration.privileges', () => {
       assert.equal(scoreOf(String(pid)), ours, name);
     }
     for (const { name, pid } of await tree.up()) assert.equal(scoreOf(String(pid)), ours + 900, name);
+  });
+
+  it('opens no debugger, which whoever reaches the machine’s loopback could run anything by', async () => {
+    // State 0A is TCP_LISTEN.
+    const listening = (): readonly string[] =>
+      tree.inside(['cat', '/proc/net/tcp', '/proc/net/tcp6']).stdout.match(/^ *\d+: \S+ \S+ 0A/gm) ?? [];
+    const before = listening();
+    const services = await get(tree.socket, '/services', serviceRows);
+    const [{ pid: one = 0 } = {}] = services;
+    const supervisor = /^PPid:\t(\d+)$/m.exec(tree.inside(['cat', `/proc/${one}/status`]).stdout)?.[1] ?? '';
+    const pids = [supervisor, ...services.map(({ pid }) => String(pid))];
+    assert.equal(tree.inside(['kill', '-USR1', ...pids]).status, 0);
+    // Each of them has answered since.
+    await curl(tree.socket, '/health');
+    assert.deepEqual(listening(), before);
+    assert.deepEqual(
+      (await get(tree.socket, '/services', serviceRows)).map(({ pid }) => pid),
+      services.map(({ pid }) => pid),
+    );
   });
 
   for (const contract of SERVICE_CONTRACTS) {
