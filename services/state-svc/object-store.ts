@@ -9,6 +9,7 @@ import type { HealthReason } from '../../shared/schema/health.ts';
 import { sha256 } from '../../shared/schema/names.ts';
 import type { ObjectRow } from '../../shared/schema/steps.ts';
 import { syncPath } from './atomic-file.ts';
+import { fewAtATime } from './few-at-a-time.ts';
 import { AS_IT_IS, type Ownership } from './ownership.ts';
 
 export interface StoredObject extends ObjectRow {
@@ -39,6 +40,8 @@ export interface ObjectStore {
 }
 
 const OBJECT_MODE = 0o444;
+/** Tens of thousands at once would take as many megabytes, and their answers would come all together. */
+const LOOKS_AT_A_TIME = 64;
 
 export function openObjectStore(storage: string, log: Logger, ownership: Ownership = AS_IT_IS): ObjectStore {
   const folder = join(storage, 'objects');
@@ -79,7 +82,7 @@ export function openObjectStore(storage: string, log: Logger, ownership: Ownersh
     },
     find,
     async findAll(digests) {
-      const found = await Promise.all(digests.map((digest) => find(digest).catch(() => undefined)));
+      const found = await fewAtATime(digests, LOOKS_AT_A_TIME, (digest) => find(digest).catch(() => undefined));
       return found.flatMap((each) => each ?? []);
     },
     health() {

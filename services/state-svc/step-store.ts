@@ -6,7 +6,7 @@
 // <rev> is a name or locals/<name>, and a folder: Pantavisor has a link to the one that runs beside them, trails/current. What is called .<name>.making is being made, .<name>.replaced has to
 // make way for it; both with .<n> behind, where a damaged file keeps what has that name from being removed.
 import { type Dirent, lstatSync, readdirSync, renameSync, type Stats, statSync } from 'node:fs';
-import { link, lstat, readdir, rename, rm, stat, unlink, writeFile } from 'node:fs/promises';
+import { link, lstat, readdir, readFile, rename, rm, stat, unlink, writeFile } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
 import { spareNames } from '../../shared/kernel/spare-name.ts';
 import { errorCode, isDamaged } from '../../shared/kernel/system-error.ts';
@@ -176,7 +176,12 @@ export function openStepStore(storage: string, log: Logger, ownership: Ownership
       return (note(name, 'commitmsg') ?? '').trimEnd().slice(0, MAX_COMMITMSG_BYTES);
     },
     setCommitMessage: (name, message) => writeAtomically(join(trail(name), '.pv/commitmsg'), message),
-    stateText: async (name) => readIfPresent(join(trail(name), '.pvr/json')),
+    // In a thread: whoever looks at those of hundreds of revisions would keep everybody else waiting for the disk.
+    stateText: (name) =>
+      readFile(join(trail(name), '.pvr/json'), 'utf8').catch((error: unknown) => {
+        if (errorCode(error) !== 'ENOENT') throw error;
+        return undefined;
+      }),
     async arrivedMs(name) {
       try {
         await taken(dirname(trail(name)));
