@@ -11,7 +11,8 @@ const LITTLE_ENDIAN = 1;
 /** `head`: the first bytes of the file. An absolute path; undefined: none is needed, or the head does not tell. */
 export function interpreterOf(head: Buffer): string | undefined {
   if (head.toString('latin1', 0, 2) === '#!') {
-    return /^#!\s*(\/\S+)/.exec(head.toString('utf8').split('\n', 1)[0] ?? '')?.[1];
+    // As the kernel parts it (linux: fs/binfmt_script.c): a CR at the end of a line of DOS is part of the name.
+    return /^#![ \t]*(\/[^ \t\0]+)/.exec(head.toString('utf8').split('\n', 1)[0] ?? '')?.[1];
   }
   try {
     return head.toString('latin1', 0, 4) === '\x7fELF' ? loaderOf(head) : undefined;

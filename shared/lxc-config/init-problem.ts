@@ -92,6 +92,8 @@ function whyNotFile(root: RootTree, path: string, mounts: readonly string[], dep
   if ((node.mode & 0o111) === 0) return `${path} is not executable (mode ${(node.mode & 0o777).toString(8)})`;
   const interpreter = interpreterOf(root.headOf(found.path));
   if (interpreter === undefined || depth === 0) return undefined;
+  if (interpreter.endsWith('\r'))
+    return `${path} has lines that end in CR LF, and the kernel takes the CR for part of its interpreter's name; save it with LF alone`;
   const why = whyNotFile(root, interpreter, mounts, depth - 1);
   return why === undefined ? undefined : `${path} needs ${interpreter}, and ${why}`;
 }

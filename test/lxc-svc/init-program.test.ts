@@ -56,6 +56,14 @@ describe('lxc.initProblem', () => {
     assert.match(problem('lxc.init.cmd = /bin/folder') ?? '', /no program/);
   });
 
+  it('names the line ends of a script that the kernel takes for part of its interpreter’s name', () => {
+    put('/bin/sh');
+    put('/bin/run', '#!/bin/sh\r\necho hello\r\n');
+    assert.match(problem(RUN) ?? '', /\/bin\/run has lines that end in CR LF.* save it with LF alone;/);
+    put('/bin/run', '#!/bin/sh -e\r\necho hello\r\n');
+    assert.equal(problem(RUN), undefined);
+  });
+
   it('names the interpreter of a script, and the loader of a binary, that the root lacks', () => {
     put('/bin/run', '#! /usr/bin/python3 -u\n');
     assert.match(problem(RUN) ?? '', /\/bin\/run needs \/usr\/bin\/python3, and no \/usr\/bin\/python3/);
