@@ -8,6 +8,7 @@ import type { Logger } from '../../shared/log/logger.ts';
 import type { ContainerLogFile } from '../../shared/schema/logs.ts';
 import { type ContainerRoot, outsideRoot, seeInside } from './container-file.ts';
 import { createFileTail, type FileTail } from './file-tail.ts';
+import type { LookGuard } from './look-guard.ts';
 import { containerPlaces, type Places } from './places.ts';
 import { isAlive } from './process-table.ts';
 import { openRawLog } from './raw-log.ts';
@@ -35,6 +36,7 @@ export interface FileTailsOptions {
   readonly places: Places;
   readonly readerGid: number | undefined;
   readonly log: Logger;
+  readonly guard: LookGuard;
   /** What its run.json says; empty when nothing of it is mounted. */
   readonly filesOf: (container: string) => readonly ContainerLogFile[];
 }
@@ -47,6 +49,9 @@ const BUSY_LOOK_MS = 250;
 /** How far the time of a process's start and that of a file may be off, both counted in ticks. */
 const CLOCK_MS = 100;
 
+const NOT_AGAIN =
+  'whoever looked at them had to wait until it was killed, twice; they are looked at again when the container is started again';
+
 interface Followed {
   readonly files: readonly ContainerLogFile[];
   /** Of the files in which something was found, by their numbers: most containers have none of theirs. */
@@ -57,7 +62,7 @@ interface Followed {
   trouble: string;
 }
 
-export function createFileTails({ places, readerGid, log, filesOf }: FileTailsOptions): FileTails {
+export function createFileTails({ places, readerGid, log, guard, filesOf }: FileTailsOptions): FileTails {
   const followed = new Map<string, Followed>();
   let timer: NodeJS.Timeout | undefined;
 
@@ -110,11 +115,12 @@ export function createFileTails({ places, readerGid, log, filesOf }: FileTailsOp
     const { init } = its;
     if (init === undefined) return false;
     const { pid, startTicks } = init;
+    if (!guard.allows(container, init)) throw new Error(NOT_AGAIN);
     try {
       const path = `/proc/${pid}/root`;
       // Merely opening what it has chosen could wait for an answer (9p).
       if (readlinkSync(path) !== '/') throw new Error('its init has another root than it was given');
-      return usingRoot(path, (rootFd) => {
+      const look = (rootFd: number): boolean => {
         const isOpenIn = (mount: number): boolean => its.tails.some((tail) => tail?.isIn(mount) === true);
         const root = runningRoot({ rootFd, pid, findOnHost: its.findOnHost, isOpenIn });
         const due = present(its, root);
@@ -122,7 +128,8 @@ export function createFileTails({ places, readerGid, log, filesOf }: FileTailsOp
         if (due.length === 0 || !isAlive(pid, startTicks)) return false;
         const looks = tailsAt(container, its, due).map((tail) => tail.look(root));
         return looks.includes(true);
-      });
+      };
+      return guard.during(container, { pid, startTicks }, () => usingRoot(path, look));
     } catch (error) {
       if (isOver(its)) return false;
       throw error;
@@ -174,11 +181,13 @@ export function createFileTails({ places, readerGid, log, filesOf }: FileTailsOp
     finish(container) {
       const its = followed.get(container);
       if (its === undefined) return;
-      attempt(container, () =>
-        usingRootfs(container, (root) => {
-          for (const tail of tailsAt(container, its, present(its, root))) tail.finish(root);
-        }),
-      );
+      // Whoever has others wait for its files may have outlived it, in another container.
+      if (its.init === undefined || guard.allows(container, its.init))
+        attempt(container, () =>
+          usingRootfs(container, (root) => {
+            for (const tail of tailsAt(container, its, present(its, root))) tail.finish(root);
+          }),
+        );
       followed.delete(container);
       for (const tail of its.tails) tail?.close();
     },

@@ -7,6 +7,7 @@
 //     <container>/console.log       LXC appends to it; the log service punches holes into what it has read
 //   .networks/monitors              the network namespace of LXC's monitors (monitor-networks.ts)
 //             host                  the host's, which containers get to from there
+//   .look                           the run whose files are looked at (look-guard.ts)
 //   <container>/mount.json          what is mounted, written before the first mount
 //              /volumes/<file>/     a squashfs of the revision, its root among them
 //              /volumes/<volume>/   what it writes: a folder of a disk, or a tmpfs for persistence `boot`
@@ -25,6 +26,7 @@
 //              /logs/lxc.log        of the run; the previous run's is lxc.log.1
 //              /logs/file-<n>.log   what its files say; the older part is file-<n>.log.1
 //              /tails.json          how far these files were copied
+//              /look.json           how many services ended while they looked at them
 // <rundir>/exports/<container>/     what a container exports; /exports/<container> in LXC configurations
 // <rundir>/disks/<disk>/            mount point of a disk that has a file system of its own
 //               /<disk>.zram       the number of its zram device, as long as that is there
@@ -71,6 +73,7 @@ export interface ContainerPlaces {
   readonly rotatedConsoleLog: string;
   readonly lxcLog: string;
   readonly tailRecord: string;
+  readonly lookRecord: string;
   /** The first part of the names of its control groups. */
   readonly cgroup: string;
 }
@@ -87,6 +90,11 @@ export function consolesPath(places: Places): string {
 /** Nor this one. */
 export function resolvConfPath(places: Places): string {
   return `${lxcPath(places)}/.resolv.conf`;
+}
+
+/** Nor this one. */
+export function lookPath(places: Places): string {
+  return `${lxcPath(places)}/.look`;
 }
 
 /** Whether `path`, below `lxcPath`, is in a folder that is no container's. */
@@ -184,6 +192,7 @@ export function containerPlaces(places: Places, container: string): ContainerPla
     rotatedConsoleLog: `${logs}/console.log`,
     lxcLog: `${logs}/lxc.log`,
     tailRecord: `${folder}/tails.json`,
+    lookRecord: `${folder}/look.json`,
     // No folder is shared between containers, so nobody removes what somebody else is just about to use.
     cgroup: `${cgroupPrefix(places.tree)}${container}`,
   };

@@ -42,6 +42,10 @@ const runRecord = z.strictObject({
 });
 const exitRecord = z.strictObject({ pid, status: exitStatus, atMs: epochMs });
 
+/** A run, and how many services ended while they looked at its files. */
+const lookRecord = z.strictObject({ pid, startTicks: z.optional(z.int()), deaths: z.int() });
+const presentLook = z.strictObject({ container: containerName, pid, startTicks: z.optional(z.int()) });
+
 /** By the path inside the container. */
 const tailRecord = z.record(z.string(), tailPlace);
 
@@ -61,6 +65,7 @@ const treeRecord = z.strictObject({ id: z.string().check(z.regex(/^[0-9a-f-]{36}
 export type NodesRecord = z.output<typeof nodesRecord>;
 export type TreeRecord = z.output<typeof treeRecord>;
 export type HookRecord = z.output<typeof hookRecord>;
+export type LookRecord = z.output<typeof lookRecord>;
 export type TailRecord = z.output<typeof tailRecord>;
 export type MountRecord = z.output<typeof mountRecord>;
 export type RunRecord = z.output<typeof runRecord>;
@@ -96,9 +101,14 @@ export const readRunRecord = (path: string): RunRecord | undefined => readRecord
 export const readExitRecord = (path: string): ExitRecord | undefined => readRecord(path, exitRecord);
 export const readTailRecord = (path: string): TailRecord => readRecord(path, tailRecord) ?? {};
 export const readHookRecord = (path: string): HookRecord | undefined => readRecord(path, hookRecord);
+export const readLookRecord = (path: string): LookRecord | undefined => readRecord(path, lookRecord);
+/** Of a file that is written in place. */
+export const readPresentLook = (path: string): z.output<typeof presentLook> | undefined =>
+  readRecord(path, presentLook);
 export const readTreeRecord = (path: string): TreeRecord | undefined => readRecord(path, treeRecord);
 export const readNodesRecord = (path: string): NodesRecord => readRecord(path, nodesRecord) ?? {};
 export const writeNodesRecord = (path: string, record: NodesRecord): void => writeRecord(path, record);
+export const writeLookRecord = (path: string, record: LookRecord): void => writeRecord(path, record);
 export const writeTreeRecord = (path: string, record: TreeRecord): void => writeRecord(path, record);
 export const writeHookRecord = (path: string, record: HookRecord): void => writeRecord(path, record);
 export const writeTailRecord = (path: string, record: TailRecord): void => writeRecord(path, record);

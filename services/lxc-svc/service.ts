@@ -21,6 +21,7 @@ import { lxcHandlers } from './handlers.ts';
 import { createHooks } from './hooks.ts';
 import { createKernelModules, type ModuleContext } from './kernel-modules.ts';
 import { createKeyQueue } from './key-queue.ts';
+import { createLookGuard } from './look-guard.ts';
 import { createMonitorNetworks } from './monitor-networks.ts';
 import { createMountRecords } from './mount-records.ts';
 import { dropSources } from './mount-sources.ts';
@@ -101,10 +102,12 @@ export function startLxcService(options: LxcServiceOptions): () => void {
       channel.publish(lxcContract, 'containerExited', { container, ...exit });
     },
   });
+  const guard = createLookGuard(places);
   const tails = createFileTails({
     places,
     readerGid,
     log,
+    guard,
     filesOf: (container) => (capture ? (records.read(container)?.logFiles ?? []) : []),
   });
   const devices = createContainerDevices({
@@ -183,6 +186,7 @@ export function startLxcService(options: LxcServiceOptions): () => void {
   // Containers outlive the service: nothing of theirs is stopped.
   return () => {
     hooks.close();
+    guard.close();
     resolvConf.close();
     devices.close();
     // Containers that are mounted still write on their consoles, and their monitors have a network.

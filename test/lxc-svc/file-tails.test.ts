@@ -18,6 +18,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, it, mock } from 'node:test';
 import { createFileTails, type FileTails } from '../../services/lxc-svc/file-tails.ts';
+import { createLookGuard, type LookGuard } from '../../services/lxc-svc/look-guard.ts';
 import { startTicksOf } from '../../services/lxc-svc/process-table.ts';
 import { silentLogger } from '../../shared/log/logger.ts';
 import { eventually, PATIENCE_MS } from '../kit/eventually.ts';
@@ -30,6 +31,7 @@ describe('lxc-svc.fileTails', () => {
   let init: ChildProcess;
   let tails: FileTails;
   let said: string[];
+  let guard: LookGuard;
 
   const running = () => {
     const pid = init.pid ?? 0;
@@ -42,10 +44,12 @@ describe('lxc-svc.fileTails', () => {
     init = spawn('sleep', ['1000'], { stdio: 'ignore' });
     said = [];
     const hear = (text: string): void => void said.push(text);
+    guard = createLookGuard({ rundir: base, storage: base, tree: 'test' });
     tails = createFileTails({
       places: { rundir: base, storage: base, tree: 'test' },
       readerGid: undefined,
       log: { ...silentLogger, warn: hear, error: hear },
+      guard,
       // Its root is this machine's.
       filesOf: () => [{ path: '/berth-no-such-file' }, { path: join(base, 'app.log') }],
     });
@@ -54,6 +58,7 @@ describe('lxc-svc.fileTails', () => {
   afterEach(() => {
     mock.timers.reset();
     tails.finish('app');
+    guard.close();
     init.kill('SIGKILL');
     rmSync(base, { recursive: true });
   });
