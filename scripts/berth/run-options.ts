@@ -3,6 +3,7 @@ import { statSync } from 'node:fs';
 import { isAbsolute, join, resolve } from 'node:path';
 import { parseArgs } from 'node:util';
 import type { KeyName } from '../../shared/config/keys.ts';
+import { duration } from '../../shared/config/kinds.ts';
 import type { Origin, Settings } from '../../shared/config/settings.ts';
 import { realPlace } from '../../shared/kernel/real-place.ts';
 import { wrongWords } from './command-line.ts';
@@ -30,8 +31,8 @@ export const RUN_USAGE = `usage: berth run [--storage DIR] [--rundir DIR] [--mod
   --set KEY=VALUE one key, stronger than the file and the environment; may be repeated
   --pool-overlap error|warning
                   what a pool is that hides an address, route or name server of this machine (error)
-  --lease-hold SECONDS
-                  how long a container may be in no revision before its addresses are given back (86400)
+  --lease-hold TIME
+                  how long a container may be in no revision before its addresses are given back: seconds, or 12h, 7d (86400)
   --nat nftables|iptables|none
                   what may do NAT (nftables where it works, otherwise iptables)
 
@@ -142,8 +143,8 @@ function shortOptions(
   if (overlap !== undefined && overlap !== 'error' && overlap !== 'warning') {
     return { wrong: `--pool-overlap ${overlap}: must be error or warning` };
   }
-  if (hold !== undefined && !/^\d{1,9}$/.test(hold)) {
-    return { wrong: `--lease-hold ${hold}: must be a number of seconds` };
+  if (hold !== undefined && duration.read(hold) === undefined) {
+    return { wrong: `--lease-hold ${hold}: must be ${duration.expected}` };
   }
   if (nat !== undefined && nat !== 'nftables' && nat !== 'iptables' && nat !== 'none') {
     return { wrong: `--nat ${nat}: must be nftables, iptables or none` };

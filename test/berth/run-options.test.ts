@@ -51,6 +51,10 @@ describe('berth run configuration', () => {
     assert.deepEqual([row('PV_WDT_TIMEOUT')?.text, row('PV_WDT_TIMEOUT')?.origin], ['1', 'pv conf file']);
   });
 
+  it('takes a time on the command line as the file does', () => {
+    assert.equal(parse(['--lease-hold', '2d']).configuration.settings.value('BERTH_LEASE_HOLD'), 2 * 86_400);
+  });
+
   it('says where things are when no option does', () => {
     const run = join(scratch.folder, 'run');
     const env = { PV_STORAGE_MNTPOINT: scratch.folder, PV_SYSTEM_RUNDIR: run, PV_SYSTEM_INIT_MODE: 'embedded' };
@@ -178,7 +182,7 @@ describe('berth run configuration', () => {
     const storage = ['--storage', scratch.folder];
     for (const [words, message] of [
       [['--pool-overlap', 'maybe'], /--pool-overlap maybe: must be error or warning/],
-      [['--lease-hold', '1d'], /--lease-hold 1d: must be a number of seconds/],
+      [['--lease-hold', '1w'], /--lease-hold 1w: must be a number of seconds, or with a unit: 30s, 10min, 1h, 1d/],
       [['--nat', 'pf'], /--nat pf: must be nftables, iptables or none/],
       [['--set', 'PV_NO_SUCH=1'], /--set PV_NO_SUCH=1: there is no key 'PV_NO_SUCH'/],
       [['--set', 'PV_LOG_LEVEL'], /--set PV_LOG_LEVEL: has no value; write PV_LOG_LEVEL=value/],
