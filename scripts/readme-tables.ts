@@ -13,6 +13,8 @@ import { answerHelp, refuse } from './tests/usage.ts';
 const ROOT = join(import.meta.dirname, '..');
 
 const code = (words: readonly string[]): string => words.map((word) => `\`${word}\``).join(' ');
+/** A placeholder in a text of the code would be a tag in Markdown, and not be seen. */
+const prose = (text: string): string => text.replace(/\S*<\w+>\S*?(?=[.,;]?(?:\s|$))/g, (word) => code([word]));
 const orNone = (text: string): string => (text === '' ? 'none' : text);
 
 function callersOf({ requests }: Contract): string {
@@ -31,7 +33,7 @@ function servicesTable(): string {
     const { service, privileges, files, job } = contract;
     const cells = [
       `\`${service}\``,
-      job,
+      prose(job),
       `\`${privileges.user}\``,
       capabilitiesOf(contract),
       orNone(code(files.owns)),
@@ -48,7 +50,7 @@ function servicesTable(): string {
 function privilegesTable(): string {
   const rows = ALL_CONTRACTS.flatMap(({ service, privileges: { capabilities, reasons } }) =>
     capabilities.flatMap((name) =>
-      name === 'all' ? [] : [`| \`${service}\` | \`${name}\` | ${reasons[name] ?? ''} |`],
+      name === 'all' ? [] : [`| \`${service}\` | \`${name}\` | ${prose(reasons[name] ?? '')} |`],
     ),
   );
   return ['| service | capability | what for |', '|---|---|---|', ...rows].join('\n');

@@ -136,7 +136,7 @@ export const KEYS = {
   PV_LOG_DIR: key(text, '/var/pantavisor/storage/logs', { alias: 'log.dir' }),
   PV_LOG_DIR_MAXSIZE: key(size, '0', {
     userMeta: true,
-    job: 'the budget of the log folder; 0 is a tenth of its disk, or all of a tmpfs',
+    job: 'the budget of the log folder, as `64M` or `10%` of its disk; 0 is a tenth of its disk, or all of a tmpfs',
   }),
   PV_LOG_EVENTS: key(flag, '1'),
   PV_LOG_FILETREE_TIMESTAMP_FORMAT: key(text, '', {
@@ -151,7 +151,7 @@ export const KEYS = {
   PV_LOG_LEVEL: key(choice(LEVELS), 'info', {
     alias: 'log.level',
     userMeta: true,
-    job: 'the least that a message of Berth itself must be',
+    job: 'the least that a message of Berth itself must be: `fatal`, `error`, `warn`, `info`, `debug` or `trace`',
   }),
   PV_LOG_LOGGERS: key(flag, '1', { alias: 'log.loggers' }),
   PV_LOG_MAXSIZE: key(count, '0', {
@@ -167,7 +167,7 @@ export const KEYS = {
   PV_LOG_SERVER_OUTPUTS: key(wordSet(OUTPUTS, UPDATE_OUTPUT), 'filetree', {
     alias: 'log.server.outputs',
     userMeta: true,
-    job: 'where logs go: any of the outputs, parted by commas',
+    job: 'where logs go: `filetree` (files by source), `singlefile` (pv.log), `stdout`, `stdout.containers`, `stdout.pantavisor` or `nullsink` (nowhere); several are parted by commas',
   }),
   PV_LOG_SINGLEFILE_TIMESTAMP_FORMAT: key(text, '', {
     alias: 'log.singlefile.timestamp.format',
@@ -309,7 +309,9 @@ export const KEYS = {
   BERTH_SYSCTLS: key(flag, '1', {
     job: '0, as with `--sandbox`: parameters of the kernel that the file and the environment name are not set, nor is `fs.protected_hardlinks`, which is 1 otherwise',
   }),
-  BERTH_HOOK_TIMEOUT: key(duration, '60', { job: 'how long one hook may take before it is killed, and has failed' }),
+  BERTH_HOOK_TIMEOUT: key(duration, '60', {
+    job: 'seconds, or with a unit (`2min`), that one hook may take before it is killed, and has failed',
+  }),
   BERTH_CRYPTSETUP: key(program, 'cryptsetup', { job: 'the program that opens encrypted disks: a name, or a path' }),
   BERTH_CHECKSUM_CACHE: key(flag, '0', {
     job: '1: a start does not hash an object again whose inode, size and time of change are as when it was hashed; storage that decays unseen is not noticed then',
@@ -321,7 +323,7 @@ export const KEYS = {
     job: 'a pool that overlaps an address, route or name server of the machine: `error` refuses a revision that is tried, and has the containers of that pool wait until that is over, where one ran before; `warning` only has the log and health tell of it; `--pool-overlap`',
   }),
   BERTH_LEASE_HOLD: key(duration, '86400', {
-    job: 'how long a container may be in no revision before its addresses are given back; `--lease-hold`',
+    job: 'seconds, or with a unit (`7d`), for which a container may be in no revision before its addresses are given back; `--lease-hold`',
   }),
   BERTH_SENDERS: key(word(['checked', 'any']), 'checked', {
     job: '`checked`: containers of bridge pools may send only from the MAC and address of their lease; `any`: from others, too, as routers of further subnets do',

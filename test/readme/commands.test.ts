@@ -34,17 +34,30 @@ function commandsOf(readme: string): readonly string[] {
 describe('readme.commands', () => {
   let background: ChildProcess | undefined;
   let socket = '';
+  /** What is installed on a device goes to this one, where nothing stays. */
+  let device: CoveredMachine | undefined;
+  let unit: ChildProcess | undefined;
   const environment = (): NodeJS.ProcessEnv => {
     // A coverage run of ours must not reach into the commands that a user types.
     const { NODE_V8_COVERAGE: _, NODE_TEST_CONTEXT: __, ...rest } = process.env;
     return { ...rest, SOCKET: socket };
   };
-  after(async () => {
+  /** What compares the machine before and after itself finds none that come and go. */
+  const endTrees = async (): Promise<void> => {
     if (background !== undefined && background.exitCode === null) {
       const exited = once(background, 'exit');
       background.kill('SIGINT');
       await exited;
     }
+    if (device !== undefined && unit !== undefined && unit.exitCode === null) {
+      const exited = once(unit, 'exit');
+      device.signal(unit, 'SIGINT');
+      await exited;
+    }
+  };
+  after(async () => {
+    await endTrees();
+    await device?.close();
     for (const name of ['quickstart', 'quickstart.tgz', 'soak.svg'])
       rmSync(`${OWN}${name}`, { recursive: true, force: true });
   });
@@ -78,18 +91,6 @@ describe('readme.commands', () => {
     });
   };
 
-  /** What is installed on a device goes to this one, where nothing stays. */
-  let device: CoveredMachine | undefined;
-  let unit: ChildProcess | undefined;
-  after(async () => {
-    if (device !== undefined && unit !== undefined && unit.exitCode === null) {
-      const exited = once(unit, 'exit');
-      device.signal(unit, 'SIGINT');
-      await exited;
-    }
-    await device?.close();
-  });
-
   const runOnDevice = async (command: string): Promise<void> => {
     device ??= await coverMachine();
     if (command === 'systemctl start berth') return await startUnit(device);
@@ -115,6 +116,7 @@ describe('readme.commands', () => {
       if (command === 'scripts/test') continue;
       it(`${readme}: ${command}`, async () => {
         const ours = command.replaceAll(SHOWN, OWN);
+        if (/^npm run (crash|soak) /.test(command)) await endTrees();
         if (/^(scripts\/install|berth|systemctl|pvcontrol) /.test(command)) await runOnDevice(ours);
         else if (command.includes('berth.js run')) await start(ours);
         else run(ours);
