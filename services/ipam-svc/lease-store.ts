@@ -25,8 +25,10 @@ export interface LeaseStore {
   close(): Promise<void>;
 }
 
-/** Superseded lines that are worth a rewrite at least: below this a file is small whatever it holds (about 90 KB). */
+/** Superseded lines that are worth a rewrite at least: below this a file is small if these are of leases (about 90 KB). */
 const LEAST_GARBAGE_LINES = 1024;
+/** Those of configurations are as long as the revision is large: 15 KB with 300 containers, and each is read at a start. */
+const LEAST_GARBAGE_BYTES = 256 * 1024;
 
 interface Waiting {
   readonly change: Change;
@@ -47,6 +49,8 @@ interface JournalFile {
   /** Size of what is whole and synced. */
   bytes: number;
   lines: number;
+  /** What a snapshot took when it was last looked at; 0: never. */
+  snapshotBytes: number;
   keepDamaged: boolean;
 }
 
@@ -131,7 +135,8 @@ async function persist(
 ): Promise<void> {
   if (records.length === 0) return;
   const garbage = file.lines - ledger.size();
-  const compact = file.repair === 'none' && garbage > Math.max(LEAST_GARBAGE_LINES, ledger.size());
+  const isGarbage = garbage > Math.max(LEAST_GARBAGE_LINES, ledger.size()) || isMostlyGarbage(file, ledger);
+  const compact = file.repair === 'none' && isGarbage;
   if (file.repair === 'rewrite' || compact) {
     const prepared = await prepareRewrite(disk, file, ledger.snapshot(), log);
     if (prepared.ok) return adoptRewrite(disk, file, prepared);
@@ -143,6 +148,14 @@ async function persist(
     file.repair = 'none';
   }
   await append(disk, file, records);
+}
+
+/** By bytes. A snapshot is made for it only where the file has grown to more than twice the one before. */
+function isMostlyGarbage(file: JournalFile, ledger: Ledger): boolean {
+  const isMostly = (): boolean => file.bytes > 2 * file.snapshotBytes + LEAST_GARBAGE_BYTES;
+  if (!isMostly()) return false;
+  file.snapshotBytes = encodeLines(1, ledger.snapshot()).length;
+  return isMostly();
 }
 
 async function append(disk: JournalDisk, file: JournalFile, records: readonly Entry[]): Promise<void> {
@@ -188,6 +201,7 @@ async function adoptRewrite(disk: JournalDisk, file: JournalFile, { bytes, lines
   file.repair = 'none';
   file.bytes = bytes;
   file.lines = lines;
+  file.snapshotBytes = bytes;
   file.nextSequence = lines + 1;
 }
 
@@ -216,7 +230,8 @@ function fileAfter(parts: readonly ScannedPart[], goesOn: boolean, unreadable: U
   const damaged = parts.some(({ scan }) => scan.corrected > 0 || scan.damages > 0);
   const keepDamaged = damaged || (unreadable !== undefined && unreadable.rest !== 'later');
   const last = parts.at(-1);
-  if (!goesOn || last === undefined) return { repair: 'rewrite', nextSequence: 1, bytes: 0, lines: 0, keepDamaged };
+  const unseen = { snapshotBytes: 0, keepDamaged };
+  if (!goesOn || last === undefined) return { repair: 'rewrite', nextSequence: 1, bytes: 0, lines: 0, ...unseen };
   const { bytes, scan } = last;
   const whole = bytes[scan.wholeBytes - 1] === 0x0a;
   const torn = scan.wholeBytes < bytes.length;
@@ -226,7 +241,7 @@ function fileAfter(parts: readonly ScannedPart[], goesOn: boolean, unreadable: U
     nextSequence: scan.nextSequence,
     bytes: scan.wholeBytes,
     lines: scan.items,
-    keepDamaged,
+    ...unseen,
   };
 }
 

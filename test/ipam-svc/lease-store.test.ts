@@ -1,6 +1,6 @@
 // The store on real files, and on disks that fail as a test says.
 import assert from 'node:assert/strict';
-import { readFileSync, writeFileSync } from 'node:fs';
+import { readFileSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, it } from 'node:test';
 import { createJournalDisk, type JournalDisk } from '../../services/ipam-svc/journal-disk.ts';
@@ -205,6 +205,27 @@ describe('lease store on files', () => {
       assert.ok(readFileSync(join(folder, 'leases.journal')).filter((byte) => byte === 0x0a).length < 1500);
       const again = await openLeaseStore(createJournalDisk(folder), silentLogger);
       assert.deepEqual(again.ledger.snapshot().map(textOf).sort(), before.map(textOf).sort());
+      await again.close();
+    }));
+
+  it('rewrites a journal that is mostly superseded configurations, however few lines these are, and then appends again', () =>
+    withFolder(async (folder) => {
+      const { disk, rewrites } = countingDisk(folder);
+      const store = await openLeaseStore(disk, silentLogger);
+      const containers = Array.from({ length: 200 }, (_, index) => [`container-${index}/eth0`, null] as const);
+      const written: number[] = [];
+      for (let update = 0; update < 300; update += 1) {
+        const fixed = { [`container-${update % 200}/eth0`]: '02:00:00:00:00:01' };
+        const interfaces = { [INTERNAL.name]: { ...Object.fromEntries(containers), ...fixed } };
+        await store.commit(configured(store.ledger.configure({ ...configuration, interfaces }, update)));
+        written.push(statSync(join(folder, 'leases.journal')).size);
+      }
+      const before = store.ledger.snapshot();
+      await store.close();
+      assert.ok(Math.max(...written) < 512 * 1024, `${Math.max(...written)} bytes`);
+      assert.ok(rewrites() > 0 && rewrites() < 10, `${rewrites()} rewrites`);
+      const again = await openLeaseStore(createJournalDisk(folder), silentLogger);
+      assert.deepEqual(again.ledger.snapshot().map(textOf), before.map(textOf));
       await again.close();
     }));
 
