@@ -65,7 +65,7 @@ describe('net-svc over its channel', () => {
   });
 
   it('goes all the way: configure, attach, list, detach', async () => {
-    assert.deepEqual(await net.configure({ pools: [internal] }), { ok: true, value: { nat: 'nftables' } });
+    assert.deepEqual(await net.configure({ pools: [internal] }), { ok: true, value: { nat: 'nftables', leftOut: [] } });
     const attached = await net.attach({ container: 'c', interfaces: [leaseOf(internal, 'c', 2)] });
     assert.ok(attached.ok);
     const listed = await net.listAttachments({});

@@ -45,7 +45,7 @@ describe('NAT by iptables of the legacy kind', { skip }, () => {
   it('is set up beside rules of others', async () => {
     run(['iptables', '-t', 'nat', '-A', 'POSTROUTING', '-s', '203.0.113.9', '-j', 'ACCEPT']);
     const answer = await service.net.configure({ pools: [internal, lab] });
-    assert.deepEqual(answer, { ok: true, value: { nat: 'iptables' } });
+    assert.deepEqual(answer, { ok: true, value: { nat: 'iptables', leftOut: [] } });
     assert.equal(masquerades(), 1);
     assert.match(saved(), /203\.0\.113\.9/);
     assert.deepEqual(await service.ctlNet.health({}), { ok: true, value: { reasons: [] } });

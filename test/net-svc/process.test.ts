@@ -23,7 +23,10 @@ describe('net-svc as a process', () => {
     after(close);
     const first = serve();
     after(() => kill(first));
-    assert.deepEqual(await net.configure({ pools: [internal, lab] }), { ok: true, value: { nat: 'nftables' } });
+    assert.deepEqual(await net.configure({ pools: [internal, lab] }), {
+      ok: true,
+      value: { nat: 'nftables', leftOut: [] },
+    });
     const attached = await net.attach({ container: 'a', interfaces: leasesOf('a') });
     assert.ok(attached.ok);
     const before = run(['ip', 'addr']);
@@ -72,7 +75,7 @@ describe('net-svc as a process', () => {
     }
     const answers = await Promise.all(containers.map((container) => net.detach({ container })));
     assert.ok(answers.every(({ ok }) => ok));
-    assert.deepEqual(await net.configure({ pools: [] }), { ok: true, value: { nat: 'unneeded' } });
+    assert.deepEqual(await net.configure({ pools: [] }), { ok: true, value: { nat: 'unneeded', leftOut: [] } });
     assert.deepEqual(
       links().map(({ ifname }) => ifname),
       ['lo'],

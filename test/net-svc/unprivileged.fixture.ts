@@ -12,7 +12,7 @@ async function work(dir: string) {
   const namespaces = openNamespaces(dir);
   const backends = process.argv[3] === 'iptables' ? [iptables] : [nftables];
   const host = bareHost(createNat(backends, [nftables, iptables], `${dir}/.nat`));
-  const nat = await host.configure([internal]);
+  const { nat } = await host.configure([internal]);
   attach(namespaces, 'stays', [leaseOf(internal, 'stays', 2)]);
   attach(namespaces, 'goes', [leaseOf(internal, 'goes', 3)]);
   detach(namespaces, 'goes');
