@@ -39,11 +39,11 @@ function hostSource({ key, value }: ConfigLine): ReturnType<typeof fieldsOf> | u
   return isBound && fields.source.startsWith('/') && storageSource(fields.source) === undefined ? fields : undefined;
 }
 
-/** Paths of the host that containers with these lines can write to. `ro` is taken at its word. */
-export function writtenSources(entries: readonly ConfigLine[]): readonly string[] {
+/** Paths of the host that containers with these lines can write to. `ro` is taken at its word where that holds. */
+export function writtenSources(entries: readonly ConfigLine[], holdsReadOnly = true): readonly string[] {
   return entries.flatMap((entry) => {
     const fields = hostSource(entry);
-    return fields === undefined || fields.options.has('ro') ? [] : [fields.source];
+    return fields === undefined || (holdsReadOnly && fields.options.has('ro')) ? [] : [fields.source];
   });
 }
 

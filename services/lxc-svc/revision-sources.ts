@@ -54,22 +54,38 @@ function readSources(places: Places, revision: string): ReadSources {
       if (errorCode(error) !== 'ENOENT') isWhole = false;
     }
   };
-  const readContainer = (container: string, config: string): void => {
+  const readContainer = ({ container, config, holdsReadOnly }: ContainerConfig): void => {
     const { entries, problems } = readOwnConfig(trailPath(places, revision, container, config));
     if (problems.length > 0) isWhole = false;
-    for (const source of writtenSources(withStorageSources(entries, places))) found.add(source);
+    for (const source of writtenSources(withStorageSources(entries, places), holdsReadOnly)) found.add(source);
   };
   attempt(() => {
-    for (const [container, config] of configsOf(places, revision)) attempt(() => readContainer(container, config));
+    for (const each of configsOf(places, revision)) attempt(() => readContainer(each));
   });
   return { sources: [...found], isWhole };
 }
 
-function configsOf(places: Places, revision: string): readonly (readonly [container: string, config: string])[] {
+interface ContainerConfig {
+  readonly container: string;
+  readonly config: string;
+  /** Whether no remount, of whatever policy, lets it write what its lines do not. */
+  readonly holdsReadOnly: boolean;
+}
+
+function configsOf(places: Places, revision: string): readonly ContainerConfig[] {
   const { containers, documents } = readStateDocument(JSON.parse(readFileSync(statePath(places, revision), 'utf8')));
   return containers.map((container) => {
     const run = documents.get(`${container}/run.json`);
-    const config: unknown = typeof run === 'object' && run !== null ? Reflect.get(run, 'config') : undefined;
-    return [container, typeof config === 'string' ? config : 'lxc.container.conf'];
+    const config = memberOf(run, 'config');
+    const remounts = JSON.stringify([memberOf(documents.get('device.json'), 'remount'), memberOf(run, 'remount')]);
+    return {
+      container,
+      config: typeof config === 'string' ? config : 'lxc.container.conf',
+      holdsReadOnly: !remounts.includes('rw'),
+    };
   });
+}
+
+function memberOf(document: unknown, name: string): unknown {
+  return typeof document === 'object' && document !== null ? Reflect.get(document, name) : undefined;
 }

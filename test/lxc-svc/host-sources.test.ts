@@ -148,14 +148,13 @@ describe('lxc-svc.hostSources', () => {
   describe('of a revision', () => {
     let sources: ReturnType<typeof createRevisionSources>;
     const config = (container: string) => join(folder, 'trails/3', container, 'lxc.container.conf');
-    const writeState = (...containers: readonly string[]) => {
+    const writeDocuments = (documents: object) => {
       const path = join(folder, 'trails/3/.pvr/json');
-      writeFileSync(
-        `${path}.new`,
-        JSON.stringify(Object.fromEntries(containers.map((name) => [`${name}/run.json`, {}]))),
-      );
+      writeFileSync(`${path}.new`, JSON.stringify(documents));
       renameSync(`${path}.new`, path);
     };
+    const writeState = (...containers: readonly string[]) =>
+      writeDocuments(Object.fromEntries(containers.map((name) => [`${name}/run.json`, {}])));
     beforeEach(() => {
       for (const each of ['.pvr', 'a', 'b']) mkdirSync(join(folder, 'trails/3', each), { recursive: true });
       for (const each of ['a', 'b']) writeFileSync(config(each), `lxc.mount.entry = /${each} x none bind\n`);
@@ -163,6 +162,15 @@ describe('lxc-svc.hostSources', () => {
       sources = createRevisionSources({ rundir: '/none', storage: folder, tree: '0' });
     });
     afterEach(() => rmSync(join(folder, 'trails/3'), { recursive: true }));
+
+    it('are those bound read-only, too, where a remount lets a container write', () => {
+      for (const each of ['a', 'b']) writeFileSync(config(each), `lxc.mount.entry = /${each} x none bind,ro\n`);
+      const remount = { default: [{ '/x': 'nosuid,rw' }] };
+      writeDocuments({ 'a/run.json': { remount }, 'b/run.json': { remount: { default: [{ '/x': 'nosuid' }] } } });
+      assert.deepEqual(sources('3'), ['/a']);
+      writeDocuments({ 'device.json': { remount }, 'b/run.json': {} });
+      assert.deepEqual(sources('3'), ['/b']);
+    });
 
     it('are read once, and anew where another one has taken its name', () => {
       assert.deepEqual(sources('3'), ['/a']);
