@@ -5,6 +5,7 @@ import type { Command } from './context.ts';
 import { COMMAND_COMMANDS, DEVICE_COMMANDS, METADATA_COMMANDS } from './device-commands.ts';
 import { LOGS_COMMANDS } from './logs-command.ts';
 import { PART_COMMANDS } from './part-commands.ts';
+import { PROGRESS_COMMANDS } from './progress-command.ts';
 import { SHELL_COMMANDS } from './shell-command.ts';
 import { SHOW_COMMANDS } from './show-command.ts';
 import { STEP_COMMANDS } from './step-commands.ts';
@@ -22,6 +23,7 @@ export const COMMANDS: readonly Command[] = [
   ...PART_COMMANDS,
   ...COMMAND_COMMANDS,
   ...DEVICE_COMMANDS,
+  ...PROGRESS_COMMANDS,
   ...METADATA_COMMANDS,
   ...completionCommands(() => COMMANDS),
 ];

@@ -69,7 +69,9 @@ function nameOf(row: unknown): string | undefined {
 
 /** For a 404: the name that nothing has, and those that there are. */
 export async function hintAt(socket: string, list: string, name: string): Promise<string> {
-  const names = await namesOf(socket, list);
-  const there = names.length === 0 ? 'There are none.' : `There are: ${names.map(printable).join(', ')}.`;
-  return `: '${printable(name)}'. ${there}`;
+  return `: '${printable(name)}'. ${thereAre(await namesOf(socket, list))}`;
+}
+
+export function thereAre(names: readonly string[]): string {
+  return names.length === 0 ? 'There are none.' : `There are: ${names.map(printable).join(', ')}.`;
 }

@@ -4,7 +4,7 @@ import { type Arguments, type Command, type Context, conclude, tell } from './co
 import { ask, type Patience } from './control-socket.ts';
 import { EXIT, type ExitCode } from './failure.ts';
 
-const REVISION = { name: 'REV', what: 'the REV, the name of a revision,', completes: 'steps' } as const;
+export const REVISION = { name: 'REV', what: 'the REV, the name of a revision,', completes: 'steps' } as const;
 const MESSAGE = { name: 'MSG', what: 'the MSG', optional: true, mayBeEmpty: true } as const;
 
 const DEVICE = 'The device';
@@ -111,13 +111,6 @@ export const DEVICE_COMMANDS: readonly Command[] = [
     args: [REVISION],
     help: 'its state JSON; current: of the running one',
     perform: (context, [revision = '']) => print(context, 'GET', `/steps/${stepPath(revision)}`),
-  },
-  {
-    section: REVISIONS,
-    words: 'steps show-progress',
-    args: [REVISION],
-    help: 'how far it is, and why it failed',
-    perform: (context, [revision = '']) => print(context, 'GET', `/steps/${stepPath(revision)}/progress`),
   },
 ];
 

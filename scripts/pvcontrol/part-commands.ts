@@ -1,7 +1,7 @@
 // `steps add` and `steps remove`: a new revision that is the running one with other containers, or without some.
 import { createHash } from 'node:crypto';
 import { type OnProgress, sendObjects } from './archive.ts';
-import { type Arguments, type Command, type Context, complain, conclude } from './context.ts';
+import { type Arguments, type Command, type Context, complain, conclude, thereAre } from './context.ts';
 import { type Answer, ask } from './control-socket.ts';
 import { type ExitCode, printable } from './failure.ts';
 import { localNameOf, nameRefusal } from './local-name.ts';
@@ -72,9 +72,7 @@ async function remove(context: Context, args: Arguments): Promise<ExitCode> {
   const there = partsOf(members);
   const missing = words.parts.find((part) => !there.includes(part));
   if (missing !== undefined) {
-    return complain(
-      `'${printable(missing)}' is not in the running revision. There are: ${there.map(printable).join(', ')}.`,
-    );
+    return complain(`'${printable(missing)}' is not in the running revision. ${thereAre(there)}`);
   }
   return await bringAs(context, words, withoutParts(members, words.parts), `without-${words.parts.join('-')}`);
 }

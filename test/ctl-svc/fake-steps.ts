@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { stateContract } from '../../services/state-svc/contract.ts';
 import { fail, type Handlers, ok } from '../../shared/ipc/contract.ts';
-import type { CommandOp, StepRow } from '../../shared/schema/steps.ts';
+import type { CommandOp, StepProgress, StepRow } from '../../shared/schema/steps.ts';
 
 const NEW = { status: 'NEW', 'status-msg': 'Update ready to be run', progress: 0, retries: 0 } as const;
 
@@ -24,6 +24,8 @@ export interface FakeStore {
   /** Set: what the next commands are told. */
   busy: string | undefined;
   readonly commands: string[];
+  /** Of every step, where one is asked for alone. */
+  progress: StepProgress;
   /** Problems that the next state is found to have. */
   problems: readonly { readonly path: string; readonly code: string; readonly message: string }[];
   remove(): void;
@@ -45,6 +47,7 @@ export function newStore(): FakeStore {
     answersNoBegin: false,
     busy: undefined,
     commands: [],
+    progress: NEW,
     problems: [],
     remove() {
       if (folder !== undefined) rmSync(folder, { recursive: true, force: true });
@@ -119,7 +122,9 @@ export function fakeSteps(store: FakeStore): Handlers<typeof part> {
     listSteps: () => ok({ steps: [...store.steps.values()], current: '0' }),
     stepProgress({ name }) {
       const revision = name === 'current' ? '0' : name;
-      return store.steps.has(revision) ? ok({ revision, progress: NEW }) : fail({ code: 'NO_SUCH_STEP', name });
+      return store.steps.has(revision)
+        ? ok({ revision, progress: store.progress })
+        : fail({ code: 'NO_SUCH_STEP', name });
     },
     setCommitMessage({ name, message }) {
       if (!store.steps.has(name)) return fail({ code: 'NO_SUCH_STEP', name });

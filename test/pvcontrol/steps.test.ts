@@ -210,8 +210,31 @@ describe('pvcontrol steps', () => {
     const { stdout } = await pv.program.onTerminal(100, { NO_COLOR: '1' }, '-s', pv.rig.host, 'steps', 'ls');
     assert.match(stdout, /^NAME +STATUS +WHAT IT MEANS +AGE +MESSAGE/m);
     assert.match((await run('steps', 'show-progress', 'current')).stdout, /"status":"NEW"/);
+    const unknown = await run('--table', 'steps', 'show-progress', 'nope');
+    assert.deepEqual([unknown.exitCode, unknown.stdout], [255, '']);
+    assert.match(unknown.stderr, /^pvcontrol: Step not found: 'nope'\. There are: 0\b/);
     assert.equal((await run('storage', 'gc')).stdout, '{"reclaimed":42}\n');
     assert.match((await run('buildinfo')).stdout, /^berth /);
+  });
+
+  it('tells people why a revision failed, line by line, and programs what the API says', async (t) => {
+    const { store } = pv.rig.world;
+    const NEW = store.progress;
+    t.after(() => {
+      store.progress = NEW;
+    });
+    const line = { tsec: 1, tnano: 0, platform: 'pantavisor', lvl: 'ERROR', src: 'state', msg: 'no \u001b[31m/init' };
+    const logs = `${JSON.stringify(line)}\nhook: no modem\n`;
+    store.progress = { status: 'ERROR', 'status-msg': 'It could not start', progress: 100, retries: 2, logs };
+    const told = await run('--table', 'steps', 'show-progress', '0');
+    assert.deepEqual(told.stdout.split('\n'), [
+      'status    ERROR: It could not start',
+      'progress  100 %, 2 retries',
+      'log       ERROR state: no ?[31m/init',
+      '          hook: no modem',
+      '',
+    ]);
+    assert.deepEqual(JSON.parse((await run('steps', 'show-progress', '0')).stdout), store.progress);
   });
 });
 
