@@ -2,9 +2,9 @@
 
 /** Bundle → the most it may have: bytes, and files that are put together in it. */
 export const BUNDLES: Readonly<Record<string, { readonly bytes: number; readonly modules: number }>> = {
-  'berth-check': { bytes: 255_000, modules: 123 },
-  'berth-pack': { bytes: 255_000, modules: 136 },
-  'berth-run': { bytes: 280_000, modules: 175 },
+  'berth-check': { bytes: 262_000, modules: 126 },
+  'berth-pack': { bytes: 262_000, modules: 139 },
+  'berth-run': { bytes: 280_000, modules: 180 },
   berth: { bytes: 10_000, modules: 12 },
   boot: { bytes: 10_000, modules: 5 },
   'checksum-worker': { bytes: 10_000, modules: 3 },
