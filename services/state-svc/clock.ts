@@ -10,14 +10,19 @@ export interface Clock {
 }
 
 /** The longest delay that Node's timers keep (2^31 - 1 ms, 24.8 days); beyond it they fire at once. */
-export const MAX_DELAY_MS = 2_147_483_647;
+const TIMER_MS = 2_147_483_647;
 
 export const systemClock: Clock = {
   nowMs: () => Date.now(),
   // CLOCK_MONOTONIC of clock_gettime(2), which performance.now() counts from the start of the process.
   elapsedMs: () => Number(process.hrtime.bigint()) / 1e6,
   after(delayMs, run) {
-    const timer = setTimeout(run, Math.min(Math.max(delayMs, 0), MAX_DELAY_MS));
+    let timer: NodeJS.Timeout | undefined;
+    const wait = (leftMs: number): void => {
+      const partMs = Math.min(leftMs, TIMER_MS);
+      timer = setTimeout(() => (leftMs > partMs ? wait(leftMs - partMs) : run()), partMs);
+    };
+    wait(Math.max(delayMs, 0));
     return () => clearTimeout(timer);
   },
 };

@@ -1,7 +1,6 @@
 // Auto-recovery as a table: what follows when a container's init ended. No clock, no randomness: the answer carries the delay.
 import type { AutoRecovery, ContainerPlan } from '../../shared/revision/revision.ts';
 import type { ExitStatus } from '../../shared/schema/exit.ts';
-import { MAX_DELAY_MS } from './clock.ts';
 
 export type Verdict =
   /** It stays STOPPED, and that is as it should be. */
@@ -63,7 +62,10 @@ function meant(policy: AutoRecovery['policy'], exit: ExitStatus): boolean {
   }
 }
 
-/** retry_delay × factor^n, at most what a timer keeps (24.8 days). */
+/** A year: what grows with each retry is to stay a time. */
+const MAX_DELAY_MS = 365 * 86_400_000;
+
+/** retry_delay × factor^n, at most a year. */
 export function retryDelayMs(plan: AutoRecovery, retries: number): number {
   const delayMs = Math.round(plan.retryDelaySeconds * 1000 * plan.backoffFactor ** retries);
   // 0 s × a factor that has grown to Infinity.
@@ -80,9 +82,9 @@ const UNIT_MS: Readonly<Record<string, number>> = {
   d: 86_400_000,
 };
 
-/** `30s`, `10min`, `1h`; undefined for anything else, among it `reboot` and `never`. */
+/** `30s`, `10min`, `1h`, at most a year; undefined for anything else, among it `reboot` and `never`. */
 export function durationMs(text: string): number | undefined {
-  const match = /^(\d{1,9})(ms|s|sec|m|min|h|d)$/.exec(text);
+  const match = /^(\d+)(ms|s|sec|m|min|h|d)$/.exec(text);
   const unit = UNIT_MS[match?.[2] ?? ''];
   return match === null || unit === undefined ? undefined : Math.min(Number(match[1]) * unit, MAX_DELAY_MS);
 }
