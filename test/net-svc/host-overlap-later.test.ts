@@ -128,4 +128,11 @@ describe('an uplink that gains the subnet of a running pool', () => {
     assert.ok((await attach()).ok);
     assert.ok((await service.net.detach({ container: 'web' })).ok);
   });
+
+  it('has it asked for again after a restart of the service, which knows nothing of what was left out', async () => {
+    const told = service.awaitedChanged();
+    await kill(child);
+    child = service.serve();
+    await told;
+  });
 });
