@@ -11,6 +11,9 @@ import { LinkFound, makingMountPoint, partsOf, usingInside } from './inside-path
 import { type MountSource, mountId } from './mount-sources.ts';
 import { type Content, createMountView, type MountView, type Seen } from './mount-view.ts';
 
+/** As in images whose /etc/resolv.conf is systemd-resolved's, or whose /var/run is /run. */
+const LINK_WAY = ', and LXC mounts through none: write where it leads to, or leave the line or the link out';
+
 type Fields = ReturnType<typeof fieldsOf>;
 
 interface Start {
@@ -64,8 +67,8 @@ function prepared(start: Start, entry: ConfigLine): ConfigLine[] {
     return [{ ...entry, value: withFields(entry.value, { ...changed, target: target.join('/') || '.', options }) }];
   } catch (error) {
     if (written.options.has('optional')) return [];
-    const reason = reasonOf(error);
-    throw new Error(`${placeOf(entry)} /${written.target} is no place to mount something: ${reason}`);
+    const way = error instanceof LinkFound ? LINK_WAY : '';
+    throw new Error(`${placeOf(entry)} /${written.target} is no place to mount something: ${reasonOf(error)}${way}`);
   }
 }
 

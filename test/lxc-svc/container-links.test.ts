@@ -171,7 +171,10 @@ describe('mount points that LXC makes', () => {
       const answer = await rig().lxc.start(startOf(container));
       assert.ok(!answer.ok && answer.error.code === 'START_FAILED');
       assert.equal(answer.error.step, 'configuration');
-      assert.match(answer.error.reason, /is no place to mount something: .* is a symbolic link$/);
+      assert.match(
+        answer.error.reason,
+        /is no place to mount something: .* is a symbolic link, and LXC mounts through none: write where it leads to, or /,
+      );
       assert.deepEqual(readdirSync(join(HOST, container)), []);
       value(await rig().lxc.unmount({ container }));
     }
