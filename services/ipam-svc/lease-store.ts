@@ -68,8 +68,10 @@ export async function openLeaseStore(disk: JournalDisk, log: Logger): Promise<Le
   const file = fileAfter(scans, goesOn, unreadable);
   const reasons = [...unreadableReasons(unreadable, log), ...reportScans(scans, ledger, log)];
   if (file.repair === 'cut') await cutTail(disk, file, log);
-  // What was rescued is to be on disk before the next power cut, whether or not anybody asks for a lease until then.
-  if (unreadable !== undefined && !goesOn && parts.length > 0) await rescue(disk, file, ledger, log);
+  // What was rescued, or is in more files than one, is to be in one that is whole before the next damage, whether or not anybody asks for a lease
+  // until then: who has one is told so without a write.
+  const isAtRisk = !goesOn || unreadable?.rest === 'some';
+  if (isAtRisk && parts.length > 0) await rescue(disk, file, ledger, log);
   let waiting: Waiting[] = [];
   let running: Promise<void> | undefined;
   let unwritable: string | undefined;

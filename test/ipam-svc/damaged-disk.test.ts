@@ -199,6 +199,17 @@ describe('ipam-svc on a damaged disk', { skip: CANNOT_DAMAGE }, () => {
     );
   });
 
+  it('makes one file of several at once, as damage may come before the next request', async () => {
+    await lease('one', 'two');
+    copyFileSync(join(before, JOURNAL), join(before, `${JOURNAL}.later`));
+    powerCut();
+    damage();
+    const alone = await startIpam(createJournalDisk(disk));
+    await alone.stop();
+    assert.ok(!existsSync(join(disk, `${JOURNAL}.later`)));
+    assert.equal(await ask(await start(disk), POOL, 'two'), '10.0.0.4');
+  });
+
   it('takes from its copy what bad sectors have of what was written since', async () => {
     const many = Array.from({ length: 120 }, (_, at) => `app-${at}`);
     await lease(...many);

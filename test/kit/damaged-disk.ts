@@ -17,8 +17,12 @@ const SIZE = '16M';
 export function makeDamagedDisk(image: string, folder: string, damaged: readonly string[]): void {
   rmSync(image, { force: true });
   execFileSync('mkfs.ext4', ['-q', '-b', '1024', '-O', 'metadata_csum,^has_journal', '-d', folder, image, SIZE]);
-  for (const path of damaged)
-    execFileSync('debugfs', ['-w', '-R', `sif /${path} checksum ${WRONG_CHECKSUM}`, image], { stdio: 'ignore' });
+  for (const path of damaged) damageMore(image, path);
+}
+
+/** Of a disk that is not mounted: this one cannot be looked at, either. Nothing where it is not there. */
+export function damageMore(image: string, path: string): void {
+  execFileSync('debugfs', ['-w', '-R', `sif /${path} checksum ${WRONG_CHECKSUM}`, image], { stdio: 'ignore' });
 }
 
 /** Arguments of mount(8). The loop device goes with the last mount of it. */
