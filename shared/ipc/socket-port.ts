@@ -37,7 +37,7 @@ export function socketPort(fd: number): OpenPort {
     const onBytes = (size: number): boolean => {
       isReading = true;
       try {
-        if (closed || reader.push(received, size)) return true;
+        if (closed || reader.push(received, size)) return size < received.length || waitForTurn();
         reason = 'malformed frame';
         socket.destroy();
         return false;
@@ -45,6 +45,11 @@ export function socketPort(fd: number): OpenPort {
         isReading = false;
         flushAll();
       }
+    };
+    /** There is more, and libuv would read on, dozens of times: others' messages, heartbeats and timers would wait for all of it. */
+    const waitForTurn = (): boolean => {
+      setImmediate(() => socket.resume());
+      return false;
     };
     const options: SocketConstructorOpts & Pick<ConnectOpts, 'onread'> = {
       fd,

@@ -11,6 +11,7 @@ import {
   KIND,
   MAX_FRAME_BYTES,
   MAX_PAYLOAD_BYTES,
+  sizeOf,
 } from '../../shared/ipc/envelope.ts';
 import type { Port, PortListener } from '../../shared/ipc/port.ts';
 import { socketPort } from '../../shared/ipc/socket-port.ts';
@@ -124,6 +125,23 @@ describe('ipc.socket-port', () => {
     assert.deepEqual(ids, upTo(41));
     send(42, 0);
     assert.equal(port.queuedBytes(), 0, 'nothing is taken after the end');
+  });
+
+  it('reads a bounded part of much in a turn, so that others and timers have theirs', async () => {
+    const all = 40;
+    for (const id of upTo(all)) send(id, 4_000);
+    await nextTurn();
+    let turn = 0;
+    const bytesInTurn: number[] = [];
+    opened(farFd, (frame) => {
+      ids.push(idOf(frame));
+      bytesInTurn[turn] = (bytesInTurn[turn] ?? 0) + sizeOf(frame);
+    });
+    for (; ids.length < all; turn += 1) await nextTurn();
+    assert.deepEqual(ids, upTo(all));
+    // A frame that began in the turn before may end in it.
+    const most = MAX_FRAME_BYTES + HEADER_BYTES + 4_000;
+    for (const bytes of bytesInTurn) assert.ok((bytes ?? 0) <= most, bytesInTurn.join());
   });
 
   it('ends the connection over what is no frame, and says so', async () => {
