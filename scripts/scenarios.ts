@@ -5,6 +5,7 @@ import { reasonOf } from '../shared/kernel/system-error.ts';
 import { SCENARIOS } from '../test/scenarios/all.ts';
 import { type Outcome, runScenario, type Scenario } from '../test/scenarios/scenario.ts';
 import { failOnLostOutput } from './lost-output.ts';
+import { answerHelp, refuse } from './tests/usage.ts';
 
 const USAGE = `usage: npm run scenarios -- [NAME...] [--json]
 
@@ -20,7 +21,6 @@ const MAX_MESSAGE = 240;
 
 interface Options {
   readonly json: boolean;
-  readonly help: boolean;
   readonly chosen: readonly Scenario[];
 }
 
@@ -29,7 +29,7 @@ function parseOptions(argv: readonly string[]): Options | { readonly wrong: stri
     const { values, positionals } = parseArgs({
       args: [...argv],
       allowPositionals: true,
-      options: { json: { type: 'boolean', default: false }, help: { type: 'boolean', default: false } },
+      options: { json: { type: 'boolean', default: false } },
     });
     const unknown = positionals.find((start) => !SCENARIOS.some(({ name }) => name.startsWith(start)));
     if (unknown !== undefined) return { wrong: `there is no scenario ${unknown}` };
@@ -49,15 +49,9 @@ function printLine({ ok, scenario, backend, message, log }: Outcome): void {
 
 /** Answers the exit code. */
 async function main(argv: readonly string[]): Promise<number> {
+  answerHelp(USAGE);
   const options = parseOptions(argv);
-  if ('wrong' in options) {
-    console.error(`scenarios: ${options.wrong}\n\n${USAGE}`);
-    return 2;
-  }
-  if (options.help) {
-    console.log(USAGE);
-    return 0;
-  }
+  if ('wrong' in options) return refuse('scenarios', options.wrong, USAGE);
   if (process.getuid?.() !== 0) {
     console.error('scenarios: must be root: they make namespaces, mounts and containers');
     return 2;

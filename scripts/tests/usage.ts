@@ -10,6 +10,8 @@ export function answerHelp(usage: string): void {
 
 /** Ends with 2: nothing was done. */
 export function refuse(command: string, message: string, usage: string): never {
-  console.error(`${command}: ${message}\n\n${usage}`);
+  // parseArgs gives advice after a full stop, for other cases than ours.
+  const [problem] = message.startsWith('Unknown option') ? message.split('. ', 1) : [message];
+  console.error(`${command}: ${problem}\n\n${usage}`);
   process.exit(2);
 }

@@ -38,6 +38,7 @@ describe('scripts', () => {
   for (const [name, usage] of [
     ['run-tests.ts', /^usage: npm test/],
     ['readme-tables.ts', /^usage: npm run readme/],
+    ['scenarios.ts', /^usage: npm run scenarios/],
   ] as const) {
     it(`${name} does, too`, () => {
       const run = (word: string) =>
@@ -45,7 +46,10 @@ describe('scripts', () => {
       const help = run('--help');
       assert.deepEqual([help.status, help.stderr], [0, '']);
       assert.match(help.stdout, usage);
-      assert.equal(run('--nonsense').status, 2);
+      assert.equal(run('-h').stdout, help.stdout);
+      const wrong = run('--nonsense');
+      assert.equal(wrong.status, 2);
+      assert.match(wrong.stderr, /: (Unknown option '--nonsense'|.*'--nonsense')\n\nusage: /);
     });
   }
 });
