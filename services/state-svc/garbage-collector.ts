@@ -48,15 +48,25 @@ export function createGarbageCollector(context: GarbageContext): GarbageCollecto
   let isClosed = false;
   /** Revisions that may have any of the objects. */
   let held: string | undefined;
+  /** What could not be done, and why, the last time: a disk that takes nothing would have it said twice a minute. */
+  let told: ReadonlySet<string> = new Set();
+  let telling = new Set<string>();
+  const tell = (line: string): void => {
+    if (!told.has(line) && !telling.has(line)) log.warn(line);
+    telling.add(line);
+  };
 
   /** Answers its bytes. What cannot be removed, whoever made it, must not keep all the rest. */
   const removed = (what: string, remove: () => Promise<number>): Promise<number> =>
     remove().catch((error: unknown) => {
-      log.warn(`garbage: ${what} cannot be removed: ${String(error)}`);
+      tell(`garbage: ${what} cannot be removed: ${String(error)}`);
       return 0;
     });
 
   const collectNow = async (takesFreshObjects: boolean): Promise<number> => {
+    // Who asks is told again.
+    told = takesFreshObjects ? new Set() : telling;
+    telling = new Set();
     const { keepFactory, deferMs } = context.settings();
     const needed = context.needed();
     const rules: GarbageRules = { needed, keepFactory, deferMs, takesFreshObjects };
@@ -81,7 +91,7 @@ export function createGarbageCollector(context: GarbageContext): GarbageCollecto
     const unseen = [...desk.steps.unseen(), ...unread];
     held = unseen.length === 0 ? undefined : unseen.slice(0, MAX_NAMED).join(', ');
     if (held !== undefined) {
-      log.warn(`garbage: objects stay while it cannot be seen which ones are of ${held}`);
+      tell(`garbage: objects stay while it cannot be seen which ones are of ${held}`);
       return 0;
     }
     const found = await desk.objects.findAll(await desk.objects.list());
@@ -108,7 +118,7 @@ export function createGarbageCollector(context: GarbageContext): GarbageCollecto
     try {
       if (thresholdPercent > 0 && (await room.availablePercent()) < thresholdPercent) await collectOld();
     } catch (error) {
-      log.warn(`garbage cannot be collected: ${String(error)}`);
+      tell(`garbage cannot be collected: ${String(error)}`);
     }
     if (!isClosed) cancel = clock.after(LOOK_MS, () => void look());
   };

@@ -4,7 +4,7 @@ import { mkdirSync, readdirSync } from 'node:fs';
 import { chmod, open, readFile, rm, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { Refusal } from '../../shared/ipc/contract.ts';
-import { isFull } from '../../shared/kernel/system-error.ts';
+import { isFull, reasonOf } from '../../shared/kernel/system-error.ts';
 import type { Logger } from '../../shared/log/logger.ts';
 import type { Arrivals } from './arrivals.ts';
 import type { stateContract } from './contract.ts';
@@ -103,18 +103,25 @@ export function createUploads({ storage, objects, store, room, arrivals, log, ma
   };
 
   /** `sha256`: undefined of the JSON of a step. */
-  const tellFull = (sha256: string | undefined, requiredBytes: number, availableBytes: number): NoSpace => {
+  const tellFull = (
+    sha256: string | undefined,
+    requiredBytes: number,
+    availableBytes: number,
+    error?: unknown,
+  ): NoSpace => {
     const what = sha256 === undefined ? 'a state' : `object ${sha256}`;
-    const missing = Math.max(1, requiredBytes - availableBytes);
+    // A quota, or inodes, may be used up beside bytes.
+    const missing =
+      error === undefined ? `${Math.max(1, requiredBytes - availableBytes)} B missing at least` : reasonOf(error);
     log.warn(
-      `there is no room for ${what}: ${requiredBytes} B are required, ${availableBytes} B available, ${missing} B missing at least`,
+      `there is no room for ${what}: ${requiredBytes} B are required, ${availableBytes} B available, ${missing}`,
     );
     return { code: 'NO_SPACE', requiredBytes, availableBytes };
   };
 
   /** A disk that is full at the very end is full all the same. */
   const failureOf = async (error: unknown, sha256: string | undefined, bytes: number): Promise<NoSpace | Failed> => {
-    if (isFull(error)) return tellFull(sha256, bytes, await unpromised().catch(() => 0));
+    if (isFull(error)) return tellFull(sha256, bytes, await unpromised().catch(() => 0), error);
     return { code: 'STORE_FAILED', reason: String(error).slice(0, 500) };
   };
 

@@ -200,4 +200,23 @@ describe('the garbage threshold', () => {
     await collector.collect();
     assert.ok(!existsSync(join(storage, 'trails/locals/also')));
   });
+
+  it('says once what stays and why, and once more to who asks', async () => {
+    stuck.add('locals/left');
+    availablePercent = async () => 19;
+    collector.watch();
+    for (let looked = 0; looked < 3; looked += 1) await look();
+    const said = () => warnings.filter((line) => line.includes('locals/left')).length;
+    assert.equal(said(), 1);
+    await collector.collect();
+    assert.equal(said(), 2);
+    await look();
+    assert.equal(said(), 2);
+    stuck.clear();
+    await look();
+    assert.ok(!existsSync(leftRevision()));
+    availablePercent = () => Promise.reject(new Error('EIO'));
+    for (let looked = 0; looked < 3; looked += 1) await look();
+    assert.equal(warnings.filter((line) => line.includes('cannot be collected')).length, 1);
+  });
 });
