@@ -20,6 +20,7 @@
 //   leaving                       | began                    → not leaving any more
 //   leaving                       | booted, nothing alive    → not leaving any more
 //   any                           | asked                    → the same, and what is to be tried next
+//   asked                         | taken up                 → the same, and not to be taken up once more
 //   asked                         | began, or dropped        → not asked any more
 //   asked                         | booted, nothing alive    → not asked any more
 //   assumed                       | committed, but not once  → not assumed any more: the user has said which one it is
@@ -53,7 +54,15 @@ export const bootState = z.object({
   updated: z.optional(z.object({ revision: revisionName, once: z.boolean() })),
   trying: z.optional(trying),
   /** Accepted, and not begun: of a command that was answered already. */
-  asked: z.optional(z.object({ revision: revisionName, once: z.boolean(), commit: z.boolean() })),
+  asked: z.optional(
+    z.object({
+      revision: revisionName,
+      once: z.boolean(),
+      commit: z.boolean(),
+      /** By a service after the one that was asked: what ends that one as well is not to do so for ever. */
+      takenUp: z.optional(z.boolean()),
+    }),
+  ),
   /** Nothing said which revision ran, and these had been found good, latest last: `revision` may be the wrong one. */
   assumedBeside: z.optional(z.array(revisionName)),
   /** The last ones that did not make it, latest last. Nothing here tries them again. */
@@ -78,7 +87,8 @@ export type BootEvent =
       readonly nowMs: number;
     }
   | { readonly kind: 'asked'; readonly revision: string; readonly once: boolean; readonly commit: boolean }
-  /** Nothing comes of what was asked for, or it is taken up now. What was asked for since then stays. */
+  | { readonly kind: 'takenUp'; readonly revision: string }
+  /** Nothing comes of what was asked for. What was asked for since then stays. */
   | { readonly kind: 'dropped'; readonly revision: string }
   /** state-svc starts. `alive`: of what ran before something runs still, or it is the same tree. */
   | { readonly kind: 'booted'; readonly life: string; readonly alive: boolean; readonly nowMs: number }
@@ -121,6 +131,10 @@ export function bootStep(state: BootState, event: BootEvent): BootStep {
     case 'asked': {
       const { revision, once, commit } = event;
       return going({ ...state, asked: { revision, once, commit } });
+    }
+    case 'takenUp': {
+      const { asked } = state;
+      return going(asked?.revision === event.revision ? { ...state, asked: { ...asked, takenUp: true } } : state);
     }
     case 'dropped': {
       const { asked, ...rest } = state;

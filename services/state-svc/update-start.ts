@@ -65,10 +65,22 @@ export function createUpdateStart(
       .catch((error: unknown) => log.error(`progress of revisions: ${String(error)}`));
   };
 
-  /** Once: what ends this service as well is not to do so for ever. `otherwise`: nothing came of it, and nothing else is under way. */
-  const takeUp = async ({ revision, ...how }: Asked, otherwise = (): void => undefined): Promise<void> => {
+  /** Told before it is forgotten, so that whoever waits for its end hears of it. */
+  const giveUp = async (revision: string, why: string): Promise<void> => {
+    log.error(`revision ${revision} was asked for before this service restarted, and is not run: ${why}`);
+    await progress.fail(revision, 'internal');
     await bootLog.advanceAnyway({ kind: 'dropped', revision });
-    if (boot().trying !== undefined) return;
+  };
+
+  /** Once: what ends this service as well is not to do so for ever. `otherwise`: nothing came of it, and nothing else is under way. */
+  const takeUp = async ({ revision, takenUp, ...how }: Asked, otherwise = (): void => undefined): Promise<void> => {
+    if (takenUp === true) {
+      await giveUp(revision, 'state-svc has ended again before it was begun');
+      return otherwise();
+    }
+    const isFree = boot().trying === undefined;
+    await bootLog.advanceAnyway({ kind: isFree ? 'takenUp' : 'dropped', revision });
+    if (!isFree) return;
     log.info(`revision ${revision} was asked for before this service restarted, and is run now`);
     const { current } = context.stage();
     void way.run(revision, how).then(() => {
@@ -106,9 +118,7 @@ export function createUpdateStart(
     if (inherited === undefined || trying !== undefined) return rebootForIt();
     // It may be the remedy, and a reboot would have it forgotten. Past the hooks of a start nothing is started.
     if (code !== 'HOOK_FAILED') return takeUp(inherited, rebootForIt);
-    log.error(`revision ${inherited.revision} was asked for before this service restarted, and is not run: ${message}`);
-    await progress.fail(inherited.revision, 'internal');
-    await bootLog.advanceAnyway({ kind: 'dropped', revision: inherited.revision });
+    await giveUp(inherited.revision, message);
     rebootForIt();
   };
 

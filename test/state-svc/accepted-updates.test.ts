@@ -87,6 +87,22 @@ describe('an update that was accepted', () => {
     assert.equal((await progressOf(it, 'locals/x')).status, 'NEW');
   });
 
+  it('is told, and not run, where state-svc ends again before it is begun', async () => {
+    const it = await open(THREE);
+    const before = await pids(it);
+    await install(it, 'locals/x', CHANGED_B);
+    accepted(it, 'locals/x');
+    const release = it.world.hold('hooks.system-install-update');
+    await it.boot();
+    await it.until(() => it.world.hooks.some(({ event }) => event === 'system-install-update'));
+    await it.boot();
+    await reaches(it, 'locals/x', 'Internal error');
+    release();
+    await eventually('it is forgotten', PATIENCE_MS, () => onDisk(it).asked === undefined);
+    assert.deepEqual([await pids(it), onDisk(it).trying, it.reboots], [before, undefined, []]);
+    await updateLive(it, 'locals/x');
+  });
+
   /** What runs is refused at the next start of state-svc. */
   const refusedNext = async (): Promise<Device> => {
     const it = await open(THREE);

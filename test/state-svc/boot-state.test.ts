@@ -122,6 +122,8 @@ describe('boot state', () => {
       [after(asked), remembered],
       [after(asked, restart('c')), remembered],
       [after(began('live'), COMMIT, asked), remembered],
+      [after(asked, { kind: 'takenUp', revision: 'locals/y' }), { ...remembered, takenUp: true }],
+      [after(asked, { kind: 'takenUp', revision: 'locals/x' }), remembered],
       [after(asked, { kind: 'dropped', revision: 'locals/y' }), undefined],
       [after(asked, { kind: 'dropped', revision: 'locals/x' }), remembered],
       [after(asked, began('live')), undefined],
