@@ -6,24 +6,16 @@ import { withinNamespace } from '../../shared/kernel/network-namespace.ts';
 import type { Lease } from '../../shared/schema/network.ts';
 import { defaultRoutesWithin } from './default-routes.ts';
 import { type HostView, linksWithin, listLinks, liveView, lookUp, ownLinks, withHost } from './host-links.ts';
+import { addressesBeside, linksNamed } from './inside-view.ts';
 import { changesInside, changesOutside, type Inside, type InsideLink, isPair, type Reach } from './interface-plan.ts';
 import { refuseRoutersAtPort } from './ipv6-routers.ts';
-import { attachmentAlias, hostInterfaceName, parseAttachmentAlias } from './link-names.ts';
+import { attachmentAlias, hostInterfaceName } from './link-names.ts';
 import { findLostNamespace } from './lost-namespace.ts';
 import { deleteMacvlans, ensureMacvlan, linksInside } from './macvlan.ts';
 import { attempt, NetFailure, type Undo, undoingOnFailure } from './net-failure.ts';
 import { type NetlinkSocket, openRtnetlink, recording } from './netlink-socket.ts';
 import type { Namespaces } from './netns.ts';
-import { decodeAddress, dumpAddresses } from './rtnetlink-address.ts';
-import {
-  bringUpByName,
-  createVeth,
-  decodeLink,
-  deleteLink,
-  getLinkByIndex,
-  type Link,
-  markPortByName,
-} from './rtnetlink-link.ts';
+import { bringUpByName, createVeth, deleteLink, type Link, markPortByName } from './rtnetlink-link.ts';
 
 export interface AttachedInterface {
   readonly interface: string;
@@ -59,6 +51,7 @@ interface Session extends Reach {
   readonly container: string;
   readonly host: NetlinkSocket;
   readonly find: HostView['find'];
+  readonly sidesOf: HostView['sidesOf'];
   readonly inside: NetlinkSocket;
   readonly namespaceFd: number;
   readonly undo: Undo;
@@ -81,11 +74,11 @@ export function attach(
 ): Attachment {
   refuseBadLeases(container, leases);
   const { view, strictness, before, record, isMacvlan = () => false } = mode;
-  withView(view, ({ host, find }) =>
+  withView(view, (seen) =>
     undoingOnFailure((undo) => {
-      const isFresh = ensureNamespace(namespaces, container, leases, { ...mode, view: { host, find } }, undo);
+      const isFresh = ensureNamespace(namespaces, container, leases, { ...mode, view: seen }, undo);
       withInside(namespaces, container, (inside, namespaceFd) => {
-        const both = { host: recording(host, record), find, inside: recording(inside, record) };
+        const both = { ...seen, host: recording(seen.host, record), inside: recording(inside, record) };
         // Undone here already, while the sockets are open; the namespace goes after them.
         undoingOnFailure((inner) =>
           plumb(
@@ -180,8 +173,8 @@ function withInside(
 
 function plumb(session: Session, leases: readonly Lease[]): void {
   const { container, inside, isFresh } = session;
-  const before = isFresh ? [] : linksInside(inside, container);
-  removeStrays(session, before, leases);
+  const before = isFresh ? [] : linksBefore(session, leases);
+  if (!isFresh) removeStrays(session, leases);
   const made: InsideLink[] = [];
   const kept = (name: string): boolean => leases.some((lease) => lease.interface === name);
   if (before.some(({ kind }) => kind === 'macvlan')) deleteMacvlans(inside, container, kept);
@@ -192,30 +185,47 @@ function plumb(session: Session, leases: readonly Lease[]): void {
   }
   // Those made now go before what stood there under their names.
   const links = [...made, ...(isFresh ? [LOOPBACK] : before)];
-  const present = isFresh ? { addresses: [], routes: [] } : insideAddresses(session);
+  const present = isFresh ? { addresses: [], routes: [] } : insideAddresses(session, links, leases);
   inside.apply(changesInside(container, leases, { links, ...present }, session));
+}
+
+/** All of them only where one may be a macvlan of ours, which nothing on the host tells. */
+function linksBefore(
+  { container, inside, strictness, before = [], isMacvlan }: Session,
+  leases: readonly Lease[],
+): Link[] {
+  const mayHaveMacvlan = strictness === 'exact' || [...leases, ...before].some(({ pool }) => isMacvlan(pool));
+  if (mayHaveMacvlan) return linksInside(inside, container);
+  return linksNamed(inside, ['lo', ...leases.map(({ interface: name }) => name)]);
 }
 
 /** Of a namespace that was just made; its index is 1 in all of them (drivers/net/loopback.c). */
 const LOOPBACK: InsideLink = { index: 1, name: 'lo', mac: '00:00:00:00:00:00', up: false };
 
-function insideAddresses({ container, inside, namespaceFd }: Session): Omit<Inside, 'links'> {
-  const addresses = inside.dump(`list addresses of ${container}`, dumpAddresses()).map(decodeAddress);
+function insideAddresses(
+  { container, namespaceFd, strictness, before = [] }: Session,
+  links: readonly InsideLink[],
+  leases: readonly Lease[],
+): Omit<Inside, 'links'> {
+  // Further ones matter only where some are to go.
+  const isEnough = strictness === 'enough' && before.length === 0;
+  const addresses = leases.flatMap(({ interface: name, address, prefixLength }) => {
+    const link = links.find((candidate) => candidate.name === name);
+    if (link === undefined) return [];
+    return addressesBeside({ linkIndex: link.index, address, prefixLength }, namespaceFd, container, isEnough);
+  });
   return { addresses, routes: defaultRoutesWithin(namespaceFd, container) };
 }
 
-/**
- * Removes pairs of this container's that no lease names any more. Veths that the container made itself stay: the other end of one may be
- * in a namespace of its own and have there the number that a link of ours has here.
- */
-function removeStrays({ container, host }: Session, links: readonly Link[], leases: readonly Lease[]): void {
-  for (const link of links) {
-    if (!link.peerElsewhere || link.kind !== 'veth' || leases.some((lease) => lease.interface === link.name)) continue;
-    const payload = host.get(`look up the peer of ${link.name} of ${container}`, getLinkByIndex(link.peer));
-    const peer = payload === undefined ? undefined : decodeLink(payload);
-    if (peer === undefined || !isPair(peer, link)) continue;
-    if (parseAttachmentAlias(peer.alias)?.container !== container) continue;
-    host.apply([{ step: `delete ${peer.name}, former ${link.name} of ${container}`, message: deleteLink(peer.index) }]);
+/** Removes pairs of this container's that no lease names any more. By their host sides: what the container made itself has none. */
+function removeStrays({ container, host, sidesOf, before = [] }: Session, leases: readonly Lease[]): void {
+  const isNamed = (own: { readonly interface: string }): boolean =>
+    leases.some((lease) => lease.interface === own.interface);
+  // Nothing else was ever made for it.
+  if (before.length > 0 && before.every(isNamed)) return;
+  const strays = sidesOf(container).filter((own) => !isNamed(own));
+  for (const { link, interface: name } of strays) {
+    host.apply([{ step: `delete ${link.name}, former ${name} of ${container}`, message: deleteLink(link.index) }]);
   }
 }
 

@@ -1,6 +1,7 @@
 // The default routes of a container's namespace, without reading what else it put there: a million routes, which it makes in a minute, kept
 // net-svc from answering anybody for seconds. In: its namespace; out: the default routes of the main table with metric 0.
 import { withinNamespace } from '../../shared/kernel/network-namespace.ts';
+import { MAX_READ } from './inside-view.ts';
 import { attempt, NetFailure } from './net-failure.ts';
 import { openFiltering } from './netlink-socket.ts';
 import { type DefaultRoute, decodeDefaultRoute, dumpMainRoutes, isBeyondDefaultRoutes } from './rtnetlink-address.ts';
@@ -11,7 +12,7 @@ export function defaultRoutesWithin(namespaceFd: number, container: string): rea
   const inside = attempt(step, () => withinNamespace(namespaceFd, openFiltering));
   try {
     return inside
-      .dump(step, dumpMainRoutes(), isBeyondDefaultRoutes)
+      .dump(step, dumpMainRoutes(), (payload, read) => read.length >= MAX_READ || isBeyondDefaultRoutes(payload))
       .flatMap((payload) => decodeDefaultRoute(payload) ?? []);
   } catch (error) {
     // Where there never was a route there is no table.

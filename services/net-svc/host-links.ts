@@ -44,6 +44,8 @@ export function lookUpIndex(host: NetlinkSocket, index: number): Link | undefine
 export interface HostView {
   readonly host: NetlinkSocket;
   find(name: string): Link | undefined;
+  /** Host sides of the container's interfaces, as of before any change of its own. */
+  sidesOf(container: string): readonly OwnLink[];
 }
 
 /** Each is looked up once, until the next change. */
@@ -55,17 +57,24 @@ export function liveView(host: NetlinkSocket): HostView {
       if (!known.has(name)) known.set(name, lookUp(host, name));
       return known.get(name);
     },
+    sidesOf: (container) => ownLinks(listLinks(host)).filter((own) => own.container === container),
   };
 }
 
 /** One listing for all that is to be found, until the first change: then each is looked up. */
 export function listedView(host: NetlinkSocket): HostView {
-  const listed = new Map(listLinks(host).map((link) => [link.name, link]));
+  const links = listLinks(host);
+  const listed = new Map(links.map((link) => [link.name, link]));
+  const own = ownLinks(links);
   let changed = false;
   const noticing = recording(host, () => {
     changed = true;
   });
-  return { host: noticing, find: (name) => (changed ? lookUp(host, name) : listed.get(name)) };
+  return {
+    host: noticing,
+    find: (name) => (changed ? lookUp(host, name) : listed.get(name)),
+    sidesOf: (container) => own.filter((each) => each.container === container),
+  };
 }
 
 /** The host side of a container's interface. */

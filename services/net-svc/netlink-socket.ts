@@ -32,6 +32,9 @@ const MAX_DUMPS = 10;
 /** No such process, no such link. */
 const MISSING = [3, 19];
 
+/** `read`: the entries before it. */
+type IsBeyond = (payload: Buffer, read: readonly Buffer[]) => boolean;
+
 export interface NetlinkSocket {
   /** Sends all in one datagram. The kernel tries every one of them; the first that failed is thrown as NetFailure. */
   apply(steps: readonly Step[]): void;
@@ -41,7 +44,7 @@ export interface NetlinkSocket {
    * The payloads of all entries. Of a kernel that tells only what was asked for none from the first one on that `isBeyond`; then nothing more
    * can be asked.
    */
-  dump(step: string, message: MessageBody, isBeyond?: (payload: Buffer) => boolean): Buffer[];
+  dump(step: string, message: MessageBody, isBeyond?: IsBeyond): Buffer[];
   close(): void;
 }
 
@@ -111,11 +114,7 @@ function conversation(fd: number): NetlinkSocket {
     }
   };
 
-  const dumpOnce = (
-    step: string,
-    message: MessageBody,
-    isBeyond: (payload: Buffer) => boolean,
-  ): Buffer[] | undefined => {
+  const dumpOnce = (step: string, message: MessageBody, isBeyond: IsBeyond): Buffer[] | undefined => {
     send(fd, encodeMessage(message, ++sequence));
     const entries: Buffer[] = [];
     let interrupted = false;
@@ -128,13 +127,13 @@ function conversation(fd: number): NetlinkSocket {
           if (failure !== undefined) throw failure;
           return interrupted ? undefined : entries;
         }
-        if ((answer.flags & NLM_F_DUMP_FILTERED) !== 0 && isBeyond(answer.payload)) return entries;
+        if ((answer.flags & NLM_F_DUMP_FILTERED) !== 0 && isBeyond(answer.payload, entries)) return entries;
         entries.push(answer.payload);
       }
     }
   };
 
-  const dump = (step: string, message: MessageBody, isBeyond = (_: Buffer): boolean => false): Buffer[] => {
+  const dump = (step: string, message: MessageBody, isBeyond: IsBeyond = () => false): Buffer[] => {
     for (let round = 0; round < MAX_DUMPS; round++) {
       const entries = dumpOnce(step, message, isBeyond);
       if (entries !== undefined) return entries;

@@ -81,9 +81,11 @@ export function deleteAddress(present: InterfaceAddress): MessageBody {
   return addressMessage(RTM_DELADDR, 0, present);
 }
 
-export function dumpAddresses(): MessageBody {
+/** `linkIndex`: of that link alone, where the kernel filters. */
+export function dumpAddresses(linkIndex = 0): MessageBody {
   const header = Buffer.alloc(ADDRESS_HEADER_BYTES);
   header.writeUInt8(AF_INET, 0);
+  header.writeUInt32LE(linkIndex, 4);
   return { type: RTM_GETADDR, flags: NLM_F_DUMP, payload: header };
 }
 

@@ -7,6 +7,7 @@ import { AS_ASKED, attach, listAttachments } from '../../services/net-svc/attach
 import { ensureBridges, removeStaleBridges } from '../../services/net-svc/bridges.ts';
 import { defaultRoutesWithin } from '../../services/net-svc/default-routes.ts';
 import { detach } from '../../services/net-svc/detachments.ts';
+import { addressesBeside, linksNamed } from '../../services/net-svc/inside-view.ts';
 import { createUndo } from '../../services/net-svc/net-failure.ts';
 import { openFiltering, openRtnetlink } from '../../services/net-svc/netlink-socket.ts';
 import { openNamespaces } from '../../services/net-svc/netns.ts';
@@ -14,7 +15,7 @@ import { dumpMainRoutes, isBeyondDefaultRoutes } from '../../services/net-svc/rt
 import { withinNamespace } from '../../shared/kernel/network-namespace.ts';
 import { reexecInNamespaces } from '../kit/namespaced.ts';
 import { NO_NOTES } from './bare-host.ts';
-import { internal, leaseOf, link, run } from './kernel.ts';
+import { addresses, internal, leaseOf, link, run } from './kernel.ts';
 
 reexecInNamespaces(import.meta.filename);
 
@@ -73,6 +74,42 @@ describe('a container that heaps up', () => {
     assert.deepEqual(defaultRoutesWithin(fd, 'bare'), []);
     closeSync(fd);
     run(['ip', 'netns', 'del', 'bare']);
+  });
+
+  it('addresses has no more of them read than up to its own, and a thousand where that is not among them', () => {
+    const steps: string[] = [];
+    const repair = (): void =>
+      void attach(namespaces, 'web', leases, {
+        ...AS_ASKED,
+        strictness: 'enough',
+        record: (step) => void steps.push(step),
+      });
+    repair();
+    const addressOf = (i: number): string => `30.0.${i >> 8}.${i & 255}/32`;
+    batch(Array.from({ length: 3_000 }, (_, i) => `addr add ${addressOf(i)} dev ${i < 1_500 ? 'eth0' : 'lo'}`));
+    const own = { linkIndex: link('eth0', WEB)?.ifindex ?? 0, address: '10.0.5.2', prefixLength: 24 };
+    const read = (isEnough: boolean): number => within((fd) => addressesBeside(own, fd, 'web', isEnough).length);
+    assert.deepEqual([read(true), read(false)], [1, 1_000]);
+    repair();
+    assert.deepEqual(steps, []);
+    run(['ip', 'addr', 'del', '10.0.5.2/24', 'dev', 'eth0'], WEB);
+    repair();
+    assert.ok(addresses('eth0', WEB).includes('10.0.5.2/24'));
+    assert.deepEqual(steps, ['add address 10.0.5.2/24 of eth0 of web', 'add default route through 10.0.5.1 to web']);
+    // It is the last of them now.
+    assert.deepEqual([read(true), read(false)], [1_000, 1_000]);
+  });
+
+  it('links has none of them read but its own, which is none that only goes by that name too', () => {
+    batch(Array.from({ length: 400 }, (_, i) => `link add heap${i} type bridge`));
+    run(['ip', 'link', 'property', 'add', 'dev', 'heap0', 'altname', 'other0'], WEB);
+    const inside = within((fd) => withinNamespace(fd, openRtnetlink));
+    const found = linksNamed(inside, ['lo', 'eth0', 'other0', 'none0']);
+    inside.close();
+    assert.deepEqual(
+      found.map(({ name }) => name),
+      ['lo', 'eth0'],
+    );
   });
 
   it('further names of its interface, as many as the kernel takes, has its network, and all are listed', () => {
