@@ -1,6 +1,7 @@
 // Mounts with their numbers, of any process, from /proc/<pid>/mountinfo (proc(5)): what a place is in, and where the host has the same.
-import { readFileSync } from 'node:fs';
+import { closeSync, openSync, readSync } from 'node:fs';
 import { unescapePath } from '../../shared/kernel/mount-words.ts';
+import { textIfThere } from '../../shared/kernel/text-if-there.ts';
 
 export interface NumberedMount {
   readonly id: number;
@@ -27,13 +28,33 @@ export function parseNumberedMounts(text: string): NumberedMount[] {
   });
 }
 
-/** `process`: a pid or `self`. Undefined: there is no such process. */
+/** Of a container, which may make a hundred thousand (fs.mount-max), and whose table is read once a second for each file that is looked for. */
+const MAX_TABLE_BYTES = 1024 * 1024;
+/** Of all containers: what is read is taken apart before the next read. Most of it is never touched. */
+const table = Buffer.allocUnsafeSlow(MAX_TABLE_BYTES + 1);
+
+/** `process`: a pid or `self`. Undefined: there is no such process. Throws where another process has too many. */
 export function readNumberedMounts(process: number | 'self'): NumberedMount[] | undefined {
+  const text = process === 'self' ? textIfThere('/proc/self/mountinfo') : boundedTable(process);
+  return text === undefined || text === '' ? undefined : parseNumberedMounts(text);
+}
+
+function boundedTable(pid: number): string | undefined {
+  let file: number | undefined;
   try {
-    return parseNumberedMounts(readFileSync(`/proc/${process}/mountinfo`, 'utf8'));
+    file = openSync(`/proc/${pid}/mountinfo`, 'r');
+    // The kernel gives as many lines at a time as it likes.
+    for (let length = 0; length < table.length; ) {
+      const read = readSync(file, table, { offset: length });
+      if (read === 0) return table.toString('utf8', 0, length);
+      length += read;
+    }
   } catch {
     return undefined;
+  } finally {
+    if (file !== undefined) closeSync(file);
   }
+  throw new Error(`it has more mounts than are looked through, ${MAX_TABLE_BYTES / 1024} KiB of them`);
 }
 
 /** What is mounted uppermost at `parts` of a root, or nearest above it. */
