@@ -128,7 +128,7 @@ function checkPair(earlier: PoolAt, later: PoolAt): Problem[] {
   const a = parseSubnet(earlier.pool.subnet);
   const b = parseSubnet(later.pool.subnet);
   if (a.ok && b.ok && subnetsOverlap(a.subnet, b.subnet)) {
-    const message = `${later.pool.subnet} overlaps ${earlier.pool.subnet} of pool '${name}'`;
+    const message = `${later.pool.subnet} overlaps ${earlier.pool.subnet} of pool '${name}'; every pool needs a range of its own`;
     problems.push({ path: `${later.path}.subnet`, code: 'OVERLAPPING_SUBNETS', message });
   }
   return problems;

@@ -35,7 +35,11 @@ export function readStateDocument(state: unknown): StateDocument {
   }
   const spec: unknown = Reflect.get(state, '#spec');
   if (spec !== STATE_SPEC) {
-    problems.push({ path: '#spec', code: 'BAD_SPEC', message: `is ${shown(spec)}; must be "${STATE_SPEC}"` });
+    problems.push({
+      path: '#spec',
+      code: 'BAD_SPEC',
+      message: `is ${spec === undefined ? 'missing' : shown(spec)}; must be "${STATE_SPEC}"`,
+    });
   }
   for (const [path, value] of Object.entries(state)) {
     if (path === '#spec') continue;

@@ -171,6 +171,19 @@ describe('berth check', () => {
     assert.match(lone.stderr, /^warning: device\.json\.network\.pools\.internal\.Nat: is no key that Berth knows/m);
   });
 
+  it('says what to write where pools overlap, and where a file is no state', async () => {
+    const pools = { internal: POOL, lab: { ...POOL, bridge: 'pvbr1', subnet: '10.0.0.0/16' } };
+    const folder = scratch.write('unsaid', { 'device.json': { network: { pools } }, 'letter.json': {} });
+    assert.match(
+      (await berth('check', join(folder, 'device.json'))).stdout,
+      /^device\.json\.network\.pools\.lab\.subnet: 10\.0\.0\.0\/16 overlaps 10\.0\.5\.0\/24 of pool 'internal'; every pool needs a range of its own$/m,
+    );
+    assert.match(
+      (await berth('check', join(folder, 'letter.json'))).stdout,
+      /^#spec: is missing; must be "pantavisor-service-system@1"$/m,
+    );
+  });
+
   it('refuses a state with ../ paths and an unknown pool, both at once', async () => {
     const folder = scratch.write('bad-state', {
       'state.json': {
