@@ -1,6 +1,7 @@
 // Options that a revision gives the mounts of a container: on which lines they come, and what the kernel says of the mounts.
 import assert from 'node:assert/strict';
 import { after, before, describe, it } from 'node:test';
+import { withRemountedBinds } from '../../services/lxc-svc/remounted-binds.ts';
 import { withRemounts } from '../../shared/lxc-config/remounts.ts';
 import type { Remount } from '../../shared/schema/remounts.ts';
 import { reexecInNamespaces } from '../kit/namespaced.ts';
@@ -37,6 +38,31 @@ describe('lxc-config.withRemounts', () => {
       assert.deepEqual(withRemounts(before, [of(place, 'ro')]), [...before, after], place);
     }
     for (const place of ['/.*', '/run']) assert.deepEqual(withRemounts(before, [of(place, 'ro')]), before, place);
+  });
+});
+
+describe('lxc-svc.withRemountedBinds', () => {
+  const bound = (options: string): readonly unknown[] => {
+    const asked: unknown[] = [];
+    const line = { key: 'lxc.mount.entry', value: `/run srv none ${options} 0 0` };
+    withRemountedBinds([line], (...request) => {
+      asked.push(request);
+      return '/place';
+    });
+    return asked;
+  };
+
+  it('binds again what is bound so, with all that its options forbid', () => {
+    assert.deepEqual(bound('bind,remount,nosuid,noexec,noatime'), [
+      ['/run', { set: 0x2 | 0x8 | 0x10, clear: 0x70 }, false],
+    ]);
+    assert.deepEqual(bound('rbind,remount,relatime'), [['/run', { set: 0, clear: 0x70 }, true]]);
+  });
+
+  it('leaves alone what forbids nothing that LXC does not heed, and what is no bind of the host', () => {
+    for (const options of ['bind,nosuid', 'bind,remount,ro', 'remount,nosuid', 'bind,remount,relative,nosuid'])
+      assert.deepEqual(bound(options), [], options);
+    assert.deepEqual(bound('bind,remount,constructor,toString'), []);
   });
 });
 
