@@ -59,11 +59,27 @@ async function adoptRun(core: ContainerCore, run: Run, ready: boolean, done: Par
   const known: Partial<Intent> = { ...done, recoveryDelayMs: null };
   if (ready) known.readyPid = run.pid;
   await core.remember(known);
+  await learnNetwork(core, run);
+}
+
+const NETWORK_UNKNOWN = 'NETWORK_UNKNOWN';
+
+async function learnNetwork(core: ContainerCore, run: Run): Promise<void> {
+  const { plan, record } = core;
   const plumbing = await replumb(plan, core.context, run.pid);
   if ('step' in plumbing) {
-    core.fault('NETWORK_UNKNOWN', `runs, but its network could not be read: ${plumbing.step}: ${plumbing.reason}`);
+    core.fault(NETWORK_UNKNOWN, `runs, but its network could not be read: ${plumbing.step}: ${plumbing.reason}`);
   } else {
+    if (record.problem?.code === NETWORK_UNKNOWN) record.problem = undefined;
     record.plumbing = plumbing;
   }
   core.context.changed();
+}
+
+/** Of one that was adopted while its pools did not stand, which do now. */
+export function learnNetworkAgain(core: ContainerCore): void {
+  core.enqueue(async () => {
+    const { run, problem } = core.record;
+    if (run !== undefined && problem?.code === NETWORK_UNKNOWN) await learnNetwork(core, run);
+  });
 }

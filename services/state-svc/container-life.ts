@@ -19,6 +19,9 @@ const SERVICE_BACK_MS = 5000;
 /** Mounts that a row names. */
 const MAX_DETACHED = 16;
 
+/** Health: something of it is left that could not be taken away. */
+export const CONTAINER_NOT_CLEAN = 'CONTAINER_NOT_CLEAN';
+
 export type StartCause = 'boot' | 'user' | 'recovery';
 
 /** Accepts a start; it happens when what is under way is over. `written`: the order is on disk, without which nothing of it runs. */
@@ -326,7 +329,7 @@ async function takeAway(core: ContainerCore): Promise<readonly string[]> {
     record.detached = targets.slice(0, MAX_DETACHED);
   };
   const left = await tearDown(plan.name, STOP_GRACE_MS, plan.network.mode === 'pool', { ...core.context, onDetached });
-  if (left.length > 0) core.fault('CONTAINER_NOT_CLEAN', `could not be stopped cleanly: ${left.join('; ')}`);
+  if (left.length > 0) core.fault(CONTAINER_NOT_CLEAN, `could not be stopped cleanly: ${left.join('; ')}`);
   else record.problem = undefined;
   detached(core);
   core.apply('stopped');

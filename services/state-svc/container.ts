@@ -2,9 +2,9 @@
 import type { ContainerPlan } from '../../shared/revision/revision.ts';
 import type { ContainerAction, ContainerRow, Status } from '../../shared/schema/api.ts';
 import type { HealthReason } from '../../shared/schema/health.ts';
-import { adopt } from './container-adoption.ts';
+import { adopt, learnNetworkAgain } from './container-adoption.ts';
 import { type ContainerCore, type CoreContext, createCore, type Exhausted, type ExitEvent } from './container-core.ts';
-import { askHeldReboot, begin, exited, restart, stop } from './container-life.ts';
+import { askHeldReboot, begin, CONTAINER_NOT_CLEAN, exited, restart, stop } from './container-life.ts';
 import { ALLOWED_FROM, FULFILLED_IN, refusal } from './container-status.ts';
 import type { Member } from './group-status.ts';
 import type { Intent } from './intent-store.ts';
@@ -57,6 +57,8 @@ export interface Container extends Member {
   exited(event: ExitEvent): void;
   /** What was tried is not any more: asks for the reboot that it needed meanwhile, if it still does. */
   trialEnded(): void;
+  /** Its pools stand now: its network is asked for again if it could not be learnt of when it was adopted. */
+  poolsCame(): void;
   /** It was given back. */
   forgetLease(pool: string, address: string): void;
   /** Once, before anything else: take it from where it stands, as lxc-svc found it. */
@@ -167,6 +169,10 @@ class PlannedContainer implements Container {
     askHeldReboot(this.#core);
   }
 
+  poolsCame(): void {
+    learnNetworkAgain(this.#core);
+  }
+
   forgetLease(pool: string, address: string): void {
     const { record, context } = this.#core;
     const { plumbing } = record;
@@ -242,7 +248,10 @@ const USER_STOPPED: Partial<Intent> = { userStopped: true, pendingStart: null, r
 
 /** It is down, or on its way there, perhaps of itself or for a restart: from now on nobody but the user starts it. */
 async function staysStopped(core: ContainerCore): Promise<void> {
-  core.record.lacksNetwork = false;
+  const { record } = core;
+  record.lacksNetwork = false;
+  // What is left of it stays a matter.
+  if (record.status === 'STOPPED' && record.problem?.code !== CONTAINER_NOT_CLEAN) record.problem = undefined;
   const written = core.remember(USER_STOPPED);
   core.context.changed();
   await written;

@@ -215,9 +215,10 @@ async function stillParentless(
   return parentless.every((pool) => now.parentless.includes(pool)) ? now.parentless : undefined;
 }
 
-/** Those whose start failed for want of a pool; who ran and ended has no part in it. */
+/** Those whose start failed for want of a pool; who ran and ended has no part in it. Who runs may have been adopted without it. */
 export function startWaiting(containers: readonly Container[]): void {
   for (const container of containers) {
     if (container.lacksNetwork) container.boot();
+    else container.poolsCame();
   }
 }

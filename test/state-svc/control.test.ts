@@ -3,7 +3,7 @@ import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, it } from 'node:test';
-import { APP, callsOf, POOLED, useDevices } from './kit.ts';
+import { APP, callsOf, health, POOLED, useDevices } from './kit.ts';
 
 const open = useDevices();
 
@@ -100,6 +100,16 @@ describe('controlContainer', () => {
     await (await it.boot()).settled;
     assert.equal((await it.rows()).web?.status, 'STOPPED');
     assert.deepEqual(callsOf(it, 'web').filter((call) => call === 'lxc.start').length, 1);
+  });
+
+  it('finds nothing wrong any more with what could not be started, and is stopped then', async () => {
+    const it = await open({ web: APP });
+    it.world.troubles.set('lxc.start web', 'refuse');
+    await it.boot();
+    await it.untilStatus('web', 'STOPPED');
+    assert.equal((await health(it))[0]?.code, 'CONTAINER_FAILED');
+    assert.ok((await it.state.controlContainer({ container: 'web', action: 'stop' })).ok);
+    assert.deepEqual(await health(it), []);
   });
 
   it('keeps down, over a reboot as well, what had ended of itself and is stopped then', async () => {

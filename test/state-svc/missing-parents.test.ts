@@ -151,6 +151,20 @@ describe('a macvlan pool whose parent goes while its containers run', () => {
     });
   }
 
+  it('is known over a restart of state-svc meanwhile to have its containers’ network back with it', async () => {
+    const it = await open({ cam: RECOVERED }, NETWORK);
+    await it.boot();
+    const { network } = await it.untilStatus('cam', 'STARTED');
+    it.world.missingLinks = ['wlan0'];
+    await (await it.boot()).settled;
+    assert.deepEqual(await codes(it), ['NETWORK_UNKNOWN']);
+    it.world.missingLinks = [];
+    it.world.awaitedChanged();
+    await it.until(async () => (await it.rows()).cam?.network !== undefined);
+    assert.deepEqual([(await it.rows()).cam?.network, await health(it)], [network, []]);
+    assert.equal(it.world.calls.filter((call) => call === 'lxc.start cam').length, 1);
+  });
+
   it('has nothing made anew when it goes, and its pool when it is back', async () => {
     const it = await open({ cam: RECOVERED }, NETWORK);
     await it.boot();
