@@ -58,7 +58,7 @@ export function refusingChains(
         name: `${table} ${chain.name}`,
         by: end === 'refuses' ? 'rule' : 'policy',
         lets: (source) => asked.some((rule) => verdictsFor(rule, source).some((verdict) => ends.accepts(verdict))),
-        asks: [...new Set(asked.flatMap(setsAsked))].map((name) => ({
+        asks: [...new Set(asked.flatMap((rule) => setsAsked(rule, ends.accepts)))].map((name) => ({
           kind: maps.includes(name) ? 'map' : 'set',
           name,
         })),

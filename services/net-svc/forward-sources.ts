@@ -24,9 +24,15 @@ export function verdictsFor(rule: string, source: Source): string[] {
   });
 }
 
-/** Names of the sets and maps that the rule asks about the sender, and whose elements are not in their place. */
-export function setsAsked(rule: string): string[] {
-  return [...rule.matchAll(MATCH)].flatMap(([, , , values = '']) => (values.startsWith('@') ? values.slice(1) : []));
+/**
+ * Names of the sets and maps that the rule asks about the sender, and whose elements are not in their place. A set by which nobody is let through is
+ * left out: it may be a list of thousands who are banned, that changes with each of them.
+ */
+export function setsAsked(rule: string, accepts: (verdict: string) => boolean): string[] {
+  const accepted = accepts(VERDICT.exec(rule)?.[1] ?? 'drop');
+  return [...rule.matchAll(MATCH)].flatMap(([, , map, values = '']) =>
+    values.startsWith('@') && (map !== undefined || accepted) ? values.slice(1) : [],
+  );
 }
 
 export function withElements(rule: string, elements: ReadonlyMap<string, string | undefined>): string {

@@ -146,6 +146,21 @@ describe('a forward chain of nft', () => {
     assert.match(reason?.message ?? '', /unless its long, which nft does not tell, lets the pools through; allow/);
   });
 
+  it('is not asked for the elements of a set by which it lets nobody through, as a list of whom it refuses may be long', () => {
+    const [chain] = refusingChains(
+      printed(
+        'ip saddr @banned drop',
+        'ip saddr @worse jump ban',
+        'iifname @trusted accept',
+        'iifname vmap @zones',
+      ).replace(/\}\n$/, '\tchain ban {\n\t\tdrop\n\t}\n\tmap zones {\n\t}\n}\n'),
+    );
+    assert.deepEqual(chain?.asks, [
+      { kind: 'set', name: 'trusted' },
+      { kind: 'map', name: 'zones' },
+    ]);
+  });
+
   it('that is the second one of iptables’ own table is told, although rules of ours let the pool through the first', async () => {
     const outside = makeOutside();
     run(['iptables', '-P', 'FORWARD', 'DROP']);
