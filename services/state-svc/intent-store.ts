@@ -100,12 +100,22 @@ export async function openIntents(path: string, log: Logger, retryMs = RETRY_MS)
     next ??= writing.then(async () => {
       next = undefined;
       clearTimeout(retry);
-      const texts = beside.map((file) => ({ file, text: file.textOf(intents) }));
-      await writeAtomically(path, intentsText(intents));
-      for (const { file, text } of texts.filter(({ file, text }) => text !== file.onDisk)) {
-        await writeAtomically(file.path, text);
-        file.onDisk = text;
+      const main = intentsText(intents);
+      const changed = beside
+        .map((file) => ({ file, text: file.textOf(intents) }))
+        .filter(({ file, text }) => text !== file.onDisk);
+      // First: what is in the main file means less without it, as a pause whose beginning is unknown, and it says nothing without that.
+      const failures: unknown[] = [];
+      for (const { file, text } of changed) {
+        await writeAtomically(file.path, text).then(
+          () => {
+            file.onDisk = text;
+          },
+          (error: unknown) => failures.push(error),
+        );
       }
+      await writeAtomically(path, main);
+      if (failures.length > 0) throw failures[0];
       unwritten = undefined;
     });
     // A failed write is its callers' to tell; the one after it must be tried all the same.

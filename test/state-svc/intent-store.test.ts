@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises';
+import { mkdir, mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, it } from 'node:test';
@@ -67,6 +67,18 @@ describe('intent store', () => {
     await again.set('base', NO_INTENT);
     assert.deepEqual((await openIntents(path, silentLogger)).get('base'), NO_INTENT);
   });
+
+  for (const [unwritable, written] of [
+    ['containers.json', 'containers-ends.json'],
+    ['containers-ends.json', 'containers.json'],
+  ] as const) {
+    it(`has ${written} on disk also where ${unwritable} cannot be: a kill between the two forgets nothing that belongs together`, async () => {
+      const intents = await openIntents(path, silentLogger);
+      await mkdir(join(folder, 'cache', `${unwritable}.new`), { recursive: true });
+      await assert.rejects(intents.set('web', { recoveryDelayMs: 5000, exhaustedMs: 3.5 }), { code: 'EISDIR' });
+      assert.equal((await readdir(join(folder, 'cache'))).includes(written), true);
+    });
+  }
 
   it('reads what a later build has added to, and leaves that out', async () => {
     const intents = await openIntents(path, silentLogger);
