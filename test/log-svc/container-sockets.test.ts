@@ -18,7 +18,7 @@ import { openLingering } from '../kit/lingering.ts';
 import { makePlace, type Place } from './log-rig.ts';
 
 const GENEROUS: Limits = { burstBytes: 1e9, bytesPerSecond: 1e9, reportMs: 50 };
-const LINGER_SECONDS = 15;
+const LINGER_SECONDS = 60;
 /** linux/net.h */
 const SOCK_DGRAM = 2;
 

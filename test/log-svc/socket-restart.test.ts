@@ -13,7 +13,7 @@ import { openLingering } from '../kit/lingering.ts';
 import { patient } from '../kit/patient.ts';
 import { type LogTree, makeLogTree, makePlace, type Place, readMessages, whenFiles } from './log-rig.ts';
 
-const LINGER_SECONDS = 15;
+const LINGER_SECONDS = 60;
 
 describe('log-svc and the sockets of containers', () => {
   let place: Place;

@@ -11,7 +11,7 @@ import { lockTree } from '../../services/supervisor/tree-lock.ts';
 import { handOver } from '../kit/handover.ts';
 import { openLingering } from '../kit/lingering.ts';
 
-const LINGER_SECONDS = 15;
+const LINGER_SECONDS = 60;
 
 describe('supervisor.heldDescriptors', () => {
   let folder = '';

@@ -15,7 +15,7 @@ import { unboundUnixSocket } from '../../shared/kernel/unix-sockets.ts';
 import { connectUnix, handOver, sendWithDescriptors } from '../kit/handover.ts';
 import { openLingering } from '../kit/lingering.ts';
 
-const LINGER_SECONDS = 15;
+const LINGER_SECONDS = 60;
 
 /** Serves its third descriptor: answers every connection with its own pid. */
 const SERVER = `require('node:net').createServer((c) => c.end(String(process.pid))).listen({ fd: 3 })`;
