@@ -3,7 +3,7 @@ import type { Contract } from '../../shared/ipc/contract.ts';
 import type { Logger } from '../../shared/log/logger.ts';
 import { type CurrentProcess, createCurrentProcess, type ProcessSurroundings } from './current-process.ts';
 import { createExitRecord, type ExitRecord, type LastExit } from './exit-record.ts';
-import { isStopped } from './process-record.ts';
+import { isStopped, waitedForProcessorMs } from './process-record.ts';
 import { createRestarts, type Restarts } from './restarts.ts';
 import { type LifeEffect, type LifeEvent, type LifeState, step } from './service-life.ts';
 import { createServicePulse, type ServicePulse } from './service-pulse.ts';
@@ -93,7 +93,7 @@ export function createSupervisedService(contract: Contract, around: Surroundings
     },
     checkPulse(nowMs) {
       // Nobody beats before it is ready, nor on the way to the end.
-      if (life.state !== 'ready' || !pulse.isSilent(nowMs)) return;
+      if (life.state !== 'ready' || !pulse.isSilent(nowMs, () => waitedForProcessorMs(process.pid))) return;
       exits.killedFor(`missed ${pulse.watch.missedBeats} heartbeats`);
       pulse.late();
       handle('silent');
