@@ -88,14 +88,12 @@ export function createHostNetwork({ nat, log, overlaps, awaited, passage, notes,
   const letPass = async (pools: readonly Pool[]): Promise<PassageReport> => {
     const bridged = pools.filter(({ type }) => type === 'bridge');
     const report = await passage.apply(bridged);
-    tried('passage', report.worked);
     passageHealth = report.dropping.map(passageReason);
     return report;
   };
 
   const applyNat = async (pools: readonly Pool[]): Promise<NatReport> => {
     const report = await nat.apply(natRules(pools));
-    tried('nat', report.used !== 'unavailable');
     if (report.used !== 'iptables') unheardTables = [];
     else if (unheardTables.length === 0 && (await isLegacyIptables())) unheardTables = LEGACY_TABLES;
     return report;
@@ -126,7 +124,9 @@ export function createHostNetwork({ nat, log, overlaps, awaited, passage, notes,
     const needsForwarding = pools.some((pool) => pool.nat);
     natHealth = natReasons(report, pools);
     forwardingHealth = needsForwarding ? forwardingReasons(() => log.info('switched on net.ipv4.ip_forward'), log) : [];
-    logPassage(await letPass(pools), log);
+    const passed = await letPass(pools);
+    logPassage(passed, log);
+    tried(report, passed);
     // What is there of a pool that is left out stays for when it is made.
     for (const bridge of [...left, ...removeStaleBridges(wanted, notes)]) {
       log.info(`left bridge ${bridge} to the host, which uses it`);
@@ -152,6 +152,7 @@ export function createHostNetwork({ nat, log, overlaps, awaited, passage, notes,
     if (areas.has('rules')) {
       // Tables of their own: neither program has to wait for the other.
       const [report, passed] = await Promise.all([applyNat(current), letPass(current)]);
+      tried(report, passed);
       if (report.changed) record(`set up NAT (${report.used})`);
       natHealth = natReasons(report, current);
       if (passed.changed) record('let the pools through the FORWARD chain');
@@ -173,11 +174,9 @@ export function createHostNetwork({ nat, log, overlaps, awaited, passage, notes,
     await trying.catch((error: unknown) => log.warn(`rules: ${reasonOf(error)}`));
   };
   const retry = createRulesRetry(tryAgain, retryMs);
-  const works = { nat: true, passage: true };
-  const tried = (what: keyof typeof works, worked: boolean): void => {
-    works[what] = worked;
-    retry.tried(works.nat && works.passage);
-  };
+  /** Once for both: each would begin the wait anew. */
+  const tried = (report: NatReport, passed: PassageReport): void =>
+    retry.tried(report.used !== 'unavailable' && passed.worked);
 
   return {
     configure: (pools, how = {}) => inTurn(() => configure(pools, how)),
