@@ -10,7 +10,7 @@ export const BUNDLES: Readonly<Record<string, { readonly bytes: number; readonly
   'checksum-worker': { bytes: 10_000, modules: 3 },
   'compress-worker': { bytes: 10_000, modules: 4 },
   'ctl-svc': { bytes: 285_000, modules: 150 },
-  'ipam-svc': { bytes: 170_000, modules: 96 },
+  'ipam-svc': { bytes: 170_000, modules: 98 },
   'log-svc': { bytes: 270_000, modules: 162 },
   'lxc-svc': { bytes: 393_000, modules: 233 },
   'net-svc': { bytes: 264_000, modules: 148 },
