@@ -80,7 +80,7 @@ describe('integration.failing-storage', () => {
     const codes = new Set(healthAnswer.parse(JSON.parse(body)).reasons.map(({ code }) => code));
     assert.deepEqual(
       [...codes].sort(),
-      ['BOOT_UNREADABLE', 'JOURNAL_UNREADABLE', 'LOG_UNWRITABLE', 'STORAGE_UNPREPARED'],
+      ['BOOT_UNREADABLE', 'JOURNAL_UNREADABLE', 'LOG_UNWRITABLE', 'ORDERS_UNWRITABLE', 'STORAGE_UNPREPARED'],
       body,
     );
   });
