@@ -105,14 +105,14 @@ describe('log-svc.excessOf', () => {
   }
 
   it('takes the past where it is many files, however small: of other revisions first, then of whoever has the most', () => {
-    const rotated = (container: string, count: number): StoredFile[] =>
+    const rotated = (container: string, count: number, bytes: number): StoredFile[] =>
       Array.from({ length: count }, (_, at) => ({
         path: `1/${container}/lxc/console.log.${String(at + 1).padStart(6, '0')}.gz`,
-        bytes: 1,
+        bytes,
         changedMs: at,
       }));
     const former = { path: '0/web/lxc/console.log', bytes: 1, changedMs: 9 };
-    const files = [...rotated('quiet', 10), former, ...rotated('flood', MAX_PAST_FILES)];
+    const files = [...rotated('quiet', 10, MIB), former, ...rotated('flood', MAX_PAST_FILES, 1)];
     const { remove } = excessOf(files, '1', marks);
     assert.equal(remove[0], former.path);
     assert.deepEqual(remove.slice(1, 3), ['1/flood/lxc/console.log.000001.gz', '1/flood/lxc/console.log.000002.gz']);

@@ -59,6 +59,23 @@ describe('the end of a run', () => {
     }
   });
 
+  it('has who is frozen thawed once it was killed, and nobody whose end comes without that', async () => {
+    const { child, pid } = await someProcess();
+    const gone = once(child, 'exit');
+    // Waiting alone keeps no process.
+    const other = await someProcess();
+    let thaw = NONE;
+    const ended = new Promise<typeof EXIT>((resolve) => {
+      thaw = () => resolve(EXIT);
+    });
+    assert.deepEqual(await endRun(runOf(pid, startTicksOf(pid), ended), [], 0, () => thaw()), EXIT);
+    assert.deepEqual(await gone, [null, 'SIGKILL']);
+    const over = Promise.resolve(EXIT);
+    assert.deepEqual(await endRun(runOf(pid, undefined, over), [], 0, () => assert.fail('was thawed')), EXIT);
+    other.child.stdin?.end();
+    await once(other.child, 'exit');
+  });
+
   it('is brought about by a signal to its init', async () => {
     const { child, pid } = await someProcess();
     const gone = once(child, 'exit').then(() => EXIT);

@@ -2,6 +2,7 @@
 import assert from 'node:assert/strict';
 import { execFileSync } from 'node:child_process';
 import {
+  appendFileSync,
   existsSync,
   mkdirSync,
   mkdtempSync,
@@ -125,6 +126,10 @@ describe('lxc-svc.resolvConf', () => {
     replace(at('etc/resolv.conf'), 'nameserver 192.0.2.3\n');
     create();
     assert.deepEqual(texts(), ['nameserver 192.0.2.9\n', 'nameserver 192.0.2.3\n']);
+    appendFileSync(others, 'search lan\n');
+    replace(at('etc/resolv.conf'), 'nameserver 192.0.2.33\n');
+    await says('nameserver 192.0.2.33\n');
+    assert.equal(readFileSync(others, 'utf8'), 'nameserver 192.0.2.3\nsearch lan\n');
     // As large as memory, and yet nothing: it is not read.
     truncateSync(others, 2 ** 40);
     replace(at('etc/resolv.conf'), 'nameserver 192.0.2.4\n');

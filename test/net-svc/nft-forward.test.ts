@@ -221,6 +221,17 @@ describe('a forward chain of nft', () => {
     assert.ok(!chain?.lets({ ...internal, subnet: '10.6.0.0/16' }));
   });
 
+  it('is read also where it has ranges, which let a pool through where they hold all of it', () => {
+    const [chain] = refusingChains(printed('ip saddr { 10.4.0.0-10.5.255.255, 10.7.0.0-10.7.0.9 } accept'));
+    const letsThrough = (subnet: string): boolean | undefined => chain?.lets({ ...internal, subnet });
+    assert.deepEqual(['10.5.0.0/16', '10.4.0.0/15', '10.6.0.0/16', '10.7.0.0/16'].map(letsThrough), [
+      true,
+      true,
+      false,
+      false,
+    ]);
+  });
+
   it('is read also where it has a comment, and its names are many or stand for many', () => {
     const names = Array.from({ length: 30 }, (_, at) => `"pvbr${at}"`).join(', ');
     nft(gate('drop', 'comment "of theirs"', `iifname { ${names} } accept`, 'iifname "lab*" accept'));

@@ -1,6 +1,9 @@
 // Auto-recovery of state-svc whole, by a clock that the test holds.
 import assert from 'node:assert/strict';
+import { join } from 'node:path';
 import { describe, it } from 'node:test';
+import { textIfThere } from '../../shared/kernel/text-if-there.ts';
+import { eventually, PATIENCE_MS } from '../kit/eventually.ts';
 import type { Device } from './device.ts';
 import { APP, FAILED, health, POOLED, RETRY, useDevices } from './kit.ts';
 
@@ -119,7 +122,9 @@ describe('auto-recovery', () => {
     assert.equal((await health(it))[0]?.message, 'its last start failed, retry 2 of 3');
   });
 
-  it('says over a restart that it pauses', async () => {
+  it('says over a restart that it pauses, and has on disk since when until it runs again', async () => {
+    const sinceMs = (): unknown =>
+      JSON.parse(textIfThere(join(it.storage, 'cache/containers-ends.json')) || '{}').web?.exhaustedMs;
     const it = await start({ ...RETRY, max_retries: 1, backoff_policy: '10min' });
     it.world.exit('web', FAILED);
     await it.untilStatus('web', 'RECOVERING');
@@ -129,11 +134,13 @@ describe('auto-recovery', () => {
     await it.untilStatus('web', 'RECOVERING');
     const before = await health(it);
     assert.equal(before[0]?.message, 'its init exited with code 1 after 1 retries');
+    await eventually('it is on disk', PATIENCE_MS, () => sinceMs() === it.clock.elapsedMs());
     await (await it.boot()).settled;
     assert.deepEqual(await health(it), before);
     it.clock.advance(600_000);
     await it.untilStatus('web', 'STARTED');
     assert.deepEqual(await health(it), []);
+    await eventually('it is forgotten', PATIENCE_MS, () => sinceMs() === undefined);
   });
 
   for (const [what, endsIt] of [

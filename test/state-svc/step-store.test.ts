@@ -58,8 +58,15 @@ describe('revisions beside remains that cannot be removed', () => {
     makeStuck(join(locals, '.a.making'));
     mkdirSync(join(locals, '.b.replaced/.pvr'), { recursive: true });
     writeFileSync(join(locals, '.b.replaced/.pvr/json'), '{}');
+    // The first is what a damaged file kept there when the second had to make way.
+    for (const [at, name] of ['.c.replaced', '.c.replaced.1', '.d.making.1'].entries()) {
+      mkdirSync(join(locals, name, '.pvr'), { recursive: true });
+      writeFileSync(join(locals, name, '.pvr/json'), `{"at":${at}}`);
+    }
     await steps.open();
-    assert.deepEqual(await steps.list(), ['locals/b']);
+    assert.deepEqual(await steps.list(), ['locals/b', 'locals/c']);
+    assert.equal(await steps.stateText('locals/c'), '{"at":1}');
+    assert.deepEqual(readdirSync(locals).sort(), ['.a.making', 'b', 'c']);
     assert.equal(warnings.length, 1);
     assert.match(warnings[0] ?? '', /\.a\.making.*EBUSY/);
   });
