@@ -9,14 +9,14 @@ export const BUNDLES: Readonly<Record<string, { readonly bytes: number; readonly
   boot: { bytes: 10_000, modules: 5 },
   'checksum-worker': { bytes: 10_000, modules: 3 },
   'compress-worker': { bytes: 10_000, modules: 4 },
-  'ctl-svc': { bytes: 285_000, modules: 150 },
+  'ctl-svc': { bytes: 285_000, modules: 152 },
   'ipam-svc': { bytes: 170_000, modules: 98 },
   'log-svc': { bytes: 270_000, modules: 162 },
   'lxc-svc': { bytes: 393_000, modules: 233 },
   'net-svc': { bytes: 264_000, modules: 148 },
   'outside-host': { bytes: 10_000, modules: 3 },
   pvcontrol: { bytes: 100_000, modules: 66 },
-  'state-svc': { bytes: 485_000, modules: 272 },
+  'state-svc': { bytes: 490_000, modules: 274 },
 };
 
 /** Messages that state-svc sends to its peers for the start of one container with an address. */
