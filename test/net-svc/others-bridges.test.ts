@@ -181,6 +181,17 @@ describe('a bridge that Berth made and that lost its mark', () => {
     assert.deepEqual(addresses('br0'), [UPLINK]);
   });
 
+  it('stays the host’s that used it when its pool went, also when the host uses it no more', async () => {
+    await restart().configure([pool]);
+    takeOver();
+    await restart().configure([]);
+    run(['ip', 'link', 'set', 'eth0', 'nomaster']);
+    run(['ip', 'addr', 'del', UPLINK, 'dev', 'br0']);
+    await restart().configure([lab]);
+    assert.deepEqual([link('br0')?.ifname, alias('br0')], ['br0', undefined]);
+    run(['ip', 'link', 'del', 'br0']);
+  });
+
   it('is somebody else’s where it is another one of that name, or has another mark', async () => {
     const net = restart();
     await net.configure([internal, lab]);
