@@ -34,8 +34,9 @@ import type { Logger } from '../../shared/log/logger.ts';
 import type { ContainerRow, Status } from '../../shared/schema/api.ts';
 import { patient } from '../kit/patient.ts';
 import { type MortalStore, mortalStore } from './mortal-store.ts';
-import { createWorld, type World } from './peers.ts';
+import { createWorld } from './peers.ts';
 import { createTestClock, type TestClock } from './test-clock.ts';
+import type { World } from './world.ts';
 
 export interface ContainerSpec {
   /** Keys of run.json over the defaults. */
