@@ -232,14 +232,14 @@ describe('lease store on files', () => {
   it('appends to a journal whose quarantine is long, and does not rewrite it for each lease', () =>
     withFolder(async (folder) => {
       const pool = { ...INTERNAL, subnet: '10.0.0.0/16', gateway: '10.0.0.1' };
-      const quarantined = Array.from({ length: 1_500 }, (_, index): Entry => {
+      const quarantined = Array.from({ length: 6_000 }, (_, index): Entry => {
         return { op: 'quarantine', pool: pool.name, address: mustParseIpv4('10.0.0.2') + index };
       });
       const entries: readonly Entry[] = [
         { op: 'journal' },
         { op: 'config', ms: 1, configuration: { pools: [pool], reservations: [] } },
         ...quarantined,
-        { op: 'doubt', records: 1_500, addresses: 1_500 },
+        { op: 'doubt', records: 6_000, addresses: 6_000 },
       ];
       const text = entries.map((entry, at) => encodeLine(at + 1, entry)).join('');
       writeFileSync(join(folder, 'leases.journal'), text);
