@@ -137,7 +137,8 @@ async function persist(
 ): Promise<void> {
   if (records.length === 0) return;
   const garbage = file.lines - ledger.size();
-  const isGarbage = garbage > Math.max(LEAST_GARBAGE_LINES, ledger.size()) || isMostlyGarbage(file, ledger);
+  const isByLines = garbage > Math.max(LEAST_GARBAGE_LINES, ledger.size());
+  const isGarbage = isByLines || (garbage > 0 && isMostlyGarbage(file, ledger));
   const compact = file.repair === 'none' && isGarbage;
   if (file.repair === 'rewrite' || compact) {
     const prepared = await prepareRewrite(disk, file, ledger.snapshot(), log);
@@ -152,7 +153,7 @@ async function persist(
   await append(disk, file, records);
 }
 
-/** By bytes. A snapshot is made for it only where the file has grown to more than twice the one before. */
+/** By bytes; some lines are superseded. A snapshot is made for it only where the file has grown to more than twice the one before. */
 function isMostlyGarbage(file: JournalFile, ledger: Ledger): boolean {
   const isMostly = (): boolean => file.bytes > 2 * file.snapshotBytes + LEAST_GARBAGE_BYTES;
   if (!isMostly()) return false;
