@@ -6,7 +6,7 @@ import { withinNamespace } from '../../shared/kernel/network-namespace.ts';
 import type { Lease } from '../../shared/schema/network.ts';
 import { defaultRoutesWithin } from './default-routes.ts';
 import { type HostView, linksWithin, listLinks, liveView, lookUp, ownLinks, withHost } from './host-links.ts';
-import { addressesBeside, linksNamed } from './inside-view.ts';
+import { addressesBeside, linksNamed, openInsideLists } from './inside-view.ts';
 import { changesInside, changesOutside, type Inside, type InsideLink, isPair, type Reach } from './interface-plan.ts';
 import { refuseRoutersAtPort } from './ipv6-routers.ts';
 import { attachmentAlias, hostInterfaceName } from './link-names.ts';
@@ -209,12 +209,17 @@ function insideAddresses(
 ): Omit<Inside, 'links'> {
   // Further ones matter only where some are to go.
   const isEnough = strictness === 'enough' && before.length === 0;
-  const addresses = leases.flatMap(({ interface: name, address, prefixLength }) => {
-    const link = links.find((candidate) => candidate.name === name);
-    if (link === undefined) return [];
-    return addressesBeside({ linkIndex: link.index, address, prefixLength }, namespaceFd, container, isEnough);
-  });
-  return { addresses, routes: defaultRoutesWithin(namespaceFd, container) };
+  const lists = openInsideLists(namespaceFd);
+  try {
+    const addresses = leases.flatMap(({ interface: name, address, prefixLength }) => {
+      const link = links.find((candidate) => candidate.name === name);
+      if (link === undefined) return [];
+      return addressesBeside({ linkIndex: link.index, address, prefixLength }, lists, container, isEnough);
+    });
+    return { addresses, routes: defaultRoutesWithin(lists, container) };
+  } finally {
+    lists.close();
+  }
 }
 
 /** Removes pairs of this container's that no lease names any more. By their host sides: what the container made itself has none. */

@@ -65,7 +65,8 @@ export function liveView(host: NetlinkSocket): HostView {
 export function listedView(host: NetlinkSocket): HostView {
   const links = listLinks(host);
   const listed = new Map(links.map((link) => [link.name, link]));
-  const own = ownLinks(links);
+  const sides = new Map<string, OwnLink[]>();
+  for (const own of ownLinks(links)) sides.set(own.container, [...(sides.get(own.container) ?? []), own]);
   let changed = false;
   const noticing = recording(host, () => {
     changed = true;
@@ -73,7 +74,7 @@ export function listedView(host: NetlinkSocket): HostView {
   return {
     host: noticing,
     find: (name) => (changed ? lookUp(host, name) : listed.get(name)),
-    sidesOf: (container) => own.filter((each) => each.container === container),
+    sidesOf: (container) => sides.get(container) ?? [],
   };
 }
 

@@ -5,7 +5,8 @@ import { withinNamespace } from '../../shared/kernel/network-namespace.ts';
 import { lookUp } from './host-links.ts';
 import { isSameAddress } from './lent-addresses.ts';
 import { attempt } from './net-failure.ts';
-import { type NetlinkSocket, openFiltering } from './netlink-socket.ts';
+import type { MessageBody } from './netlink-message.ts';
+import { type IsBeyond, type NetlinkSocket, openFiltering } from './netlink-socket.ts';
 import { decodeAddress, dumpAddresses, type InterfaceAddress } from './rtnetlink-address.ts';
 import type { Link } from './rtnetlink-link.ts';
 
@@ -21,22 +22,51 @@ export function linksNamed(inside: NetlinkSocket, names: readonly string[]): Lin
   });
 }
 
+/** Listings of a container's namespace that end before what it heaped up. */
+export interface InsideLists {
+  /** As of a NetlinkSocket; no more than MAX_READ. */
+  dump(step: string, message: MessageBody, isBeyond: IsBeyond): readonly Buffer[];
+  close(): void;
+}
+
+/** After a listing that was left in its middle another conversation is begun. `dump` throws NetFailure. */
+export function openInsideLists(namespaceFd: number): InsideLists {
+  let socket: NetlinkSocket | undefined;
+  const close = (): void => {
+    socket?.close();
+    socket = undefined;
+  };
+  return {
+    dump(step, message, isBeyond) {
+      socket ??= attempt(step, () => withinNamespace(namespaceFd, openFiltering));
+      let isLeft = false;
+      try {
+        return socket.dump(step, message, (payload, read) => {
+          isLeft = read.length >= MAX_READ || isBeyond(payload, read);
+          return isLeft;
+        });
+      } finally {
+        if (isLeft) close();
+      }
+    },
+    close,
+  };
+}
+
 /** The addresses of the wanted one's link, up to that one where `isEnough`. Throws NetFailure. */
 export function addressesBeside(
   wanted: InterfaceAddress,
-  namespaceFd: number,
+  lists: InsideLists,
   container: string,
   isEnough: boolean,
 ): InterfaceAddress[] {
-  const step = `list addresses of ${container}`;
-  const inside = attempt(step, () => withinNamespace(namespaceFd, openFiltering));
   const isWanted = (payload: Buffer | undefined): boolean =>
     payload !== undefined && isSameAddress(wanted)(decodeAddress(payload));
-  try {
-    const isBeyond = (_: Buffer, read: readonly Buffer[]): boolean =>
-      read.length >= MAX_READ || (isEnough && isWanted(read.at(-1)));
-    return inside.dump(step, dumpAddresses(wanted.linkIndex), isBeyond).map(decodeAddress);
-  } finally {
-    inside.close();
-  }
+  return lists
+    .dump(
+      `list addresses of ${container}`,
+      dumpAddresses(wanted.linkIndex),
+      (_, read) => isEnough && isWanted(read.at(-1)),
+    )
+    .map(decodeAddress);
 }

@@ -33,7 +33,7 @@ const MAX_DUMPS = 10;
 const MISSING = [3, 19];
 
 /** `read`: the entries before it. */
-type IsBeyond = (payload: Buffer, read: readonly Buffer[]) => boolean;
+export type IsBeyond = (payload: Buffer, read: readonly Buffer[]) => boolean;
 
 export interface NetlinkSocket {
   /** Sends all in one datagram. The kernel tries every one of them; the first that failed is thrown as NetFailure. */

@@ -7,7 +7,7 @@ import { AS_ASKED, attach, listAttachments } from '../../services/net-svc/attach
 import { ensureBridges, removeStaleBridges } from '../../services/net-svc/bridges.ts';
 import { defaultRoutesWithin } from '../../services/net-svc/default-routes.ts';
 import { detach } from '../../services/net-svc/detachments.ts';
-import { addressesBeside, linksNamed } from '../../services/net-svc/inside-view.ts';
+import { addressesBeside, type InsideLists, linksNamed, openInsideLists } from '../../services/net-svc/inside-view.ts';
 import { createUndo } from '../../services/net-svc/net-failure.ts';
 import { openFiltering, openRtnetlink } from '../../services/net-svc/netlink-socket.ts';
 import { openNamespaces } from '../../services/net-svc/netns.ts';
@@ -36,6 +36,16 @@ const within = <T>(act: (fd: number) => T): T => {
     closeSync(fd);
   }
 };
+const listing = <T>(act: (lists: InsideLists) => T, path = WEB): T => {
+  const fd = openSync(path, 'r');
+  const lists = openInsideLists(fd);
+  try {
+    return act(lists);
+  } finally {
+    lists.close();
+    closeSync(fd);
+  }
+};
 
 before(() => {
   ensureBridges([internal], createUndo(), NO_NOTES);
@@ -55,7 +65,7 @@ describe('a container that heaps up', () => {
     batch([...routes('main'), ...routes('100'), half, 'route add default via 10.0.5.9 metric 7']);
     const index = link('eth0', WEB)?.ifindex ?? 0;
     assert.deepEqual(
-      within((fd) => defaultRoutesWithin(fd, 'web')),
+      listing((lists) => defaultRoutesWithin(lists, 'web')),
       [{ linkIndex: index, gateway: '10.0.5.1' }],
     );
     const inside = within((fd) => withinNamespace(fd, openFiltering));
@@ -70,9 +80,8 @@ describe('a container that heaps up', () => {
 
   it('no routes at all has no default route', () => {
     run(['ip', 'netns', 'add', 'bare']);
-    const fd = openSync('/run/netns/bare', 'r');
-    assert.deepEqual(defaultRoutesWithin(fd, 'bare'), []);
-    closeSync(fd);
+    const routes = listing((lists) => defaultRoutesWithin(lists, 'bare'), '/run/netns/bare');
+    assert.deepEqual(routes, []);
     run(['ip', 'netns', 'del', 'bare']);
   });
 
@@ -88,7 +97,14 @@ describe('a container that heaps up', () => {
     const addressOf = (i: number): string => `30.0.${i >> 8}.${i & 255}/32`;
     batch(Array.from({ length: 3_000 }, (_, i) => `addr add ${addressOf(i)} dev ${i < 1_500 ? 'eth0' : 'lo'}`));
     const own = { linkIndex: link('eth0', WEB)?.ifindex ?? 0, address: '10.0.5.2', prefixLength: 24 };
-    const read = (isEnough: boolean): number => within((fd) => addressesBeside(own, fd, 'web', isEnough).length);
+    // Also after what was left in its middle.
+    const read = (isEnough: boolean): number =>
+      listing((lists) => {
+        const counts = [1, 2].map(() => addressesBeside(own, lists, 'web', isEnough).length);
+        assert.equal(defaultRoutesWithin(lists, 'web').length, 1);
+        assert.equal(counts[0], counts[1]);
+        return counts[0] ?? 0;
+      });
     assert.deepEqual([read(true), read(false)], [1, 1_000]);
     repair();
     assert.deepEqual(steps, []);
