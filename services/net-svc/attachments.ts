@@ -174,9 +174,9 @@ function withInside(
 function plumb(session: Session, leases: readonly Lease[]): void {
   const { container, inside, isFresh } = session;
   const before = isFresh ? [] : linksBefore(session, leases);
-  if (!isFresh) removeStrays(session, leases);
+  if (!isFresh && mayHaveStrays(session, before, leases)) removeStrays(session, leases);
   const made: InsideLink[] = [];
-  const kept = (name: string): boolean => leases.some((lease) => lease.interface === name);
+  const kept = (name: string): boolean => isNamed(name, leases);
   if (before.some(({ kind }) => kind === 'macvlan')) deleteMacvlans(inside, container, kept);
   for (const lease of leases) {
     const ensure = session.isMacvlan(lease.pool) ? ensureMacvlan : ensureVeth;
@@ -189,14 +189,28 @@ function plumb(session: Session, leases: readonly Lease[]): void {
   inside.apply(changesInside(container, leases, { links, ...present }, session));
 }
 
-/** All of them only where one may be a macvlan of ours, which nothing on the host tells. */
-function linksBefore(
-  { container, inside, strictness, before = [], isMacvlan }: Session,
-  leases: readonly Lease[],
-): Link[] {
-  const mayHaveMacvlan = strictness === 'exact' || [...leases, ...before].some(({ pool }) => isMacvlan(pool));
-  if (mayHaveMacvlan) return linksInside(inside, container);
+/** One of ours, which nothing on the host tells. */
+function mayHaveMacvlan({ strictness, before = [], isMacvlan }: Session, leases: readonly Lease[]): boolean {
+  return strictness === 'exact' || [...leases, ...before].some(({ pool }) => isMacvlan(pool));
+}
+
+/** All of them only where one may be a macvlan. */
+function linksBefore(session: Session, leases: readonly Lease[]): Link[] {
+  const { container, inside } = session;
+  if (mayHaveMacvlan(session, leases)) return linksInside(inside, container);
   return linksNamed(inside, ['lo', ...leases.map(({ interface: name }) => name)]);
+}
+
+function isNamed(name: string, leases: readonly Lease[]): boolean {
+  return leases.some((lease) => lease.interface === name);
+}
+
+/** Without a look at the host: of what it had before, or of what is there. */
+function mayHaveStrays(session: Session, links: readonly Link[], leases: readonly Lease[]): boolean {
+  const { before = [] } = session;
+  if (before.length > 0) return !before.every((own) => isNamed(own.interface, leases));
+  const areAll = mayHaveMacvlan(session, leases);
+  return !areAll || links.some(({ kind, name }) => kind === 'veth' && !isNamed(name, leases));
 }
 
 /** Of a namespace that was just made; its index is 1 in all of them (drivers/net/loopback.c). */
@@ -223,12 +237,8 @@ function insideAddresses(
 }
 
 /** Removes pairs of this container's that no lease names any more. By their host sides: what the container made itself has none. */
-function removeStrays({ container, host, sidesOf, before = [] }: Session, leases: readonly Lease[]): void {
-  const isNamed = (own: { readonly interface: string }): boolean =>
-    leases.some((lease) => lease.interface === own.interface);
-  // Nothing else was ever made for it.
-  if (before.length > 0 && before.every(isNamed)) return;
-  const strays = sidesOf(container).filter((own) => !isNamed(own));
+function removeStrays({ container, host, sidesOf }: Session, leases: readonly Lease[]): void {
+  const strays = sidesOf(container).filter((own) => !isNamed(own.interface, leases));
   for (const { link, interface: name } of strays) {
     host.apply([{ step: `delete ${link.name}, former ${name} of ${container}`, message: deleteLink(link.index) }]);
   }
