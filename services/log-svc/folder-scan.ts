@@ -1,7 +1,7 @@
 // What lies below <storage>/logs, and tidying what a crash left there.
-import { readdirSync, rmdirSync, rmSync, statSync } from 'node:fs';
+import { readdirSync, rmdirSync, rmSync, statSync, unlinkSync } from 'node:fs';
 import { dirname, join } from 'node:path';
-import { reasonOf } from '../../shared/kernel/system-error.ts';
+import { errorCode, reasonOf } from '../../shared/kernel/system-error.ts';
 import { isPartName, parseRotatedName } from './rotated-name.ts';
 import type { StoredFile } from './size-budget.ts';
 
@@ -53,8 +53,10 @@ export function tidyCompressions(root: string, files: readonly StoredFile[], say
 
 function tidy(path: string, say: (line: string) => void): void {
   try {
-    rmSync(path, { force: true });
+    // rmSync of Node 24 has no words for EROFS.
+    unlinkSync(path);
   } catch (error) {
+    if (errorCode(error) === 'ENOENT') return;
     say(`${path} stays, which a compression left behind: ${reasonOf(error)}`);
   }
 }

@@ -9,8 +9,8 @@ import {
   openSync,
   readdirSync,
   readFileSync,
-  rmSync,
   statSync,
+  unlinkSync,
 } from 'node:fs';
 import { unlink } from 'node:fs/promises';
 import { join } from 'node:path';
@@ -142,8 +142,10 @@ function load(folder: string, log: Logger): { readonly entries: Map<string, stri
 /** Written by half when the power went. */
 function removeHalf(path: string, log: Logger): void {
   try {
-    rmSync(path, { force: true });
+    // rmSync of Node 24 has no words for EROFS.
+    unlinkSync(path);
   } catch (error) {
+    if (errorCode(error) === 'ENOENT') return;
     log.warn(`${path}, which was written by half, stays: ${reasonOf(error)}`);
   }
 }
